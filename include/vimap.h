@@ -1,0 +1,399 @@
+/*
+ * vimap.h - map inputs to outputs on a pool of forked worker processes.
+ *
+ * Each input is handled by an ordinary function in one of several processes,
+ * and comes back exactly once: paired with its output, or with the reason why
+ * there is none (it failed, crashed, left).  A complete program:
+ *
+ *	static int twice(struct vm_context *me, const void *input, size_t size)
+ *	{
+ *		int x = 2 * *(const int *)input;
+ *		(void)size;
+ *		return vm_output(me, &x, sizeof x);
+ *	}
+ *
+ *	int main(void)
+ *	{
+ *		int in[] = { 1, 2, 3, 4 }, rc = -1;
+ *		struct vm_worker worker = { .process = twice };
+ *		struct vm_result r;
+ *		vm_pool *pool = vm_fork(&worker, NULL);
+ *
+ *		if (vm_imap(pool, vm_array(in, 4, sizeof *in)) == 0)
+ *			while ((rc = vm_zip_in_out(pool, &r)) == 1) {
+ *				if (r.type == VM_OUTPUT)
+ *					printf("%d\n", *(const int *)r.output);
+ *				else
+ *					puts(r.exception->message);
+ *			}
+ *		if (rc == -1)
+ *			fprintf(stderr, "%s\n", vm_error(pool));
+ *		vm_close(pool);
+ *		return rc != 0;
+ *	}
+ *
+ * What to know before you start:
+ *  - Workers see the program's memory as it was at vm_fork(), for ever, also
+ *    those forked later.  What changes afterwards must travel as input.
+ *  - Functions return 0 or more, or -1 with errno set (EINVAL for a NULL
+ *    pool); vm_error() has the words.  A failed item is a result, no error.
+ *  - A pool belongs to one thread at a time and to the process that forked
+ *    it; in another process its calls fail with EPERM and vm_close() only
+ *    frees memory.  Only vm_cancel() may be called from anywhere.
+ *  - If other threads run at vm_fork(), workers must not need their locks.
+ *  - The pool has one child of your process, visible to wait(): reap all your
+ *    children blindly only after vm_close().  (It survives it if you do.)
+ *  - Every struct you fill must be zeroed where you do not fill it: use an
+ *    initialiser ("= { .workers = 4 }", or "{}" and assignments in C++17).
+ *
+ * How this header grows: vm_worker and vm_options at their end (your size of
+ * them is passed along), vm_context and vm_exception likewise (only the
+ * library makes them), enums by new constants (have a default in a switch).
+ * vm_source and vm_result never change.
+ */
+#ifndef VIMAP_H
+#define VIMAP_H
+
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/types.h>
+
+#define VM_VERSION_MAJOR 0
+#define VM_VERSION_MINOR 1
+#define VM_VERSION_PATCH 0
+
+#ifdef __GNUC__
+#define VM_PRINTF(f, a) __attribute__((__format__(__printf__, f, a)))
+#define VM_CHECK_RESULT __attribute__((__warn_unused_result__))
+#define VM_EXPORT __attribute__((__visibility__("default")))
+#else
+#define VM_PRINTF(f, a)
+#define VM_CHECK_RESULT
+#define VM_EXPORT
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* The library's version, as "0.1.0"; VM_VERSION_ is this header's. */
+VM_EXPORT const char *vm_version(void);
+
+typedef struct vm_pool vm_pool;
+
+/* ---- 1. In the worker ------------------------------------------------ */
+
+/* What a worker's functions see of the worker they run in. */
+struct vm_context {
+	void *config;		/* vm_worker.config */
+	void *state;		/* yours, from setup on: a handle, a buffer */
+	int worker_index;	/* of worker_indices, else 0 .. workers - 1 */
+	int attempt;		/* 1 at the first try of the present input */
+	uint64_t index;		/* of the present input: vm_result.index */
+	uint64_t seed;		/* for random numbers: made of options.seed and
+				   the number of inputs read before this one,
+				   so the same whichever worker has it */
+	void *layer;		/* for libraries between this one and you */
+};
+
+/*
+ * What workers do.  All run in the worker's main thread; stdin is /dev/null
+ * there.  C++ exceptions and longjmp() must not leave them.  A worker that
+ * exits or dies in process() costs that one input; it is replaced.
+ */
+struct vm_worker {
+	/* Optional, once, before the first input: 0, or not 0 for failure. */
+	int (*setup)(struct vm_context *);
+
+	/*
+	 * Once an input.  0: done, the output is what vm_output() gathered.
+	 * Anything else: failed with that code, what was gathered is dropped.
+	 * The input is valid until the return, never NULL, aligned for any
+	 * type that fits in it, and followed by a 0 byte not in size.
+	 */
+	int (*process)(struct vm_context *, const void *input, size_t size);
+
+	/* Optional, once, after the last input, unless setup failed or the
+	   worker is killed. */
+	void (*teardown)(struct vm_context *);
+
+	/* Reaches the workers by fork, so may point to anything.  Leave it
+	   alone until vm_close(): VM_SERIAL uses the original. */
+	void *config;
+};
+
+/*
+ * Appends a copy of the bytes to the present output.  0, or -1 with errno
+ * (EFBIG beyond max_item_bytes, ENOMEM), and then the item has failed,
+ * whatever process() returns.  From process() only, on its thread.
+ */
+VM_EXPORT int vm_output(struct vm_context *, const void *data, size_t size);
+
+/*
+ * The same without the copy: room for size bytes, aligned for any type if
+ * the output is empty so far, or NULL as above.  vm_commit() appends the
+ * first size bytes of it: 0, or -1 and EINVAL if there is no such room.  Any
+ * other call in between takes the room back.
+ */
+VM_EXPORT void *vm_reserve(struct vm_context *, size_t size);
+VM_EXPORT int vm_commit(struct vm_context *, size_t size);
+
+/*
+ * Says why the present input, or setup, fails, as printf() with %m for errno
+ * (at most 4095 bytes are kept).  It has now failed, whatever the hook
+ * returns, and with code 0 too; the last call counts.  Always returns -1, so
+ * that "return vm_fail(...)" is right.
+ */
+VM_EXPORT int vm_fail(struct vm_context *, int code, const char *format, ...)
+    VM_PRINTF(3, 4);
+VM_EXPORT int vm_vfail(struct vm_context *, int code, const char *format,
+    va_list) VM_PRINTF(3, 0);
+
+/* ---- 2. The pool ----------------------------------------------------- */
+
+/* Why an item failed.  Single bits, so that they can make a mask. */
+enum vm_cause {
+	VM_FAILED       = 1 << 0,	/* process() said so */
+	VM_KILLED       = 1 << 1,	/* its worker died of a signal */
+	VM_EXITED       = 1 << 2,	/* its worker left, with 0 too */
+	VM_TOO_BIG      = 1 << 4,	/* its output passed max_item_bytes */
+	VM_GARBLED      = 1 << 5,	/* its worker broke the protocol */
+	VM_SETUP_FAILED = 1 << 6,	/* no worker could be set up for it */
+	VM_LOST         = 1 << 7,	/* the pool broke down around it */
+	VM_CANCELLED    = 1 << 8	/* vm_cancel() before it was begun */
+};
+
+/* As vm_options.workers: no process is forked, everything runs inside
+   vm_zip_in_out().  For debuggers: a crash is yours. */
+#define VM_SERIAL (-32767)
+
+/*
+ * How the pool works.  0 and NULL always mean the default, and all defaults
+ * together are a good pool.  Negative numbers, but for VM_SERIAL, are refused
+ * with EINVAL, and so are sizes and counts that cannot be meant.
+ */
+struct vm_options {
+	int workers;		/* 0: as many as usable CPUs; VM_SERIAL */
+	int ordered;		/* not 0: results in the order of inputs */
+	const int *worker_indices; /* one for each of workers, which must then
+				   be given; copied.  NULL: 0, 1, 2 ... */
+
+	/* Inputs that travel together.  0: by measured time and size. */
+	size_t chunk_size;
+
+	/* At most so many chunks a worker are sent and unanswered (10; a
+	   worker is never sent more than 64), */
+	int max_real_in_flight_factor;
+	/* and so many with those whose results you have not taken (100). */
+	int max_total_in_flight_factor;
+	/* The same bound in bytes (64 MiB); one item may always pass it. */
+	size_t max_in_flight_bytes;
+	/* The most one input or output may have (1 GiB). */
+	size_t max_item_bytes;
+
+	int max_attempts;	/* for one input, whatever its failure (1) */
+	int teardown_timeout_ms; /* for each worker's teardown (5000) */
+	int close_timeout_ms;	/* for running items at vm_close() (5000) */
+	int debug;		/* not 0: the life of each chunk on stderr */
+	uint64_t seed;		/* for vm_context.seed */
+};
+
+/*
+ * Forks a pool and returns while the workers are still being set up.  Flushes
+ * stdio output first (with threads: stdout and stderr, if unlocked).  Do it
+ * early: before threads and big heaps.  Both structs may be changed or freed
+ * on return; options may be NULL.  NULL on failure: EINVAL for a bad option,
+ * which vm_error(NULL) names; EAGAIN, ENOMEM, EMFILE, ENFILE; ETIMEDOUT if
+ * the first answer takes more than 10 seconds.
+ *
+ * vm_fork_sized() is for other languages: sizes are those of the structs as
+ * you lay them out.  The library has vm_fork() too: as of version 0.1.
+ */
+VM_EXPORT vm_pool *vm_fork_sized(const struct vm_worker *, size_t worker_size,
+    const struct vm_options *, size_t options_size) VM_CHECK_RESULT;
+
+#ifdef VM_NO_INLINE
+VM_EXPORT vm_pool *vm_fork(const struct vm_worker *,
+    const struct vm_options *);
+#else
+VM_CHECK_RESULT static inline vm_pool *
+vm_fork(const struct vm_worker *worker, const struct vm_options *options)
+{
+	return vm_fork_sized(worker, sizeof *worker, options, sizeof *options);
+}
+#endif
+
+/*
+ * Ends the pool: closes its sources, drops what has not begun and what you
+ * have not taken, lets running items end within close_timeout_ms, runs
+ * teardowns, kills what is left.  The pool is gone in any case.  0, and errno
+ * is kept; NULL is fine.  -1: ETIMEDOUT if a process would not die; words:
+ * vm_error(NULL).  Using the pool afterwards is as using memory after free().
+ */
+VM_EXPORT int vm_close(vm_pool *);
+
+/*
+ * What went wrong last on this pool, in words, "" if nothing has; of NULL, in
+ * this thread's last vm_fork() or vm_close().  Valid until the next failure
+ * there.  Never NULL.  Keeps errno.
+ */
+VM_EXPORT const char *vm_error(const vm_pool *);
+
+/* 1: the pool broke down, close it; 0: it works, only a source failed. */
+VM_EXPORT int vm_broken(const vm_pool *);
+
+/* How many workers it has: what 0 in options.workers came to; 1 if serial. */
+VM_EXPORT int vm_workers(const vm_pool *);
+
+/* Waits up to so many ms (negative: for ever) for the first setups: 0 when
+   all have ended well, VM_LATER if some still run, -1 if one failed (ECHILD;
+   words: vm_error()).  Results are not touched. */
+VM_EXPORT int vm_ready(vm_pool *, int ms);
+
+/* ---- 3. Inputs ------------------------------------------------------- */
+
+#define VM_LATER 2		/* nothing yet; more may come */
+
+/* Where inputs come from.  Its functions run in the caller's thread, inside
+   calls on the pool, and must not call the pool themselves (EDEADLK), but
+   for vm_cancel(). */
+struct vm_source {
+	/*
+	 * Sets the next input: 1.  The end: 0.  Failure: -1 and errno.  The
+	 * bytes are copied before the source is called again.  Size 0 is an
+	 * input like any other, and *input may be NULL then.  Blocking holds
+	 * up results: to wait without that, have wait_fd, return VM_LATER.
+	 * Any other return, and an input beyond max_item_bytes (EFBIG), is a
+	 * failure of the source (EINVAL).
+	 */
+	int (*next)(void *from, const void **input, size_t *size);
+
+	/* Optional.  Called just once: at the end, a failure, vm_cancel(),
+	   vm_close(), or when vm_imap() fails. */
+	void (*close)(void *from);
+	void *from;
+
+	/* Optional: readable when next() is worth a call after VM_LATER, and
+	   a promise that next() does not block.  Without it next() is called
+	   again after each result taken. */
+	int (*wait_fd)(void *from);
+
+	uint64_t length;	/* inputs in all, for progress; 0: unknown */
+	void *tag;		/* yours: comes back as vm_result.tag */
+	void *reserved[3];	/* 0 */
+};
+
+/*
+ * Queues a source, to be read lazily inside vm_zip_in_out(), after all queued
+ * before it.  It now belongs to the pool, on failure too.  0 or -1: EINVAL,
+ * ENOMEM, EPIPE if the pool is broken, or what a ready-made source failed of.
+ */
+VM_EXPORT int vm_imap(vm_pool *, struct vm_source) VM_CHECK_RESULT;
+
+/* Ready-made sources.  What they point to is yours, is read when its turn
+   comes, and must stay till then.  Each must be given to vm_imap() once. */
+VM_EXPORT struct vm_source vm_array(const void *items, size_t count,
+    size_t item_size);
+
+/* Strings, without their 0; ends early at a NULL: argv + 1, gl_pathv.  For
+   files named by paths: the name is the input, the worker opens it. */
+VM_EXPORT struct vm_source vm_strings(char *const *strings, size_t count);
+
+/* Lines, without their newline; the last one needs none.  The file stays
+   open.  vm_lines_fd() does not block: for pipes, terminals, sockets; it
+   reads ahead, up to 64 KiB beyond the last line it gave. */
+VM_EXPORT struct vm_source vm_lines(FILE *);
+VM_EXPORT struct vm_source vm_lines_fd(int fd);
+
+/* Numbers: each input is one int64_t, from begin up to, not with, end. */
+VM_EXPORT struct vm_source vm_range(int64_t begin, int64_t end);
+
+/* Names of files that match, sorted, as of this call.  No match is an empty
+   source. */
+VM_EXPORT struct vm_source vm_glob(const char *pattern);
+
+/* ---- 4. Results ------------------------------------------------------ */
+
+enum vm_type { VM_OUTPUT = 1, VM_EXCEPTION = 2 };
+
+/* Why the last attempt at an item failed.  Made by the library only. */
+struct vm_exception {
+	enum vm_cause cause;
+	int code;		/* FAILED: vm_fail()'s or process()'s */
+	int signal;		/* KILLED: the signal, else 0 */
+	int exit_status;	/* EXITED: the status, else -1 */
+	int core_dumped;
+	int worker_index;	/* -1 if there was no worker */
+	pid_t pid;		/* of the worker; 0 if there was none */
+	int reserved;
+	const char *message;	/* never NULL; a whole sentence, any cause,
+				   or what vm_fail() was given */
+	uint64_t max_rss;	/* bytes, in its worker's life, with what it
+				   inherited; 0 unless the worker died */
+};
+
+/*
+ * An input and what became of it.  All pointers belong to the library and
+ * stay valid until the next vm_zip_in_out() or vm_close() on this pool; no
+ * other call touches them.  Data is aligned for any type that fits in it,
+ * and followed by a 0 byte that no size counts.
+ */
+struct vm_result {
+	const void *input;	/* never NULL */
+	size_t input_size;
+	const void *output;	/* never NULL if type is VM_OUTPUT, else NULL */
+	size_t output_size;
+	const struct vm_exception *exception;	/* NULL if VM_OUTPUT */
+	void *tag;		/* vm_source's */
+	uint64_t index;		/* of the input in its source, from 0 */
+	enum vm_type type;
+	int attempts;		/* it took; 0 if never begun */
+	int worker_index;	/* of the last attempt; -1 if never begun */
+	int reserved;
+};
+
+/*
+ * The next result, in the order they arrive or, if ordered, of the inputs.
+ *	1	a result
+ *	0	the end: every input is answered and no source is left.  The
+ *		pool is idle and may be given more.
+ *	-1	a source failed (errno is its), what was read from it has been
+ *		answered; call again for the rest.  Or the pool broke down
+ *		(EPIPE, and vm_broken() is 1), and its inputs have come back
+ *		as VM_LOST or VM_SETUP_FAILED.  Or ENOMEM: nothing is lost,
+ *		call again.  Or EINVAL, EPERM, EDEADLK.
+ * EDEADLK: it was called from a source's hook; or a source without wait_fd
+ * says VM_LATER while nothing is in flight, and the source stays.
+ * Signal handlers do not interrupt it: call vm_cancel() in them.
+ */
+VM_EXPORT int vm_zip_in_out(vm_pool *, struct vm_result *) VM_CHECK_RESULT;
+
+/* The same, but VM_LATER if there is nothing yet after so many ms; 0 looks
+   only, and a negative time waits for ever. */
+VM_EXPORT int vm_zip_in_out_within(vm_pool *, struct vm_result *, int ms)
+    VM_CHECK_RESULT;
+
+/* A copy with all it points to (but tag), one block for free().  NULL and
+   ENOMEM, or EINVAL for NULL. */
+VM_EXPORT struct vm_result *vm_result_copy(const struct vm_result *);
+
+/* "failed", "killed", "exited": for tables. */
+VM_EXPORT const char *vm_cause_name(enum vm_cause);
+
+/* ---- 5. While it runs ------------------------------------------------ */
+
+/*
+ * Gives up all sources and inputs the pool has now: what has not begun comes
+ * back as VM_CANCELLED, what runs ends as usual, later inputs are not meant.
+ * Safe in any thread and in signal handlers while the pool is open; returns
+ * at once and keeps errno.  From the next call on the pool on, those sources
+ * are not read.
+ */
+VM_EXPORT void vm_cancel(vm_pool *);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
