@@ -1,0 +1,33 @@
+/*
+ * buf.h - bytes that grow up to a bound.
+ *
+ * Runs in: caller and worker.  Pure: no descriptor, no process, no clock.
+ * One byte more than asked is always there, so that a 0 can follow the data.
+ */
+#ifndef BUF_H
+#define BUF_H
+
+#include <stddef.h>
+
+/* Empty is all zero but for max.  data is aligned for any type. */
+struct buf {
+	unsigned char *data;	/* NULL while nothing was ever needed */
+	size_t len;
+	size_t cap;		/* of data, without the spare byte */
+	size_t max;		/* len never passes it */
+};
+
+/* An empty one that may hold max bytes.  Allocates nothing. */
+void buf_init(struct buf *, size_t max);
+
+/* Room for size bytes behind len: 0, -EFBIG beyond max, -ENOMEM.  What data
+   points to may change. */
+int buf_reserve(struct buf *, size_t size);
+
+/* Appends a copy: 0, or as buf_reserve() with nothing changed. */
+int buf_append(struct buf *, const void *from, size_t size);
+
+/* Frees the bytes; init again before use. */
+void buf_release(struct buf *);
+
+#endif

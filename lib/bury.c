@@ -1,0 +1,283 @@
+/*
+ * bury.c - the engine's way back: crew bury -> window putback, and the other
+ * ways in which items end without an output.
+ *
+ * Runs in: caller.  When a worker has died: take all it had finished, from
+ * its pipe and then from its ring; blame the one item it was at; give the
+ * rest back.  Nothing here needs memory once the results are in.
+ *
+ * Easy to get wrong: whether an item was begun is told by the lease word,
+ * which the worker can write; the blame stays on what it was given.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <sys/wait.h>
+
+#include "base.h"
+#include "engine.h"
+#include "fds.h"
+
+/* Workers in a row that may die upon an item they have not begun. */
+#define SUSPICIONS_MOST 3
+
+void bury_span(struct engine *e, struct span *s, enum vm_cause cause)
+{
+	s->outcome.cause = cause;
+	settle_span(e, s);
+}
+
+/* What is known of a death. */
+static struct outcome post_mortem(const struct member *m)
+{
+	int status = m->death.status;
+	bool killed = WIFSIGNALED(status);
+	struct outcome o = {
+		.cause = m->blame,
+		.exit_status = -1,
+		.pid = m->pid,
+		.max_rss = m->death.max_rss,
+	};
+
+	if (o.cause == 0)
+		o.cause = killed ? VM_KILLED : VM_EXITED;
+	if (o.cause == VM_KILLED)
+		o.signal = WTERMSIG(status);
+	if (o.cause == VM_EXITED)
+		o.exit_status = WEXITSTATUS(status);
+	o.core_dumped = killed && WCOREDUMP(status);
+	return o;
+}
+
+/* Takes all that the dead worker had finished: 0 or -ENOMEM. */
+static int drain(struct engine *e, struct member *m, uint64_t now)
+{
+	int r = 1;
+
+	while (r > 0 && m->blame == 0)
+		r = settle_read(e, m, now);
+	if (r == 0 && m->blame == 0)
+		r = settle_ring(e, m, now);
+	return MIN(r, 0);
+}
+
+/* The item is to blame: it is tried again, or that was its last attempt. */
+static void convict(struct engine *e, struct member *m, struct span *guilty)
+{
+	guilty->worker_index = m->index;
+	guilty->suspicion = 0;
+	if (guilty->attempt < e->set.max_attempts) {
+		guilty->attempt++;
+		window_move(&e->window, guilty, SPAN_WAITING);
+		return;
+	}
+	guilty->outcome = post_mortem(m);
+	settle_span(e, guilty);
+}
+
+/* Had the worker begun the first item of its oldest span?  A lease word that
+   makes no sense was written by the worker in that item. */
+static bool had_begun(const struct member *m, const struct span *s)
+{
+	uint32_t next;
+
+	if (slot_next(m->slot, s->ordinal, s->limit, &next) < 0)
+		return true;
+	return next > s->first && s->first < s->limit;
+}
+
+/*
+ * The worker had not begun the item.  If that happens to several workers in a
+ * row the item is at fault all the same: it is too big to be received, say.
+ */
+static bool suspect(struct member *m, struct span *s)
+{
+	if (m->killed)
+		return false;
+	s->suspicion = m->finished > s->finished ? 1 : s->suspicion + 1;
+	return s->suspicion >= SUSPICIONS_MOST;
+}
+
+/* Puts the oldest span back, but for an item that is to blame. */
+static bool judge(struct engine *e, struct member *m)
+{
+	struct span *s = m->sent;
+	struct span *guilty = m->spare;
+	bool began = had_begun(m, s);
+
+	if (began || suspect(m, s)) {
+		m->spare = NULL;
+		span_set(guilty, s->chunk, s->first, 1, s->at);
+		guilty->attempt = s->attempt;
+		span_advance(s, 1);
+		convict(e, m, guilty);
+	}
+	return began;
+}
+
+/* All that was sent comes back: true if an item had been begun. */
+static bool put_back(struct engine *e, struct member *m)
+{
+	bool began = m->finished > 0, judged = false;
+	struct span *s;
+
+	while ((s = m->sent) != NULL) {
+		if (s->count > 0 && !judged) {
+			began |= judge(e, m);
+			judged = true;
+		}
+		crew_unlease(m);
+		window_move(&e->window, s, s->count ? SPAN_WAITING :
+		    SPAN_SPENT);
+		if (s->state == SPAN_SPENT)
+			span_free(s);
+	}
+	return began;
+}
+
+/* Death before hello: words for it, and it counts. */
+static void setup_died(struct engine *e, struct member *m)
+{
+	int status = m->death.status;
+
+	if (m->channel.in < 0)
+		return;		/* it was our descriptors that ran out */
+	m->setups_failed++;
+	if (m->first == FIRST_PENDING)
+		m->first = FIRST_FAILED;
+	if (m->unfit)
+		return;
+	if (m->blame == VM_GARBLED)
+		words_set(&e->setup_words, 0, "Worker %d broke the protocol "
+		    "before it was set up.", m->index);
+	else if (WIFSIGNALED(status))
+		words_set(&e->setup_words, 0, "Worker %d was killed by "
+		    "signal %d before it was set up.", m->index,
+		    WTERMSIG(status));
+	else
+		words_set(&e->setup_words, 0, "Worker %d exited with status "
+		    "%d before it was set up.", m->index,
+		    WEXITSTATUS(status));
+}
+
+int bury_member(struct engine *e, struct member *m, uint64_t now)
+{
+	int r = drain(e, m, now);
+	bool began;
+
+	if (r < 0)
+		return r;
+	if (!m->greeted)
+		setup_died(e, m);
+	engine_say(e, "bury: worker %d, pid %d, status 0x%x", m->index,
+	    (int)m->pid, (unsigned)m->death.status);
+	began = put_back(e, m);
+	crew_clear(m, fds_drop);
+	if (e->closing)
+		crew_move(&e->crew, m, MEMBER_GONE);
+	else
+		crew_replace(&e->crew, m, began, now);
+	if (!e->closing && e->crew.gone == e->crew.count) {
+		*e->words = e->setup_words;
+		bury_pool(e, VM_SETUP_FAILED, now);
+	}
+	return 0;
+}
+
+/* Answers all that waits; what is left of attempts does not count. */
+static void answer_waiting(struct engine *e, enum vm_cause cause)
+{
+	struct span *s;
+
+	while ((s = e->window.waiting) != NULL) {
+		s->attempt--;
+		bury_span(e, s, cause);
+	}
+}
+
+/* What a member had: what it was at was begun, the rest was not. */
+static void answer_sent(struct engine *e, struct member *m,
+    enum vm_cause cause)
+{
+	struct span *s, *begun;
+
+	while ((s = m->sent) != NULL) {
+		if (s->count > 0 && m->spare != NULL && had_begun(m, s)) {
+			begun = m->spare;
+			m->spare = NULL;
+			span_set(begun, s->chunk, s->first, 1, s->at);
+			begun->attempt = s->attempt;
+			begun->worker_index = m->index;
+			begun->outcome.pid = m->pid;
+			span_advance(s, 1);
+			bury_span(e, begun, cause);
+		}
+		crew_unlease(m);
+		window_move(&e->window, s, s->count ? SPAN_WAITING :
+		    SPAN_SPENT);
+		if (s->state == SPAN_SPENT)
+			span_free(s);
+	}
+}
+
+void bury_pool(struct engine *e, enum vm_cause cause, uint64_t now)
+{
+	if (e->broken)
+		return;
+	e->broken = true;
+	e->broken_cause = cause;
+	engine_say(e, "broken: %s", e->words->text);
+	for (size_t i = 0; i < e->crew.count; i++) {
+		struct member *m = &e->crew.members[i];
+
+		drain(e, m, now);
+		answer_sent(e, m, cause);
+		crew_clear(m, fds_drop);
+		if (m->state != MEMBER_GONE)
+			crew_move(&e->crew, m, MEMBER_GONE);
+	}
+	answer_waiting(e, cause);
+}
+
+int bury_inputs(struct engine *e)
+{
+	int r = intake_finish(e);
+
+	if (r == 0)
+		answer_waiting(e, e->broken_cause);
+	return r;
+}
+
+/* Takes what has not begun off a sent span and answers it. */
+static int cancel_sent(struct engine *e, struct member *m, struct span *s)
+{
+	struct span *rest;
+
+	if (slot_lower(m->slot, s->ordinal, s->first, &s->limit) < 0)
+		return 0;	/* its worker is dead or will be doomed */
+	if (s->limit == s->first + s->count)
+		return 0;
+	rest = span_cut(s, s->limit);
+	if (rest == NULL)
+		return -ENOMEM;
+	rest->attempt--;
+	bury_span(e, rest, VM_CANCELLED);
+	return 0;
+}
+
+int bury_cancelled(struct engine *e)
+{
+	int r = intake_finish(e);
+
+	if (r < 0)
+		return r;
+	answer_waiting(e, VM_CANCELLED);
+	for (size_t i = 0; i < e->crew.count && r == 0; i++) {
+		struct member *m = &e->crew.members[i];
+
+		for (struct span *s = m->sent; s != NULL && r == 0;
+		    s = s->next)
+			r = cancel_sent(e, m, s);
+	}
+	return r;
+}

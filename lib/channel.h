@@ -1,0 +1,71 @@
+/*
+ * channel.h - one end of a worker's pipe pair.
+ *
+ * Runs in: caller (both directions, never blocking) and worker (receiving,
+ * blocking).  Outgoing bytes stay where they are, the queue only points to
+ * them: the sent chunk is also the copy to retry.  Incoming bytes gather in a
+ * block in which frames are read in place.
+ *
+ * Easy to get wrong: the staging ring carries the same bytes as the pipe.
+ * What was taken from the ring is skipped when the pipe brings it again.
+ */
+#ifndef CHANNEL_H
+#define CHANNEL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+#include "block.h"
+#include "frame.h"
+
+struct channel {
+	int in;			/* -1: closed */
+	int out;
+	struct block *block;	/* what has arrived; NULL: nothing yet */
+	size_t at;		/* of the first byte in it not yet received */
+	uint64_t position;	/* in the stream, of the block's last byte */
+	uint64_t skip;		/* pipe bytes that the ring gave already */
+	struct iovec *queue;	/* bytes to send, ours to point to only */
+	size_t first, count, room; /* of the queue */
+	size_t pending;		/* bytes in the queue */
+};
+
+/* Takes over two descriptors, -1 where there is none. */
+void channel_open(struct channel *, int in, int out);
+
+/* Forgets what was pending and received; closes through the given function,
+   sys_close() or fds_drop().  Closed already is fine. */
+void channel_close(struct channel *, void (*close)(int *fd));
+
+/* Room in the queue for so many channel_send() to come: 0 or -ENOMEM. */
+int channel_prepare(struct channel *, size_t sends);
+
+/* Queues bytes, which must stay until they are flushed or the channel is
+   closed.  Cannot fail after channel_prepare(). */
+void channel_send(struct channel *, const void *from, size_t size);
+
+/* Writes once: 1 all is out, 0 some is left, -errno. */
+int channel_flush(struct channel *);
+
+/* Reads once: bytes that arrived, 0 if none are there now, -EPIPE at the
+   end, -ENOMEM with nothing lost, -errno. */
+int channel_fill(struct channel *);
+
+/* Room for bytes from elsewhere: where to put them, or NULL. */
+unsigned char *channel_place(struct channel *, size_t size);
+
+/* They are there, and the pipe will bring them again. */
+void channel_placed(struct channel *, size_t size);
+
+/* The next whole frame, its body at most max: 1, 0 not yet, -EPROTO.  It
+   lies in channel->block, which the next fill may change unless held.  It
+   stays the next one until it is passed. */
+int channel_receive(struct channel *, size_t max, struct frame *);
+void channel_pass(struct channel *, const struct frame *);
+
+/* Has part of a frame arrived? */
+bool channel_partial(const struct channel *);
+
+#endif

@@ -1,0 +1,84 @@
+/* chunk.c - see chunk.h: inputs packed together as the frames to send. */
+#include "config.h"
+
+#include "chunk.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+
+#include "frame.h"
+
+struct chunk *chunk_new(uint64_t index, uint64_t seq, void *tag)
+{
+	struct chunk *c = calloc(1, sizeof *c);
+
+	if (c == NULL)
+		return NULL;
+	c->refs = 1;
+	c->index = index;
+	c->seq = seq;
+	c->tag = tag;
+	buf_init(&c->items, SIZE_MAX / 4);
+	return c;
+}
+
+struct chunk *chunk_hold(struct chunk *c)
+{
+	c->refs++;
+	return c;
+}
+
+void chunk_drop(struct chunk *c)
+{
+	if (c == NULL || --c->refs > 0)
+		return;
+	buf_release(&c->items);
+	free(c);
+}
+
+int chunk_pack(struct chunk *c, const void *input, size_t size)
+{
+	size_t length = frame_length(size);
+	size_t start = c->count == 0 ? FRAME_START : 0;
+
+	assert(c->count < CHUNK_ITEMS_MOST);
+	if (buf_reserve(&c->items, start + length) < 0)
+		return -ENOMEM;
+	c->items.len += start;
+	frame_write(c->items.data + c->items.len, FRAME_ITEM, input, size);
+	c->items.len += length;
+	c->items.data[c->items.len] = 0;
+	c->count++;
+	c->untaken++;
+	return 0;
+}
+
+size_t chunk_unpack(const struct chunk *c, size_t at, const void **input,
+    size_t *size)
+{
+	struct frame f;
+	int r = frame_read(c->items.data + at, c->items.len - at, SIZE_MAX,
+	    &f);
+
+	assert(r == 1 && f.kind == FRAME_ITEM);
+	(void)r;
+	*input = f.body;
+	*size = f.size;
+	return at + f.length;
+}
+
+size_t chunk_skip(const struct chunk *c, size_t at, uint32_t items)
+{
+	const void *input;
+	size_t size;
+
+	while (items-- > 0)
+		at = chunk_unpack(c, at, &input, &size);
+	return at;
+}
+
+size_t chunk_charge(const struct chunk *c)
+{
+	return c->items.len + (size_t)c->count * CHUNK_ITEM_CHARGE;
+}

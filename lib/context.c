@@ -1,0 +1,225 @@
+/* context.c - see context.h: one call of the user's hooks. */
+#include "config.h"
+
+#include "context.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base.h"
+
+/* Where the output proper begins in the buffer: aligned for any type. */
+#define BODY (FRAME_START + FRAME_HEAD)
+/* Room kept behind it, so that the padding of a frame always fits. */
+#define PAD 16
+
+int context_init(struct context *c, const struct vm_worker *hooks,
+    int worker_index, uint64_t seed, size_t max_item)
+{
+	memset(c, 0, offsetof(struct context, message) + 1);
+	c->public.config = hooks->config;
+	c->public.worker_index = worker_index;
+	c->hooks = hooks;
+	c->seed = seed;
+	c->max_item = max_item;
+	buf_init(&c->out, BODY + max_item + PAD);
+	return buf_reserve(&c->out, BODY + PAD);
+}
+
+void context_release(struct context *c)
+{
+	buf_release(&c->out);
+}
+
+/* Forgets what the last call said. */
+static void begin(struct context *c)
+{
+	c->failed = false;
+	c->code = 0;
+	c->cause = VM_FAILED;
+	c->message[0] = '\0';
+	c->reserved = 0;
+	c->out.len = BODY;
+}
+
+/* What a hook returned, or what vm_fail() said before. */
+static int end(struct context *c, int returned)
+{
+	if (!c->failed && returned != 0) {
+		c->failed = true;
+		c->code = returned;
+	}
+	return c->failed ? -1 : 0;
+}
+
+int context_setup(struct context *c)
+{
+	begin(c);
+	return end(c, c->hooks->setup ? c->hooks->setup(&c->public) : 0);
+}
+
+void context_teardown(struct context *c)
+{
+	if (c->hooks->teardown != NULL)
+		c->hooks->teardown(&c->public);
+}
+
+/* Spreads a number over 64 bits (the finaliser of splitmix64). */
+static uint64_t spread(uint64_t x)
+{
+	x += 0x9e3779b97f4a7c15u;
+	x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9u;
+	x = (x ^ x >> 27) * 0x94d049bb133111ebu;
+	return x ^ x >> 31;
+}
+
+/* A failure must be told even when there is no memory: it has its own room. */
+static unsigned char *failure(struct context *c, size_t *length)
+{
+	static _Alignas(16) unsigned char room[16 + CONTEXT_FAILURE_ROOM];
+
+	*length = context_failure(c, FRAME_FAILURE, room + FRAME_START);
+	return room + FRAME_START;
+}
+
+unsigned char *context_process(struct context *c,
+    const struct frame_chunk *chunk, uint32_t item, const void *input,
+    size_t size, size_t *length)
+{
+	uint32_t nth = item - chunk->first;
+	size_t body;
+
+	c->public.index = chunk->index + nth;
+	c->public.attempt = (int)chunk->attempt;
+	c->public.seed = spread(spread(c->seed) ^ (chunk->seq + nth));
+	begin(c);
+	c->in_process = true;
+	end(c, c->hooks->process(&c->public, input, size));
+	c->in_process = false;
+	if (c->failed)
+		return failure(c, length);
+	body = c->out.len - BODY;
+	*length = frame_length(body);
+	frame_head(c->out.data + FRAME_START, FRAME_OUTPUT, body);
+	memset(c->out.data + c->out.len, 0, *length - FRAME_HEAD - body);
+	return c->out.data + FRAME_START;
+}
+
+size_t context_failure(const struct context *c, enum frame_kind kind,
+    unsigned char *at)
+{
+	const struct frame_failure f = {
+		.code = c->code,
+		.cause = (uint32_t)c->cause,
+	};
+	size_t text = strlen(c->message);
+	size_t size = sizeof f + text, length = frame_length(size);
+
+	frame_head(at, kind, size);
+	memcpy(at + FRAME_HEAD, &f, sizeof f);
+	memcpy(at + FRAME_HEAD + sizeof f, c->message, text);
+	memset(at + FRAME_HEAD + size, 0, length - FRAME_HEAD - size);
+	return length;
+}
+
+/* ---- the public functions ---- */
+
+static struct context *around(struct vm_context *me)
+{
+	return CONTAINER_OF(me, struct context, public);
+}
+
+/* The item has failed for want of room. */
+static int no_room(struct context *c, int error, size_t size)
+{
+	c->cause = error == EFBIG ? VM_TOO_BIG : VM_FAILED;
+	c->failed = true;
+	c->code = error;
+	if (error == EFBIG)
+		snprintf(c->message, sizeof c->message, "The output would "
+		    "have more than the %zu bytes of max_item_bytes.",
+		    c->max_item);
+	else
+		snprintf(c->message, sizeof c->message,
+		    "There was no memory for %zu bytes of output.", size);
+	errno = error;
+	return -1;
+}
+
+void *vm_reserve(struct vm_context *me, size_t size)
+{
+	struct context *c = me ? around(me) : NULL;
+	int r;
+
+	if (c == NULL || !c->in_process) {
+		errno = EINVAL;
+		return NULL;
+	}
+	c->reserved = 0;
+	r = size > c->max_item - (c->out.len - BODY) ? -EFBIG :
+	    buf_reserve(&c->out, size + PAD);
+	if (r < 0) {
+		no_room(c, -r, size);
+		return NULL;
+	}
+	c->reserved = size;
+	return c->out.data + c->out.len;
+}
+
+int vm_commit(struct vm_context *me, size_t size)
+{
+	struct context *c = me ? around(me) : NULL;
+
+	if (c == NULL || !c->in_process || size > c->reserved) {
+		errno = EINVAL;
+		return -1;
+	}
+	c->out.len += size;
+	c->reserved = 0;
+	return 0;
+}
+
+int vm_output(struct vm_context *me, const void *data, size_t size)
+{
+	void *to;
+
+	if (data == NULL && size > 0) {
+		errno = EINVAL;
+		return -1;
+	}
+	to = vm_reserve(me, size);
+	if (to == NULL)
+		return -1;
+	if (size > 0)
+		memcpy(to, data, size);
+	return vm_commit(me, size);
+}
+
+int vm_vfail(struct vm_context *me, int code, const char *format, va_list ap)
+{
+	struct context *c = me ? around(me) : NULL;
+	int kept = errno;
+
+	if (c == NULL)
+		return -1;
+	c->failed = true;
+	c->code = code;
+	c->cause = VM_FAILED;
+	if (format == NULL ||
+	    vsnprintf(c->message, sizeof c->message, format, ap) < 0)
+		c->message[0] = '\0';
+	errno = kept;
+	return -1;
+}
+
+int vm_fail(struct vm_context *me, int code, const char *format, ...)
+{
+	va_list ap;
+
+	va_start(ap, format);
+	vm_vfail(me, code, format, ap);
+	va_end(ap);
+	return -1;
+}

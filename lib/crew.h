@@ -1,0 +1,143 @@
+/*
+ * crew.h - the caller's view of its workers: hire, pick, bury.
+ *
+ * Runs in: caller.  A member is a place in the pool, with a slot; workers
+ * come and go in it, one generation after the other.
+ *
+ *	         hire_at      HIRED        HELLO
+ *	ABSENT ---------> ASKED -----> STARTING -----> READY
+ *	 ^  ^               |              |  UNFIT,     | garbage,
+ *	 |  +---REFUSED-----+              |  garbage    | end of file
+ *	 |                                 v             v
+ *	 |                                DOOMED <-------+--- LEAVING
+ *	 |      bury          DIED          |            |
+ *	 +------------- DEAD <--------------+------------+
+ *	 |
+ *	 +--> GONE: never hired again (given up, or the pool is closing)
+ *
+ * Only crew_move() changes the state.  Easy to get wrong: a worker is dead
+ * when the fork server says so, not at the end of its pipe.
+ */
+#ifndef CREW_H
+#define CREW_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "channel.h"
+#include "notice.h"
+#include "server.h"
+#include "slot.h"
+#include "span.h"
+
+enum member_state {
+	MEMBER_ABSENT,		/* no process; one is wanted at hire_at */
+	MEMBER_ASKED,		/* the fork server is to fork one */
+	MEMBER_STARTING,	/* it runs, setup has not returned */
+	MEMBER_READY,		/* has said hello; takes chunks */
+	MEMBER_LEAVING,		/* has stopped; runs teardown */
+	MEMBER_DOOMED,		/* is to be killed; nothing of it is read */
+	MEMBER_DEAD,		/* reaped; not yet buried */
+	MEMBER_GONE		/* the place stays empty */
+};
+
+/* What vm_ready() asks of the first worker in a place. */
+enum first_setup { FIRST_PENDING, FIRST_WELL, FIRST_FAILED };
+
+struct member {
+	enum member_state state;
+	enum first_setup first;
+	uint32_t which;		/* place and slot */
+	uint32_t generation;	/* of the present or last worker */
+	int index;		/* vm_context.worker_index */
+	pid_t pid;		/* for people to read */
+	struct slot *slot;
+	struct channel channel;
+	int reader;		/* read end of the task pipe, held open if the
+				   other one cannot read; else -1 */
+	struct span *sent, **sent_end; /* oldest first */
+	uint32_t nsent;
+	size_t sent_bytes;
+	uint32_t ordinal;	/* of the next chunk */
+	uint64_t finished;	/* items, in this worker's life */
+	bool alone;		/* has an item that travels alone */
+	struct span *spare;	/* so that a death needs no memory */
+	enum vm_cause blame;	/* for a death that is our doing; else 0 */
+	bool killed;		/* by our order */
+	bool told_to_stop;
+	struct notice death;	/* valid if DEAD */
+	int trouble;		/* deaths in a row without an item begun */
+	int setups_failed;	/* in a row */
+	uint64_t hire_at;	/* if ABSENT; NEVER: not wanted */
+	uint64_t heard_at;	/* of its last result, or its last chunk
+				   while it had none */
+	uint64_t doom_at;	/* when patience with it ends, or NEVER */
+	bool greeted;		/* has said hello */
+	bool unfit;		/* has said that its setup failed */
+	bool ended;		/* its result pipe has; no death notice yet */
+	bool unsettled;		/* memory ran out; frames are left to book */
+};
+
+struct crew {
+	struct member *members;
+	size_t count;
+	struct server *server;
+	size_t asked;		/* members in state ASKED */
+	size_t gone;		/* members in state GONE */
+	int leases;		/* chunks a worker may have */
+};
+
+/* So many places, all ABSENT and wanted now: 0 or -ENOMEM.  indices: as many
+   numbers, or NULL for 0, 1, 2 ... */
+int crew_init(struct crew *, size_t count, const int *indices,
+    struct server *, struct slots *, int leases);
+
+/* Closes and frees all; no worker runs any more, or nobody cares.  close:
+   what to do with descriptors. */
+void crew_release(struct crew *, void (*close)(int *fd));
+
+/* Moves a member to a state; the only function that does. */
+void crew_move(struct crew *, struct member *, enum member_state);
+
+/* Orders workers for places that want one now. */
+void crew_hire(struct crew *, uint64_t now);
+
+/* The member a notice is about, or NULL if it is of another generation or
+   nonsense. */
+struct member *crew_member(struct crew *, const struct notice *);
+
+/* A hired worker's descriptors: now it is STARTING. */
+void crew_welcome(struct crew *, struct member *, const struct notice *,
+    const int fds[NOTICE_FDS]);
+
+/* Who should have the next chunk: the member with the fewest, NULL if all
+   have enough. */
+struct member *crew_pick(struct crew *);
+
+/* A READY member without a chunk, or NULL. */
+struct member *crew_idle(struct crew *);
+
+/* Gives a span to a member, the span's bytes being queued to be sent: 0, or
+   -ENOMEM and nothing has changed. */
+int crew_lease(struct member *, struct span *, uint64_t now);
+
+/* Takes the oldest span off a member's hands. */
+struct span *crew_unlease(struct member *);
+
+/* Lets nothing more begin there: all that has not begun stays unbegun. */
+void crew_freeze(struct member *);
+
+/* Has the worker killed; the blame falls on its present item. */
+void crew_doom(struct crew *, struct member *, enum vm_cause blame);
+
+/* After a burial: when the place wants a worker again, by how the last one
+   ended.  began: it had begun an item. */
+void crew_replace(struct crew *, struct member *, bool began, uint64_t now);
+
+/* Does the fork server owe us an answer? */
+bool crew_owed(const struct crew *);
+
+/* Forgets what the last worker in a place had; its spans are elsewhere. */
+void crew_clear(struct member *, void (*close)(int *fd));
+
+#endif

@@ -1,0 +1,250 @@
+/*
+ * dispatch.c - the engine's second step: crew pick -> channel send.
+ *
+ * Runs in: caller.  Breadth first: nobody gets a second chunk while a worker
+ * that has said hello has none; and what a busy worker has not begun is taken
+ * back for one that has nothing.
+ *
+ * Easy to get wrong: with results beyond the bound, the item all wait for
+ * must be sent whatever the factors say.
+ */
+#include "config.h"
+
+#include <errno.h>
+
+#include "base.h"
+#include "engine.h"
+
+void dispatch_flush(struct engine *e, struct member *m)
+{
+	if (channel_flush(&m->channel) < 0)
+		crew_doom(&e->crew, m, VM_GARBLED);
+}
+
+/* A suspect travels alone: what follows it in its span stays. */
+static int isolate(struct engine *e, struct span *s)
+{
+	struct span *rest;
+
+	if (s->suspicion == 0 || s->count == 1)
+		return 0;
+	rest = span_cut(s, s->first + 1);
+	if (rest == NULL)
+		return -ENOMEM;
+	window_move(&e->window, rest, SPAN_WAITING);
+	return 0;
+}
+
+/* Who may have this span: somebody with nothing, if it is a suspect. */
+static struct member *pick_for(struct engine *e, const struct span *s)
+{
+	return s->suspicion > 0 ? crew_idle(&e->crew) : crew_pick(&e->crew);
+}
+
+static int send_first(struct engine *e, struct member *m, uint64_t now)
+{
+	struct span *s = e->window.waiting;
+	int r = isolate(e, s);
+
+	if (r == 0)
+		r = crew_lease(m, s, now);
+	if (r < 0)
+		return r;
+	window_move(&e->window, s, SPAN_SENT);
+	engine_say(e, "send: %u items from number %llu to worker %d "
+	    "(attempt %d)", s->count, (unsigned long long)span_seq(s),
+	    m->index, s->attempt);
+	return 0;
+}
+
+int dispatch_run(struct engine *e, uint64_t now)
+{
+	struct member *m;
+	int r = 0;
+
+	while (r == 0 && !e->closing && !e->broken &&
+	    e->window.waiting != NULL && window_may_send(&e->window)) {
+		m = pick_for(e, e->window.waiting);
+		if (m == NULL)
+			break;
+		r = send_first(e, m, now);
+	}
+	for (size_t i = 0; i < e->crew.count; i++) {
+		m = &e->crew.members[i];
+		if (m->channel.pending > 0 && m->state != MEMBER_DOOMED)
+			dispatch_flush(e, m);
+	}
+	return r;
+}
+
+/* ---- taking back ---- */
+
+/* Items of a span that its worker has not begun. */
+static uint32_t unbegun(const struct member *m, const struct span *s)
+{
+	uint32_t next;
+
+	if (slot_next(m->slot, s->ordinal, s->limit, &next) < 0)
+		return 0;
+	return s->limit - MAX(next, s->first);
+}
+
+static struct span *last_sent(const struct member *m)
+{
+	struct span *s = m->sent;
+
+	while (s != NULL && s->next != NULL)
+		s = s->next;
+	return s;
+}
+
+/* The member whose last span has the most that is not begun. */
+static struct member *busiest(struct engine *e)
+{
+	struct member *best = NULL;
+	uint32_t most = 0;
+
+	for (size_t i = 0; i < e->crew.count; i++) {
+		struct member *m = &e->crew.members[i];
+		struct span *s = last_sent(m);
+		uint32_t n;
+
+		if (m->state != MEMBER_READY || s == NULL)
+			continue;
+		n = unbegun(m, s);
+		if (n > most) {
+			most = n;
+			best = m;
+		}
+	}
+	return best;
+}
+
+/* Takes items from number "from" on, which must not have begun, off a sent
+   span, to wait again: how many. */
+static uint32_t take_back(struct engine *e, struct member *m, struct span *s,
+    uint32_t from)
+{
+	uint32_t limit = s->limit;
+	struct span *rest;
+
+	if (slot_lower(m->slot, s->ordinal, from, &limit) < 0) {
+		crew_doom(&e->crew, m, VM_GARBLED);
+		return 0;
+	}
+	from = s->limit;
+	s->limit = limit;
+	if (limit == from)
+		return 0;
+	rest = span_cut(s, limit);
+	if (rest == NULL)
+		return 0;	/* they come back when the chunk ends */
+	window_move(&e->window, rest, SPAN_WAITING);
+	engine_say(e, "take back: %u items from number %llu of worker %d",
+	    rest->count, (unsigned long long)span_seq(rest), m->index);
+	return rest->count;
+}
+
+bool dispatch_take_back(struct engine *e)
+{
+	struct member *m;
+	struct span *s;
+
+	if (e->window.nwaiting > 0 || e->closing || e->broken ||
+	    crew_idle(&e->crew) == NULL)
+		return false;
+	m = busiest(e);
+	if (m == NULL)
+		return false;
+	s = last_sent(m);
+	return take_back(e, m, s, s->limit - (unbegun(m, s) + 1) / 2) > 0;
+}
+
+/* ---- results beyond the bound ---- */
+
+/* Bytes held, those of answers that have partly arrived included. */
+static size_t held(const struct engine *e)
+{
+	size_t bytes = e->window.result_bytes;
+
+	for (size_t i = 0; i < e->crew.count; i++) {
+		const struct channel *c = &e->crew.members[i].channel;
+
+		if (channel_partial(c))
+			bytes += c->block->len - c->at;
+	}
+	return bytes;
+}
+
+static struct member *partly_arrived(struct engine *e)
+{
+	for (size_t i = 0; i < e->crew.count; i++)
+		if (channel_partial(&e->crew.members[i].channel) &&
+		    e->crew.members[i].state == MEMBER_READY)
+			return &e->crew.members[i];
+	return NULL;
+}
+
+/* Who has the item that is to be handed out next? */
+static struct member *holder(struct engine *e, uint64_t seq)
+{
+	for (size_t i = 0; i < e->crew.count; i++) {
+		struct member *m = &e->crew.members[i];
+
+		for (struct span *s = m->sent; s != NULL; s = s->next)
+			if (seq >= span_seq(s) &&
+			    seq < span_seq(s) + s->count)
+				return m;
+	}
+	return NULL;
+}
+
+/* The ready member that is the first to be free for something else. */
+static struct member *least_busy(struct engine *e)
+{
+	struct member *best = NULL;
+
+	for (size_t i = 0; i < e->crew.count; i++) {
+		struct member *m = &e->crew.members[i];
+
+		if (m->state == MEMBER_READY && !m->told_to_stop &&
+		    (best == NULL || m->nsent < best->nsent))
+			best = m;
+	}
+	return best;
+}
+
+/* Nobody holds the next item in order: somebody is to be free for it. */
+static struct member *make_way(struct engine *e, uint64_t now)
+{
+	struct member *m = e->only;
+
+	if (m == NULL || m->state != MEMBER_READY)
+		m = least_busy(e);
+	if (m == NULL)
+		return NULL;
+	for (struct span *s = m->sent; s != NULL; s = s->next)
+		if (m->state == MEMBER_READY)
+			take_back(e, m, s, s->first);
+	if (m->state == MEMBER_READY && m->nsent == 0 &&
+	    e->window.waiting != NULL && send_first(e, m, now) == 0)
+		dispatch_flush(e, m);
+	return m;
+}
+
+struct member *dispatch_only(struct engine *e, uint64_t now)
+{
+	struct member *m;
+
+	if (held(e) < e->window.max_bytes || results_ready(&e->results)) {
+		e->only = NULL;
+		return NULL;
+	}
+	if (!e->results.ordered)
+		return partly_arrived(e);
+	m = holder(e, e->results.next_seq);
+	if (m == NULL)
+		m = make_way(e, now);
+	e->only = m;
+	return m;
+}

@@ -1,0 +1,201 @@
+/*
+ * engine.h - one turn of a pool: admit, dispatch, wait, receive, bury.
+ *
+ * Runs in: caller, inside public calls only.  engine.c has the turn and the
+ * only wait; each of its steps is a file, in the order of an item's path:
+ *
+ *	life.c       start and stop
+ *	next.c       the next item for the caller
+ *	intake.c     source next -> chunk pack -> window admit
+ *	dispatch.c   crew pick -> channel send; taking back
+ *	settle.c     channel receive -> window settle -> results
+ *	news.c       the fork server tells of hires and deaths
+ *	bury.c       crew bury -> putback; breaking down; cancelling
+ *	serial.c     all of it without processes
+ *
+ * Easy to get wrong: every step may fail for want of memory, and then must
+ * leave the books as they were, so that the next call goes on.
+ */
+#ifndef ENGINE_H
+#define ENGINE_H
+
+#include <poll.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "chunk.h"
+#include "context.h"
+#include "crew.h"
+#include "pace.h"
+#include "results.h"
+#include "server.h"
+#include "settings.h"
+#include "slot.h"
+#include "source.h"
+#include "window.h"
+#include "words.h"
+
+struct engine {
+	struct settings set;
+	struct words *words;	/* the pool's */
+
+	struct source *sources;	/* queued; the first is being read */
+	struct chunk *filling;	/* a chunk not yet full, or NULL */
+	struct source *filled_from;
+	uint64_t seq;		/* inputs ever read */
+	bool in_hook;		/* one of a source's runs now */
+
+	struct window window;
+	struct results results;
+	struct pace pace;
+
+	struct slots slots;
+	struct server server;
+	struct crew crew;
+	struct member *only;	/* while results are too many: read only it */
+	struct pollfd *fds;	/* room for all there is to wait for */
+	bool quiet;		/* nothing came in the last short wait */
+	int wake;		/* eventfd: vm_cancel() */
+	atomic_int cancelled;
+
+	int refused;		/* errno of the last hire that failed */
+	bool started;		/* the first hires are done */
+	bool closing;		/* nothing is dispatched or hired any more */
+	bool broken;		/* for good; words say why */
+	enum vm_cause broken_cause;
+	struct words setup_words; /* of the last setup that failed */
+
+	struct context *serial;	/* VM_SERIAL: the only worker; else NULL */
+	bool serial_up;		/* its setup has ended well */
+};
+
+/* ---- life.c, next.c, engine.c ---- */
+
+/* Makes an engine with its workers forked: 0, or -errno and words; then
+   nothing is left.  The settings are its own from then on. */
+int engine_start(struct engine *, struct settings *, struct words *);
+
+/* Ends and frees it: 0 or -ETIMEDOUT and words.  foreign: this process did
+   not make it, so only memory is freed. */
+int engine_stop(struct engine *, bool foreign);
+
+/* The next item: 1; 0 the end; VM_LATER when the time is over; -errno. */
+int engine_next(struct engine *, struct item *, uint64_t until);
+
+/* Whether the first setups are done: 0, VM_LATER, -ECHILD; -errno. */
+int engine_ready(struct engine *, uint64_t until);
+
+/* Carries out vm_cancel() if it was called: 0 or -ENOMEM. */
+int engine_cancel(struct engine *);
+
+/* Waits once, until a time at most, and does what is due then: 0; -ENOMEM,
+   and the next turn goes on. */
+int engine_turn(struct engine *, uint64_t until);
+
+/* Waits for the fork server's end, a number of steps: true when it is
+   gone. */
+bool engine_await_server(struct engine *, int steps);
+#define ENGINE_STEP_MS 50
+
+/* Descriptors to wait for beside those of the members. */
+#define ENGINE_FDS 4
+
+/* A debug line, if the option asks. */
+void engine_say(const struct engine *, const char *format, ...)
+    PRINTF_LIKE(2, 3);
+
+/* ---- intake.c ---- */
+
+/* Queues a source; it is the engine's now. */
+void intake_add(struct engine *, struct source *);
+
+/* Reads inputs while bounds allow, from a source that may block only if
+   there is nothing else to do: 0 or -ENOMEM. */
+int intake_run(struct engine *);
+
+/* Would a source be asked now? */
+bool intake_wants(struct engine *);
+
+/* All sources are closed and forgotten, a chunk being filled too. */
+void intake_close(struct engine *);
+
+/* The same in a process they do not belong to: no hook is called. */
+void intake_forget(struct engine *);
+
+/* Admits what is being filled, if anything: 0 or -ENOMEM. */
+int intake_admit(struct engine *);
+
+/* Admits all that was read and closes the sources: 0; -ENOMEM and they stay
+   as they are. */
+int intake_finish(struct engine *);
+
+/* ---- dispatch.c ---- */
+
+/* Gives waiting spans to workers and writes: 0 or -ENOMEM. */
+int dispatch_run(struct engine *, uint64_t now);
+
+/* Writes once to a member; a worker that cannot be written to is doomed. */
+void dispatch_flush(struct engine *, struct member *);
+
+/* Takes half of what the busiest worker has not begun for one that has
+   nothing: true if any was moved. */
+bool dispatch_take_back(struct engine *);
+
+/* Which member alone may be read, results being too many; NULL: all. */
+struct member *dispatch_only(struct engine *, uint64_t now);
+
+/* ---- settle.c ---- */
+
+/* Reads once from a member and settles what came: 1, 0 if nothing came, or
+   -ENOMEM. */
+int settle_read(struct engine *, struct member *, uint64_t now);
+
+/* Takes what a member's ring is ahead of its pipe: 1 if anything, 0, or
+   -ENOMEM. */
+int settle_ring(struct engine *, struct member *, uint64_t now);
+
+/* Books an item that is done: the first of a span moves to "answer". */
+void settle_span(struct engine *, struct span *answer);
+
+/* ---- bury.c ---- */
+
+/* Buries a DEAD member: drains, blames, puts back: 0 or -ENOMEM. */
+int bury_member(struct engine *, struct member *, uint64_t now);
+
+/* The pool is beyond use: what its workers had finished is taken, all else
+   that is in flight is answered with a cause.  The caller has set the words;
+   sources and what is being filled are left to bury_inputs(). */
+void bury_pool(struct engine *, enum vm_cause, uint64_t now);
+
+/* After that: what was read is answered too, sources are closed: 0; -ENOMEM,
+   and it is still to be done. */
+int bury_inputs(struct engine *);
+
+/* Carries out vm_cancel(): 0 or -ENOMEM, and it is still to be done. */
+int bury_cancelled(struct engine *);
+
+/* Answers a span, which is in no list, with a cause of its own. */
+void bury_span(struct engine *, struct span *, enum vm_cause);
+
+/* ---- news.c ---- */
+
+/* Takes all that the fork server has to tell. */
+void news_hear(struct engine *, uint64_t now);
+
+/* The fork server is dead or mute: so are its workers, or will be.  "why"
+   goes into the words. */
+void news_broken(struct engine *, const char *why, uint64_t now);
+
+/* ---- serial.c ---- */
+
+/* Makes the one context: 0 or -ENOMEM. */
+int serial_start(struct engine *);
+/* Runs teardown if setup has run here, and frees it. */
+void serial_stop(struct engine *, bool foreign);
+/* Runs setup if it has not run: 0, or -ECHILD and words. */
+int serial_ready(struct engine *);
+/* Does the first waiting span, if any, here and now: 0 or -ENOMEM. */
+int serial_run(struct engine *);
+
+#endif

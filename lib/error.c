@@ -1,0 +1,131 @@
+/*
+ * error.c - words for people: vm_error(), messages of failed items.
+ *
+ * Runs in: caller.
+ */
+#include "config.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base.h"
+#include "face.h"
+
+static _Thread_local struct words thread_words;
+
+struct words *error_words(void)
+{
+	return &thread_words;
+}
+
+const char *vm_error(const vm_pool *pool)
+{
+	return pool != NULL ? pool->words.text : thread_words.text;
+}
+
+const char *vm_cause_name(enum vm_cause cause)
+{
+	switch (cause) {
+	case VM_FAILED:
+		return "failed";
+	case VM_KILLED:
+		return "killed";
+	case VM_EXITED:
+		return "exited";
+	case VM_TOO_BIG:
+		return "too big";
+	case VM_GARBLED:
+		return "garbled";
+	case VM_SETUP_FAILED:
+		return "setup failed";
+	case VM_LOST:
+		return "lost";
+	case VM_CANCELLED:
+		return "cancelled";
+	}
+	return "unknown";
+}
+
+/* Signals that end a program; the others go by their number. */
+static const char *signal_name(int signal)
+{
+	static const struct { int signal; const char *name; } names[] = {
+		{ SIGABRT, "SIGABRT" }, { SIGALRM, "SIGALRM" },
+		{ SIGBUS, "SIGBUS" }, { SIGFPE, "SIGFPE" },
+		{ SIGHUP, "SIGHUP" }, { SIGILL, "SIGILL" },
+		{ SIGINT, "SIGINT" }, { SIGKILL, "SIGKILL" },
+		{ SIGPIPE, "SIGPIPE" }, { SIGQUIT, "SIGQUIT" },
+		{ SIGSEGV, "SIGSEGV" }, { SIGSYS, "SIGSYS" },
+		{ SIGTERM, "SIGTERM" }, { SIGTRAP, "SIGTRAP" },
+		{ SIGUSR1, "SIGUSR1" }, { SIGUSR2, "SIGUSR2" },
+		{ SIGXCPU, "SIGXCPU" }, { SIGXFSZ, "SIGXFSZ" },
+	};
+
+	for (size_t i = 0; i < COUNTOF(names); i++)
+		if (names[i].signal == signal)
+			return names[i].name;
+	return "no common one";
+}
+
+/* A sentence for a failure that the library has found. */
+static void describe(struct vm_pool *p, const struct outcome *o)
+{
+	struct words *w = &p->message;
+
+	switch (o->cause) {
+	case VM_KILLED:
+		words_set(w, 0, "The worker was killed by signal %d (%s).",
+		    o->signal, signal_name(o->signal));
+		break;
+	case VM_EXITED:
+		words_set(w, 0, "The worker exited with status %d in the "
+		    "middle of the item.", o->exit_status);
+		break;
+	case VM_GARBLED:
+		words_set(w, 0, "The worker broke the protocol and was "
+		    "killed.");
+		break;
+	case VM_SETUP_FAILED:
+		words_set(w, 0, "No worker could be set up.  %.400s",
+		    p->words.text);
+		break;
+	case VM_CANCELLED:
+		words_set(w, 0, "The item was cancelled before it was "
+		    "begun.");
+		break;
+	default:
+		words_set(w, 0, "The pool broke down before the item was "
+		    "done.");
+	}
+}
+
+void exception_make(struct vm_pool *p, const struct item *i)
+{
+	const struct span *s = i->span;
+	struct vm_exception *x = &p->exception;
+	struct frame_failure why;
+
+	*x = (struct vm_exception){
+		.cause = s->outcome.cause,
+		.signal = s->outcome.signal,
+		.exit_status = s->outcome.exit_status,
+		.core_dumped = s->outcome.core_dumped,
+		.worker_index = s->attempt > 0 ? s->worker_index : -1,
+		.pid = s->outcome.pid,
+		.message = p->message.text,
+		.max_rss = s->outcome.max_rss,
+	};
+	if (x->cause != 0) {
+		describe(p, &s->outcome);
+		return;
+	}
+	memcpy(&why, i->body, sizeof why);
+	x->cause = (enum vm_cause)why.cause;
+	x->code = why.code;
+	if (i->size > sizeof why)
+		x->message = (const char *)i->body + sizeof why;
+	else
+		words_set(&p->message, 0, "process() failed with code %d.",
+		    (int)why.code);
+}

@@ -1,0 +1,40 @@
+/*
+ * face.h - what is behind a vm_pool, for the files of the face.
+ *
+ * Runs in: caller.  Nothing below includes it.
+ */
+#ifndef FACE_H
+#define FACE_H
+
+#include <sys/types.h>
+
+#include "engine.h"
+#include "vimap.h"
+#include "words.h"
+
+struct vm_pool {
+	struct engine engine;
+	struct words words;	/* vm_error(pool) */
+	unsigned char *original; /* a page that reads 1 in the process that
+				    made the pool, 0 in its children; NULL
+				    if the kernel has none: compare pid */
+	pid_t pid;
+	/* What the last result points to, beside the engine's. */
+	struct vm_exception exception;
+	struct words message;
+};
+
+/* Is this another process than the one that made the pool? */
+bool pool_is_foreign(const struct vm_pool *);
+
+/* At the door of every call: 0, or errno for a call that may not be made:
+   EINVAL, EPERM, EDEADLK. */
+int pool_refuses(const struct vm_pool *);
+
+/* vm_error(NULL): the words of this thread. */
+struct words *error_words(void);
+
+/* The cause and the words of a failed item, from what the books say. */
+void exception_make(struct vm_pool *, const struct item *);
+
+#endif

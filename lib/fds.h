@@ -1,0 +1,31 @@
+/*
+ * fds.h - the descriptors the library holds in this process, of all pools.
+ *
+ * Runs in: caller; once in a new fork server.  A child that the host or
+ * another pool forks without exec gets copies of our descriptors, and a copy
+ * of a pipe end in the wrong process hides an end of file.  So every one is
+ * on this list, and a new fork server closes what is not its own.
+ *
+ * Easy to get wrong: making descriptors, listing them and forking must not
+ * mix between threads; hold the lock from the making to the listing.
+ */
+#ifndef FDS_H
+#define FDS_H
+
+/* One lock for the process.  Held over create-and-fork and over
+   receive-and-register; a fork server is born with it and unlocks it. */
+void fds_lock(void);
+void fds_unlock(void);
+
+/* Lists a descriptor; the lock is held.  0 or -ENOMEM. */
+int fds_add(int fd);
+
+/* Takes it off the list and closes it; nothing for -1.  The lock is not
+   held.  Makes it -1, keeps errno. */
+void fds_drop(int *fd);
+
+/* In a new fork server, under the lock it was born with: closes every
+   listed descriptor and empties the list. */
+void fds_drop_all(void);
+
+#endif

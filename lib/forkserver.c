@@ -1,0 +1,358 @@
+/* forkserver.c - see forkserver.h: the process that forks every worker. */
+#include "config.h"
+
+#include "forkserver.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#ifdef HAVE_STDIO_EXT_H
+#include <stdio_ext.h>
+#endif
+
+#include "base.h"
+#include "fds.h"
+#include "orphans.h"
+#include "sys.h"
+
+/* From TERM to KILL. */
+#define MERCY_NS (200 * MS_IN_NS)
+/* How long children may take to be gone after KILL, and how often to look. */
+#define REAP_NS (2000 * MS_IN_NS)
+#define REAP_STEP_MS 10
+/* Without a pidfd the parent is looked at so often. */
+#define LOOK_MS 1000
+
+static struct forkserver *self;
+static bool ending;		/* the caller says so, or is gone */
+
+/* ---- hiring ---- */
+
+/* The pipe pair of a worker: its own two ends, and the caller's. */
+struct pipes {
+	int tasks[2], results[2];
+	int both;		/* the task pipe, to read and write, or -1 */
+};
+
+static void close_pipes(struct pipes *p)
+{
+	for (int i = 0; i < 2; i++) {
+		sys_close(&p->tasks[i]);
+		sys_close(&p->results[i]);
+	}
+	sys_close(&p->both);
+}
+
+/* The caller's end of the task pipe can read too, so that it never meets a
+   pipe without readers, which would mean SIGPIPE. */
+static int make_pipes(struct pipes *p)
+{
+	int r;
+
+	*p = (struct pipes){ { -1, -1 }, { -1, -1 }, -1 };
+	r = sys_pipe(p->tasks);
+	if (r == 0)
+		r = sys_pipe(p->results);
+	if (r < 0)
+		goto out;
+	p->both = sys_reopen(p->tasks[1], O_RDWR | O_NONBLOCK);
+	p->both = MAX(p->both, -1);
+	r = sys_nonblock(p->results[0]);
+	if (r == 0 && p->both < 0)
+		r = sys_nonblock(p->tasks[1]);
+out:
+	if (r < 0)
+		close_pipes(p);
+	return r;
+}
+
+/* In the new worker: never returns. */
+static _Noreturn void start_worker(const struct notice *n, struct pipes *p)
+{
+	struct worker_life life = {
+		.plan = self->plan,
+		.slots = self->slots,
+		.which = n->slot,
+		.index = n->index,
+		.generation = n->generation,
+		.parent = sys_getppid(),
+		.tasks = p->tasks[0],
+		.results = p->results[1],
+		.fds = { self->socket, self->caller_fd, p->tasks[1],
+			p->results[0], p->both },
+	};
+
+	for (size_t i = 0; i < self->slots.count; i++)
+		for (int k = 0; k < NOTICE_FDS; k++)
+			sys_close(&self->hands[i].fds[k]);
+	worker_main(&life);
+}
+
+/* Gives the caller's ends to the hand, closes the worker's. */
+static void keep_ends(struct hand *h, struct pipes *p)
+{
+	h->fds[NOTICE_RESULTS] = p->results[0];
+	p->results[0] = -1;
+	if (p->both >= 0) {
+		h->fds[NOTICE_TASKS] = p->both;
+		p->both = -1;
+	} else {
+		h->fds[NOTICE_TASKS] = p->tasks[1];
+		h->fds[NOTICE_READER] = p->tasks[0];
+		p->tasks[0] = p->tasks[1] = -1;
+	}
+	close_pipes(p);
+}
+
+static void hire(const struct notice *order)
+{
+	struct hand *h = &self->hands[order->slot];
+	struct notice news = *order;
+	pid_t parent = sys_getpid();
+	struct pipes p;
+	int r = make_pipes(&p);
+
+	if (r == 0) {
+		r = sys_fork();
+		if (r == 0) {
+			if (sys_getppid() != parent)
+				sys_exit(EXIT_FAILURE);
+			start_worker(order, &p);
+		}
+		if (r < 0)
+			close_pipes(&p);
+	}
+	news.kind = r < 0 ? NOTICE_REFUSED : NOTICE_HIRED;
+	news.error = r < 0 ? -r : 0;
+	news.pid = MAX(r, 0);
+	h->arrival = news;
+	if (r < 0)
+		return;
+	sys_setpgid(r, r);
+	h->state = HAND_RUNNING;
+	h->pid = r;
+	h->generation = order->generation;
+	keep_ends(h, &p);
+}
+
+/* ---- ending ---- */
+
+static void doom(struct hand *h)
+{
+	h->state = HAND_DOOMED;
+	h->kill_at = sys_now() + MERCY_NS;
+	sys_kill(-h->pid, SIGTERM);
+}
+
+/* The second half of doom(), for those whose time is over. */
+static void kill_doomed(uint64_t now)
+{
+	for (size_t i = 0; i < self->slots.count; i++) {
+		struct hand *h = &self->hands[i];
+
+		if (h->state == HAND_DOOMED && h->kill_at <= now) {
+			sys_kill(-h->pid, SIGKILL);
+			h->kill_at = NEVER;
+		}
+	}
+}
+
+static struct hand *hand_of(pid_t pid)
+{
+	for (size_t i = 0; i < self->slots.count; i++)
+		if (self->hands[i].state != HAND_VACANT &&
+		    self->hands[i].pid == pid)
+			return &self->hands[i];
+	return NULL;
+}
+
+/*
+ * Buries children that have ended.  While the body lies there its number is
+ * not given to another process, so its group can be killed safely: what the
+ * worker started dies with it.
+ */
+static int reap_ended(void)
+{
+	struct hand *h;
+	uint64_t max_rss;
+	int status;
+	pid_t pid;
+
+	while ((pid = sys_ended_child()) > 0) {
+		h = hand_of(pid);
+		if (h != NULL)
+			sys_kill(-pid, SIGKILL);
+		if (sys_reap(pid, &status, &max_rss) < 0 || h == NULL)
+			continue;
+		h->state = HAND_VACANT;
+		h->death = (struct notice){
+			.kind = NOTICE_DIED,
+			.slot = (uint32_t)(h - self->hands),
+			.generation = h->generation,
+			.pid = pid,
+			.status = status,
+			.max_rss = max_rss,
+		};
+	}
+	return pid;
+}
+
+/* Kills and reaps until there is no child: 0; or for 2 s: ETIMEDOUT. */
+static int end_all(void)
+{
+	uint64_t until = sys_now() + REAP_NS;
+	int r;
+
+	for (size_t i = 0; i < self->slots.count; i++)
+		if (self->hands[i].state != HAND_VACANT)
+			sys_kill(-self->hands[i].pid, SIGKILL);
+	while ((r = reap_ended()) != -ECHILD && sys_now() < until) {
+		orphans_kill();
+		if (reap_ended() == -ECHILD)
+			return 0;
+		sys_poll(NULL, 0, REAP_STEP_MS);
+	}
+	return r == -ECHILD ? 0 : ETIMEDOUT;
+}
+
+/* ---- talking ---- */
+
+/* Sends one piece of news: true when it is out. */
+static bool tell(struct notice *news, int *fds)
+{
+	int r;
+
+	if (news->kind == 0)
+		return true;
+	r = notice_send(self->socket, news, fds);
+	if (r == -EAGAIN || r == -ENOBUFS || r == -ETOOMANYREFS)
+		return false;
+	if (r < 0)
+		ending = true;
+	news->kind = 0;
+	for (int i = 0; fds != NULL && i < NOTICE_FDS; i++)
+		sys_close(&fds[i]);
+	return true;
+}
+
+/* Sends what there is to say of each worker, arrival before death: true when
+   all is out. */
+static bool tell_all(void)
+{
+	bool all = true;
+
+	for (size_t i = 0; i < self->slots.count && all; i++) {
+		struct hand *h = &self->hands[i];
+
+		all = tell(&h->arrival, h->fds) && tell(&h->death, NULL);
+	}
+	return all;
+}
+
+static void obey(const struct notice *n)
+{
+	struct hand *h;
+
+	if (n->kind == NOTICE_END || n->slot >= self->slots.count) {
+		ending = true;
+		return;
+	}
+	h = &self->hands[n->slot];
+	if (n->kind == NOTICE_HIRE && h->state == HAND_VACANT)
+		hire(n);
+	else if (n->kind == NOTICE_KILL && h->state == HAND_RUNNING &&
+	    h->generation == n->generation)
+		doom(h);
+}
+
+/* Takes one order.  The others wait in the socket, so that deaths are heard
+   of in between. */
+static void listen(void)
+{
+	int fds[NOTICE_FDS];
+	struct notice n;
+	int r = notice_receive(self->socket, &n, fds);
+
+	for (int i = 0; i < NOTICE_FDS; i++)
+		sys_close(&fds[i]);
+	if (r == 1)
+		obey(&n);
+	else if (r < 0)
+		ending = true;
+}
+
+/* ---- the loop ---- */
+
+/* Is the caller gone, as far as can be seen without a pidfd?  In a pid
+   namespace of its own the fork server never sees its parent. */
+static bool abandoned(void)
+{
+	pid_t parent = sys_getppid();
+
+	return parent != self->caller && parent != 0;
+}
+
+/* Milliseconds until the next thing to do by the clock; -1: nothing. */
+static int patience(uint64_t now)
+{
+	uint64_t next = NEVER;
+
+	for (size_t i = 0; i < self->slots.count; i++)
+		if (self->hands[i].state == HAND_DOOMED)
+			next = MIN(next, self->hands[i].kill_at);
+	if (self->caller_fd < 0)
+		next = MIN(next, now + LOOK_MS * MS_IN_NS);
+	if (next == NEVER)
+		return -1;
+	return next <= now ? 0 : (int)((next - now) / MS_IN_NS) + 1;
+}
+
+static void turn(const sigset_t *mask)
+{
+	struct pollfd fds[2] = {
+		{ .fd = self->socket, .events = POLLIN },
+		{ .fd = self->caller_fd, .events = POLLIN },
+	};
+
+	if (!tell_all())
+		fds[0].events |= POLLOUT;
+	sys_ppoll(fds, COUNTOF(fds), patience(sys_now()), mask);
+	reap_ended();
+	kill_doomed(sys_now());
+	if (fds[1].revents != 0 || (self->caller_fd < 0 && abandoned()))
+		ending = true;
+	else if (fds[0].revents & (POLLIN | POLLHUP | POLLERR))
+		listen();
+}
+
+/* Text the host had not flushed is the host's to print. */
+static void throw_text_away(void)
+{
+#ifdef HAVE___FPURGE
+	__fpurge(stdout);
+	__fpurge(stderr);
+#endif
+}
+
+void forkserver_main(struct forkserver *server)
+{
+	struct notice farewell = { .kind = NOTICE_ENDED };
+	sigset_t mask;
+
+	self = server;
+	sys_setsid();
+	sys_be_subreaper();
+	sys_forget_handlers();
+	sys_handle_sigchld(true);
+	throw_text_away();
+	sigfillset(&mask);
+	sigdelset(&mask, SIGCHLD);
+	while (!ending)
+		turn(&mask);
+	farewell.error = end_all();
+	notice_send(self->socket, &farewell, NULL);
+	sys_exit(farewell.error == 0 ? EXIT_SUCCESS : EXIT_FAILURE);
+}

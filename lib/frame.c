@@ -1,0 +1,78 @@
+/* frame.c - see frame.h: the writer and the reader of one message. */
+#include "config.h"
+
+#include "frame.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <string.h>
+
+#include "base.h"
+
+#define UNIT 16
+
+/* A head as it lies in the stream. */
+struct head {
+	uint8_t zero;		/* ends the body before it */
+	uint8_t kind;
+	uint16_t size_high;
+	uint32_t size_low;
+};
+_Static_assert(sizeof(struct head) == FRAME_HEAD, "a head has 8 bytes");
+
+size_t frame_length(size_t body_size)
+{
+	return (FRAME_HEAD + body_size + UNIT - 1) & ~(size_t)(UNIT - 1);
+}
+
+void frame_head(unsigned char *at, enum frame_kind kind, size_t body_size)
+{
+	const struct head h = {
+		.kind = (uint8_t)kind,
+		.size_high = (uint16_t)((uint64_t)body_size >> 32),
+		.size_low = (uint32_t)body_size,
+	};
+
+	assert(body_size <= FRAME_MAX);
+	memcpy(at, &h, sizeof h);
+}
+
+void frame_write(unsigned char *at, enum frame_kind kind, const void *body,
+    size_t size)
+{
+	frame_head(at, kind, size);
+	if (size > 0)
+		memcpy(at + FRAME_HEAD, body, size);
+	memset(at + FRAME_HEAD + size, 0,
+	    frame_length(size) - FRAME_HEAD - size);
+}
+
+int frame_read(unsigned char *at, size_t have, size_t max, struct frame *f)
+{
+	struct head h;
+	uint64_t size;
+
+	f->length = 0;
+	if (have < sizeof h)
+		return 0;
+	memcpy(&h, at, sizeof h);
+	size = (uint64_t)h.size_high << 32 | h.size_low;
+	if (h.zero != 0 || h.kind == 0 || h.kind >= FRAME_KINDS ||
+	    size > max || size > FRAME_MAX) {
+		at[0] = 0;	/* still ends the body before it */
+		return -EPROTO;
+	}
+	f->kind = (enum frame_kind)h.kind;
+	f->size = (size_t)size;
+	f->body = at + FRAME_HEAD;
+	f->length = frame_length(f->size);
+	return have >= f->length;
+}
+
+int frame_body(const struct frame *f, void *to, size_t size)
+{
+	if (f->size != size)
+		return -EPROTO;
+	memcpy(to, f->body, size);
+	return 0;
+}

@@ -1,0 +1,107 @@
+/*
+ * frame.h - one message between caller and worker: writer and reader.
+ *
+ * Runs in: caller and worker.  Pure.  A frame is a head of 8 bytes (a zero,
+ * a kind, the body's size in 48 bits) and a body, padded so that the next
+ * head is 16 bytes later or a multiple of that:
+ *
+ *	position 8 mod 16: | head | body ......... | padding | head ...
+ *
+ * A stream starts at position 8 of a 16-aligned buffer, so every body lies
+ * aligned for any type and the byte behind it is a 0: padding, or the zero
+ * that each head begins with.  Byte order is native; the hello frame tells.
+ *
+ *	caller to worker: CHUNK, then its ITEMs; ...; STOP
+ *	worker to caller: HELLO or UNFIT; for each chunk one OUTPUT or FAILURE
+ *	for every item begun, in order, then END; ...; LEAVING
+ *
+ * Easy to get wrong: sizes come from the other side.  frame_read() refuses
+ * them before anybody allocates or adds.
+ */
+#ifndef FRAME_H
+#define FRAME_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "buf.h"
+
+/* Where a stream starts in its buffer, and how long a head is. */
+#define FRAME_START 8
+#define FRAME_HEAD 8
+
+#define FRAME_VERSION 1
+/* The most a body may have: what 48 bits hold, less the head. */
+#define FRAME_MAX (((uint64_t)1 << 48) - 64)
+
+enum frame_kind {
+	FRAME_HELLO = 1,	/* worker: setup has returned well; below */
+	FRAME_UNFIT,		/* worker: setup failed; a frame_failure */
+	FRAME_CHUNK,		/* caller: so many ITEMs follow; below */
+	FRAME_ITEM,		/* caller: one input */
+	FRAME_OUTPUT,		/* worker: the output of the next item */
+	FRAME_FAILURE,		/* worker: why the next item has none; below */
+	FRAME_END,		/* worker: a chunk is done; a frame_end */
+	FRAME_STOP,		/* caller: nothing more; tear down and leave */
+	FRAME_LEAVING,		/* worker: has stopped, teardown begins */
+	FRAME_KINDS
+};
+
+/* Bodies with a shape. */
+struct frame_hello {
+	uint32_t version;	/* FRAME_VERSION */
+	uint32_t order;		/* FRAME_ORDER, as the worker's CPU has it */
+	uint32_t generation;	/* the worker's */
+	uint32_t reserved;
+};
+#define FRAME_ORDER 0x01020304u
+
+struct frame_chunk {
+	uint64_t index;		/* of its first item in the source */
+	uint64_t seq;		/* of its first item among all ever read */
+	uint32_t ordinal;	/* the how manieth chunk of this worker */
+	uint32_t first;		/* its first item's number, for the lease */
+	uint32_t count;		/* ITEM frames that follow */
+	uint32_t attempt;	/* the how manieth at each of them, from 1 */
+};
+
+struct frame_failure {		/* followed by the message, without a 0 */
+	int32_t code;
+	uint32_t cause;		/* VM_FAILED or VM_TOO_BIG */
+};
+
+struct frame_end {
+	uint32_t ordinal;
+	uint32_t next;		/* the item it stopped before */
+};
+
+/* A frame that was read; body points into the bytes it was read from. */
+struct frame {
+	enum frame_kind kind;
+	size_t size;		/* of the body */
+	unsigned char *body;
+	size_t length;		/* of it all, padding included */
+};
+
+/* Bytes a frame takes with a body of that size (at most FRAME_MAX). */
+size_t frame_length(size_t body_size);
+
+/* Writes a head there. */
+void frame_head(unsigned char *at, enum frame_kind, size_t body_size);
+
+/* Writes a whole frame of frame_length(size) bytes, padding zeroed. */
+void frame_write(unsigned char *at, enum frame_kind, const void *body,
+    size_t size);
+
+/*
+ * Reads the frame at a position, of which "have" bytes are there: 1; 0 if
+ * more are needed (length is set once the head is there, else 0); -EPROTO if
+ * it is none, or its body larger than max.
+ */
+int frame_read(unsigned char *at, size_t have, size_t max, struct frame *);
+
+/* Copies a body with a shape, which must have exactly that size: 0, or
+   -EPROTO. */
+int frame_body(const struct frame *, void *to, size_t size);
+
+#endif

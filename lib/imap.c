@@ -1,0 +1,155 @@
+/*
+ * imap.c - inputs in, results out: vm_imap(), vm_zip_in_out().
+ *
+ * Runs in: caller.  The path of an item, in the order of the files:
+ *
+ *	source next -> chunk pack -> window admit -> crew pick ->
+ *	channel send ==> worker: receive, take, call, stage ==>
+ *	channel receive -> window settle -> results take -> here
+ *
+ * and of a death: crew bury -> window putback -> sent again, or settled as
+ * failed.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base.h"
+#include "face.h"
+#include "source.h"
+#include "sys.h"
+
+static int refuse(int error)
+{
+	errno = error;
+	return -1;
+}
+
+/* The moment so many ms from now; negative: never. */
+static uint64_t moment(int ms)
+{
+	return ms < 0 ? NEVER : sys_now() + (uint64_t)ms * MS_IN_NS;
+}
+
+/* A call ends: what the engine says becomes what the caller sees. */
+static int answer(struct vm_pool *p, int r, int kept)
+{
+	if (r == -ENOMEM)
+		words_set(&p->words, ENOMEM, "There was no memory.  Nothing "
+		    "is lost; call again when there is.");
+	errno = r < 0 ? -r : kept;
+	return r < 0 ? -1 : r;
+}
+
+/* ---- inputs ---- */
+
+/* What is wrong with a source, as errno; 0: nothing. */
+static int flaw(const struct vm_pool *p, const struct vm_source *s)
+{
+	int r = pool_refuses(p);
+
+	if (r != 0)
+		return r;
+	if (p->engine.broken)
+		return EPIPE;
+	if ((uintptr_t)s->reserved[0] == SOURCE_UNMADE)
+		return (int)(uintptr_t)s->reserved[1];
+	if (s->next == NULL || (uintptr_t)s->reserved[0] > SOURCE_UNMADE)
+		return EINVAL;
+	return 0;
+}
+
+/* A source the pool does not take is closed all the same. */
+static int turn_away(struct vm_pool *p, const struct vm_source *s, int error)
+{
+	if (s->close != NULL)
+		s->close(s->from);
+	if (p != NULL && error != EPERM && error != EDEADLK &&
+	    !p->engine.broken)
+		words_set(&p->words, error, "vm_imap() cannot use this "
+		    "source: %s.", strerror(error));
+	return refuse(error);
+}
+
+int vm_imap(vm_pool *p, struct vm_source hooks)
+{
+	int error = flaw(p, &hooks);
+	int kept = errno;
+	struct source *s = NULL;
+	int r = 0;
+
+	if (error == 0 && atomic_load(&p->engine.cancelled))
+		r = engine_cancel(&p->engine);
+	if (error == 0 && r == 0) {
+		s = source_new(&hooks, &p->engine.in_hook);
+		error = s == NULL ? ENOMEM : 0;
+	}
+	if (r < 0)
+		error = -r;
+	if (error != 0)
+		return turn_away(p, &hooks, error);
+	if (hooks.reserved[2] != NULL)
+		*(size_t *)hooks.reserved[2] = p->engine.set.plan.max_item;
+	intake_add(&p->engine, s);
+	errno = kept;
+	return 0;
+}
+
+/* ---- results ---- */
+
+static void show(struct vm_pool *p, const struct item *i,
+    struct vm_result *r)
+{
+	const struct span *s = i->span;
+	bool good = s->outcome.cause == 0 && i->kind == FRAME_OUTPUT;
+
+	*r = (struct vm_result){
+		.input = i->input,
+		.input_size = i->input_size,
+		.tag = s->chunk->tag,
+		.index = i->index,
+		.type = good ? VM_OUTPUT : VM_EXCEPTION,
+		.attempts = s->attempt,
+		.worker_index = s->attempt > 0 ? s->worker_index : -1,
+	};
+	if (good) {
+		r->output = i->body;
+		r->output_size = i->size;
+		return;
+	}
+	exception_make(p, i);
+	r->exception = &p->exception;
+}
+
+int vm_zip_in_out_within(vm_pool *p, struct vm_result *result, int ms)
+{
+	int error = pool_refuses(p);
+	int kept = errno;
+	struct item item;
+	int r;
+
+	if (error == 0 && result == NULL)
+		error = EINVAL;
+	if (error != 0)
+		return refuse(error);
+	r = engine_next(&p->engine, &item, moment(ms));
+	if (r == 1)
+		show(p, &item, result);
+	return answer(p, r, kept);
+}
+
+int vm_zip_in_out(vm_pool *p, struct vm_result *result)
+{
+	return vm_zip_in_out_within(p, result, -1);
+}
+
+int vm_ready(vm_pool *p, int ms)
+{
+	int error = pool_refuses(p);
+	int kept = errno;
+
+	if (error != 0)
+		return refuse(error);
+	return answer(p, engine_ready(&p->engine, moment(ms)), kept);
+}

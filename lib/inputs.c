@@ -1,0 +1,183 @@
+/*
+ * inputs.c - ready-made sources: arrays, strings, numbers, names of files.
+ *
+ * Runs in: caller.  Each keeps a small state of its own, freed by close();
+ * what the caller gave stays the caller's.  None of these ever blocks.
+ *
+ * Easy to get wrong: a constructor has no way to fail; what went wrong is
+ * told by vm_imap().
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <glob.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "inputs.h"
+
+struct vm_source inputs_unmade(int error)
+{
+	return (struct vm_source){ .reserved = {
+		(void *)(uintptr_t)SOURCE_UNMADE, (void *)(uintptr_t)error
+	} };
+}
+
+void *inputs_state(const void *from, size_t size)
+{
+	void *state = malloc(size);
+
+	if (state != NULL)
+		memcpy(state, from, size);
+	return state;
+}
+
+struct vm_source inputs_make(inputs_next next, void *state, uint64_t length)
+{
+	if (state == NULL)
+		return inputs_unmade(ENOMEM);
+	return (struct vm_source){
+		.next = next,
+		.close = free,
+		.from = state,
+		.length = length,
+		.reserved = { (void *)(uintptr_t)SOURCE_PROMPT },
+	};
+}
+
+/* ---- arrays ---- */
+
+struct array {
+	const unsigned char *items;
+	size_t left, size;
+};
+
+static int array_next(void *from, const void **input, size_t *size)
+{
+	struct array *a = from;
+
+	if (a->left == 0)
+		return 0;
+	*input = a->items;
+	*size = a->size;
+	a->items += a->size;
+	a->left--;
+	return 1;
+}
+
+struct vm_source vm_array(const void *items, size_t count, size_t item_size)
+{
+	const struct array a = { items, count, item_size };
+
+	if (items == NULL && count > 0 && item_size > 0)
+		return inputs_unmade(EINVAL);
+	if (item_size > 0 && count > PTRDIFF_MAX / item_size)
+		return inputs_unmade(EINVAL);
+	return inputs_make(array_next, inputs_state(&a, sizeof a), count);
+}
+
+/* ---- strings ---- */
+
+struct strings {
+	char *const *next;
+	size_t left;
+};
+
+static int strings_next(void *from, const void **input, size_t *size)
+{
+	struct strings *s = from;
+
+	if (s->left == 0 || *s->next == NULL)
+		return 0;
+	*input = *s->next;
+	*size = strlen(*s->next);
+	s->next++;
+	s->left--;
+	return 1;
+}
+
+struct vm_source vm_strings(char *const *strings, size_t count)
+{
+	const struct strings s = { strings, count };
+
+	if (strings == NULL && count > 0)
+		return inputs_unmade(EINVAL);
+	return inputs_make(strings_next, inputs_state(&s, sizeof s), count);
+}
+
+/* ---- numbers ---- */
+
+struct range {
+	int64_t next, end, given;
+};
+
+static int range_next(void *from, const void **input, size_t *size)
+{
+	struct range *r = from;
+
+	if (r->next >= r->end)
+		return 0;
+	r->given = r->next++;
+	*input = &r->given;
+	*size = sizeof r->given;
+	return 1;
+}
+
+struct vm_source vm_range(int64_t begin, int64_t end)
+{
+	const struct range r = { .next = begin, .end = end };
+
+	return inputs_make(range_next, inputs_state(&r, sizeof r),
+	    begin < end ? (uint64_t)end - (uint64_t)begin : 0);
+}
+
+/* ---- names of files ---- */
+
+struct names {
+	struct strings strings;
+	glob_t found;
+};
+
+static void names_close(void *from)
+{
+	struct names *n = from;
+
+	globfree(&n->found);
+	free(n);
+}
+
+/* What glob(3) returned, as errno. */
+static int glob_error(int r)
+{
+	switch (r) {
+	case 0:
+	case GLOB_NOMATCH:
+		return 0;
+	case GLOB_NOSPACE:
+		return ENOMEM;
+	default:
+		return EIO;
+	}
+}
+
+struct vm_source vm_glob(const char *pattern)
+{
+	struct vm_source s;
+	struct names *n;
+	int error;
+
+	if (pattern == NULL)
+		return inputs_unmade(EINVAL);
+	n = calloc(1, sizeof *n);
+	if (n == NULL)
+		return inputs_unmade(ENOMEM);
+	error = glob_error(glob(pattern, 0, NULL, &n->found));
+	if (error != 0) {
+		names_close(n);
+		return inputs_unmade(error);
+	}
+	n->strings = (struct strings){ n->found.gl_pathv, n->found.gl_pathc };
+	s = inputs_make(strings_next, n, n->found.gl_pathc);
+	s.close = names_close;
+	return s;
+}

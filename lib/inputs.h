@@ -1,0 +1,26 @@
+/*
+ * inputs.h - what the ready-made sources have in common.
+ *
+ * Runs in: caller.  For inputs.c and lines.c.
+ */
+#ifndef INPUTS_H
+#define INPUTS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "source.h"
+#include "vimap.h"
+
+typedef int (*inputs_next)(void *from, const void **input, size_t *size);
+
+/* A source that could not be made: vm_imap() fails with this errno. */
+struct vm_source inputs_unmade(int error);
+
+/* A heap copy of a source's first state, or NULL. */
+void *inputs_state(const void *from, size_t size);
+
+/* A source that never blocks, with a state to free() (NULL: ENOMEM). */
+struct vm_source inputs_make(inputs_next next, void *state, uint64_t length);
+
+#endif

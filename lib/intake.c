@@ -1,0 +1,189 @@
+/*
+ * intake.c - the engine's first step: source next -> chunk pack -> window
+ * admit.
+ *
+ * Runs in: caller.  Easy to get wrong: a source that may block is asked only
+ * when no result is ready and no item waits for a free worker; one that
+ * waits for its own results must never be waited for.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "engine.h"
+
+void intake_add(struct engine *e, struct source *s)
+{
+	struct source **at = &e->sources;
+
+	while (*at != NULL)
+		at = &(*at)->next;
+	*at = s;
+}
+
+void intake_close(struct engine *e)
+{
+	while (e->sources != NULL) {
+		struct source *s = e->sources;
+
+		e->sources = s->next;
+		source_free(s);
+	}
+	e->filled_from = NULL;
+	chunk_drop(e->filling);
+	e->filling = NULL;
+}
+
+void intake_forget(struct engine *e)
+{
+	for (struct source *s = e->sources; s != NULL; s = s->next)
+		s->hooks.close = NULL;
+	intake_close(e);
+}
+
+int intake_admit(struct engine *e)
+{
+	struct chunk *c = e->filling;
+	int r = 0;
+
+	if (c != NULL) {
+		r = window_admit(&e->window, c);
+		if (r < 0)
+			return r;
+		engine_say(e, "admit: %u items from number %llu", c->count,
+		    (unsigned long long)c->seq);
+	}
+	chunk_drop(c);
+	e->filling = NULL;
+	return 0;
+}
+
+/* Packs the input a source holds; starts a chunk for it if there is none. */
+static int pack(struct engine *e, struct source *s)
+{
+	struct chunk *c = e->filling;
+	bool fresh = c == NULL;
+	int r;
+
+	if (fresh)
+		c = chunk_new(s->index, e->seq, s->hooks.tag);
+	if (c == NULL)
+		return -ENOMEM;
+	r = chunk_pack(c, s->input, s->size);
+	if (r < 0) {
+		if (fresh)
+			chunk_drop(c);
+		return r;
+	}
+	s->held = false;
+	s->index++;
+	e->seq++;
+	e->filling = c;
+	e->filled_from = s;
+	return 0;
+}
+
+int intake_finish(struct engine *e)
+{
+	struct source *s = e->sources;
+	int r = 0;
+
+	if (s != NULL && e->filling != NULL && e->filled_from != s)
+		r = intake_admit(e);
+	if (r == 0 && s != NULL && s->held)
+		r = pack(e, s);
+	if (r == 0)
+		r = intake_admit(e);
+	if (r == 0)
+		intake_close(e);
+	return r;
+}
+
+static bool is_full(const struct engine *e)
+{
+	const struct chunk *c = e->filling;
+
+	return c != NULL && (pace_enough(&e->pace, c->count, c->items.len) ||
+	    c->count >= CHUNK_ITEMS_MOST ||
+	    chunk_charge(c) >= window_bytes_left(&e->window));
+}
+
+/* A free worker waits, and there is something for it. */
+static bool worker_waits(struct engine *e)
+{
+	return (e->filling != NULL || e->window.nwaiting > 0) &&
+	    (e->set.serial || crew_idle(&e->crew) != NULL);
+}
+
+/* May the source be asked now? */
+static bool may_ask(struct engine *e, const struct source *s)
+{
+	if (s->state != SOURCE_OPEN)
+		return false;
+	if (e->filling == NULL && !window_room(&e->window))
+		return false;
+	/* What waits for every worker already is read early enough. */
+	if (e->window.nwaiting >= e->set.workers)
+		return false;
+	if (source_prompt(s))
+		return true;
+	return !results_ready(&e->results) && !worker_waits(e);
+}
+
+bool intake_wants(struct engine *e)
+{
+	return e->sources != NULL && may_ask(e, e->sources);
+}
+
+/* Reads one source until it has no more for now or bounds say stop.  One
+   that may block is left after each chunk, so that results are seen. */
+static int read_source(struct engine *e, struct source *s)
+{
+	bool full = false;
+	int r = 0;
+
+	while (r == 0 && may_ask(e, s) && (!full || source_prompt(s))) {
+		if (source_next(s, e->set.plan.max_item) != 1)
+			break;
+		r = pack(e, s);
+		full = r == 0 && is_full(e);
+		if (full)
+			r = intake_admit(e);
+	}
+	return r;
+}
+
+/* A source that has ended makes room for the next one; one that has failed
+   stays until its failure was told. */
+static bool turn_to_next(struct engine *e)
+{
+	struct source *s = e->sources;
+
+	if (s->state != SOURCE_ENDED)
+		return false;
+	e->sources = s->next;
+	source_free(s);
+	return true;
+}
+
+int intake_run(struct engine *e)
+{
+	struct source *s;
+	int r = 0;
+
+	while (r == 0 && (s = e->sources) != NULL) {
+		if (e->filling != NULL && e->filled_from != s)
+			r = intake_admit(e);
+		if (r == 0)
+			r = read_source(e, s);
+		if (r < 0 || !turn_to_next(e))
+			break;
+		r = intake_admit(e);
+	}
+	/* What cannot grow now goes as it is. */
+	if (r == 0 && (e->sources == NULL ||
+	    e->sources->state != SOURCE_OPEN || worker_waits(e)))
+		r = intake_admit(e);
+	return r;
+}

@@ -1,0 +1,222 @@
+/*
+ * life.c - start and stop of an engine.
+ *
+ * Runs in: caller.  Easy to get wrong: a start that fails half-way stops what
+ * is there, through the same engine_stop() as any other end.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base.h"
+#include "engine.h"
+#include "fds.h"
+#include "sys.h"
+
+/* To be gone: for the fork server after END, and after SIGKILL. */
+#define END_STEPS (6000 / ENGINE_STEP_MS)
+#define SHOT_STEPS (2000 / ENGINE_STEP_MS)
+
+/* ---- start ---- */
+
+static int open_wake(struct engine *e)
+{
+	int r;
+
+	fds_lock();
+	e->wake = sys_eventfd();
+	r = MIN(e->wake, 0);
+	if (r == 0)
+		r = fds_add(e->wake);
+	if (r < 0 && e->wake >= 0)
+		sys_close(&e->wake);
+	fds_unlock();
+	e->wake = MAX(e->wake, -1);
+	return r;
+}
+
+/* Words for a pool that cannot be had. */
+static int explain(struct engine *e, int error)
+{
+	size_t n = e->set.workers;
+
+	if (error == EMFILE)
+		return words_set(e->words, error, "The pool needs about %zu "
+		    "descriptors for %zu workers; the limit is %llu "
+		    "(RLIMIT_NOFILE) with what is open already.",
+		    2 * n + 8, n, (unsigned long long)sys_fd_limit());
+	if (error == EAGAIN)
+		return words_set(e->words, error, "%zu workers could not be "
+		    "forked: a limit on processes is reached (RLIMIT_NPROC, "
+		    "or pids.max of the control group).", n);
+	return words_set(e->words, error, "%zu workers could not be forked: "
+	    "%s.", n, strerror(error));
+}
+
+/* Has the first worker of this place still to be forked? */
+static bool never_hired(const struct member *m)
+{
+	return m->generation == 0 ||
+	    (m->generation == 1 && m->state == MEMBER_ASKED);
+}
+
+/* Waits for all first hires. */
+static int hire_all(struct engine *e)
+{
+	int r = 0;
+
+	for (;;) {
+		bool missing = false;
+
+		for (size_t i = 0; i < e->crew.count; i++)
+			missing |= never_hired(&e->crew.members[i]);
+		if (e->refused != 0)
+			return explain(e, e->refused);
+		if (e->broken)
+			return -ETIMEDOUT;
+		if (!missing)
+			return 0;
+		r = engine_turn(e, NEVER);
+		if (r < 0)
+			return explain(e, -r);
+	}
+}
+
+static int start_processes(struct engine *e)
+{
+	size_t n = e->set.workers;
+	int r = slots_map(&e->slots, n);
+
+	if (r == 0)
+		e->fds = calloc(ENGINE_FDS + 2 * n, sizeof *e->fds);
+	if (r == 0 && e->fds == NULL)
+		r = -ENOMEM;
+	if (r == 0)
+		r = crew_init(&e->crew, n, e->set.indices, &e->server,
+		    &e->slots, e->set.leases);
+	if (r == 0)
+		r = open_wake(e);
+	if (r < 0)
+		return explain(e, -r);
+	r = server_start(&e->server, &e->set.plan, &e->slots, e->words);
+	if (r < 0)
+		return r;
+	slots_dont_fork(&e->slots);
+	return hire_all(e);
+}
+
+int engine_start(struct engine *e, struct settings *set, struct words *words)
+{
+	int r;
+
+	*e = (struct engine){ .set = *set, .words = words, .wake = -1 };
+	e->server.socket = e->server.pidfd = -1;
+	set->indices = NULL;
+	window_init(&e->window, e->set.max_real, e->set.max_total,
+	    e->set.max_bytes);
+	results_init(&e->results, &e->window, e->set.ordered);
+	pace_init(&e->pace, e->set.chunk_size);
+	if (e->set.serial) {
+		e->fds = calloc(ENGINE_FDS, sizeof *e->fds);
+		r = e->fds == NULL ? -ENOMEM : serial_start(e);
+		if (r == 0)
+			r = open_wake(e);
+		if (r < 0)
+			r = explain(e, -r);
+	} else {
+		r = start_processes(e);
+	}
+	e->started = r == 0;
+	if (r < 0)
+		engine_stop(e, false);
+	return r;
+}
+
+/* ---- stop ---- */
+
+/* The frame that ends a worker's channel. */
+static const unsigned char stop_frame[16] = { 0, FRAME_STOP };
+
+/* Asks a member to stop, or sees that it needs not: true if it is gone. */
+static bool lay_off(struct engine *e, struct member *m, uint64_t deadline)
+{
+	if (m->state == MEMBER_ABSENT)
+		crew_move(&e->crew, m, MEMBER_GONE);
+	if ((m->state == MEMBER_STARTING || m->state == MEMBER_READY) &&
+	    !m->told_to_stop && channel_prepare(&m->channel, 1) == 0) {
+		crew_freeze(m);
+		m->told_to_stop = true;
+		m->doom_at = MIN(m->doom_at, deadline);
+		channel_send(&m->channel, stop_frame, sizeof stop_frame);
+	}
+	return m->state == MEMBER_GONE;
+}
+
+/* Lets running items end and workers tear down, as long as they may. */
+static void lay_off_all(struct engine *e)
+{
+	uint64_t deadline = sys_now() + (e->started ? e->set.close_ns : 0);
+	bool all = false;
+	int r = 0;
+
+	while (!all && r == 0 && !e->broken) {
+		all = true;
+		for (size_t i = 0; i < e->crew.count; i++)
+			all &= lay_off(e, &e->crew.members[i], deadline);
+		if (!all)
+			r = engine_turn(e, NEVER);
+		results_release(&e->results);
+	}
+}
+
+static int end_server(struct engine *e)
+{
+	server_end(&e->server);
+	if (!engine_await_server(e, END_STEPS)) {
+		server_shoot(&e->server);
+		if (!engine_await_server(e, SHOT_STEPS))
+			return words_set(e->words, ETIMEDOUT, "The fork "
+			    "server could not be killed.");
+	}
+	if (e->server.left_over != 0)
+		return words_set(e->words, ETIMEDOUT, "A process of the pool "
+		    "does not die; the kernel holds it.");
+	return 0;
+}
+
+static void forget(int *fd)
+{
+	*fd = -1;
+}
+
+int engine_stop(struct engine *e, bool foreign)
+{
+	void (*close)(int *fd) = foreign ? forget : fds_drop;
+	int r = 0;
+
+	e->closing = true;
+	if (foreign) {
+		intake_forget(e);
+	} else {
+		intake_close(e);
+		if (e->server.state == SERVER_RUNNING && !e->broken)
+			lay_off_all(e);
+		if (e->server.state != SERVER_NONE)
+			r = end_server(e);
+	}
+	serial_stop(e, foreign);
+	crew_release(&e->crew, close);
+	results_release(&e->results);
+	window_release(&e->window);
+	close(&e->server.socket);
+	close(&e->server.pidfd);
+	close(&e->wake);
+	server_release(&e->server);
+	if (!foreign)
+		slots_unmap(&e->slots);
+	free(e->fds);
+	settings_release(&e->set);
+	return r;
+}

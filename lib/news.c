@@ -1,0 +1,72 @@
+/*
+ * news.c - what the fork server tells: workers hired, refused, dead; or that
+ * it has died itself.
+ *
+ * Runs in: caller.  Easy to get wrong: a notice may be about a worker that
+ * was replaced meanwhile; slot and generation tell.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "engine.h"
+#include "fds.h"
+
+void news_broken(struct engine *e, const char *why, uint64_t now)
+{
+	if (e->broken || e->server.state == SERVER_NONE)
+		return;
+	words_set(e->words, EPIPE, "The fork server %s; its workers are "
+	    "killed, and what they had not finished is lost.", why);
+	server_shoot(&e->server);
+	bury_pool(e, VM_LOST, now);
+}
+
+static void refused(struct engine *e, struct member *m, int error,
+    uint64_t now)
+{
+	e->refused = error;
+	engine_say(e, "refused: worker %d: %s", m->index, strerror(error));
+	crew_replace(&e->crew, m, false, now);
+}
+
+/* One notice; r is what server_receive() returned for it. */
+static void heed(struct engine *e, const struct notice *n, int fds[],
+    int r, uint64_t now)
+{
+	struct member *m = crew_member(&e->crew, n);
+	bool asked = m != NULL && m->state == MEMBER_ASKED;
+
+	if (n->kind == NOTICE_HIRED && asked && r == 1) {
+		crew_welcome(&e->crew, m, n, fds);
+		return;
+	}
+	for (int i = 0; i < NOTICE_FDS; i++)
+		fds_drop(&fds[i]);
+	if (n->kind == NOTICE_HIRED && asked) {
+		e->refused = -r;
+		crew_doom(&e->crew, m, VM_LOST);
+	} else if (n->kind == NOTICE_REFUSED && asked) {
+		refused(e, m, n->error, now);
+	} else if (n->kind == NOTICE_DIED && m != NULL && !asked &&
+	    m->state != MEMBER_DEAD && m->state != MEMBER_GONE) {
+		m->death = *n;
+		crew_move(&e->crew, m, MEMBER_DEAD);
+	}
+}
+
+void news_hear(struct engine *e, uint64_t now)
+{
+	int fds[NOTICE_FDS];
+	struct notice n;
+	int r;
+
+	do {
+		r = server_receive(&e->server, &n, fds);
+		if (r == 1 || r == -EMFILE || r == -ENOMEM)
+			heed(e, &n, fds, r, now);
+	} while (r == 1 || r == -EMFILE || r == -ENOMEM);
+	if (r < 0 || server_reap(&e->server))
+		news_broken(e, "has died", now);
+}

@@ -1,0 +1,146 @@
+/*
+ * next.c - the next item of a pool, and what comes before it is there.
+ *
+ * Runs in: caller.  Easy to get wrong: inputs are read and sent while results
+ * are ready, but a caller that has a result to take never waits.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base.h"
+#include "engine.h"
+#include "sys.h"
+
+/* Nothing is ready: is that the end, and which?  1: no, wait. */
+static int at_end(struct engine *e)
+{
+	struct source *s = e->sources;
+	int error;
+
+	if (e->window.nchunks > 0 || e->filling != NULL)
+		return 1;
+	if (e->broken)
+		return -EPIPE;
+	if (s == NULL)
+		return 0;
+	if (s->state == SOURCE_FAILED) {
+		error = s->error;
+		e->sources = s->next;
+		source_free(s);
+		return words_set(e->words, error, "A source failed: %s.",
+		    strerror(error));
+	}
+	if (s->state == SOURCE_WAITING && s->hooks.wait_fd == NULL) {
+		s->state = SOURCE_OPEN;
+		return words_set(e->words, EDEADLK, "A source without "
+		    "wait_fd has no input yet, and nothing is in flight that "
+		    "could change that.");
+	}
+	return 1;
+}
+
+int engine_cancel(struct engine *e)
+{
+	int r;
+
+	if (!atomic_exchange(&e->cancelled, 0))
+		return 0;
+	r = bury_cancelled(e);
+	if (r < 0)
+		atomic_store(&e->cancelled, 1);
+	return r;
+}
+
+/* Everything that is to be done before the next result is looked for. */
+static int prepare(struct engine *e)
+{
+	int r = engine_cancel(e);
+
+	if (r == 0 && e->broken)
+		r = bury_inputs(e);
+	if (r == 0 && !e->broken)
+		r = intake_run(e);
+	if (r == 0 && e->serial != NULL && !results_ready(&e->results))
+		r = serial_run(e);
+	return r;
+}
+
+/* Is there nothing in flight, and no descriptor that may bring more? */
+static bool is_idle(const struct engine *e)
+{
+	return e->window.nchunks == 0 && e->filling == NULL &&
+	    (e->sources == NULL || e->sources->state != SOURCE_WAITING ||
+	    e->sources->hooks.wait_fd == NULL);
+}
+
+/* Until when the coming wait may last. */
+static uint64_t bound(struct engine *e, uint64_t until)
+{
+	if (results_ready(&e->results) || intake_wants(e) || is_idle(e) ||
+	    e->broken ||
+	    (e->serial != NULL && e->window.nwaiting > 0))
+		return 0;
+	return until;
+}
+
+/* A result was taken: sources that were waiting for one are asked again. */
+static void took(struct engine *e)
+{
+	if (e->sources != NULL && e->sources->state == SOURCE_WAITING &&
+	    e->sources->hooks.wait_fd == NULL)
+		e->sources->state = SOURCE_OPEN;
+}
+
+int engine_next(struct engine *e, struct item *item, uint64_t until)
+{
+	int r;
+
+	for (;;) {
+		if (!results_in_hand(&e->results)) {
+			r = prepare(e);
+			if (r == 0)
+				r = engine_turn(e, bound(e, until));
+			if (r < 0 && !results_ready(&e->results))
+				return r;
+		}
+		if (results_take(&e->results, item)) {
+			took(e);
+			return 1;
+		}
+		r = at_end(e);
+		if (r <= 0)
+			return r;
+		if (until != NEVER && sys_now() >= until)
+			return VM_LATER;
+	}
+}
+
+int engine_ready(struct engine *e, uint64_t until)
+{
+	bool pending;
+	int r;
+
+	if (e->serial != NULL)
+		return serial_ready(e);
+	for (;;) {
+		pending = false;
+		for (size_t i = 0; i < e->crew.count; i++) {
+			if (e->crew.members[i].first == FIRST_FAILED) {
+				*e->words = e->setup_words;
+				return -ECHILD;
+			}
+			pending |= e->crew.members[i].first == FIRST_PENDING;
+		}
+		if (!pending)
+			return 0;
+		if (e->broken)
+			return -ECHILD;
+		if (sys_now() >= until)
+			return VM_LATER;
+		r = engine_turn(e, until);
+		if (r < 0)
+			return r;
+	}
+}

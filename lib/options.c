@@ -1,0 +1,174 @@
+/* options.c - see settings.h: checks and defaults of the public options. */
+#include "config.h"
+
+#include "settings.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base.h"
+#include "chunk.h"
+#include "cpus.h"
+#include "frame.h"
+#include "slot.h"
+#include "vimap.h"
+
+/* More cannot be meant. */
+#define WORKERS_MOST 32766
+#define FACTOR_MOST 1000000
+#define ATTEMPTS_MOST 1000000
+
+/* Takes over a struct of the caller's size.  One larger than ours may only
+   have zeroes in what we do not know. */
+static int take_over(void *to, size_t size, const void *from, size_t theirs,
+    const char *name, struct words *w)
+{
+	const unsigned char *p = from;
+
+	memset(to, 0, size);
+	if (from != NULL)
+		memcpy(to, from, MIN(size, theirs));
+	for (size_t i = size; from != NULL && i < theirs; i++)
+		if (p[i] != 0)
+			return words_set(w, EINVAL, "struct %s has a field "
+			    "that this version of the library does not know.",
+			    name);
+	return 0;
+}
+
+/* One whole number: not negative, not absurd. */
+static int check(const char *name, long long value, long long most,
+    struct words *w)
+{
+	if (value < 0)
+		return words_set(w, EINVAL, "vm_options.%s must not be "
+		    "negative; it is %lld.", name, value);
+	if (value > most)
+		return words_set(w, EINVAL, "vm_options.%s must be at most "
+		    "%lld; it is %lld.", name, most, value);
+	return 0;
+}
+
+static int check_size(const char *name, size_t value, uint64_t most,
+    struct words *w)
+{
+	if (value > most)
+		return words_set(w, EINVAL, "vm_options.%s must be at most "
+		    "%llu; it is %zu.", name, (unsigned long long)most,
+		    value);
+	return 0;
+}
+
+static int check_numbers(const struct vm_options *o, struct words *w)
+{
+	const struct { const char *name; int value, most; } numbers[] = {
+		{ "max_real_in_flight_factor", o->max_real_in_flight_factor,
+		    FACTOR_MOST },
+		{ "max_total_in_flight_factor", o->max_total_in_flight_factor,
+		    FACTOR_MOST },
+		{ "max_attempts", o->max_attempts, ATTEMPTS_MOST },
+		{ "teardown_timeout_ms", o->teardown_timeout_ms, INT32_MAX },
+		{ "close_timeout_ms", o->close_timeout_ms, INT32_MAX },
+		{ "ordered", o->ordered, INT32_MAX },
+		{ "debug", o->debug, INT32_MAX },
+	};
+	int r = 0;
+
+	if (o->workers != VM_SERIAL)
+		r = check("workers", o->workers, WORKERS_MOST, w);
+	for (size_t i = 0; i < COUNTOF(numbers) && r == 0; i++)
+		r = check(numbers[i].name, numbers[i].value, numbers[i].most,
+		    w);
+	if (r == 0)
+		r = check_size("chunk_size", o->chunk_size,
+		    CHUNK_ITEMS_MOST, w);
+	if (r == 0)
+		r = check_size("max_item_bytes", o->max_item_bytes,
+		    MIN(FRAME_MAX, SIZE_MAX / 8), w);
+	if (r == 0)
+		r = check_size("max_in_flight_bytes", o->max_in_flight_bytes,
+		    SIZE_MAX / 8, w);
+	if (r == 0 && o->worker_indices != NULL && o->workers == 0)
+		r = words_set(w, EINVAL, "vm_options.worker_indices needs "
+		    "vm_options.workers: how many there are.");
+	return r;
+}
+
+static int copy_indices(struct settings *s, const int *indices)
+{
+	size_t size = s->workers * sizeof *indices;
+
+	if (indices == NULL)
+		return 0;
+	s->indices = malloc(size);
+	if (s->indices == NULL)
+		return -ENOMEM;
+	memcpy(s->indices, indices, size);
+	return 0;
+}
+
+static size_t or_else(size_t given, size_t usual)
+{
+	return given ? given : usual;
+}
+
+static void fill_in(struct settings *s, const struct vm_options *o)
+{
+	size_t real = or_else((size_t)o->max_real_in_flight_factor, 10);
+	size_t total = or_else((size_t)o->max_total_in_flight_factor, 100);
+
+	s->serial = o->workers == VM_SERIAL;
+	s->workers = s->serial ? 1 : (size_t)o->workers;
+	if (s->workers == 0)
+		s->workers = (size_t)cpus_usable("");
+	s->plan.seed = o->seed;
+	s->plan.max_item = or_else(o->max_item_bytes, (size_t)1 << 30);
+	s->ordered = o->ordered != 0;
+	s->debug = o->debug != 0;
+	s->chunk_size = o->chunk_size;
+	s->max_real = real * s->workers;
+	s->max_total = total * s->workers;
+	s->leases = (int)MIN(real, SLOT_LEASES);
+	s->max_bytes = or_else(o->max_in_flight_bytes, (size_t)64 << 20);
+	s->max_attempts = (int)or_else((size_t)o->max_attempts, 1);
+	s->teardown_ns = or_else((size_t)o->teardown_timeout_ms, 5000) *
+	    MS_IN_NS;
+	s->close_ns = or_else((size_t)o->close_timeout_ms, 5000) * MS_IN_NS;
+}
+
+int settings_make(struct settings *s, const struct vm_worker *worker,
+    size_t worker_size, const struct vm_options *options,
+    size_t options_size, struct words *w)
+{
+	struct vm_options o;
+	int r;
+
+	*s = (struct settings){ 0 };
+	if (worker == NULL)
+		return words_set(w, EINVAL, "vm_fork() needs a vm_worker; it "
+		    "was given NULL.");
+	r = take_over(&s->plan.hooks, sizeof s->plan.hooks, worker,
+	    worker_size, "vm_worker", w);
+	if (r == 0)
+		r = take_over(&o, sizeof o, options, options_size,
+		    "vm_options", w);
+	if (r == 0 && s->plan.hooks.process == NULL)
+		r = words_set(w, EINVAL, "vm_worker.process must not be "
+		    "NULL.");
+	if (r == 0)
+		r = check_numbers(&o, w);
+	if (r < 0)
+		return r;
+	fill_in(s, &o);
+	if (copy_indices(s, o.worker_indices) < 0)
+		return words_set(w, ENOMEM, "There was no memory for %zu "
+		    "workers.", s->workers);
+	return 0;
+}
+
+void settings_release(struct settings *s)
+{
+	free(s->indices);
+	s->indices = NULL;
+}

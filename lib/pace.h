@@ -1,0 +1,30 @@
+/*
+ * pace.h - how many inputs should travel together.
+ *
+ * Runs in: caller.  Pure; times are handed in.  With chunk_size 0: one at
+ * first, so that the first result is early; then, by the time measured per
+ * item, as many as are worth a wake-up, and no more than fit in one frame's
+ * worth of bytes.
+ */
+#ifndef PACE_H
+#define PACE_H
+
+#include <stdint.h>
+#include <stddef.h>
+
+struct pace {
+	uint32_t fixed;		/* chunk_size; 0: by measure */
+	uint32_t aim;		/* items in the next chunk */
+	double item_ns;		/* what an item takes, smoothed; 0: unknown */
+};
+
+/* The option, or 0 to go by measure. */
+void pace_init(struct pace *, size_t chunk_size);
+
+/* Should a chunk of so many items and bytes be sent as it is? */
+int pace_enough(const struct pace *, uint32_t items, size_t bytes);
+
+/* A worker took that long for so many items. */
+void pace_learn(struct pace *, uint32_t items, uint64_t ns);
+
+#endif

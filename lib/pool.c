@@ -1,0 +1,156 @@
+/*
+ * pool.c - the life of a pool: vm_fork(), vm_close(), what it is.
+ *
+ * Runs in: caller.  Easy to get wrong: a pool that was copied into a child
+ * of the host's own fork owns nothing there but memory.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#define VM_NO_INLINE
+#include "base.h"
+#include "face.h"
+#include "sys.h"
+
+#define STRING_OF(x) #x
+#define STRING(x) STRING_OF(x)
+
+const char *vm_version(void)
+{
+	return STRING(VM_VERSION_MAJOR) "." STRING(VM_VERSION_MINOR) "."
+	    STRING(VM_VERSION_PATCH);
+}
+
+/* ---- whose it is ---- */
+
+bool pool_is_foreign(const struct vm_pool *p)
+{
+	if (p->original != NULL)
+		return *p->original == 0;
+	return sys_getpid() != p->pid;
+}
+
+int pool_refuses(const struct vm_pool *p)
+{
+	if (p == NULL)
+		return EINVAL;
+	if (pool_is_foreign(p))
+		return EPERM;
+	return p->engine.in_hook ? EDEADLK : 0;
+}
+
+static void mark_original(struct vm_pool *p)
+{
+	size_t size = sys_page_size();
+	unsigned char *page = sys_map_private(size);
+
+	p->pid = sys_getpid();
+	if (page != NULL && sys_wipe_on_fork(page, size) < 0) {
+		sys_unmap(page, size);
+		page = NULL;
+	}
+	p->original = page;
+	if (page != NULL)
+		*page = 1;
+}
+
+static void free_pool(struct vm_pool *p)
+{
+	if (p == NULL)
+		return;
+	sys_unmap(p->original, sys_page_size());
+	free(p);
+}
+
+/* ---- fork and close ---- */
+
+vm_pool *vm_fork_sized(const struct vm_worker *worker, size_t worker_size,
+    const struct vm_options *options, size_t options_size)
+{
+	struct words words = { "" };
+	struct vm_pool *p = NULL;
+	struct settings set;
+	int kept = errno;
+	int r = settings_make(&set, worker, worker_size, options,
+	    options_size, &words);
+
+	if (r < 0)
+		goto out;
+	p = calloc(1, sizeof *p);
+	if (p == NULL) {
+		r = words_set(&words, ENOMEM, "There was no memory for a "
+		    "pool.");
+		goto out;
+	}
+	mark_original(p);
+	r = engine_start(&p->engine, &set, &p->words);
+	if (r < 0)
+		words = p->words;
+out:
+	settings_release(&set);
+	*error_words() = words;
+	if (r < 0) {
+		free_pool(p);
+		p = NULL;
+	}
+	errno = r < 0 ? -r : kept;
+	return p;
+}
+
+vm_pool *vm_fork(const struct vm_worker *worker,
+    const struct vm_options *options)
+{
+	return vm_fork_sized(worker, sizeof *worker, options,
+	    sizeof *options);
+}
+
+int vm_close(vm_pool *p)
+{
+	int kept = errno;
+	int r;
+
+	if (p == NULL)
+		return 0;
+	if (!pool_is_foreign(p) && p->engine.in_hook) {
+		errno = EDEADLK;
+		return -1;
+	}
+	r = engine_stop(&p->engine, pool_is_foreign(p));
+	*error_words() = r < 0 ? p->words : (struct words){ "" };
+	free_pool(p);
+	errno = r < 0 ? -r : kept;
+	return r < 0 ? -1 : 0;
+}
+
+/* ---- what it is ---- */
+
+int vm_broken(const vm_pool *p)
+{
+	if (p == NULL) {
+		errno = EINVAL;
+		return -1;
+	}
+	return p->engine.broken;
+}
+
+int vm_workers(const vm_pool *p)
+{
+	if (p == NULL) {
+		errno = EINVAL;
+		return -1;
+	}
+	return (int)p->engine.set.workers;
+}
+
+/* Sets a counter and wakes the wait; nothing else, for signal handlers. */
+void vm_cancel(vm_pool *p)
+{
+	const uint64_t one = 1;
+
+	if (p == NULL || pool_is_foreign(p))
+		return;
+	atomic_store(&p->engine.cancelled, 1);
+	sys_write(p->engine.wake, &one, sizeof one);
+}

@@ -1,0 +1,165 @@
+/* results.c - see results.h: answers that wait for the caller. */
+#include "config.h"
+
+#include "results.h"
+
+#include <assert.h>
+
+void results_init(struct results *r, struct window *w, bool ordered)
+{
+	*r = (struct results){ .window = w, .ordered = ordered };
+}
+
+/* ---- the heap: children hang on "child", siblings on "next" ---- */
+
+static struct span *meld(struct span *a, struct span *b)
+{
+	struct span *t;
+
+	if (a == NULL || b == NULL)
+		return a ? a : b;
+	if (span_seq(b) < span_seq(a)) {
+		t = a;
+		a = b;
+		b = t;
+	}
+	b->next = a->child;
+	a->child = b;
+	return a;
+}
+
+/* Melds siblings two by two, then all from the last pair back. */
+static struct span *meld_all(struct span *s)
+{
+	struct span *pairs = NULL, *whole = NULL;
+
+	while (s != NULL) {
+		struct span *a = s, *b = s->next;
+
+		s = b ? b->next : NULL;
+		a->next = NULL;
+		if (b != NULL)
+			b->next = NULL;
+		a = meld(a, b);
+		a->next = pairs;
+		pairs = a;
+	}
+	while (pairs != NULL) {
+		s = pairs->next;
+		pairs->next = NULL;
+		whole = meld(whole, pairs);
+		pairs = s;
+	}
+	return whole;
+}
+
+/* ---- both ways ---- */
+
+void results_put(struct results *r, struct span *s)
+{
+	assert(s->state == SPAN_ANSWERED && s->count > 0);
+	s->next = s->child = NULL;
+	if (r->ordered) {
+		r->first = meld(r->first, s);
+	} else if (r->first == NULL) {
+		r->first = r->last = s;
+	} else {
+		r->last->next = s;
+		r->last = s;
+	}
+}
+
+/* Takes the first span out of list or heap. */
+static struct span *pop(struct results *r)
+{
+	struct span *s = r->first;
+
+	if (s == NULL)
+		return NULL;
+	r->first = r->ordered ? meld_all(s->child) : s->next;
+	s->next = s->child = NULL;
+	return s;
+}
+
+static bool next_span_ready(const struct results *r)
+{
+	return r->first != NULL &&
+	    (!r->ordered || span_seq(r->first) == r->next_seq);
+}
+
+bool results_in_hand(const struct results *r)
+{
+	return r->left > 0;
+}
+
+bool results_ready(const struct results *r)
+{
+	return r->left > 0 || next_span_ready(r);
+}
+
+/* Books what of the span in hand was handed out, once a span. */
+static void book(struct results *r)
+{
+	if (r->gone > 0)
+		window_taken(r->window, r->hand, r->gone);
+	r->gone = 0;
+}
+
+/* Makes another span the one in hand, if there is one to take. */
+static bool turn_over(struct results *r)
+{
+	if (r->hand != NULL) {
+		window_free(r->window, r->hand);
+		r->hand = NULL;
+	}
+	if (!next_span_ready(r))
+		return false;
+	r->hand = pop(r);
+	r->left = r->hand->count;
+	r->input_at = r->hand->at;
+	r->output_at = r->hand->output_at;
+	return true;
+}
+
+bool results_take(struct results *r, struct item *item)
+{
+	struct frame f;
+	struct span *s;
+	int known;
+
+	if (r->left == 0 && !turn_over(r))
+		return false;
+	s = r->hand;
+	*item = (struct item){ .span = s };
+	item->index = s->chunk->index + s->first + (s->count - r->left);
+	r->input_at = chunk_unpack(s->chunk, r->input_at, &item->input,
+	    &item->input_size);
+	if (s->outcome.cause == 0) {
+		known = frame_read(s->block->data + r->output_at,
+		    s->block->len - r->output_at, SIZE_MAX, &f);
+		assert(known == 1);
+		(void)known;
+		item->kind = f.kind;
+		item->body = f.body;
+		item->size = f.size;
+		f.body[f.size] = 0;
+		r->output_at += f.length;
+	}
+	r->left--;
+	r->gone++;
+	r->next_seq++;
+	if (r->left == 0)
+		book(r);
+	return true;
+}
+
+void results_release(struct results *r)
+{
+	struct span *s;
+
+	window_free(r->window, r->hand);
+	while ((s = pop(r)) != NULL)
+		window_free(r->window, s);
+	r->hand = NULL;
+	r->left = 0;
+}

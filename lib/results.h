@@ -1,0 +1,64 @@
+/*
+ * results.h - answered spans that wait for the caller, as they come or in
+ * the order of the inputs.
+ *
+ * Runs in: caller.  Pure.  As they come they form a list; in order they form
+ * a pairing heap by sequence number, of which the top may be taken once it is
+ * the next in order.
+ *
+ * Easy to get wrong: what was taken last stays valid until the next take, so
+ * its span lives that long.
+ */
+#ifndef RESULTS_H
+#define RESULTS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "window.h"
+
+/* One item and what became of it, read in place. */
+struct item {
+	const struct span *span;
+	const void *input;
+	size_t input_size;
+	uint64_t index;
+	/* Valid unless span->outcome.cause is set. */
+	enum frame_kind kind;	/* FRAME_OUTPUT or FRAME_FAILURE */
+	unsigned char *body;
+	size_t size;
+};
+
+struct results {
+	struct window *window;	/* told what is taken */
+	bool ordered;
+	uint64_t next_seq;	/* ordered: of the item to hand out next */
+	struct span *first;	/* list, or top of the heap */
+	struct span *last;	/* of the list */
+	struct span *hand;	/* the span being handed out */
+	uint32_t left;		/* of its items */
+	uint32_t gone;		/* of its items, handed out */
+	size_t input_at, output_at; /* of the next item in it */
+};
+
+/* An empty one that tells the window what is taken. */
+void results_init(struct results *, struct window *, bool ordered);
+
+/* Frees all of it, the one in hand included. */
+void results_release(struct results *);
+
+/* Adds a span that window_move() has made ANSWERED. */
+void results_put(struct results *, struct span *);
+
+/* Is there one to take? */
+bool results_ready(const struct results *);
+
+/* Is there one to take that does not begin another span? */
+bool results_in_hand(const struct results *);
+
+/* Hands out the next item: true, or false if there is none.  What was handed
+   out before it is no longer valid. */
+bool results_take(struct results *, struct item *);
+
+#endif

@@ -1,0 +1,121 @@
+/*
+ * serial.c - VM_SERIAL: the whole pool in the caller, without processes.
+ *
+ * Runs in: caller.  Same books, same results; process() is called where the
+ * others would dispatch.
+ *
+ * Easy to get wrong: a result frame must lie in a block, as if received.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine.h"
+
+int serial_start(struct engine *e)
+{
+	const struct worker_plan *plan = &e->set.plan;
+
+	e->serial = malloc(sizeof *e->serial);
+	if (e->serial == NULL)
+		return -ENOMEM;
+	return context_init(e->serial, &e->set.plan.hooks,
+	    e->set.indices ? e->set.indices[0] : 0, plan->seed,
+	    plan->max_item);
+}
+
+void serial_stop(struct engine *e, bool foreign)
+{
+	if (e->serial == NULL)
+		return;
+	if (e->serial_up && !foreign)
+		context_teardown(e->serial);
+	context_release(e->serial);
+	free(e->serial);
+	e->serial = NULL;
+}
+
+int serial_ready(struct engine *e)
+{
+	struct context *c = e->serial;
+
+	if (e->serial_up)
+		return 0;
+	if (e->broken)
+		return -ECHILD;
+	if (context_setup(c) == 0) {
+		e->serial_up = true;
+		return 0;
+	}
+	if (c->message[0] != '\0')
+		words_set(e->words, 0, "Setup failed: %.400s", c->message);
+	else
+		words_set(e->words, 0, "Setup failed with code %d.", c->code);
+	bury_pool(e, VM_SETUP_FAILED, 0);
+	return -ECHILD;
+}
+
+/* The first item of a span, processed; its frame is put in a block. */
+static int process(struct engine *e, struct span *s)
+{
+	struct frame_chunk chunk;
+	struct frame head;
+	const void *input;
+	unsigned char *frame;
+	size_t size, length;
+	int known;
+
+	span_write_head(s);
+	known = frame_read(s->head, sizeof s->head, sizeof chunk, &head);
+	if (known != 1 || frame_body(&head, &chunk, sizeof chunk) < 0)
+		return -EPROTO;
+	chunk_unpack(s->chunk, s->at, &input, &size);
+	frame = context_process(e->serial, &chunk, s->first, input, size,
+	    &length);
+	s->block = block_new(FRAME_START + length);
+	if (s->block == NULL)
+		return -ENOMEM;
+	memcpy(s->block->data + FRAME_START, frame, length);
+	s->block->len = FRAME_START + length;
+	s->output_at = FRAME_START;
+	s->bytes = length;
+	return 0;
+}
+
+/* An item that is still to be tried waits again. */
+static bool failed_for_now(struct engine *e, struct span *s)
+{
+	if (!e->serial->failed || s->attempt >= e->set.max_attempts)
+		return false;
+	block_drop(s->block);
+	s->block = NULL;
+	s->bytes = 0;
+	s->attempt++;
+	return true;
+}
+
+int serial_run(struct engine *e)
+{
+	struct span *s = e->window.waiting;
+	struct span *rest;
+	int r;
+
+	if (s == NULL || e->broken || serial_ready(e) < 0)
+		return 0;
+	if (s->count > 1) {
+		rest = span_cut(s, s->first + 1);
+		if (rest == NULL)
+			return -ENOMEM;
+		window_move(&e->window, rest, SPAN_WAITING);
+	}
+	do {
+		r = process(e, s);
+	} while (r == 0 && failed_for_now(e, s));
+	if (r == 0) {
+		s->worker_index = e->serial->public.worker_index;
+		settle_span(e, s);
+	}
+	return r;
+}

@@ -1,0 +1,250 @@
+/* server.c - see server.h: the caller's handle on its fork server. */
+#include "config.h"
+
+#include "server.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base.h"
+#include "fds.h"
+#include "sys.h"
+
+/* How long it may owe an answer: the first one, and any other. */
+#define FIRST_NS (10000 * MS_IN_NS)
+#define ANSWER_NS (5000 * MS_IN_NS)
+/* The most that counts between two looks. */
+#define STEP_NS (250 * MS_IN_NS)
+
+/* ---- starting ---- */
+
+static void flush_one(FILE *f)
+{
+	if (ftrylockfile(f) == 0) {
+		fflush(f);
+		funlockfile(f);
+	}
+}
+
+/*
+ * Writes out waiting text, so that no child prints it again.  With threads a
+ * stream may be locked by one that waits for input; then only stdout and
+ * stderr are flushed, if nobody has them.  A SIGPIPE from it is taken back;
+ * all signals are blocked.
+ */
+static void flush_text(void)
+{
+	bool was_pending = sys_sigpipe_pending();
+
+	if (sys_threads() == 1) {
+		fflush(NULL);
+	} else {
+		flush_one(stdout);
+		flush_one(stderr);
+	}
+	if (!was_pending && sys_sigpipe_pending())
+		sys_take_sigpipe();
+}
+
+/* In the child: only what is the fork server's own stays open. */
+static _Noreturn void be_server(struct forkserver *f)
+{
+	fds_drop_all();
+	fds_unlock();
+	forkserver_main(f);
+}
+
+/* Forks under the lock, with all signals blocked. */
+static int fork_server(struct server *s, struct forkserver *f)
+{
+	int ends[2] = { -1, -1 };
+	sigset_t mask;
+	int r = sys_socketpair(ends);
+
+	if (r < 0)
+		return r;
+	f->socket = ends[1];
+	f->caller_fd = sys_pidfd_open(f->caller);
+	f->caller_fd = MAX(f->caller_fd, -1);
+	r = fds_add(ends[0]);
+	if (r < 0)
+		goto out;
+	s->socket = ends[0];
+	ends[0] = -1;
+	r = sys_block_signals(&mask);
+	if (r < 0)
+		goto out;
+	flush_text();
+	r = sys_fork();
+	if (r == 0)
+		be_server(f);
+	sys_set_mask(&mask);
+	if (r > 0) {
+		s->pid = r;
+		s->pidfd = sys_pidfd_open(r);
+		if (s->pidfd < 0 || fds_add(s->pidfd) < 0)
+			sys_close(&s->pidfd);
+		s->state = SERVER_RUNNING;
+		r = 0;
+	}
+out:
+	sys_close(&ends[0]);
+	sys_close(&f->caller_fd);
+	sys_close(&f->socket);
+	return r;
+}
+
+int server_start(struct server *s, struct worker_plan *plan,
+    struct slots *slots, struct words *words)
+{
+	struct forkserver f = {
+		.socket = -1,
+		.caller_fd = -1,
+		.caller = sys_getpid(),
+		.plan = plan,
+		.slots = *slots,
+	};
+	int r = -ENOMEM;
+
+	*s = (struct server){ .socket = -1, .pidfd = -1 };
+	s->room = 2 * slots->count + 1;
+	s->queue = calloc(s->room, sizeof *s->queue);
+	f.hands = calloc(slots->count, sizeof *f.hands);
+	if (s->queue == NULL || f.hands == NULL)
+		goto out;
+	for (size_t i = 0; i < slots->count; i++)
+		for (int k = 0; k < NOTICE_FDS; k++)
+			f.hands[i].fds[k] = -1;
+	fds_lock();
+	r = fork_server(s, &f);
+	fds_unlock();
+out:
+	free(f.hands);
+	if (r < 0)
+		words_set(words, -r, "The fork server could not be started: "
+		    "%s.", strerror(-r));
+	return r;
+}
+
+/* ---- orders ---- */
+
+static void order(struct server *s, int kind, uint32_t slot,
+    uint32_t generation, int index)
+{
+	if (s->state != SERVER_RUNNING)
+		return;
+	assert(s->count < s->room);
+	s->queue[s->count++] = (struct notice){
+		.kind = kind,
+		.slot = slot,
+		.generation = generation,
+		.index = index,
+	};
+	server_flush(s);
+}
+
+void server_hire(struct server *s, uint32_t slot, uint32_t generation,
+    int index)
+{
+	order(s, NOTICE_HIRE, slot, generation, index);
+}
+
+void server_kill(struct server *s, uint32_t slot, uint32_t generation)
+{
+	order(s, NOTICE_KILL, slot, generation, 0);
+}
+
+void server_end(struct server *s)
+{
+	order(s, NOTICE_END, 0, 0, 0);
+	if (s->state == SERVER_RUNNING)
+		s->state = SERVER_ENDING;
+}
+
+bool server_flush(struct server *s)
+{
+	size_t sent = 0;
+	int r = 0;
+
+	while (sent < s->count && r == 0) {
+		r = notice_send(s->socket, &s->queue[sent], NULL);
+		sent += r == 0;
+	}
+	s->count -= sent;
+	memmove(s->queue, s->queue + sent, s->count * sizeof *s->queue);
+	return s->count == 0;
+}
+
+/* ---- news ---- */
+
+/* Puts received descriptors on the list, or closes them all. */
+static int enlist(int fds[NOTICE_FDS])
+{
+	int r = 0, listed = 0;
+
+	for (int i = 0; i < NOTICE_FDS && r == 0; i++) {
+		if (fds[i] >= 0)
+			r = fds_add(fds[i]);
+		listed += r == 0;
+	}
+	for (int i = listed; i < NOTICE_FDS; i++)
+		sys_close(&fds[i]);
+	return r;
+}
+
+int server_receive(struct server *s, struct notice *n, int fds[NOTICE_FDS])
+{
+	int r, e;
+
+	if (s->socket < 0)
+		return -EPIPE;
+	fds_lock();
+	r = notice_receive(s->socket, n, fds);
+	e = enlist(fds);
+	fds_unlock();
+	if (r == 1 && e < 0)
+		r = e;
+	if (r == 1 || r == -EMFILE || r == -ENOMEM) {
+		s->answered = true;
+		s->spent = 0;
+	}
+	if (r == 1 && n->kind == NOTICE_ENDED)
+		s->left_over = n->error;
+	return r;
+}
+
+bool server_overdue(struct server *s, bool owes, uint64_t now)
+{
+	s->spent = owes ? s->spent + MIN(now - s->seen_at, STEP_NS) : 0;
+	s->seen_at = now;
+	return s->spent > (s->answered ? ANSWER_NS : FIRST_NS);
+}
+
+/* ---- its end ---- */
+
+bool server_reap(struct server *s)
+{
+	if (s->state == SERVER_RUNNING || s->state == SERVER_ENDING)
+		if (sys_reap_one(s->pidfd, s->pid) == 1)
+			s->state = SERVER_GONE;
+	return s->state == SERVER_GONE || s->state == SERVER_NONE;
+}
+
+void server_shoot(struct server *s)
+{
+	if (!server_reap(s))
+		sys_pidfd_kill(s->pidfd, s->pid, SIGKILL);
+}
+
+void server_release(struct server *s)
+{
+	fds_drop(&s->socket);
+	fds_drop(&s->pidfd);
+	free(s->queue);
+	s->queue = NULL;
+	s->state = SERVER_NONE;
+}

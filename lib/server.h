@@ -1,0 +1,76 @@
+/*
+ * server.h - the caller's handle on its fork server.
+ *
+ * Runs in: caller.  Forks it, sends it orders, takes its news, sees it end.
+ * Orders that do not go at once wait in a queue; nothing here ever blocks.
+ *
+ * Easy to get wrong: the host may reap the fork server before us, or ignore
+ * SIGCHLD; then "no such child" means that it is gone.
+ */
+#ifndef SERVER_H
+#define SERVER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "forkserver.h"
+#include "notice.h"
+#include "words.h"
+
+enum server_state {
+	SERVER_NONE,		/* not forked (yet) */
+	SERVER_RUNNING,
+	SERVER_ENDING,		/* told to end all, not yet gone */
+	SERVER_GONE		/* dead and reaped, by whomever */
+};
+
+struct server {
+	enum server_state state;
+	int socket;		/* -1: closed */
+	int pidfd;		/* -1: none to be had */
+	pid_t pid;
+	struct notice *queue;	/* orders not yet sent */
+	size_t count, room;
+	uint64_t spent;		/* ns we have waited for an answer */
+	uint64_t seen_at;	/* when that was last counted */
+	bool answered;		/* it has, once at least */
+	int left_over;		/* what ENDED said: 0, or ETIMEDOUT */
+};
+
+/*
+ * Flushes stdio and forks it, with room for orders to so many slots.  In the
+ * child this does not return.  0, or -errno and words.
+ */
+int server_start(struct server *, struct worker_plan *, struct slots *,
+    struct words *);
+
+/* Orders.  They cannot fail: there is room for all that can be open. */
+void server_hire(struct server *, uint32_t slot, uint32_t generation,
+    int index);
+void server_kill(struct server *, uint32_t slot, uint32_t generation);
+void server_end(struct server *);
+
+/* Sends what is queued: true when all is out. */
+bool server_flush(struct server *);
+
+/* The next news: 1, 0 none now, -EPIPE when it is dying; -EMFILE or -ENOMEM
+   as notice_receive(), the notice being whole.  fds are registered, and the
+   receiver's to drop. */
+int server_receive(struct server *, struct notice *, int fds[NOTICE_FDS]);
+
+/* Has it been owing an answer for longer than it may?  Counted in short
+   steps, so that a stopped machine or Ctrl-Z costs one step only; from
+   anew when it has said anything or owes none. */
+bool server_overdue(struct server *, bool owes, uint64_t now);
+
+/* Reaps it if it has ended: true when it is gone. */
+bool server_reap(struct server *);
+
+/* Kills it, which kills its workers; it is to be reaped then. */
+void server_shoot(struct server *);
+
+/* Closes and frees what is left; it is gone or was never there. */
+void server_release(struct server *);
+
+#endif

@@ -1,0 +1,47 @@
+/*
+ * settings.h - the options of a pool after defaults and checks.
+ *
+ * Runs in: caller.  Made by options.c, read by everybody above the books,
+ * changed by nobody.
+ */
+#ifndef SETTINGS_H
+#define SETTINGS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "words.h"
+#include "worker.h"
+
+struct settings {
+	struct worker_plan plan; /* hooks, seed, the most an output may have */
+	size_t workers;		/* 1 if serial */
+	bool serial;
+	bool ordered;
+	bool debug;
+	int *indices;		/* one a worker, ours; NULL: 0, 1, 2 ... */
+	size_t chunk_size;	/* 0: by measure */
+	size_t max_real;	/* chunks of the whole pool */
+	size_t max_total;
+	int leases;		/* chunks one worker may have */
+	size_t max_bytes;
+	int max_attempts;
+	uint64_t teardown_ns;
+	uint64_t close_ns;
+};
+
+struct vm_options;
+
+/*
+ * Checks and fills in what the caller gave, with the sizes it knows the
+ * structs by.  0; -EINVAL with words that name the option; -ENOMEM.
+ */
+int settings_make(struct settings *, const struct vm_worker *,
+    size_t worker_size, const struct vm_options *, size_t options_size,
+    struct words *);
+
+/* Frees what settings_make() has allocated. */
+void settings_release(struct settings *);
+
+#endif

@@ -1,0 +1,289 @@
+/*
+ * settle.c - the engine's way in: channel receive -> window settle -> results.
+ *
+ * Runs in: caller.  What a worker sends is checked against what it was given;
+ * anything else and it is doomed.
+ *
+ * Easy to get wrong: a frame is passed only when it has been booked, so that
+ * running out of memory in between loses nothing.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base.h"
+#include "engine.h"
+
+/* How long a worker may take to be gone after it said that its setup failed,
+   and after its pipe has ended. */
+#define UNFIT_NS (1000 * MS_IN_NS)
+#define ENDED_NS (200 * MS_IN_NS)
+
+/* Consecutive results of one span in one block, while they are gathered. */
+struct answer {
+	struct span *span;	/* NULL: none begun */
+	struct span *of;	/* the sent span they leave */
+};
+
+void settle_span(struct engine *e, struct span *answer)
+{
+	window_move(&e->window, answer, SPAN_ANSWERED);
+	results_put(&e->results, answer);
+}
+
+/* The gathered results may be taken now. */
+static void close_answer(struct engine *e, struct answer *a)
+{
+	if (a->span != NULL)
+		settle_span(e, a->span);
+	a->span = a->of = NULL;
+}
+
+/* A new span for the first item of a sent one, which leaves it. */
+static struct span *take_first(struct span *of)
+{
+	struct span *s = span_new();
+
+	if (s == NULL)
+		return NULL;
+	span_set(s, of->chunk, of->first, 1, of->at);
+	s->attempt = of->attempt;
+	s->worker_index = of->worker_index;
+	span_advance(of, 1);
+	return s;
+}
+
+/* Adds one result to the answer; it lies at the channel's position. */
+static int gather(struct engine *e, struct member *m, struct answer *a,
+    const struct frame *f)
+{
+	struct span *of = m->sent;
+
+	if (a->span != NULL && (a->of != of ||
+	    a->span->block != m->channel.block))
+		close_answer(e, a);
+	if (a->span == NULL) {
+		a->span = take_first(of);
+		if (a->span == NULL)
+			return -ENOMEM;
+		a->span->block = block_hold(m->channel.block);
+		a->span->output_at = m->channel.at;
+		a->of = of;
+	} else {
+		a->span->count++;
+		span_advance(of, 1);
+	}
+	a->span->bytes += f->length;
+	return 0;
+}
+
+/* process() failed, and the item has attempts left: it waits again. */
+static int retry(struct engine *e, struct member *m, struct answer *a)
+{
+	struct span *again;
+
+	close_answer(e, a);
+	again = take_first(m->sent);
+	if (again == NULL)
+		return -ENOMEM;
+	again->attempt++;
+	engine_say(e, "retry: number %llu failed",
+	    (unsigned long long)span_seq(again));
+	window_move(&e->window, again, SPAN_WAITING);
+	return 0;
+}
+
+/* A result: it must be for an item that was leased. */
+static int result(struct engine *e, struct member *m, struct answer *a,
+    const struct frame *f)
+{
+	struct span *of = m->sent;
+	struct frame_failure why;
+	int r;
+
+	if (of == NULL || of->count == 0 || of->first >= of->limit)
+		return -EPROTO;
+	if (f->kind == FRAME_FAILURE) {
+		if (f->size < sizeof why)
+			return -EPROTO;
+		memcpy(&why, f->body, sizeof why);
+		if (why.cause != VM_FAILED && why.cause != VM_TOO_BIG)
+			return -EPROTO;
+	}
+	if (f->kind == FRAME_FAILURE && of->attempt < e->set.max_attempts)
+		r = retry(e, m, a);
+	else
+		r = gather(e, m, a, f);
+	m->finished += r == 0;
+	return r;
+}
+
+/* The worker is through with its oldest chunk, as far as it was granted. */
+static int end(struct engine *e, struct member *m, struct answer *a,
+    const struct frame *f, uint64_t now)
+{
+	struct span *s = m->sent;
+	struct frame_end said;
+
+	if (s == NULL || frame_body(f, &said, sizeof said) < 0 ||
+	    said.ordinal != s->ordinal || said.next != s->limit ||
+	    s->first != s->limit)
+		return -EPROTO;
+	close_answer(e, a);
+	pace_learn(&e->pace, s->sent_count - s->count,
+	    now - MAX(s->sent_at, m->heard_at));
+	crew_unlease(m);
+	m->heard_at = now;
+	/* Items are left if they were taken back when memory was short. */
+	window_move(&e->window, s, s->count ? SPAN_WAITING : SPAN_SPENT);
+	if (s->state == SPAN_SPENT)
+		span_free(s);
+	return 0;
+}
+
+static int hello(struct engine *e, struct member *m, const struct frame *f)
+{
+	struct frame_hello h;
+
+	if (frame_body(f, &h, sizeof h) < 0 || h.version != FRAME_VERSION ||
+	    h.order != FRAME_ORDER || h.generation != m->generation)
+		return -EPROTO;
+	m->greeted = true;
+	m->setups_failed = 0;
+	if (m->first == FIRST_PENDING)
+		m->first = FIRST_WELL;
+	crew_move(&e->crew, m, MEMBER_READY);
+	engine_say(e, "hello: worker %d", m->index);
+	return 0;
+}
+
+/* Setup failed: its own words, or ours. */
+static int unfit(struct engine *e, struct member *m, const struct frame *f,
+    uint64_t now)
+{
+	struct frame_failure why;
+	size_t text;
+
+	if (f->size < sizeof why)
+		return -EPROTO;
+	memcpy(&why, f->body, sizeof why);
+	text = MIN(f->size - sizeof why, (size_t)400);
+	if (text > 0)
+		words_set(&e->setup_words, 0, "Setup failed in worker %d: "
+		    "%.*s", m->index, (int)text,
+		    (const char *)f->body + sizeof why);
+	else
+		words_set(&e->setup_words, 0, "Setup failed in worker %d "
+		    "with code %d.", m->index, (int)why.code);
+	m->unfit = true;
+	m->doom_at = now + UNFIT_NS;
+	return 0;
+}
+
+static int leaving(struct engine *e, struct member *m, uint64_t now)
+{
+	if (!m->told_to_stop || m->sent != NULL)
+		return -EPROTO;
+	m->doom_at = now + e->set.teardown_ns;
+	crew_move(&e->crew, m, MEMBER_LEAVING);
+	return 0;
+}
+
+/* One frame, by what may be said in the member's state. */
+static int settle_frame(struct engine *e, struct member *m, struct answer *a,
+    const struct frame *f, uint64_t now)
+{
+	bool starting = m->state == MEMBER_STARTING && !m->unfit;
+	bool ready = m->state == MEMBER_READY;
+
+	if (f->kind == FRAME_HELLO && starting)
+		return hello(e, m, f);
+	if (f->kind == FRAME_UNFIT && starting)
+		return unfit(e, m, f, now);
+	if ((f->kind == FRAME_OUTPUT || f->kind == FRAME_FAILURE) && ready)
+		return result(e, m, a, f);
+	if (f->kind == FRAME_END && ready)
+		return end(e, m, a, f, now);
+	if (f->kind == FRAME_LEAVING && ready)
+		return leaving(e, m, now);
+	return -EPROTO;
+}
+
+/* The largest body a worker may send: an output, or a failure's message. */
+static size_t body_most(const struct engine *e)
+{
+	return MAX(e->set.plan.max_item, (size_t)CONTEXT_FAILURE_ROOM);
+}
+
+/* Settles all frames that are whole: 0, -ENOMEM; -EPROTO: nonsense. */
+static int settle(struct engine *e, struct member *m, uint64_t now)
+{
+	struct answer a = { NULL, NULL };
+	struct frame f;
+	int r;
+
+	while ((r = channel_receive(&m->channel, body_most(e), &f)) == 1) {
+		r = settle_frame(e, m, &a, &f, now);
+		if (r < 0)
+			break;
+		channel_pass(&m->channel, &f);
+	}
+	close_answer(e, &a);
+	return r;
+}
+
+/* The same; a worker that breaks the protocol is doomed. */
+static int settle_or_doom(struct engine *e, struct member *m, uint64_t now)
+{
+	int r = settle(e, m, now);
+
+	m->unsettled = r == -ENOMEM;
+	if (r == -ENOMEM || r == 0)
+		return r;
+	engine_say(e, "garbled: worker %d", m->index);
+	m->blame = VM_GARBLED;
+	if (m->state != MEMBER_DEAD)
+		crew_doom(&e->crew, m, VM_GARBLED);
+	return 0;
+}
+
+int settle_read(struct engine *e, struct member *m, uint64_t now)
+{
+	int n = channel_fill(&m->channel);
+
+	if (n == -ENOMEM)
+		return n;
+	/* The end of the pipe is no death yet; see to it that one follows. */
+	if (n < 0 && !m->ended) {
+		m->ended = true;
+		m->doom_at = MIN(m->doom_at, now + ENDED_NS);
+	}
+	if ((n > 0 || m->unsettled) && settle_or_doom(e, m, now) < 0)
+		return -ENOMEM;
+	return n > 0;
+}
+
+int settle_ring(struct engine *e, struct member *m, uint64_t now)
+{
+	uint64_t from = m->channel.position;
+	int64_t ahead = slot_ahead(m->slot, from);
+	unsigned char *at;
+
+	if (ahead < 0 && m->state != MEMBER_DEAD)
+		crew_doom(&e->crew, m, VM_GARBLED);
+	if (ahead < 0)
+		m->blame = VM_GARBLED;
+	if (ahead <= 0)
+		return 0;
+	at = channel_place(&m->channel, (size_t)ahead);
+	if (at == NULL)
+		return -ENOMEM;
+	slot_copy_out(m->slot, from, at, (size_t)ahead);
+	/* What was overwritten meanwhile is in the pipe. */
+	if (!slot_intact(m->slot, from))
+		return 0;
+	channel_placed(&m->channel, (size_t)ahead);
+	return settle_or_doom(e, m, now) < 0 ? -ENOMEM : 1;
+}

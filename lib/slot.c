@@ -1,0 +1,199 @@
+/* slot.c - see slot.h: a worker's shared pages. */
+#include "config.h"
+
+#include "slot.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <string.h>
+
+#include "base.h"
+#include "sys.h"
+
+#define BITS 24
+#define FIELD (((uint64_t)1 << BITS) - 1)
+
+static size_t control_size(void)
+{
+	size_t page = sys_page_size();
+
+	return (sizeof(struct slot) + page - 1) / page * page;
+}
+
+int slots_map(struct slots *s, size_t count)
+{
+	s->stride = control_size() + SLOT_RING;
+	s->count = count;
+	s->at = sys_map_shared(s->stride * count);
+	return s->at == NULL ? -ENOMEM : 0;
+}
+
+void slots_unmap(struct slots *s)
+{
+	sys_unmap(s->at, s->stride * s->count);
+	s->at = NULL;
+}
+
+void slots_keep_one(struct slots *s, size_t which)
+{
+	size_t before = which * s->stride;
+	size_t after = (s->count - which - 1) * s->stride;
+
+	sys_unmap(before ? s->at : NULL, before);
+	sys_unmap(after ? s->at + before + s->stride : NULL, after);
+	sys_dont_fork(s->at + before, s->stride);
+}
+
+void slots_dont_fork(struct slots *s)
+{
+	sys_dont_fork(s->at, s->stride * s->count);
+}
+
+struct slot *slots_get(const struct slots *s, size_t which)
+{
+	return (void *)(s->at + which * s->stride);
+}
+
+void slot_reset(struct slot *s)
+{
+	atomic_store(&s->committed, 0);
+	atomic_store(&s->flushed, 0);
+	atomic_store(&s->wanted, 0);
+	for (size_t i = 0; i < SLOT_LEASES; i++)
+		atomic_store(&s->lease[i], 0);
+}
+
+/* ---- the ring ---- */
+
+static unsigned char *ring(const struct slot *s)
+{
+	return (unsigned char *)s + control_size();
+}
+
+const unsigned char *slot_view(const struct slot *s, uint64_t position,
+    uint64_t end, size_t *size)
+{
+	size_t start = (size_t)(position % SLOT_RING);
+
+	*size = MIN((size_t)(end - position), SLOT_RING - start);
+	return ring(s) + start;
+}
+
+void slot_copy_out(const struct slot *s, uint64_t position, void *to,
+    size_t size)
+{
+	unsigned char *out = to;
+
+	while (size > 0) {
+		size_t n;
+		const unsigned char *at = slot_view(s, position,
+		    position + size, &n);
+
+		memcpy(out, at, n);
+		out += n;
+		position += n;
+		size -= n;
+	}
+}
+
+void slot_copy_in(struct slot *s, uint64_t position, const void *from,
+    size_t size)
+{
+	const unsigned char *in = from;
+
+	assert(size <= SLOT_RING);
+	while (size > 0) {
+		size_t n;
+		const unsigned char *at = slot_view(s, position,
+		    position + size, &n);
+
+		memcpy(ring(s) + (at - ring(s)), in, n);
+		in += n;
+		position += n;
+		size -= n;
+	}
+}
+
+/* committed first: what is flushed later only makes the answer 0. */
+int64_t slot_ahead(const struct slot *s, uint64_t position)
+{
+	uint64_t committed = atomic_load(&s->committed);
+	uint64_t flushed = atomic_load(&s->flushed);
+
+	if (committed <= position || flushed > position)
+		return 0;
+	if (committed - position > SLOT_RING)
+		return -EPROTO;
+	return (int64_t)(committed - position);
+}
+
+/* The worker moves "flushed" before it reuses what lies below. */
+bool slot_intact(const struct slot *s, uint64_t position)
+{
+	atomic_thread_fence(memory_order_acquire);
+	return atomic_load(&s->flushed) <= position;
+}
+
+/* ---- leases ---- */
+
+static uint64_t word(uint32_t ordinal, uint32_t limit, uint32_t next)
+{
+	return (uint64_t)(uint16_t)ordinal << (2 * BITS) |
+	    (uint64_t)limit << BITS | next;
+}
+
+static _Atomic uint64_t *lease_of(const struct slot *s, uint32_t ordinal)
+{
+	return (_Atomic uint64_t *)&s->lease[ordinal % SLOT_LEASES];
+}
+
+/* Does the word still say what the caller knows?  next may be one beyond. */
+static bool sane(uint64_t w, uint32_t ordinal, uint32_t limit)
+{
+	return (uint16_t)(w >> (2 * BITS)) == (uint16_t)ordinal &&
+	    (uint32_t)(w >> BITS & FIELD) == limit &&
+	    (w & FIELD) <= (uint64_t)limit + 1;
+}
+
+void slot_lease(struct slot *s, uint32_t ordinal, uint32_t first,
+    uint32_t limit)
+{
+	atomic_store(lease_of(s, ordinal), word(ordinal, limit, first));
+}
+
+uint32_t slot_take(struct slot *s, uint32_t ordinal, uint32_t *limit)
+{
+	uint64_t w = atomic_fetch_add(lease_of(s, ordinal), 1);
+
+	*limit = (uint32_t)(w >> BITS & FIELD);
+	return (uint32_t)(w & FIELD);
+}
+
+int slot_lower(struct slot *s, uint32_t ordinal, uint32_t from,
+    uint32_t *limit)
+{
+	_Atomic uint64_t *lease = lease_of(s, ordinal);
+	uint64_t w = atomic_load(lease);
+	uint32_t next, lower;
+
+	do {
+		if (!sane(w, ordinal, *limit))
+			return -EPROTO;
+		next = (uint32_t)(w & FIELD);
+		lower = MIN(MAX(next, from), *limit);
+	} while (!atomic_compare_exchange_weak(lease, &w,
+	    word(ordinal, lower, next)));
+	*limit = lower;
+	return 0;
+}
+
+int slot_next(const struct slot *s, uint32_t ordinal, uint32_t limit,
+    uint32_t *next)
+{
+	uint64_t w = atomic_load(lease_of(s, ordinal));
+
+	if (!sane(w, ordinal, limit))
+		return -EPROTO;
+	*next = (uint32_t)MIN(w & FIELD, (uint64_t)limit);
+	return 0;
+}

@@ -1,0 +1,123 @@
+/*
+ * slot.h - a worker's shared pages: staging ring and lease words.
+ *
+ * Runs in: caller and worker, at the same time.  All slots are one shared
+ * mapping made before the first fork; a worker unmaps the others', the caller
+ * keeps them from the host's own children.  A slot is
+ *
+ *	| control page: committed, flushed, wanted, lease words | ring |
+ *
+ * The ring stages the result stream: the worker appends a frame, then moves
+ * "committed" past it; the pipe carries the same bytes later.  After a death,
+ * or past a worker that sits in a long item, the caller takes what the pipe
+ * has not brought from the ring.  So a finished output never dies with its
+ * worker, and no system call is made for each.
+ *
+ *	position:  0 ... flushed ......... committed
+ *	           in the pipe  only in the ring, at position % SLOT_RING
+ *
+ * A lease word says how far a chunk may go and is: {generation 16, limit 24,
+ * next 24 bits}.  The worker takes an item by adding 1 to next and stops at
+ * limit (one beyond is legal); the caller takes items back by lowering limit.
+ *
+ * Easy to get wrong: the worker is not trusted.  The caller copies each word
+ * once and checks the copy; it keeps its own count of what is leased.
+ */
+#ifndef SLOT_H
+#define SLOT_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define SLOT_RING ((size_t)128 * 1024)
+#define SLOT_LEASES 64
+
+struct slot {
+	/* Worker writes, caller reads: where the result stream has got to,
+	   and up to where write(2) took it, so that the ring may be reused. */
+	_Atomic uint64_t committed;
+	_Atomic uint64_t flushed;
+	/* Caller sets, worker clears: write out what you have before you
+	   begin another item. */
+	_Atomic uint32_t wanted;
+	uint32_t reserved;
+	/* Caller sets before it sends the chunk; both change. */
+	_Atomic uint64_t lease[SLOT_LEASES];
+};
+
+/* All slots of a pool. */
+struct slots {
+	unsigned char *at;	/* NULL: none */
+	size_t stride;		/* bytes a slot */
+	size_t count;
+};
+
+/* Maps them: 0 or -ENOMEM. */
+int slots_map(struct slots *, size_t count);
+
+/* Gives all back (this process's mapping). */
+void slots_unmap(struct slots *);
+
+/* In a worker: gives back all but one, and keeps that one from processes
+   forked here. */
+void slots_keep_one(struct slots *, size_t which);
+
+/* In the caller, after its fork: the host's children do not get them. */
+void slots_dont_fork(struct slots *);
+
+/* One of them, from 0. */
+struct slot *slots_get(const struct slots *, size_t which);
+
+/* Makes it ready for a new worker.  Nobody else uses it now. */
+void slot_reset(struct slot *);
+
+/* ---- the ring ---- */
+
+/* Copies bytes of the stream out of the ring. */
+void slot_copy_out(const struct slot *, uint64_t position, void *to,
+    size_t size);
+
+/* Worker: copies bytes into the ring, where they must fit. */
+void slot_copy_in(struct slot *, uint64_t position, const void *from,
+    size_t size);
+
+/* Worker: where the bytes from a position lie, and how many without a gap. */
+const unsigned char *slot_view(const struct slot *, uint64_t position,
+    uint64_t end, size_t *size);
+
+/*
+ * Caller: how many bytes the ring has beyond a position: 0 or more, -EPROTO
+ * if that cannot be.  0 also while the pipe has bytes from there on; they are
+ * to be read first.  What is there may be overwritten while it is copied; ask
+ * slot_intact() afterwards.
+ */
+int64_t slot_ahead(const struct slot *, uint64_t position);
+
+/* Caller: bytes copied from that position on were not overwritten. */
+bool slot_intact(const struct slot *, uint64_t position);
+
+/* ---- leases ---- */
+
+/* Caller: gives items first .. limit - 1 of the worker's ordinal-th chunk. */
+void slot_lease(struct slot *, uint32_t ordinal, uint32_t first,
+    uint32_t limit);
+
+/* Worker: takes the next item: its number, or the limit or more when there
+   is none left; sets *limit. */
+uint32_t slot_take(struct slot *, uint32_t ordinal, uint32_t *limit);
+
+/*
+ * Caller: takes back what has not begun, from number "from" at least: sets
+ * the limit that now holds.  -EPROTO if the word is not what it was given as
+ * (limit: what the caller knows).
+ */
+int slot_lower(struct slot *, uint32_t ordinal, uint32_t from,
+    uint32_t *limit);
+
+/* Caller: the number of the next item, at most limit; -EPROTO as above. */
+int slot_next(const struct slot *, uint32_t ordinal, uint32_t limit,
+    uint32_t *next);
+
+#endif

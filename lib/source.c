@@ -1,0 +1,114 @@
+/* source.c - see source.h: where inputs come from. */
+#include "config.h"
+
+#include "source.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base.h"
+
+struct source *source_new(const struct vm_source *hooks, bool *in_hook)
+{
+	struct source *s = calloc(1, sizeof *s);
+
+	if (s != NULL) {
+		s->hooks = *hooks;
+		s->in_hook = in_hook;
+	}
+	return s;
+}
+
+void source_close(struct source *s)
+{
+	void (*close)(void *) = s->hooks.close;
+
+	s->hooks.close = NULL;
+	s->held = false;
+	if (s->state != SOURCE_FAILED)
+		s->state = SOURCE_ENDED;
+	if (close != NULL) {
+		*s->in_hook = true;
+		close(s->hooks.from);
+		*s->in_hook = false;
+	}
+}
+
+void source_free(struct source *s)
+{
+	if (s == NULL)
+		return;
+	source_close(s);
+	free(s);
+}
+
+static int fail(struct source *s, int error)
+{
+	s->error = error;
+	s->state = SOURCE_FAILED;
+	source_close(s);
+	return -1;
+}
+
+/* What next() returned, checked: 1 an input is held; 0 none; -1 failed. */
+static int judge(struct source *s, int said, int error, size_t max)
+{
+	switch (said) {
+	case 1:
+		if (s->input == NULL && s->size > 0)
+			return fail(s, EINVAL);
+		if (s->size > max)
+			return fail(s, EFBIG);
+		s->held = true;
+		s->state = SOURCE_OPEN;
+		return 1;
+	case 0:
+		source_close(s);
+		return 0;
+	case VM_LATER:
+		s->state = SOURCE_WAITING;
+		return 0;
+	case -1:
+		return fail(s, error > 0 ? error : EIO);
+	default:
+		return fail(s, EINVAL);
+	}
+}
+
+int source_next(struct source *s, size_t max)
+{
+	int said, error;
+
+	if (s->held)
+		return 1;
+	if (s->state == SOURCE_ENDED)
+		return 0;
+	if (s->state == SOURCE_FAILED)
+		return -1;
+	s->input = NULL;
+	s->size = 0;
+	*s->in_hook = true;
+	errno = 0;
+	said = s->hooks.next(s->hooks.from, &s->input, &s->size);
+	error = errno;
+	*s->in_hook = false;
+	return judge(s, said, error, max);
+}
+
+bool source_prompt(const struct source *s)
+{
+	return s->hooks.wait_fd != NULL ||
+	    (uintptr_t)s->hooks.reserved[0] == SOURCE_PROMPT;
+}
+
+int source_fd(struct source *s)
+{
+	int fd;
+
+	if (s->hooks.wait_fd == NULL)
+		return -1;
+	*s->in_hook = true;
+	fd = s->hooks.wait_fd(s->hooks.from);
+	*s->in_hook = false;
+	return fd;
+}

@@ -1,0 +1,67 @@
+/*
+ * source.h - where inputs come from: one source given to vm_imap().
+ *
+ * Runs in: caller.  Pure bookkeeping around the user's hooks, which are
+ * called from here only, so that the pool can refuse calls made inside them.
+ *
+ * Easy to get wrong: close() is called just once, whatever happens.
+ */
+#ifndef SOURCE_H
+#define SOURCE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "vimap.h"
+
+enum source_state {
+	SOURCE_OPEN,		/* may have inputs now */
+	SOURCE_WAITING,		/* said VM_LATER; woken by fd or by a result */
+	SOURCE_ENDED,		/* all was read; closed */
+	SOURCE_FAILED		/* next() failed; closed; "error" has why */
+};
+
+struct source {
+	struct vm_source hooks;
+	struct source *next;	/* queued behind it */
+	uint64_t index;		/* of the next input */
+	enum source_state state;
+	int error;		/* errno it failed with */
+	const void *input;	/* read but not yet in a chunk; the user's */
+	size_t size;
+	bool held;		/* "input" and "size" are valid */
+	bool *in_hook;		/* the pool's: true while a hook runs */
+};
+
+/* How ready-made sources tell the pool what they are, in hooks.reserved. */
+enum source_mark {
+	SOURCE_PROMPT = 1,	/* next() never blocks */
+	SOURCE_MAY_BLOCK,	/* it may; reserved[2] may point to its bound */
+	SOURCE_UNMADE		/* could not be made; reserved[1]: errno */
+};
+
+/* A source for the hooks; it owns them when this returns it, and sets
+   *in_hook while one runs.  NULL: no memory, and nothing was called. */
+struct source *source_new(const struct vm_source *hooks, bool *in_hook);
+
+/* Closes it if it is not closed, and frees it. */
+void source_free(struct source *);
+
+/* Closes the hooks unless they are closed, and ends it. */
+void source_close(struct source *);
+
+/*
+ * Makes the next input held: 1; 0 at the end (closed now) or, state being
+ * WAITING, nothing yet; -1 failed (closed now, "error" is set).  An input
+ * beyond max fails with EFBIG, nonsense with EINVAL.
+ */
+int source_next(struct source *, size_t max);
+
+/* Does next() promise not to block? */
+bool source_prompt(const struct source *);
+
+/* The descriptor to wait for, or -1. */
+int source_fd(struct source *);
+
+#endif

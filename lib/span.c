@@ -1,0 +1,84 @@
+/* span.c - see span.h: consecutive items with the same fate. */
+#include "config.h"
+
+#include "span.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+_Static_assert((FRAME_HEAD + sizeof(struct frame_chunk) + 15) / 16 * 16 ==
+    sizeof((struct span *)0)->head, "a CHUNK frame fits");
+
+struct span *span_new(void)
+{
+	struct span *s = calloc(1, sizeof *s);
+
+	if (s != NULL) {
+		s->worker_index = -1;
+		s->outcome.exit_status = -1;
+	}
+	return s;
+}
+
+struct span *span_set(struct span *s, struct chunk *c, uint32_t first,
+    uint32_t count, size_t at)
+{
+	assert(s->chunk == NULL);
+	s->chunk = chunk_hold(c);
+	s->first = first;
+	s->count = count;
+	s->at = at;
+	return s;
+}
+
+void span_free(struct span *s)
+{
+	if (s == NULL)
+		return;
+	chunk_drop(s->chunk);
+	block_drop(s->block);
+	free(s);
+}
+
+uint64_t span_seq(const struct span *s)
+{
+	return s->chunk->seq + s->first;
+}
+
+void span_advance(struct span *s, uint32_t items)
+{
+	assert(items <= s->count);
+	s->at = chunk_skip(s->chunk, s->at, items);
+	s->first += items;
+	s->count -= items;
+}
+
+struct span *span_cut(struct span *s, uint32_t from)
+{
+	uint32_t stay = from - s->first;
+	struct span *rest = span_new();
+
+	assert(from >= s->first && stay <= s->count);
+	if (rest == NULL)
+		return NULL;
+	span_set(rest, s->chunk, from, s->count - stay,
+	    chunk_skip(s->chunk, s->at, stay));
+	rest->attempt = s->attempt;
+	rest->worker_index = s->worker_index;
+	s->count = stay;
+	return rest;
+}
+
+void span_write_head(struct span *s)
+{
+	const struct frame_chunk c = {
+		.index = s->chunk->index + s->first,
+		.seq = span_seq(s),
+		.ordinal = s->ordinal,
+		.first = s->first,
+		.count = s->count,
+		.attempt = (uint32_t)s->attempt,
+	};
+
+	frame_write(s->head, FRAME_CHUNK, &c, sizeof c);
+}

@@ -1,0 +1,103 @@
+/*
+ * span.h - consecutive items of a chunk that have the same fate.
+ *
+ * Runs in: caller.  Pure.  What is sent, answered, put back or taken is
+ * always a span; nothing of the chunk is copied when a span is cut in two.
+ *
+ *	              admit
+ *	                |
+ *	                v      dispatch           settle
+ *	   +------> WAITING ----------> SENT ----------------> ANSWERED -> taken
+ *	   |            |                |                        ^
+ *	   |            |  cancel, lose  |   bury: the guilty     |
+ *	   |            +----------------|------------------------+
+ *	   +-----------------------------+
+ *	     putback: worker died, items taken back, or another attempt
+ *
+ * Only window_move() changes the state.  Easy to get wrong: a SENT span
+ * shrinks from the front as its results arrive; first, count and at always
+ * describe what is left.
+ */
+#ifndef SPAN_H
+#define SPAN_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "block.h"
+#include "chunk.h"
+#include "frame.h"
+#include "vimap.h"
+
+enum span_state {
+	SPAN_NEW,		/* in nobody's books yet */
+	SPAN_WAITING,		/* for a worker */
+	SPAN_SENT,		/* leased to a worker, which may be at it */
+	SPAN_ANSWERED,		/* for the caller to take */
+	SPAN_SPENT		/* all its items have moved out of it */
+};
+
+/* Why items have no output, when it was not their process() that said so. */
+struct outcome {
+	enum vm_cause cause;	/* 0: look at the frames in the block */
+	int signal;
+	int exit_status;	/* -1: did not exit */
+	int core_dumped;
+	pid_t pid;		/* 0: no worker */
+	uint64_t max_rss;
+};
+
+struct span {
+	struct span *next;	/* in whatever list it is on */
+	struct span *child;	/* in the heap of ordered results */
+	struct chunk *chunk;	/* one reference */
+	uint32_t first;		/* number of its first item in the chunk */
+	uint32_t count;
+	size_t at;		/* offset of the first item's frame */
+	enum span_state state;
+	int attempt;		/* the how manieth is waited for or under way,
+				   or was the last; 0: never begun */
+	int suspicion;		/* workers that died with it, not in it */
+	int worker_index;	/* whose it is or was last; -1: nobody's */
+
+	/* SENT */
+	uint32_t ordinal;	/* the worker's how manieth chunk */
+	uint32_t limit;		/* what its lease word must have as limit */
+	uint32_t sent_count;	/* items it was sent with; for the pace */
+	size_t sent_bytes;	/* on their way to the worker */
+	uint64_t sent_at;	/* in ns; for the pace */
+	uint64_t finished;	/* items its worker had finished by then */
+	unsigned char head[48];	/* the CHUNK frame, while it is sent */
+
+	/* ANSWERED */
+	struct block *block;	/* one reference; NULL if outcome.cause */
+	size_t output_at;	/* offset of the first result frame in it */
+	size_t bytes;		/* of results it holds */
+	struct outcome outcome;
+};
+
+/* An empty one, or NULL. */
+struct span *span_new(void);
+
+/* Makes an empty one stand for those items of a chunk, with a reference to
+   it. */
+struct span *span_set(struct span *, struct chunk *, uint32_t first,
+    uint32_t count, size_t at);
+
+/* Frees it and lets go of its chunk and block; NULL is fine. */
+void span_free(struct span *);
+
+/* Number among all items read of its first item. */
+uint64_t span_seq(const struct span *);
+
+/* Cuts off the front: items move out of the span.  It may become empty. */
+void span_advance(struct span *, uint32_t items);
+
+/* A new span for the last items, from number "from" of the chunk on, which
+   leave this one.  Same history; NULL: no memory, nothing changed. */
+struct span *span_cut(struct span *, uint32_t from);
+
+/* Writes the CHUNK frame for it into span->head. */
+void span_write_head(struct span *);
+
+#endif

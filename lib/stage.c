@@ -1,0 +1,75 @@
+/* stage.c - see stage.h: the worker's end of its result stream. */
+#include "config.h"
+
+#include "stage.h"
+
+#include "sys.h"
+
+void stage_init(struct stage *g, struct slot *slot, int fd)
+{
+	*g = (struct stage){ .slot = slot, .fd = fd };
+}
+
+int stage_flush(struct stage *g)
+{
+	while (g->flushed < g->committed) {
+		size_t size;
+		const unsigned char *at = slot_view(g->slot, g->flushed,
+		    g->committed, &size);
+		ssize_t r = sys_write(g->fd, at, size);
+
+		if (r < 0)
+			return (int)r;
+		g->flushed += (uint64_t)r;
+		atomic_store(&g->slot->flushed, g->flushed);
+	}
+	return 0;
+}
+
+/* A frame larger than the ring goes to the pipe as it is; only when its last
+   byte is out does it count as committed. */
+static int put_directly(struct stage *g, const unsigned char *at, size_t left)
+{
+	uint64_t end = g->committed + left;
+	int r = stage_flush(g);
+
+	while (r == 0 && left > 0) {
+		ssize_t n = sys_write(g->fd, at, left);
+
+		r = n < 0 ? (int)n : 0;
+		at += n > 0 ? n : 0;
+		left -= n > 0 ? (size_t)n : 0;
+	}
+	if (r == 0) {
+		g->committed = g->flushed = end;
+		atomic_store(&g->slot->flushed, end);
+		atomic_store(&g->slot->committed, end);
+	}
+	return r;
+}
+
+int stage_put(struct stage *g, const unsigned char *frame, size_t length)
+{
+	int r = 0;
+
+	if (length > SLOT_RING)
+		return put_directly(g, frame, length);
+	if (length > SLOT_RING - (size_t)(g->committed - g->flushed))
+		r = stage_flush(g);
+	if (r < 0)
+		return r;
+	atomic_thread_fence(memory_order_release);
+	slot_copy_in(g->slot, g->committed, frame, length);
+	g->committed += length;
+	atomic_store_explicit(&g->slot->committed, g->committed,
+	    memory_order_release);
+	return 0;
+}
+
+int stage_heed(struct stage *g)
+{
+	if (atomic_load(&g->slot->wanted) == 0 || g->flushed == g->committed)
+		return 0;
+	atomic_store(&g->slot->wanted, 0);
+	return stage_flush(g);
+}

@@ -1,0 +1,37 @@
+/*
+ * stage.h - the worker's end of its result stream: staged in the ring,
+ * written to the pipe.
+ *
+ * Runs in: worker.  Called by worker.c only.
+ *
+ * Easy to get wrong: "flushed" is published before the ring bytes below it
+ * are used again, and "committed" only after the bytes above it are there.
+ */
+#ifndef STAGE_H
+#define STAGE_H
+
+#include <stdint.h>
+
+#include "slot.h"
+
+struct stage {
+	struct slot *slot;
+	int fd;			/* of the result pipe, blocking */
+	uint64_t committed;	/* as in the slot, which is not trusted here */
+	uint64_t flushed;	/* either */
+};
+
+/* An empty stream into a fresh slot and its pipe. */
+void stage_init(struct stage *, struct slot *, int fd);
+
+/* Adds a whole frame to the stream; may write, and then waits for the
+   caller to read.  0, or -errno when the pipe is gone. */
+int stage_put(struct stage *, const unsigned char *frame, size_t length);
+
+/* Writes out all that is staged: 0 or -errno. */
+int stage_flush(struct stage *);
+
+/* Writes out what is staged if a caller waits for it: 0 or -errno. */
+int stage_heed(struct stage *);
+
+#endif

@@ -1,0 +1,139 @@
+/*
+ * sys.h - every system call the library makes, each with its one policy.
+ *
+ * Runs in: caller, fork server, worker.  Called by all files; no other file
+ * calls the system.  Everything that can fail returns 0 or more, or minus an
+ * errno number; errno itself is left alone where it says so.  Descriptors are
+ * born close-on-exec and never 0, 1 or 2, so that a host that has closed its
+ * standard streams does not find ours there.  EINTR is retried inside, but
+ * for the two polls, where it counts as "nothing happened".
+ *
+ * Easy to get wrong: tests replace this file by a twin whose n-th call fails,
+ * so every function here may fail in every way its contract allows.
+ */
+#ifndef SYS_H
+#define SYS_H
+
+#include <poll.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/resource.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+
+/* ---- bytes ---- */
+
+/* Up to size bytes: how many, 0 at the end, -EAGAIN if none yet. */
+ssize_t sys_read(int fd, void *to, size_t size);
+/* Some of the bytes: how many, -EAGAIN if none can go yet. */
+ssize_t sys_write(int fd, const void *from, size_t size);
+ssize_t sys_writev(int fd, const struct iovec *parts, int count);
+/* Entries of a directory, as getdents64(2): bytes, 0 at the end. */
+ssize_t sys_list(int fd, void *to, size_t size);
+/* Where a symbolic link points, with a 0 after it: its length. */
+ssize_t sys_readlink(const char *path, char *to, size_t size);
+
+/* ---- descriptors ---- */
+
+/* Closes *fd unless it is -1 and makes it -1.  Keeps errno. */
+void sys_close(int *fd);
+/* Opens a path: the descriptor. */
+int sys_open(const char *path, int flags);
+/* A second open file description of a pipe end of ours: the descriptor. */
+int sys_reopen(int fd, int flags);
+/* Both ends block until sys_nonblock(). */
+int sys_pipe(int ends[2]);
+/* Two ends that keep message boundaries and do not block. */
+int sys_socketpair(int ends[2]);
+/* A counter to wake a poll with; does not block. */
+int sys_eventfd(void);
+/* Makes reads and writes on it return -EAGAIN instead of waiting. */
+int sys_nonblock(int fd);
+/* Makes descriptor "to" a copy of fd, inherited by programs it executes. */
+int sys_dup_onto(int fd, int to);
+
+/* ---- messages with descriptors ---- */
+
+/* Sends one whole message, with count (up to 3) descriptors: 0, -EAGAIN. */
+int sys_send(int fd, const void *message, size_t size, const int *fds,
+    int count);
+/* Takes one message: its size, 0 at the end, -EAGAIN.  Sets fds (room for
+   3, -1 where none) and *lost when some did not fit in this process. */
+ssize_t sys_receive(int fd, void *message, size_t size, int fds[3],
+    bool *lost);
+
+/* ---- waiting ---- */
+
+/* As poll(2); ms < 0 waits for ever.  How many are ready; 0 after EINTR. */
+int sys_poll(struct pollfd *fds, size_t count, int ms);
+/* The same with a signal mask while it waits. */
+int sys_ppoll(struct pollfd *fds, size_t count, int ms, const sigset_t *mask);
+/* Monotonic time in ns.  Cannot fail. */
+uint64_t sys_now(void);
+
+/* ---- processes ---- */
+
+/* As fork(2). */
+pid_t sys_fork(void);
+pid_t sys_getpid(void);
+pid_t sys_getppid(void);
+/* A descriptor that becomes readable when the process ends, or -ENOSYS. */
+int sys_pidfd_open(pid_t pid);
+/* Reaps by pidfd, or by pid if pidfd is -1, without waiting: 1 gone (somebody
+   else having reaped it included), 0 still there. */
+int sys_reap_one(int pidfd, pid_t pid);
+/* A child that has ended, left unreaped: its pid, 0 if none has, -ECHILD if
+   there are no children. */
+pid_t sys_ended_child(void);
+/* Reaps this ended child: 0.  Sets status and peak memory in bytes. */
+int sys_reap(pid_t pid, int *status, uint64_t *max_rss);
+/* Signals a process, or a group if pid is negative. */
+int sys_kill(pid_t pid, int signal);
+/* Signals by pidfd, or by pid if it is -1. */
+int sys_pidfd_kill(int pidfd, pid_t pid, int signal);
+/* As setpgid(2) and setsid(2). */
+int sys_setpgid(pid_t pid, pid_t group);
+int sys_setsid(void);
+/* Orphans of our descendants become our children. */
+int sys_be_subreaper(void);
+/* This process is killed when the thread that forked it ends. */
+int sys_die_with_parent(void);
+/* Ends the process without running anything of the host's. */
+_Noreturn void sys_exit(int status);
+/* Threads in this process; 0 if that cannot be found out. */
+long sys_threads(void);
+/* CPUs in this thread's affinity mask. */
+int sys_affinity(void);
+/* The soft limit on descriptors. */
+uint64_t sys_fd_limit(void);
+
+/* ---- memory ---- */
+
+/* Zeroed pages shared with processes forked later, charged when touched, or
+   private ones.  NULL if there are none. */
+void *sys_map_shared(size_t size);
+void *sys_map_private(size_t size);
+/* Gives pages back; nothing for NULL.  Keeps errno. */
+void sys_unmap(void *at, size_t size);
+/* Children forked from now on do not have these pages. */
+int sys_dont_fork(void *at, size_t size);
+/* Children forked from now on find these private pages zeroed. */
+int sys_wipe_on_fork(void *at, size_t size);
+size_t sys_page_size(void);
+
+/* ---- signals ---- */
+
+/* Blocks every signal in this thread and keeps the old mask. */
+int sys_block_signals(sigset_t *old);
+void sys_set_mask(const sigset_t *mask);
+/* Caught signals become default; ignored ones stay ignored. */
+void sys_forget_handlers(void);
+/* SIGCHLD gets an empty handler (true) or its default (false). */
+int sys_handle_sigchld(bool handle);
+/* Is SIGPIPE pending for this thread?  It must be blocked. */
+bool sys_sigpipe_pending(void);
+/* Takes a pending SIGPIPE off this thread. */
+void sys_take_sigpipe(void);
+
+#endif

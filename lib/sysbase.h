@@ -1,0 +1,29 @@
+/*
+ * sysbase.h - what the files of the system calls share: how results are told.
+ *
+ * Runs in: everywhere.  For sys.c and sysproc.c only.
+ */
+#ifndef SYSBASE_H
+#define SYSBASE_H
+
+#include <errno.h>
+
+/* Repeats a call while signals interrupt it, then turns -1 into -errno. */
+#define RETRY(result, call) \
+	do { \
+		int kept_ = errno; \
+		do \
+			(result) = (call); \
+		while ((result) == -1 && errno == EINTR); \
+		if ((result) == -1) \
+			(result) = -errno; \
+		errno = kept_; \
+	} while (0)
+
+/* The same for calls that signals do not interrupt. */
+static inline int result_of(int r)
+{
+	return r == -1 ? -errno : r;
+}
+
+#endif

@@ -1,0 +1,256 @@
+/* sysproc.c - see sys.h: system calls on processes, memory, signals. */
+#include "config.h"
+
+#include "sys.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "sysbase.h"
+
+#ifndef MADV_WIPEONFORK
+#define MADV_WIPEONFORK 18
+#endif
+#ifndef P_PIDFD
+#define P_PIDFD 3
+#endif
+#ifndef SYS_pidfd_send_signal
+#define SYS_pidfd_send_signal 424
+#endif
+
+/* ---- processes ---- */
+
+pid_t sys_fork(void)
+{
+	return result_of(fork());
+}
+
+pid_t sys_getpid(void)
+{
+	return getpid();
+}
+
+pid_t sys_getppid(void)
+{
+	return getppid();
+}
+
+int sys_reap_one(int pidfd, pid_t pid)
+{
+	siginfo_t info;
+	idtype_t type = pidfd >= 0 ? (idtype_t)P_PIDFD : P_PID;
+	id_t id = pidfd >= 0 ? (id_t)pidfd : (id_t)pid;
+	int r;
+
+	memset(&info, 0, sizeof info);
+	RETRY(r, waitid(type, id, &info, WEXITED | WNOHANG));
+	return r < 0 || info.si_pid != 0;
+}
+
+pid_t sys_ended_child(void)
+{
+	siginfo_t info;
+	int r;
+
+	memset(&info, 0, sizeof info);
+	RETRY(r, waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT));
+	return r < 0 ? r : info.si_pid;
+}
+
+int sys_reap(pid_t pid, int *status, uint64_t *max_rss)
+{
+	struct rusage usage;
+	pid_t r;
+
+	memset(&usage, 0, sizeof usage);
+	*status = 0;
+	RETRY(r, wait4(pid, status, 0, &usage));
+	*max_rss = (uint64_t)usage.ru_maxrss * 1024;
+	return r < 0 ? r : 0;
+}
+
+int sys_kill(pid_t pid, int signal)
+{
+	return result_of(kill(pid, signal));
+}
+
+int sys_pidfd_kill(int pidfd, pid_t pid, int signal)
+{
+	if (pidfd < 0)
+		return sys_kill(pid, signal);
+	return result_of((int)syscall(SYS_pidfd_send_signal, pidfd, signal,
+	    NULL, 0));
+}
+
+int sys_setpgid(pid_t pid, pid_t group)
+{
+	return result_of(setpgid(pid, group));
+}
+
+int sys_setsid(void)
+{
+	return result_of(setsid());
+}
+
+int sys_be_subreaper(void)
+{
+	return result_of(prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0));
+}
+
+int sys_die_with_parent(void)
+{
+	return result_of(prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0));
+}
+
+void sys_exit(int status)
+{
+	_exit(status);
+}
+
+/* The kernel shows each thread as a directory, and a directory has a link
+   from each of those in it. */
+long sys_threads(void)
+{
+	struct stat s;
+
+	if (stat("/proc/self/task", &s) == -1 || s.st_nlink < 3)
+		return 0;
+	return (long)s.st_nlink - 2;
+}
+
+int sys_affinity(void)
+{
+	for (int cpus = 1024; cpus <= 1024 * 1024; cpus *= 4) {
+		cpu_set_t *set = CPU_ALLOC((size_t)cpus);
+		size_t size = CPU_ALLOC_SIZE((size_t)cpus);
+		int r = -ENOMEM;
+
+		if (set != NULL) {
+			r = result_of(sched_getaffinity(0, size, set));
+			if (r == 0)
+				r = CPU_COUNT_S(size, set);
+			CPU_FREE(set);
+		}
+		if (r != -EINVAL)
+			return r;
+	}
+	return -EINVAL;
+}
+
+uint64_t sys_fd_limit(void)
+{
+	struct rlimit limit = { .rlim_cur = RLIM_INFINITY };
+
+	getrlimit(RLIMIT_NOFILE, &limit);
+	return limit.rlim_cur;
+}
+
+/* ---- memory ---- */
+
+static void *map(size_t size, int flags)
+{
+	void *at = mmap(NULL, size, PROT_READ | PROT_WRITE,
+	    flags | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	return at == MAP_FAILED ? NULL : at;
+}
+
+void *sys_map_shared(size_t size)
+{
+	return map(size, MAP_SHARED);
+}
+
+void *sys_map_private(size_t size)
+{
+	return map(size, MAP_PRIVATE);
+}
+
+void sys_unmap(void *at, size_t size)
+{
+	int kept = errno;
+
+	if (at != NULL && size > 0)
+		munmap(at, size);
+	errno = kept;
+}
+
+int sys_dont_fork(void *at, size_t size)
+{
+	return result_of(madvise(at, size, MADV_DONTFORK));
+}
+
+int sys_wipe_on_fork(void *at, size_t size)
+{
+	return result_of(madvise(at, size, MADV_WIPEONFORK));
+}
+
+size_t sys_page_size(void)
+{
+	return (size_t)sysconf(_SC_PAGESIZE);
+}
+
+/* ---- signals ---- */
+
+int sys_block_signals(sigset_t *old)
+{
+	sigset_t all;
+
+	sigfillset(&all);
+	return -pthread_sigmask(SIG_SETMASK, &all, old);
+}
+
+void sys_set_mask(const sigset_t *mask)
+{
+	pthread_sigmask(SIG_SETMASK, mask, NULL);
+}
+
+void sys_forget_handlers(void)
+{
+	struct sigaction now;
+	struct sigaction usual = { .sa_handler = SIG_DFL };
+
+	for (int signal = 1; signal < NSIG; signal++)
+		if (sigaction(signal, NULL, &now) == 0 &&
+		    now.sa_handler != SIG_IGN && now.sa_handler != SIG_DFL)
+			sigaction(signal, &usual, NULL);
+}
+
+static void nothing(int signal)
+{
+	(void)signal;
+}
+
+int sys_handle_sigchld(bool handle)
+{
+	struct sigaction a = { .sa_handler = handle ? nothing : SIG_DFL };
+
+	return result_of(sigaction(SIGCHLD, &a, NULL));
+}
+
+bool sys_sigpipe_pending(void)
+{
+	sigset_t pending;
+
+	sigemptyset(&pending);
+	return sigpending(&pending) == 0 && sigismember(&pending, SIGPIPE);
+}
+
+void sys_take_sigpipe(void)
+{
+	const struct timespec at_once = { 0 };
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGPIPE);
+	while (sigtimedwait(&set, NULL, &at_once) == -1 && errno == EINTR)
+		continue;
+}

@@ -1,0 +1,125 @@
+/* window.c - see window.h: what is in flight, and the bounds. */
+#include "config.h"
+
+#include "window.h"
+
+#include <assert.h>
+#include <errno.h>
+
+void window_init(struct window *w, size_t max_real, size_t max_total,
+    size_t max_bytes)
+{
+	*w = (struct window){
+		.max_real = max_real,
+		.max_total = max_total,
+		.max_bytes = max_bytes,
+	};
+}
+
+void window_release(struct window *w)
+{
+	while (w->waiting != NULL) {
+		struct span *s = w->waiting;
+
+		w->waiting = s->next;
+		span_free(s);
+	}
+}
+
+bool window_room(const struct window *w)
+{
+	return w->nchunks == 0 || (w->nchunks < w->max_total &&
+	    w->bytes + w->result_bytes < w->max_bytes);
+}
+
+size_t window_bytes_left(const struct window *w)
+{
+	size_t used = w->bytes + w->result_bytes;
+
+	return used < w->max_bytes ? w->max_bytes - used : 0;
+}
+
+bool window_may_send(const struct window *w)
+{
+	return w->nsent == 0 || w->nsent < w->max_real;
+}
+
+bool window_full_of_results(const struct window *w)
+{
+	return w->result_bytes >= w->max_bytes;
+}
+
+int window_admit(struct window *w, struct chunk *c)
+{
+	struct span *s = span_new();
+
+	if (s == NULL)
+		return -ENOMEM;
+	span_set(s, c, 0, c->count, FRAME_START);
+	s->attempt = 1;
+	w->nchunks++;
+	w->bytes += chunk_charge(c);
+	window_move(w, s, SPAN_WAITING);
+	return 0;
+}
+
+/* Puts a span among those that wait. */
+static void enqueue(struct window *w, struct span *s)
+{
+	struct span **at = &w->waiting;
+
+	while (*at != NULL && span_seq(*at) < span_seq(s))
+		at = &(*at)->next;
+	s->next = *at;
+	*at = s;
+}
+
+void window_move(struct window *w, struct span *s, enum span_state to)
+{
+	switch (s->state) {
+	case SPAN_WAITING:
+		assert(w->waiting == s && to != SPAN_WAITING);
+		w->waiting = s->next;
+		s->next = NULL;
+		w->nwaiting--;
+		break;
+	case SPAN_SENT:
+		assert(to != SPAN_SENT);
+		w->nsent--;
+		break;
+	case SPAN_NEW:
+		break;
+	case SPAN_ANSWERED:
+	case SPAN_SPENT:
+		assert(s->state == SPAN_NEW);	/* an end is final */
+		break;
+	}
+	s->state = to;
+	if (to == SPAN_WAITING) {
+		w->nwaiting++;
+		enqueue(w, s);
+	}
+	w->nsent += to == SPAN_SENT;
+	w->result_bytes += to == SPAN_ANSWERED ? s->bytes : 0;
+}
+
+void window_taken(struct window *w, struct span *s, uint32_t items)
+{
+	struct chunk *c = s->chunk;
+
+	assert(s->state == SPAN_ANSWERED && c->untaken >= items);
+	c->untaken -= items;
+	if (c->untaken == 0) {
+		w->nchunks--;
+		w->bytes -= chunk_charge(c);
+	}
+}
+
+void window_free(struct window *w, struct span *s)
+{
+	if (s == NULL)
+		return;
+	assert(s->state == SPAN_ANSWERED);
+	w->result_bytes -= s->bytes;
+	span_free(s);
+}

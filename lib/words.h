@@ -1,0 +1,21 @@
+/*
+ * words.h - what went wrong last, as a sentence for vm_error().
+ *
+ * Runs in: caller.  Filled where a failure is understood best, which may be
+ * far below the public function that returns it.
+ */
+#ifndef WORDS_H
+#define WORDS_H
+
+#include "base.h"
+
+struct words {
+	char text[512];		/* "" if nothing went wrong */
+};
+
+/* Sets the words, as printf().  Keeps errno.  Always returns -error, so that
+   "return words_set(w, ENOMEM, ...)" is right. */
+int words_set(struct words *, int error, const char *format, ...)
+    PRINTF_LIKE(3, 4);
+
+#endif

@@ -1,0 +1,266 @@
+/* worker.c - see worker.h: all code that runs in a worker. */
+#include "config.h"
+
+#include "worker.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base.h"
+#include "channel.h"
+#include "context.h"
+#include "frame.h"
+#include "stage.h"
+#include "sys.h"
+
+/* How much likelier than the host a worker is to be chosen when memory runs
+   out: so that the kernel takes a worker and not the host. */
+#define OOM_SCORE "500"
+
+/* One worker's state.  In static memory: the exit handler needs it. */
+static struct worker {
+	struct worker_life life;
+	struct slot *slot;
+	struct channel tasks;
+	struct stage stage;
+	struct context context;
+	unsigned char *original; /* 1 in this process, 0 in one forked here;
+				    NULL if the kernel has no such pages */
+	pid_t pid;		/* for that case */
+} self;
+
+/* ---- leaving ---- */
+
+/* Text of the user's that waits in other streams is the user's to flush. */
+static _Noreturn void leave(int status)
+{
+	fflush(stdout);
+	fflush(stderr);
+	sys_exit(status);
+}
+
+/* Is this a process that a hook forked and that came back from the hook? */
+static bool is_copy(void)
+{
+	if (self.original != NULL)
+		return *self.original == 0;
+	return sys_getpid() != self.pid;
+}
+
+/* exit() in a hook must not run the host's handlers.  This one was registered
+   last before the hooks ran, so it runs before all of the host's. */
+#ifdef HAVE_ON_EXIT
+static void on_way_out(int status, void *unused)
+{
+	(void)unused;
+	leave(status);
+}
+
+static int guard_exit(void)
+{
+	return on_exit(on_way_out, NULL);
+}
+#else
+/* Without on_exit() the status cannot be known: it counts as failure. */
+static void on_way_out(void)
+{
+	leave(EXIT_FAILURE);
+}
+
+static int guard_exit(void)
+{
+	return atexit(on_way_out);
+}
+#endif
+
+/* The caller is gone or this process is broken: nothing more to tell. */
+static _Noreturn void give_up(void)
+{
+	leave(EXIT_FAILURE);
+}
+
+static void put(enum frame_kind kind, const void *body, size_t size)
+{
+	_Alignas(16) unsigned char frame[48];
+
+	frame_write(frame, kind, body, size);
+	if (stage_put(&self.stage, frame, frame_length(size)) < 0)
+		give_up();
+}
+
+static void flush(void)
+{
+	if (stage_flush(&self.stage) < 0)
+		give_up();
+}
+
+/* ---- starting ---- */
+
+static void become_worker(void)
+{
+	sigset_t none;
+	int fd;
+
+	sys_setpgid(0, 0);
+	sys_die_with_parent();
+	if (sys_getppid() != self.life.parent)
+		sys_exit(EXIT_FAILURE);
+	for (size_t i = 0; i < COUNTOF(self.life.fds); i++)
+		sys_close(&self.life.fds[i]);
+	slots_keep_one(&self.life.slots, self.life.which);
+	fd = sys_open("/proc/self/oom_score_adj", O_WRONLY);
+	if (fd >= 0)
+		sys_write(fd, OOM_SCORE, sizeof OOM_SCORE - 1);
+	sys_close(&fd);
+	fd = sys_open("/dev/null", O_RDONLY);
+	if (fd >= 0)
+		sys_dup_onto(fd, 0);
+	sys_close(&fd);
+	sys_handle_sigchld(false);
+	sigemptyset(&none);
+	sys_set_mask(&none);
+}
+
+/* The page that only this process sees as it is. */
+static void mark_original(void)
+{
+	size_t size = sys_page_size();
+	unsigned char *page = sys_map_private(size);
+
+	self.pid = sys_getpid();
+	if (page != NULL && sys_wipe_on_fork(page, size) < 0) {
+		sys_unmap(page, size);
+		page = NULL;
+	}
+	self.original = page;
+	if (page != NULL)
+		*page = 1;
+}
+
+/* Setup has failed, or nothing could be set up at all. */
+static _Noreturn void unfit(void)
+{
+	static unsigned char frame[CONTEXT_FAILURE_ROOM];
+	size_t length = context_failure(&self.context, FRAME_UNFIT, frame);
+
+	if (stage_put(&self.stage, frame, length) == 0)
+		flush();
+	leave(EXIT_FAILURE);
+}
+
+static void set_up(void)
+{
+	const struct worker_plan *plan = self.life.plan;
+	const struct frame_hello hello = {
+		.version = FRAME_VERSION,
+		.order = FRAME_ORDER,
+		.generation = self.life.generation,
+	};
+	int r = context_init(&self.context, &plan->hooks, self.life.index,
+	    plan->seed, plan->max_item);
+
+	if (r < 0 || guard_exit() != 0) {
+		vm_fail(&self.context.public, ENOMEM,
+		    "There was no memory to start the worker.");
+		unfit();
+	}
+	r = context_setup(&self.context);
+	if (is_copy())
+		sys_exit(EXIT_FAILURE);
+	sys_die_with_parent();	/* setup may have changed credentials */
+	if (r < 0)
+		unfit();
+	put(FRAME_HELLO, &hello, sizeof hello);
+	flush();
+}
+
+/* ---- working ---- */
+
+/* The next whole frame; waits for it.  Before it sleeps the worker writes
+   out what it has.  The end of the pipe is the end of the caller. */
+static void receive(struct frame *f)
+{
+	int r;
+
+	while ((r = channel_receive(&self.tasks, SIZE_MAX, f)) == 0) {
+		flush();
+		if (channel_fill(&self.tasks) < 0)
+			give_up();
+	}
+	if (r < 0)
+		give_up();
+	channel_pass(&self.tasks, f);
+}
+
+/* Takes one item of a chunk and answers it: true, or false if the lease ends
+   before it.  A waiting caller gets what is staged before the item begins. */
+static bool work(const struct frame_chunk *chunk, uint32_t *next,
+    const struct frame *input)
+{
+	uint32_t limit;
+	unsigned char *frame;
+	size_t length;
+
+	*next = slot_take(self.slot, chunk->ordinal, &limit);
+	if (*next >= limit)
+		return false;
+	if (stage_heed(&self.stage) < 0)
+		give_up();
+	frame = context_process(&self.context, chunk, *next, input->body,
+	    input->size, &length);
+	if (is_copy())
+		sys_exit(EXIT_FAILURE);
+	if (stage_put(&self.stage, frame, length) < 0)
+		give_up();
+	return true;
+}
+
+/* All items of a chunk must be received, those taken back as well. */
+static void work_through(const struct frame_chunk *chunk)
+{
+	struct frame_end end = { .ordinal = chunk->ordinal };
+	bool more = true;
+	struct frame input;
+
+	end.next = chunk->first;
+	for (uint32_t i = 0; i < chunk->count; i++) {
+		receive(&input);
+		if (input.kind != FRAME_ITEM)
+			give_up();
+		if (more)
+			more = work(chunk, &end.next, &input);
+		end.next += more;
+	}
+	put(FRAME_END, &end, sizeof end);
+}
+
+void worker_main(struct worker_life *life)
+{
+	struct frame_chunk chunk;
+	struct frame f;
+
+	self.life = *life;
+	self.slot = slots_get(&life->slots, life->which);
+	become_worker();
+	mark_original();
+	stage_init(&self.stage, self.slot, life->results);
+	channel_open(&self.tasks, life->tasks, -1);
+	set_up();
+	for (;;) {
+		receive(&f);
+		if (f.kind == FRAME_STOP)
+			break;
+		if (f.kind != FRAME_CHUNK ||
+		    frame_body(&f, &chunk, sizeof chunk) < 0)
+			give_up();
+		work_through(&chunk);
+	}
+	put(FRAME_LEAVING, NULL, 0);
+	flush();
+	context_teardown(&self.context);
+	if (is_copy())
+		sys_exit(EXIT_FAILURE);
+	leave(EXIT_SUCCESS);
+}

@@ -1,0 +1,45 @@
+/*
+ * worker.h - all code that runs in a worker process, and only that.
+ *
+ * Runs in: worker.  Called by the fork server right after its fork; never
+ * returns.  The worker reads chunks from its task pipe, takes their items by
+ * the lease words, calls the hooks, stages each result in its ring and writes
+ * the ring to its result pipe when it has nothing else to do, when a caller
+ * waits, or when the ring is full.
+ *
+ * Easy to get wrong: a process that the user forks inside a hook may come
+ * back here; it must leave without touching pipes or slot.
+ */
+#ifndef WORKER_H
+#define WORKER_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "slot.h"
+#include "vimap.h"
+
+/* What every worker of a pool shares, from vm_fork() on. */
+struct worker_plan {
+	struct vm_worker hooks;
+	uint64_t seed;
+	size_t max_item;	/* bytes an output may have */
+};
+
+/* One worker's life, made by the fork server. */
+struct worker_life {
+	const struct worker_plan *plan;
+	struct slots slots;
+	size_t which;		/* slot */
+	int index;		/* vm_context.worker_index */
+	uint32_t generation;
+	pid_t parent;		/* the fork server, as it knows itself */
+	int tasks;		/* read end, blocking */
+	int results;		/* write end, blocking */
+	int fds[5];		/* the fork server's own, to close; -1: none */
+};
+
+/* The whole life of a worker. */
+_Noreturn void worker_main(struct worker_life *);
+
+#endif
