@@ -1,0 +1,84 @@
+#!/bin/sh
+# header.sh - vimap.h alone compiles without a warning in every language it is
+# for: C99 to C2x and C++11 to C++20, with each compiler there is.
+#
+# Warnings include those on padding: structs that users fill have none.
+
+srcdir=${srcdir:-.}
+warnings='-Wall -Wextra -Wpedantic -Wpadded -Werror'
+
+tmp=$(mktemp -d) || exit 1
+trap 'rm -rf "$tmp"' EXIT
+trap 'exit 1' HUP INT TERM
+status=0
+compiled=0
+
+# The structs a user fills, all zero as the language says it.
+write_users()
+{
+	echo '#include <vimap.h>' >"$tmp/alone.c"
+	cat - "$tmp/alone.c" >"$tmp/plain.c" <<-'END'
+	#define VM_NO_INLINE
+	END
+	cat >"$tmp/zero.c" <<-'END'
+	#include <vimap.h>
+	struct vm_worker zero_worker = {0};
+	struct vm_options zero_options = {0}, some = { .workers = 4 };
+	struct vm_source zero_source = {0};
+	struct vm_result zero_result = {0};
+	vm_pool *forked(void);
+	vm_pool *forked(void)
+	{
+		struct vm_worker worker = {0};
+		struct vm_options options = {0};
+		return vm_fork(&worker, &options);
+	}
+	END
+	cp "$tmp/alone.c" "$tmp/alone.cc"
+	cp "$tmp/plain.c" "$tmp/plain.cc"
+	cat >"$tmp/zero.cc" <<-'END'
+	#include <vimap.h>
+	struct vm_result zero_result = {};
+	vm_pool *forked()
+	{
+		struct vm_worker worker = {};
+		struct vm_options options = {};
+		struct vm_source source = {};
+		options.workers = 4;
+		return vm_imap(nullptr, source) == 0 ? nullptr :
+		    vm_fork(&worker, &options);
+	}
+	END
+}
+
+# try COMPILER STANDARD SUFFIX
+try()
+{
+	command -v "$1" >/dev/null 2>&1 || return 0
+	echo "int x;" >"$tmp/empty.$3"
+	if ! "$1" -std="$2" -fsyntax-only "$tmp/empty.$3" 2>/dev/null; then
+		echo "$1 does not know $2"
+		return 0
+	fi
+	for user in alone plain zero; do
+		compiled=$((compiled + 1))
+		# shellcheck disable=SC2086 # several words are meant
+		"$1" -std="$2" $warnings -I"$srcdir/include" -fsyntax-only \
+		    "$tmp/$user.$3" && continue
+		echo "FAIL: $user.$3 with $1 -std=$2"
+		status=1
+	done
+}
+
+write_users
+for standard in c99 c11 c2x; do
+	try gcc $standard c
+	try clang $standard c
+done
+for standard in c++11 c++14 c++17 c++20; do
+	try g++ $standard cc
+	try clang++ $standard cc
+done
+echo "$compiled compilations"
+[ $compiled -gt 0 ] || exit 77
+exit $status

@@ -1,0 +1,185 @@
+#!/bin/sh
+# house.sh - measures the source and fails beyond its hard limits.
+#
+# The limits, on lib/: functions of 60 lines, files of 400, 80 columns, three
+# levels of braces inside a function; and no unfinished business noted in any
+# file.  The other measures are aims: how to read them is in HACKING.md.
+
+srcdir=${srcdir:-.}
+here=$srcdir/tests
+LC_ALL=C
+export LC_ALL
+
+longest_function=60
+longest_file=400
+widest_line=80
+deepest=3
+
+# Lines "code N", "comment N", "function LENGTH DEPTH NAME:LINE" and
+# "lines N NAME" of one file.  A function's body begins and ends with a brace
+# in column 0; braces of initialisers are not levels.
+measure_file()
+{
+	awk -f "$here/strip.awk" "$1" | awk -v name="${1##*/}" '
+	{ code = substr($0, 2) }
+	/^c/ { comments++ }
+	code ~ /[^ \t]/ { codes++ }
+	code ~ /^\{[ \t]*$/ { begin = NR; depth = most = data = 0; last = "" }
+	begin {
+		for (i = 1; i <= length(code); i++) {
+			c = substr(code, i, 1)
+			if (c == "{" && (data || last ~ /[=,({]/ ||
+			    substr(code, i - 1, 1) == ")"))
+				data++
+			else if (c == "{")
+				most = depth++ > most ? depth - 1 : most
+			else if (c == "}" && data)
+				data--
+			else if (c == "}")
+				depth--
+			if (c !~ /[ \t]/)
+				last = c == "{" && !data ? ";" : c
+		}
+	}
+	begin && code ~ /^\}/ {
+		print "function", NR - begin - 1, most, name ":" begin
+		begin = 0
+	}
+	END {
+		print "code", codes + 0
+		print "comment", comments + 0
+		print "lines", NR, name
+	}'
+}
+
+# The lines of these files that have code.
+code_lines()
+{
+	for path; do
+		[ -f "$path" ] && measure_file "$path"
+	done | awk '$1 == "code" { n += $2 } END { print n + 0 }'
+}
+
+# The same for scripts.
+script_lines()
+{
+	cat /dev/null "$@" | grep -c '^[	 ]*[^	 #]'
+}
+
+# percentile P FIELD KIND: of the measures of that kind.
+percentile()
+{
+	awk -v kind="$3" -v f="$2" '$1 == kind { print $f }' "$tmp/measures" |
+	    sort -n | awk -v p="$1" '
+	{ v[NR] = $1 }
+	END {
+		i = int((NR * p + 99) / 100)
+		print NR ? v[i ? i : 1] : 0
+	}'
+}
+
+# wide FILE...: "FILE:LINE" for lines that are too wide, tabs being of 8.
+wide()
+{
+	for path; do
+		expand "$path" | awk -v name="${path##*/}" -v max=$widest_line '
+		length($0) > max { print name ":" NR }'
+	done
+}
+
+# The words are taken apart here so that this file does not have them.
+unfinished()
+{
+	find "$srcdir/lib" "$srcdir/include" "$srcdir/tests" "$srcdir/bench" \
+	    "$srcdir/examples" "$srcdir/man" -type f \
+	    \( -name '*.[ch1-9]' -o -name '*.awk' -o -name '*.py' \
+	    -o -name '*.sh' \) -exec \
+	    grep -Enw 'TO''DO|X''XX|FIX''ME' /dev/null {} + 2>/dev/null
+}
+
+# contracts: "WITH ALL" prototypes in the headers of lib/.
+contracts()
+{
+	for path in "$srcdir"/lib/*.h; do
+		awk -f "$here/strip.awk" "$path" |
+		    awk -f "$here/contracts.awk"
+	done | awk '$1 == "yes" { y++ } END { print y + 0, NR }'
+}
+
+# over WHAT LIMIT COMMAND...: fails if the command prints anything.
+over()
+{
+	what=$1
+	shift
+	"$@" >"$tmp/over"
+	[ -s "$tmp/over" ] || return 0
+	echo "HARD LIMIT: $what:"
+	sed 's/^/	/' "$tmp/over"
+	status=1
+}
+
+long_functions()
+{
+	awk -v max=$longest_function '$1 == "function" && $2 > max {
+		print $4 ": " $2 " lines" }' "$tmp/measures"
+}
+
+deep_functions()
+{
+	awk -v max=$deepest '$1 == "function" && $3 > max {
+		print $4 ": depth " $3 }' "$tmp/measures"
+}
+
+long_files()
+{
+	awk -v max=$longest_file '$1 == "lines" && $2 > max {
+		print $3 ": " $2 " lines" }' "$tmp/measures"
+}
+
+report()
+{
+	code=$(awk '$1 == "code" { n += $2 } END { print n + 0 }' \
+	    "$tmp/measures")
+	comment=$(awk '$1 == "comment" { n += $2 } END { print n + 0 }' \
+	    "$tmp/measures")
+	tests=$(($(code_lines "$srcdir"/tests/*.[ch]) + \
+	    $(script_lines "$srcdir"/tests/*.sh "$srcdir"/tests/*.awk)))
+	functions=$(grep -c '^function' "$tmp/measures")
+	# shellcheck disable=SC2046 # two words are meant
+	set -- $(contracts)
+	cat <<-END
+	functions                 $functions
+	  lines median/p90/max    $(percentile 50 2 function) / \
+$(percentile 90 2 function) / $(percentile 100 2 function)  \
+(aims 12 / 30, limit $longest_function)
+	  depth p90/max           $(percentile 90 3 function) / \
+$(percentile 100 3 function)  (limit $deepest)
+	files                     $(grep -c '^lines' "$tmp/measures")
+	  lines median/longest    $(percentile 50 2 lines) / \
+$(percentile 100 2 lines)  (aim 150, limit $longest_file)
+	code lines                $code
+	comments per 100 of them  $((code ? 100 * comment / code : 0))  \
+(aim 20 to 35)
+	contracts of prototypes   $1 of $2
+	test lines / code lines   $tests / $code = \
+$(awk -v t="$tests" -v c="$code" 'BEGIN { printf "%.2f", c ? t / c : 0 }')  \
+(aim 1.50)
+	END
+}
+
+tmp=$(mktemp -d) || exit 1
+trap 'rm -rf "$tmp"' EXIT
+trap 'exit 1' HUP INT TERM
+status=0
+
+for path in "$srcdir"/lib/*.[ch]; do
+	measure_file "$path"
+done >"$tmp/measures"
+report
+over "functions of more than $longest_function lines" long_functions
+over "functions with more than $deepest levels" deep_functions
+over "files of more than $longest_file lines" long_files
+over "lines of more than $widest_line columns" wide \
+    "$srcdir"/lib/*.[ch] "$srcdir"/include/*.h
+over "unfinished business" unfinished
+exit $status

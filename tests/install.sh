@@ -1,0 +1,83 @@
+#!/bin/sh
+# install.sh - an installed library is found through pkg-config by a program
+# outside the tree, which then runs; uninstalling leaves no file.
+
+CC=${CC:-cc}
+MAKE=${MAKE:-make}
+PKG_CONFIG=${PKG_CONFIG:-pkg-config}
+unset MAKEFLAGS MFLAGS
+
+if ! command -v "$PKG_CONFIG" >/dev/null 2>&1; then
+	echo "no pkg-config: skipped"
+	exit 77
+fi
+tmp=$(mktemp -d) || exit 1
+trap 'rm -rf "$tmp"' EXIT
+trap 'exit 1' HUP INT TERM
+root=$tmp/root
+
+give_up()
+{
+	echo "FAIL: $*"
+	exit 1
+}
+
+write_program()
+{
+	cat >"$tmp/outside.c" <<-'END'
+	#include <stdio.h>
+	#include <string.h>
+	#include <vimap.h>
+
+	static int shout(struct vm_context *me, const void *in, size_t size)
+	{
+		if (vm_output(me, in, size) == -1)
+			return -1;
+		return vm_output(me, "!", 1);
+	}
+
+	int main(void)
+	{
+		char *words[] = { "hey" };
+		struct vm_worker worker = { .process = shout };
+		struct vm_result r = {0};
+		vm_pool *pool = vm_fork(&worker, NULL);
+		int bad = vm_imap(pool, vm_strings(words, 1)) != 0 ||
+		    vm_zip_in_out(pool, &r) != 1 || r.type != VM_OUTPUT ||
+		    strcmp(r.output, "hey!") != 0;
+
+		if (bad)
+			puts(vm_error(pool));
+		return vm_close(pool) != 0 || bad;
+	}
+	END
+}
+
+# pc ARGUMENT...: asks about the copy in $root only.
+pc()
+{
+	PKG_CONFIG_LIBDIR=$dir PKG_CONFIG_PATH='' \
+	    PKG_CONFIG_SYSROOT_DIR=$root "$PKG_CONFIG" "$@" vimap
+}
+
+$MAKE install DESTDIR="$root" >"$tmp/log" 2>&1 || {
+	cat "$tmp/log"
+	give_up "make install"
+}
+dir=$(dirname "$(find "$root" -name vimap.pc)")
+[ -f "$dir/vimap.pc" ] || give_up "there is no vimap.pc"
+[ "$(pc --modversion)" = "$VERSION" ] || give_up "another version"
+
+write_program
+# shellcheck disable=SC2046,SC2086 # several words are meant
+(cd "$tmp" && $CC $USER_CFLAGS $(pc --cflags) outside.c \
+    $(pc --libs) -o outside) || give_up "compiling a program"
+LD_LIBRARY_PATH=$(dirname "$dir") "$tmp/outside" || give_up "running it"
+
+$MAKE uninstall DESTDIR="$root" >"$tmp/log" 2>&1 || {
+	cat "$tmp/log"
+	give_up "make uninstall"
+}
+find "$root" ! -type d >"$tmp/left"
+cat "$tmp/left"
+[ ! -s "$tmp/left" ] || give_up "files are left behind"

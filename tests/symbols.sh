@@ -1,0 +1,41 @@
+#!/bin/sh
+# symbols.sh - the shared library exports what vimap.h declares, no more and
+# no less.
+#
+# vm_fork() is among it, though C programs get it inline: it is there for
+# other languages.
+
+srcdir=${srcdir:-.}
+here=$srcdir/tests
+NM=${NM:-nm}
+LC_ALL=C
+export LC_ALL
+
+tmp=$(mktemp -d) || exit 1
+trap 'rm -rf "$tmp"' EXIT
+trap 'exit 1' HUP INT TERM
+status=0
+
+library=.libs/libvimap.so
+if [ ! -f $library ]; then
+	echo "no $library: skipped"
+	exit 77
+fi
+
+awk -f "$here/strip.awk" "$srcdir/include/vimap.h" |
+    awk -f "$here/public.awk" | sort >"$tmp/declared"
+$NM -D --defined-only $library | awk '{ print $NF }' | sort >"$tmp/exported"
+
+if ! [ -s "$tmp/declared" ]; then
+	echo "no function was found in vimap.h"
+	status=1
+fi
+if grep -v '^vm_[a-z]' "$tmp/exported"; then
+	echo "^ exported, but with another name than vm_"
+	status=1
+fi
+if ! diff "$tmp/declared" "$tmp/exported"; then
+	echo "(< declared in vimap.h, > exported)"
+	status=1
+fi
+exit $status

@@ -1,0 +1,171 @@
+/* tools.c - see tools.h: what tests of pools have in common. */
+#include "config.h"
+
+#include "tools.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+struct shared *shared_new(void)
+{
+	struct shared *s = mmap(NULL, sizeof *s, PROT_READ | PROT_WRITE,
+	    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	ck_assert_ptr_ne(s, MAP_FAILED);
+	return s;
+}
+
+void shared_free(struct shared *s)
+{
+	munmap(s, sizeof *s);
+}
+
+/* Calls "see" with each numeric name in a directory. */
+static int count_entries(const char *path, int (*see)(const char *name))
+{
+	DIR *d = opendir(path);
+	struct dirent *e;
+	int n = 0;
+
+	ck_assert_ptr_nonnull(d);
+	while ((e = readdir(d)) != NULL)
+		if (e->d_name[0] >= '0' && e->d_name[0] <= '9')
+			n += see(e->d_name);
+	closedir(d);
+	return n;
+}
+
+static int any(const char *name)
+{
+	(void)name;
+	return 1;
+}
+
+/* The one that counts them is among them. */
+int count_fds(void)
+{
+	return count_entries("/proc/self/fd", any) - 1;
+}
+
+/* State and parent of a process: 0, or -1 if there is none. */
+static int look_at(const char *name, char *state, int *parent)
+{
+	char path[64], text[512];
+	FILE *f;
+	char *p;
+	size_t n;
+
+	snprintf(path, sizeof path, "/proc/%.20s/stat", name);
+	f = fopen(path, "r");
+	if (f == NULL)
+		return -1;
+	n = fread(text, 1, sizeof text - 1, f);
+	fclose(f);
+	text[n] = '\0';
+	p = strrchr(text, ')');
+	return p && sscanf(p + 1, " %c %d", state, parent) == 2 ? 0 : -1;
+}
+
+static int is_child(const char *name)
+{
+	char state;
+	int parent;
+
+	return look_at(name, &state, &parent) == 0 && parent == getpid();
+}
+
+int count_children(void)
+{
+	return count_entries("/proc", is_child);
+}
+
+int is_alive(pid_t pid)
+{
+	char name[32], state;
+	int parent;
+
+	snprintf(name, sizeof name, "%d", (int)pid);
+	return look_at(name, &state, &parent) == 0 && state != 'Z' &&
+	    state != 'X';
+}
+
+static void nap(void)
+{
+	const struct timespec ms = { .tv_nsec = 1000000 };
+
+	nanosleep(&ms, NULL);
+}
+
+void wait_for(const atomic_long *counter, long value)
+{
+	for (int i = 0; i < 20000 && atomic_load(counter) < value; i++)
+		nap();
+	ck_assert_int_ge(atomic_load(counter), value);
+}
+
+void wait_gone(pid_t pid)
+{
+	for (int i = 0; i < 10000 && is_alive(pid); i++)
+		nap();
+	ck_assert_msg(!is_alive(pid), "process %d lives on", (int)pid);
+}
+
+vm_pool *fork_pool(const struct vm_worker *worker,
+    const struct vm_options *options)
+{
+	vm_pool *pool = vm_fork(worker, options);
+
+	ck_assert_msg(pool != NULL, "vm_fork: %s", vm_error(NULL));
+	return pool;
+}
+
+int in_child(int (*body)(void *), void *arg, int seconds)
+{
+	pid_t pid = fork(), r = 0;
+	int status = 0;
+
+	ck_assert_int_ge(pid, 0);
+	if (pid == 0) {
+		setpgid(0, 0);
+		_exit(body(arg));
+	}
+	setpgid(pid, pid);
+	for (long i = 0; i < 1000L * seconds && r == 0; i++) {
+		r = waitpid(pid, &status, WNOHANG);
+		if (r == 0)
+			nap();
+	}
+	if (r == 0) {
+		kill(-pid, SIGKILL);
+		waitpid(pid, NULL, 0);
+		ck_abort_msg("the child ran for more than %d s", seconds);
+	}
+	ck_assert_int_eq(r, pid);
+	return status;
+}
+
+int run_tests(const char *name, const TTest *const *tests, size_t count,
+    double seconds)
+{
+	Suite *suite = suite_create(name);
+	TCase *tcase = tcase_create(name);
+	SRunner *runner = srunner_create(suite);
+	int failed;
+
+	tcase_set_timeout(tcase, seconds);
+	for (size_t i = 0; i < count; i++)
+		tcase_add_test(tcase, tests[i]);
+	suite_add_tcase(suite, tcase);
+	srunner_run_all(runner, CK_NORMAL);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}

@@ -1,0 +1,52 @@
+/*
+ * tools.h - what tests of pools have in common.
+ *
+ * Everything here asserts by Check's ck_ macros, so call it inside tests.
+ */
+#ifndef TESTS_TOOLS_H
+#define TESTS_TOOLS_H
+
+#include <check.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "vimap.h"
+
+/* A page that the test and all it forks share: counters, flags, pids. */
+struct shared {
+	atomic_long counter[64];
+	atomic_int pid[512];
+};
+
+/* A fresh one, zeroed; unmap with shared_free(). */
+struct shared *shared_new(void);
+void shared_free(struct shared *);
+
+/* Open descriptors of this process. */
+int count_fds(void);
+
+/* Children of this process, zombies included. */
+int count_children(void);
+
+/* Is there a process of this pid that is no zombie? */
+int is_alive(pid_t);
+
+/* Waits until a counter has reached a value, or fails after 20 s. */
+void wait_for(const atomic_long *counter, long value);
+
+/* Waits until a process is gone (or a zombie), or fails after 10 s. */
+void wait_gone(pid_t);
+
+/* A pool, or the test fails with vm_error(). */
+vm_pool *fork_pool(const struct vm_worker *, const struct vm_options *);
+
+/* Runs main-like code in a child of its own: its wait status.  The child is
+   killed with its process group after so many seconds, and that fails. */
+int in_child(int (*body)(void *), void *arg, int seconds);
+
+/* Runs one suite of one case: what main() should return. */
+int run_tests(const char *name, const TTest *const *tests, size_t count,
+    double seconds);
+
+#endif
