@@ -72,6 +72,7 @@ struct member {
 	uint64_t heard_at;	/* of its last result, or its last chunk
 				   while it had none */
 	uint64_t doom_at;	/* when patience with it ends, or NEVER */
+	size_t poll_in, poll_out; /* places in engine.fds; 0: not waited for */
 	bool greeted;		/* has said hello */
 	bool unfit;		/* has said that its setup failed */
 	bool ended;		/* its result pipe has; no death notice yet */

@@ -19,6 +19,10 @@
 
 /* So long a caller waits before it looks for results that are staged. */
 #define SHORT_NS (1 * MS_IN_NS)
+/* The fork server's end is waited for in steps, so that a stopped machine
+   costs one only; without a pidfd it is looked for in shorter ones. */
+#define STEP_MS 50
+#define LOOK_MS 5
 /* So often the fork server's answer is looked for while it owes one. */
 #define OWED_NS (100 * MS_IN_NS)
 
@@ -56,6 +60,23 @@ static bool may_read(const struct engine *e, const struct member *m,
 	    !e->broken;
 }
 
+/* A member's ends, as far as something is waited for; poll(2) refuses more
+   entries than descriptors are allowed, so only those. */
+static size_t watch_member(struct engine *e, struct member *m, size_t at,
+    bool read)
+{
+	m->poll_in = m->poll_out = 0;
+	if (read) {
+		m->poll_in = at;
+		watch(&e->fds[at++], m->channel.in, POLLIN);
+	}
+	if (m->channel.pending > 0 && m->state != MEMBER_DOOMED) {
+		m->poll_out = at;
+		watch(&e->fds[at++], m->channel.out, POLLOUT);
+	}
+	return at;
+}
+
 static size_t watch_all(struct engine *e, uint64_t now)
 {
 	bool none = results_ready(&e->results) &&
@@ -64,24 +85,20 @@ static size_t watch_all(struct engine *e, uint64_t now)
 	struct source *s = e->sources;
 	bool waits = s != NULL && s->state == SOURCE_WAITING &&
 	    window_room(&e->window);
+	int send = server_flush(&e->server) ? 0 : POLLOUT;
+	size_t at = FD_MEMBERS;
 
 	watch(&e->fds[FD_SERVER], e->server.socket,
-	    server_flush(&e->server) ? POLLIN : POLLIN | POLLOUT);
-	watch(&e->fds[FD_PIDFD], e->server.pidfd, POLLIN);
+	    e->broken ? 0 : POLLIN | send);
+	watch(&e->fds[FD_PIDFD], e->server.pidfd, e->broken ? 0 : POLLIN);
 	watch(&e->fds[FD_WAKE], e->wake, POLLIN);
 	watch(&e->fds[FD_SOURCE], waits ? source_fd(s) : -1, POLLIN);
 	for (size_t i = 0; i < e->crew.count; i++) {
 		struct member *m = &e->crew.members[i];
-		struct pollfd *p = &e->fds[FD_MEMBERS + 2 * i];
 
-		watch(&p[0], m->channel.in,
-		    may_read(e, m, only, none) ? POLLIN : 0);
-		watch(&p[1], m->channel.out, m->channel.pending > 0 &&
-		    m->state != MEMBER_DOOMED ? POLLOUT : 0);
+		at = watch_member(e, m, at, may_read(e, m, only, none));
 	}
-	if (e->broken)
-		e->fds[FD_SERVER].fd = e->fds[FD_PIDFD].fd = -1;
-	return FD_MEMBERS + 2 * e->crew.count;
+	return at;
 }
 
 /* The next time at which something is to be done whatever happens. */
@@ -125,14 +142,14 @@ static int read_members(struct engine *e, uint64_t now)
 
 	for (size_t i = 0; i < e->crew.count && r >= 0; i++) {
 		struct member *m = &e->crew.members[i];
-		const struct pollfd *p = &e->fds[FD_MEMBERS + 2 * i];
+		bool in = m->poll_in && e->fds[m->poll_in].revents;
+		bool out = m->poll_out && e->fds[m->poll_out].revents;
 
 		if (m->state == MEMBER_DOOMED || m->state == MEMBER_DEAD)
 			continue;
-		if ((p[0].fd >= 0 && p[0].revents != 0) || m->unsettled)
+		if (in || m->unsettled)
 			r = settle_read(e, m, now);
-		if (p[1].fd >= 0 && p[1].revents != 0 && r >= 0 &&
-		    m->channel.pending > 0 && m->state != MEMBER_DOOMED)
+		if (out && r >= 0 && m->state != MEMBER_DOOMED)
 			dispatch_flush(e, m);
 	}
 	return MIN(r, 0);
@@ -198,6 +215,8 @@ int engine_turn(struct engine *e, uint64_t until)
 	count = watch_all(e, now);
 	ready = sys_poll(e->fds, count, ms_until(next_alarm(e, until, now),
 	    now));
+	if (ready < 0)
+		return ready;
 	now = sys_now();
 	if (ready > 0) {
 		e->quiet = false;
@@ -207,8 +226,9 @@ int engine_turn(struct engine *e, uint64_t until)
 			news_hear(e, now);
 		if (e->fds[FD_SOURCE].revents && e->sources != NULL)
 			e->sources->state = SOURCE_OPEN;
-		r = read_members(e, now);
-	} else if (!e->quiet) {
+	}
+	r = read_members(e, now);
+	if (ready == 0 && r == 0 && !e->quiet && until > 0) {
 		r = stir(e, now);
 		e->quiet = r == 0;
 	}
@@ -219,23 +239,23 @@ int engine_turn(struct engine *e, uint64_t until)
 
 /* ---- the fork server's end ---- */
 
-/* Waits for the fork server's end, a number of steps: true when it is gone. */
-bool engine_await_server(struct engine *e, int steps)
+bool engine_await_server(struct engine *e, uint64_t bound)
 {
-	struct pollfd fds[2];
+	struct pollfd end;
 	int dropped[NOTICE_FDS];
 	struct notice n;
+	uint64_t now = sys_now(), before, spent = 0;
 
-	while (!server_reap(&e->server) && steps-- > 0) {
-		watch(&fds[0], e->server.socket, POLLIN);
-		watch(&fds[1], e->server.pidfd, POLLIN);
+	while (!server_reap(&e->server) && spent < bound) {
 		server_flush(&e->server);
-		if (e->server.pidfd >= 0)
-			fds[0].fd = -1;
-		sys_poll(fds, COUNTOF(fds), ENGINE_STEP_MS);
+		watch(&end, e->server.pidfd, POLLIN);
+		sys_poll(&end, 1, e->server.pidfd < 0 ? LOOK_MS : STEP_MS);
 		while (server_receive(&e->server, &n, dropped) == 1)
 			for (int i = 0; i < NOTICE_FDS; i++)
 				fds_drop(&dropped[i]);
+		before = now;
+		now = sys_now();
+		spent += MIN(now - before, STEP_MS * MS_IN_NS);
 	}
 	while (server_receive(&e->server, &n, dropped) == 1)
 		continue;

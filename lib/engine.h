@@ -89,14 +89,12 @@ int engine_ready(struct engine *, uint64_t until);
 /* Carries out vm_cancel() if it was called: 0 or -ENOMEM. */
 int engine_cancel(struct engine *);
 
-/* Waits once, until a time at most, and does what is due then: 0; -ENOMEM,
-   and the next turn goes on. */
+/* Waits once, until a time at most (0: not at all, there is other work), and
+   does what is due then: 0; -ENOMEM, and the next turn goes on. */
 int engine_turn(struct engine *, uint64_t until);
 
-/* Waits for the fork server's end, a number of steps: true when it is
-   gone. */
-bool engine_await_server(struct engine *, int steps);
-#define ENGINE_STEP_MS 50
+/* Waits for the fork server's end, so many ns: true when it is gone. */
+bool engine_await_server(struct engine *, uint64_t bound);
 
 /* Descriptors to wait for beside those of the members. */
 #define ENGINE_FDS 4

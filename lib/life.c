@@ -16,8 +16,8 @@
 #include "sys.h"
 
 /* To be gone: for the fork server after END, and after SIGKILL. */
-#define END_STEPS (6000 / ENGINE_STEP_MS)
-#define SHOT_STEPS (2000 / ENGINE_STEP_MS)
+#define END_NS (6000 * MS_IN_NS)
+#define SHOT_NS (2000 * MS_IN_NS)
 
 /* ---- start ---- */
 
@@ -174,9 +174,9 @@ static void lay_off_all(struct engine *e)
 static int end_server(struct engine *e)
 {
 	server_end(&e->server);
-	if (!engine_await_server(e, END_STEPS)) {
+	if (!engine_await_server(e, END_NS)) {
 		server_shoot(&e->server);
-		if (!engine_await_server(e, SHOT_STEPS))
+		if (!engine_await_server(e, SHOT_NS))
 			return words_set(e->words, ETIMEDOUT, "The fork "
 			    "server could not be killed.");
 	}

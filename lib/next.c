@@ -32,8 +32,8 @@ static int at_end(struct engine *e)
 		return words_set(e->words, error, "A source failed: %s.",
 		    strerror(error));
 	}
-	if (s->state == SOURCE_WAITING && s->hooks.wait_fd == NULL) {
-		s->state = SOURCE_OPEN;
+	if (source_is_stuck(s)) {
+		source_unstick(s);
 		return words_set(e->words, EDEADLK, "A source without "
 		    "wait_fd has no input yet, and nothing is in flight that "
 		    "could change that.");
@@ -68,11 +68,11 @@ static int prepare(struct engine *e)
 }
 
 /* Is there nothing in flight, and no descriptor that may bring more? */
-static bool is_idle(const struct engine *e)
+static bool is_idle(struct engine *e)
 {
 	return e->window.nchunks == 0 && e->filling == NULL &&
 	    (e->sources == NULL || e->sources->state != SOURCE_WAITING ||
-	    e->sources->hooks.wait_fd == NULL);
+	    source_is_stuck(e->sources));
 }
 
 /* Until when the coming wait may last. */
@@ -88,9 +88,8 @@ static uint64_t bound(struct engine *e, uint64_t until)
 /* A result was taken: sources that were waiting for one are asked again. */
 static void took(struct engine *e)
 {
-	if (e->sources != NULL && e->sources->state == SOURCE_WAITING &&
-	    e->sources->hooks.wait_fd == NULL)
-		e->sources->state = SOURCE_OPEN;
+	if (e->sources != NULL)
+		source_unstick(e->sources);
 }
 
 int engine_next(struct engine *e, struct item *item, uint64_t until)

@@ -154,7 +154,8 @@ static int hello(struct engine *e, struct member *m, const struct frame *f)
 	m->setups_failed = 0;
 	if (m->first == FIRST_PENDING)
 		m->first = FIRST_WELL;
-	crew_move(&e->crew, m, MEMBER_READY);
+	if (m->state != MEMBER_DEAD)
+		crew_move(&e->crew, m, MEMBER_READY);
 	engine_say(e, "hello: worker %d", m->index);
 	return 0;
 }
@@ -187,16 +188,20 @@ static int leaving(struct engine *e, struct member *m, uint64_t now)
 	if (!m->told_to_stop || m->sent != NULL)
 		return -EPROTO;
 	m->doom_at = now + e->set.teardown_ns;
-	crew_move(&e->crew, m, MEMBER_LEAVING);
+	if (m->state != MEMBER_DEAD)
+		crew_move(&e->crew, m, MEMBER_LEAVING);
 	return 0;
 }
 
-/* One frame, by what may be said in the member's state. */
+/* One frame, by what may be said in the member's state.  The dead are read
+   to the end, in the state they died in. */
 static int settle_frame(struct engine *e, struct member *m, struct answer *a,
     const struct frame *f, uint64_t now)
 {
-	bool starting = m->state == MEMBER_STARTING && !m->unfit;
-	bool ready = m->state == MEMBER_READY;
+	bool dead = m->state == MEMBER_DEAD;
+	bool starting = !m->unfit && !m->greeted &&
+	    (dead || m->state == MEMBER_STARTING);
+	bool ready = m->greeted && (dead || m->state == MEMBER_READY);
 
 	if (f->kind == FRAME_HELLO && starting)
 		return hello(e, m, f);

@@ -112,3 +112,14 @@ int source_fd(struct source *s)
 	*s->in_hook = false;
 	return fd;
 }
+
+bool source_is_stuck(struct source *s)
+{
+	return s->state == SOURCE_WAITING && source_fd(s) < 0;
+}
+
+void source_unstick(struct source *s)
+{
+	if (source_is_stuck(s))
+		s->state = SOURCE_OPEN;
+}

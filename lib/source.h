@@ -64,4 +64,11 @@ bool source_prompt(const struct source *);
 /* The descriptor to wait for, or -1. */
 int source_fd(struct source *);
 
+/* Has it said VM_LATER without a descriptor to wait for?  Then only results
+   taken can change that. */
+bool source_is_stuck(struct source *);
+
+/* A stuck source may be asked again. */
+void source_unstick(struct source *);
+
 #endif
