@@ -1,0 +1,341 @@
+/*
+ * test_faults.c - resources that are not to be had: a clear error, nothing
+ * leaked, nothing lost that was read.
+ *
+ * Every test asserts that the fault really happened.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base.h"
+#include "fault_sys.h"
+#include "tools.h"
+
+static int twice(struct vm_context *me, const void *input, size_t size)
+{
+	int64_t x = 2 * *(const int64_t *)input;
+
+	(void)size;
+	return vm_output(me, &x, sizeof x);
+}
+
+/* Every 10th number crashes at its first attempt. */
+static int crash_once(struct vm_context *me, const void *input, size_t size)
+{
+	if (*(const int64_t *)input % 10 == 0 && me->attempt == 1)
+		raise(SIGKILL);
+	return twice(me, input, size);
+}
+
+static const struct vm_worker twicer = { .process = twice };
+static const struct vm_worker crasher = { .process = crash_once };
+
+/* Takes the doubles of 0 .. count - 1, each just once.  Out of memory is told
+   and gone the next time. */
+static void take_doubles(vm_pool *pool, int count)
+{
+	char seen[100] = { 0 };
+	struct vm_result r;
+	int rc, n = 0;
+
+	while ((rc = vm_zip_in_out(pool, &r)) != 0) {
+		int64_t x;
+
+		if (rc == -1) {
+			ck_assert_int_eq(errno, ENOMEM);
+			ck_assert_str_ne(vm_error(pool), "");
+			continue;
+		}
+		ck_assert_msg(r.type == VM_OUTPUT, "%d: %s", r.attempts,
+		    r.exception ? r.exception->message : "");
+		x = *(const int64_t *)r.input;
+		ck_assert_int_eq(*(const int64_t *)r.output, 2 * x);
+		ck_assert_int_eq(seen[x]++, 0);
+		n++;
+	}
+	ck_assert_int_eq(n, count);
+}
+
+/* vm_fork() fails by the plan, tells why, and leaves nothing. */
+static void refuses(enum fault_kind kind, int nth, enum fault_where where,
+    int error)
+{
+	struct vm_options o = { .workers = 5 };
+	int fds = count_fds(), children = count_children();
+	vm_pool *pool;
+
+	fault_plan(kind, nth, 1, error, where);
+	errno = 0;
+	pool = vm_fork(&twicer, &o);
+	ck_assert_ptr_null(pool);
+	ck_assert_int_eq(errno, error);
+	ck_assert_int_eq(fault_hits(), 1);
+	ck_assert_msg(strlen(vm_error(NULL)) > 20, "%s", vm_error(NULL));
+	ck_assert_int_eq(count_fds(), fds);
+	ck_assert_int_eq(count_children(), children);
+	fault_plan(FAULT_NONE, 0, 0, 0, FAULT_HERE);
+}
+
+START_TEST(no_process)
+{
+	refuses(FAULT_FORK, 1, FAULT_HERE, EAGAIN);
+	for (int n = 1; n <= 5; n++)
+		refuses(FAULT_FORK, n, FAULT_IN_CHILDREN, EAGAIN);
+	ck_assert_ptr_nonnull(strstr(vm_error(NULL), "RLIMIT_NPROC"));
+}
+END_TEST
+
+START_TEST(no_descriptor)
+{
+	refuses(FAULT_SOCKETPAIR, 1, FAULT_HERE, EMFILE);
+	refuses(FAULT_EVENTFD, 1, FAULT_HERE, EMFILE);
+	for (int n = 1; n <= 10; n++)
+		refuses(FAULT_PIPE, n, FAULT_IN_CHILDREN, EMFILE);
+	for (int n = 1; n <= 5; n++)
+		refuses(FAULT_LOST_FDS, n, FAULT_HERE, EMFILE);
+	ck_assert_ptr_nonnull(strstr(vm_error(NULL), "RLIMIT_NOFILE"));
+	refuses(FAULT_PIPE, 2, FAULT_IN_CHILDREN, ENFILE);
+}
+END_TEST
+
+START_TEST(no_shared_memory)
+{
+	refuses(FAULT_MAP_SHARED, 1, FAULT_HERE, ENOMEM);
+}
+END_TEST
+
+/* What an old kernel, or a missing /proc, does not have: all works. */
+static void does_without(enum fault_kind kind, int error,
+    enum fault_where where)
+{
+	struct vm_options o = { .workers = 3, .max_attempts = 2,
+		.chunk_size = 7 };
+	int fds = count_fds(), children = count_children();
+	vm_pool *pool;
+
+	fault_plan(kind, 1, 1000000, error, where);
+	pool = fork_pool(&crasher, &o);
+	ck_assert_int_eq(vm_imap(pool, vm_range(0, 100)), 0);
+	take_doubles(pool, 100);
+	ck_assert_int_gt(fault_hits(), 0);
+	ck_assert_msg(vm_close(pool) == 0, "%d %s", kind, vm_error(NULL));
+	ck_assert_int_eq(count_fds(), fds);
+	ck_assert_int_eq(count_children(), children);
+	fault_plan(FAULT_NONE, 0, 0, 0, FAULT_HERE);
+}
+
+START_TEST(old_kernel)
+{
+	does_without(FAULT_PIDFD_OPEN, ENOSYS, FAULT_ANYWHERE);
+	does_without(FAULT_WIPE_ON_FORK, EINVAL, FAULT_ANYWHERE);
+	does_without(FAULT_MAP_PRIVATE, ENOMEM, FAULT_ANYWHERE);
+	does_without(FAULT_REOPEN, ENOENT, FAULT_ANYWHERE);
+	does_without(FAULT_OPEN, ENOENT, FAULT_IN_CHILDREN);
+}
+END_TEST
+
+/* A replacement that cannot be forked is tried again after a pause. */
+START_TEST(no_replacement_at_first)
+{
+	struct vm_options o = { .workers = 2, .max_attempts = 2 };
+	vm_pool *pool;
+
+	fault_plan(FAULT_NONE, 0, 0, 0, FAULT_ANYWHERE);
+	pool = fork_pool(&crasher, &o);
+	ck_assert_int_eq(vm_ready(pool, -1), 0);
+	fault_plan(FAULT_FORK, 1, 3, EAGAIN, FAULT_IN_CHILDREN);
+	ck_assert_int_eq(vm_imap(pool, vm_range(0, 40)), 0);
+	take_doubles(pool, 40);
+	ck_assert_int_eq(fault_hits(), 3);
+	ck_assert_int_eq(vm_close(pool), 0);
+}
+END_TEST
+
+START_TEST(no_descriptors_for_a_replacement)
+{
+	struct vm_options o = { .workers = 2, .max_attempts = 2 };
+	vm_pool *pool;
+
+	fault_plan(FAULT_NONE, 0, 0, 0, FAULT_ANYWHERE);
+	pool = fork_pool(&crasher, &o);
+	ck_assert_int_eq(vm_ready(pool, -1), 0);
+	fault_plan(FAULT_LOST_FDS, 1, 7, EMFILE, FAULT_HERE);
+	ck_assert_int_eq(vm_imap(pool, vm_range(0, 40)), 0);
+	take_doubles(pool, 40);
+	ck_assert_int_eq(fault_hits(), 7);
+	ck_assert_int_eq(vm_close(pool), 0);
+}
+END_TEST
+
+/* The control socket is full for a while. */
+START_TEST(orders_and_news_wait)
+{
+	struct vm_options o = { .workers = 4, .max_attempts = 2 };
+	vm_pool *pool;
+
+	fault_plan(FAULT_SEND, 1, 20, EAGAIN, FAULT_ANYWHERE);
+	pool = fork_pool(&crasher, &o);
+	ck_assert_int_eq(vm_imap(pool, vm_range(0, 40)), 0);
+	take_doubles(pool, 40);
+	ck_assert_int_gt(fault_hits(), 0);
+	ck_assert_int_eq(vm_close(pool), 0);
+}
+END_TEST
+
+/* ---- the real limits ---- */
+
+static int limited(int resource, rlim_t most, uid_t user)
+{
+	const struct rlimit limit = { most, most };
+	struct vm_options o = { .workers = 64 };
+	vm_pool *pool;
+
+	if (user != 0 && (setgroups(0, NULL) != 0 || setgid(user) != 0 ||
+	    setuid(user) != 0))
+		return 90;
+	if (setrlimit(resource, &limit) != 0)
+		return 91;
+	pool = vm_fork(&twicer, &o);
+	if (pool != NULL)
+		return 92;
+	if (errno != (resource == RLIMIT_NOFILE ? EMFILE : EAGAIN))
+		return errno;
+	return strstr(vm_error(NULL), resource == RLIMIT_NOFILE ?
+	    "RLIMIT_NOFILE" : "RLIMIT_NPROC") ? 0 : 93;
+}
+
+static int few_descriptors(void *unused)
+{
+	(void)unused;
+	return limited(RLIMIT_NOFILE, 60, 0);
+}
+
+static int few_processes(void *unused)
+{
+	(void)unused;
+	return limited(RLIMIT_NPROC, 20, getuid() == 0 ? 65534 : 0);
+}
+
+START_TEST(real_limits)
+{
+	ck_assert_int_eq(in_child(few_descriptors, NULL, 20), 0);
+	ck_assert_int_eq(in_child(few_processes, NULL, 20), 0);
+}
+END_TEST
+
+/* ---- memory ---- */
+
+/* Only the library's allocations are to fail, not those of the test. */
+#define SHORT(call) \
+	do { \
+		fault_malloc_on(1); \
+		(call); \
+		fault_malloc_on(0); \
+	} while (0)
+
+/* As take_doubles(), the library being short of memory. */
+static void take_doubles_short(vm_pool *pool, int count)
+{
+	char seen[100] = { 0 };
+	struct vm_result r;
+	int rc, n = 0;
+
+	for (;;) {
+		SHORT(rc = vm_zip_in_out(pool, &r));
+		if (rc == 0)
+			break;
+		if (rc == -1) {
+			ck_assert_int_eq(errno, ENOMEM);
+			ck_assert_str_ne(vm_error(pool), "");
+			continue;
+		}
+		ck_assert_int_eq(r.type, VM_OUTPUT);
+		ck_assert_int_eq(seen[*(const int64_t *)r.input]++, 0);
+		n++;
+	}
+	ck_assert_int_eq(n, count);
+}
+
+/* One run with the n-th allocation failing: did it get so far? */
+static int run_short(int nth, const struct vm_worker *w,
+    const struct vm_options *o)
+{
+	vm_pool *pool;
+	int rc;
+
+	fault_malloc(nth);
+	errno = 0;
+	SHORT(pool = vm_fork(w, o));
+	if (pool == NULL) {
+		ck_assert_int_eq(errno, ENOMEM);
+		ck_assert_str_ne(vm_error(NULL), "");
+		ck_assert_int_eq(fault_malloc_hit(), 1);
+		return 1;
+	}
+	do {
+		SHORT(rc = vm_imap(pool, vm_range(0, 60)));
+		if (rc == -1)
+			ck_assert_int_eq(errno, ENOMEM);
+	} while (rc == -1);
+	take_doubles_short(pool, 60);
+	SHORT(rc = vm_close(pool));
+	ck_assert_int_eq(rc, 0);
+	return fault_malloc_hit();
+}
+
+static void run_short_of_memory(const struct vm_worker *w,
+    const struct vm_options *o)
+{
+	int fds = count_fds(), children = count_children(), nth = 1;
+
+	while (run_short(nth, w, o)) {
+		ck_assert_int_eq(count_fds(), fds);
+		ck_assert_int_eq(count_children(), children);
+		nth++;
+	}
+	fault_malloc(0);
+	ck_assert_int_gt(nth, 6);
+}
+
+START_TEST(no_memory)
+{
+	const int ten[] = { 5, 6 };
+
+	run_short_of_memory(&crasher, &(struct vm_options){ .workers = 2,
+	    .max_attempts = 2, .chunk_size = 4, .worker_indices = ten });
+}
+END_TEST
+
+START_TEST(no_memory_in_order)
+{
+	run_short_of_memory(&crasher, &(struct vm_options){ .workers = 3,
+	    .max_attempts = 2, .ordered = 1 });
+}
+END_TEST
+
+START_TEST(no_memory_serial)
+{
+	run_short_of_memory(&twicer, &(struct vm_options){
+	    .workers = VM_SERIAL });
+}
+END_TEST
+
+int main(void)
+{
+	const TTest *const tests[] = { no_process, no_descriptor,
+		no_shared_memory, old_kernel, no_replacement_at_first,
+		no_descriptors_for_a_replacement, orders_and_news_wait,
+		real_limits, no_memory, no_memory_in_order,
+		no_memory_serial };
+
+	return run_tests("faults", tests, COUNTOF(tests), 60);
+}
