@@ -6,19 +6,15 @@
 #ifndef FACE_H
 #define FACE_H
 
-#include <sys/types.h>
-
 #include "engine.h"
+#include "owner.h"
 #include "vimap.h"
 #include "words.h"
 
 struct vm_pool {
 	struct engine engine;
 	struct words words;	/* vm_error(pool) */
-	unsigned char *original; /* a page that reads 1 in the process that
-				    made the pool, 0 in its children; NULL
-				    if the kernel has none: compare pid */
-	pid_t pid;
+	struct owner owner;	/* the process that made the pool */
 	/* What the last result points to, beside the engine's. */
 	struct vm_exception exception;
 	struct words message;

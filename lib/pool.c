@@ -27,9 +27,7 @@ const char *vm_version(void)
 
 bool pool_is_foreign(const struct vm_pool *p)
 {
-	if (p->original != NULL)
-		return *p->original == 0;
-	return sys_getpid() != p->pid;
+	return owner_is_other(&p->owner);
 }
 
 int pool_refuses(const struct vm_pool *p)
@@ -41,26 +39,11 @@ int pool_refuses(const struct vm_pool *p)
 	return p->engine.in_hook ? EDEADLK : 0;
 }
 
-static void mark_original(struct vm_pool *p)
-{
-	size_t size = sys_page_size();
-	unsigned char *page = sys_map_private(size);
-
-	p->pid = sys_getpid();
-	if (page != NULL && sys_wipe_on_fork(page, size) < 0) {
-		sys_unmap(page, size);
-		page = NULL;
-	}
-	p->original = page;
-	if (page != NULL)
-		*page = 1;
-}
-
 static void free_pool(struct vm_pool *p)
 {
 	if (p == NULL)
 		return;
-	sys_unmap(p->original, sys_page_size());
+	owner_release(&p->owner);
 	free(p);
 }
 
@@ -84,7 +67,7 @@ vm_pool *vm_fork_sized(const struct vm_worker *worker, size_t worker_size,
 		    "pool.");
 		goto out;
 	}
-	mark_original(p);
+	owner_init(&p->owner);
 	r = engine_start(&p->engine, &set, &p->words);
 	if (r < 0)
 		words = p->words;

@@ -12,6 +12,7 @@
 #include "channel.h"
 #include "context.h"
 #include "frame.h"
+#include "owner.h"
 #include "stage.h"
 #include "sys.h"
 
@@ -26,9 +27,7 @@ static struct worker {
 	struct channel tasks;
 	struct stage stage;
 	struct context context;
-	unsigned char *original; /* 1 in this process, 0 in one forked here;
-				    NULL if the kernel has no such pages */
-	pid_t pid;		/* for that case */
+	struct owner owner;	/* this process, not one forked here */
 } self;
 
 /* ---- leaving ---- */
@@ -41,12 +40,12 @@ static _Noreturn void leave(int status)
 	sys_exit(status);
 }
 
-/* Is this a process that a hook forked and that came back from the hook? */
-static bool is_copy(void)
+/* A process that a hook forked has come back from the hook: it must not go
+   on as if it were the worker. */
+static void leave_if_copy(void)
 {
-	if (self.original != NULL)
-		return *self.original == 0;
-	return sys_getpid() != self.pid;
+	if (owner_is_other(&self.owner))
+		sys_exit(EXIT_FAILURE);
 }
 
 /* exit() in a hook must not run the host's handlers.  This one was registered
@@ -123,22 +122,6 @@ static void become_worker(void)
 	sys_set_mask(&none);
 }
 
-/* The page that only this process sees as it is. */
-static void mark_original(void)
-{
-	size_t size = sys_page_size();
-	unsigned char *page = sys_map_private(size);
-
-	self.pid = sys_getpid();
-	if (page != NULL && sys_wipe_on_fork(page, size) < 0) {
-		sys_unmap(page, size);
-		page = NULL;
-	}
-	self.original = page;
-	if (page != NULL)
-		*page = 1;
-}
-
 /* Setup has failed, or nothing could be set up at all. */
 static _Noreturn void unfit(void)
 {
@@ -167,8 +150,7 @@ static void set_up(void)
 		unfit();
 	}
 	r = context_setup(&self.context);
-	if (is_copy())
-		sys_exit(EXIT_FAILURE);
+	leave_if_copy();
 	sys_die_with_parent();	/* setup may have changed credentials */
 	if (r < 0)
 		unfit();
@@ -210,8 +192,7 @@ static bool work(const struct frame_chunk *chunk, uint32_t *next,
 		give_up();
 	frame = context_process(&self.context, chunk, *next, input->body,
 	    input->size, &length);
-	if (is_copy())
-		sys_exit(EXIT_FAILURE);
+	leave_if_copy();
 	if (stage_put(&self.stage, frame, length) < 0)
 		give_up();
 	return true;
@@ -244,7 +225,7 @@ void worker_main(struct worker_life *life)
 	self.life = *life;
 	self.slot = slots_get(&life->slots, life->which);
 	become_worker();
-	mark_original();
+	owner_init(&self.owner);
 	stage_init(&self.stage, self.slot, life->results);
 	channel_open(&self.tasks, life->tasks, -1);
 	set_up();
@@ -260,7 +241,6 @@ void worker_main(struct worker_life *life)
 	put(FRAME_LEAVING, NULL, 0);
 	flush();
 	context_teardown(&self.context);
-	if (is_copy())
-		sys_exit(EXIT_FAILURE);
+	leave_if_copy();
 	leave(EXIT_SUCCESS);
 }

@@ -1,0 +1,31 @@
+/* owner.c - see owner.h: is this still the process that made it? */
+#include "config.h"
+
+#include "owner.h"
+
+#include "sys.h"
+
+void owner_init(struct owner *o)
+{
+	size_t size = sys_page_size();
+
+	o->pid = sys_getpid();
+	o->page = sys_map_private(size);
+	if (o->page != NULL && sys_wipe_on_fork(o->page, size) < 0)
+		owner_release(o);
+	if (o->page != NULL)
+		*o->page = 1;
+}
+
+bool owner_is_other(const struct owner *o)
+{
+	if (o->page != NULL)
+		return *o->page == 0;
+	return sys_getpid() != o->pid;
+}
+
+void owner_release(struct owner *o)
+{
+	sys_unmap(o->page, sys_page_size());
+	o->page = NULL;
+}

@@ -1,0 +1,31 @@
+/*
+ * owner.h - is this still the process that made something?
+ *
+ * Runs in: caller (for a pool) and worker (for itself).  A page that reads 1
+ * in the process that made it is zeroed by the kernel in every process forked
+ * from it, so the question costs one load.
+ *
+ * Easy to get wrong: kernels before 4.14 have no such pages; there the
+ * process number has to be asked for.
+ */
+#ifndef OWNER_H
+#define OWNER_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+struct owner {
+	unsigned char *page;	/* NULL: compare pid */
+	pid_t pid;
+};
+
+/* This process owns it.  Cannot fail. */
+void owner_init(struct owner *);
+
+/* Is this another process, forked from the owner? */
+bool owner_is_other(const struct owner *);
+
+/* Gives the page back, in any process. */
+void owner_release(struct owner *);
+
+#endif
