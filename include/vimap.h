@@ -35,11 +35,16 @@
  * What to know before you start:
  *  - Workers see the program's memory as it was at vm_fork(), for ever, also
  *    those forked later.  What changes afterwards must travel as input.
- *  - Functions return 0 or more, or -1 with errno set (EINVAL for a NULL
- *    pool); vm_error() has the words.  A failed item is a result, no error.
+ *  - Functions return 0 or more, or -1 with errno set; vm_error() has the
+ *    words, but for EINVAL where a pointer is NULL, and the two below.  A
+ *    failed item is a result, no error.
  *  - A pool belongs to one thread at a time and to the process that forked
  *    it; in another process its calls fail with EPERM and vm_close() only
- *    frees memory.  Only vm_cancel() may be called from anywhere.
+ *    frees memory.  Only vm_cancel() may be called from anywhere.  Calls on
+ *    a pool from its own source's hooks fail with EDEADLK.
+ *  - Each input is answered once.  It may be begun more than once: by
+ *    max_attempts, or if what its worker had finished cannot be believed
+ *    because that worker broke the protocol.
  *  - If other threads run at vm_fork(), workers must not need their locks.
  *  - The pool has one child of your process, visible to wait(): reap all your
  *    children blindly only after vm_close().  (It survives it if you do.)
@@ -127,7 +132,8 @@ struct vm_worker {
 /*
  * Appends a copy of the bytes to the present output.  0, or -1 with errno
  * (EFBIG beyond max_item_bytes, ENOMEM), and then the item has failed,
- * whatever process() returns.  From process() only, on its thread.
+ * whatever process() returns.  From process() only, on its thread: else, and
+ * for NULL data with a size, -1 and EINVAL.
  */
 VM_EXPORT int vm_output(struct vm_context *, const void *data, size_t size);
 
@@ -142,9 +148,10 @@ VM_EXPORT int vm_commit(struct vm_context *, size_t size);
 
 /*
  * Says why the present input, or setup, fails, as printf() with %m for errno
- * (at most 4095 bytes are kept).  It has now failed, whatever the hook
- * returns, and with code 0 too; the last call counts.  Always returns -1, so
- * that "return vm_fail(...)" is right.
+ * (at most 4095 bytes are kept; of setup's, 400 in vm_error()).  It has now
+ * failed, whatever the hook returns, and with code 0 too; the last call
+ * counts.  Keeps errno.  Always returns -1, so that "return vm_fail(...)" is
+ * right.
  */
 VM_EXPORT int vm_fail(struct vm_context *, int code, const char *format, ...)
     VM_PRINTF(3, 4);
@@ -162,7 +169,8 @@ enum vm_cause {
 	VM_GARBLED      = 1 << 5,	/* its worker broke the protocol */
 	VM_SETUP_FAILED = 1 << 6,	/* no worker could be set up for it */
 	VM_LOST         = 1 << 7,	/* the pool broke down around it */
-	VM_CANCELLED    = 1 << 8	/* vm_cancel() before it was begun */
+	VM_CANCELLED    = 1 << 8	/* vm_cancel() before it was begun, or
+					   before its next attempt was */
 };
 
 /* As vm_options.workers: no process is forked, everything runs inside
@@ -206,7 +214,8 @@ struct vm_options {
  * early: before threads and big heaps.  Both structs may be changed or freed
  * on return; options may be NULL.  NULL on failure: EINVAL for a bad option,
  * which vm_error(NULL) names; EAGAIN, ENOMEM, EMFILE, ENFILE; ETIMEDOUT if
- * the first answer takes more than 10 seconds.
+ * the first answer takes more than 10 seconds; ECHILD if the fork server was
+ * killed meanwhile.
  *
  * vm_fork_sized() is for other languages: sizes are those of the structs as
  * you lay them out.  The library has vm_fork() too: as of version 0.1.
@@ -228,16 +237,17 @@ vm_fork(const struct vm_worker *worker, const struct vm_options *options)
 /*
  * Ends the pool: closes its sources, drops what has not begun and what you
  * have not taken, lets running items end within close_timeout_ms, runs
- * teardowns, kills what is left.  The pool is gone in any case.  0, and errno
- * is kept; NULL is fine.  -1: ETIMEDOUT if a process would not die; words:
- * vm_error(NULL).  Using the pool afterwards is as using memory after free().
+ * teardowns, kills what is left.  The pool is gone in any case, but for
+ * EDEADLK in a source's hook.  0, and errno is kept; NULL is fine.  -1:
+ * ETIMEDOUT if a process would not die; words: vm_error(NULL).  Using the
+ * pool afterwards is as using memory after free().
  */
 VM_EXPORT int vm_close(vm_pool *);
 
 /*
  * What went wrong last on this pool, in words, "" if nothing has; of NULL, in
- * this thread's last vm_fork() or vm_close().  Valid until the next failure
- * there.  Never NULL.  Keeps errno.
+ * this thread's last vm_fork() or vm_close() of a pool ("" if that went
+ * well).  Valid until the next failure there.  Never NULL.  Keeps errno.
  */
 VM_EXPORT const char *vm_error(const vm_pool *);
 
@@ -247,9 +257,10 @@ VM_EXPORT int vm_broken(const vm_pool *);
 /* How many workers it has: what 0 in options.workers came to; 1 if serial. */
 VM_EXPORT int vm_workers(const vm_pool *);
 
-/* Waits up to so many ms (negative: for ever) for the first setups: 0 when
-   all have ended well, VM_LATER if some still run, -1 if one failed (ECHILD;
-   words: vm_error()).  Results are not touched. */
+/* Waits up to so many ms (0: looks only; negative: for ever) for the first
+   setups: 0 when all have ended well, VM_LATER if some still run, -1 if one
+   failed (ECHILD) or the pool broke down (EPIPE); words: vm_error().  Results
+   are not touched. */
 VM_EXPORT int vm_ready(vm_pool *, int ms);
 
 /* ---- 3. Inputs ------------------------------------------------------- */
@@ -276,11 +287,11 @@ struct vm_source {
 	void *from;
 
 	/* Optional: readable when next() is worth a call after VM_LATER, and
-	   a promise that next() does not block.  Without it next() is called
-	   again after each result taken. */
+	   a promise that next() does not block.  Without it, or while it is
+	   -1, next() is called again after each result taken. */
 	int (*wait_fd)(void *from);
 
-	uint64_t length;	/* inputs in all, for progress; 0: unknown */
+	uint64_t length;	/* inputs in all, if you know; only kept */
 	void *tag;		/* yours: comes back as vm_result.tag */
 	void *reserved[3];	/* 0 */
 };

@@ -171,7 +171,7 @@ static int look_after(struct engine *e, uint64_t now)
 			    VM_LOST);
 	}
 	if (server_overdue(&e->server, crew_owed(&e->crew), now))
-		news_broken(e, "does not answer", now);
+		news_broken(e, ETIMEDOUT, now);
 	return r;
 }
 

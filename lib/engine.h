@@ -44,7 +44,8 @@ struct engine {
 	struct chunk *filling;	/* a chunk not yet full, or NULL */
 	struct source *filled_from;
 	uint64_t seq;		/* inputs ever read */
-	bool in_hook;		/* one of a source's runs now */
+	bool in_hook;		/* one of a source's, or of the worker's with
+				   VM_SERIAL, runs now */
 
 	struct window window;
 	struct results results;
@@ -64,6 +65,7 @@ struct engine {
 	bool closing;		/* nothing is dispatched or hired any more */
 	bool broken;		/* for good; words say why */
 	enum vm_cause broken_cause;
+	int broken_error;	/* ECHILD or ETIMEDOUT: the fork server's end */
 	struct words setup_words; /* of the last setup that failed */
 
 	struct context *serial;	/* VM_SERIAL: the only worker; else NULL */
@@ -118,7 +120,8 @@ bool intake_wants(struct engine *);
 /* All sources are closed and forgotten, a chunk being filled too. */
 void intake_close(struct engine *);
 
-/* The same in a process they do not belong to: no hook is called. */
+/* The same in a process they do not belong to: no hook of the user's is
+   called, but ready-made sources free their memory. */
 void intake_forget(struct engine *);
 
 /* Admits what is being filled, if anything: 0 or -ENOMEM. */
@@ -181,9 +184,9 @@ void bury_span(struct engine *, struct span *, enum vm_cause);
 /* Takes all that the fork server has to tell. */
 void news_hear(struct engine *, uint64_t now);
 
-/* The fork server is dead or mute: so are its workers, or will be.  "why"
-   goes into the words. */
-void news_broken(struct engine *, const char *why, uint64_t now);
+/* The fork server is dead (ECHILD) or mute (ETIMEDOUT): so are its workers,
+   or will be. */
+void news_broken(struct engine *, int error, uint64_t now);
 
 /* ---- serial.c ---- */
 

@@ -69,8 +69,9 @@ static const char *signal_name(int signal)
 }
 
 /* A sentence for a failure that the library has found. */
-static void describe(struct vm_pool *p, const struct outcome *o)
+static void describe(struct vm_pool *p, const struct span *s)
 {
+	const struct outcome *o = &s->outcome;
 	struct words *w = &p->message;
 
 	switch (o->cause) {
@@ -92,7 +93,7 @@ static void describe(struct vm_pool *p, const struct outcome *o)
 		break;
 	case VM_CANCELLED:
 		words_set(w, 0, "The item was cancelled before it was "
-		    "begun.");
+		    "begun%s.", s->attempt > 0 ? " again" : "");
 		break;
 	default:
 		words_set(w, 0, "The pool broke down before the item was "
@@ -117,7 +118,7 @@ void exception_make(struct vm_pool *p, const struct item *i)
 		.max_rss = s->outcome.max_rss,
 	};
 	if (x->cause != 0) {
-		describe(p, &s->outcome);
+		describe(p, s);
 		return;
 	}
 	memcpy(&why, i->body, sizeof why);

@@ -57,6 +57,9 @@ static int flaw(const struct vm_pool *p, const struct vm_source *s)
 		return (int)(uintptr_t)s->reserved[1];
 	if (s->next == NULL || (uintptr_t)s->reserved[0] > SOURCE_UNMADE)
 		return EINVAL;
+	if (s->reserved[0] == NULL &&
+	    (s->reserved[1] != NULL || s->reserved[2] != NULL))
+		return EINVAL;
 	return 0;
 }
 

@@ -38,7 +38,8 @@ void intake_close(struct engine *e)
 void intake_forget(struct engine *e)
 {
 	for (struct source *s = e->sources; s != NULL; s = s->next)
-		s->hooks.close = NULL;
+		if (!source_ready_made(s))
+			s->hooks.close = NULL;
 	intake_close(e);
 }
 

@@ -75,7 +75,7 @@ static int hire_all(struct engine *e)
 		if (e->refused != 0)
 			return explain(e, e->refused);
 		if (e->broken)
-			return -ETIMEDOUT;
+			return -e->broken_error;
 		if (!missing)
 			return 0;
 		r = engine_turn(e, NEVER);

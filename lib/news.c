@@ -13,12 +13,17 @@
 #include "engine.h"
 #include "fds.h"
 
-void news_broken(struct engine *e, const char *why, uint64_t now)
+void news_broken(struct engine *e, int error, uint64_t now)
 {
 	if (e->broken || e->server.state == SERVER_NONE)
 		return;
-	words_set(e->words, EPIPE, "The fork server %s; its workers are "
-	    "killed, and what they had not finished is lost.", why);
+	words_set(e->words, error, "The fork server %s; its workers are "
+	    "killed, and what they had not finished is lost.",
+	    error == ECHILD ? "has died" : "does not answer");
+	e->broken_error = error;
+	/* Whatever it had to kill when it fell mute may be alive. */
+	if (error == ETIMEDOUT && e->closing)
+		e->server.left_over = ETIMEDOUT;
 	server_shoot(&e->server);
 	bury_pool(e, VM_LOST, now);
 }
@@ -68,5 +73,5 @@ void news_hear(struct engine *e, uint64_t now)
 			heed(e, &n, fds, r, now);
 	} while (r == 1 || r == -EMFILE || r == -ENOMEM);
 	if (r < 0 || server_reap(&e->server))
-		news_broken(e, "has died", now);
+		news_broken(e, ECHILD, now);
 }

@@ -118,12 +118,18 @@ int engine_next(struct engine *e, struct item *item, uint64_t until)
 
 int engine_ready(struct engine *e, uint64_t until)
 {
-	bool pending;
+	bool pending, looked = false;
 	int r;
 
 	if (e->serial != NULL)
 		return serial_ready(e);
 	for (;;) {
+		r = engine_turn(e, looked ? until : 1);
+		if (r < 0)
+			return r;
+		looked = true;
+		if (e->broken)
+			return -EPIPE;
 		pending = false;
 		for (size_t i = 0; i < e->crew.count; i++) {
 			if (e->crew.members[i].first == FIRST_FAILED) {
@@ -134,12 +140,7 @@ int engine_ready(struct engine *e, uint64_t until)
 		}
 		if (!pending)
 			return 0;
-		if (e->broken)
-			return -ECHILD;
 		if (sys_now() >= until)
 			return VM_LATER;
-		r = engine_turn(e, until);
-		if (r < 0)
-			return r;
 	}
 }

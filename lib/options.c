@@ -89,6 +89,9 @@ static int check_numbers(const struct vm_options *o, struct words *w)
 	if (r == 0)
 		r = check_size("max_in_flight_bytes", o->max_in_flight_bytes,
 		    SIZE_MAX / 8, w);
+	for (int i = 0; r == 0 && o->worker_indices && i < o->workers; i++)
+		r = check("worker_indices", o->worker_indices[i], INT32_MAX,
+		    w);
 	if (r == 0 && o->worker_indices != NULL && o->workers == 0)
 		r = words_set(w, EINVAL, "vm_options.worker_indices needs "
 		    "vm_options.workers: how many there are.");

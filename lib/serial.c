@@ -30,6 +30,7 @@ void serial_stop(struct engine *e, bool foreign)
 {
 	if (e->serial == NULL)
 		return;
+	e->in_hook = true;
 	if (e->serial_up && !foreign)
 		context_teardown(e->serial);
 	context_release(e->serial);
@@ -40,12 +41,16 @@ void serial_stop(struct engine *e, bool foreign)
 int serial_ready(struct engine *e)
 {
 	struct context *c = e->serial;
+	int r;
 
 	if (e->serial_up)
 		return 0;
 	if (e->broken)
 		return -ECHILD;
-	if (context_setup(c) == 0) {
+	e->in_hook = true;
+	r = context_setup(c);
+	e->in_hook = false;
+	if (r == 0) {
 		e->serial_up = true;
 		return 0;
 	}
@@ -72,8 +77,10 @@ static int process(struct engine *e, struct span *s)
 	if (known != 1 || frame_body(&head, &chunk, sizeof chunk) < 0)
 		return -EPROTO;
 	chunk_unpack(s->chunk, s->at, &input, &size);
+	e->in_hook = true;
 	frame = context_process(e->serial, &chunk, s->first, input, size,
 	    &length);
+	e->in_hook = false;
 	s->block = block_new(FRAME_START + length);
 	if (s->block == NULL)
 		return -ENOMEM;

@@ -42,7 +42,7 @@ static void close_answer(struct engine *e, struct answer *a)
 }
 
 /* A new span for the first item of a sent one, which leaves it. */
-static struct span *take_first(struct span *of)
+static struct span *take_first(struct span *of, pid_t pid)
 {
 	struct span *s = span_new();
 
@@ -51,6 +51,7 @@ static struct span *take_first(struct span *of)
 	span_set(s, of->chunk, of->first, 1, of->at);
 	s->attempt = of->attempt;
 	s->worker_index = of->worker_index;
+	s->outcome.pid = pid;
 	span_advance(of, 1);
 	return s;
 }
@@ -65,7 +66,7 @@ static int gather(struct engine *e, struct member *m, struct answer *a,
 	    a->span->block != m->channel.block))
 		close_answer(e, a);
 	if (a->span == NULL) {
-		a->span = take_first(of);
+		a->span = take_first(of, m->pid);
 		if (a->span == NULL)
 			return -ENOMEM;
 		a->span->block = block_hold(m->channel.block);
@@ -85,7 +86,7 @@ static int retry(struct engine *e, struct member *m, struct answer *a)
 	struct span *again;
 
 	close_answer(e, a);
-	again = take_first(m->sent);
+	again = take_first(m->sent, m->pid);
 	if (again == NULL)
 		return -ENOMEM;
 	again->attempt++;

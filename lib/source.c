@@ -95,6 +95,11 @@ int source_next(struct source *s, size_t max)
 	return judge(s, said, error, max);
 }
 
+bool source_ready_made(const struct source *s)
+{
+	return s->hooks.reserved[0] != NULL;
+}
+
 bool source_prompt(const struct source *s)
 {
 	return s->hooks.wait_fd != NULL ||

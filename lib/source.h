@@ -58,6 +58,9 @@ void source_close(struct source *);
  */
 int source_next(struct source *, size_t max);
 
+/* Is it one of the library's own? */
+bool source_ready_made(const struct source *);
+
 /* Does next() promise not to block? */
 bool source_prompt(const struct source *);
 
