@@ -7,6 +7,7 @@
 #include <stddef.h>
 
 #define COUNTOF(a) (sizeof(a) / sizeof *(a))
+/* Their arguments are evaluated twice: no calls, no side effects. */
 #define MIN(a, b) ((a) < (b) ? (a) : (b))
 #define MAX(a, b) ((a) > (b) ? (a) : (b))
 

@@ -153,6 +153,7 @@ int channel_fill(struct channel *c)
 		return r < 0 ? (int)r : -EPIPE;
 	fresh = skip(c, (size_t)r);
 	c->block->len += fresh;
+	c->block->data[c->block->len] = 0;	/* ends what is held there */
 	c->position += fresh;
 	return (int)r;
 }
@@ -167,6 +168,7 @@ unsigned char *channel_place(struct channel *c, size_t size)
 void channel_placed(struct channel *c, size_t size)
 {
 	c->block->len += size;
+	c->block->data[c->block->len] = 0;
 	c->position += size;
 	c->skip += size;
 }

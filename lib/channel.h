@@ -56,7 +56,8 @@ int channel_fill(struct channel *);
 /* Room for bytes from elsewhere: where to put them, or NULL. */
 unsigned char *channel_place(struct channel *, size_t size);
 
-/* They are there, and the pipe will bring them again. */
+/* So many are there, and the pipe will bring them again; 0 if the place was
+   not used after all. */
 void channel_placed(struct channel *, size_t size);
 
 /* The next whole frame, its body at most max: 1, 0 not yet, -EPROTO.  It

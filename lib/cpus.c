@@ -12,7 +12,10 @@
 #include "base.h"
 #include "sys.h"
 
-#define PATH_ROOM 1024
+/* Longer paths than any group has; together these stay small. */
+#define PATH_ROOM 512
+/* All groups of a process, a line each. */
+#define TEXT_ROOM ((size_t)16 * 1024)
 
 /* Reads a small file into text: its length, or less than 0. */
 static int slurp(const char *path, char *text, size_t size)
@@ -74,14 +77,16 @@ static int least_quota(const char *mount, char *group,
     int (*quota)(const char *))
 {
 	char dir[PATH_ROOM];
-	int least = INT_MAX;
+	int least = INT_MAX, own;
 	char *slash;
 
 	for (;;) {
 		int r = snprintf(dir, sizeof dir, "%s%s", mount, group);
 
-		if (r > 0 && (size_t)r < sizeof dir - 32)
-			least = MIN(least, quota(dir));
+		if (r > 0 && (size_t)r < sizeof dir - 32) {
+			own = quota(dir);
+			least = MIN(least, own);
+		}
 		slash = strrchr(group, '/');
 		if (slash == NULL)
 			return least;
@@ -122,18 +127,30 @@ static int line_quota(const char *root, char *line)
 	    controllers[0] ? v1_quota : v2_quota);
 }
 
+/* The least of all groups this process is in. */
+static int groups_quota(const char *root, char *text)
+{
+	int least = INT_MAX, quota;
+	char *line, *rest = NULL;
+
+	line = strtok_r(text, "\n", &rest);
+	for (; line != NULL; line = strtok_r(NULL, "\n", &rest)) {
+		quota = line_quota(root, line);
+		least = MIN(least, quota);
+	}
+	return least;
+}
+
 int cpus_usable(const char *root)
 {
-	char path[PATH_ROOM], text[2048];
-	char *line, *rest = NULL;
-	int cpus = sys_affinity();
+	char path[PATH_ROOM];
+	char *text = malloc(TEXT_ROOM);
+	int cpus = sys_affinity(), granted = INT_MAX;
 
-	cpus = MAX(cpus, 1);
 	snprintf(path, sizeof path, "%s/proc/self/cgroup", root);
-	if (slurp(path, text, sizeof text) < 0)
-		return cpus;
-	line = strtok_r(text, "\n", &rest);
-	for (; line != NULL; line = strtok_r(NULL, "\n", &rest))
-		cpus = MIN(cpus, line_quota(root, line));
+	if (text != NULL && slurp(path, text, TEXT_ROOM) >= 0)
+		granted = groups_quota(root, text);
+	free(text);
+	cpus = MIN(cpus, granted);
 	return MAX(cpus, 1);
 }

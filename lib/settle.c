@@ -289,7 +289,9 @@ int settle_ring(struct engine *e, struct member *m, uint64_t now)
 	slot_copy_out(m->slot, from, at, (size_t)ahead);
 	/* What was overwritten meanwhile is in the pipe. */
 	if (!slot_intact(m->slot, from))
-		return 0;
+		ahead = 0;
 	channel_placed(&m->channel, (size_t)ahead);
+	if (ahead == 0)
+		return 0;
 	return settle_or_doom(e, m, now) < 0 ? -ENOMEM : 1;
 }
