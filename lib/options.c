@@ -89,24 +89,28 @@ static int check_numbers(const struct vm_options *o, struct words *w)
 	if (r == 0)
 		r = check_size("max_in_flight_bytes", o->max_in_flight_bytes,
 		    SIZE_MAX / 8, w);
-	for (int i = 0; r == 0 && o->worker_indices && i < o->workers; i++)
-		r = check("worker_indices", o->worker_indices[i], INT32_MAX,
-		    w);
 	if (r == 0 && o->worker_indices != NULL && o->workers == 0)
 		r = words_set(w, EINVAL, "vm_options.worker_indices needs "
 		    "vm_options.workers: how many there are.");
 	return r;
 }
 
-static int copy_indices(struct settings *s, const int *indices)
+static int copy_indices(struct settings *s, const int *indices,
+    struct words *w)
 {
 	size_t size = s->workers * sizeof *indices;
+	int r = 0;
 
 	if (indices == NULL)
 		return 0;
+	for (size_t i = 0; i < s->workers && r == 0; i++)
+		r = check("worker_indices", indices[i], INT32_MAX, w);
+	if (r < 0)
+		return r;
 	s->indices = malloc(size);
 	if (s->indices == NULL)
-		return -ENOMEM;
+		return words_set(w, ENOMEM, "There was no memory for %zu "
+		    "workers.", s->workers);
 	memcpy(s->indices, indices, size);
 	return 0;
 }
@@ -164,10 +168,7 @@ int settings_make(struct settings *s, const struct vm_worker *worker,
 	if (r < 0)
 		return r;
 	fill_in(s, &o);
-	if (copy_indices(s, o.worker_indices) < 0)
-		return words_set(w, ENOMEM, "There was no memory for %zu "
-		    "workers.", s->workers);
-	return 0;
+	return copy_indices(s, o.worker_indices, w);
 }
 
 void settings_release(struct settings *s)

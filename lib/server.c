@@ -175,7 +175,9 @@ bool server_flush(struct server *s)
 		sent += r == 0;
 	}
 	s->count -= sent;
-	memmove(s->queue, s->queue + sent, s->count * sizeof *s->queue);
+	if (s->count > 0)
+		memmove(s->queue, s->queue + sent,
+		    s->count * sizeof *s->queue);
 	return s->count == 0;
 }
 

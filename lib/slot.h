@@ -17,8 +17,9 @@
  *	           in the pipe  only in the ring, at position % SLOT_RING
  *
  * A lease word says how far a chunk may go and is: {generation 16, limit 24,
- * next 24 bits}, the generation being the end of the chunk's ordinal.  The worker takes an item by adding 1 to next and stops at
- * limit (one beyond is legal); the caller takes items back by lowering limit.
+ * next 24 bits}, the generation being the end of the chunk's ordinal.  The
+ * worker takes an item by adding 1 to next and stops at limit (one beyond is
+ * legal); the caller takes items back by lowering limit.
  *
  * Easy to get wrong: the worker is not trusted.  The caller copies each word
  * once and checks the copy; it keeps its own count of what is leased.

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -125,6 +126,96 @@ vm_pool *fork_pool(const struct vm_worker *worker,
 
 	ck_assert_msg(pool != NULL, "vm_fork: %s", vm_error(NULL));
 	return pool;
+}
+
+void nap_ms(int ms)
+{
+	const struct timespec t = { .tv_sec = ms / 1000,
+		.tv_nsec = ms % 1000 * 1000000L };
+
+	nanosleep(&t, NULL);
+}
+
+int await(const atomic_long *counter, long value, int ms)
+{
+	for (int i = 0; i < ms && atomic_load(counter) < value; i++)
+		nap();
+	return atomic_load(counter) < value ? -1 : 0;
+}
+
+void imap_to(vm_pool *pool, struct vm_source source)
+{
+	ck_assert_msg(vm_imap(pool, source) == 0, "vm_imap: %s",
+	    vm_error(pool));
+}
+
+void take(vm_pool *pool, struct vm_result *r)
+{
+	int rc = vm_zip_in_out(pool, r);
+
+	ck_assert_msg(rc == 1, "vm_zip_in_out: %d, %s", rc, vm_error(pool));
+}
+
+void take_end(vm_pool *pool)
+{
+	struct vm_result r;
+	int rc = vm_zip_in_out(pool, &r);
+
+	ck_assert_msg(rc == 0, "no end: %d, %s", rc, vm_error(pool));
+}
+
+static void note(const struct vm_result *r, int64_t n, int *cause)
+{
+	int64_t given, back;
+
+	ck_assert_uint_eq(r->input_size, sizeof given);
+	memcpy(&given, r->input, sizeof given);
+	ck_assert(given >= 0 && given < n);
+	ck_assert_msg(cause[given] == -1, "%d came twice", (int)given);
+	if (r->type == VM_EXCEPTION) {
+		cause[given] = (int)r->exception->cause;
+		return;
+	}
+	cause[given] = 0;
+	ck_assert_uint_ge(r->output_size, sizeof back);
+	memcpy(&back, r->output, sizeof back);
+	ck_assert_int_eq(given, back);
+}
+
+int take_numbers(vm_pool *pool, int64_t n, int *cause)
+{
+	struct vm_result r;
+	int rc;
+
+	for (int64_t i = 0; i < n; i++)
+		cause[i] = -1;
+	while ((rc = vm_zip_in_out_within(pool, &r, 60000)) == 1)
+		note(&r, n, cause);
+	ck_assert_msg(rc != VM_LATER, "nothing came for a minute");
+	return rc;
+}
+
+void no_cores(void)
+{
+	const struct rlimit none = { 0, 0 };
+
+	ck_assert_int_eq(setrlimit(RLIMIT_CORE, &none), 0);
+}
+
+void close_pool(vm_pool *pool)
+{
+	ck_assert_msg(vm_close(pool) == 0, "vm_close: %s", vm_error(NULL));
+}
+
+long memory_kib(void)
+{
+	long pages = 0;
+	FILE *f = fopen("/proc/self/statm", "r");
+
+	ck_assert_ptr_nonnull(f);
+	ck_assert_int_eq(fscanf(f, "%*d %ld", &pages), 1);
+	fclose(f);
+	return pages * (sysconf(_SC_PAGESIZE) / 1024);
 }
 
 int in_child(int (*body)(void *), void *arg, int seconds)

@@ -41,6 +41,37 @@ void wait_gone(pid_t);
 /* A pool, or the test fails with vm_error(). */
 vm_pool *fork_pool(const struct vm_worker *, const struct vm_options *);
 
+/* Sleeps so many milliseconds. */
+void nap_ms(int ms);
+
+/* Waits until a counter has reached a value: 0, or -1 after so many ms.  For
+   workers and hooks: asserts nothing. */
+int await(const atomic_long *counter, long value, int ms);
+
+/* Queues a source, or the test fails with vm_error(). */
+void imap_to(vm_pool *, struct vm_source);
+
+/* The next result, which there must be; and the end, which it must be. */
+void take(vm_pool *, struct vm_result *);
+void take_end(vm_pool *);
+
+/*
+ * Takes results of the inputs 0 .. n - 1, as vm_range() gives them, up to the
+ * end or a failure: what vm_zip_in_out() said then.  Each may come once, and
+ * an output must begin with its own input.  cause: by input, how it ended, 0
+ * for an output, -1 if it did not come.  Fails if nothing comes for a minute.
+ */
+int take_numbers(vm_pool *, int64_t n, int *cause);
+
+/* Ends a pool, which must go well. */
+void close_pool(vm_pool *);
+
+/* Deaths are to leave no core file here, nor in what is forked from here. */
+void no_cores(void);
+
+/* KiB of memory this process has now. */
+long memory_kib(void);
+
 /* Runs main-like code in a child of its own: its wait status.  The child is
    killed with its process group after so many seconds, and that fails. */
 int in_child(int (*body)(void *), void *arg, int seconds);

@@ -1,0 +1,438 @@
+/*
+ * test_options.c - options: every one is checked, the words name it, and
+ * structs of other versions are understood.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base.h"
+#include "settings.h"
+#include "tools.h"
+
+static int process(struct vm_context *me, const void *input, size_t size)
+{
+	return vm_output(me, input, size);
+}
+
+static const struct vm_worker worker = { .process = process };
+
+/* Refused with EINVAL and words that have this in them. */
+static void refused_sized(const struct vm_worker *w, size_t worker_size,
+    const struct vm_options *o, size_t size, const char *name)
+{
+	vm_pool *pool;
+
+	errno = 0;
+	pool = vm_fork_sized(w, worker_size, o, size);
+	ck_assert_msg(pool == NULL, "%s was not refused", name);
+	ck_assert_int_eq(errno, EINVAL);
+	ck_assert_msg(strstr(vm_error(NULL), name) != NULL,
+	    "\"%s\" does not name %s", vm_error(NULL), name);
+}
+
+static void refused(const struct vm_options *o, const char *name)
+{
+	refused_sized(&worker, sizeof worker, o, sizeof *o, name);
+}
+
+/* A pool of that comes up and gives 1 for 1; its errno and words are kept
+   clean. */
+static void works_sized(const struct vm_worker *w, size_t worker_size,
+    const struct vm_options *o, size_t size)
+{
+	struct vm_result r;
+	vm_pool *pool;
+
+	errno = EXDEV;
+	pool = vm_fork_sized(w, worker_size, o, size);
+	ck_assert_msg(pool != NULL, "vm_fork_sized: %s", vm_error(NULL));
+	ck_assert_int_eq(errno, EXDEV);
+	ck_assert_str_eq(vm_error(NULL), "");
+	ck_assert_int_eq(vm_imap(pool, vm_range(1, 2)), 0);
+	ck_assert_int_eq(vm_zip_in_out(pool, &r), 1);
+	ck_assert_int_eq(r.type, VM_OUTPUT);
+	ck_assert_uint_eq(r.output_size, sizeof(int64_t));
+	ck_assert_int_eq(*(const int64_t *)r.output, 1);
+	ck_assert_int_eq(vm_zip_in_out(pool, &r), 0);
+	ck_assert_int_eq(vm_close(pool), 0);
+}
+
+static void works(const struct vm_options *o)
+{
+	works_sized(&worker, sizeof worker, o, sizeof *o);
+}
+
+/* ---- numbers ---- */
+
+/* The options that are an int, and those that are a size, by place. */
+#define OPTION(name) { #name, offsetof(struct vm_options, name) }
+static const struct option { const char *name; size_t at; } ints[] = {
+	OPTION(workers),
+	OPTION(ordered),
+	OPTION(max_real_in_flight_factor),
+	OPTION(max_total_in_flight_factor),
+	OPTION(max_attempts),
+	OPTION(teardown_timeout_ms),
+	OPTION(close_timeout_ms),
+	OPTION(debug),
+}, sizes[] = {
+	OPTION(chunk_size),
+	OPTION(max_in_flight_bytes),
+	OPTION(max_item_bytes),
+};
+
+/* Options with nothing but this int, or size. */
+static struct vm_options with_int(size_t at, int value)
+{
+	struct vm_options o = { .workers = 1 };
+
+	memcpy((char *)&o + at, &value, sizeof value);
+	return o;
+}
+
+static struct vm_options with_size(size_t at, size_t value)
+{
+	struct vm_options o = { .workers = 1 };
+
+	memcpy((char *)&o + at, &value, sizeof value);
+	return o;
+}
+
+START_TEST(negative_numbers_are_refused)
+{
+	static const int values[] = { -1, -2, VM_SERIAL + 1, VM_SERIAL - 1,
+		INT_MIN };
+	char name[100];
+
+	for (size_t i = 0; i < COUNTOF(ints); i++)
+		for (size_t n = 0; n < COUNTOF(values); n++) {
+			struct vm_options o = with_int(ints[i].at,
+			    values[n]);
+
+			snprintf(name, sizeof name, "vm_options.%s ",
+			    ints[i].name);
+			refused(&o, name);
+		}
+}
+END_TEST
+
+/* VM_SERIAL is a number of workers, and of nothing else. */
+START_TEST(serial_is_for_workers_only)
+{
+	for (size_t i = 0; i < COUNTOF(ints); i++) {
+		struct vm_options o = with_int(ints[i].at, VM_SERIAL);
+
+		if (ints[i].at == offsetof(struct vm_options, workers))
+			works(&o);
+		else
+			refused(&o, ints[i].name);
+	}
+}
+END_TEST
+
+START_TEST(absurd_counts_are_refused)
+{
+	static const char *const counts[] = { "workers",
+		"max_real_in_flight_factor", "max_total_in_flight_factor",
+		"max_attempts" };
+
+	for (size_t i = 0; i < COUNTOF(ints); i++) {
+		struct vm_options o = with_int(ints[i].at, INT_MAX);
+		bool absurd = false;
+
+		for (size_t n = 0; n < COUNTOF(counts); n++)
+			absurd |= strcmp(counts[n], ints[i].name) == 0;
+		if (absurd)
+			refused(&o, ints[i].name);
+		else if (ints[i].at != offsetof(struct vm_options, debug))
+			works(&o);
+	}
+}
+END_TEST
+
+START_TEST(absurd_sizes_are_refused)
+{
+	static const size_t values[] = { SIZE_MAX, SIZE_MAX / 2 + 1,
+		SIZE_MAX / 4 };
+
+	for (size_t i = 0; i < COUNTOF(sizes); i++)
+		for (size_t n = 0; n < COUNTOF(values); n++) {
+			struct vm_options o = with_size(sizes[i].at,
+			    values[n]);
+
+			refused(&o, sizes[i].name);
+		}
+}
+END_TEST
+
+START_TEST(one_of_everything_works)
+{
+	for (size_t i = 0; i < COUNTOF(ints); i++) {
+		struct vm_options o = with_int(ints[i].at, 1);
+
+		if (ints[i].at != offsetof(struct vm_options, debug))
+			works(&o);
+	}
+	for (size_t i = 0; i < COUNTOF(sizes); i++) {
+		struct vm_options o = with_size(sizes[i].at, 8);
+
+		works(&o);
+	}
+}
+END_TEST
+
+/* What was refused leaves nothing behind, in words or descriptors. */
+START_TEST(a_refusal_is_forgotten_by_the_next_fork)
+{
+	struct vm_options bad = { .workers = -1 }, good = { .workers = 1 };
+	int before = count_fds();
+
+	refused(&bad, "workers");
+	ck_assert_int_eq(count_fds(), before);
+	ck_assert_int_eq(count_children(), 0);
+	works(&good);
+	ck_assert_int_eq(count_fds(), before);
+	ck_assert_int_eq(count_children(), 0);
+}
+END_TEST
+
+/* ---- defaults ---- */
+
+static void has_defaults(const struct settings *s)
+{
+	ck_assert(!s->serial);
+	ck_assert(!s->ordered);
+	ck_assert(!s->debug);
+	ck_assert_ptr_null(s->indices);
+	ck_assert_uint_ge(s->workers, 1);
+	ck_assert_uint_eq(s->chunk_size, 0);
+	ck_assert_uint_eq(s->max_real, 10 * s->workers);
+	ck_assert_uint_eq(s->max_total, 100 * s->workers);
+	ck_assert_uint_eq(s->max_bytes, 64 << 20);
+	ck_assert_uint_eq(s->plan.max_item, 1 << 30);
+	ck_assert_int_eq(s->max_attempts, 1);
+	ck_assert_uint_eq(s->teardown_ns, 5000 * MS_IN_NS);
+	ck_assert_uint_eq(s->close_ns, 5000 * MS_IN_NS);
+	ck_assert_uint_eq(s->plan.seed, 0);
+	ck_assert(s->plan.hooks.process == process);
+}
+
+START_TEST(defaults_are_as_documented)
+{
+	const struct vm_options zero = { .workers = 0 };
+	struct words words = { "" };
+	struct settings s;
+
+	ck_assert_int_eq(settings_make(&s, &worker, sizeof worker, NULL, 0,
+	    &words), 0);
+	has_defaults(&s);
+	settings_release(&s);
+	ck_assert_int_eq(settings_make(&s, &worker, sizeof worker, &zero,
+	    sizeof zero, &words), 0);
+	has_defaults(&s);
+	settings_release(&s);
+	ck_assert_str_eq(words.text, "");
+}
+END_TEST
+
+START_TEST(what_is_given_is_taken)
+{
+	const struct vm_options o = { .workers = 7, .ordered = 2,
+		.chunk_size = 12, .max_real_in_flight_factor = 3,
+		.max_total_in_flight_factor = 4, .max_in_flight_bytes = 555,
+		.max_item_bytes = 666, .max_attempts = 8,
+		.teardown_timeout_ms = 9, .close_timeout_ms = 10,
+		.debug = 1, .seed = UINT64_MAX };
+	struct words words = { "" };
+	struct settings s;
+
+	ck_assert_int_eq(settings_make(&s, &worker, sizeof worker, &o,
+	    sizeof o, &words), 0);
+	ck_assert_uint_eq(s.workers, 7);
+	ck_assert(s.ordered && s.debug && !s.serial);
+	ck_assert_uint_eq(s.chunk_size, 12);
+	ck_assert_uint_eq(s.max_real, 21);
+	ck_assert_uint_eq(s.max_total, 28);
+	ck_assert_int_eq(s.leases, 3);
+	ck_assert_uint_eq(s.max_bytes, 555);
+	ck_assert_uint_eq(s.plan.max_item, 666);
+	ck_assert_int_eq(s.max_attempts, 8);
+	ck_assert_uint_eq(s.teardown_ns, 9 * MS_IN_NS);
+	ck_assert_uint_eq(s.close_ns, 10 * MS_IN_NS);
+	ck_assert_uint_eq(s.plan.seed, UINT64_MAX);
+	settings_release(&s);
+}
+END_TEST
+
+START_TEST(no_options_at_all_make_a_pool)
+{
+	vm_pool *pool = vm_fork(&worker, NULL);
+
+	ck_assert_msg(pool != NULL, "vm_fork: %s", vm_error(NULL));
+	ck_assert_int_ge(vm_workers(pool), 1);
+	ck_assert_str_eq(vm_error(pool), "");
+	ck_assert_int_eq(vm_broken(pool), 0);
+	ck_assert_int_eq(vm_close(pool), 0);
+}
+END_TEST
+
+/* ---- workers ---- */
+
+START_TEST(a_worker_must_process)
+{
+	const struct vm_worker none = { .process = NULL };
+	const struct vm_options o = { .workers = 1 };
+
+	refused_sized(NULL, sizeof worker, &o, sizeof o, "vm_worker");
+	refused_sized(NULL, 0, NULL, 0, "vm_worker");
+	refused_sized(&none, sizeof none, &o, sizeof o, "vm_worker.process");
+	refused_sized(&worker, 0, &o, sizeof o, "vm_worker.process");
+}
+END_TEST
+
+START_TEST(indices_need_a_number_of_workers)
+{
+	static const int indices[] = { 42, INT_MAX, 42 };
+	struct vm_options o = { .worker_indices = indices };
+
+	refused(&o, "worker_indices");
+	o.workers = 3;
+	works(&o);
+	o.workers = VM_SERIAL;
+	works(&o);
+}
+END_TEST
+
+START_TEST(negative_indices_are_refused)
+{
+	int indices[] = { 0, 0, 0 };
+	struct vm_options o = { .worker_indices = indices };
+
+	for (o.workers = 1; o.workers <= 3; o.workers++) {
+		indices[o.workers - 1] = -1;
+		refused(&o, "worker_indices");
+		indices[o.workers - 1] = INT_MIN;
+		refused(&o, "worker_indices");
+		indices[o.workers - 1] = 0;
+		works(&o);
+	}
+	/* What lies behind the last one is not looked at. */
+	o.workers = 2;
+	indices[2] = -1;
+	works(&o);
+}
+END_TEST
+
+START_TEST(serial_has_one_index_that_is_checked)
+{
+	int indices[] = { -1, -1 };
+	const struct vm_options o = { .workers = VM_SERIAL,
+		.worker_indices = indices };
+
+	refused(&o, "worker_indices");
+	indices[0] = 5;
+	works(&o);
+}
+END_TEST
+
+START_TEST(indices_are_copied)
+{
+	int indices[] = { 42, 3 };
+	const struct vm_options o = { .workers = 2,
+		.worker_indices = indices };
+	struct words words = { "" };
+	struct settings s;
+
+	ck_assert_int_eq(settings_make(&s, &worker, sizeof worker, &o,
+	    sizeof o, &words), 0);
+	indices[0] = indices[1] = 0;
+	ck_assert_int_eq(s.indices[0], 42);
+	ck_assert_int_eq(s.indices[1], 3);
+	settings_release(&s);
+	ck_assert_ptr_null(s.indices);
+	settings_release(&s);
+}
+END_TEST
+
+/* ---- structs of other versions ---- */
+
+/* Options whose fields from a size on are cut off: what lies there is
+   nonsense and must not be looked at. */
+START_TEST(smaller_structs_have_defaults)
+{
+	static const size_t ends[] = { sizeof(int),
+		offsetof(struct vm_options, chunk_size),
+		offsetof(struct vm_options, max_attempts),
+		offsetof(struct vm_options, seed) };
+
+	for (size_t i = 0; i < COUNTOF(ends); i++) {
+		struct vm_options *o = malloc(ends[i]);
+
+		ck_assert_ptr_nonnull(o);
+		memset(o, 0, ends[i]);
+		memcpy(o, &(int){ 1 }, sizeof(int));
+		works_sized(&worker, sizeof worker, o, ends[i]);
+		free(o);
+	}
+}
+END_TEST
+
+START_TEST(what_lies_behind_a_smaller_struct_is_not_read)
+{
+	const struct vm_options o = { .workers = 1, .ordered = -1,
+		.max_attempts = -1, .debug = -1, .chunk_size = SIZE_MAX };
+	struct vm_worker w = worker;
+
+	w.teardown = (void (*)(struct vm_context *))(uintptr_t)1;
+	works_sized(&w, offsetof(struct vm_worker, teardown), &o,
+	    offsetof(struct vm_options, ordered));
+}
+END_TEST
+
+START_TEST(larger_structs_may_have_zeroes_behind)
+{
+	struct { struct vm_options o; unsigned char more[40]; } o;
+	struct { struct vm_worker w; unsigned char more[24]; } w;
+
+	memset(&o, 0, sizeof o);
+	memset(&w, 0, sizeof w);
+	o.o.workers = 1;
+	w.w = worker;
+	works_sized(&w.w, sizeof w, &o.o, sizeof o);
+	for (size_t i = 0; i < sizeof o.more; i++) {
+		o.more[i] = 1;
+		refused_sized(&w.w, sizeof w, &o.o, sizeof o, "vm_options");
+		o.more[i] = 0;
+	}
+	for (size_t i = 0; i < sizeof w.more; i++) {
+		w.more[i] = 0x80;
+		refused_sized(&w.w, sizeof w, &o.o, sizeof o, "vm_worker");
+		w.more[i] = 0;
+	}
+	works_sized(&w.w, sizeof w, &o.o, sizeof o);
+}
+END_TEST
+
+int main(void)
+{
+	const TTest *const tests[] = { negative_numbers_are_refused,
+		serial_is_for_workers_only, absurd_counts_are_refused,
+		absurd_sizes_are_refused, one_of_everything_works,
+		a_refusal_is_forgotten_by_the_next_fork,
+		defaults_are_as_documented, what_is_given_is_taken,
+		no_options_at_all_make_a_pool, a_worker_must_process,
+		indices_need_a_number_of_workers,
+		negative_indices_are_refused,
+		serial_has_one_index_that_is_checked, indices_are_copied,
+		smaller_structs_have_defaults,
+		what_lies_behind_a_smaller_struct_is_not_read,
+		larger_structs_may_have_zeroes_behind };
+
+	return run_tests("options", tests, COUNTOF(tests), 60);
+}

@@ -1,0 +1,195 @@
+/*
+ * test_pace.c - pace: one input at first, then as many as the times say,
+ * within bounds; a fixed number if one is given.
+ */
+#include "config.h"
+
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdio.h>
+
+#include "base.h"
+#include "chunk.h"
+#include "pace.h"
+#include "tools.h"
+
+#define SEED UINT64_C(0x9e3779b97f4a7c15)
+#define SECOND (1000 * MS_IN_NS)
+
+static uint64_t rnd(uint64_t *state)
+{
+	*state ^= *state << 13;
+	*state ^= *state >> 7;
+	*state ^= *state << 17;
+	return *state;
+}
+
+/* The least number of small items that is enough. */
+static uint32_t aim_of(const struct pace *p)
+{
+	uint32_t few = 0, many = CHUNK_ITEMS_MOST + 1;
+
+	while (many - few > 1) {
+		uint32_t n = few + (many - few) / 2;
+
+		if (pace_enough(p, n, 0))
+			many = n;
+		else
+			few = n;
+	}
+	return many;
+}
+
+START_TEST(one_at_first)
+{
+	struct pace p;
+
+	pace_init(&p, 0);
+	ck_assert(!pace_enough(&p, 0, 0));
+	ck_assert(pace_enough(&p, 1, 0));
+	ck_assert(pace_enough(&p, 1, 1000000));
+}
+END_TEST
+
+START_TEST(a_given_number_is_kept)
+{
+	static const uint32_t sizes[] = { 1, 2, 1000, CHUNK_ITEMS_MOST };
+	struct pace p;
+
+	for (size_t i = 0; i < COUNTOF(sizes); i++) {
+		pace_init(&p, sizes[i]);
+		for (int round = 0; round < 10; round++) {
+			ck_assert(!pace_enough(&p, sizes[i] - 1, SIZE_MAX));
+			ck_assert(pace_enough(&p, sizes[i], 0));
+			pace_learn(&p, 10, round % 2 ? 1 : SECOND);
+		}
+	}
+}
+END_TEST
+
+START_TEST(fast_items_travel_together)
+{
+	struct pace p;
+	uint32_t before = 1;
+
+	pace_init(&p, 0);
+	for (int i = 0; i < 40; i++) {
+		uint32_t aim;
+
+		pace_learn(&p, before, before * UINT64_C(100));
+		aim = aim_of(&p);
+		ck_assert_uint_ge(aim, before);
+		ck_assert_uint_le(aim, 2 * before);
+		before = aim;
+	}
+	ck_assert_uint_ge(before, 100);
+	ck_assert_uint_le(before, 100000);
+}
+END_TEST
+
+START_TEST(slow_items_travel_alone_at_once)
+{
+	struct pace p;
+
+	pace_init(&p, 0);
+	for (int i = 0; i < 100; i++)
+		pace_learn(&p, 1000, 1000);
+	ck_assert_uint_gt(aim_of(&p), 1000);
+	pace_learn(&p, 1, SECOND);
+	ck_assert_uint_eq(aim_of(&p), 1);
+	ck_assert(pace_enough(&p, 1, 0));
+}
+END_TEST
+
+START_TEST(slower_is_believed_at_once_faster_by_and_by)
+{
+	struct pace p;
+	uint32_t fast, slow;
+
+	pace_init(&p, 0);
+	for (int i = 0; i < 100; i++)
+		pace_learn(&p, 100, 100 * UINT64_C(100));
+	fast = aim_of(&p);
+	pace_learn(&p, 100, 100 * UINT64_C(10000));
+	slow = aim_of(&p);
+	ck_assert_uint_le(slow, fast / 50);
+	pace_learn(&p, 100, 100 * UINT64_C(100));
+	ck_assert_uint_ge(aim_of(&p), slow);
+	ck_assert_uint_le(aim_of(&p), 2 * slow);
+}
+END_TEST
+
+START_TEST(many_bytes_are_enough)
+{
+	struct pace p;
+
+	pace_init(&p, 0);
+	for (int i = 0; i < 100; i++)
+		pace_learn(&p, 1000, 1000);
+	ck_assert(!pace_enough(&p, 1, 64));
+	ck_assert(pace_enough(&p, 1, 1 << 20));
+	ck_assert(pace_enough(&p, 1, SIZE_MAX));
+}
+END_TEST
+
+START_TEST(nothing_teaches_nothing)
+{
+	struct pace p, before;
+
+	pace_init(&p, 0);
+	pace_learn(&p, 0, SECOND);
+	ck_assert_uint_eq(aim_of(&p), 1);
+	for (int i = 0; i < 10; i++)
+		pace_learn(&p, 8, 8000);
+	before = p;
+	pace_learn(&p, 0, 0);
+	pace_learn(&p, 0, UINT64_MAX);
+	ck_assert_uint_eq(p.aim, before.aim);
+	ck_assert(p.item_ns <= before.item_ns && p.item_ns >= before.item_ns);
+}
+END_TEST
+
+/* Whatever the times, no less than one and no more than a chunk can have. */
+START_TEST(stays_within_bounds)
+{
+	uint64_t state = SEED;
+	uint32_t before = 1;
+	struct pace p;
+
+	printf("test_pace: seed %" PRIu64 "\n", state);
+	pace_init(&p, 0);
+	for (int i = 0; i < 20000; i++) {
+		uint64_t ns = rnd(&state) >> rnd(&state) % 64;
+		bool calm = i % 1000 < 100;	/* let it grow, too */
+
+		pace_learn(&p, (uint32_t)(rnd(&state) % CHUNK_ITEMS_MOST),
+		    calm ? 0 : ns);
+		ck_assert_uint_ge(p.aim, 1);
+		ck_assert_uint_le(p.aim, CHUNK_ITEMS_MOST);
+		ck_assert_uint_le(p.aim, 2 * before);
+		before = p.aim;
+	}
+}
+END_TEST
+
+START_TEST(grows_to_the_most_and_no_further)
+{
+	struct pace p;
+
+	pace_init(&p, 0);
+	for (int i = 0; i < 200; i++)
+		pace_learn(&p, CHUNK_ITEMS_MOST, 0);
+	ck_assert_uint_eq(aim_of(&p), CHUNK_ITEMS_MOST);
+}
+END_TEST
+
+int main(void)
+{
+	const TTest *const tests[] = { one_at_first, a_given_number_is_kept,
+		fast_items_travel_together, slow_items_travel_alone_at_once,
+		slower_is_believed_at_once_faster_by_and_by,
+		many_bytes_are_enough, nothing_teaches_nothing,
+		stays_within_bounds, grows_to_the_most_and_no_further };
+
+	return run_tests("pace", tests, COUNTOF(tests), 30);
+}

@@ -1,0 +1,446 @@
+/*
+ * test_window.c - window: the bounds, the order of what waits, and counts
+ * that always come back to 0.
+ */
+#include "config.h"
+
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdio.h>
+
+#include "base.h"
+#include "tools.h"
+#include "window.h"
+
+#define SEED UINT64_C(88172645463325252)
+
+static uint64_t rnd(uint64_t *state)
+{
+	*state ^= *state << 13;
+	*state ^= *state >> 7;
+	*state ^= *state << 17;
+	return *state;
+}
+
+static uint32_t below(uint64_t *state, size_t most)
+{
+	return (uint32_t)(rnd(state) % most);
+}
+
+/* Admits a chunk of so many items of 8 bytes: what it is charged with. */
+static size_t admit(struct window *w, uint64_t seq, uint32_t items)
+{
+	struct chunk *c = chunk_new(seq, seq, NULL);
+	size_t charge;
+
+	ck_assert_ptr_nonnull(c);
+	for (uint32_t i = 0; i < items; i++)
+		ck_assert_int_eq(chunk_pack(c, "01234567", 8), 0);
+	charge = chunk_charge(c);
+	ck_assert_int_eq(window_admit(w, c), 0);
+	chunk_drop(c);
+	return charge;
+}
+
+/* The first that waits, sent and answered with so many bytes. */
+static struct span *answer_first(struct window *w, size_t bytes)
+{
+	struct span *s = w->waiting;
+
+	window_move(w, s, SPAN_SENT);
+	s->bytes = bytes;
+	window_move(w, s, SPAN_ANSWERED);
+	return s;
+}
+
+static void take_all(struct window *w, struct span *s)
+{
+	window_taken(w, s, s->count);
+	window_free(w, s);
+}
+
+static void is_empty(const struct window *w)
+{
+	ck_assert_ptr_null(w->waiting);
+	ck_assert_uint_eq(w->nsent, 0);
+	ck_assert_uint_eq(w->nwaiting, 0);
+	ck_assert_uint_eq(w->nchunks, 0);
+	ck_assert_uint_eq(w->bytes, 0);
+	ck_assert_uint_eq(w->result_bytes, 0);
+}
+
+START_TEST(an_admitted_chunk_waits_whole)
+{
+	struct window w;
+	struct span *s;
+
+	window_init(&w, 4, 8, 1000000);
+	is_empty(&w);
+	admit(&w, 10, 3);
+	s = w.waiting;
+	ck_assert_ptr_nonnull(s);
+	ck_assert_int_eq(s->state, SPAN_WAITING);
+	ck_assert_uint_eq(span_seq(s), 10);
+	ck_assert_uint_eq(s->first, 0);
+	ck_assert_uint_eq(s->count, 3);
+	ck_assert_uint_eq(s->at, FRAME_START);
+	ck_assert_int_eq(s->attempt, 1);
+	ck_assert_uint_eq(s->chunk->refs, 1);
+	ck_assert_uint_eq(w.nwaiting, 1);
+	ck_assert_uint_eq(w.nchunks, 1);
+	window_release(&w);
+}
+END_TEST
+
+START_TEST(counts_return_to_zero)
+{
+	struct window w;
+	struct span *s;
+
+	window_init(&w, 4, 8, 1000000);
+	ck_assert_uint_eq(admit(&w, 0, 3), w.bytes);
+	s = w.waiting;
+	window_move(&w, s, SPAN_SENT);
+	ck_assert_uint_eq(w.nwaiting, 0);
+	ck_assert_uint_eq(w.nsent, 1);
+	s->bytes = 500;
+	window_move(&w, s, SPAN_ANSWERED);
+	ck_assert_uint_eq(w.nsent, 0);
+	ck_assert_uint_eq(w.result_bytes, 500);
+	window_taken(&w, s, 1);
+	window_taken(&w, s, 1);
+	ck_assert_uint_eq(w.nchunks, 1);
+	window_taken(&w, s, 1);
+	ck_assert_uint_eq(w.nchunks, 0);
+	ck_assert_uint_eq(w.bytes, 0);
+	ck_assert_uint_eq(w.result_bytes, 500);
+	window_free(&w, s);
+	is_empty(&w);
+	window_free(&w, NULL);
+	window_release(&w);
+}
+END_TEST
+
+START_TEST(room_is_counted_in_chunks)
+{
+	struct window w;
+
+	window_init(&w, 1, 5, SIZE_MAX);
+	for (uint64_t seq = 0; seq < 5; seq++) {
+		ck_assert(window_room(&w));
+		admit(&w, seq, 1);
+	}
+	ck_assert(!window_room(&w));
+	ck_assert_uint_gt(window_bytes_left(&w), 0);
+	for (int i = 0; i < 5; i++) {
+		struct span *s = answer_first(&w, 1);
+
+		ck_assert_int_eq(window_room(&w), i > 0);
+		take_all(&w, s);
+		ck_assert(window_room(&w));
+	}
+	is_empty(&w);
+	window_release(&w);
+}
+END_TEST
+
+START_TEST(room_is_counted_in_bytes)
+{
+	struct window w;
+	size_t charge;
+
+	window_init(&w, 9, 9, 1);
+	ck_assert(window_room(&w));
+	ck_assert_uint_eq(window_bytes_left(&w), 1);
+	charge = admit(&w, 0, 10);
+	ck_assert(!window_room(&w));
+	ck_assert_uint_eq(window_bytes_left(&w), 0);
+	w.max_bytes = charge;
+	ck_assert(!window_room(&w));
+	ck_assert_uint_eq(window_bytes_left(&w), 0);
+	w.max_bytes = charge + 7;
+	ck_assert(window_room(&w));
+	ck_assert_uint_eq(window_bytes_left(&w), 7);
+	window_release(&w);
+}
+END_TEST
+
+START_TEST(results_count_against_the_bytes)
+{
+	struct window w;
+	size_t charge;
+	struct span *s;
+
+	window_init(&w, 9, 9, 10000);
+	charge = admit(&w, 0, 1);
+	admit(&w, 1, 1);
+	s = answer_first(&w, 9999);
+	ck_assert(!window_room(&w));
+	ck_assert(!window_full_of_results(&w));
+	ck_assert_uint_eq(window_bytes_left(&w), 0);
+	take_all(&w, s);
+	ck_assert(window_room(&w));
+	ck_assert_uint_eq(window_bytes_left(&w), 10000 - charge);
+	s = answer_first(&w, 10000);
+	ck_assert(window_full_of_results(&w));
+	take_all(&w, s);
+	is_empty(&w);
+	window_release(&w);
+}
+END_TEST
+
+/* However tight the bounds, one chunk is read and one span sent. */
+START_TEST(one_is_always_admitted)
+{
+	struct window w;
+	struct span *held;
+
+	window_init(&w, 0, 0, 0);
+	ck_assert(window_room(&w));
+	ck_assert(window_may_send(&w));
+	admit(&w, 0, 1);
+	ck_assert(!window_room(&w));
+	held = answer_first(&w, 100);
+	ck_assert(!window_room(&w));
+	ck_assert(window_may_send(&w));
+	window_taken(&w, held, 1);
+	ck_assert(window_room(&w));	/* though its bytes are there yet */
+	window_free(&w, held);
+	window_release(&w);
+}
+END_TEST
+
+START_TEST(so_many_may_be_sent)
+{
+	struct window w;
+	struct span *sent[3];
+
+	window_init(&w, 3, 100, SIZE_MAX);
+	for (uint64_t seq = 0; seq < 5; seq++)
+		admit(&w, seq, 1);
+	for (size_t i = 0; i < 3; i++) {
+		ck_assert(window_may_send(&w));
+		sent[i] = w.waiting;
+		window_move(&w, sent[i], SPAN_SENT);
+	}
+	ck_assert(!window_may_send(&w));
+	window_move(&w, sent[1], SPAN_WAITING);
+	ck_assert(window_may_send(&w));
+	window_move(&w, w.waiting, SPAN_SENT);
+	ck_assert(!window_may_send(&w));
+	for (size_t i = 0; i < 3; i++)
+		window_move(&w, sent[i], SPAN_WAITING);
+	ck_assert_uint_eq(w.nsent, 0);
+	ck_assert_uint_eq(w.nwaiting, 5);
+	window_release(&w);
+}
+END_TEST
+
+START_TEST(what_comes_back_waits_in_its_place)
+{
+	enum { COUNT = 50 };
+	struct span *sent[COUNT];
+	uint64_t state = SEED;
+	struct window w;
+
+	printf("test_window: seed %" PRIu64 "\n", state);
+	window_init(&w, COUNT, COUNT, SIZE_MAX);
+	for (uint64_t seq = 0; seq < COUNT; seq++)
+		admit(&w, seq, 1);
+	for (int round = 0; round < 50; round++) {
+		for (size_t i = 0; i < COUNT; i++) {
+			sent[i] = w.waiting;
+			ck_assert_uint_eq(span_seq(sent[i]), i);
+			window_move(&w, sent[i], SPAN_SENT);
+		}
+		ck_assert_ptr_null(w.waiting);
+		for (size_t left = COUNT; left > 0; left--) {
+			size_t i = below(&state, left);
+
+			window_move(&w, sent[i], SPAN_WAITING);
+			sent[i] = sent[left - 1];
+		}
+		ck_assert_uint_eq(w.nwaiting, COUNT);
+	}
+	window_release(&w);
+}
+END_TEST
+
+/* ---- a window against a plain count of all there is ---- */
+
+#define MOST 400
+
+struct model {
+	struct window w;
+	uint64_t state;
+	uint64_t seq;
+	struct span *sent[MOST], *answered[MOST];
+	size_t nsent, nanswered, nwaiting;
+	size_t result_bytes;
+	struct {
+		uint64_t seq;
+		uint32_t items, untaken;
+		size_t charge;
+	} chunks[MOST];		/* of all ever; the old ones are reused */
+	size_t nchunks;
+};
+
+static void do_admit(struct model *m)
+{
+	uint32_t items = 1 + below(&m->state, 12);
+	size_t at = 0;
+
+	while (at < m->nchunks && m->chunks[at].untaken > 0)
+		at++;
+	if (!window_room(&m->w) || at == MOST)
+		return;
+	m->nchunks = MAX(m->nchunks, at + 1);
+	m->chunks[at].seq = m->seq;
+	m->chunks[at].items = m->chunks[at].untaken = items;
+	m->chunks[at].charge = admit(&m->w, m->seq, items);
+	m->seq += items;
+	m->nwaiting++;
+}
+
+static void do_send(struct model *m)
+{
+	struct span *s = m->w.waiting;
+
+	if (s == NULL || !window_may_send(&m->w))
+		return;
+	window_move(&m->w, s, SPAN_SENT);
+	m->sent[m->nsent++] = s;
+	m->nwaiting--;
+}
+
+/* A worker has died, or lost the end of what it had. */
+static void do_put_back(struct model *m)
+{
+	size_t i = below(&m->state, m->nsent + 1);
+	struct span *s = i < m->nsent ? m->sent[i] : NULL, *rest;
+
+	if (s == NULL || m->nwaiting >= MOST / 2)
+		return;
+	if (s->count > 1 && rnd(&m->state) % 2) {
+		rest = span_cut(s, s->first + 1 + below(&m->state,
+		    s->count - 1));
+		window_move(&m->w, rest, SPAN_WAITING);
+	} else {
+		m->sent[i] = m->sent[--m->nsent];
+		window_move(&m->w, s, SPAN_WAITING);
+	}
+	m->nwaiting++;
+}
+
+/* The first items of a sent span are answered; with the last it is spent. */
+static void do_answer(struct model *m)
+{
+	size_t i = below(&m->state, m->nsent + 1);
+	struct span *s = i < m->nsent ? m->sent[i] : NULL, *answer;
+	uint32_t n;
+
+	if (s == NULL || m->nanswered == MOST)
+		return;
+	n = 1 + below(&m->state, s->count);
+	answer = span_new();
+	ck_assert_ptr_nonnull(answer);
+	span_set(answer, s->chunk, s->first, n, s->at);
+	answer->bytes = below(&m->state, 3000);
+	m->result_bytes += answer->bytes;
+	span_advance(s, n);
+	window_move(&m->w, answer, SPAN_ANSWERED);
+	m->answered[m->nanswered++] = answer;
+	if (s->count == 0) {
+		window_move(&m->w, s, SPAN_SPENT);
+		span_free(s);
+		m->sent[i] = m->sent[--m->nsent];
+	}
+}
+
+static void do_take(struct model *m)
+{
+	size_t i = below(&m->state, m->nanswered + 1), at = 0;
+	struct span *s = i < m->nanswered ? m->answered[i] : NULL;
+
+	if (s == NULL)
+		return;
+	while (m->chunks[at].untaken == 0 ||
+	    span_seq(s) < m->chunks[at].seq ||
+	    span_seq(s) >= m->chunks[at].seq + m->chunks[at].items)
+		at++;
+	m->chunks[at].untaken -= s->count;
+	m->result_bytes -= s->bytes;
+	m->answered[i] = m->answered[--m->nanswered];
+	take_all(&m->w, s);
+}
+
+static bool in_order(const struct window *w)
+{
+	const struct span *s = w->waiting;
+	size_t n = 0;
+
+	for (; s != NULL; s = s->next, n++)
+		if (s->state != SPAN_WAITING || (s->next != NULL &&
+		    span_seq(s) + s->count > span_seq(s->next)))
+			return false;
+	return n == w->nwaiting;
+}
+
+static void compare(const struct model *m, int step)
+{
+	size_t nchunks = 0, bytes = 0;
+
+	for (size_t i = 0; i < m->nchunks; i++)
+		if (m->chunks[i].untaken > 0) {
+			nchunks++;
+			bytes += m->chunks[i].charge;
+		}
+	ck_assert_msg(m->w.nwaiting == m->nwaiting && in_order(&m->w),
+	    "step %d: what waits is wrong", step);
+	ck_assert_msg(m->w.nsent == m->nsent, "step %d: %zu sent, not %zu",
+	    step, m->w.nsent, m->nsent);
+	ck_assert_msg(m->w.nchunks == nchunks, "step %d: %zu chunks, not %zu",
+	    step, m->w.nchunks, nchunks);
+	ck_assert_msg(m->w.bytes == bytes, "step %d: %zu bytes, not %zu",
+	    step, m->w.bytes, bytes);
+	ck_assert_msg(m->w.result_bytes == m->result_bytes, "step %d: %zu "
+	    "bytes of results, not %zu", step, m->w.result_bytes,
+	    m->result_bytes);
+}
+
+START_TEST(counts_are_right_whatever_happens)
+{
+	static struct model m;
+	static void (*const acts[])(struct model *) = { do_admit, do_send,
+		do_send, do_put_back, do_answer, do_answer, do_take };
+
+	m = (struct model){ .state = SEED };
+	printf("test_window: seed %" PRIu64 "\n", m.state);
+	window_init(&m.w, 20, 60, 40000);
+	for (int step = 0; step < 20000; step++) {
+		acts[below(&m.state, COUNTOF(acts))](&m);
+		compare(&m, step);
+	}
+	ck_assert_uint_gt(m.seq, 1000);
+	while (m.nwaiting + m.nsent + m.nanswered > 0) {
+		do_send(&m);
+		do_answer(&m);
+		do_take(&m);
+	}
+	compare(&m, -1);
+	is_empty(&m.w);
+	window_release(&m.w);
+}
+END_TEST
+
+int main(void)
+{
+	const TTest *const tests[] = { an_admitted_chunk_waits_whole,
+		counts_return_to_zero, room_is_counted_in_chunks,
+		room_is_counted_in_bytes, results_count_against_the_bytes,
+		one_is_always_admitted, so_many_may_be_sent,
+		what_comes_back_waits_in_its_place,
+		counts_are_right_whatever_happens };
+
+	return run_tests("window", tests, COUNTOF(tests), 30);
+}
