@@ -275,7 +275,8 @@ struct vm_source {
 	 * Sets the next input: 1.  The end: 0.  Failure: -1 and errno.  The
 	 * bytes are copied before the source is called again.  Size 0 is an
 	 * input like any other, and *input may be NULL then.  Blocking holds
-	 * up results: to wait without that, have wait_fd, return VM_LATER.
+	 * up results, and inputs of a chunk that is not full yet: to wait
+	 * without that, have wait_fd, return VM_LATER.
 	 * Any other return, and an input beyond max_item_bytes (EFBIG), is a
 	 * failure of the source (EINVAL).
 	 */
@@ -398,6 +399,7 @@ VM_EXPORT const char *vm_cause_name(enum vm_cause);
 /*
  * Gives up all sources and inputs the pool has now: what has not begun comes
  * back as VM_CANCELLED, what runs ends as usual, later inputs are not meant.
+ * That a source had failed is not told any more.
  * Safe in any thread and in signal handlers while the pool is open; returns
  * at once and keeps errno.  From the next call on the pool on, those sources
  * are not read.

@@ -166,6 +166,16 @@ struct member *crew_idle(struct crew *c)
 	return m != NULL && m->nsent == 0 ? m : NULL;
 }
 
+bool crew_waits(struct crew *c)
+{
+	bool any = crew_idle(c) != NULL;
+
+	for (size_t i = 0; i < c->count && !any; i++)
+		any = c->members[i].state == MEMBER_ASKED ||
+		    c->members[i].state == MEMBER_STARTING;
+	return any;
+}
+
 /* ---- leases ---- */
 
 static size_t span_bytes(const struct span *s)

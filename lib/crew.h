@@ -118,6 +118,9 @@ struct member *crew_pick(struct crew *);
 /* A READY member without a chunk, or NULL. */
 struct member *crew_idle(struct crew *);
 
+/* Is there one, or one that is on its way? */
+bool crew_waits(struct crew *);
+
 /* Gives a span to a member, the span's bytes being queued to be sent: 0, or
    -ENOMEM and nothing has changed. */
 int crew_lease(struct member *, struct span *, uint64_t now);

@@ -90,16 +90,32 @@ static uint32_t unbegun(const struct member *m, const struct span *s)
 	return s->limit - MAX(next, s->first);
 }
 
-static struct span *last_sent(const struct member *m)
+/* The last span of a member that has anything not begun, or NULL. */
+static struct span *last_unbegun(const struct member *m)
 {
-	struct span *s = m->sent;
+	struct span *last = NULL;
 
-	while (s != NULL && s->next != NULL)
-		s = s->next;
-	return s;
+	for (struct span *s = m->sent; s != NULL; s = s->next)
+		if (unbegun(m, s) > 0)
+			last = s;
+	return last;
 }
 
-/* The member whose last span has the most that is not begun. */
+/* If that worker is busy and another is free, the item is taken back for the
+   other one before long. */
+bool dispatch_pending(const struct engine *e)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < e->crew.count && !any; i++) {
+		const struct member *m = &e->crew.members[i];
+
+		any = m->channel.pending > 0 && last_unbegun(m) != NULL;
+	}
+	return any;
+}
+
+/* The member whose last such span has the most that is not begun. */
 static struct member *busiest(struct engine *e)
 {
 	struct member *best = NULL;
@@ -107,7 +123,7 @@ static struct member *busiest(struct engine *e)
 
 	for (size_t i = 0; i < e->crew.count; i++) {
 		struct member *m = &e->crew.members[i];
-		struct span *s = last_sent(m);
+		struct span *s = last_unbegun(m);
 		uint32_t n;
 
 		if (m->state != MEMBER_READY || s == NULL)
@@ -157,7 +173,9 @@ bool dispatch_take_back(struct engine *e)
 	m = busiest(e);
 	if (m == NULL)
 		return false;
-	s = last_sent(m);
+	s = last_unbegun(m);
+	if (s == NULL)
+		return false;
 	return take_back(e, m, s, s->limit - (unbegun(m, s) + 1) / 2) > 0;
 }
 

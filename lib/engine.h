@@ -56,6 +56,7 @@ struct engine {
 	struct crew crew;
 	struct member *only;	/* while results are too many: read only it */
 	struct pollfd *fds;	/* room for all there is to wait for */
+	bool ask_again;		/* a source that said VM_LATER may be asked */
 	bool quiet;		/* nothing came in the last short wait */
 	int wake;		/* eventfd: vm_cancel() */
 	atomic_int cancelled;
@@ -138,6 +139,9 @@ int dispatch_run(struct engine *, uint64_t now);
 
 /* Writes once to a member; a worker that cannot be written to is doomed. */
 void dispatch_flush(struct engine *, struct member *);
+
+/* Is there an item not begun of which we hold bytes back? */
+bool dispatch_pending(const struct engine *);
 
 /* Takes half of what the busiest worker has not begun for one that has
    nothing: true if any was moved. */

@@ -66,8 +66,14 @@ static int flaw(const struct vm_pool *p, const struct vm_source *s)
 /* A source the pool does not take is closed all the same. */
 static int turn_away(struct vm_pool *p, const struct vm_source *s, int error)
 {
+	bool in_hook = p != NULL && p->engine.in_hook;
+
+	if (p != NULL && error != EPERM)
+		p->engine.in_hook = true;
 	if (s->close != NULL)
 		s->close(s->from);
+	if (p != NULL)
+		p->engine.in_hook = in_hook;
 	if (p != NULL && error != EPERM && error != EDEADLK &&
 	    !p->engine.broken)
 		words_set(&p->words, error, "vm_imap() cannot use this "

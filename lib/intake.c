@@ -3,8 +3,9 @@
  * admit.
  *
  * Runs in: caller.  Easy to get wrong: a source that may block is asked only
- * when no result is ready and no item waits for a free worker; one that
- * waits for its own results must never be waited for.
+ * when no result is ready and all that was read is with the workers, but for
+ * a chunk that grows while none of them is free: one that waits for its own
+ * items to be done must not be waited for.
  */
 #include "config.h"
 
@@ -110,11 +111,10 @@ static bool is_full(const struct engine *e)
 	    chunk_charge(c) >= window_bytes_left(&e->window));
 }
 
-/* A free worker waits, and there is something for it. */
+/* A worker is free or will be, and there is something for it. */
 static bool worker_waits(struct engine *e)
 {
-	return (e->filling != NULL || e->window.nwaiting > 0) &&
-	    (e->set.serial || crew_idle(&e->crew) != NULL);
+	return e->filling != NULL && (e->set.serial || crew_waits(&e->crew));
 }
 
 /* May the source be asked now? */
@@ -129,7 +129,8 @@ static bool may_ask(struct engine *e, const struct source *s)
 		return false;
 	if (source_prompt(s))
 		return true;
-	return !results_ready(&e->results) && !worker_waits(e);
+	return !results_ready(&e->results) && e->window.nwaiting == 0 &&
+	    !worker_waits(e) && !dispatch_pending(e);
 }
 
 bool intake_wants(struct engine *e)
@@ -182,7 +183,7 @@ int intake_run(struct engine *e)
 			break;
 		r = intake_admit(e);
 	}
-	/* What cannot grow now goes as it is. */
+	/* What cannot grow now, or is waited for, goes as it is. */
 	if (r == 0 && (e->sources == NULL ||
 	    e->sources->state != SOURCE_OPEN || worker_waits(e)))
 		r = intake_admit(e);

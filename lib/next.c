@@ -64,6 +64,8 @@ static int prepare(struct engine *e)
 		r = intake_run(e);
 	if (r == 0 && e->serial != NULL && !results_ready(&e->results))
 		r = serial_run(e);
+	if (r == 0)
+		r = dispatch_run(e, sys_now());
 	return r;
 }
 
@@ -85,11 +87,11 @@ static uint64_t bound(struct engine *e, uint64_t until)
 	return until;
 }
 
-/* A result was taken: sources that were waiting for one are asked again. */
+/* A result was taken: a source that was waiting for one is asked again. */
 static void took(struct engine *e)
 {
-	if (e->sources != NULL)
-		source_unstick(e->sources);
+	if (e->sources != NULL && e->sources->state == SOURCE_WAITING)
+		e->ask_again = source_unstick(e->sources);
 }
 
 int engine_next(struct engine *e, struct item *item, uint64_t until)
@@ -97,7 +99,8 @@ int engine_next(struct engine *e, struct item *item, uint64_t until)
 	int r;
 
 	for (;;) {
-		if (!results_in_hand(&e->results)) {
+		if (!results_in_hand(&e->results) || e->ask_again) {
+			e->ask_again = false;
 			r = prepare(e);
 			if (r == 0)
 				r = engine_turn(e, bound(e, until));

@@ -123,8 +123,10 @@ bool source_is_stuck(struct source *s)
 	return s->state == SOURCE_WAITING && source_fd(s) < 0;
 }
 
-void source_unstick(struct source *s)
+bool source_unstick(struct source *s)
 {
-	if (source_is_stuck(s))
-		s->state = SOURCE_OPEN;
+	if (!source_is_stuck(s))
+		return false;
+	s->state = SOURCE_OPEN;
+	return true;
 }

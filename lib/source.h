@@ -71,7 +71,7 @@ int source_fd(struct source *);
    taken can change that. */
 bool source_is_stuck(struct source *);
 
-/* A stuck source may be asked again. */
-void source_unstick(struct source *);
+/* A stuck source may be asked again: true if it was stuck. */
+bool source_unstick(struct source *);
 
 #endif

@@ -190,6 +190,8 @@ static bool work(const struct frame_chunk *chunk, uint32_t *next,
 		return false;
 	if (stage_heed(&self.stage) < 0)
 		give_up();
+	/* The next head, whose first byte ends the input, may not be here. */
+	input->body[input->size] = 0;
 	frame = context_process(&self.context, chunk, *next, input->body,
 	    input->size, &length);
 	leave_if_copy();

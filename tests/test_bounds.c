@@ -1,0 +1,318 @@
+/*
+ * test_bounds.c - inputs are read lazily and memory is bounded: in chunks, in
+ * bytes, ordered or not, with an endless source and with slow items.
+ *
+ * VIMAP_STREAM in the environment: how many items the longest test has.
+ */
+#include "config.h"
+
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "base.h"
+#include "tools.h"
+
+#define MIB ((size_t)1024 * 1024)
+
+/* Sanitizers keep what was freed for a while. */
+#if defined(__SANITIZE_ADDRESS__)
+#define EXTRA_KIB (600L * 1024)
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define EXTRA_KIB (600L * 1024)
+#endif
+#endif
+#ifndef EXTRA_KIB
+#define EXTRA_KIB 0L
+#endif
+
+static int echo(struct vm_context *me, const void *input, size_t size)
+{
+	return vm_output(me, input, size);
+}
+
+static int echo_late(struct vm_context *me, const void *input, size_t size)
+{
+	nap_ms(3);
+	return vm_output(me, input, size);
+}
+
+/* ---- laziness ---- */
+
+/* Counts what it gives against what the caller has taken. */
+struct watched {
+	long given, taken;
+	long ahead;		/* most that may be given and not taken */
+	long most_ahead;	/* that ever were */
+	long end_taken;		/* ends when so many are taken, or */
+	long end_given;		/* so many given */
+	int slow;		/* items take some ms */
+	int fd;			/* always readable; for wait_fd */
+};
+
+static int next_watched(void *from, const void **input, size_t *size)
+{
+	struct watched *w = from;
+
+	if (w->taken >= w->end_taken || w->given >= w->end_given)
+		return 0;
+	w->given++;
+	w->most_ahead = MAX(w->most_ahead, w->given - w->taken);
+	ck_assert_int_le(w->given - w->taken, w->ahead);
+	*input = &w->given;
+	*size = sizeof w->given;
+	return 1;
+}
+
+static int watched_fd(void *from)
+{
+	return ((struct watched *)from)->fd;
+}
+
+/* Reads all: how far ahead of the caller the source ever was. */
+static long watch(struct watched w, int prompt,
+    const struct vm_options *options)
+{
+	const struct vm_worker worker = { .process = w.slow ? echo_late :
+		echo };
+	struct vm_source s = { .next = next_watched, .from = &w };
+	vm_pool *pool = fork_pool(&worker, options);
+	struct vm_result r;
+	int rc;
+
+	w.fd = eventfd(1, EFD_CLOEXEC);
+	ck_assert_int_ge(w.fd, 0);
+	if (prompt)
+		s.wait_fd = watched_fd;
+	imap_to(pool, s);
+	while ((rc = vm_zip_in_out(pool, &r)) == 1) {
+		ck_assert_int_eq(r.type, VM_OUTPUT);
+		w.taken++;
+	}
+	ck_assert_int_eq(rc, 0);
+	ck_assert_int_eq(w.taken, w.given);
+	close_pool(pool);
+	close(w.fd);
+	return w.most_ahead;
+}
+
+START_TEST(an_endless_source_may_end_by_its_results)
+{
+	const size_t chunk_sizes[] = { 0, 1, 7, 1000 };
+	const int workers[] = { 1, 4, VM_SERIAL };
+	const struct watched w = { .ahead = LONG_MAX, .end_taken = 100,
+		.end_given = LONG_MAX };
+
+	for (size_t i = 0; i < COUNTOF(chunk_sizes); i++)
+		for (size_t j = 0; j < 4 * COUNTOF(workers); j++)
+			watch(w, j % 2, &(struct vm_options){
+			    .workers = workers[j / 4],
+			    .ordered = (j & 2) != 0,
+			    .chunk_size = chunk_sizes[i] });
+}
+END_TEST
+
+START_TEST(two_inputs_are_read_ahead_and_not_three)
+{
+	struct watched w = { .ahead = 2, .end_taken = LONG_MAX,
+		.end_given = 300 };
+	const struct vm_options options = { .workers = 1, .chunk_size = 1,
+		.max_total_in_flight_factor = 2 };
+
+	for (int prompt = 0; prompt < 2; prompt++)
+		watch(w, prompt, &options);
+	/* Else this shows nothing. */
+	w.slow = 1;
+	ck_assert_int_eq(watch(w, 1, &options), 2);
+}
+END_TEST
+
+START_TEST(chunks_read_ahead_are_bounded)
+{
+	const int factors[] = { 1, 2, 3, 10 }, workers[] = { 1, 3 };
+	const size_t chunk_sizes[] = { 1, 4, 50 };
+
+	for (size_t i = 0; i < COUNTOF(factors); i++)
+		for (size_t j = 0; j < COUNTOF(chunk_sizes); j++)
+			for (int k = 0; k < 8; k++)
+				watch((struct watched){ .end_given = 1500,
+				    .end_taken = LONG_MAX,
+				    .ahead = factors[i] * workers[k % 2] *
+				    (long)chunk_sizes[j] }, k / 4,
+				    &(struct vm_options){
+				    .workers = workers[k % 2],
+				    .ordered = (k & 2) != 0,
+				    .max_total_in_flight_factor = factors[i],
+				    .chunk_size = chunk_sizes[j] });
+}
+END_TEST
+
+/* ---- bytes ---- */
+
+/* A source of so many inputs of a size; each begins with its number. */
+struct heavy {
+	uint64_t given, count;
+	size_t size;
+	unsigned char *room;
+};
+
+static int next_heavy(void *from, const void **input, size_t *size)
+{
+	struct heavy *h = from;
+
+	if (h->given == h->count)
+		return 0;
+	memcpy(h->room, &h->given, sizeof h->given);
+	h->given++;
+	*input = h->room;
+	*size = h->size;
+	return 1;
+}
+
+/* All results, and how many KiB this process has grown by at most. */
+static long run_heavy(uint64_t count, size_t in, size_t out,
+    int (*process)(struct vm_context *, const void *, size_t),
+    const struct vm_options *options)
+{
+	struct heavy h = { 0, count, in, calloc(1, in) };
+	const struct vm_worker worker = { .process = process,
+		.config = &out };
+	vm_pool *pool = fork_pool(&worker, options);
+	long before = memory_kib(), most = before;
+	struct vm_result r;
+
+	imap_to(pool, (struct vm_source){ .next = next_heavy, .from = &h });
+	for (uint64_t i = 0; i < count; i++) {
+		take(pool, &r);
+		ck_assert_int_eq(r.type, VM_OUTPUT);
+		ck_assert_uint_eq(r.output_size, out);
+		ck_assert_mem_eq(r.input, &r.index, sizeof r.index);
+		if (options->ordered)
+			ck_assert_uint_eq(r.index, i);
+		if (i % 8 == 0)
+			most = MAX(most, memory_kib());
+	}
+	take_end(pool);
+	close_pool(pool);
+	free(h.room);
+	return most - before;
+}
+
+START_TEST(large_items_flow_within_their_bound)
+{
+	for (int ordered = 0; ordered < 2; ordered++)
+		for (size_t chunk_size = 0; chunk_size < 2; chunk_size++)
+			ck_assert_int_lt(run_heavy(500, MIB, MIB, echo,
+			    &(struct vm_options){ .workers = 2,
+			    .ordered = ordered, .chunk_size = chunk_size,
+			    .max_in_flight_bytes = 4 * MIB }),
+			    40 * 1024 + EXTRA_KIB);
+}
+END_TEST
+
+/* As many zeroes as config says; every 64th item takes long. */
+static int swell(struct vm_context *me, const void *input, size_t size)
+{
+	size_t out = *(const size_t *)me->config;
+	void *room = vm_reserve(me, out);
+
+	(void)input;
+	(void)size;
+	if (room == NULL)
+		return -1;
+	memset(room, 0, out);
+	if (me->index % 64 == 0)
+		nap_ms(100);
+	return vm_commit(me, out);
+}
+
+START_TEST(results_held_for_a_slow_item_are_bounded)
+{
+	const int workers[] = { 2, 4 };
+	const size_t chunk_sizes[] = { 1, 0, 5 };
+
+	for (size_t i = 0; i < COUNTOF(workers); i++)
+		for (size_t j = 0; j < COUNTOF(chunk_sizes); j++)
+			ck_assert_int_lt(run_heavy(300, 8, MIB, swell,
+			    &(struct vm_options){ .workers = workers[i],
+			    .ordered = 1, .chunk_size = chunk_sizes[j],
+			    .max_in_flight_bytes = 4 * MIB }),
+			    48 * 1024 + EXTRA_KIB);
+}
+END_TEST
+
+START_TEST(results_not_taken_are_bounded)
+{
+	ck_assert_int_lt(run_heavy(300, 8, MIB, swell,
+	    &(struct vm_options){ .workers = 4, .chunk_size = 3,
+	    .max_in_flight_bytes = 4 * MIB }), 48 * 1024 + EXTRA_KIB);
+}
+END_TEST
+
+START_TEST(a_bound_of_one_byte_stops_nothing)
+{
+	for (int i = 0; i < 8; i++)
+		run_heavy(100, 5000, 70000, swell, &(struct vm_options){
+		    .workers = i & 1 ? 3 : 1, .ordered = (i & 2) != 0,
+		    .chunk_size = i & 4 ? 10 : 0, .max_in_flight_bytes = 1,
+		    .max_total_in_flight_factor = 5 });
+}
+END_TEST
+
+START_TEST(factors_of_one_stop_nothing)
+{
+	for (int i = 0; i < 8; i++)
+		run_heavy(100, 5000, 70000, swell, &(struct vm_options){
+		    .workers = i & 1 ? 3 : 1, .ordered = (i & 2) != 0,
+		    .chunk_size = i & 4 ? 10 : 0,
+		    .max_real_in_flight_factor = 1,
+		    .max_total_in_flight_factor = 1 });
+}
+END_TEST
+
+/* ---- many ---- */
+
+START_TEST(a_long_stream_leaves_memory_flat)
+{
+	const char *asked = getenv("VIMAP_STREAM");
+	long count = asked ? atol(asked) : 10000000;
+	const struct vm_worker worker = { .process = echo };
+	vm_pool *pool = fork_pool(&worker,
+	    &(struct vm_options){ .workers = 2 });
+	long before = memory_kib();
+	int64_t sum = 0;
+	struct vm_result r;
+
+	imap_to(pool, vm_range(0, count));
+	for (long i = 0; i < count; i++) {
+		if (vm_zip_in_out(pool, &r) != 1 || r.type != VM_OUTPUT)
+			ck_abort_msg("result %ld: %s", i, vm_error(pool));
+		sum += *(const int64_t *)r.output;
+		if (i % 100000 == 0)
+			ck_assert_int_lt(memory_kib() - before,
+			    32 * 1024 + EXTRA_KIB);
+	}
+	take_end(pool);
+	ck_assert_int_eq(sum, (int64_t)count * (count - 1) / 2);
+	close_pool(pool);
+}
+END_TEST
+
+int main(void)
+{
+	const TTest *const tests[] = {
+		an_endless_source_may_end_by_its_results,
+		two_inputs_are_read_ahead_and_not_three,
+		chunks_read_ahead_are_bounded,
+		large_items_flow_within_their_bound,
+		results_held_for_a_slow_item_are_bounded,
+		results_not_taken_are_bounded,
+		a_bound_of_one_byte_stops_nothing,
+		factors_of_one_stop_nothing,
+		a_long_stream_leaves_memory_flat };
+
+	return run_tests("bounds", tests, COUNTOF(tests), 60);
+}

@@ -1,0 +1,307 @@
+/*
+ * test_spread.c - work reaches every worker that is free: each of many gets
+ * some, a finished item is handed out while the next one runs, and nothing
+ * stays behind a busy worker, or behind a source that blocks.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base.h"
+#include "tools.h"
+
+/* So long anything may take at most. */
+#define PATIENCE_MS 15000
+
+/* Places in shared->counter. */
+enum { SEEN, INSIDE, BACK, STARTED, READY };
+
+static struct shared *shared_of(struct vm_context *me)
+{
+	return me->config;
+}
+
+/* ---- many workers ---- */
+
+/* Ends when as many workers as the input says have had an input. */
+static int wait_for_all(struct vm_context *me, const void *input, size_t size)
+{
+	struct shared *s = shared_of(me);
+
+	(void)size;
+	if (atomic_fetch_add(&s->pid[me->worker_index], 1) == 0)
+		atomic_fetch_add(&s->counter[SEEN], 1);
+	if (await(&s->counter[SEEN], *(const int *)input, PATIENCE_MS) < 0)
+		return vm_fail(me, 1, "only %ld workers have work",
+		    atomic_load(&s->counter[SEEN]));
+	return 0;
+}
+
+/* As many items as workers, which all wait for each other. */
+static void all_get_work(int n, size_t chunk_size, int wait_ready)
+{
+	struct shared *s = shared_new();
+	const struct vm_worker worker = { .process = wait_for_all,
+		.config = s };
+	const struct vm_options options = { .workers = n,
+		.chunk_size = chunk_size };
+	vm_pool *pool = fork_pool(&worker, &options);
+	int inputs[512];
+	struct vm_result r;
+
+	for (int i = 0; i < n; i++)
+		inputs[i] = n;
+	if (wait_ready)
+		ck_assert_int_eq(vm_ready(pool, -1), 0);
+	imap_to(pool, vm_array(inputs, (size_t)n, sizeof *inputs));
+	for (int i = 0; i < n; i++) {
+		take(pool, &r);
+		ck_assert_msg(r.type == VM_OUTPUT, "%s",
+		    r.exception ? r.exception->message : "");
+	}
+	take_end(pool);
+	close_pool(pool);
+	for (int i = 0; i < n; i++)
+		ck_assert_int_eq(atomic_load(&s->pid[i]), 1);
+	shared_free(s);
+}
+
+START_TEST(each_of_300_workers_gets_work)
+{
+	all_get_work(300, 0, 0);
+}
+END_TEST
+
+START_TEST(each_of_300_ready_workers_gets_work)
+{
+	all_get_work(300, 1, 1);
+}
+END_TEST
+
+START_TEST(large_chunks_are_shared_out_among_all)
+{
+	all_get_work(40, 1000, 1);
+	all_get_work(40, 1000, 0);
+	all_get_work(3, 2, 0);
+}
+END_TEST
+
+/* Ends when 70 are in here at one moment. */
+static int wait_inside(struct vm_context *me, const void *input, size_t size)
+{
+	struct shared *s = shared_of(me);
+	int r;
+
+	(void)input;
+	(void)size;
+	atomic_fetch_add(&s->counter[INSIDE], 1);
+	r = await(&s->counter[INSIDE], 70, PATIENCE_MS);
+	return r < 0 ? vm_fail(me, 1, "never were 70 inside") : 0;
+}
+
+START_TEST(seventy_are_inside_at_one_moment)
+{
+	struct shared *s = shared_new();
+	const struct vm_worker worker = { .process = wait_inside,
+		.config = s };
+	const struct vm_options options = { .workers = 70 };
+	vm_pool *pool = fork_pool(&worker, &options);
+	struct vm_result r;
+
+	imap_to(pool, vm_range(0, 70));
+	for (int i = 0; i < 70; i++) {
+		take(pool, &r);
+		ck_assert_int_eq(r.type, VM_OUTPUT);
+	}
+	take_end(pool);
+	close_pool(pool);
+	shared_free(s);
+}
+END_TEST
+
+/* ---- behind a long item ---- */
+
+/* Input 0 is done at once; any other waits until as many results as its
+   number have come back to the caller. */
+static int wait_for_back(struct vm_context *me, const void *input,
+    size_t size)
+{
+	int64_t n = *(const int64_t *)input;
+
+	(void)size;
+	if (await(&shared_of(me)->counter[BACK], (long)n, PATIENCE_MS) < 0)
+		return vm_fail(me, 1, "not handed out in time");
+	return 0;
+}
+
+/* These inputs as one source; all must come back well. */
+static void run_back(const int64_t *inputs, size_t count, int workers,
+    size_t chunk_size, int wait_ready)
+{
+	struct shared *s = shared_new();
+	const struct vm_worker worker = { .process = wait_for_back,
+		.config = s };
+	const struct vm_options options = { .workers = workers,
+		.chunk_size = chunk_size };
+	vm_pool *pool = fork_pool(&worker, &options);
+	struct vm_result r;
+
+	if (wait_ready)
+		ck_assert_int_eq(vm_ready(pool, -1), 0);
+	imap_to(pool, vm_array(inputs, count, sizeof *inputs));
+	for (size_t i = 0; i < count; i++) {
+		take(pool, &r);
+		ck_assert_msg(r.type == VM_OUTPUT, "input %lld: %s",
+		    (long long)*(const int64_t *)r.input,
+		    r.exception ? r.exception->message : "");
+		atomic_fetch_add(&s->counter[BACK], 1);
+	}
+	take_end(pool);
+	close_pool(pool);
+	shared_free(s);
+}
+
+START_TEST(a_fast_item_does_not_wait_for_the_slow_one_behind_it)
+{
+	const int64_t pair[] = { 0, 1 };
+	const int64_t chain[] = { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9 };
+
+	run_back(pair, 2, 1, 2, 1);
+	run_back(pair, 2, 1, 2, 0);
+	run_back(chain, 10, 1, 10, 1);
+	run_back(chain, 10, 1, 5, 1);
+}
+END_TEST
+
+START_TEST(a_chunk_behind_a_blocked_item_is_taken_back)
+{
+	const int64_t inputs[10] = { 9 };
+
+	run_back(inputs, 10, 2, 10, 1);
+	run_back(inputs, 10, 2, 10, 0);
+}
+END_TEST
+
+START_TEST(all_chunks_behind_a_blocked_item_are_taken_back)
+{
+	const int64_t inputs[64] = { 63 };
+
+	run_back((const int64_t[30]){ 29 }, 30, 2, 30, 1);
+	run_back((const int64_t[30]){ 29 }, 30, 2, 10, 1);
+	run_back((const int64_t[30]){ 29 }, 30, 2, 10, 0);
+	run_back((const int64_t[30]){ 29 }, 30, 2, 1, 0);
+	run_back((const int64_t[30]){ 29 }, 30, 3, 4, 1);
+	run_back(inputs, 64, 4, 3, 0);
+}
+END_TEST
+
+/* ---- a source that blocks ---- */
+
+struct waiting_source {
+	struct shared *shared;
+	unsigned char *input;
+	size_t size;
+	long given, count;
+};
+
+/* Blocks until all it has given was begun by some worker. */
+static int next_when_begun(void *from, const void **input, size_t *size)
+{
+	struct waiting_source *w = from;
+
+	if (await(&w->shared->counter[STARTED], w->given, 5000) < 0) {
+		errno = ETIME;
+		return -1;
+	}
+	if (w->given == w->count)
+		return 0;
+	w->given++;
+	*input = w->input;
+	*size = w->size;
+	return 1;
+}
+
+static int slow_setup(struct vm_context *me)
+{
+	nap_ms(50 * (1 + me->worker_index));
+	return 0;
+}
+
+static int count_begun(struct vm_context *me, const void *input, size_t size)
+{
+	(void)input;
+	(void)size;
+	atomic_fetch_add(&shared_of(me)->counter[STARTED], 1);
+	nap_ms(2);
+	return 0;
+}
+
+static void run_waiting(int workers, size_t chunk_size, size_t size,
+    int (*setup)(struct vm_context *))
+{
+	struct shared *s = shared_new();
+	const struct vm_worker worker = { .setup = setup,
+		.process = count_begun, .config = s };
+	const struct vm_options options = { .workers = workers,
+		.chunk_size = chunk_size };
+	struct waiting_source from = { s, calloc(1, size), size, 0, 12 };
+	vm_pool *pool;
+	struct vm_result r;
+
+	ck_assert_ptr_nonnull(from.input);
+	pool = fork_pool(&worker, &options);
+	if (setup == NULL)
+		ck_assert_int_eq(vm_ready(pool, -1), 0);
+	imap_to(pool, (struct vm_source){ .next = next_when_begun,
+		.from = &from });
+	for (long i = 0; i < from.count; i++) {
+		take(pool, &r);
+		ck_assert_int_eq(r.type, VM_OUTPUT);
+		ck_assert_uint_eq(r.input_size, size);
+	}
+	take_end(pool);
+	close_pool(pool);
+	free(from.input);
+	shared_free(s);
+}
+
+START_TEST(a_source_may_wait_until_its_inputs_are_begun)
+{
+	run_waiting(1, 1, 8, NULL);
+	run_waiting(2, 1, 8, NULL);
+	run_waiting(4, 1, 8, NULL);
+	run_waiting(2, 0, 8, NULL);
+}
+END_TEST
+
+START_TEST(a_source_may_wait_though_inputs_pass_a_pipe_in_parts)
+{
+	run_waiting(1, 1, 1024 * 1024, NULL);
+	run_waiting(3, 1, 1024 * 1024, NULL);
+}
+END_TEST
+
+START_TEST(a_source_may_wait_though_workers_are_being_set_up)
+{
+	run_waiting(1, 1, 8, slow_setup);
+	run_waiting(2, 1, 8, slow_setup);
+	run_waiting(4, 3, 8, slow_setup);
+}
+END_TEST
+
+int main(void)
+{
+	const TTest *const tests[] = { each_of_300_workers_gets_work,
+		each_of_300_ready_workers_gets_work,
+		large_chunks_are_shared_out_among_all,
+		seventy_are_inside_at_one_moment,
+		a_fast_item_does_not_wait_for_the_slow_one_behind_it,
+		a_chunk_behind_a_blocked_item_is_taken_back,
+		all_chunks_behind_a_blocked_item_are_taken_back,
+		a_source_may_wait_until_its_inputs_are_begun,
+		a_source_may_wait_though_inputs_pass_a_pipe_in_parts,
+		a_source_may_wait_though_workers_are_being_set_up };
+
+	return run_tests("spread", tests, COUNTOF(tests), 90);
+}
