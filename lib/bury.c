@@ -7,7 +7,8 @@
  * rest back.  Nothing here needs memory once the results are in.
  *
  * Easy to get wrong: whether an item was begun is told by the lease word,
- * which the worker can write; the blame stays on what it was given.
+ * which the worker can write, and what it finished by its ring and its pipe,
+ * which it can garble; nobody is blamed while it may have been another.
  */
 #include "config.h"
 
@@ -52,11 +53,11 @@ static struct outcome post_mortem(const struct member *m)
 /* Takes all that the dead worker had finished: 0 or -ENOMEM. */
 static int drain(struct engine *e, struct member *m, uint64_t now)
 {
-	int r = 1;
+	int r = m->channel.in >= 0;
 
 	while (r > 0 && m->blame == 0)
 		r = settle_read(e, m, now);
-	if (r == 0 && m->blame == 0)
+	if (r == 0 && m->blame == 0 && m->channel.in >= 0)
 		r = settle_ring(e, m, now);
 	return MIN(r, 0);
 }
@@ -65,7 +66,6 @@ static int drain(struct engine *e, struct member *m, uint64_t now)
 static void convict(struct engine *e, struct member *m, struct span *guilty)
 {
 	guilty->worker_index = m->index;
-	guilty->suspicion = 0;
 	if (guilty->attempt < e->set.max_attempts) {
 		guilty->attempt++;
 		window_move(&e->window, guilty, SPAN_WAITING);
@@ -75,15 +75,15 @@ static void convict(struct engine *e, struct member *m, struct span *guilty)
 	settle_span(e, guilty);
 }
 
-/* Had the worker begun the first item of its oldest span?  A lease word that
-   makes no sense was written by the worker in that item. */
-static bool had_begun(const struct member *m, const struct span *s)
+/* Items of a sent span that were begun and not answered.  A lease word that
+   makes no sense says nothing: it may have been all. */
+static uint32_t begun(const struct member *m, const struct span *s)
 {
 	uint32_t next;
 
 	if (slot_next(m->slot, s->ordinal, s->limit, &next) < 0)
-		return true;
-	return next > s->first && s->first < s->limit;
+		return s->count;
+	return MIN(next > s->first ? next - s->first : 0, s->count);
 }
 
 /*
@@ -98,34 +98,54 @@ static bool suspect(struct member *m, struct span *s)
 	return s->suspicion >= SUSPICIONS_MOST;
 }
 
-/* Puts the oldest span back, but for an item that is to blame. */
-static bool judge(struct engine *e, struct member *m)
+/* The first item of a span is to blame and leaves it. */
+static void blame_first(struct engine *e, struct member *m, struct span *s)
 {
-	struct span *s = m->sent;
 	struct span *guilty = m->spare;
-	bool began = had_begun(m, s);
 
-	if (began || suspect(m, s)) {
-		m->spare = NULL;
-		span_set(guilty, s->chunk, s->first, 1, s->at);
-		guilty->attempt = s->attempt;
-		span_advance(s, 1);
-		convict(e, m, guilty);
+	m->spare = NULL;
+	span_set(guilty, s->chunk, s->first, 1, s->at);
+	guilty->attempt = s->attempt;
+	span_advance(s, 1);
+	convict(e, m, guilty);
+}
+
+/*
+ * Who is to blame?  An honest worker has one item that was begun and not
+ * answered.  If several were, what it finished cannot be believed: they are
+ * tried again, each alone, until it shows.  If none was, the first one that
+ * was sent is a suspect.  Returns how many were begun.
+ */
+static size_t judge(struct engine *e, struct member *m)
+{
+	struct span *first = NULL;
+	size_t all = 0;
+
+	for (struct span *s = m->sent; s != NULL; s = s->next) {
+		all += begun(m, s);
+		if (first == NULL && s->count > 0)
+			first = s;
 	}
-	return began;
+	if (all == 0 && first != NULL && suspect(m, first))
+		blame_first(e, m, first);
+	for (struct span *s = m->sent; s != NULL && all > 0; s = s->next) {
+		if (begun(m, s) > 0 && all == 1) {
+			blame_first(e, m, s);
+			break;
+		}
+		s->alone |= begun(m, s) > 0;
+	}
+	return all;
 }
 
 /* All that was sent comes back: true if an item had been begun. */
 static bool put_back(struct engine *e, struct member *m)
 {
-	bool began = m->finished > 0, judged = false;
+	bool began = m->finished > 0;
 	struct span *s;
 
+	began |= judge(e, m) > 0;
 	while ((s = m->sent) != NULL) {
-		if (s->count > 0 && !judged) {
-			began |= judge(e, m);
-			judged = true;
-		}
 		crew_unlease(m);
 		window_move(&e->window, s, s->count ? SPAN_WAITING :
 		    SPAN_SPENT);
@@ -199,18 +219,18 @@ static void answer_waiting(struct engine *e, enum vm_cause cause)
 static void answer_sent(struct engine *e, struct member *m,
     enum vm_cause cause)
 {
-	struct span *s, *begun;
+	struct span *s, *first;
 
 	while ((s = m->sent) != NULL) {
-		if (s->count > 0 && m->spare != NULL && had_begun(m, s)) {
-			begun = m->spare;
+		if (m->spare != NULL && begun(m, s) > 0) {
+			first = m->spare;
 			m->spare = NULL;
-			span_set(begun, s->chunk, s->first, 1, s->at);
-			begun->attempt = s->attempt;
-			begun->worker_index = m->index;
-			begun->outcome.pid = m->pid;
+			span_set(first, s->chunk, s->first, 1, s->at);
+			first->attempt = s->attempt;
+			first->worker_index = m->index;
+			first->outcome.pid = m->pid;
 			span_advance(s, 1);
-			bury_span(e, begun, cause);
+			bury_span(e, first, cause);
 		}
 		crew_unlease(m);
 		window_move(&e->window, s, s->count ? SPAN_WAITING :

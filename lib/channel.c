@@ -186,6 +186,11 @@ void channel_pass(struct channel *c, const struct frame *f)
 	c->at += f->length;
 }
 
+uint64_t channel_boundary(const struct channel *c)
+{
+	return c->position - (channel_partial(c) ? c->block->len - c->at : 0);
+}
+
 bool channel_partial(const struct channel *c)
 {
 	return c->block != NULL && c->block->len > c->at;

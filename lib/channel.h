@@ -66,6 +66,9 @@ void channel_placed(struct channel *, size_t size);
 int channel_receive(struct channel *, size_t max, struct frame *);
 void channel_pass(struct channel *, const struct frame *);
 
+/* Where in the stream the next frame begins. */
+uint64_t channel_boundary(const struct channel *);
+
 /* Has part of a frame arrived? */
 bool channel_partial(const struct channel *);
 

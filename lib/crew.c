@@ -207,7 +207,7 @@ int crew_lease(struct member *m, struct span *s, uint64_t now)
 	if (m->nsent++ == 0)
 		m->heard_at = now;
 	m->sent_bytes += bytes;
-	m->alone = s->suspicion > 0;
+	m->alone = span_is_suspect(s);
 	return 0;
 }
 

@@ -26,11 +26,12 @@ static int isolate(struct engine *e, struct span *s)
 {
 	struct span *rest;
 
-	if (s->suspicion == 0 || s->count == 1)
+	if (!span_is_suspect(s) || s->count == 1)
 		return 0;
 	rest = span_cut(s, s->first + 1);
 	if (rest == NULL)
 		return -ENOMEM;
+	rest->alone = s->alone;
 	window_move(&e->window, rest, SPAN_WAITING);
 	return 0;
 }
@@ -38,7 +39,7 @@ static int isolate(struct engine *e, struct span *s)
 /* Who may have this span: somebody with nothing, if it is a suspect. */
 static struct member *pick_for(struct engine *e, const struct span *s)
 {
-	return s->suspicion > 0 ? crew_idle(&e->crew) : crew_pick(&e->crew);
+	return span_is_suspect(s) ? crew_idle(&e->crew) : crew_pick(&e->crew);
 }
 
 static int send_first(struct engine *e, struct member *m, uint64_t now)
@@ -115,7 +116,33 @@ bool dispatch_pending(const struct engine *e)
 	return any;
 }
 
-/* The member whose last such span has the most that is not begun. */
+/* Is the worker in the middle of an item, as far as we have heard? */
+static bool at_work(const struct member *m)
+{
+	const struct span *s = m->sent;
+	uint32_t next;
+
+	while (s != NULL && s->count == 0)
+		s = s->next;
+	return s != NULL && slot_next(m->slot, s->ordinal, s->limit,
+	    &next) == 0 && next > s->first;
+}
+
+/* How many items of a member's span another worker could have.  The next item
+   of one that is not at work is on its way: it must not be sent to and fro. */
+static uint32_t spare_items(const struct member *m, const struct span *s)
+{
+	uint32_t n = unbegun(m, s);
+	const struct span *next = m->sent;
+
+	if (n == 0 || at_work(m))
+		return n;
+	while (next != s && unbegun(m, next) == 0)
+		next = next->next;
+	return n - (next == s);
+}
+
+/* The member whose last such span has the most to spare. */
 static struct member *busiest(struct engine *e)
 {
 	struct member *best = NULL;
@@ -128,7 +155,7 @@ static struct member *busiest(struct engine *e)
 
 		if (m->state != MEMBER_READY || s == NULL)
 			continue;
-		n = unbegun(m, s);
+		n = spare_items(m, s);
 		if (n > most) {
 			most = n;
 			best = m;
@@ -176,7 +203,7 @@ bool dispatch_take_back(struct engine *e)
 	s = last_unbegun(m);
 	if (s == NULL)
 		return false;
-	return take_back(e, m, s, s->limit - (unbegun(m, s) + 1) / 2) > 0;
+	return take_back(e, m, s, s->limit - (spare_items(m, s) + 1) / 2) > 0;
 }
 
 /* ---- results beyond the bound ---- */

@@ -140,11 +140,18 @@ static void hire(const struct notice *order)
 
 /* ---- ending ---- */
 
+/* Its group, and itself if it has left that. */
+static void strike(const struct hand *h, int signal)
+{
+	sys_kill(-h->pid, signal);
+	sys_kill(h->pid, signal);
+}
+
 static void doom(struct hand *h)
 {
 	h->state = HAND_DOOMED;
 	h->kill_at = sys_now() + MERCY_NS;
-	sys_kill(-h->pid, SIGTERM);
+	strike(h, SIGTERM);
 }
 
 /* The second half of doom(), for those whose time is over. */
@@ -154,7 +161,7 @@ static void kill_doomed(uint64_t now)
 		struct hand *h = &self->hands[i];
 
 		if (h->state == HAND_DOOMED && h->kill_at <= now) {
-			sys_kill(-h->pid, SIGKILL);
+			strike(h, SIGKILL);
 			h->kill_at = NEVER;
 		}
 	}
@@ -208,7 +215,7 @@ static int end_all(void)
 
 	for (size_t i = 0; i < self->slots.count; i++)
 		if (self->hands[i].state != HAND_VACANT)
-			sys_kill(-self->hands[i].pid, SIGKILL);
+			strike(&self->hands[i], SIGKILL);
 	while ((r = reap_ended()) != -ECHILD && sys_now() < until) {
 		orphans_kill();
 		if (reap_ended() == -ECHILD)

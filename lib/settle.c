@@ -237,6 +237,11 @@ static int settle(struct engine *e, struct member *m, uint64_t now)
 		channel_pass(&m->channel, &f);
 	}
 	close_answer(e, &a);
+	/* What has come of the next one must be on its way. */
+	if (r == 0 && m->state != MEMBER_DEAD && channel_partial(&m->channel)
+	    && f.length > 0 && !slot_allows(m->slot,
+	    channel_boundary(&m->channel), f.length))
+		r = -EPROTO;
 	return r;
 }
 

@@ -127,6 +127,14 @@ int64_t slot_ahead(const struct slot *s, uint64_t position)
 	return (int64_t)(committed - position);
 }
 
+bool slot_allows(const struct slot *s, uint64_t begin, size_t length)
+{
+	uint64_t committed = atomic_load(&s->committed);
+
+	return committed >= begin + length ||
+	    (length > SLOT_RING && committed == begin);
+}
+
 /* The worker moves "flushed" before it reuses what lies below. */
 bool slot_intact(const struct slot *s, uint64_t position)
 {

@@ -96,6 +96,11 @@ const unsigned char *slot_view(const struct slot *, uint64_t position,
  */
 int64_t slot_ahead(const struct slot *, uint64_t position);
 
+/* Caller: may a frame of that length, which begins there, have arrived in
+   part?  Staged frames are committed whole before they are written; one too
+   large for the ring is committed when it is out. */
+bool slot_allows(const struct slot *, uint64_t begin, size_t length);
+
 /* Caller: bytes copied from that position on were not overwritten. */
 bool slot_intact(const struct slot *, uint64_t position);
 

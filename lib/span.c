@@ -45,6 +45,11 @@ uint64_t span_seq(const struct span *s)
 	return s->chunk->seq + s->first;
 }
 
+bool span_is_suspect(const struct span *s)
+{
+	return s->suspicion > 0 || s->alone;
+}
+
 void span_advance(struct span *s, uint32_t items)
 {
 	assert(items <= s->count);

@@ -21,6 +21,7 @@
 #ifndef SPAN_H
 #define SPAN_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -58,6 +59,8 @@ struct span {
 	int attempt;		/* the how manieth is waited for or under way,
 				   or was the last; 0: never begun */
 	int suspicion;		/* workers that died with it, not in it */
+	bool alone;		/* its items travel alone, for one of them did
+				   harm and it was not clear which */
 	int worker_index;	/* whose it is or was last; -1: nobody's */
 
 	/* SENT */
@@ -89,6 +92,9 @@ void span_free(struct span *);
 
 /* Number among all items read of its first item. */
 uint64_t span_seq(const struct span *);
+
+/* Must its items travel alone? */
+bool span_is_suspect(const struct span *);
 
 /* Cuts off the front: items move out of the span.  It may become empty. */
 void span_advance(struct span *, uint32_t items);

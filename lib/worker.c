@@ -48,8 +48,14 @@ static void leave_if_copy(void)
 		sys_exit(EXIT_FAILURE);
 }
 
-/* exit() in a hook must not run the host's handlers.  This one was registered
-   last before the hooks ran, so it runs before all of the host's. */
+/* exit() in a hook must not run the host's handlers.  These are registered
+   last before the hooks run, so they run before all of the host's.  Where the
+   status cannot be known it counts as failure. */
+static void on_quick_way_out(void)
+{
+	leave(EXIT_FAILURE);
+}
+
 #ifdef HAVE_ON_EXIT
 static void on_way_out(int status, void *unused)
 {
@@ -59,18 +65,12 @@ static void on_way_out(int status, void *unused)
 
 static int guard_exit(void)
 {
-	return on_exit(on_way_out, NULL);
+	return on_exit(on_way_out, NULL) | at_quick_exit(on_quick_way_out);
 }
 #else
-/* Without on_exit() the status cannot be known: it counts as failure. */
-static void on_way_out(void)
-{
-	leave(EXIT_FAILURE);
-}
-
 static int guard_exit(void)
 {
-	return atexit(on_way_out);
+	return atexit(on_quick_way_out) | at_quick_exit(on_quick_way_out);
 }
 #endif
 
