@@ -1,14 +1,13 @@
 /*
- * test_hosts.c - programs that make it hard for a library: they ignore or
- * steal what it needs, have closed or kept descriptors, fork, thread and
- * unshare.  Each works, and is left as it was found.
+ * test_hosts.c - programs with habits: signals ignored, children reaped
+ * blindly, standard descriptors closed, text unflushed, several pools,
+ * threads, forks, namespaces, terminals.  Pools work in all of them, and
+ * leave them as they were found.
  *
- * Each host is a child of its own: it ends with status 0 if all was well, or
- * tells the line where it was not.
+ * Each host is a process of its own, whose asserts end it with status 1.
  */
 #include "config.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -20,6 +19,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <termios.h>
 #include <unistd.h>
@@ -27,817 +27,989 @@
 #include "base.h"
 #include "tools.h"
 
+enum { RUNS, LEFT, WRONG, GATE, CLOSED, STARTED };
+
 static struct shared *sh;
 
-/* In hosts, where ck_ macros would not reach Check. */
-#define OR_FAIL(condition) \
-	do { \
-		if (!(condition)) { \
-			dprintf(log_fd, "line %d: %s\n", __LINE__, \
-			    #condition); \
-			return 1; \
-		} \
-	} while (0)
-
-static int log_fd = 2;
-
-static void host(int (*body)(void *))
+static int echo(struct vm_context *me, const void *input, size_t size)
 {
-	sh = shared_new();
+	return vm_output(me, input, size);
+}
+
+static const struct vm_worker echoing = { .process = echo };
+
+/* Inputs through a pool, each of which comes back well. */
+static void check_works(vm_pool *pool)
+{
+	int cause[300];
+
+	imap_to(pool, vm_range(0, 300));
+	ck_assert_int_eq(take_numbers(pool, 300, cause), 0);
+	for (int i = 0; i < 300; i++)
+		ck_assert_int_eq(cause[i], 0);
+}
+
+static void check_pool(void)
+{
+	vm_pool *pool = fork_pool(&echoing, NULL);
+
+	check_works(pool);
+	close_pool(pool);
+}
+
+/* Runs a host, which must end well. */
+static void check_host(int (*host)(void *), void *arg)
+{
+	int status;
+
 	no_cores();
-	log_fd = fcntl(2, F_DUPFD_CLOEXEC, 100);
-	ck_assert_int_eq(in_child(body, NULL, 60), 0);
-	close(log_fd);
-	shared_free(sh);
+	if (sh == NULL)
+		sh = shared_new();
+	status = in_child(host, arg, 40);
+	ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 0,
+	    "the host ended with status 0x%x", (unsigned)status);
 }
 
-/* ---- an ordinary job ---- */
+/* ---- signals ---- */
 
-/* Doubles; each tenth number kills its worker at the first attempt. */
-static int twice(struct vm_context *me, const void *input, size_t size)
+static int some_crash(struct vm_context *me, const void *input, size_t size)
 {
-	int64_t x = *(const int64_t *)input;
+	int64_t n;
 
-	(void)size;
-	if (x % 10 == 3 && me->attempt == 1)
-		raise(x % 20 == 3 ? SIGKILL : SIGSEGV);
-	x *= 2;
-	return vm_output(me, &x, sizeof x);
+	memcpy(&n, input, sizeof n);
+	if (n % 10 == 7)
+		raise(SIGKILL);
+	return vm_output(me, input, size);
 }
 
-static const struct vm_worker twicer = { .process = twice };
-static const struct vm_options job_options = { .workers = 3,
-	.max_attempts = 2, .chunk_size = 4, .ordered = 1 };
-
-/* Takes the doubles of "from" up to "to" from an ordered pool. */
-static int take_doubles(vm_pool *pool, int64_t from, int64_t to)
+static void check_crashes(void)
 {
-	struct vm_result r;
+	const struct vm_worker worker = { .process = some_crash };
+	vm_pool *pool = fork_pool(&worker, &(struct vm_options){
+	    .workers = 3 });
+	int cause[100];
 
-	for (int64_t x = from; x < to; x++) {
-		OR_FAIL(vm_zip_in_out_within(pool, &r, 20000) == 1);
-		OR_FAIL(r.type == VM_OUTPUT);
-		OR_FAIL(*(const int64_t *)r.output == 2 * x);
-	}
-	return 0;
+	imap_to(pool, vm_range(0, 100));
+	ck_assert_int_eq(take_numbers(pool, 100, cause), 0);
+	for (int i = 0; i < 100; i++)
+		ck_assert_int_eq(cause[i], i % 10 == 7 ? VM_KILLED : 0);
+	close_pool(pool);
 }
-
-static int do_job(void *unused)
-{
-	int fds = count_fds(), children = count_children();
-	vm_pool *pool = vm_fork(&twicer, &job_options);
-	struct vm_result r;
-
-	(void)unused;
-	OR_FAIL(pool != NULL);
-	OR_FAIL(vm_imap(pool, vm_range(0, 100)) == 0);
-	OR_FAIL(take_doubles(pool, 0, 100) == 0);
-	OR_FAIL(vm_zip_in_out(pool, &r) == 0);
-	OR_FAIL(vm_close(pool) == 0);
-	OR_FAIL(count_fds() == fds);
-	OR_FAIL(count_children() == children);
-	return 0;
-}
-
-/* ---- children and signals ---- */
 
 static int ignores_sigchld(void *unused)
 {
-	struct sigaction now;
-
+	(void)unused;
 	signal(SIGCHLD, SIG_IGN);
-	OR_FAIL(do_job(unused) == 0);
-	OR_FAIL(sigaction(SIGCHLD, NULL, &now) == 0);
-	OR_FAIL(now.sa_handler == SIG_IGN);
+	check_pool();
+	check_crashes();
 	return 0;
 }
 
-START_TEST(sigchld_ignored)
+START_TEST(host_ignores_sigchld)
 {
-	host(ignores_sigchld);
+	check_host(ignores_sigchld, NULL);
 }
 END_TEST
 
-static atomic_int stop;
+static atomic_bool reaping;
 
-static void *reap_all(void *unused)
+static void *reap_everything(void *unused)
 {
-	while (!atomic_load(&stop)) {
+	(void)unused;
+	while (atomic_load(&reaping))
 		if (wait(NULL) == -1)
-			nap_ms(1);
-	}
-	return unused;
+			sched_yield();
+	return NULL;
 }
 
 static int reaps_everything(void *unused)
 {
 	pthread_t thread;
 
-	OR_FAIL(pthread_create(&thread, NULL, reap_all, NULL) == 0);
-	for (int i = 0; i < 5; i++)
-		OR_FAIL(do_job(unused) == 0);
-	atomic_store(&stop, 1);
+	(void)unused;
+	atomic_store(&reaping, true);
+	ck_assert_int_eq(pthread_create(&thread, NULL, reap_everything,
+	    NULL), 0);
+	for (int i = 0; i < 20; i++) {
+		check_pool();
+		check_crashes();
+	}
+	atomic_store(&reaping, false);
 	pthread_join(thread, NULL);
 	return 0;
 }
 
-START_TEST(every_child_reaped_by_the_host)
+START_TEST(host_reaps_everything)
 {
-	host(reaps_everything);
+	check_host(reaps_everything, NULL);
 }
 END_TEST
 
-/* Dies while its input is still being written to it. */
-static int die_or_count(struct vm_context *me, const void *input, size_t size)
+/* Inputs of 1 MiB for a worker that dies while they are written. */
+static int dies_early(struct vm_context *me, const void *input, size_t size)
 {
-	uint64_t n = size;
-
-	(void)input;
-	if (me->attempt == 1)
+	if (((const char *)input)[0] == 'x')
 		raise(SIGKILL);
-	return vm_output(me, &n, sizeof n);
+	return vm_output(me, &size, sizeof size);
 }
 
-static int has_sigpipe(void *unused)
+static int next_of_letters(void *from, const void **input, size_t *size)
 {
-	static const struct vm_worker worker = { .process = die_or_count };
-	struct vm_options o = { .workers = 2, .max_attempts = 2 };
-	const size_t size = 1 << 20;
-	char *items = calloc(8, size);
-	vm_pool *pool;
+	static char text[1 << 20];
+	int *n = from;
+
+	if (*n == 40)
+		return 0;
+	memset(text, (*n)++ % 4 == 1 ? 'x' : 'a', sizeof text);
+	*input = text;
+	*size = sizeof text;
+	return 1;
+}
+
+static int minds_sigpipe(void *unused)
+{
+	const struct vm_worker worker = { .process = dies_early };
 	struct vm_result r;
+	int n = 0, dead = 0;
+	vm_pool *pool;
 
 	(void)unused;
 	signal(SIGPIPE, SIG_DFL);
-	pool = vm_fork(&worker, &o);
-	OR_FAIL(items != NULL && pool != NULL);
-	OR_FAIL(vm_imap(pool, vm_array(items, 8, size)) == 0);
-	for (int i = 0; i < 8; i++) {
-		OR_FAIL(vm_zip_in_out(pool, &r) == 1);
-		OR_FAIL(r.type == VM_OUTPUT && r.attempts == 2);
-		OR_FAIL(*(const uint64_t *)r.output == size);
+	pool = fork_pool(&worker, &(struct vm_options){ .workers = 2 });
+	imap_to(pool, (struct vm_source){ .next = next_of_letters,
+	    .from = &n });
+	for (int i = 0; i < 40; i++) {
+		take(pool, &r);
+		dead += r.type == VM_EXCEPTION;
+		ck_assert_int_eq(r.type == VM_EXCEPTION,
+		    ((const char *)r.input)[0] == 'x');
 	}
-	OR_FAIL(vm_zip_in_out(pool, &r) == 0);
-	OR_FAIL(vm_close(pool) == 0);
-	free(items);
+	ck_assert_int_eq(dead, 10);
+	take_end(pool);
+	close_pool(pool);
 	return 0;
 }
 
-START_TEST(sigpipe_at_its_default)
+START_TEST(host_minds_sigpipe)
 {
-	host(has_sigpipe);
+	check_host(minds_sigpipe, NULL);
 }
 END_TEST
 
-static void on_signal(int signal)
+/* Text for a pipe that nobody reads is waiting at vm_fork(). */
+static int has_text_for_nobody(void *unused)
+{
+	int ends[2];
+	sigset_t set;
+
+	(void)unused;
+	signal(SIGPIPE, SIG_DFL);
+	ck_assert_int_eq(pipe(ends), 0);
+	ck_assert_int_eq(dup2(ends[1], 1), 1);
+	close(ends[0]);
+	close(ends[1]);
+	printf("nobody reads this");
+	check_pool();
+	ck_assert_int_eq(sigpending(&set), 0);
+	ck_assert_int_eq(sigismember(&set, SIGPIPE), 0);
+	return 0;
+}
+
+START_TEST(host_has_text_for_nobody)
+{
+	check_host(has_text_for_nobody, NULL);
+}
+END_TEST
+
+/* ---- the signal state is the host's ---- */
+
+static void handler(int signal)
 {
 	(void)signal;
 }
 
-/* Everything that signals are set to in this process. */
-struct signals {
-	void (*handler[NSIG])(int);
-	int flags[NSIG];
-	sigset_t mask;
+struct state {
+	struct sigaction action[NSIG];
+	sigset_t mask, pending;
 };
 
-static void look_at_signals(struct signals *s)
+static void look(struct state *s)
 {
-	struct sigaction a;
-
 	memset(s, 0, sizeof *s);
-	for (int n = 1; n < NSIG; n++)
-		if (sigaction(n, NULL, &a) == 0) {
-			s->handler[n] = a.sa_handler;
-			s->flags[n] = a.sa_flags;
-		}
+	for (int i = 1; i < NSIG; i++)
+		sigaction(i, NULL, &s->action[i]);
 	pthread_sigmask(SIG_SETMASK, NULL, &s->mask);
+	sigpending(&s->pending);
 }
 
-static int compares_signals(void *unused)
+static void check_state(const struct state *before)
 {
-	struct signals before, after;
+	struct state now;
+
+	look(&now);
+	for (int i = 1; i < NSIG; i++) {
+		ck_assert(now.action[i].sa_handler ==
+		    before->action[i].sa_handler);
+		ck_assert_int_eq(now.action[i].sa_flags,
+		    before->action[i].sa_flags);
+		ck_assert_int_eq(sigismember(&now.mask, i),
+		    sigismember(&before->mask, i));
+		ck_assert_int_eq(sigismember(&now.pending, i),
+		    sigismember(&before->pending, i));
+	}
+}
+
+/* In a worker: what a signal's disposition and mask must be. */
+static int check_signals(struct vm_context *me)
+{
+	struct state s;
+
+	(void)me;
+	look(&s);
+	for (int i = 1; i < NSIG; i++) {
+		if (sigismember(&s.mask, i))
+			return vm_fail(me, 1, "signal %d is blocked", i);
+		if (i != SIGTSTP && s.action[i].sa_handler == SIG_IGN)
+			return vm_fail(me, 2, "signal %d is ignored", i);
+		if (i != SIGTSTP && s.action[i].sa_handler != SIG_DFL)
+			return vm_fail(me, 3, "signal %d is handled", i);
+	}
+	if (s.action[SIGTSTP].sa_handler != SIG_IGN)
+		return vm_fail(me, 4, "SIGTSTP is not ignored");
+	return 0;
+}
+
+static int has_a_signal_state(void *unused)
+{
+	const struct vm_worker worker = { .setup = check_signals,
+		.process = some_crash };
+	struct state before;
+	int cause[100];
+	vm_pool *pool;
 	sigset_t set;
 
-	signal(SIGUSR1, on_signal);
-	signal(SIGUSR2, SIG_IGN);
+	(void)unused;
+	for (int i = 1; i < NSIG; i++)
+		signal(i, SIG_DFL);
+	signal(SIGUSR1, handler);
+	signal(SIGTERM, handler);
+	signal(SIGPIPE, handler);
+	signal(SIGTSTP, SIG_IGN);
+	signal(SIGCHLD, SIG_IGN);
 	sigemptyset(&set);
+	sigaddset(&set, SIGUSR2);
 	sigaddset(&set, SIGINT);
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
-	look_at_signals(&before);
-	OR_FAIL(do_job(unused) == 0);
-	look_at_signals(&after);
-	OR_FAIL(memcmp(&before, &after, sizeof before) == 0);
+	raise(SIGUSR2);
+	look(&before);
+	pool = fork_pool(&worker, &(struct vm_options){ .workers = 2 });
+	check_state(&before);
+	ck_assert_msg(vm_ready(pool, 10000) == 0, "%s", vm_error(pool));
+	imap_to(pool, vm_range(0, 100));
+	ck_assert_int_eq(take_numbers(pool, 100, cause), 0);
+	check_state(&before);
+	close_pool(pool);
+	check_state(&before);
 	return 0;
 }
 
-START_TEST(signals_are_left_alone)
+START_TEST(signal_state_is_the_hosts)
 {
-	host(compares_signals);
+	check_host(has_a_signal_state, NULL);
 }
 END_TEST
 
-/* ---- what a worker finds ---- */
+/* ---- descriptors ---- */
 
-struct found {
-	int usr1_default, usr2_ignored, chld_default, mask_empty, null_stdin;
-	int fds;
-};
-
-static int look_around(struct vm_context *me, const void *input, size_t size)
+static int closes_the_first(void *which)
 {
-	struct signals s;
-	struct stat in, null;
-	struct found f = { .fds = count_fds(), .mask_empty = 1 };
-
-	(void)input;
-	(void)size;
-	look_at_signals(&s);
-	for (int n = 1; n < NSIG; n++)
-		f.mask_empty &= sigismember(&s.mask, n) != 1;
-	f.usr1_default = s.handler[SIGUSR1] == SIG_DFL;
-	f.usr2_ignored = s.handler[SIGUSR2] == SIG_IGN;
-	f.chld_default = s.handler[SIGCHLD] == SIG_DFL;
-	f.null_stdin = fstat(0, &in) == 0 && stat("/dev/null", &null) == 0 &&
-	    in.st_rdev == null.st_rdev;
-	return vm_output(me, &f, sizeof f);
-}
-
-static int sets_signals(void *unused)
-{
-	static const struct vm_worker worker = { .process = look_around };
-	struct vm_options o = { .workers = 3, .chunk_size = 1 };
-	vm_pool *other = vm_fork(&twicer, NULL), *pool;
-	struct vm_result r;
-	sigset_t set;
-
-	(void)unused;
-	OR_FAIL(other != NULL);
-	signal(SIGUSR1, on_signal);
-	signal(SIGUSR2, SIG_IGN);
-	signal(SIGCHLD, SIG_IGN);
-	sigfillset(&set);
-	sigprocmask(SIG_BLOCK, &set, NULL);
-	pool = vm_fork(&worker, &o);
-	OR_FAIL(pool != NULL);
-	OR_FAIL(vm_imap(pool, vm_range(0, 30)) == 0);
-	OR_FAIL(vm_close(other) == 0);
-	while (vm_zip_in_out(pool, &r) == 1) {
-		const struct found *f = r.output;
-
-		OR_FAIL(r.type == VM_OUTPUT);
-		OR_FAIL(f->usr1_default && f->usr2_ignored);
-		OR_FAIL(f->chld_default);
-		OR_FAIL(f->mask_empty);
-		OR_FAIL(f->null_stdin);
-		sh->counter[f->fds]++;
-	}
-	/* The host's own, and one pipe pair's two ends; nobody else's. */
-	OR_FAIL(vm_close(pool) == 0);
-	OR_FAIL(sh->counter[count_fds() + 2] == 30);
-	return 0;
-}
-
-START_TEST(workers_start_clean)
-{
-	host(sets_signals);
-}
-END_TEST
-
-/* ---- descriptors and text ---- */
-
-static int has_no_standard_streams(void *unused)
-{
+	int before = *(int *)which;
+	bool open[3];
 	vm_pool *pool;
 
-	close(0);
-	close(1);
-	close(2);
-	pool = vm_fork(&twicer, &job_options);
-	OR_FAIL(pool != NULL);
+	for (int fd = 0; fd < 3; fd++) {
+		if (before & 1 << fd)
+			close(fd);
+		open[fd] = fcntl(fd, F_GETFD) != -1;
+	}
+	pool = vm_fork(&echoing, &(struct vm_options){ .workers = 2 });
+	if (pool == NULL)
+		return 2;
 	for (int fd = 0; fd < 3; fd++)
-		OR_FAIL(fcntl(fd, F_GETFD) == -1 && errno == EBADF);
-	OR_FAIL(vm_close(pool) == 0);
-	return do_job(unused);
+		if (open[fd] != (fcntl(fd, F_GETFD) != -1))
+			return 3;
+	check_works(pool);
+	for (int fd = 0; fd < 3; fd++)
+		if (open[fd] != (fcntl(fd, F_GETFD) != -1))
+			return 4;
+	return vm_close(pool) == 0 ? 0 : 5;
 }
 
-START_TEST(standard_descriptors_closed)
+START_TEST(host_has_closed_the_first_three)
 {
-	host(has_no_standard_streams);
+	for (int which = 1; which < 8; which++)
+		check_host(closes_the_first, &which);
 }
 END_TEST
 
-static int print(struct vm_context *me, const void *input, size_t size)
+/* In a worker: stdin is /dev/null, and there are two descriptors that the
+   host did not have. */
+static int host_fds;
+
+static int check_fds(struct vm_context *me, const void *input, size_t size)
 {
-	(void)size;
-	printf("worker %d\n", (int)*(const int64_t *)input);
-	return vm_output(me, "", 0);
+	struct stat null, in;
+	int pipes = 0, fds;
+
+	if (stat("/dev/null", &null) != 0 || fstat(0, &in) != 0 ||
+	    in.st_rdev != null.st_rdev || !S_ISCHR(in.st_mode))
+		return vm_fail(me, 1, "stdin is not /dev/null");
+	fds = count_fds();
+	for (int fd = 3; fd < 1024; fd++)
+		pipes += fstat(fd, &in) == 0 && S_ISFIFO(in.st_mode);
+	if (fds != host_fds + 2 || pipes != 2)
+		return vm_fail(me, 2, "%d descriptors, %d pipes; the host "
+		    "had %d", fds, pipes, host_fds);
+	return vm_output(me, input, size);
 }
 
-/* How often a line stands in a file. */
-static int count_lines(const char *path, const char *line)
+static int counts_fds(void *unused)
 {
-	char text[128];
-	FILE *f = fopen(path, "r");
-	int n = 0;
+	const struct vm_worker worker = { .process = check_fds };
+	const struct vm_options options = { .workers = 20, .chunk_size = 1 };
+	vm_pool *other, *pool;
+	struct vm_result r;
 
-	while (f != NULL && fgets(text, sizeof text, f) != NULL)
-		n += strcmp(text, line) == 0;
-	if (f != NULL)
-		fclose(f);
-	return n;
+	(void)unused;
+	for (int fd = 3; fd < 1024; fd++)
+		close(fd);
+	host_fds = count_fds();
+	other = fork_pool(&echoing, &(struct vm_options){ .workers = 3 });
+	pool = fork_pool(&worker, &options);
+	check_works(other);
+	imap_to(pool, vm_range(0, 1000));
+	for (int i = 0; i < 1000; i++) {
+		take(pool, &r);
+		ck_assert_msg(r.type == VM_OUTPUT, "%s",
+		    r.exception->message);
+	}
+	close_pool(pool);
+	close_pool(other);
+	ck_assert_int_eq(count_fds(), host_fds);
+	return 0;
 }
 
-static void *sit(void *unused)
+START_TEST(workers_have_two_descriptors)
 {
-	while (!atomic_load(&stop))
-		nap_ms(1);
-	return unused;
+	check_host(counts_fds, NULL);
+}
+END_TEST
+
+/* ---- text ---- */
+
+static int prints(struct vm_context *me, const void *input, size_t size)
+{
+	int64_t n;
+
+	memcpy(&n, input, sizeof n);
+	printf("worker %d\n", (int)n);
+	if (n == 13)
+		exit(0);
+	return vm_output(me, input, size);
 }
 
-static int print_all(const char *path, bool with_thread)
+static void *hold_nothing(void *unused)
 {
-	static const struct vm_worker worker = { .process = print };
-	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
-	struct vm_options o = { .workers = 3 };
+	(void)unused;
+	pause();
+	return NULL;
+}
+
+static int prints_text(void *threads)
+{
+	const struct vm_worker worker = { .process = prints };
+	struct vm_options options = { .workers = 3 };
 	pthread_t thread;
 	vm_pool *pool;
-	struct vm_result r;
+	int cause[20];
 
-	OR_FAIL(fd >= 0 && dup2(fd, 1) == 1);
-	close(fd);
-	if (with_thread)
-		OR_FAIL(pthread_create(&thread, NULL, sit, NULL) == 0);
-	printf("host before\n");
-	fprintf(stderr, "%s", "");
-	pool = vm_fork(&worker, &o);
-	OR_FAIL(pool != NULL);
-	printf("host after\n");
-	OR_FAIL(vm_imap(pool, vm_range(0, 20)) == 0);
-	while (vm_zip_in_out(pool, &r) == 1)
-		OR_FAIL(r.type == VM_OUTPUT);
-	OR_FAIL(vm_close(pool) == 0);
-	atomic_store(&stop, 1);
-	if (with_thread)
-		pthread_join(thread, NULL);
-	return fflush(stdout);
-}
-
-static int has_text(void *with_thread)
-{
-	char path[] = "/tmp/vimap-text-XXXXXX", line[32];
-	int fd = mkstemp(path);
-	int bad = 0;
-
-	OR_FAIL(fd >= 0);
-	close(fd);
-	OR_FAIL(print_all(path, with_thread != NULL) == 0);
-	bad |= count_lines(path, "host before\n") != 1;
-	bad |= count_lines(path, "host after\n") != 1;
-	for (int i = 0; i < 20; i++) {
-		snprintf(line, sizeof line, "worker %d\n", i);
-		bad |= count_lines(path, line) != 1;
-	}
-	unlink(path);
-	OR_FAIL(!bad);
+	if (freopen("test_hosts.out", "w", stdout) == NULL)
+		return 1;
+	if (*(int *)threads && pthread_create(&thread, NULL, hold_nothing,
+	    NULL) != 0)
+		return 2;
+	printf("before\n");
+	pool = fork_pool(&worker, &options);
+	printf("after\n");
+	imap_to(pool, vm_range(0, 20));
+	ck_assert_int_eq(take_numbers(pool, 20, cause), 0);
+	close_pool(pool);
+	printf("end\n");
+	fclose(stdout);
 	return 0;
 }
 
-static int has_text_and_threads(void *unused)
+static int count_lines(const char *wanted)
 {
-	(void)unused;
-	return has_text(&stop);
+	FILE *f = fopen("test_hosts.out", "r");
+	char line[100];
+	int n = 0;
+
+	ck_assert_ptr_nonnull(f);
+	while (fgets(line, sizeof line, f) != NULL)
+		n += wanted == NULL || strcmp(line, wanted) == 0;
+	fclose(f);
+	return n;
 }
 
 START_TEST(text_is_printed_once)
 {
-	host(has_text);
-	host(has_text_and_threads);
+	char line[100];
+
+	for (int threads = 0; threads < 2; threads++) {
+		check_host(prints_text, &threads);
+		for (int i = 0; i < 20; i++) {
+			snprintf(line, sizeof line, "worker %d\n", i);
+			ck_assert_int_eq(count_lines(line), 1);
+		}
+		ck_assert_int_eq(count_lines("before\n"), 1);
+		ck_assert_int_eq(count_lines("after\n"), 1);
+		ck_assert_int_eq(count_lines("end\n"), 1);
+		ck_assert_int_eq(count_lines(NULL), 23);
+		unlink("test_hosts.out");
+	}
 }
 END_TEST
 
-/* ---- several pools, threads, forks ---- */
-
-static int uses_two(void *unused)
+/* A thread has locked stdout, with text in it, and keeps it. */
+static void *keep_stdout(void *unused)
 {
-	int fds = count_fds(), children = count_children();
-	vm_pool *a = vm_fork(&twicer, &job_options);
-	vm_pool *b = vm_fork(&twicer, &job_options);
-	struct vm_result r;
+	flockfile(stdout);
+	printf("kept\n");
+	atomic_store(&sh->counter[GATE], 1);
+	await(&sh->counter[CLOSED], 1, 30000);
+	funlockfile(stdout);
+	return unused;
+}
+
+static int prints_while_locked(void *unused)
+{
+	const struct vm_worker worker = { .process = prints };
+	pthread_t thread;
+	vm_pool *pool;
+	int cause[20];
 
 	(void)unused;
-	OR_FAIL(a != NULL && b != NULL);
-	OR_FAIL(vm_imap(a, vm_range(0, 100)) == 0);
-	OR_FAIL(vm_imap(b, vm_range(0, 100)) == 0);
-	for (int i = 0; i < 50; i++) {
-		OR_FAIL(take_doubles(a, i, i + 1) == 0);
-		OR_FAIL(take_doubles(b, i, i + 1) == 0);
-	}
-	OR_FAIL(vm_close(a) == 0);
-	OR_FAIL(take_doubles(b, 50, 100) == 0);
-	OR_FAIL(vm_zip_in_out(b, &r) == 0);
-	OR_FAIL(vm_close(b) == 0);
-	OR_FAIL(count_fds() == fds && count_children() == children);
+	if (freopen("test_hosts.out", "w", stdout) == NULL)
+		return 1;
+	if (pthread_create(&thread, NULL, keep_stdout, NULL) != 0)
+		return 2;
+	wait_for(&sh->counter[GATE], 1);
+	pool = fork_pool(&worker, &(struct vm_options){ .workers = 2 });
+	imap_to(pool, vm_range(0, 20));
+	ck_assert_int_eq(take_numbers(pool, 20, cause), 0);
+	close_pool(pool);
+	atomic_store(&sh->counter[CLOSED], 1);
+	pthread_join(thread, NULL);
+	fclose(stdout);
 	return 0;
 }
 
-START_TEST(two_pools_at_once)
+START_TEST(text_behind_a_lock)
 {
-	host(uses_two);
+	check_host(prints_while_locked, NULL);
+	ck_assert_int_eq(count_lines("kept\n"), 1);
+	ck_assert_int_eq(count_lines(NULL), 21);
+	unlink("test_hosts.out");
 }
 END_TEST
 
-static void *fork_in_thread(void *pool)
+/* ---- several pools ---- */
+
+static int has_two_pools(void *unused)
 {
-	*(vm_pool **)pool = vm_fork(&twicer, &job_options);
+	vm_pool *a = fork_pool(&echoing, &(struct vm_options){
+	    .workers = 2 });
+	vm_pool *b = fork_pool(&echoing, &(struct vm_options){
+	    .workers = 2 });
+	struct vm_result r;
+
+	(void)unused;
+	for (int i = 0; i < 5; i++) {
+		imap_to(a, vm_range(0, 50));
+		imap_to(b, vm_range(0, 50));
+		for (int k = 0; k < 50; k++) {
+			take(a, &r);
+			take(b, &r);
+		}
+		take_end(a);
+		take_end(b);
+	}
+	close_pool(a);
+	check_works(b);
+	a = fork_pool(&echoing, NULL);
+	check_works(a);
+	close_pool(b);
+	check_works(a);
+	close_pool(a);
+	ck_assert_int_eq(count_children(), 0);
+	return 0;
+}
+
+START_TEST(host_has_two_pools)
+{
+	check_host(has_two_pools, NULL);
+}
+END_TEST
+
+static void *fork_one(void *pool)
+{
+	*(vm_pool **)pool = vm_fork(&echoing, &(struct vm_options){
+	    .workers = 2 });
 	return NULL;
 }
 
-/* The thread that forked the second pool is gone when it is used. */
-static int forks_in_thread(void *unused)
+/* The pool's fork server, and its first workers, see the thread end. */
+static int forks_in_a_thread(void *unused)
 {
-	vm_pool *a = vm_fork(&twicer, &job_options), *b = NULL;
+	vm_pool *a = fork_pool(&echoing, NULL), *b = NULL;
 	pthread_t thread;
 
 	(void)unused;
-	OR_FAIL(pthread_create(&thread, NULL, fork_in_thread, &b) == 0);
+	ck_assert_int_eq(pthread_create(&thread, NULL, fork_one, &b), 0);
 	pthread_join(thread, NULL);
-	OR_FAIL(a != NULL && b != NULL);
-	OR_FAIL(vm_imap(b, vm_range(0, 100)) == 0);
-	OR_FAIL(take_doubles(b, 0, 100) == 0);
-	OR_FAIL(vm_close(a) == 0);
-	OR_FAIL(vm_close(b) == 0);
+	ck_assert_ptr_nonnull(b);
+	ck_assert_int_eq(vm_ready(b, 10000), 0);
+	for (int i = 0; i < 20; i++) {
+		check_works(b);
+		check_works(a);
+	}
+	close_pool(a);
+	check_works(b);
+	close_pool(b);
 	return 0;
 }
 
-START_TEST(pool_forked_in_a_thread_that_ends)
+START_TEST(host_forks_in_a_thread)
 {
-	host(forks_in_thread);
+	check_host(forks_in_a_thread, NULL);
 }
 END_TEST
 
-static void *open_and_close(void *failed)
-{
-	for (int i = 0; i < 40; i++) {
-		vm_pool *pool = vm_fork(&twicer, &job_options);
+/* The address sanitizer's allocator does not survive a fork while another
+   thread is in it. */
+#ifdef __SANITIZE_ADDRESS__
+enum { FORKING = 1 };
+#else
+enum { FORKING = 4 };
+#endif
 
-		if (pool == NULL || vm_imap(pool, vm_range(4, 9)) != 0 ||
-		    take_doubles(pool, 4, 9) != 0 || vm_close(pool) != 0)
-			atomic_store((atomic_int *)failed, 1);
-	}
-	return NULL;
+static void *fork_and_close(void *unused)
+{
+	for (int i = 0; i < 25; i++)
+		check_pool();
+	return unused;
 }
 
-static int opens_in_threads(void *unused)
+static int forks_in_threads(void *unused)
 {
-	int fds = count_fds(), children = count_children();
-	pthread_t threads[3];
-	atomic_int failed = 0;
+	int fds = count_fds();
+	pthread_t thread[FORKING];
 
 	(void)unused;
-	for (size_t i = 0; i < COUNTOF(threads); i++)
-		OR_FAIL(pthread_create(&threads[i], NULL, open_and_close,
-		    &failed) == 0);
-	for (size_t i = 0; i < COUNTOF(threads); i++)
-		pthread_join(threads[i], NULL);
-	OR_FAIL(!atomic_load(&failed));
-	OR_FAIL(count_fds() == fds && count_children() == children);
+	for (int i = 0; i < FORKING; i++)
+		ck_assert_int_eq(pthread_create(&thread[i], NULL,
+		    fork_and_close, NULL), 0);
+	for (int i = 0; i < FORKING; i++)
+		pthread_join(thread[i], NULL);
+	ck_assert_int_eq(count_fds(), fds);
+	ck_assert_int_eq(count_children(), 0);
 	return 0;
 }
 
-START_TEST(pools_in_several_threads)
+START_TEST(host_forks_in_many_threads)
 {
-	host(opens_in_threads);
+	check_host(forks_in_threads, NULL);
 }
 END_TEST
 
-/* A child of the host's own fork: nothing works there, nothing breaks. */
-static int misuse(vm_pool *pool)
+static int nested(struct vm_context *me, const void *input, size_t size)
 {
+	vm_pool *pool = vm_fork(&echoing, &(struct vm_options){
+	    .workers = 2 });
 	struct vm_result r;
 
-	OR_FAIL(vm_imap(pool, vm_range(0, 1)) == -1 && errno == EPERM);
-	OR_FAIL(vm_zip_in_out(pool, &r) == -1 && errno == EPERM);
-	OR_FAIL(vm_ready(pool, 0) == -1 && errno == EPERM);
-	vm_cancel(pool);
-	errno = 77;
-	OR_FAIL(vm_close(pool) == 0 && errno == 77);
-	return 0;
-}
-
-static int forks_itself(void *unused)
-{
-	vm_pool *pool = vm_fork(&twicer, &job_options);
-	int status;
-	pid_t pid;
-
-	(void)unused;
-	OR_FAIL(pool != NULL);
-	OR_FAIL(vm_imap(pool, vm_range(0, 100)) == 0);
-	OR_FAIL(take_doubles(pool, 0, 10) == 0);
-	pid = fork();
-	if (pid == 0)
-		_exit(misuse(pool));
-	OR_FAIL(waitpid(pid, &status, 0) == pid && status == 0);
-	OR_FAIL(take_doubles(pool, 10, 100) == 0);
-	OR_FAIL(vm_close(pool) == 0);
-	return 0;
-}
-
-START_TEST(another_process_cannot_use_it)
-{
-	host(forks_itself);
-}
-END_TEST
-
-/* A copy of the worker comes back from process(). */
-static int fork_and_return(struct vm_context *me, const void *input,
-    size_t size)
-{
-	pid_t pid = fork();
-	int status = 0;
-
-	if (pid > 0)
-		waitpid(pid, &status, 0);
-	if (pid < 0)
-		return vm_fail(me, errno, "fork: %m");
+	if (pool == NULL)
+		return vm_fail(me, 1, "%s", vm_error(NULL));
+	if (vm_imap(pool, vm_range(0, 100)) != 0)
+		return vm_fail(me, 2, "%s", vm_error(pool));
+	for (int i = 0; i < 100; i++)
+		if (vm_zip_in_out(pool, &r) != 1 || r.type != VM_OUTPUT)
+			return vm_fail(me, 3, "%s", vm_error(pool));
+	if (vm_zip_in_out(pool, &r) != 0 || vm_close(pool) != 0)
+		return vm_fail(me, 4, "%s", vm_error(NULL));
 	return vm_output(me, input, size);
-}
-
-static int has_forking_workers(void *unused)
-{
-	static const struct vm_worker worker = { .process = fork_and_return };
-	struct vm_options o = { .workers = 2, .ordered = 1, .chunk_size = 5 };
-	vm_pool *pool = vm_fork(&worker, &o);
-	struct vm_result r;
-
-	(void)unused;
-	OR_FAIL(pool != NULL);
-	OR_FAIL(vm_imap(pool, vm_range(0, 50)) == 0);
-	for (int64_t x = 0; x < 50; x++) {
-		OR_FAIL(vm_zip_in_out(pool, &r) == 1);
-		OR_FAIL(r.type == VM_OUTPUT && r.index == (uint64_t)x);
-		OR_FAIL(*(const int64_t *)r.output == x);
-	}
-	OR_FAIL(vm_zip_in_out(pool, &r) == 0);
-	OR_FAIL(vm_close(pool) == 0);
-	return 0;
-}
-
-START_TEST(a_copy_of_a_worker_leaves)
-{
-	host(has_forking_workers);
-}
-END_TEST
-
-/* A worker that has a pool of its own. */
-static int nest(struct vm_context *me, const void *input, size_t size)
-{
-	struct vm_options o = { .workers = 2 };
-	int64_t n = *(const int64_t *)input, sum = 0;
-	vm_pool *pool = vm_fork(&twicer, &o);
-	struct vm_result r;
-	int rc = -1;
-
-	(void)size;
-	if (vm_imap(pool, vm_range(4, 4 + n)) == 0)
-		while ((rc = vm_zip_in_out(pool, &r)) == 1)
-			if (r.type == VM_OUTPUT)
-				sum += *(const int64_t *)r.output;
-	if (rc != 0 || vm_close(pool) != 0)
-		return vm_fail(me, 1, "inner pool: %s", vm_error(NULL));
-	return vm_output(me, &sum, sizeof sum);
 }
 
 static int nests(void *unused)
 {
-	static const struct vm_worker worker = { .process = nest };
-	struct vm_options o = { .workers = 2, .ordered = 1 };
-	vm_pool *pool = vm_fork(&worker, &o);
+	const struct vm_worker worker = { .process = nested };
+	vm_pool *pool = fork_pool(&worker, &(struct vm_options){
+	    .workers = 2 });
 	struct vm_result r;
 
 	(void)unused;
-	OR_FAIL(pool != NULL);
-	OR_FAIL(vm_imap(pool, vm_range(0, 9)) == 0);
-	for (int64_t n = 0; n < 9; n++) {
-		OR_FAIL(vm_zip_in_out(pool, &r) == 1);
-		OR_FAIL(r.type == VM_OUTPUT);
-		OR_FAIL(*(const int64_t *)r.output == n * (n + 7));
+	imap_to(pool, vm_range(0, 20));
+	for (int i = 0; i < 20; i++) {
+		take(pool, &r);
+		ck_assert_msg(r.type == VM_OUTPUT, "%s",
+		    r.exception->message);
 	}
-	OR_FAIL(vm_close(pool) == 0);
+	take_end(pool);
+	close_pool(pool);
 	return 0;
 }
 
-START_TEST(a_pool_inside_a_worker)
+START_TEST(pools_in_workers)
 {
-	host(nests);
+	check_host(nests, NULL);
 }
 END_TEST
 
-static int global = 1;
-
-/* The first worker dies; what its replacement sees is told. */
-static int tell_global(struct vm_context *me, const void *input, size_t size)
+/* A pool in a worker that is not closed ends with that worker. */
+static int tell_pids(struct vm_context *me)
 {
-	(void)input;
-	(void)size;
-	if (me->attempt == 1)
-		raise(SIGKILL);
-	return vm_output(me, &global, sizeof global);
+	atomic_store(&sh->pid[100 + me->worker_index], getpid());
+	atomic_store(&sh->pid[102], getppid());
+	atomic_fetch_add(&sh->counter[STARTED], 1);
+	return 0;
 }
 
-static int changes_later(void *unused)
+static int leaves_pool(struct vm_context *me, const void *input, size_t size)
 {
-	static const struct vm_worker worker = { .process = tell_global };
-	struct vm_options o = { .workers = 1, .max_attempts = 2 };
+	const struct vm_worker worker = { .setup = tell_pids,
+		.process = echo };
+	vm_pool *pool = vm_fork(&worker, &(struct vm_options){
+	    .workers = 2 });
+
+	if (pool == NULL || vm_ready(pool, 10000) != 0)
+		return vm_fail(me, 1, "%s", vm_error(pool));
+	raise(SIGKILL);
+	return vm_output(me, input, size);
+}
+
+START_TEST(pools_in_workers_end_with_them)
+{
+	const struct vm_worker worker = { .process = leaves_pool };
+	struct vm_result r;
 	vm_pool *pool;
+
+	no_cores();
+	sh = shared_new();
+	pool = fork_pool(&worker, &(struct vm_options){ .workers = 1 });
+	imap_to(pool, vm_range(0, 1));
+	take(pool, &r);
+	ck_assert_int_eq(r.type, VM_EXCEPTION);
+	ck_assert_int_eq(r.exception->cause, VM_KILLED);
+	for (int i = 100; i < 103; i++) {
+		ck_assert_int_gt(sh->pid[i], 0);
+		wait_gone(sh->pid[i]);
+	}
+	close_pool(pool);
+}
+END_TEST
+
+/* ---- forks ---- */
+
+static void count_closed(void *from)
+{
+	(void)from;
+	atomic_fetch_add(&sh->counter[CLOSED], 1);
+}
+
+static int next_forever(void *from, const void **input, size_t *size)
+{
+	static int64_t n;
+
+	(void)from;
+	*input = &n;
+	*size = sizeof n;
+	return 1;
+}
+
+/* In a child of the host's own: nothing is to be had but vm_close(). */
+static int use_foreign_pool(vm_pool *pool)
+{
+	const struct vm_source source = { .next = next_forever };
 	struct vm_result r;
 
-	(void)unused;
-	pool = vm_fork(&worker, &o);
-	global = 2;
-	OR_FAIL(pool != NULL);
-	OR_FAIL(vm_imap(pool, vm_range(0, 1)) == 0);
-	OR_FAIL(vm_zip_in_out(pool, &r) == 1);
-	OR_FAIL(r.type == VM_OUTPUT && r.attempts == 2);
-	OR_FAIL(*(const int *)r.output == 1);
-	OR_FAIL(vm_close(pool) == 0);
+	ck_assert_int_eq(vm_imap(pool, source), -1);
+	ck_assert_int_eq(errno, EPERM);
+	ck_assert_int_eq(vm_zip_in_out(pool, &r), -1);
+	ck_assert_int_eq(errno, EPERM);
+	ck_assert_int_eq(vm_zip_in_out_within(pool, &r, 0), -1);
+	ck_assert_int_eq(errno, EPERM);
+	ck_assert_int_eq(vm_ready(pool, 0), -1);
+	ck_assert_int_eq(errno, EPERM);
+	vm_cancel(pool);
+	ck_assert_int_eq(vm_close(pool), 0);
+	check_pool();
 	return 0;
 }
 
-START_TEST(replacements_see_the_program_as_it_was)
+static int forks_a_child(void *unused)
 {
-	host(changes_later);
+	const struct vm_source source = { .next = next_forever,
+		.close = count_closed };
+	vm_pool *pool = fork_pool(&echoing, NULL);
+	struct vm_result r;
+	pid_t pid;
+	int status;
+
+	(void)unused;
+	imap_to(pool, source);
+	for (int i = 0; i < 100; i++)
+		take(pool, &r);
+	pid = fork();
+	if (pid == 0)
+		_exit(use_foreign_pool(pool));
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert_int_eq(status, 0);
+	ck_assert_int_eq(sh->counter[CLOSED], 0);
+	for (int i = 0; i < 100; i++)
+		take(pool, &r);
+	close_pool(pool);
+	ck_assert_int_eq(sh->counter[CLOSED], 1);
+	return 0;
+}
+
+START_TEST(pool_in_a_child_of_the_host)
+{
+	check_host(forks_a_child, NULL);
 }
 END_TEST
 
-/* ---- exit, namespaces, terminals ---- */
-
-static void count_exit(void)
+/* Forks in process(), and both return from it. */
+static int forks_and_returns(struct vm_context *me, const void *input,
+    size_t size)
 {
-	sh->counter[0]++;
+	fflush(NULL);
+	if (fork() == 0)
+		atomic_fetch_add(&sh->counter[LEFT], 1);
+	else
+		atomic_fetch_add(&sh->counter[RUNS], 1);
+	return vm_output(me, input, size);
 }
 
-static int leave(struct vm_context *me, const void *input, size_t size)
+static int setup_forks(struct vm_context *me)
 {
 	(void)me;
-	(void)input;
-	(void)size;
-	exit(3);
+	if (fork() == 0)
+		atomic_fetch_add(&sh->counter[LEFT], 1);
+	return 0;
 }
 
-static int has_handler(void *unused)
+static void teardown_forks(struct vm_context *me)
 {
-	static const struct vm_worker worker = { .process = leave };
-	struct vm_options o = { .workers = 2 };
+	setup_forks(me);
+}
+
+START_TEST(copies_of_workers_disturb_nothing)
+{
+	const struct vm_worker worker = { .setup = setup_forks,
+		.process = forks_and_returns, .teardown = teardown_forks };
+	int cause[100];
 	vm_pool *pool;
-	struct vm_result r;
 
-	(void)unused;
-	OR_FAIL(atexit(count_exit) == 0);
-	pool = vm_fork(&worker, &o);
-	OR_FAIL(pool != NULL);
-	OR_FAIL(vm_imap(pool, vm_range(0, 10)) == 0);
-	while (vm_zip_in_out(pool, &r) == 1)
-		OR_FAIL(r.exception != NULL &&
-		    r.exception->cause == VM_EXITED &&
-		    r.exception->exit_status == 3);
-	OR_FAIL(vm_close(pool) == 0);
-	OR_FAIL(sh->counter[0] == 0);
-	exit(0);
-}
-
-START_TEST(exit_handlers_run_in_the_host_only)
-{
 	sh = shared_new();
-	ck_assert_int_eq(in_child(has_handler, NULL, 60), 0);
-	ck_assert_int_eq(sh->counter[0], 1);
-	shared_free(sh);
+	pool = fork_pool(&worker, &(struct vm_options){ .workers = 2 });
+	ck_assert_int_eq(vm_ready(pool, 10000), 0);
+	imap_to(pool, vm_range(0, 100));
+	ck_assert_int_eq(take_numbers(pool, 100, cause), 0);
+	for (int i = 0; i < 100; i++)
+		ck_assert_int_eq(cause[i], 0);
+	ck_assert_int_eq(sh->counter[RUNS], 100);
+	wait_for(&sh->counter[LEFT], 102);
+	close_pool(pool);
+	ck_assert_int_eq(count_children(), 0);
 }
 END_TEST
 
-/* The child of a process that has unshared is the first of its namespace;
-   /proc goes on showing the old one. */
-static int runs_in_namespace(void *as_server)
+/* ---- later workers ---- */
+
+static int as_of;
+static char *words;
+
+static int tell_variable(struct vm_context *me, const void *input,
+    size_t size)
 {
-	int status;
+	char text[64];
+	int64_t n;
+
+	memcpy(&n, input, sizeof n);
+	if (n % 5 == 1)
+		raise(SIGKILL);
+	(void)size;
+	snprintf(text, sizeof text, "%d %s %d", as_of, words,
+	    *(int *)me->config);
+	return vm_output(me, text, strlen(text));
+}
+
+START_TEST(later_workers_see_the_moment_of_the_fork)
+{
+	int config = 7;
+	const struct vm_worker worker = { .process = tell_variable,
+		.config = &config };
+	struct vm_result r;
+	int outputs = 0;
+	vm_pool *pool;
+
+	no_cores();
+	words = strdup("then");
+	as_of = 1;
+	pool = fork_pool(&worker, &(struct vm_options){ .workers = 1 });
+	as_of = 2;
+	config = 8;
+	strcpy(words, "now!");
+	imap_to(pool, vm_range(0, 50));
+	for (int i = 0; i < 50; i++) {
+		take(pool, &r);
+		if (r.type != VM_OUTPUT)
+			continue;
+		ck_assert_str_eq((const char *)r.output, "1 then 7");
+		outputs++;
+	}
+	ck_assert_int_eq(outputs, 40);
+	close_pool(pool);
+	free(words);
+}
+END_TEST
+
+/* ---- namespaces ---- */
+
+/* The first process of a pid namespace, with the /proc of another. */
+static int in_namespace(void *unused)
+{
+	(void)unused;
+	ck_assert_int_eq(getpid(), 1);
+	check_pool();
+	check_crashes();
+	ck_assert_int_eq(waitpid(-1, NULL, WNOHANG), -1);
+	return 0;
+}
+
+/* Has a namespace, whose first process is to be the fork server. */
+static int above_namespace(void *unused)
+{
+	(void)unused;
+	check_crashes();
+	return 0;
+}
+
+static int enters_namespace(void *body)
+{
 	pid_t pid;
+	int status;
 
 	if (unshare(CLONE_NEWPID) == -1)
 		return errno == EPERM ? 77 : 1;
-	if (as_server != NULL) {
-		vm_pool *pool = vm_fork(&twicer, &job_options);
-
-		OR_FAIL(pool != NULL);
-		OR_FAIL(vm_imap(pool, vm_range(0, 100)) == 0);
-		OR_FAIL(take_doubles(pool, 0, 100) == 0);
-		OR_FAIL(vm_close(pool) == 0);
-		return 0;
-	}
+	if (body == NULL)
+		return above_namespace(NULL);
 	pid = fork();
-	if (pid == 0) {
-		vm_pool *pool = vm_fork(&twicer, &job_options);
-
-		OR_FAIL(pool != NULL);
-		OR_FAIL(vm_imap(pool, vm_range(0, 100)) == 0);
-		_exit(take_doubles(pool, 0, 100) || vm_close(pool));
-	}
-	OR_FAIL(waitpid(pid, &status, 0) == pid && status == 0);
-	return 0;
+	if (pid == 0)
+		_exit(in_namespace(NULL));
+	if (waitpid(pid, &status, 0) != pid)
+		return 2;
+	return status == 0 ? 0 : 3;
 }
 
-START_TEST(pid_namespace_of_its_own)
+START_TEST(host_in_a_pid_namespace)
 {
-	int alone, served;
+	int body, status;
 
-	sh = shared_new();
 	no_cores();
-	alone = in_child(runs_in_namespace, NULL, 60);
-	served = in_child(runs_in_namespace, &stop, 60);
-	if (WEXITSTATUS(alone) == 77) {
-		puts("namespaces are not allowed here: nothing was tested");
-	} else {
-		ck_assert_int_eq(alone, 0);
-		ck_assert_int_eq(served, 0);
+	for (int i = 0; i < 2; i++) {
+		status = in_child(enters_namespace, i ? &body : NULL, 60);
+		ck_assert(WIFEXITED(status));
+		if (WEXITSTATUS(status) == 77)
+			fprintf(stderr, "skipped: unshare() is not "
+			    "permitted\n");
+		else
+			ck_assert_int_eq(WEXITSTATUS(status), 0);
 	}
-	shared_free(sh);
 }
 END_TEST
 
-static int write_out(struct vm_context *me, const void *input, size_t size)
+/* ---- terminals ---- */
+
+static int writes_to_terminal(struct vm_context *me, const void *input,
+    size_t size)
 {
-	if (write(1, "to the terminal\n", 16) != 16)
+	if (write(1, "x", 1) != 1)
 		return vm_fail(me, errno, "write: %m");
 	return vm_output(me, input, size);
 }
 
-/* In the foreground of a terminal that stops others who write to it. */
-static int use_terminal(const char *name)
+/* The leader of a session, in the foreground of its terminal. */
+static int has_terminal(void *unused)
 {
-	static const struct vm_worker worker = { .process = write_out };
-	struct vm_options o = { .workers = 2 };
+	const struct vm_worker worker = { .process = writes_to_terminal };
+	int lead = posix_openpt(O_RDWR | O_NOCTTY), tty;
 	struct termios t;
-	struct vm_result r;
+	int cause[100];
 	vm_pool *pool;
-	int fd;
 
-	OR_FAIL(setsid() > 0);
-	fd = open(name, O_RDWR);
-	OR_FAIL(fd >= 0 && ioctl(fd, TIOCSCTTY, 0) == 0);
-	OR_FAIL(tcgetattr(fd, &t) == 0);
+	(void)unused;
+	ck_assert(lead >= 0 && grantpt(lead) == 0 && unlockpt(lead) == 0);
+	ck_assert_int_ne(setsid(), -1);
+	tty = open(ptsname(lead), O_RDWR);
+	ck_assert_int_ge(tty, 0);
+	ioctl(tty, TIOCSCTTY, 0);
+	ck_assert_int_eq(tcgetpgrp(tty), getpgrp());
+	ck_assert_int_eq(tcgetattr(tty, &t), 0);
 	t.c_lflag |= TOSTOP;
-	OR_FAIL(tcsetattr(fd, TCSANOW, &t) == 0);
-	OR_FAIL(dup2(fd, 1) == 1);
-	pool = vm_fork(&worker, &o);
-	OR_FAIL(pool != NULL);
-	OR_FAIL(vm_imap(pool, vm_range(0, 20)) == 0);
-	for (int i = 0; i < 20; i++) {
-		OR_FAIL(vm_zip_in_out_within(pool, &r, 20000) == 1);
-		OR_FAIL(r.type == VM_OUTPUT);
-	}
-	OR_FAIL(vm_close(pool) == 0);
+	ck_assert_int_eq(tcsetattr(tty, TCSANOW, &t), 0);
+	ck_assert(dup2(tty, 0) == 0 && dup2(tty, 1) == 1 &&
+	    dup2(tty, 2) == 2);
+	pool = fork_pool(&worker, &(struct vm_options){ .workers = 2 });
+	imap_to(pool, vm_range(0, 100));
+	ck_assert_int_eq(take_numbers(pool, 100, cause), 0);
+	for (int i = 0; i < 100; i++)
+		ck_assert_int_eq(cause[i], 0);
+	close_pool(pool);
 	return 0;
 }
 
-/* Only a process that leads no group can begin a session. */
-static int has_terminal(void *name)
+static int forks_terminal(void *unused)
 {
 	pid_t pid = fork();
 	int status;
 
 	if (pid == 0)
-		_exit(use_terminal(name));
-	OR_FAIL(waitpid(pid, &status, 0) == pid && status == 0);
-	return 0;
+		_exit(has_terminal(unused));
+	return waitpid(pid, &status, 0) == pid && status == 0 ? 0 : 1;
 }
 
-START_TEST(terminal_with_tostop)
+START_TEST(workers_write_to_a_terminal)
 {
-	int master = posix_openpt(O_RDWR | O_NOCTTY);
-	char name[64];
-
-	ck_assert_int_ge(master, 0);
-	ck_assert_int_eq(grantpt(master), 0);
-	ck_assert_int_eq(unlockpt(master), 0);
-	ck_assert_int_eq(ptsname_r(master, name, sizeof name), 0);
-	no_cores();
-	ck_assert_int_eq(in_child(has_terminal, name, 60), 0);
-	close(master);
+	check_host(forks_terminal, NULL);
 }
 END_TEST
 
 int main(void)
 {
-	const TTest *const tests[] = { sigchld_ignored,
-		every_child_reaped_by_the_host, sigpipe_at_its_default,
-		signals_are_left_alone, workers_start_clean,
-		standard_descriptors_closed, text_is_printed_once,
-		two_pools_at_once, pool_forked_in_a_thread_that_ends,
-		pools_in_several_threads, another_process_cannot_use_it,
-		a_copy_of_a_worker_leaves, a_pool_inside_a_worker,
-		replacements_see_the_program_as_it_was,
-		exit_handlers_run_in_the_host_only, pid_namespace_of_its_own,
-		terminal_with_tostop };
+	const TTest *const tests[] = { host_ignores_sigchld,
+		host_reaps_everything, host_minds_sigpipe,
+		host_has_text_for_nobody, signal_state_is_the_hosts,
+		host_has_closed_the_first_three,
+		workers_have_two_descriptors, text_is_printed_once,
+		text_behind_a_lock, host_has_two_pools,
+		host_forks_in_a_thread, host_forks_in_many_threads,
+		pools_in_workers, pools_in_workers_end_with_them,
+		pool_in_a_child_of_the_host,
+		copies_of_workers_disturb_nothing,
+		later_workers_see_the_moment_of_the_fork,
+		host_in_a_pid_namespace, workers_write_to_a_terminal };
 
-	return run_tests("hosts", tests, COUNTOF(tests), 90);
+	return run_tests("hosts", tests, COUNTOF(tests), 60);
 }

@@ -119,6 +119,19 @@ void wait_gone(pid_t pid)
 	ck_assert_msg(!is_alive(pid), "process %d lives on", (int)pid);
 }
 
+void wait_asleep(pid_t pid)
+{
+	char name[32], state = 0;
+	int parent;
+
+	snprintf(name, sizeof name, "%d", (int)pid);
+	for (int i = 0; i < 10000 && state != 'S'; i++) {
+		nap();
+		ck_assert_int_eq(look_at(name, &state, &parent), 0);
+	}
+	ck_assert_int_eq(state, 'S');
+}
+
 vm_pool *fork_pool(const struct vm_worker *worker,
     const struct vm_options *options)
 {
@@ -189,9 +202,9 @@ int take_numbers(vm_pool *pool, int64_t n, int *cause)
 
 	for (int64_t i = 0; i < n; i++)
 		cause[i] = -1;
-	while ((rc = vm_zip_in_out_within(pool, &r, 60000)) == 1)
+	while ((rc = vm_zip_in_out_within(pool, &r, 20000)) == 1)
 		note(&r, n, cause);
-	ck_assert_msg(rc != VM_LATER, "nothing came for a minute");
+	ck_assert_msg(rc != VM_LATER, "nothing came for 20 s");
 	return rc;
 }
 

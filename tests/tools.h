@@ -38,6 +38,9 @@ void wait_for(const atomic_long *counter, long value);
 /* Waits until a process is gone (or a zombie), or fails after 10 s. */
 void wait_gone(pid_t);
 
+/* Waits until a process sleeps in the kernel, or fails after 10 s. */
+void wait_asleep(pid_t);
+
 /* A pool, or the test fails with vm_error(). */
 vm_pool *fork_pool(const struct vm_worker *, const struct vm_options *);
 
@@ -59,7 +62,7 @@ void take_end(vm_pool *);
  * Takes results of the inputs 0 .. n - 1, as vm_range() gives them, up to the
  * end or a failure: what vm_zip_in_out() said then.  Each may come once, and
  * an output must begin with its own input.  cause: by input, how it ended, 0
- * for an output, -1 if it did not come.  Fails if nothing comes for a minute.
+ * for an output, -1 if it did not come.  Fails if nothing comes for 20 s.
  */
 int take_numbers(vm_pool *, int64_t n, int *cause);
 

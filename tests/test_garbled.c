@@ -1,0 +1,479 @@
+/*
+ * test_garbled.c - workers are not trusted: one that writes nonsense into its
+ * result pipe, closes its descriptors, scribbles over its shared pages or
+ * leaves its process group harms one item, its own, and nobody else.
+ */
+#include "config.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base.h"
+#include "frame.h"
+#include "tools.h"
+
+/* Inputs, and which of them does it. */
+enum { INPUTS = 60, BAD = 25 };
+enum { CRASHED = VM_GARBLED | VM_KILLED | VM_EXITED };
+
+static struct shared *sh;
+
+/* What the bad one does, and then: returns, or waits, or dies. */
+static void (*sabotage)(void);
+static enum { RETURN, WAIT, DIE } then;
+
+/* ---- what a worker can find out about itself ---- */
+
+/* The result pipe: the only one that is open for writing alone and that the
+   host did not have.  The task pipe's end is open for reading alone. */
+static int result_pipe(void)
+{
+	struct stat s;
+
+	for (int fd = 1023; fd > 2; fd--)
+		if (fstat(fd, &s) == 0 && S_ISFIFO(s.st_mode) &&
+		    (fcntl(fd, F_GETFL) & O_ACCMODE) == O_WRONLY &&
+		    (fcntl(fd, F_GETFD) & FD_CLOEXEC))
+			return fd;
+	_exit(99);
+}
+
+/* The bytes of all shared mappings that are writable, but for sh. */
+static unsigned char *slot_pages(size_t *size)
+{
+	FILE *f = fopen("/proc/self/maps", "r");
+	char line[512], rights[8];
+	unsigned long from, to;
+
+	while (f != NULL && fgets(line, sizeof line, f) != NULL) {
+		if (sscanf(line, "%lx-%lx %7s", &from, &to, rights) == 3 &&
+		    strcmp(rights, "rw-s") == 0 &&
+		    strstr(line, "/dev/zero") != NULL &&
+		    from != (unsigned long)sh) {
+			fclose(f);
+			*size = to - from;
+			return (unsigned char *)from;
+		}
+	}
+	_exit(98);
+}
+
+/* ---- ways to misbehave ---- */
+
+static void write_all(const void *from, size_t size)
+{
+	if (write(result_pipe(), from, size) != (ssize_t)size)
+		_exit(97);
+}
+
+static void close_result(void)
+{
+	close(result_pipe());
+}
+
+static void close_all(void)
+{
+	for (int fd = 3; fd < 1024; fd++)
+		close(fd);
+}
+
+static void write_ones(void)
+{
+	unsigned char ones[64];
+
+	memset(ones, 0xff, sizeof ones);
+	write_all(ones, sizeof ones);
+}
+
+static void write_zeros(void)
+{
+	static const unsigned char zeros[64];
+
+	write_all(zeros, sizeof zeros);
+}
+
+static void write_one_byte(void)
+{
+	write_all("", 1);
+}
+
+static void write_noise(void)
+{
+	static unsigned char noise[100000];
+
+	for (size_t i = 0; i < sizeof noise; i++)
+		noise[i] = (unsigned char)(rand() >> 7);
+	write_all(noise, sizeof noise);
+}
+
+static void write_half(void)
+{
+	unsigned char head[FRAME_HEAD];
+
+	frame_head(head, FRAME_OUTPUT, 1000);
+	write_all(head, sizeof head);
+	write_all("0123456789", 10);
+}
+
+static void write_gib(void)
+{
+	unsigned char head[FRAME_HEAD];
+
+	frame_head(head, FRAME_OUTPUT, (size_t)1 << 30);
+	write_all(head, sizeof head);
+}
+
+static void write_absurd(void)
+{
+	unsigned char head[FRAME_HEAD];
+
+	frame_head(head, FRAME_OUTPUT, FRAME_MAX);
+	write_all(head, sizeof head);
+}
+
+static void write_kind(enum frame_kind kind, size_t size)
+{
+	unsigned char frame[64];
+	static const unsigned char body[32];
+
+	frame_write(frame, kind, body, size);
+	write_all(frame, frame_length(size));
+}
+
+static void write_hello(void)
+{
+	write_kind(FRAME_HELLO, sizeof(struct frame_hello));
+}
+
+static void write_end(void)
+{
+	write_kind(FRAME_END, sizeof(struct frame_end));
+}
+
+static void write_leaving(void)
+{
+	write_kind(FRAME_LEAVING, 0);
+}
+
+static void write_causeless(void)
+{
+	write_kind(FRAME_FAILURE, sizeof(struct frame_failure));
+}
+
+static void write_short_failure(void)
+{
+	write_kind(FRAME_FAILURE, 3);
+}
+
+static void fill_slot(int byte)
+{
+	size_t size;
+	unsigned char *at = slot_pages(&size);
+
+	memset(at, byte, size);
+}
+
+static void scribble_ones(void)
+{
+	fill_slot(0xff);
+}
+
+static void scribble_zeros(void)
+{
+	fill_slot(0);
+}
+
+static void scribble_noise(void)
+{
+	size_t size;
+	unsigned char *at = slot_pages(&size);
+
+	for (size_t i = 0; i < size; i++)
+		at[i] = (unsigned char)(rand() >> 7);
+}
+
+/* Much committed, nothing flushed. */
+static void scribble_lie(void)
+{
+	size_t size;
+	uint64_t *at = (void *)slot_pages(&size);
+
+	at[0] = 4096;
+	at[1] = 0;
+}
+
+static void leave_group(void)
+{
+	if (setpgid(0, getppid()) != 0)
+		_exit(96);
+	signal(SIGTERM, SIG_IGN);
+	close_all();
+}
+
+/* ---- what must come of it ---- */
+
+static int work(struct vm_context *me, const void *input, size_t size)
+{
+	int64_t n;
+
+	memcpy(&n, input, sizeof n);
+	atomic_fetch_add(&sh->pid[n], 1);
+	if (n == BAD) {
+		sabotage();
+		if (then == DIE)
+			raise(SIGKILL);
+		while (then == WAIT)
+			pause();
+	}
+	return vm_output(me, input, size);
+}
+
+/* The bad item ends in one of some ways; all else comes back well.  Items
+   that came to harm in their worker's hand may be run again. */
+static void check_pool(const struct vm_options *options, int allowed,
+    int runs_most)
+{
+	const struct vm_worker worker = { .process = work };
+	int cause[INPUTS], runs, bad;
+	vm_pool *pool;
+
+	no_cores();
+	sh = shared_new();
+	pool = fork_pool(&worker, options);
+	imap_to(pool, vm_range(0, INPUTS));
+	ck_assert_int_eq(take_numbers(pool, INPUTS, cause), 0);
+	for (int i = 0; i < INPUTS; i++) {
+		runs = atomic_load(&sh->pid[i]);
+		ck_assert_msg(i == BAD || cause[i] == 0, "innocent %d: %s",
+		    i, vm_cause_name((enum vm_cause)cause[i]));
+		ck_assert_msg(runs >= 1 && runs <= runs_most,
+		    "%d was run %d times", i, runs);
+	}
+	bad = cause[BAD];
+	ck_assert_msg(bad == 0 || (bad & allowed), "the bad one: %s",
+	    vm_cause_name((enum vm_cause)bad));
+	ck_assert(bad != 0 || then == RETURN);
+	ck_assert_int_eq(vm_broken(pool), 0);
+	close_pool(pool);
+	ck_assert_int_eq(count_children(), 0);
+	shared_free(sh);
+}
+
+/* One item in each worker's hand. */
+static void check_alone(void (*how)(void), int and_then, int allowed)
+{
+	sabotage = how;
+	then = and_then;
+	for (int workers = 1; workers < 4; workers++)
+		check_pool(&(struct vm_options){ .workers = workers,
+		    .chunk_size = 1, .max_real_in_flight_factor = 1,
+		    .ordered = workers & 1 }, allowed, 1);
+}
+
+/* Many items in each worker's hand, some done and some to be done. */
+static void check_among(void (*how)(void), int and_then, int allowed)
+{
+	static const size_t sizes[] = { 1, 10, INPUTS, 0 };
+
+	sabotage = how;
+	then = and_then;
+	for (size_t i = 0; i < COUNTOF(sizes); i++)
+		for (int workers = 1; workers < 3; workers++)
+			check_pool(&(struct vm_options){ .workers = workers,
+			    .chunk_size = sizes[i],
+			    .ordered = workers & 1 }, allowed, 3);
+}
+
+static void check_all(void (*how)(void), int and_then, int allowed)
+{
+	check_alone(how, and_then, allowed);
+	check_among(how, and_then, allowed);
+}
+
+/* ---- descriptors ---- */
+
+START_TEST(closes_its_result_pipe)
+{
+	check_all(close_result, RETURN, CRASHED);
+	check_all(close_result, WAIT, CRASHED);
+}
+END_TEST
+
+START_TEST(closes_all_descriptors)
+{
+	check_all(close_all, RETURN, CRASHED);
+	check_all(close_all, WAIT, CRASHED);
+}
+END_TEST
+
+START_TEST(leaves_its_process_group)
+{
+	check_all(leave_group, RETURN, CRASHED);
+	check_all(leave_group, WAIT, CRASHED);
+}
+END_TEST
+
+/* ---- the pipe, with nothing else in the worker's hand ---- */
+
+static void (*const nonsense[])(void) = { write_ones, write_zeros,
+	write_one_byte, write_noise, write_absurd, write_hello, write_end,
+	write_leaving, write_causeless, write_short_failure };
+
+START_TEST(writes_nonsense)
+{
+	for (size_t i = 0; i < COUNTOF(nonsense); i++)
+		check_alone(nonsense[i], RETURN, CRASHED);
+}
+END_TEST
+
+START_TEST(writes_nonsense_and_waits)
+{
+	for (size_t i = 0; i < COUNTOF(nonsense); i++)
+		if (nonsense[i] != write_one_byte)
+			check_alone(nonsense[i], WAIT, CRASHED);
+}
+END_TEST
+
+START_TEST(writes_nonsense_and_dies)
+{
+	for (size_t i = 0; i < COUNTOF(nonsense); i++)
+		check_alone(nonsense[i], DIE, CRASHED);
+}
+END_TEST
+
+START_TEST(writes_half_a_frame_and_dies)
+{
+	check_alone(write_half, DIE, CRASHED);
+	check_alone(write_gib, DIE, CRASHED);
+}
+END_TEST
+
+START_TEST(writes_half_a_frame_and_goes_on)
+{
+	check_alone(write_half, RETURN, CRASHED);
+	check_alone(write_gib, RETURN, CRASHED);
+}
+END_TEST
+
+/* ---- the pipe, with more in the worker's hand ---- */
+
+START_TEST(writes_nonsense_among_others)
+{
+	for (size_t i = 0; i < COUNTOF(nonsense); i++)
+		check_among(nonsense[i], RETURN, CRASHED);
+}
+END_TEST
+
+START_TEST(writes_nonsense_among_others_and_waits)
+{
+	for (size_t i = 0; i < COUNTOF(nonsense); i++)
+		if (nonsense[i] != write_one_byte)
+			check_among(nonsense[i], WAIT, CRASHED);
+}
+END_TEST
+
+START_TEST(writes_nonsense_among_others_and_dies)
+{
+	for (size_t i = 0; i < COUNTOF(nonsense); i++)
+		check_among(nonsense[i], DIE, CRASHED);
+	check_among(write_half, DIE, CRASHED);
+	check_among(write_gib, DIE, CRASHED);
+}
+END_TEST
+
+/* ---- shared pages ---- */
+
+static void (*const scribbles[])(void) = { scribble_ones, scribble_zeros,
+	scribble_noise, scribble_lie };
+
+START_TEST(scribbles_over_its_pages)
+{
+	for (size_t i = 0; i < COUNTOF(scribbles); i++) {
+		check_alone(scribbles[i], RETURN, CRASHED);
+		check_alone(scribbles[i], DIE, CRASHED);
+	}
+}
+END_TEST
+
+START_TEST(scribbles_with_more_in_hand)
+{
+	for (size_t i = 0; i < COUNTOF(scribbles); i++) {
+		check_among(scribbles[i], DIE, CRASHED);
+		check_among(scribbles[i], RETURN, CRASHED);
+	}
+}
+END_TEST
+
+/* ---- before the first item ---- */
+
+static int bad_setup(struct vm_context *me)
+{
+	(void)me;
+	sabotage();
+	if (then == DIE)
+		_exit(1);
+	while (then == WAIT)
+		pause();
+	return then == RETURN ? -1 : 0;
+}
+
+static void check_setup(void (*how)(void), int and_then)
+{
+	const struct vm_worker worker = { .setup = bad_setup,
+		.process = work };
+	const struct vm_options options = { .workers = 2 };
+	int cause[INPUTS], got = 0;
+	vm_pool *pool;
+
+	sabotage = how;
+	then = and_then;
+	no_cores();
+	sh = shared_new();
+	pool = fork_pool(&worker, &options);
+	imap_to(pool, vm_range(0, INPUTS));
+	ck_assert_int_eq(take_numbers(pool, INPUTS, cause), -1);
+	ck_assert_int_eq(errno, EPIPE);
+	for (int i = 0; i < INPUTS; i++) {
+		ck_assert(cause[i] == VM_SETUP_FAILED || cause[i] == -1);
+		got += cause[i] != -1;
+	}
+	ck_assert_int_ge(got, 1);
+	close_pool(pool);
+	shared_free(sh);
+}
+
+START_TEST(misbehaves_in_setup)
+{
+	check_setup(close_all, WAIT);
+	check_setup(close_all, RETURN);
+	for (size_t i = 0; i < COUNTOF(nonsense); i++)
+		check_setup(nonsense[i], RETURN);
+	for (size_t i = 0; i < COUNTOF(scribbles); i++) {
+		check_setup(scribbles[i], RETURN);
+		check_setup(scribbles[i], DIE);
+	}
+}
+END_TEST
+
+int main(void)
+{
+	const TTest *const tests[] = { closes_its_result_pipe,
+		closes_all_descriptors, leaves_its_process_group,
+		writes_nonsense, writes_nonsense_and_waits,
+		writes_nonsense_and_dies, writes_half_a_frame_and_dies,
+		writes_half_a_frame_and_goes_on,
+		writes_nonsense_among_others,
+		writes_nonsense_among_others_and_waits,
+		writes_nonsense_among_others_and_dies,
+		scribbles_over_its_pages, scribbles_with_more_in_hand,
+		misbehaves_in_setup };
+
+	return run_tests("garbled", tests, COUNTOF(tests), 60);
+}
