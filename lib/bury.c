@@ -76,13 +76,15 @@ static void convict(struct engine *e, struct member *m, struct span *guilty)
 }
 
 /* Items of a sent span that were begun and not answered.  A lease word that
-   makes no sense says nothing: it may have been all. */
-static uint32_t begun(const struct member *m, const struct span *s)
+   makes no sense says nothing: it may have been all.  That is garbling. */
+static uint32_t begun(struct member *m, const struct span *s)
 {
 	uint32_t next;
 
-	if (slot_next(m->slot, s->ordinal, s->limit, &next) < 0)
+	if (slot_next(m->slot, s->ordinal, s->limit, &next) < 0) {
+		m->garbled = true;
 		return s->count;
+	}
 	return MIN(next > s->first ? next - s->first : 0, s->count);
 }
 
@@ -110,17 +112,27 @@ static void blame_first(struct engine *e, struct member *m, struct span *s)
 	convict(e, m, guilty);
 }
 
+/* The one item that was begun: is it the one that did it?  A worker may have
+   been garbled by an item before; but not if it has had this one only. */
+static bool is_guilty(const struct member *m, const struct span *s)
+{
+	return !m->garbled ||
+	    (s->sent_count == 1 && m->finished == s->finished);
+}
+
 /*
  * Who is to blame?  An honest worker has one item that was begun and not
- * answered.  If several were, what it finished cannot be believed: they are
- * tried again, each alone, until it shows.  If none was, the first one that
- * was sent is a suspect.  Returns how many were begun.
+ * answered.  If it may have been another one, because what the worker left
+ * cannot be believed, all that were begun are tried again, each alone, until
+ * it shows.  If none was, the first one that was sent is a suspect.  Returns
+ * how many were begun.
  */
 static size_t judge(struct engine *e, struct member *m)
 {
 	struct span *first = NULL;
 	size_t all = 0;
 
+	m->garbled = m->blame == VM_GARBLED;
 	for (struct span *s = m->sent; s != NULL; s = s->next) {
 		all += begun(m, s);
 		if (first == NULL && s->count > 0)
@@ -129,7 +141,7 @@ static size_t judge(struct engine *e, struct member *m)
 	if (all == 0 && first != NULL && suspect(m, first))
 		blame_first(e, m, first);
 	for (struct span *s = m->sent; s != NULL && all > 0; s = s->next) {
-		if (begun(m, s) > 0 && all == 1) {
+		if (begun(m, s) > 0 && all == 1 && is_guilty(m, s)) {
 			blame_first(e, m, s);
 			break;
 		}

@@ -21,6 +21,7 @@
 void channel_open(struct channel *c, int in, int out)
 {
 	*c = (struct channel){ .in = in, .out = out };
+	buf_init(&c->again, SIZE_MAX / 4);
 }
 
 void channel_close(struct channel *c, void (*close)(int *fd))
@@ -28,6 +29,7 @@ void channel_close(struct channel *c, void (*close)(int *fd))
 	close(&c->in);
 	close(&c->out);
 	block_drop(c->block);
+	buf_release(&c->again);
 	free(c->queue);
 	channel_open(c, -1, -1);
 }
@@ -126,22 +128,28 @@ static int make_room(struct channel *c, size_t least)
 	return r;
 }
 
-/* Drops what the ring gave before from n bytes read at the block's end. */
-static size_t skip(struct channel *c, size_t n)
+/* Drops what the ring gave before from n bytes read at the block's end: how
+   many are left, -EPROTO if they are others. */
+static ssize_t skip(struct channel *c, size_t n)
 {
 	unsigned char *at = c->block->data + c->block->len;
-	size_t again = (size_t)MIN(c->skip, n);
+	size_t again = MIN(c->again.len - c->seen, n);
 
-	if (again > 0)
-		memmove(at, at + again, n - again);
-	c->skip -= again;
-	return n - again;
+	if (again == 0)
+		return (ssize_t)n;
+	if (memcmp(at, c->again.data + c->seen, again) != 0)
+		return -EPROTO;
+	memmove(at, at + again, n - again);
+	c->seen += again;
+	if (c->seen == c->again.len)
+		c->again.len = c->seen = 0;
+	return (ssize_t)(n - again);
 }
 
 int channel_fill(struct channel *c)
 {
-	size_t room, fresh;
-	ssize_t r = make_room(c, ROOM_LEAST);
+	size_t room;
+	ssize_t fresh, r = make_room(c, ROOM_LEAST);
 
 	if (r < 0)
 		return (int)r;
@@ -152,25 +160,28 @@ int channel_fill(struct channel *c)
 	if (r <= 0)
 		return r < 0 ? (int)r : -EPIPE;
 	fresh = skip(c, (size_t)r);
-	c->block->len += fresh;
+	c->block->len += fresh > 0 ? (size_t)fresh : 0;
 	c->block->data[c->block->len] = 0;	/* ends what is held there */
-	c->position += fresh;
-	return (int)r;
+	c->position += fresh > 0 ? (size_t)fresh : 0;
+	return fresh < 0 ? (int)fresh : (int)r;
 }
 
 unsigned char *channel_place(struct channel *c, size_t size)
 {
-	if (make_room(c, size) < 0)
+	if (make_room(c, size) < 0 || buf_reserve(&c->again, size) < 0)
 		return NULL;
 	return c->block->data + c->block->len;
 }
 
 void channel_placed(struct channel *c, size_t size)
 {
+	unsigned char *at = c->block->data + c->block->len;
+
+	memcpy(c->again.data + c->again.len, at, size);
+	c->again.len += size;
 	c->block->len += size;
 	c->block->data[c->block->len] = 0;
 	c->position += size;
-	c->skip += size;
 }
 
 int channel_receive(struct channel *c, size_t max, struct frame *f)
@@ -184,6 +195,11 @@ int channel_receive(struct channel *c, size_t max, struct frame *f)
 void channel_pass(struct channel *c, const struct frame *f)
 {
 	c->at += f->length;
+}
+
+uint64_t channel_brought(const struct channel *c)
+{
+	return c->position - (c->again.len - c->seen);
 }
 
 uint64_t channel_boundary(const struct channel *c)

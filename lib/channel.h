@@ -7,7 +7,8 @@
  * block in which frames are read in place.
  *
  * Easy to get wrong: the staging ring carries the same bytes as the pipe.
- * What was taken from the ring is skipped when the pipe brings it again.
+ * What was taken from the ring is skipped when the pipe brings it again; if
+ * that differs, somebody else has written to the pipe.
  */
 #ifndef CHANNEL_H
 #define CHANNEL_H
@@ -18,6 +19,7 @@
 #include <sys/uio.h>
 
 #include "block.h"
+#include "buf.h"
 #include "frame.h"
 
 struct channel {
@@ -26,7 +28,9 @@ struct channel {
 	struct block *block;	/* what has arrived; NULL: nothing yet */
 	size_t at;		/* of the first byte in it not yet received */
 	uint64_t position;	/* in the stream, of the block's last byte */
-	uint64_t skip;		/* pipe bytes that the ring gave already */
+	struct buf again;	/* bytes the ring gave that the pipe will bring
+				   again, */
+	size_t seen;		/* and how many of them it has brought */
 	struct iovec *queue;	/* bytes to send, ours to point to only */
 	size_t first, count, room; /* of the queue */
 	size_t pending;		/* bytes in the queue */
@@ -50,7 +54,8 @@ void channel_send(struct channel *, const void *from, size_t size);
 int channel_flush(struct channel *);
 
 /* Reads once: bytes that arrived, 0 if none are there now, -EPIPE at the
-   end, -ENOMEM with nothing lost, -errno. */
+   end, -ENOMEM with nothing lost, -EPROTO if they are not what the ring gave
+   before, -errno. */
 int channel_fill(struct channel *);
 
 /* Room for bytes from elsewhere: where to put them, or NULL. */
@@ -65,6 +70,9 @@ void channel_placed(struct channel *, size_t size);
    stays the next one until it is passed. */
 int channel_receive(struct channel *, size_t max, struct frame *);
 void channel_pass(struct channel *, const struct frame *);
+
+/* How many bytes the pipe has brought, those brought again included. */
+uint64_t channel_brought(const struct channel *);
 
 /* Where in the stream the next frame begins. */
 uint64_t channel_boundary(const struct channel *);

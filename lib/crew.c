@@ -49,7 +49,7 @@ void crew_clear(struct member *m, void (*close)(int *fd))
 	m->ordinal = 0;
 	m->finished = 0;
 	m->blame = 0;
-	m->killed = m->told_to_stop = m->alone = false;
+	m->killed = m->garbled = m->told_to_stop = m->alone = false;
 	m->greeted = m->unfit = m->ended = m->unsettled = false;
 	m->doom_at = NEVER;
 }

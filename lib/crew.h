@@ -64,6 +64,7 @@ struct member {
 	struct span *spare;	/* so that a death needs no memory */
 	enum vm_cause blame;	/* for a death that is our doing; else 0 */
 	bool killed;		/* by our order */
+	bool garbled;		/* what it left behind cannot be believed */
 	bool told_to_stop;
 	struct notice death;	/* valid if DEAD */
 	int trouble;		/* deaths in a row without an item begun */

@@ -245,19 +245,24 @@ static int settle(struct engine *e, struct member *m, uint64_t now)
 	return r;
 }
 
-/* The same; a worker that breaks the protocol is doomed. */
+/* A worker that breaks the protocol is not listened to any more. */
+static void garbled(struct engine *e, struct member *m)
+{
+	engine_say(e, "garbled: worker %d", m->index);
+	m->blame = VM_GARBLED;
+	if (m->state != MEMBER_DEAD)
+		crew_doom(&e->crew, m, VM_GARBLED);
+}
+
+/* Settles; a worker that sends nonsense is doomed. */
 static int settle_or_doom(struct engine *e, struct member *m, uint64_t now)
 {
 	int r = settle(e, m, now);
 
 	m->unsettled = r == -ENOMEM;
-	if (r == -ENOMEM || r == 0)
-		return r;
-	engine_say(e, "garbled: worker %d", m->index);
-	m->blame = VM_GARBLED;
-	if (m->state != MEMBER_DEAD)
-		crew_doom(&e->crew, m, VM_GARBLED);
-	return 0;
+	if (r < 0 && r != -ENOMEM)
+		garbled(e, m);
+	return m->unsettled ? r : 0;
 }
 
 int settle_read(struct engine *e, struct member *m, uint64_t now)
@@ -266,6 +271,11 @@ int settle_read(struct engine *e, struct member *m, uint64_t now)
 
 	if (n == -ENOMEM)
 		return n;
+	if (n == -EPROTO || (n > 0 && !slot_meant(m->slot,
+	    channel_brought(&m->channel)))) {
+		garbled(e, m);
+		return 0;
+	}
 	/* The end of the pipe is no death yet; see to it that one follows. */
 	if (n < 0 && !m->ended) {
 		m->ended = true;
@@ -282,10 +292,8 @@ int settle_ring(struct engine *e, struct member *m, uint64_t now)
 	int64_t ahead = slot_ahead(m->slot, from);
 	unsigned char *at;
 
-	if (ahead < 0 && m->state != MEMBER_DEAD)
-		crew_doom(&e->crew, m, VM_GARBLED);
 	if (ahead < 0)
-		m->blame = VM_GARBLED;
+		garbled(e, m);
 	if (ahead <= 0)
 		return 0;
 	at = channel_place(&m->channel, (size_t)ahead);

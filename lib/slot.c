@@ -58,6 +58,7 @@ void slot_reset(struct slot *s)
 {
 	atomic_store(&s->committed, 0);
 	atomic_store(&s->flushed, 0);
+	atomic_store(&s->intended, 0);
 	atomic_store(&s->wanted, 0);
 	for (size_t i = 0; i < SLOT_LEASES; i++)
 		atomic_store(&s->lease[i], 0);
@@ -127,6 +128,11 @@ int64_t slot_ahead(const struct slot *s, uint64_t position)
 	return (int64_t)(committed - position);
 }
 
+bool slot_meant(const struct slot *s, uint64_t position)
+{
+	return position <= atomic_load(&s->intended);
+}
+
 bool slot_allows(const struct slot *s, uint64_t begin, size_t length)
 {
 	uint64_t committed = atomic_load(&s->committed);
@@ -175,6 +181,11 @@ uint32_t slot_take(struct slot *s, uint32_t ordinal, uint32_t *limit)
 
 	*limit = (uint32_t)(w >> BITS & FIELD);
 	return (uint32_t)(w & FIELD);
+}
+
+void slot_give_back(struct slot *s, uint32_t ordinal)
+{
+	atomic_fetch_sub(lease_of(s, ordinal), 1);
 }
 
 int slot_lower(struct slot *s, uint32_t ordinal, uint32_t from,

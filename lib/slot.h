@@ -40,6 +40,9 @@ struct slot {
 	   and up to where write(2) took it, so that the ring may be reused. */
 	_Atomic uint64_t committed;
 	_Atomic uint64_t flushed;
+	/* Worker writes before each write(2): how far the pipe will get.  What
+	   comes beyond was written by somebody else. */
+	_Atomic uint64_t intended;
 	/* Caller sets, worker clears: write out what you have before you
 	   begin another item. */
 	_Atomic uint32_t wanted;
@@ -96,6 +99,9 @@ const unsigned char *slot_view(const struct slot *, uint64_t position,
  */
 int64_t slot_ahead(const struct slot *, uint64_t position);
 
+/* Caller: has the worker meant to write so many bytes to the pipe? */
+bool slot_meant(const struct slot *, uint64_t position);
+
 /* Caller: may a frame of that length, which begins there, have arrived in
    part?  Staged frames are committed whole before they are written; one too
    large for the ring is committed when it is out. */
@@ -113,6 +119,9 @@ void slot_lease(struct slot *, uint32_t ordinal, uint32_t first,
 /* Worker: takes the next item: its number, or the limit or more when there
    is none left; sets *limit. */
 uint32_t slot_take(struct slot *, uint32_t ordinal, uint32_t *limit);
+
+/* Worker: gives the item it took last back; it could not be answered. */
+void slot_give_back(struct slot *, uint32_t ordinal);
 
 /*
  * Caller: takes back what has not begun, from number "from" at least: sets

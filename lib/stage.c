@@ -12,6 +12,8 @@ void stage_init(struct stage *g, struct slot *slot, int fd)
 
 int stage_flush(struct stage *g)
 {
+	if (g->flushed < g->committed)
+		atomic_store(&g->slot->intended, g->committed);
 	while (g->flushed < g->committed) {
 		size_t size;
 		const unsigned char *at = slot_view(g->slot, g->flushed,
@@ -33,6 +35,7 @@ static int put_directly(struct stage *g, const unsigned char *at, size_t left)
 	uint64_t end = g->committed + left;
 	int r = stage_flush(g);
 
+	atomic_store(&g->slot->intended, end);
 	while (r == 0 && left > 0) {
 		ssize_t n = sys_write(g->fd, at, left);
 

@@ -176,6 +176,13 @@ static void receive(struct frame *f)
 	channel_pass(&self.tasks, f);
 }
 
+/* The result pipe is gone, which the present item need not have done. */
+static _Noreturn void give_back(const struct frame_chunk *chunk)
+{
+	slot_give_back(self.slot, chunk->ordinal);
+	give_up();
+}
+
 /* Takes one item of a chunk and answers it: true, or false if the lease ends
    before it.  A waiting caller gets what is staged before the item begins. */
 static bool work(const struct frame_chunk *chunk, uint32_t *next,
@@ -189,14 +196,14 @@ static bool work(const struct frame_chunk *chunk, uint32_t *next,
 	if (*next >= limit)
 		return false;
 	if (stage_heed(&self.stage) < 0)
-		give_up();
+		give_back(chunk);
 	/* The next head, whose first byte ends the input, may not be here. */
 	input->body[input->size] = 0;
 	frame = context_process(&self.context, chunk, *next, input->body,
 	    input->size, &length);
 	leave_if_copy();
 	if (stage_put(&self.stage, frame, length) < 0)
-		give_up();
+		give_back(chunk);
 	return true;
 }
 
