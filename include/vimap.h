@@ -165,6 +165,7 @@ enum vm_cause {
 	VM_FAILED       = 1 << 0,	/* process() said so */
 	VM_KILLED       = 1 << 1,	/* its worker died of a signal */
 	VM_EXITED       = 1 << 2,	/* its worker left, with 0 too */
+	VM_TIMED_OUT    = 1 << 3,	/* item_timeout_ms passed */
 	VM_TOO_BIG      = 1 << 4,	/* its output passed max_item_bytes */
 	VM_GARBLED      = 1 << 5,	/* its worker broke the protocol */
 	VM_SETUP_FAILED = 1 << 6,	/* no worker could be set up for it */
@@ -174,7 +175,8 @@ enum vm_cause {
 };
 
 /* As vm_options.workers: no process is forked, everything runs inside
-   vm_zip_in_out().  For debuggers: a crash is yours. */
+   vm_zip_in_out().  For debuggers: a crash is yours, and timeouts, limits on
+   workers and what is told of crashes do not hold. */
 #define VM_SERIAL (-32767)
 
 /*
@@ -202,8 +204,17 @@ struct vm_options {
 	size_t max_item_bytes;
 
 	int max_attempts;	/* for one input, whatever its failure (1) */
-	int teardown_timeout_ms; /* for each worker's teardown (5000) */
-	int close_timeout_ms;	/* for running items at vm_close() (5000) */
+
+	/* Bounds in time, by the monotonic clock.  0: none, but for the last
+	   two.  What runs longer is killed, its process group too. */
+	int item_timeout_ms;	/* one input in process(), not its waiting:
+				   never early, an eighth late at most while
+				   you wait in the library; what you spend
+				   elsewhere adds up to as much again */
+	int setup_timeout_ms;	/* each worker's setup, from its fork on */
+	int teardown_timeout_ms; /* each worker's teardown (5000) */
+	int close_timeout_ms;	/* running items at vm_close() (5000) */
+
 	int debug;		/* not 0: the life of each chunk on stderr */
 	uint64_t seed;		/* for vm_context.seed */
 };
@@ -391,7 +402,7 @@ VM_EXPORT int vm_zip_in_out_within(vm_pool *, struct vm_result *, int ms)
    ENOMEM, or EINVAL for NULL. */
 VM_EXPORT struct vm_result *vm_result_copy(const struct vm_result *);
 
-/* "failed", "killed", "exited": for tables. */
+/* "failed", "killed", "timed out": for tables. */
 VM_EXPORT const char *vm_cause_name(enum vm_cause);
 
 /* ---- 5. While it runs ------------------------------------------------ */

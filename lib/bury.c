@@ -55,9 +55,9 @@ static int drain(struct engine *e, struct member *m, uint64_t now)
 {
 	int r = m->channel.in >= 0;
 
-	while (r > 0 && m->blame == 0)
+	while (r > 0 && m->blame != VM_GARBLED)
 		r = settle_read(e, m, now);
-	if (r == 0 && m->blame == 0 && m->channel.in >= 0)
+	if (r == 0 && m->blame != VM_GARBLED && m->channel.in >= 0)
 		r = settle_ring(e, m, now);
 	return MIN(r, 0);
 }
@@ -113,9 +113,12 @@ static void blame_first(struct engine *e, struct member *m, struct span *s)
 }
 
 /* The one item that was begun: is it the one that did it?  A worker may have
-   been garbled by an item before; but not if it has had this one only. */
+   been garbled by an item before; but not if it has had this one only.  And
+   one that was killed over time may have begun the next item meanwhile. */
 static bool is_guilty(const struct member *m, const struct span *s)
 {
+	if (m->blame == VM_TIMED_OUT && !m->garbled)
+		return span_seq(s) == m->watched;
 	return !m->garbled ||
 	    (s->sent_count == 1 && m->finished == s->finished);
 }
@@ -145,7 +148,7 @@ static size_t judge(struct engine *e, struct member *m)
 			blame_first(e, m, s);
 			break;
 		}
-		s->alone |= begun(m, s) > 0;
+		s->alone |= begun(m, s) > 0 && (m->garbled || all > 1);
 	}
 	return all;
 }
@@ -182,6 +185,10 @@ static void setup_died(struct engine *e, struct member *m)
 	if (m->blame == VM_GARBLED)
 		words_set(&e->setup_words, 0, "Worker %d broke the protocol "
 		    "before it was set up.", m->index);
+	else if (m->blame == VM_TIMED_OUT)
+		words_set(&e->setup_words, 0, "Setup in worker %d took "
+		    "longer than the %llu ms of setup_timeout_ms.", m->index,
+		    (unsigned long long)(e->set.setup_ns / MS_IN_NS));
 	else if (WIFSIGNALED(status))
 		words_set(&e->setup_words, 0, "Worker %d was killed by "
 		    "signal %d before it was set up.", m->index,

@@ -36,7 +36,7 @@ int crew_init(struct crew *c, size_t count, const int *indices,
 		m->slot = slots_get(slots, i);
 		m->sent_end = &m->sent;
 		m->reader = -1;
-		m->doom_at = NEVER;
+		m->doom_at = m->setup_by = NEVER;
 		channel_open(&m->channel, -1, -1);
 	}
 	return 0;
@@ -51,7 +51,7 @@ void crew_clear(struct member *m, void (*close)(int *fd))
 	m->blame = 0;
 	m->killed = m->garbled = m->told_to_stop = m->alone = false;
 	m->greeted = m->unfit = m->ended = m->unsettled = false;
-	m->doom_at = NEVER;
+	m->doom_at = m->setup_by = NEVER;
 }
 
 void crew_release(struct crew *c, void (*close)(int *fd))
@@ -104,11 +104,13 @@ struct member *crew_member(struct crew *c, const struct notice *n)
 }
 
 void crew_welcome(struct crew *c, struct member *m, const struct notice *n,
-    const int fds[NOTICE_FDS])
+    const int fds[NOTICE_FDS], uint64_t setup_by)
 {
 	channel_open(&m->channel, fds[NOTICE_RESULTS], fds[NOTICE_TASKS]);
 	m->reader = fds[NOTICE_READER];
 	m->pid = n->pid;
+	m->setup_by = setup_by;
+	m->watched_from = NEVER;
 	crew_move(c, m, MEMBER_STARTING);
 }
 

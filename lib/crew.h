@@ -73,6 +73,12 @@ struct member {
 	uint64_t heard_at;	/* of its last result, or its last chunk
 				   while it had none */
 	uint64_t doom_at;	/* when patience with it ends, or NEVER */
+	uint64_t setup_by;	/* when its setup must be done, or NEVER */
+	uint64_t watched;	/* overdue.c: seq of the item it was last seen
+				   at, NEVER if at none, */
+	uint64_t watched_from;	/* channel.position then, */
+	uint64_t watched_at;	/* when that was, */
+	uint64_t ran;		/* and ns that item has been seen to run */
 	size_t poll_in, poll_out; /* places in engine.fds; 0: not waited for */
 	bool greeted;		/* has said hello */
 	bool unfit;		/* has said that its setup failed */
@@ -108,9 +114,9 @@ void crew_hire(struct crew *, uint64_t now);
    nonsense. */
 struct member *crew_member(struct crew *, const struct notice *);
 
-/* A hired worker's descriptors: now it is STARTING. */
+/* A hired worker's descriptors: now it is STARTING, until a time at most. */
 void crew_welcome(struct crew *, struct member *, const struct notice *,
-    const int fds[NOTICE_FDS]);
+    const int fds[NOTICE_FDS], uint64_t setup_by);
 
 /* Who should have the next chunk: the member with the fewest, NULL if all
    have enough. */

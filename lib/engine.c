@@ -105,6 +105,8 @@ static size_t watch_all(struct engine *e, uint64_t now)
 static uint64_t next_alarm(const struct engine *e, uint64_t until,
     uint64_t now)
 {
+	uint64_t sample;
+
 	for (size_t i = 0; i < e->crew.count; i++) {
 		const struct member *m = &e->crew.members[i];
 
@@ -114,6 +116,8 @@ static uint64_t next_alarm(const struct engine *e, uint64_t until,
 			until = now;
 		if (m->state != MEMBER_DOOMED)
 			until = MIN(until, m->doom_at);
+		if (m->state == MEMBER_STARTING)
+			until = MIN(until, m->setup_by);
 	}
 	if (e->broken)
 		return now;
@@ -121,7 +125,8 @@ static uint64_t next_alarm(const struct engine *e, uint64_t until,
 		until = MIN(until, now + OWED_NS);
 	if (!e->quiet && e->window.nsent > 0)
 		until = MIN(until, now + SHORT_NS);
-	return until;
+	sample = overdue_alarm(e);
+	return MIN(until, sample);
 }
 
 static int ms_until(uint64_t then, uint64_t now)
@@ -169,6 +174,8 @@ static int look_after(struct engine *e, uint64_t now)
 		    m->state != MEMBER_GONE && m->doom_at <= now)
 			crew_doom(&e->crew, m, m->ended ? VM_GARBLED :
 			    VM_LOST);
+		else if (m->state == MEMBER_STARTING && m->setup_by <= now)
+			crew_doom(&e->crew, m, VM_TIMED_OUT);
 	}
 	if (server_overdue(&e->server, crew_owed(&e->crew), now))
 		news_broken(e, ETIMEDOUT, now);
@@ -232,6 +239,8 @@ int engine_turn(struct engine *e, uint64_t until)
 		r = stir(e, now);
 		e->quiet = r == 0;
 	}
+	if (r >= 0)
+		r = overdue_run(e, now);
 	if (r >= 0)
 		r = look_after(e, now);
 	return MIN(r, 0);

@@ -9,6 +9,7 @@
  *	intake.c     source next -> chunk pack -> window admit
  *	dispatch.c   crew pick -> channel send; taking back
  *	settle.c     channel receive -> window settle -> results
+ *	overdue.c    items that take too long
  *	news.c       the fork server tells of hires and deaths
  *	bury.c       crew bury -> putback; breaking down; cancelling
  *	serial.c     all of it without processes
@@ -58,6 +59,7 @@ struct engine {
 	struct pollfd *fds;	/* room for all there is to wait for */
 	bool ask_again;		/* a source that said VM_LATER may be asked */
 	bool quiet;		/* nothing came in the last short wait */
+	uint64_t sample_at;	/* when overdue.c looks the next time */
 	int wake;		/* eventfd: vm_cancel() */
 	atomic_int cancelled;
 
@@ -162,6 +164,15 @@ int settle_ring(struct engine *, struct member *, uint64_t now);
 
 /* Books an item that is done: the first of a span moves to "answer". */
 void settle_span(struct engine *, struct span *answer);
+
+/* ---- overdue.c ---- */
+
+/* When the next look is due; NEVER if nothing is timed. */
+uint64_t overdue_alarm(const struct engine *);
+
+/* Looks, if it is time, and dooms workers whose item is overdue: 0 or
+   -ENOMEM. */
+int overdue_run(struct engine *, uint64_t now);
 
 /* ---- bury.c ---- */
 

@@ -33,6 +33,8 @@ const char *vm_cause_name(enum vm_cause cause)
 		return "killed";
 	case VM_EXITED:
 		return "exited";
+	case VM_TIMED_OUT:
+		return "timed out";
 	case VM_TOO_BIG:
 		return "too big";
 	case VM_GARBLED:
@@ -82,6 +84,11 @@ static void describe(struct vm_pool *p, const struct span *s)
 	case VM_EXITED:
 		words_set(w, 0, "The worker exited with status %d in the "
 		    "middle of the item.", o->exit_status);
+		break;
+	case VM_TIMED_OUT:
+		words_set(w, 0, "The item took longer than the %llu ms of "
+		    "item_timeout_ms, and its worker was killed.",
+		    (unsigned long long)(p->engine.set.item_ns / MS_IN_NS));
 		break;
 	case VM_GARBLED:
 		words_set(w, 0, "The worker broke the protocol and was "

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base.h"
 #include "engine.h"
 #include "fds.h"
 
@@ -44,7 +45,8 @@ static void heed(struct engine *e, const struct notice *n, int fds[],
 	bool asked = m != NULL && m->state == MEMBER_ASKED;
 
 	if (n->kind == NOTICE_HIRED && asked && r == 1) {
-		crew_welcome(&e->crew, m, n, fds);
+		crew_welcome(&e->crew, m, n, fds, e->set.setup_ns ?
+		    now + e->set.setup_ns : NEVER);
 		return;
 	}
 	for (int i = 0; i < NOTICE_FDS; i++)

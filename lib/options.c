@@ -68,6 +68,8 @@ static int check_numbers(const struct vm_options *o, struct words *w)
 		{ "max_total_in_flight_factor", o->max_total_in_flight_factor,
 		    FACTOR_MOST },
 		{ "max_attempts", o->max_attempts, ATTEMPTS_MOST },
+		{ "item_timeout_ms", o->item_timeout_ms, INT32_MAX },
+		{ "setup_timeout_ms", o->setup_timeout_ms, INT32_MAX },
 		{ "teardown_timeout_ms", o->teardown_timeout_ms, INT32_MAX },
 		{ "close_timeout_ms", o->close_timeout_ms, INT32_MAX },
 		{ "ordered", o->ordered, INT32_MAX },
@@ -139,6 +141,8 @@ static void fill_in(struct settings *s, const struct vm_options *o)
 	s->leases = (int)MIN(real, SLOT_LEASES);
 	s->max_bytes = or_else(o->max_in_flight_bytes, (size_t)64 << 20);
 	s->max_attempts = (int)or_else((size_t)o->max_attempts, 1);
+	s->item_ns = (uint64_t)o->item_timeout_ms * MS_IN_NS;
+	s->setup_ns = (uint64_t)o->setup_timeout_ms * MS_IN_NS;
 	s->teardown_ns = or_else((size_t)o->teardown_timeout_ms, 5000) *
 	    MS_IN_NS;
 	s->close_ns = or_else((size_t)o->close_timeout_ms, 5000) * MS_IN_NS;

@@ -27,6 +27,8 @@ struct settings {
 	int leases;		/* chunks one worker may have */
 	size_t max_bytes;
 	int max_attempts;
+	uint64_t item_ns;	/* 0: as long as it takes */
+	uint64_t setup_ns;	/* the same */
 	uint64_t teardown_ns;
 	uint64_t close_ns;
 };

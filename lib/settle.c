@@ -180,6 +180,7 @@ static int unfit(struct engine *e, struct member *m, const struct frame *f,
 		words_set(&e->setup_words, 0, "Setup failed in worker %d "
 		    "with code %d.", m->index, (int)why.code);
 	m->unfit = true;
+	m->setup_by = NEVER;
 	m->doom_at = now + UNFIT_NS;
 	return 0;
 }

@@ -1,0 +1,105 @@
+/*
+ * overdue.c - the engine's watch: items that take longer than they may.
+ *
+ * Runs in: caller.  No clock runs in the worker: the lease words are sampled
+ * eight times in item_timeout_ms, and an item that is seen at two samples a
+ * timeout apart, with nothing heard of its worker in between, is overdue.  So
+ * it is never early, and an eighth late at most.
+ *
+ * Easy to get wrong: only a worker that is read can be judged, for one that
+ * waits to hand over its results looks as busy; and time that the caller
+ * spends elsewhere, or stopped, counts only in part.
+ */
+#include "config.h"
+
+#include "base.h"
+#include "engine.h"
+
+/* Samples in a timeout, and the part of it that counts between two. */
+#define SAMPLES 8
+#define PART 4
+/* Beyond the timeout: for a worker to begin what it was sent.  One that does
+   not has lost its pipe. */
+#define BEGIN_NS (5000 * MS_IN_NS)
+
+/* The span whose first item the worker is at, by its pages; NULL if at none.
+   Sets *sane to false if a word makes no sense. */
+static struct span *present(const struct member *m, bool *sane)
+{
+	uint32_t next;
+
+	*sane = true;
+	for (struct span *s = m->sent; s != NULL && *sane; s = s->next) {
+		*sane = slot_next(m->slot, s->ordinal, s->limit, &next) == 0;
+		if (*sane && s->count > 0 && next > s->first)
+			return s;
+	}
+	return NULL;
+}
+
+/* Has anything changed since the last look, or may it have, unread? */
+static bool has_moved(const struct member *m, uint64_t at)
+{
+	return m->watched != at ||
+	    m->watched_from != m->channel.position || m->poll_in == 0 ||
+	    m->unsettled || slot_ahead(m->slot, m->channel.position) != 0;
+}
+
+/* How long this member may still go on like this; dooms it if it may not. */
+static uint64_t look_at(struct engine *e, struct member *m, uint64_t now)
+{
+	uint64_t most = e->set.item_ns, step;
+	struct span *s;
+	uint64_t at;
+	bool sane;
+
+	s = present(m, &sane);
+	if (!sane) {
+		crew_doom(&e->crew, m, VM_GARBLED);
+		return NEVER;
+	}
+	at = s != NULL ? span_seq(s) : NEVER;
+	step = MIN(now - m->watched_at, most / PART);
+	m->ran = has_moved(m, at) ? 0 : m->ran + step;
+	m->watched = at;
+	m->watched_from = m->channel.position;
+	m->watched_at = now;
+	most += s != NULL ? 0 : BEGIN_NS;
+	if (m->ran < most)
+		return most - m->ran;
+	engine_say(e, "overdue: worker %d", m->index);
+	crew_doom(&e->crew, m, VM_TIMED_OUT);
+	return NEVER;
+}
+
+uint64_t overdue_alarm(const struct engine *e)
+{
+	return e->set.item_ns > 0 && e->window.nsent > 0 ? e->sample_at :
+	    NEVER;
+}
+
+int overdue_run(struct engine *e, uint64_t now)
+{
+	uint64_t wait = e->set.item_ns / SAMPLES + 1;
+	int r = 0;
+
+	if (overdue_alarm(e) > now)
+		return 0;
+	for (size_t i = 0; i < e->crew.count && r >= 0; i++) {
+		struct member *m = &e->crew.members[i];
+		uint64_t left;
+
+		if (m->state != MEMBER_READY || m->nsent == 0) {
+			m->watched_from = NEVER;
+			continue;
+		}
+		if (m->poll_in != 0)
+			r = settle_ring(e, m, now);
+		if (r < 0 || m->state != MEMBER_READY)
+			continue;
+		left = look_at(e, m, now);
+		wait = MIN(wait, left);
+	}
+	e->sample_at = now + wait;
+	return MIN(r, 0);
+}
