@@ -23,6 +23,8 @@
 /* How long children may take to be gone after KILL, and how often to look. */
 #define REAP_NS (2000 * MS_IN_NS)
 #define REAP_STEP_MS 10
+/* What a dead worker started is killed again so often until it is gone. */
+#define SWEEP_MS 20
 /* Without a pidfd the parent is looked at so often. */
 #define LOOK_MS 1000
 
@@ -195,6 +197,7 @@ static int reap_ended(void)
 		if (sys_reap(pid, &status, &max_rss) < 0 || h == NULL)
 			continue;
 		h->state = HAND_VACANT;
+		h->group = pid;
 		h->death = (struct notice){
 			.kind = NOTICE_DIED,
 			.slot = (uint32_t)(h - self->hands),
@@ -205,6 +208,27 @@ static int reap_ended(void)
 		};
 	}
 	return pid;
+}
+
+/*
+ * What dead workers started and left in their group: killed again and again,
+ * as it may still have been forking.  A child of ours in the group keeps its
+ * number from being given to another one.  True if any is left.
+ */
+static bool sweep(void)
+{
+	bool left = false;
+
+	for (size_t i = 0; i < self->slots.count; i++) {
+		struct hand *h = &self->hands[i];
+
+		if (h->group != 0 && !sys_has_child_in(h->group))
+			h->group = 0;
+		if (h->group != 0)
+			sys_kill(-h->group, SIGKILL);
+		left |= h->group != 0;
+	}
+	return left;
 }
 
 /* Kills and reaps until there is no child: 0; or for 2 s: ETIMEDOUT. */
@@ -303,9 +327,9 @@ static bool abandoned(void)
 }
 
 /* Milliseconds until the next thing to do by the clock; -1: nothing. */
-static int patience(uint64_t now)
+static int patience(uint64_t now, bool sweeping)
 {
-	uint64_t next = NEVER;
+	uint64_t next = sweeping ? now + SWEEP_MS * MS_IN_NS : NEVER;
 
 	for (size_t i = 0; i < self->slots.count; i++)
 		if (self->hands[i].state == HAND_DOOMED)
@@ -323,10 +347,11 @@ static void turn(const sigset_t *mask)
 		{ .fd = self->socket, .events = POLLIN },
 		{ .fd = self->caller_fd, .events = POLLIN },
 	};
+	bool sweeping = sweep();
 
 	if (!tell_all())
 		fds[0].events |= POLLOUT;
-	sys_ppoll(fds, COUNTOF(fds), patience(sys_now()), mask);
+	sys_ppoll(fds, COUNTOF(fds), patience(sys_now(), sweeping), mask);
 	reap_ended();
 	kill_doomed(sys_now());
 	if (fds[1].revents != 0 || (self->caller_fd < 0 && abandoned()))

@@ -35,6 +35,8 @@ struct hand {
 	pid_t pid;
 	uint32_t generation;
 	uint64_t kill_at;
+	pid_t group;		/* of the last one, while there is anything
+				   left of it; else 0 */
 	/* News not yet sent, kind 0 if none: at most one of each. */
 	struct notice arrival;	/* HIRED or REFUSED */
 	struct notice death;	/* DIED */

@@ -86,6 +86,8 @@ int sys_reap_one(int pidfd, pid_t pid);
 /* A child that has ended, left unreaped: its pid, 0 if none has, -ECHILD if
    there are no children. */
 pid_t sys_ended_child(void);
+/* Has this process a child in that group, ended ones included? */
+bool sys_has_child_in(pid_t group);
 /* Reaps this ended child: 0.  Sets status and peak memory in bytes. */
 int sys_reap(pid_t pid, int *status, uint64_t *max_rss);
 /* Signals a process, or a group if pid is negative. */

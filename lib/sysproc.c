@@ -66,6 +66,16 @@ pid_t sys_ended_child(void)
 	return r < 0 ? r : info.si_pid;
 }
 
+bool sys_has_child_in(pid_t group)
+{
+	siginfo_t info;
+	int r;
+
+	RETRY(r, waitid(P_PGID, (id_t)group, &info,
+	    WEXITED | WNOHANG | WNOWAIT));
+	return r == 0;
+}
+
 int sys_reap(pid_t pid, int *status, uint64_t *max_rss)
 {
 	struct rusage usage;
