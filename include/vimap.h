@@ -203,7 +203,19 @@ struct vm_options {
 	/* The most one input or output may have (1 GiB). */
 	size_t max_item_bytes;
 
-	int max_attempts;	/* for one input, whatever its failure (1) */
+	/*
+	 * Attempts at one input (1).  Only those count that failed by the
+	 * item's own doing: what another item, or vm_close(), took with it is
+	 * begun again free of charge.
+	 */
+	int max_attempts;
+	unsigned retry_on;	/* causes worth another attempt (all that are
+				   the item's own: VM_FAILED to VM_GARBLED) */
+	int retry_delay_ms;	/* before the second; doubles each time (0), */
+	int retry_delay_max_ms;	/* and stops growing here (60000) */
+	int max_failures;	/* after so many failed items what has not
+				   begun is cancelled, as by vm_cancel()
+				   (0: never) */
 
 	/* Bounds in time, by the monotonic clock.  0: none, but for the last
 	   two.  What runs longer is killed, its process group too. */

@@ -63,15 +63,16 @@ static int drain(struct engine *e, struct member *m, uint64_t now)
 }
 
 /* The item is to blame: it is tried again, or that was its last attempt. */
-static void convict(struct engine *e, struct member *m, struct span *guilty)
+static void convict(struct engine *e, struct member *m, struct span *guilty,
+    uint64_t now)
 {
 	guilty->worker_index = m->index;
-	if (guilty->attempt < e->set.max_attempts) {
-		guilty->attempt++;
-		window_move(&e->window, guilty, SPAN_WAITING);
+	guilty->outcome = post_mortem(m);
+	if (settle_retries(e, guilty, guilty->outcome.cause)) {
+		settle_again(e, guilty, now);
 		return;
 	}
-	guilty->outcome = post_mortem(m);
+	settle_failed(e, span_seq(guilty));
 	settle_span(e, guilty);
 }
 
@@ -101,7 +102,8 @@ static bool suspect(struct member *m, struct span *s)
 }
 
 /* The first item of a span is to blame and leaves it. */
-static void blame_first(struct engine *e, struct member *m, struct span *s)
+static void blame_first(struct engine *e, struct member *m, struct span *s,
+    uint64_t now)
 {
 	struct span *guilty = m->spare;
 
@@ -109,7 +111,7 @@ static void blame_first(struct engine *e, struct member *m, struct span *s)
 	span_set(guilty, s->chunk, s->first, 1, s->at);
 	guilty->attempt = s->attempt;
 	span_advance(s, 1);
-	convict(e, m, guilty);
+	convict(e, m, guilty, now);
 }
 
 /* The one item that was begun: is it the one that did it?  A worker may have
@@ -130,7 +132,7 @@ static bool is_guilty(const struct member *m, const struct span *s)
  * it shows.  If none was, the first one that was sent is a suspect.  Returns
  * how many were begun.
  */
-static size_t judge(struct engine *e, struct member *m)
+static size_t judge(struct engine *e, struct member *m, uint64_t now)
 {
 	struct span *first = NULL;
 	size_t all = 0;
@@ -142,10 +144,10 @@ static size_t judge(struct engine *e, struct member *m)
 			first = s;
 	}
 	if (all == 0 && first != NULL && suspect(m, first))
-		blame_first(e, m, first);
+		blame_first(e, m, first, now);
 	for (struct span *s = m->sent; s != NULL && all > 0; s = s->next) {
 		if (begun(m, s) > 0 && all == 1 && is_guilty(m, s)) {
-			blame_first(e, m, s);
+			blame_first(e, m, s, now);
 			break;
 		}
 		s->alone |= begun(m, s) > 0 && (m->garbled || all > 1);
@@ -154,12 +156,12 @@ static size_t judge(struct engine *e, struct member *m)
 }
 
 /* All that was sent comes back: true if an item had been begun. */
-static bool put_back(struct engine *e, struct member *m)
+static bool put_back(struct engine *e, struct member *m, uint64_t now)
 {
 	bool began = m->finished > 0;
 	struct span *s;
 
-	began |= judge(e, m) > 0;
+	began |= judge(e, m, now) > 0;
 	while ((s = m->sent) != NULL) {
 		crew_unlease(m);
 		window_move(&e->window, s, s->count ? SPAN_WAITING :
@@ -210,7 +212,7 @@ int bury_member(struct engine *e, struct member *m, uint64_t now)
 		setup_died(e, m);
 	engine_say(e, "bury: worker %d, pid %d, status 0x%x", m->index,
 	    (int)m->pid, (unsigned)m->death.status);
-	began = put_back(e, m);
+	began = put_back(e, m, now);
 	crew_clear(m, fds_drop);
 	if (e->closing)
 		crew_move(&e->crew, m, MEMBER_GONE);
@@ -228,6 +230,7 @@ static void answer_waiting(struct engine *e, enum vm_cause cause)
 {
 	struct span *s;
 
+	window_wake(&e->window, NEVER);
 	while ((s = e->window.waiting) != NULL) {
 		s->attempt--;
 		bury_span(e, s, cause);

@@ -64,6 +64,7 @@ int dispatch_run(struct engine *e, uint64_t now)
 	struct member *m;
 	int r = 0;
 
+	window_wake(&e->window, now);
 	while (r == 0 && !e->closing && !e->broken &&
 	    e->window.waiting != NULL && window_may_send(&e->window)) {
 		m = pick_for(e, e->window.waiting);
@@ -273,7 +274,9 @@ static struct member *make_way(struct engine *e, uint64_t now)
 		if (m->state == MEMBER_READY)
 			take_back(e, m, s, s->first);
 	if (m->state == MEMBER_READY && m->nsent == 0 &&
-	    e->window.waiting != NULL && send_first(e, m, now) == 0)
+	    e->window.waiting != NULL &&
+	    span_seq(e->window.waiting) == e->results.next_seq &&
+	    send_first(e, m, now) == 0)
 		dispatch_flush(e, m);
 	return m;
 }

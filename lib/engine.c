@@ -105,7 +105,7 @@ static size_t watch_all(struct engine *e, uint64_t now)
 static uint64_t next_alarm(const struct engine *e, uint64_t until,
     uint64_t now)
 {
-	uint64_t sample;
+	uint64_t due, sample;
 
 	for (size_t i = 0; i < e->crew.count; i++) {
 		const struct member *m = &e->crew.members[i];
@@ -125,6 +125,8 @@ static uint64_t next_alarm(const struct engine *e, uint64_t until,
 		until = MIN(until, now + OWED_NS);
 	if (!e->quiet && e->window.nsent > 0)
 		until = MIN(until, now + SHORT_NS);
+	due = window_due(&e->window);
+	until = MIN(until, due);
 	sample = overdue_alarm(e);
 	return MIN(until, sample);
 }

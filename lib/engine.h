@@ -62,6 +62,8 @@ struct engine {
 	uint64_t sample_at;	/* when overdue.c looks the next time */
 	int wake;		/* eventfd: vm_cancel() */
 	atomic_int cancelled;
+	uint64_t failures;	/* for good, among */
+	uint64_t failures_from;	/* inputs from this one on */
 
 	int refused;		/* errno of the last hire that failed */
 	bool started;		/* the first hires are done */
@@ -162,8 +164,18 @@ int settle_read(struct engine *, struct member *, uint64_t now);
    -ENOMEM. */
 int settle_ring(struct engine *, struct member *, uint64_t now);
 
-/* Books an item that is done: the first of a span moves to "answer". */
+/* Books what is answered: it may be taken. */
 void settle_span(struct engine *, struct span *answer);
+
+/* May an item that failed of this cause be tried again? */
+bool settle_retries(const struct engine *, const struct span *,
+    enum vm_cause);
+
+/* It is: at once, or after its pause. */
+void settle_again(struct engine *, struct span *, uint64_t now);
+
+/* An item has failed for good, by its own doing; too many cancel the rest. */
+void settle_failed(struct engine *, uint64_t seq);
 
 /* ---- overdue.c ---- */
 

@@ -130,6 +130,7 @@ static bool may_ask(struct engine *e, const struct source *s)
 	if (source_prompt(s))
 		return true;
 	return !results_ready(&e->results) && e->window.nwaiting == 0 &&
+	    e->window.paused == NULL &&
 	    !worker_waits(e) && !dispatch_pending(e);
 }
 

@@ -18,6 +18,9 @@
 #define WORKERS_MOST 32766
 #define FACTOR_MOST 1000000
 #define ATTEMPTS_MOST 1000000
+/* The causes that lie in an item, or may. */
+#define RETRY_ON_ANY ((unsigned)(VM_FAILED | VM_KILLED | VM_EXITED | \
+	VM_TIMED_OUT | VM_TOO_BIG | VM_GARBLED))
 
 /* Takes over a struct of the caller's size.  One larger than ours may only
    have zeroes in what we do not know. */
@@ -68,6 +71,9 @@ static int check_numbers(const struct vm_options *o, struct words *w)
 		{ "max_total_in_flight_factor", o->max_total_in_flight_factor,
 		    FACTOR_MOST },
 		{ "max_attempts", o->max_attempts, ATTEMPTS_MOST },
+		{ "retry_delay_ms", o->retry_delay_ms, INT32_MAX },
+		{ "retry_delay_max_ms", o->retry_delay_max_ms, INT32_MAX },
+		{ "max_failures", o->max_failures, INT32_MAX },
 		{ "item_timeout_ms", o->item_timeout_ms, INT32_MAX },
 		{ "setup_timeout_ms", o->setup_timeout_ms, INT32_MAX },
 		{ "teardown_timeout_ms", o->teardown_timeout_ms, INT32_MAX },
@@ -82,6 +88,10 @@ static int check_numbers(const struct vm_options *o, struct words *w)
 	for (size_t i = 0; i < COUNTOF(numbers) && r == 0; i++)
 		r = check(numbers[i].name, numbers[i].value, numbers[i].most,
 		    w);
+	if (r == 0 && (o->retry_on & ~RETRY_ON_ANY) != 0)
+		r = words_set(w, EINVAL, "vm_options.retry_on has a bit that "
+		    "is no cause of an item's own, VM_FAILED to VM_GARBLED: "
+		    "0x%x.", o->retry_on & ~RETRY_ON_ANY);
 	if (r == 0)
 		r = check_size("chunk_size", o->chunk_size,
 		    CHUNK_ITEMS_MOST, w);
@@ -141,6 +151,11 @@ static void fill_in(struct settings *s, const struct vm_options *o)
 	s->leases = (int)MIN(real, SLOT_LEASES);
 	s->max_bytes = or_else(o->max_in_flight_bytes, (size_t)64 << 20);
 	s->max_attempts = (int)or_else((size_t)o->max_attempts, 1);
+	s->retry_on = o->retry_on ? o->retry_on : RETRY_ON_ANY;
+	s->retry_ns = (uint64_t)o->retry_delay_ms * MS_IN_NS;
+	s->retry_most_ns = or_else((size_t)o->retry_delay_max_ms, 60000) *
+	    MS_IN_NS;
+	s->max_failures = (uint64_t)o->max_failures;
 	s->item_ns = (uint64_t)o->item_timeout_ms * MS_IN_NS;
 	s->setup_ns = (uint64_t)o->setup_timeout_ms * MS_IN_NS;
 	s->teardown_ns = or_else((size_t)o->teardown_timeout_ms, 5000) *

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "engine.h"
+#include "sys.h"
 
 int serial_start(struct engine *e)
 {
@@ -91,15 +92,15 @@ static int process(struct engine *e, struct span *s)
 	return 0;
 }
 
-/* An item that is still to be tried waits again. */
+/* An item that is still to be tried waits again, or pauses. */
 static bool failed_for_now(struct engine *e, struct span *s)
 {
-	if (!e->serial->failed || s->attempt >= e->set.max_attempts)
+	if (!e->serial->failed || !settle_retries(e, s, e->serial->cause))
 		return false;
 	block_drop(s->block);
 	s->block = NULL;
 	s->bytes = 0;
-	s->attempt++;
+	settle_again(e, s, sys_now());
 	return true;
 }
 
@@ -117,12 +118,12 @@ int serial_run(struct engine *e)
 			return -ENOMEM;
 		window_move(&e->window, rest, SPAN_WAITING);
 	}
-	do {
-		r = process(e, s);
-	} while (r == 0 && failed_for_now(e, s));
-	if (r == 0) {
-		s->worker_index = e->serial->public.worker_index;
-		settle_span(e, s);
-	}
-	return r;
+	r = process(e, s);
+	if (r < 0 || failed_for_now(e, s))
+		return r;
+	s->worker_index = e->serial->public.worker_index;
+	if (e->serial->failed)
+		settle_failed(e, span_seq(s));
+	settle_span(e, s);
+	return 0;
 }

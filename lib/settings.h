@@ -27,6 +27,10 @@ struct settings {
 	int leases;		/* chunks one worker may have */
 	size_t max_bytes;
 	int max_attempts;
+	unsigned retry_on;	/* causes */
+	uint64_t retry_ns;	/* before the second attempt */
+	uint64_t retry_most_ns;
+	uint64_t max_failures;	/* 0: no limit */
 	uint64_t item_ns;	/* 0: as long as it takes */
 	uint64_t setup_ns;	/* the same */
 	uint64_t teardown_ns;

@@ -80,8 +80,46 @@ static int gather(struct engine *e, struct member *m, struct answer *a,
 	return 0;
 }
 
-/* process() failed, and the item has attempts left: it waits again. */
-static int retry(struct engine *e, struct member *m, struct answer *a)
+bool settle_retries(const struct engine *e, const struct span *s,
+    enum vm_cause cause)
+{
+	return s->attempt < e->set.max_attempts &&
+	    (e->set.retry_on & (unsigned)cause) != 0;
+}
+
+/* The pause before an attempt, from the second on. */
+static uint64_t pause_before(const struct engine *e, int attempt)
+{
+	uint64_t pause = e->set.retry_ns;
+
+	for (int i = 2; i < attempt && pause < e->set.retry_most_ns; i++)
+		pause *= 2;
+	return MIN(pause, e->set.retry_most_ns);
+}
+
+void settle_again(struct engine *e, struct span *s, uint64_t now)
+{
+	s->attempt++;
+	s->due_at = now + pause_before(e, s->attempt);
+	if (s->due_at > now)
+		window_move(&e->window, s, SPAN_PAUSED);
+	else if (s->state != SPAN_WAITING)
+		window_move(&e->window, s, SPAN_WAITING);
+}
+
+void settle_failed(struct engine *e, uint64_t seq)
+{
+	e->failures += seq >= e->failures_from;
+	if (e->set.max_failures == 0 || e->failures < e->set.max_failures)
+		return;
+	e->failures = 0;
+	e->failures_from = e->seq;
+	atomic_store(&e->cancelled, 1);
+}
+
+/* process() failed, and the item has attempts left. */
+static int retry(struct engine *e, struct member *m, struct answer *a,
+    uint64_t now)
 {
 	struct span *again;
 
@@ -89,16 +127,15 @@ static int retry(struct engine *e, struct member *m, struct answer *a)
 	again = take_first(m->sent, m->pid);
 	if (again == NULL)
 		return -ENOMEM;
-	again->attempt++;
 	engine_say(e, "retry: number %llu failed",
 	    (unsigned long long)span_seq(again));
-	window_move(&e->window, again, SPAN_WAITING);
+	settle_again(e, again, now);
 	return 0;
 }
 
 /* A result: it must be for an item that was leased. */
 static int result(struct engine *e, struct member *m, struct answer *a,
-    const struct frame *f)
+    const struct frame *f, uint64_t now)
 {
 	struct span *of = m->sent;
 	struct frame_failure why;
@@ -113,10 +150,14 @@ static int result(struct engine *e, struct member *m, struct answer *a,
 		if (why.cause != VM_FAILED && why.cause != VM_TOO_BIG)
 			return -EPROTO;
 	}
-	if (f->kind == FRAME_FAILURE && of->attempt < e->set.max_attempts)
-		r = retry(e, m, a);
-	else
+	if (f->kind == FRAME_FAILURE && settle_retries(e, of,
+	    (enum vm_cause)why.cause)) {
+		r = retry(e, m, a, now);
+	} else {
 		r = gather(e, m, a, f);
+		if (r == 0 && f->kind == FRAME_FAILURE)
+			settle_failed(e, span_seq(of) - 1);
+	}
 	m->finished += r == 0;
 	return r;
 }
@@ -210,7 +251,7 @@ static int settle_frame(struct engine *e, struct member *m, struct answer *a,
 	if (f->kind == FRAME_UNFIT && starting)
 		return unfit(e, m, f, now);
 	if ((f->kind == FRAME_OUTPUT || f->kind == FRAME_FAILURE) && ready)
-		return result(e, m, a, f);
+		return result(e, m, a, f, now);
 	if (f->kind == FRAME_END && ready)
 		return end(e, m, a, f, now);
 	if (f->kind == FRAME_LEAVING && ready)

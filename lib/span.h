@@ -8,9 +8,11 @@
  *	                |
  *	                v      dispatch           settle
  *	   +------> WAITING ----------> SENT ----------------> ANSWERED -> taken
- *	   |            |                |                        ^
- *	   |            |  cancel, lose  |   bury: the guilty     |
- *	   |            +----------------|------------------------+
+ *	   |          ^ |                | |                      ^
+ *	   |          | |  cancel, lose  | | bury: the guilty     |
+ *	   |          | +----------------|-+----------------------+
+ *	   |     wake |                  |   another attempt, later
+ *	   |        PAUSED <-------------+
  *	   +-----------------------------+
  *	     putback: worker died, items taken back, or another attempt
  *
@@ -33,6 +35,7 @@
 enum span_state {
 	SPAN_NEW,		/* in nobody's books yet */
 	SPAN_WAITING,		/* for a worker */
+	SPAN_PAUSED,		/* for the time of its next attempt */
 	SPAN_SENT,		/* leased to a worker, which may be at it */
 	SPAN_ANSWERED,		/* for the caller to take */
 	SPAN_SPENT		/* all its items have moved out of it */
@@ -58,6 +61,7 @@ struct span {
 	enum span_state state;
 	int attempt;		/* the how manieth is waited for or under way,
 				   or was the last; 0: never begun */
+	uint64_t due_at;	/* when PAUSED: when it may wait again */
 	int suspicion;		/* workers that died with it, not in it */
 	bool alone;		/* its items travel alone, for one of them did
 				   harm and it was not clear which */

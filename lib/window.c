@@ -6,6 +6,8 @@
 #include <assert.h>
 #include <errno.h>
 
+#include "base.h"
+
 void window_init(struct window *w, size_t max_real, size_t max_total,
     size_t max_bytes)
 {
@@ -16,14 +18,21 @@ void window_init(struct window *w, size_t max_real, size_t max_total,
 	};
 }
 
+static void free_all(struct span *s)
+{
+	while (s != NULL) {
+		struct span *next = s->next;
+
+		span_free(s);
+		s = next;
+	}
+}
+
 void window_release(struct window *w)
 {
-	while (w->waiting != NULL) {
-		struct span *s = w->waiting;
-
-		w->waiting = s->next;
-		span_free(s);
-	}
+	free_all(w->waiting);
+	free_all(w->paused);
+	w->waiting = w->paused = NULL;
 }
 
 bool window_room(const struct window *w)
@@ -74,6 +83,17 @@ static void enqueue(struct window *w, struct span *s)
 	*at = s;
 }
 
+/* Puts a span among those that pause. */
+static void pause_until_due(struct window *w, struct span *s)
+{
+	struct span **at = &w->paused;
+
+	while (*at != NULL && (*at)->due_at <= s->due_at)
+		at = &(*at)->next;
+	s->next = *at;
+	*at = s;
+}
+
 void window_move(struct window *w, struct span *s, enum span_state to)
 {
 	switch (s->state) {
@@ -82,6 +102,11 @@ void window_move(struct window *w, struct span *s, enum span_state to)
 		w->waiting = s->next;
 		s->next = NULL;
 		w->nwaiting--;
+		break;
+	case SPAN_PAUSED:
+		assert(w->paused == s && to != SPAN_PAUSED);
+		w->paused = s->next;
+		s->next = NULL;
 		break;
 	case SPAN_SENT:
 		assert(to != SPAN_SENT);
@@ -99,8 +124,21 @@ void window_move(struct window *w, struct span *s, enum span_state to)
 		w->nwaiting++;
 		enqueue(w, s);
 	}
+	if (to == SPAN_PAUSED)
+		pause_until_due(w, s);
 	w->nsent += to == SPAN_SENT;
 	w->result_bytes += to == SPAN_ANSWERED ? s->bytes : 0;
+}
+
+uint64_t window_due(const struct window *w)
+{
+	return w->paused != NULL ? w->paused->due_at : NEVER;
+}
+
+void window_wake(struct window *w, uint64_t now)
+{
+	while (w->paused != NULL && w->paused->due_at <= now)
+		window_move(w, w->paused, SPAN_WAITING);
 }
 
 void window_taken(struct window *w, struct span *s, uint32_t items)

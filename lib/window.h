@@ -20,6 +20,7 @@
 
 struct window {
 	struct span *waiting;	/* by seq, lowest first */
+	struct span *paused;	/* by due_at, earliest first */
 	size_t max_real;	/* spans sent */
 	size_t max_total;	/* chunks with anything untaken */
 	size_t max_bytes;
@@ -53,9 +54,15 @@ bool window_full_of_results(const struct window *);
 int window_admit(struct window *, struct chunk *);
 
 /* Moves a span to a state, keeping the counts; the only function that does.
-   A span that is to wait goes to its place by seq.  One that leaves WAITING
-   must be the first that waits. */
+   A span that is to wait goes to its place by seq, one that pauses to its
+   place by due_at.  One that leaves WAITING or PAUSED must be the first. */
 void window_move(struct window *, struct span *, enum span_state);
+
+/* What is due by now waits again. */
+void window_wake(struct window *, uint64_t now);
+
+/* When the next one is due; NEVER if none pauses. */
+uint64_t window_due(const struct window *);
 
 /* So many items of an answered span were handed to the caller. */
 void window_taken(struct window *, struct span *, uint32_t items);
