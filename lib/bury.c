@@ -68,11 +68,11 @@ static void convict(struct engine *e, struct member *m, struct span *guilty,
 {
 	guilty->worker_index = m->index;
 	guilty->outcome = post_mortem(m);
-	if (settle_retries(e, guilty, guilty->outcome.cause)) {
-		settle_again(e, guilty, now);
+	if (retry_may(e, guilty, guilty->outcome.cause)) {
+		retry_again(e, guilty, now);
 		return;
 	}
-	settle_failed(e, span_seq(guilty));
+	retry_never(e, span_seq(guilty));
 	settle_span(e, guilty);
 }
 

@@ -9,6 +9,7 @@
  *	intake.c     source next -> chunk pack -> window admit
  *	dispatch.c   crew pick -> channel send; taking back
  *	settle.c     channel receive -> window settle -> results
+ *	retry.c      what a failure costs
  *	overdue.c    items that take too long
  *	news.c       the fork server tells of hires and deaths
  *	bury.c       crew bury -> putback; breaking down; cancelling
@@ -167,15 +168,17 @@ int settle_ring(struct engine *, struct member *, uint64_t now);
 /* Books what is answered: it may be taken. */
 void settle_span(struct engine *, struct span *answer);
 
+/* ---- retry.c ---- */
+
 /* May an item that failed of this cause be tried again? */
-bool settle_retries(const struct engine *, const struct span *,
-    enum vm_cause);
+bool retry_may(const struct engine *, const struct span *, enum vm_cause);
 
 /* It is: at once, or after its pause. */
-void settle_again(struct engine *, struct span *, uint64_t now);
+void retry_again(struct engine *, struct span *, uint64_t now);
 
-/* An item has failed for good, by its own doing; too many cancel the rest. */
-void settle_failed(struct engine *, uint64_t seq);
+/* The item of that number has failed for good, by its own doing; too many
+   cancel the rest. */
+void retry_never(struct engine *, uint64_t seq);
 
 /* ---- overdue.c ---- */
 

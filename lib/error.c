@@ -5,12 +5,12 @@
  */
 #include "config.h"
 
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base.h"
 #include "face.h"
+#include "signals.h"
 
 static _Thread_local struct words thread_words;
 
@@ -49,27 +49,6 @@ const char *vm_cause_name(enum vm_cause cause)
 	return "unknown";
 }
 
-/* Signals that end a program; the others go by their number. */
-static const char *signal_name(int signal)
-{
-	static const struct { int signal; const char *name; } names[] = {
-		{ SIGABRT, "SIGABRT" }, { SIGALRM, "SIGALRM" },
-		{ SIGBUS, "SIGBUS" }, { SIGFPE, "SIGFPE" },
-		{ SIGHUP, "SIGHUP" }, { SIGILL, "SIGILL" },
-		{ SIGINT, "SIGINT" }, { SIGKILL, "SIGKILL" },
-		{ SIGPIPE, "SIGPIPE" }, { SIGQUIT, "SIGQUIT" },
-		{ SIGSEGV, "SIGSEGV" }, { SIGSYS, "SIGSYS" },
-		{ SIGTERM, "SIGTERM" }, { SIGTRAP, "SIGTRAP" },
-		{ SIGUSR1, "SIGUSR1" }, { SIGUSR2, "SIGUSR2" },
-		{ SIGXCPU, "SIGXCPU" }, { SIGXFSZ, "SIGXFSZ" },
-	};
-
-	for (size_t i = 0; i < COUNTOF(names); i++)
-		if (names[i].signal == signal)
-			return names[i].name;
-	return "no common one";
-}
-
 /* A sentence for a failure that the library has found. */
 static void describe(struct vm_pool *p, const struct span *s)
 {
@@ -79,7 +58,7 @@ static void describe(struct vm_pool *p, const struct span *s)
 	switch (o->cause) {
 	case VM_KILLED:
 		words_set(w, 0, "The worker was killed by signal %d (%s).",
-		    o->signal, signal_name(o->signal));
+		    o->signal, signals_name(o->signal));
 		break;
 	case VM_EXITED:
 		words_set(w, 0, "The worker exited with status %d in the "

@@ -5,7 +5,6 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +15,7 @@
 #include "base.h"
 #include "fds.h"
 #include "orphans.h"
+#include "pipes.h"
 #include "sys.h"
 
 /* From TERM to KILL. */
@@ -32,44 +32,6 @@ static struct forkserver *self;
 static bool ending;		/* the caller says so, or is gone */
 
 /* ---- hiring ---- */
-
-/* The pipe pair of a worker: its own two ends, and the caller's. */
-struct pipes {
-	int tasks[2], results[2];
-	int both;		/* the task pipe, to read and write, or -1 */
-};
-
-static void close_pipes(struct pipes *p)
-{
-	for (int i = 0; i < 2; i++) {
-		sys_close(&p->tasks[i]);
-		sys_close(&p->results[i]);
-	}
-	sys_close(&p->both);
-}
-
-/* The caller's end of the task pipe can read too, so that it never meets a
-   pipe without readers, which would mean SIGPIPE. */
-static int make_pipes(struct pipes *p)
-{
-	int r;
-
-	*p = (struct pipes){ { -1, -1 }, { -1, -1 }, -1 };
-	r = sys_pipe(p->tasks);
-	if (r == 0)
-		r = sys_pipe(p->results);
-	if (r < 0)
-		goto out;
-	p->both = sys_reopen(p->tasks[1], O_RDWR | O_NONBLOCK);
-	p->both = MAX(p->both, -1);
-	r = sys_nonblock(p->results[0]);
-	if (r == 0 && p->both < 0)
-		r = sys_nonblock(p->tasks[1]);
-out:
-	if (r < 0)
-		close_pipes(p);
-	return r;
-}
 
 /* In the new worker: never returns. */
 static _Noreturn void start_worker(const struct notice *n, struct pipes *p)
@@ -93,29 +55,13 @@ static _Noreturn void start_worker(const struct notice *n, struct pipes *p)
 	worker_main(&life);
 }
 
-/* Gives the caller's ends to the hand, closes the worker's. */
-static void keep_ends(struct hand *h, struct pipes *p)
-{
-	h->fds[NOTICE_RESULTS] = p->results[0];
-	p->results[0] = -1;
-	if (p->both >= 0) {
-		h->fds[NOTICE_TASKS] = p->both;
-		p->both = -1;
-	} else {
-		h->fds[NOTICE_TASKS] = p->tasks[1];
-		h->fds[NOTICE_READER] = p->tasks[0];
-		p->tasks[0] = p->tasks[1] = -1;
-	}
-	close_pipes(p);
-}
-
 static void hire(const struct notice *order)
 {
 	struct hand *h = &self->hands[order->slot];
 	struct notice news = *order;
 	pid_t parent = sys_getpid();
 	struct pipes p;
-	int r = make_pipes(&p);
+	int r = pipes_make(&p);
 
 	if (r == 0) {
 		r = sys_fork();
@@ -125,7 +71,7 @@ static void hire(const struct notice *order)
 			start_worker(order, &p);
 		}
 		if (r < 0)
-			close_pipes(&p);
+			pipes_close(&p);
 	}
 	news.kind = r < 0 ? NOTICE_REFUSED : NOTICE_HIRED;
 	news.error = r < 0 ? -r : 0;
@@ -137,7 +83,7 @@ static void hire(const struct notice *order)
 	h->state = HAND_RUNNING;
 	h->pid = r;
 	h->generation = order->generation;
-	keep_ends(h, &p);
+	pipes_give(&p, h->fds);
 }
 
 /* ---- ending ---- */

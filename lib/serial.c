@@ -95,12 +95,12 @@ static int process(struct engine *e, struct span *s)
 /* An item that is still to be tried waits again, or pauses. */
 static bool failed_for_now(struct engine *e, struct span *s)
 {
-	if (!e->serial->failed || !settle_retries(e, s, e->serial->cause))
+	if (!e->serial->failed || !retry_may(e, s, e->serial->cause))
 		return false;
 	block_drop(s->block);
 	s->block = NULL;
 	s->bytes = 0;
-	settle_again(e, s, sys_now());
+	retry_again(e, s, sys_now());
 	return true;
 }
 
@@ -123,7 +123,7 @@ int serial_run(struct engine *e)
 		return r;
 	s->worker_index = e->serial->public.worker_index;
 	if (e->serial->failed)
-		settle_failed(e, span_seq(s));
+		retry_never(e, span_seq(s));
 	settle_span(e, s);
 	return 0;
 }

@@ -80,43 +80,6 @@ static int gather(struct engine *e, struct member *m, struct answer *a,
 	return 0;
 }
 
-bool settle_retries(const struct engine *e, const struct span *s,
-    enum vm_cause cause)
-{
-	return s->attempt < e->set.max_attempts &&
-	    (e->set.retry_on & (unsigned)cause) != 0;
-}
-
-/* The pause before an attempt, from the second on. */
-static uint64_t pause_before(const struct engine *e, int attempt)
-{
-	uint64_t pause = e->set.retry_ns;
-
-	for (int i = 2; i < attempt && pause < e->set.retry_most_ns; i++)
-		pause *= 2;
-	return MIN(pause, e->set.retry_most_ns);
-}
-
-void settle_again(struct engine *e, struct span *s, uint64_t now)
-{
-	s->attempt++;
-	s->due_at = now + pause_before(e, s->attempt);
-	if (s->due_at > now)
-		window_move(&e->window, s, SPAN_PAUSED);
-	else if (s->state != SPAN_WAITING)
-		window_move(&e->window, s, SPAN_WAITING);
-}
-
-void settle_failed(struct engine *e, uint64_t seq)
-{
-	e->failures += seq >= e->failures_from;
-	if (e->set.max_failures == 0 || e->failures < e->set.max_failures)
-		return;
-	e->failures = 0;
-	e->failures_from = e->seq;
-	atomic_store(&e->cancelled, 1);
-}
-
 /* process() failed, and the item has attempts left. */
 static int retry(struct engine *e, struct member *m, struct answer *a,
     uint64_t now)
@@ -127,9 +90,7 @@ static int retry(struct engine *e, struct member *m, struct answer *a,
 	again = take_first(m->sent, m->pid);
 	if (again == NULL)
 		return -ENOMEM;
-	engine_say(e, "retry: number %llu failed",
-	    (unsigned long long)span_seq(again));
-	settle_again(e, again, now);
+	retry_again(e, again, now);
 	return 0;
 }
 
@@ -150,13 +111,13 @@ static int result(struct engine *e, struct member *m, struct answer *a,
 		if (why.cause != VM_FAILED && why.cause != VM_TOO_BIG)
 			return -EPROTO;
 	}
-	if (f->kind == FRAME_FAILURE && settle_retries(e, of,
+	if (f->kind == FRAME_FAILURE && retry_may(e, of,
 	    (enum vm_cause)why.cause)) {
 		r = retry(e, m, a, now);
 	} else {
 		r = gather(e, m, a, f);
 		if (r == 0 && f->kind == FRAME_FAILURE)
-			settle_failed(e, span_seq(of) - 1);
+			retry_never(e, span_seq(of) - 1);
 	}
 	m->finished += r == 0;
 	return r;

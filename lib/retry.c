@@ -1,0 +1,50 @@
+/*
+ * retry.c - what a failure costs: another attempt, at once or after a pause,
+ * or one of the failures a job may have.
+ *
+ * Runs in: caller.  Easy to get wrong: only what an item did itself counts;
+ * those who call this have made sure of that.
+ */
+#include "config.h"
+
+#include "base.h"
+#include "engine.h"
+
+bool retry_may(const struct engine *e, const struct span *s,
+    enum vm_cause cause)
+{
+	return s->attempt < e->set.max_attempts &&
+	    (e->set.retry_on & (unsigned)cause) != 0;
+}
+
+/* The pause before an attempt, from the second on. */
+static uint64_t pause_before(const struct engine *e, int attempt)
+{
+	uint64_t pause = e->set.retry_ns;
+
+	for (int i = 2; i < attempt && pause < e->set.retry_most_ns; i++)
+		pause *= 2;
+	return MIN(pause, e->set.retry_most_ns);
+}
+
+void retry_again(struct engine *e, struct span *s, uint64_t now)
+{
+	engine_say(e, "retry: number %llu failed",
+	    (unsigned long long)span_seq(s));
+	s->attempt++;
+	s->due_at = now + pause_before(e, s->attempt);
+	if (s->due_at > now)
+		window_move(&e->window, s, SPAN_PAUSED);
+	else if (s->state != SPAN_WAITING)
+		window_move(&e->window, s, SPAN_WAITING);
+}
+
+void retry_never(struct engine *e, uint64_t seq)
+{
+	e->failures += seq >= e->failures_from;
+	if (e->set.max_failures == 0 || e->failures < e->set.max_failures)
+		return;
+	e->failures = 0;
+	e->failures_from = e->seq;
+	atomic_store(&e->cancelled, 1);
+}
