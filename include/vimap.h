@@ -227,6 +227,10 @@ struct vm_options {
 	int teardown_timeout_ms; /* each worker's teardown (5000) */
 	int close_timeout_ms;	/* running items at vm_close() (5000) */
 
+	int measure_items;	/* not 0: vm_exception has wall_ns, cpu_ns */
+	int stderr_tail;	/* not 0: a worker's stderr is kept in memory,
+				   of which vm_exception has the end, instead
+				   of going to yours */
 	int debug;		/* not 0: the life of each chunk on stderr */
 	uint64_t seed;		/* for vm_context.seed */
 };
@@ -360,11 +364,25 @@ struct vm_exception {
 	int signal;		/* KILLED: the signal, else 0 */
 	int exit_status;	/* EXITED: the status, else -1 */
 	int core_dumped;
-	int worker_index;	/* -1 if there was no worker */
+	int out_of_memory;	/* 1: killed by SIGKILL, not by us, while the
+				   kernel counted a kill for want of memory in
+				   its control group; else 0.  Whom it took
+				   the kernel does not say */
 	pid_t pid;		/* of the worker; 0 if there was none */
-	int reserved;
+	int worker_index;	/* -1 if there was no worker */
 	const char *message;	/* never NULL; a whole sentence, any cause,
 				   or what vm_fail() was given */
+	const char *traceback;	/* KILLED by a crash: the signal, its code
+				   and address; then the stack, a line each:
+				   module + offset for debuggers, and the
+				   function where its name is exported.  At
+				   most 3072 bytes.  Else NULL, and where a
+				   handler of your own or a sanitizer watches */
+	const char *stderr_tail; /* the last 4096 bytes it wrote there during
+				   the attempt; NULL unless stderr_tail */
+	uint64_t wall_ns;	/* of the attempt: time it took, */
+	uint64_t cpu_ns;	/* and CPU time, with that of processes it
+				   has waited for; 0 unless measure_items */
 	uint64_t max_rss;	/* bytes, in its worker's life, with what it
 				   inherited; 0 unless the worker died */
 };

@@ -13,7 +13,6 @@
 #include "config.h"
 
 #include <errno.h>
-#include <sys/wait.h>
 
 #include "base.h"
 #include "engine.h"
@@ -26,28 +25,6 @@ void bury_span(struct engine *e, struct span *s, enum vm_cause cause)
 {
 	s->outcome.cause = cause;
 	settle_span(e, s);
-}
-
-/* What is known of a death. */
-static struct outcome post_mortem(const struct member *m)
-{
-	int status = m->death.status;
-	bool killed = WIFSIGNALED(status);
-	struct outcome o = {
-		.cause = m->blame,
-		.exit_status = -1,
-		.pid = m->pid,
-		.max_rss = m->death.max_rss,
-	};
-
-	if (o.cause == 0)
-		o.cause = killed ? VM_KILLED : VM_EXITED;
-	if (o.cause == VM_KILLED)
-		o.signal = WTERMSIG(status);
-	if (o.cause == VM_EXITED)
-		o.exit_status = WEXITSTATUS(status);
-	o.core_dumped = killed && WCOREDUMP(status);
-	return o;
 }
 
 /* Takes all that the dead worker had finished: 0 or -ENOMEM. */
@@ -64,14 +41,16 @@ static int drain(struct engine *e, struct member *m, uint64_t now)
 
 /* The item is to blame: it is tried again, or that was its last attempt. */
 static void convict(struct engine *e, struct member *m, struct span *guilty,
-    uint64_t now)
+    bool begun, uint64_t now)
 {
 	guilty->worker_index = m->index;
-	guilty->outcome = post_mortem(m);
+	guilty->outcome = autopsy_outcome(e, m, begun);
 	if (retry_may(e, guilty, guilty->outcome.cause)) {
 		retry_again(e, guilty, now);
 		return;
 	}
+	guilty->evidence = autopsy_evidence(m, begun);
+	guilty->bytes = guilty->evidence ? guilty->evidence->size : 0;
 	retry_never(e, span_seq(guilty));
 	settle_span(e, guilty);
 }
@@ -103,7 +82,7 @@ static bool suspect(struct member *m, struct span *s)
 
 /* The first item of a span is to blame and leaves it. */
 static void blame_first(struct engine *e, struct member *m, struct span *s,
-    uint64_t now)
+    bool begun, uint64_t now)
 {
 	struct span *guilty = m->spare;
 
@@ -111,7 +90,7 @@ static void blame_first(struct engine *e, struct member *m, struct span *s,
 	span_set(guilty, s->chunk, s->first, 1, s->at);
 	guilty->attempt = s->attempt;
 	span_advance(s, 1);
-	convict(e, m, guilty, now);
+	convict(e, m, guilty, begun, now);
 }
 
 /* The one item that was begun: is it the one that did it?  A worker may have
@@ -144,10 +123,10 @@ static size_t judge(struct engine *e, struct member *m, uint64_t now)
 			first = s;
 	}
 	if (all == 0 && first != NULL && suspect(m, first))
-		blame_first(e, m, first, now);
+		blame_first(e, m, first, false, now);
 	for (struct span *s = m->sent; s != NULL && all > 0; s = s->next) {
 		if (begun(m, s) > 0 && all == 1 && is_guilty(m, s)) {
-			blame_first(e, m, s, now);
+			blame_first(e, m, s, true, now);
 			break;
 		}
 		s->alone |= begun(m, s) > 0 && (m->garbled || all > 1);
@@ -175,30 +154,13 @@ static bool put_back(struct engine *e, struct member *m, uint64_t now)
 /* Death before hello: words for it, and it counts. */
 static void setup_died(struct engine *e, struct member *m)
 {
-	int status = m->death.status;
-
 	if (m->channel.in < 0)
 		return;		/* it was our descriptors that ran out */
 	m->setups_failed++;
 	if (m->first == FIRST_PENDING)
 		m->first = FIRST_FAILED;
-	if (m->unfit)
-		return;
-	if (m->blame == VM_GARBLED)
-		words_set(&e->setup_words, 0, "Worker %d broke the protocol "
-		    "before it was set up.", m->index);
-	else if (m->blame == VM_TIMED_OUT)
-		words_set(&e->setup_words, 0, "Setup in worker %d took "
-		    "longer than the %llu ms of setup_timeout_ms.", m->index,
-		    (unsigned long long)(e->set.setup_ns / MS_IN_NS));
-	else if (WIFSIGNALED(status))
-		words_set(&e->setup_words, 0, "Worker %d was killed by "
-		    "signal %d before it was set up.", m->index,
-		    WTERMSIG(status));
-	else
-		words_set(&e->setup_words, 0, "Worker %d exited with status "
-		    "%d before it was set up.", m->index,
-		    WEXITSTATUS(status));
+	if (!m->unfit)
+		autopsy_setup(e, m);
 }
 
 int bury_member(struct engine *e, struct member *m, uint64_t now)

@@ -9,22 +9,22 @@
 #include <string.h>
 
 #include "base.h"
+#include "sys.h"
 
 /* Where the output proper begins in the buffer: aligned for any type. */
 #define BODY (FRAME_START + FRAME_HEAD)
 /* Room kept behind it, so that the padding of a frame always fits. */
 #define PAD 16
 
-int context_init(struct context *c, const struct vm_worker *hooks,
-    int worker_index, uint64_t seed, size_t max_item)
+int context_init(struct context *c, const struct plan *plan,
+    int worker_index, int errors)
 {
 	memset(c, 0, offsetof(struct context, message) + 1);
-	c->public.config = hooks->config;
+	c->public.config = plan->hooks.config;
 	c->public.worker_index = worker_index;
-	c->hooks = hooks;
-	c->seed = seed;
-	c->max_item = max_item;
-	buf_init(&c->out, BODY + max_item + PAD);
+	c->plan = plan;
+	capture_init(&c->capture, errors);
+	buf_init(&c->out, BODY + plan->max_item + PAD);
 	return buf_reserve(&c->out, BODY + PAD);
 }
 
@@ -56,14 +56,16 @@ static int end(struct context *c, int returned)
 
 int context_setup(struct context *c)
 {
+	int (*setup)(struct vm_context *) = c->plan->hooks.setup;
+
 	begin(c);
-	return end(c, c->hooks->setup ? c->hooks->setup(&c->public) : 0);
+	return end(c, setup ? setup(&c->public) : 0);
 }
 
 void context_teardown(struct context *c)
 {
-	if (c->hooks->teardown != NULL)
-		c->hooks->teardown(&c->public);
+	if (c->plan->hooks.teardown != NULL)
+		c->plan->hooks.teardown(&c->public);
 }
 
 /* Spreads a number over 64 bits (the finaliser of splitmix64). */
@@ -84,19 +86,29 @@ static unsigned char *failure(struct context *c, size_t *length)
 	return room + FRAME_START;
 }
 
-unsigned char *context_process(struct context *c,
-    const struct frame_chunk *chunk, uint32_t item, const void *input,
-    size_t size, size_t *length)
+void context_begin(struct context *c, const struct frame_chunk *chunk,
+    uint32_t item)
 {
 	uint32_t nth = item - chunk->first;
-	size_t body;
 
 	c->public.index = chunk->index + nth;
 	c->public.attempt = (int)chunk->attempt;
-	c->public.seed = spread(spread(c->seed) ^ (chunk->seq + nth));
+	c->public.seed = spread(spread(c->plan->seed) ^ (chunk->seq + nth));
+	capture_mark(&c->capture);
+	if (c->plan->measure) {
+		c->started_at = sys_now();
+		c->started_cpu = sys_cpu();
+	}
+}
+
+unsigned char *context_process(struct context *c, const void *input,
+    size_t size, size_t *length)
+{
+	size_t body;
+
 	begin(c);
 	c->in_process = true;
-	end(c, c->hooks->process(&c->public, input, size));
+	end(c, c->plan->hooks.process(&c->public, input, size));
 	c->in_process = false;
 	if (c->failed)
 		return failure(c, length);
@@ -110,16 +122,29 @@ unsigned char *context_process(struct context *c,
 size_t context_failure(const struct context *c, enum frame_kind kind,
     unsigned char *at)
 {
-	const struct frame_failure f = {
+	struct frame_failure f = {
 		.code = c->code,
 		.cause = (uint32_t)c->cause,
+		.message_size = (uint32_t)strlen(c->message),
+		.tail_size = -1,
 	};
-	size_t text = strlen(c->message);
-	size_t size = sizeof f + text, length = frame_length(size);
+	unsigned char *text = at + FRAME_HEAD + sizeof f;
+	size_t size = sizeof f + f.message_size, length;
 
+	memcpy(text, c->message, f.message_size);
+	if (c->capture.fd >= 0) {
+		text[f.message_size] = '\0';
+		f.tail_size = (int32_t)capture_read(c->capture.fd,
+		    c->capture.from, (char *)text + f.message_size + 1);
+		size += 1 + (size_t)f.tail_size;
+	}
+	if (c->started_at != 0) {
+		f.wall_ns = sys_now() - c->started_at;
+		f.cpu_ns = sys_cpu() - c->started_cpu;
+	}
+	length = frame_length(size);
 	frame_head(at, kind, size);
 	memcpy(at + FRAME_HEAD, &f, sizeof f);
-	memcpy(at + FRAME_HEAD + sizeof f, c->message, text);
 	memset(at + FRAME_HEAD + size, 0, length - FRAME_HEAD - size);
 	return length;
 }
@@ -140,7 +165,7 @@ static int no_room(struct context *c, int error, size_t size)
 	if (error == EFBIG)
 		snprintf(c->message, sizeof c->message, "The output would "
 		    "have more than the %zu bytes of max_item_bytes.",
-		    c->max_item);
+		    c->plan->max_item);
 	else
 		snprintf(c->message, sizeof c->message,
 		    "There was no memory for %zu bytes of output.", size);
@@ -158,7 +183,7 @@ void *vm_reserve(struct vm_context *me, size_t size)
 		return NULL;
 	}
 	c->reserved = 0;
-	r = size > c->max_item - (c->out.len - BODY) ? -EFBIG :
+	r = size > c->plan->max_item - (c->out.len - BODY) ? -EFBIG :
 	    buf_reserve(&c->out, size + PAD);
 	if (r < 0) {
 		no_room(c, -r, size);

@@ -14,14 +14,17 @@
 #include <stdbool.h>
 
 #include "buf.h"
+#include "capture.h"
 #include "frame.h"
+#include "plan.h"
 #include "vimap.h"
 
 struct context {
 	struct vm_context public;
-	const struct vm_worker *hooks;
-	uint64_t seed;		/* options.seed */
-	size_t max_item;	/* bytes an output may have */
+	const struct plan *plan;
+	uint64_t started_at;	/* the present one, if so */
+	uint64_t started_cpu;
+	struct capture capture;	/* of standard error */
 	struct buf out;		/* FRAME_START bytes, a head, the output */
 	size_t reserved;	/* by vm_reserve(), behind out.len */
 	bool in_process;	/* vm_output() is allowed */
@@ -31,10 +34,10 @@ struct context {
 	char message[4096];	/* "": none was given */
 };
 
-/* For hooks that stay, an index, and outputs up to max_item bytes: 0 or
-   -ENOMEM. */
-int context_init(struct context *, const struct vm_worker *hooks,
-    int worker_index, uint64_t seed, size_t max_item);
+/* For a plan that stays, an index, and a file to capture stderr in (-1: it is
+   not captured): 0 or -ENOMEM. */
+int context_init(struct context *, const struct plan *,
+    int worker_index, int errors);
 
 /* Frees what was gathered. */
 void context_release(struct context *);
@@ -42,13 +45,17 @@ void context_release(struct context *);
 /* Runs setup(): 0, or -1 and failed, code and message say why. */
 int context_setup(struct context *);
 
+/* An attempt at an item of a chunk begins. */
+void context_begin(struct context *, const struct frame_chunk *,
+    uint32_t item);
+
 /*
- * Runs process() on an input and makes the result frame of it, OUTPUT or
+ * Runs process() on its input and makes the result frame of it, OUTPUT or
  * FAILURE: where it lies, until the next call; *length is its whole length.
  * Never NULL.
  */
-unsigned char *context_process(struct context *, const struct frame_chunk *,
-    uint32_t item, const void *input, size_t size, size_t *length);
+unsigned char *context_process(struct context *, const void *input,
+    size_t size, size_t *length);
 
 /* Runs teardown(). */
 void context_teardown(struct context *);
@@ -58,6 +65,6 @@ void context_teardown(struct context *);
 size_t context_failure(const struct context *, enum frame_kind,
     unsigned char *at);
 #define CONTEXT_FAILURE_ROOM \
-	(2 * 16 + sizeof(struct frame_failure) + 4096)
+	(2 * 16 + sizeof(struct frame_failure) + 4096 + CAPTURE_MOST)
 
 #endif

@@ -35,7 +35,7 @@ int crew_init(struct crew *c, size_t count, const int *indices,
 		m->index = indices ? indices[i] : (int)i;
 		m->slot = slots_get(slots, i);
 		m->sent_end = &m->sent;
-		m->reader = -1;
+		m->reader = m->errors = -1;
 		m->doom_at = m->setup_by = NEVER;
 		channel_open(&m->channel, -1, -1);
 	}
@@ -46,6 +46,7 @@ void crew_clear(struct member *m, void (*close)(int *fd))
 {
 	channel_close(&m->channel, close);
 	close(&m->reader);
+	close(&m->errors);
 	m->ordinal = 0;
 	m->finished = 0;
 	m->blame = 0;
@@ -79,8 +80,10 @@ void crew_move(struct crew *c, struct member *m, enum member_state to)
 
 /* ---- hire ---- */
 
-void crew_hire(struct crew *c, uint64_t now)
+bool crew_hire(struct crew *c, uint64_t now)
 {
+	bool any = false;
+
 	for (size_t i = 0; i < c->count && c->asked < ASKED_MOST; i++) {
 		struct member *m = &c->members[i];
 
@@ -90,7 +93,9 @@ void crew_hire(struct crew *c, uint64_t now)
 		slot_reset(m->slot);
 		crew_move(c, m, MEMBER_ASKED);
 		server_hire(c->server, m->which, m->generation, m->index);
+		any = true;
 	}
+	return any;
 }
 
 struct member *crew_member(struct crew *c, const struct notice *n)
@@ -108,6 +113,7 @@ void crew_welcome(struct crew *c, struct member *m, const struct notice *n,
 {
 	channel_open(&m->channel, fds[NOTICE_RESULTS], fds[NOTICE_TASKS]);
 	m->reader = fds[NOTICE_READER];
+	m->errors = fds[NOTICE_ERRORS];
 	m->pid = n->pid;
 	m->setup_by = setup_by;
 	m->watched_from = NEVER;

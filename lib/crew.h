@@ -55,6 +55,7 @@ struct member {
 	struct channel channel;
 	int reader;		/* read end of the task pipe, held open if the
 				   other one cannot read; else -1 */
+	int errors;		/* the file its stderr goes to, or -1 */
 	struct span *sent, **sent_end; /* oldest first */
 	uint32_t nsent;
 	size_t sent_bytes;
@@ -107,8 +108,8 @@ void crew_release(struct crew *, void (*close)(int *fd));
 /* Moves a member to a state; the only function that does. */
 void crew_move(struct crew *, struct member *, enum member_state);
 
-/* Orders workers for places that want one now. */
-void crew_hire(struct crew *, uint64_t now);
+/* Orders workers for places that want one now: true if it has. */
+bool crew_hire(struct crew *, uint64_t now);
 
 /* The member a notice is about, or NULL if it is of another generation or
    nonsense. */

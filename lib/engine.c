@@ -216,8 +216,8 @@ int engine_turn(struct engine *e, uint64_t until)
 	size_t count;
 	int r, ready;
 
-	if (!e->closing && !e->broken)
-		crew_hire(&e->crew, now);
+	if (!e->closing && !e->broken && crew_hire(&e->crew, now))
+		oom_look(&e->oom);
 	r = dispatch_run(e, now);
 	if (r < 0)
 		return r;

@@ -12,6 +12,7 @@
  *	retry.c      what a failure costs
  *	overdue.c    items that take too long
  *	news.c       the fork server tells of hires and deaths
+ *	autopsy.c    what is known of a death
  *	bury.c       crew bury -> putback; breaking down; cancelling
  *	serial.c     all of it without processes
  *
@@ -29,6 +30,7 @@
 #include "chunk.h"
 #include "context.h"
 #include "crew.h"
+#include "oom.h"
 #include "pace.h"
 #include "results.h"
 #include "server.h"
@@ -66,6 +68,7 @@ struct engine {
 	uint64_t failures;	/* for good, among */
 	uint64_t failures_from;	/* inputs from this one on */
 
+	struct oom oom;		/* kills for want of memory */
 	int refused;		/* errno of the last hire that failed */
 	bool started;		/* the first hires are done */
 	bool closing;		/* nothing is dispatched or hired any more */
@@ -188,6 +191,18 @@ uint64_t overdue_alarm(const struct engine *);
 /* Looks, if it is time, and dooms workers whose item is overdue: 0 or
    -ENOMEM. */
 int overdue_run(struct engine *, uint64_t now);
+
+/* ---- autopsy.c ---- */
+
+/* How a worker died.  begun: the item it is told of had been begun. */
+struct outcome autopsy_outcome(struct engine *, const struct member *,
+    bool begun);
+
+/* What it left in words, or NULL; the caller's to free. */
+struct evidence *autopsy_evidence(const struct member *, bool begun);
+
+/* It died before its setup had returned: words for that. */
+void autopsy_setup(struct engine *, const struct member *);
 
 /* ---- bury.c ---- */
 

@@ -57,8 +57,10 @@ static void describe(struct vm_pool *p, const struct span *s)
 
 	switch (o->cause) {
 	case VM_KILLED:
-		words_set(w, 0, "The worker was killed by signal %d (%s).",
-		    o->signal, signals_name(o->signal));
+		words_set(w, 0, "The worker was killed by signal %d (%s)%s.",
+		    o->signal, signals_name(o->signal), o->out_of_memory ?
+		    " while the kernel counted a kill for want of memory" :
+		    "");
 		break;
 	case VM_EXITED:
 		words_set(w, 0, "The worker exited with status %d in the "
@@ -87,32 +89,50 @@ static void describe(struct vm_pool *p, const struct span *s)
 	}
 }
 
+/* What a FAILURE frame says; it was checked when it came. */
+static void read_failure(struct vm_pool *p, const struct item *i)
+{
+	struct vm_exception *x = &p->exception;
+	struct failure f;
+
+	if (frame_failure(i->body, i->size, &f) < 0)
+		return;
+	x->cause = (enum vm_cause)f.head.cause;
+	x->code = f.head.code;
+	x->wall_ns = f.head.wall_ns;
+	x->cpu_ns = f.head.cpu_ns;
+	x->stderr_tail = f.tail;
+	if (f.head.message_size > 0)
+		x->message = f.message;
+	else
+		words_set(&p->message, 0, "process() failed with code %d.",
+		    x->code);
+}
+
 void exception_make(struct vm_pool *p, const struct item *i)
 {
 	const struct span *s = i->span;
 	struct vm_exception *x = &p->exception;
-	struct frame_failure why;
 
 	*x = (struct vm_exception){
 		.cause = s->outcome.cause,
 		.signal = s->outcome.signal,
 		.exit_status = s->outcome.exit_status,
 		.core_dumped = s->outcome.core_dumped,
-		.worker_index = s->attempt > 0 ? s->worker_index : -1,
+		.out_of_memory = s->outcome.out_of_memory,
 		.pid = s->outcome.pid,
+		.worker_index = s->attempt > 0 ? s->worker_index : -1,
 		.message = p->message.text,
+		.wall_ns = s->outcome.wall_ns,
+		.cpu_ns = s->outcome.cpu_ns,
 		.max_rss = s->outcome.max_rss,
 	};
-	if (x->cause != 0) {
-		describe(p, s);
-		return;
+	if (s->evidence != NULL) {
+		x->traceback = s->evidence->traceback;
+		x->stderr_tail = s->evidence->tail;
 	}
-	memcpy(&why, i->body, sizeof why);
-	x->cause = (enum vm_cause)why.cause;
-	x->code = why.code;
-	if (i->size > sizeof why)
-		x->message = (const char *)i->body + sizeof why;
+	if (x->cause == 0)
+		read_failure(p, i);
 	else
-		words_set(&p->message, 0, "process() failed with code %d.",
-		    (int)why.code);
+		describe(p, s);
 }

@@ -45,6 +45,7 @@ static _Noreturn void start_worker(const struct notice *n, struct pipes *p)
 		.parent = sys_getppid(),
 		.tasks = p->tasks[0],
 		.results = p->results[1],
+		.errors = p->errors,
 		.fds = { self->socket, self->caller_fd, p->tasks[1],
 			p->results[0], p->both },
 	};
@@ -61,7 +62,7 @@ static void hire(const struct notice *order)
 	struct notice news = *order;
 	pid_t parent = sys_getpid();
 	struct pipes p;
-	int r = pipes_make(&p);
+	int r = pipes_make(&p, self->plan->capture);
 
 	if (r == 0) {
 		r = sys_fork();
@@ -132,7 +133,7 @@ static struct hand *hand_of(pid_t pid)
 static int reap_ended(void)
 {
 	struct hand *h;
-	uint64_t max_rss;
+	struct rusage usage;
 	int status;
 	pid_t pid;
 
@@ -140,7 +141,7 @@ static int reap_ended(void)
 		h = hand_of(pid);
 		if (h != NULL)
 			sys_kill(-pid, SIGKILL);
-		if (sys_reap(pid, &status, &max_rss) < 0 || h == NULL)
+		if (sys_reap(pid, &status, &usage) < 0 || h == NULL)
 			continue;
 		h->state = HAND_VACANT;
 		h->group = pid;
@@ -150,7 +151,9 @@ static int reap_ended(void)
 			.generation = h->generation,
 			.pid = pid,
 			.status = status,
-			.max_rss = max_rss,
+			.max_rss = (uint64_t)usage.ru_maxrss * 1024,
+			.cpu_ns = sys_cpu_of(&usage),
+			.died_at = sys_now(),
 		};
 	}
 	return pid;

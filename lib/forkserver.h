@@ -48,7 +48,7 @@ struct forkserver {
 	int socket;		/* to the caller */
 	int caller_fd;		/* pidfd of the caller, -1: none */
 	pid_t caller;
-	struct worker_plan *plan;
+	struct plan *plan;
 	struct slots slots;
 	struct hand *hands;	/* one a slot */
 };

@@ -36,7 +36,7 @@
 
 enum frame_kind {
 	FRAME_HELLO = 1,	/* worker: setup has returned well; below */
-	FRAME_UNFIT,		/* worker: setup failed; a frame_failure */
+	FRAME_UNFIT,		/* worker: setup failed; a failure */
 	FRAME_CHUNK,		/* caller: so many ITEMs follow; below */
 	FRAME_ITEM,		/* caller: one input */
 	FRAME_OUTPUT,		/* worker: the output of the next item */
@@ -65,9 +65,21 @@ struct frame_chunk {
 	uint32_t attempt;	/* the how manieth at each of them, from 1 */
 };
 
-struct frame_failure {		/* followed by the message, without a 0 */
+/* Followed by the message and, if stderr is captured, a 0 and its tail. */
+struct frame_failure {
 	int32_t code;
 	uint32_t cause;		/* VM_FAILED or VM_TOO_BIG */
+	uint64_t wall_ns;	/* the attempt took; 0: not measured */
+	uint64_t cpu_ns;
+	uint32_t message_size;
+	int32_t tail_size;	/* -1: not captured */
+};
+
+/* The same, read: the texts lie in the body. */
+struct failure {
+	struct frame_failure head;
+	const char *message;
+	const char *tail;	/* NULL: not captured */
 };
 
 struct frame_end {
@@ -99,6 +111,9 @@ void frame_write(unsigned char *at, enum frame_kind, const void *body,
  * it is none, or its body larger than max.
  */
 int frame_read(unsigned char *at, size_t have, size_t max, struct frame *);
+
+/* Reads the body of a FAILURE or UNFIT: 0, or -EPROTO. */
+int frame_failure(const unsigned char *body, size_t size, struct failure *);
 
 /* Copies a body with a shape, which must have exactly that size: 0, or
    -EPROTO. */

@@ -87,7 +87,10 @@ static int hire_all(struct engine *e)
 static int start_processes(struct engine *e)
 {
 	size_t n = e->set.workers;
-	int r = slots_map(&e->slots, n);
+	int r;
+
+	oom_init(&e->oom, "");
+	r = slots_map(&e->slots, n);
 
 	if (r == 0)
 		e->fds = calloc(ENGINE_FDS + 2 * n, sizeof *e->fds);

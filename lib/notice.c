@@ -7,20 +7,51 @@
 
 #include "sys.h"
 
-int notice_send(int socket, const struct notice *n, const int fds[NOTICE_FDS])
-{
-	int count = 0;
+_Static_assert(NOTICE_FDS <= SYS_FDS, "all can travel");
 
-	while (fds != NULL && count < NOTICE_FDS && fds[count] >= 0)
-		count++;
-	return sys_send(socket, n, sizeof *n, fds, count);
+int notice_send(int socket, struct notice *n, const int fds[NOTICE_FDS])
+{
+	int some[SYS_FDS], count = 0;
+
+	n->with = 0;
+	for (int i = 0; fds != NULL && i < NOTICE_FDS; i++) {
+		if (fds[i] < 0)
+			continue;
+		n->with |= 1u << i;
+		some[count++] = fds[i];
+	}
+	return sys_send(socket, n, sizeof *n, some, count);
+}
+
+/* Puts what came where it belongs: true if it is all that was announced. */
+static bool sort(const struct notice *n, int came[SYS_FDS],
+    int fds[NOTICE_FDS])
+{
+	bool all = true;
+	int k = 0;
+
+	for (int i = 0; i < NOTICE_FDS; i++) {
+		if (!(n->with & 1u << i))
+			continue;
+		fds[i] = came[k];
+		all &= came[k] >= 0;
+		came[k++] = -1;
+	}
+	return all;
 }
 
 int notice_receive(int socket, struct notice *n, int fds[NOTICE_FDS])
 {
+	int came[SYS_FDS];
 	bool lost;
-	ssize_t r = sys_receive(socket, n, sizeof *n, fds, &lost);
+	ssize_t r = sys_receive(socket, n, sizeof *n, came, &lost);
 
+	for (int i = 0; i < NOTICE_FDS; i++)
+		fds[i] = -1;
+	if (r == sizeof *n && !sort(n, came, fds))
+		lost = true;
+	for (int i = 0; i < SYS_FDS; i++)
+		sys_close(&came[i]);
 	if (r == -EAGAIN)
 		return 0;
 	if (r == 0 || r == -ECONNRESET)

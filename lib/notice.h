@@ -29,6 +29,7 @@ enum notice_fd {
 	NOTICE_RESULTS,		/* read end of the result pipe */
 	NOTICE_TASKS,		/* the task pipe, to write (and read) */
 	NOTICE_READER,		/* its read end, if TASKS cannot read; -1 */
+	NOTICE_ERRORS,		/* the file its stderr goes to; -1 */
 	NOTICE_FDS
 };
 
@@ -40,13 +41,15 @@ struct notice {
 	int32_t pid;		/* HIRED, DIED */
 	int32_t status;		/* DIED: as wait(2) gives it */
 	int32_t error;		/* REFUSED: errno; ENDED: of what is left */
-	int32_t reserved;
+	uint32_t with;		/* a bit for each descriptor that travels */
 	uint64_t max_rss;	/* DIED: bytes */
+	uint64_t cpu_ns;	/* DIED: CPU time it had */
+	uint64_t died_at;	/* DIED: by the monotonic clock */
 };
 
 /* Sends one, with descriptors if fds is not NULL (they stay open here):
    0, -EAGAIN, -errno. */
-int notice_send(int socket, const struct notice *, const int fds[NOTICE_FDS]);
+int notice_send(int socket, struct notice *, const int fds[NOTICE_FDS]);
 
 /* Takes one: 1; 0 none now; -EPIPE at the end; -EPROTO for nonsense; -EMFILE
    if it is whole but descriptors did not fit.  fds: what came, else -1. */

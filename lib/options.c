@@ -78,6 +78,8 @@ static int check_numbers(const struct vm_options *o, struct words *w)
 		{ "setup_timeout_ms", o->setup_timeout_ms, INT32_MAX },
 		{ "teardown_timeout_ms", o->teardown_timeout_ms, INT32_MAX },
 		{ "close_timeout_ms", o->close_timeout_ms, INT32_MAX },
+		{ "measure_items", o->measure_items, INT32_MAX },
+		{ "stderr_tail", o->stderr_tail, INT32_MAX },
 		{ "ordered", o->ordered, INT32_MAX },
 		{ "debug", o->debug, INT32_MAX },
 	};
@@ -143,6 +145,8 @@ static void fill_in(struct settings *s, const struct vm_options *o)
 		s->workers = (size_t)cpus_usable("");
 	s->plan.seed = o->seed;
 	s->plan.max_item = or_else(o->max_item_bytes, (size_t)1 << 30);
+	s->plan.measure = o->measure_items != 0;
+	s->plan.capture = o->stderr_tail != 0;
 	s->ordered = o->ordered != 0;
 	s->debug = o->debug != 0;
 	s->chunk_size = o->chunk_size;

@@ -3,6 +3,7 @@
 
 #include "pipes.h"
 
+#include <errno.h>
 #include <fcntl.h>
 
 #include "base.h"
@@ -15,13 +16,14 @@ void pipes_close(struct pipes *p)
 		sys_close(&p->results[i]);
 	}
 	sys_close(&p->both);
+	sys_close(&p->errors);
 }
 
-int pipes_make(struct pipes *p)
+int pipes_make(struct pipes *p, bool capture)
 {
 	int r;
 
-	*p = (struct pipes){ { -1, -1 }, { -1, -1 }, -1 };
+	*p = (struct pipes){ { -1, -1 }, { -1, -1 }, -1, -1 };
 	r = sys_pipe(p->tasks);
 	if (r == 0)
 		r = sys_pipe(p->results);
@@ -29,6 +31,13 @@ int pipes_make(struct pipes *p)
 		goto out;
 	p->both = sys_reopen(p->tasks[1], O_RDWR | O_NONBLOCK);
 	p->both = MAX(p->both, -1);
+	if (capture) {
+		p->errors = sys_memfd();
+		r = p->errors == -ENOSYS ? 0 : MIN(p->errors, 0);
+		p->errors = MAX(p->errors, -1);
+	}
+	if (r < 0)
+		goto out;
 	r = sys_nonblock(p->results[0]);
 	if (r == 0 && p->both < 0)
 		r = sys_nonblock(p->tasks[1]);
@@ -50,6 +59,7 @@ static int take(int *fd)
 void pipes_give(struct pipes *p, int fds[NOTICE_FDS])
 {
 	fds[NOTICE_RESULTS] = take(&p->results[0]);
+	fds[NOTICE_ERRORS] = take(&p->errors);
 	if (p->both >= 0) {
 		fds[NOTICE_TASKS] = take(&p->both);
 	} else {

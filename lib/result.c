@@ -35,6 +35,8 @@ struct vm_result *vm_result_copy(const struct vm_result *r)
 {
 	const struct vm_exception *x = r ? r->exception : NULL;
 	size_t text = x ? strlen(x->message) : 0;
+	size_t trace = x && x->traceback ? strlen(x->traceback) : 0;
+	size_t tail = x && x->stderr_tail ? strlen(x->stderr_tail) : 0;
 	struct vm_exception *y;
 	unsigned char *at;
 	struct vm_result *c;
@@ -44,7 +46,8 @@ struct vm_result *vm_result_copy(const struct vm_result *r)
 		return NULL;
 	}
 	at = malloc(part(sizeof *r) + part(r->input_size) +
-	    part(r->output_size) + part(sizeof *x) + part(text));
+	    part(r->output_size) + part(sizeof *x) + part(text) +
+	    part(trace) + part(tail));
 	if (at == NULL)
 		return NULL;
 	c = place(&at, r, sizeof *r);
@@ -54,6 +57,10 @@ struct vm_result *vm_result_copy(const struct vm_result *r)
 	if (x != NULL) {
 		y = place(&at, x, sizeof *x);
 		y->message = place(&at, x->message, text);
+		if (x->traceback != NULL)
+			y->traceback = place(&at, x->traceback, trace);
+		if (x->stderr_tail != NULL)
+			y->stderr_tail = place(&at, x->stderr_tail, tail);
 		c->exception = y;
 	}
 	return c;

@@ -17,14 +17,11 @@
 
 int serial_start(struct engine *e)
 {
-	const struct worker_plan *plan = &e->set.plan;
-
 	e->serial = malloc(sizeof *e->serial);
 	if (e->serial == NULL)
 		return -ENOMEM;
-	return context_init(e->serial, &e->set.plan.hooks,
-	    e->set.indices ? e->set.indices[0] : 0, plan->seed,
-	    plan->max_item);
+	return context_init(e->serial, &e->set.plan,
+	    e->set.indices ? e->set.indices[0] : 0, -1);
 }
 
 void serial_stop(struct engine *e, bool foreign)
@@ -79,8 +76,8 @@ static int process(struct engine *e, struct span *s)
 		return -EPROTO;
 	chunk_unpack(s->chunk, s->at, &input, &size);
 	e->in_hook = true;
-	frame = context_process(e->serial, &chunk, s->first, input, size,
-	    &length);
+	context_begin(e->serial, &chunk, s->first);
+	frame = context_process(e->serial, input, size, &length);
 	e->in_hook = false;
 	s->block = block_new(FRAME_START + length);
 	if (s->block == NULL)

@@ -98,7 +98,7 @@ out:
 	return r;
 }
 
-int server_start(struct server *s, struct worker_plan *plan,
+int server_start(struct server *s, struct plan *plan,
     struct slots *slots, struct words *words)
 {
 	struct forkserver f = {

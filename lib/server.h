@@ -42,7 +42,7 @@ struct server {
  * Flushes stdio and forks it, with room for orders to so many slots.  In the
  * child this does not return.  0, or -errno and words.
  */
-int server_start(struct server *, struct worker_plan *, struct slots *,
+int server_start(struct server *, struct plan *, struct slots *,
     struct words *);
 
 /* Orders.  They cannot fail: there is room for all that can be open. */

@@ -11,11 +11,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "plan.h"
 #include "words.h"
-#include "worker.h"
 
 struct settings {
-	struct worker_plan plan; /* hooks, seed, the most an output may have */
+	struct plan plan;	/* what the workers get of it */
 	size_t workers;		/* 1 if serial */
 	bool serial;
 	bool ordered;

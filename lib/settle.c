@@ -99,20 +99,20 @@ static int result(struct engine *e, struct member *m, struct answer *a,
     const struct frame *f, uint64_t now)
 {
 	struct span *of = m->sent;
-	struct frame_failure why;
+	struct failure why;
 	int r;
 
 	if (of == NULL || of->count == 0 || of->first >= of->limit)
 		return -EPROTO;
 	if (f->kind == FRAME_FAILURE) {
-		if (f->size < sizeof why)
+		if (frame_failure(f->body, f->size, &why) < 0)
 			return -EPROTO;
-		memcpy(&why, f->body, sizeof why);
-		if (why.cause != VM_FAILED && why.cause != VM_TOO_BIG)
+		if (why.head.cause != VM_FAILED &&
+		    why.head.cause != VM_TOO_BIG)
 			return -EPROTO;
 	}
 	if (f->kind == FRAME_FAILURE && retry_may(e, of,
-	    (enum vm_cause)why.cause)) {
+	    (enum vm_cause)why.head.cause)) {
 		r = retry(e, m, a, now);
 	} else {
 		r = gather(e, m, a, f);
@@ -167,20 +167,18 @@ static int hello(struct engine *e, struct member *m, const struct frame *f)
 static int unfit(struct engine *e, struct member *m, const struct frame *f,
     uint64_t now)
 {
-	struct frame_failure why;
+	struct failure why;
 	size_t text;
 
-	if (f->size < sizeof why)
+	if (frame_failure(f->body, f->size, &why) < 0)
 		return -EPROTO;
-	memcpy(&why, f->body, sizeof why);
-	text = MIN(f->size - sizeof why, (size_t)400);
+	text = MIN(why.head.message_size, (size_t)400);
 	if (text > 0)
 		words_set(&e->setup_words, 0, "Setup failed in worker %d: "
-		    "%.*s", m->index, (int)text,
-		    (const char *)f->body + sizeof why);
+		    "%.*s", m->index, (int)text, why.message);
 	else
 		words_set(&e->setup_words, 0, "Setup failed in worker %d "
-		    "with code %d.", m->index, (int)why.code);
+		    "with code %d.", m->index, (int)why.head.code);
 	m->unfit = true;
 	m->setup_by = NEVER;
 	m->doom_at = now + UNFIT_NS;

@@ -60,6 +60,10 @@ void slot_reset(struct slot *s)
 	atomic_store(&s->flushed, 0);
 	atomic_store(&s->intended, 0);
 	atomic_store(&s->wanted, 0);
+	atomic_store(&s->started_at, 0);
+	atomic_store(&s->started_cpu, 0);
+	atomic_store(&s->tail_from, 0);
+	atomic_store(&s->crash_size, 0);
 	for (size_t i = 0; i < SLOT_LEASES; i++)
 		atomic_store(&s->lease[i], 0);
 }
@@ -146,6 +150,53 @@ bool slot_intact(const struct slot *s, uint64_t position)
 {
 	atomic_thread_fence(memory_order_acquire);
 	return atomic_load(&s->flushed) <= position;
+}
+
+/* ---- beginnings and crashes ---- */
+
+void slot_note(struct slot *s, uint64_t started_at, uint64_t started_cpu,
+    uint64_t tail_from)
+{
+	atomic_store_explicit(&s->started_at, started_at,
+	    memory_order_relaxed);
+	atomic_store_explicit(&s->started_cpu, started_cpu,
+	    memory_order_relaxed);
+	atomic_store_explicit(&s->tail_from, tail_from, memory_order_relaxed);
+}
+
+struct slot_note slot_noted(const struct slot *s)
+{
+	return (struct slot_note){
+		.started_at = atomic_load(&s->started_at),
+		.started_cpu = atomic_load(&s->started_cpu),
+		.tail_from = atomic_load(&s->tail_from),
+	};
+}
+
+void slot_tell_crash(struct slot *s, const char *text, size_t size)
+{
+	uint64_t have = atomic_load(&s->crash_size);
+
+	if (have > SLOT_CRASH)
+		return;
+	size = MIN(size, SLOT_CRASH - (size_t)have);
+	memcpy(s->crash + have, text, size);
+	atomic_store(&s->crash_size, have + size);
+}
+
+size_t slot_crash_size(const struct slot *s)
+{
+	uint64_t size = atomic_load(&s->crash_size);
+
+	return (size_t)MIN(size, SLOT_CRASH);
+}
+
+void slot_crash(const struct slot *s, char *to, size_t size)
+{
+	memcpy(to, s->crash, size);
+	for (size_t i = 0; i < size; i++)
+		if ((to[i] < ' ' && to[i] != '\n') || to[i] > '~')
+			to[i] = '?';
 }
 
 /* ---- leases ---- */

@@ -5,7 +5,7 @@
  * mapping made before the first fork; a worker unmaps the others', the caller
  * keeps them from the host's own children.  A slot is
  *
- *	| control page: committed, flushed, wanted, lease words | ring |
+ *	| control page: committed, flushed, wanted, lease words, crash | ring |
  *
  * The ring stages the result stream: the worker appends a frame, then moves
  * "committed" past it; the pipe carries the same bytes later.  After a death,
@@ -34,6 +34,8 @@
 
 #define SLOT_RING ((size_t)128 * 1024)
 #define SLOT_LEASES 64
+/* What a crash can tell; all control words and this fit in a page. */
+#define SLOT_CRASH 3072
 
 struct slot {
 	/* Worker writes, caller reads: where the result stream has got to,
@@ -49,6 +51,14 @@ struct slot {
 	uint32_t reserved;
 	/* Caller sets before it sends the chunk; both change. */
 	_Atomic uint64_t lease[SLOT_LEASES];
+	/* Worker writes when an item begins, as far as options ask: the time,
+	   its CPU time, and where in its captured stderr that was. */
+	_Atomic uint64_t started_at;
+	_Atomic uint64_t started_cpu;
+	_Atomic uint64_t tail_from;
+	/* Worker writes when it crashes: text, and then its size. */
+	_Atomic uint64_t crash_size;
+	char crash[SLOT_CRASH];
 };
 
 /* All slots of a pool. */
@@ -109,6 +119,31 @@ bool slot_allows(const struct slot *, uint64_t begin, size_t length);
 
 /* Caller: bytes copied from that position on were not overwritten. */
 bool slot_intact(const struct slot *, uint64_t position);
+
+/* ---- beginnings and crashes ---- */
+
+/* What the worker notes when it begins an item, as far as options ask; what
+   is not asked for is 0. */
+struct slot_note {
+	uint64_t started_at;	/* by the monotonic clock */
+	uint64_t started_cpu;	/* CPU time of the worker by then */
+	uint64_t tail_from;	/* size of its captured stderr by then */
+};
+
+/* Worker: an item begins. */
+void slot_note(struct slot *, uint64_t started_at, uint64_t started_cpu,
+    uint64_t tail_from);
+
+/* Caller: what was noted last. */
+struct slot_note slot_noted(const struct slot *);
+
+/* Worker, in a signal handler: adds text, as far as it fits. */
+void slot_tell_crash(struct slot *, const char *text, size_t size);
+
+/* Caller: how many bytes of text a crash has left, 0 if there was none; and
+   so many of it, all of which can be printed. */
+size_t slot_crash_size(const struct slot *);
+void slot_crash(const struct slot *, char *to, size_t size);
 
 /* ---- leases ---- */
 

@@ -37,6 +37,7 @@ void span_free(struct span *s)
 		return;
 	chunk_drop(s->chunk);
 	block_drop(s->block);
+	evidence_free(s->evidence);
 	free(s);
 }
 

@@ -29,6 +29,7 @@
 
 #include "block.h"
 #include "chunk.h"
+#include "evidence.h"
 #include "frame.h"
 #include "vimap.h"
 
@@ -47,8 +48,11 @@ struct outcome {
 	int signal;
 	int exit_status;	/* -1: did not exit */
 	int core_dumped;
+	int out_of_memory;	/* the kernel counted such a kill */
 	pid_t pid;		/* 0: no worker */
 	uint64_t max_rss;
+	uint64_t wall_ns;	/* of the attempt; 0: not measured */
+	uint64_t cpu_ns;
 };
 
 struct span {
@@ -81,6 +85,7 @@ struct span {
 	size_t output_at;	/* offset of the first result frame in it */
 	size_t bytes;		/* of results it holds */
 	struct outcome outcome;
+	struct evidence *evidence; /* owned; NULL: none */
 };
 
 /* An empty one, or NULL. */

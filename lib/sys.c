@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -66,6 +67,14 @@ ssize_t sys_write(int fd, const void *from, size_t size)
 	ssize_t r;
 
 	RETRY(r, write(fd, from, size));
+	return r;
+}
+
+ssize_t sys_pread(int fd, void *to, size_t size, uint64_t at)
+{
+	ssize_t r;
+
+	RETRY(r, pread(fd, to, size, (off_t)at));
 	return r;
 }
 
@@ -143,6 +152,34 @@ int sys_eventfd(void)
 	return lift(result_of(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)));
 }
 
+int sys_memfd(void)
+{
+	int fd = lift(result_of((int)syscall(SYS_memfd_create, "vimap",
+	    1u /* MFD_CLOEXEC */)));
+	int r = MIN(fd, 0);
+
+	if (r == 0)
+		r = result_of(fcntl(fd, F_SETFL, O_APPEND | O_RDWR));
+	if (r < 0)
+		sys_close(&fd);
+	return r < 0 ? r : fd;
+}
+
+int64_t sys_size(int fd)
+{
+	struct stat s;
+
+	return fstat(fd, &s) == -1 ? -errno : (int64_t)s.st_size;
+}
+
+int sys_empty(int fd)
+{
+	int r;
+
+	RETRY(r, ftruncate(fd, 0));
+	return r;
+}
+
 int sys_nonblock(int fd)
 {
 	int flags = result_of(fcntl(fd, F_GETFL));
@@ -167,10 +204,10 @@ int sys_pidfd_open(pid_t pid)
 
 /* ---- messages with descriptors ---- */
 
-/* Aligned room for the control part of a message with three descriptors. */
+/* Aligned room for the control part of a message with descriptors. */
 union control {
 	struct cmsghdr head;
-	char room[CMSG_SPACE(3 * sizeof(int))];
+	char room[CMSG_SPACE(SYS_FDS * sizeof(int))];
 };
 
 int sys_send(int fd, const void *message, size_t size, const int *fds,
@@ -195,7 +232,7 @@ int sys_send(int fd, const void *message, size_t size, const int *fds,
 }
 
 /* Takes the descriptors out of a received message. */
-static void collect_fds(struct msghdr *m, int fds[3], bool *lost)
+static void collect_fds(struct msghdr *m, int fds[SYS_FDS], bool *lost)
 {
 	struct cmsghdr *c = CMSG_FIRSTHDR(m);
 	size_t count = 0;
@@ -203,7 +240,7 @@ static void collect_fds(struct msghdr *m, int fds[3], bool *lost)
 	if (c != NULL && c->cmsg_level == SOL_SOCKET &&
 	    c->cmsg_type == SCM_RIGHTS) {
 		count = (c->cmsg_len - CMSG_LEN(0)) / sizeof *fds;
-		count = MIN(count, 3);
+		count = MIN(count, SYS_FDS);
 		memcpy(fds, CMSG_DATA(c), count * sizeof *fds);
 	}
 	for (size_t i = 0; i < count; i++) {
@@ -214,7 +251,7 @@ static void collect_fds(struct msghdr *m, int fds[3], bool *lost)
 	}
 }
 
-ssize_t sys_receive(int fd, void *message, size_t size, int fds[3],
+ssize_t sys_receive(int fd, void *message, size_t size, int fds[SYS_FDS],
     bool *lost)
 {
 	struct iovec part = { .iov_base = message, .iov_len = size };
@@ -227,7 +264,8 @@ ssize_t sys_receive(int fd, void *message, size_t size, int fds[3],
 	};
 	ssize_t r;
 
-	fds[0] = fds[1] = fds[2] = -1;
+	for (int i = 0; i < SYS_FDS; i++)
+		fds[i] = -1;
 	*lost = false;
 	RETRY(r, recvmsg(fd, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC));
 	if (r >= 0) {

@@ -28,6 +28,8 @@
 ssize_t sys_read(int fd, void *to, size_t size);
 /* Some of the bytes: how many, -EAGAIN if none can go yet. */
 ssize_t sys_write(int fd, const void *from, size_t size);
+/* Reads from a place in a file, which stays where it is: as sys_read(). */
+ssize_t sys_pread(int fd, void *to, size_t size, uint64_t at);
 ssize_t sys_writev(int fd, const struct iovec *parts, int count);
 /* Entries of a directory, as getdents64(2): bytes, 0 at the end. */
 ssize_t sys_list(int fd, void *to, size_t size);
@@ -46,6 +48,13 @@ int sys_reopen(int fd, int flags);
 int sys_pipe(int ends[2]);
 /* Two ends that keep message boundaries and do not block. */
 int sys_socketpair(int ends[2]);
+/* An empty file in memory, for appending; what it has goes with its last
+   descriptor. */
+int sys_memfd(void);
+/* How many bytes a file has: or -errno. */
+int64_t sys_size(int fd);
+/* Makes a file empty. */
+int sys_empty(int fd);
 /* A counter to wake a poll with; does not block. */
 int sys_eventfd(void);
 /* Makes reads and writes on it return -EAGAIN instead of waiting. */
@@ -55,12 +64,15 @@ int sys_dup_onto(int fd, int to);
 
 /* ---- messages with descriptors ---- */
 
-/* Sends one whole message, with count (up to 3) descriptors: 0, -EAGAIN. */
+/* The most descriptors that travel with a message. */
+#define SYS_FDS 4
+
+/* Sends one whole message, with count descriptors: 0, -EAGAIN. */
 int sys_send(int fd, const void *message, size_t size, const int *fds,
     int count);
-/* Takes one message: its size, 0 at the end, -EAGAIN.  Sets fds (room for
-   3, -1 where none) and *lost when some did not fit in this process. */
-ssize_t sys_receive(int fd, void *message, size_t size, int fds[3],
+/* Takes one message: its size, 0 at the end, -EAGAIN.  Sets fds (-1 where
+   none) and *lost when some did not fit in this process. */
+ssize_t sys_receive(int fd, void *message, size_t size, int fds[SYS_FDS],
     bool *lost);
 
 /* ---- waiting ---- */
@@ -88,8 +100,13 @@ int sys_reap_one(int pidfd, pid_t pid);
 pid_t sys_ended_child(void);
 /* Has this process a child in that group, ended ones included? */
 bool sys_has_child_in(pid_t group);
-/* Reaps this ended child: 0.  Sets status and peak memory in bytes. */
-int sys_reap(pid_t pid, int *status, uint64_t *max_rss);
+/* Reaps this ended child: 0.  Sets its status and what it used, with those
+   of its children that it has waited for; all 0 if it was not there. */
+int sys_reap(pid_t pid, int *status, struct rusage *);
+/* CPU time, user and system, in ns. */
+uint64_t sys_cpu_of(const struct rusage *);
+/* CPU time this process has had, with children it has waited for, in ns. */
+uint64_t sys_cpu(void);
 /* Signals a process, or a group if pid is negative. */
 int sys_kill(pid_t pid, int signal);
 /* Signals by pidfd, or by pid if it is -1. */
@@ -129,6 +146,16 @@ size_t sys_page_size(void);
 /* Blocks every signal in this thread and keeps the old mask. */
 int sys_block_signals(sigset_t *old);
 void sys_set_mask(const sigset_t *mask);
+/* This thread's signal handlers may run on that memory. */
+int sys_alt_stack(void *at, size_t size);
+/* Catches a signal once, on the other stack, if its disposition is the
+   default; not blocked meanwhile. */
+void sys_catch_once(int signal, void (*catch)(int, siginfo_t *, void *));
+/* Sends it to this thread. */
+void sys_raise(int signal);
+/* This process is killed by SIGALRM after so many seconds, whatever it has
+   done with that signal; 0: it is not. */
+void sys_alarm(unsigned seconds);
 /* Caught signals become default; ignored ones stay ignored. */
 void sys_forget_handlers(void);
 /* SIGCHLD gets an empty handler (true) or its default (false). */

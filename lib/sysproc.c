@@ -76,16 +76,31 @@ bool sys_has_child_in(pid_t group)
 	return r == 0;
 }
 
-int sys_reap(pid_t pid, int *status, uint64_t *max_rss)
+int sys_reap(pid_t pid, int *status, struct rusage *usage)
 {
-	struct rusage usage;
 	pid_t r;
 
-	memset(&usage, 0, sizeof usage);
+	memset(usage, 0, sizeof *usage);
 	*status = 0;
-	RETRY(r, wait4(pid, status, 0, &usage));
-	*max_rss = (uint64_t)usage.ru_maxrss * 1024;
+	RETRY(r, wait4(pid, status, 0, usage));
 	return r < 0 ? r : 0;
+}
+
+uint64_t sys_cpu_of(const struct rusage *u)
+{
+	return ((uint64_t)u->ru_utime.tv_sec + (uint64_t)u->ru_stime.tv_sec) *
+	    1000000000 + ((uint64_t)u->ru_utime.tv_usec +
+	    (uint64_t)u->ru_stime.tv_usec) * 1000;
+}
+
+uint64_t sys_cpu(void)
+{
+	struct rusage own, children;
+
+	if (getrusage(RUSAGE_SELF, &own) == -1 ||
+	    getrusage(RUSAGE_CHILDREN, &children) == -1)
+		return 0;
+	return sys_cpu_of(&own) + sys_cpu_of(&children);
 }
 
 int sys_kill(pid_t pid, int signal)
@@ -221,6 +236,44 @@ int sys_block_signals(sigset_t *old)
 void sys_set_mask(const sigset_t *mask)
 {
 	pthread_sigmask(SIG_SETMASK, mask, NULL);
+}
+
+int sys_alt_stack(void *at, size_t size)
+{
+	const stack_t stack = { .ss_sp = at, .ss_size = size };
+
+	return result_of(sigaltstack(&stack, NULL));
+}
+
+void sys_catch_once(int signal, void (*catch)(int, siginfo_t *, void *))
+{
+	const struct sigaction a = {
+		.sa_sigaction = catch,
+		.sa_flags = (int)(SA_SIGINFO | SA_ONSTACK | SA_RESETHAND |
+		    SA_NODEFER),
+	};
+	struct sigaction now;
+
+	if (sigaction(signal, NULL, &now) == 0 &&
+	    !(now.sa_flags & SA_SIGINFO) && now.sa_handler == SIG_DFL)
+		sigaction(signal, &a, NULL);
+}
+
+void sys_raise(int signal)
+{
+	raise(signal);
+}
+
+void sys_alarm(unsigned seconds)
+{
+	const struct sigaction usual = { .sa_handler = SIG_DFL };
+	sigset_t set;
+
+	sigaction(SIGALRM, &usual, NULL);
+	sigemptyset(&set);
+	sigaddset(&set, SIGALRM);
+	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+	alarm(seconds);
 }
 
 void sys_forget_handlers(void)

@@ -11,6 +11,7 @@
 #include "base.h"
 #include "channel.h"
 #include "context.h"
+#include "crash.h"
 #include "frame.h"
 #include "owner.h"
 #include "stage.h"
@@ -135,14 +136,13 @@ static _Noreturn void unfit(void)
 
 static void set_up(void)
 {
-	const struct worker_plan *plan = self.life.plan;
 	const struct frame_hello hello = {
 		.version = FRAME_VERSION,
 		.order = FRAME_ORDER,
 		.generation = self.life.generation,
 	};
-	int r = context_init(&self.context, &plan->hooks, self.life.index,
-	    plan->seed, plan->max_item);
+	int r = context_init(&self.context, self.life.plan, self.life.index,
+	    self.life.errors);
 
 	if (r < 0 || guard_exit() != 0) {
 		vm_fail(&self.context.public, ENOMEM,
@@ -183,6 +183,16 @@ static _Noreturn void give_back(const struct frame_chunk *chunk)
 	give_up();
 }
 
+/* The caller may have to tell of an attempt that the worker cannot. */
+static void note_beginning(void)
+{
+	const struct context *c = &self.context;
+
+	if (c->plan->measure || c->plan->capture)
+		slot_note(self.slot, c->started_at, c->started_cpu,
+		    c->capture.from);
+}
+
 /* Takes one item of a chunk and answers it: true, or false if the lease ends
    before it.  A waiting caller gets what is staged before the item begins. */
 static bool work(const struct frame_chunk *chunk, uint32_t *next,
@@ -199,8 +209,10 @@ static bool work(const struct frame_chunk *chunk, uint32_t *next,
 		give_back(chunk);
 	/* The next head, whose first byte ends the input, may not be here. */
 	input->body[input->size] = 0;
-	frame = context_process(&self.context, chunk, *next, input->body,
-	    input->size, &length);
+	context_begin(&self.context, chunk, *next);
+	note_beginning();
+	frame = context_process(&self.context, input->body, input->size,
+	    &length);
 	leave_if_copy();
 	if (stage_put(&self.stage, frame, length) < 0)
 		give_back(chunk);
@@ -235,6 +247,7 @@ void worker_main(struct worker_life *life)
 	self.slot = slots_get(&life->slots, life->which);
 	become_worker();
 	owner_init(&self.owner);
+	crash_prepare(self.slot, &self.owner);
 	stage_init(&self.stage, self.slot, life->results);
 	channel_open(&self.tasks, life->tasks, -1);
 	set_up();

@@ -16,19 +16,12 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "plan.h"
 #include "slot.h"
-#include "vimap.h"
-
-/* What every worker of a pool shares, from vm_fork() on. */
-struct worker_plan {
-	struct vm_worker hooks;
-	uint64_t seed;
-	size_t max_item;	/* bytes an output may have */
-};
 
 /* One worker's life, made by the fork server. */
 struct worker_life {
-	const struct worker_plan *plan;
+	const struct plan *plan;
 	struct slots slots;
 	size_t which;		/* slot */
 	int index;		/* vm_context.worker_index */
@@ -36,6 +29,7 @@ struct worker_life {
 	pid_t parent;		/* the fork server, as it knows itself */
 	int tasks;		/* read end, blocking */
 	int results;		/* write end, blocking */
+	int errors;		/* what stderr becomes; -1: it stays */
 	int fds[5];		/* the fork server's own, to close; -1: none */
 };
 

@@ -145,7 +145,7 @@ int sys_send(int fd, const void *message, size_t size, const int *fds,
 }
 
 /* Descriptors that do not fit are gone, the message is not. */
-ssize_t sys_receive(int fd, void *message, size_t size, int fds[3],
+ssize_t sys_receive(int fd, void *message, size_t size, int fds[SYS_FDS],
     bool *lost)
 {
 	ssize_t r;

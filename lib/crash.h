@@ -1,0 +1,23 @@
+/*
+ * crash.h - a worker that crashes says where.
+ *
+ * Runs in: worker, inside a signal handler on a stack of its own: no heap, no
+ * stdio, nothing that a broken program may have broken.  The text goes to the
+ * slot, piece by piece, so that a second crash in here loses only the rest.
+ * The process then dies of the signal as it would have, core file included.
+ *
+ * Easy to get wrong: a process forked in a hook has these handlers too, but
+ * no slot.
+ */
+#ifndef CRASH_H
+#define CRASH_H
+
+#include "owner.h"
+#include "slot.h"
+
+/* From now on signals that mean a crash, if nobody else has an eye on them,
+   leave their text in the slot.  Both must stay.  Left out where a sanitizer
+   watches. */
+void crash_prepare(struct slot *, const struct owner *);
+
+#endif

@@ -1,0 +1,24 @@
+/*
+ * plan.h - what all workers of a pool are told.
+ *
+ * Runs in: caller, which makes it at vm_fork() (options.c); fork server and
+ * workers, which inherit it; changed by nobody.
+ */
+#ifndef PLAN_H
+#define PLAN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "vimap.h"
+
+struct plan {
+	struct vm_worker hooks;
+	uint64_t seed;		/* vm_options.seed */
+	size_t max_item;	/* bytes an output may have */
+	bool measure;		/* time each attempt */
+	bool capture;		/* standard error goes into failures */
+};
+
+#endif
