@@ -227,6 +227,21 @@ struct vm_options {
 	int teardown_timeout_ms; /* each worker's teardown (5000) */
 	int close_timeout_ms;	/* running items at vm_close() (5000) */
 
+	int max_workers;	/* vm_resize() may ask for (the larger of
+				   2 x workers and 16; with worker_indices:
+				   workers) */
+
+	/* A worker after these is replaced by a fresh one, between two items;
+	   beyond the limits the kernel lets calls fail, or sends SIGXCPU. */
+	int max_items_per_worker; /* (0: never) */
+	int max_cpu_seconds;	/* in its whole life (0: no limit) */
+	size_t max_address_space; /* bytes of it, RLIMIT_AS, with what it
+				   inherited (0: no limit) */
+	size_t max_rss_per_worker; /* bytes it has in memory, with what it
+				   inherited; looked at once a second
+				   (0: no limit) */
+
+	int tell_setup_failures; /* not 0: see vm_result.input */
 	int measure_items;	/* not 0: vm_exception has wall_ns, cpu_ns */
 	int stderr_tail;	/* not 0: a worker's stderr is kept in memory,
 				   of which vm_exception has the end, instead
@@ -281,7 +296,8 @@ VM_EXPORT const char *vm_error(const vm_pool *);
 /* 1: the pool broke down, close it; 0: it works, only a source failed. */
 VM_EXPORT int vm_broken(const vm_pool *);
 
-/* How many workers it has: what 0 in options.workers came to; 1 if serial. */
+/* How many workers it is to have: what 0 in options.workers came to, or what
+   vm_resize() last asked for; 1 if serial. */
 VM_EXPORT int vm_workers(const vm_pool *);
 
 /* Waits up to so many ms (0: looks only; negative: for ever) for the first
@@ -394,13 +410,16 @@ struct vm_exception {
  * and followed by a 0 byte that no size counts.
  */
 struct vm_result {
-	const void *input;	/* never NULL */
+	const void *input;	/* never NULL, but with tell_setup_failures:
+				   no item then, a worker was given up since
+				   its setup failed five times in a row */
 	size_t input_size;
 	const void *output;	/* never NULL if type is VM_OUTPUT, else NULL */
 	size_t output_size;
 	const struct vm_exception *exception;	/* NULL if VM_OUTPUT */
 	void *tag;		/* vm_source's */
-	uint64_t index;		/* of the input in its source, from 0 */
+	uint64_t index;		/* of the input in its source, from 0;
+				   UINT64_MAX if there is none */
 	enum vm_type type;
 	int attempts;		/* it took; 0 if never begun */
 	int worker_index;	/* of the last attempt; -1 if never begun */
@@ -446,6 +465,16 @@ VM_EXPORT const char *vm_cause_name(enum vm_cause);
  * are not read.
  */
 VM_EXPORT void vm_cancel(vm_pool *);
+
+/*
+ * From now on the pool is to have so many workers, 1 to max_workers.  Does not
+ * wait: more are forked, as of vm_fork(), in the calls that follow; those that
+ * are too many end the item they are at, tear down and leave, and what they
+ * have not begun goes to others.  A place that was given up stays empty.
+ * 0 or -1: EINVAL, ERANGE beyond max_workers, EPIPE if the pool is broken,
+ * EPERM, EDEADLK.
+ */
+VM_EXPORT int vm_resize(vm_pool *, int workers);
 
 #ifdef __cplusplus
 }

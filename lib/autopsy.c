@@ -73,6 +73,18 @@ struct evidence *autopsy_evidence(const struct member *m, bool begun)
 	return e;
 }
 
+void autopsy_limits(struct engine *e)
+{
+	const struct plan *p = &e->set.plan;
+
+	if (p->max_address_space > 0)
+		words_add(&e->setup_words, "  (max_address_space is %zu "
+		    "bytes.)", p->max_address_space);
+	if (p->max_cpu_s > 0)
+		words_add(&e->setup_words, "  (max_cpu_seconds is %d.)",
+		    p->max_cpu_s);
+}
+
 void autopsy_setup(struct engine *e, const struct member *m)
 {
 	int status = m->death.status;
@@ -92,4 +104,5 @@ void autopsy_setup(struct engine *e, const struct member *m)
 		words_set(&e->setup_words, 0, "Worker %d exited with status "
 		    "%d before it was set up.", m->index,
 		    WEXITSTATUS(status));
+	autopsy_limits(e);
 }

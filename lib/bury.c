@@ -163,6 +163,23 @@ static void setup_died(struct engine *e, struct member *m)
 		autopsy_setup(e, m);
 }
 
+/* The place stays empty: a tuple tells of it, if the option asks. */
+static void tell_given_up(struct engine *e, const struct member *m)
+{
+	struct given_up *g;
+
+	if (e->given_up == NULL)
+		return;
+	g = &e->given_up[e->ngiven_up++];
+	g->words = e->setup_words;
+	g->about = (struct span){
+		.worker_index = m->index,
+		.outcome = autopsy_outcome(e, m, false),
+		.evidence = autopsy_evidence(m, true),
+	};
+	g->about.outcome.cause = VM_SETUP_FAILED;
+}
+
 int bury_member(struct engine *e, struct member *m, uint64_t now)
 {
 	int r = drain(e, m, now);
@@ -174,13 +191,15 @@ int bury_member(struct engine *e, struct member *m, uint64_t now)
 		setup_died(e, m);
 	engine_say(e, "bury: worker %d, pid %d, status 0x%x", m->index,
 	    (int)m->pid, (unsigned)m->death.status);
-	began = put_back(e, m, now);
+	began = put_back(e, m, now) || m->told_to_stop;
+	if (crew_gives_up(m) && !e->closing)
+		tell_given_up(e, m);
 	crew_clear(m, fds_drop);
 	if (e->closing)
 		crew_move(&e->crew, m, MEMBER_GONE);
 	else
 		crew_replace(&e->crew, m, began, now);
-	if (!e->closing && e->crew.gone == e->crew.count) {
+	if (!e->closing && crew_hopeless(&e->crew)) {
 		*e->words = e->setup_words;
 		bury_pool(e, VM_SETUP_FAILED, now);
 	}
@@ -264,6 +283,7 @@ static int cancel_sent(struct engine *e, struct member *m, struct span *s)
 	rest = span_cut(s, s->limit);
 	if (rest == NULL)
 		return -ENOMEM;
+	crew_ungrant(m, rest->count);
 	rest->attempt--;
 	bury_span(e, rest, VM_CANCELLED);
 	return 0;

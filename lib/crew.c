@@ -20,10 +20,10 @@
 /* Setups that may fail in a row before a place is given up. */
 #define SETUPS_MOST 5
 
-int crew_init(struct crew *c, size_t count, const int *indices,
-    struct server *server, struct slots *slots, int leases)
+int crew_init(struct crew *c, size_t count, size_t wanted,
+    const int *indices, struct server *server, struct slots *slots)
 {
-	*c = (struct crew){ .server = server, .leases = leases };
+	*c = (struct crew){ .server = server };
 	c->members = calloc(count, sizeof *c->members);
 	if (c->members == NULL)
 		return -ENOMEM;
@@ -32,6 +32,7 @@ int crew_init(struct crew *c, size_t count, const int *indices,
 		struct member *m = &c->members[i];
 
 		m->which = (uint32_t)i;
+		m->wanted = i < wanted;
 		m->index = indices ? indices[i] : (int)i;
 		m->slot = slots_get(slots, i);
 		m->sent_end = &m->sent;
@@ -48,7 +49,7 @@ void crew_clear(struct member *m, void (*close)(int *fd))
 	close(&m->reader);
 	close(&m->errors);
 	m->ordinal = 0;
-	m->finished = 0;
+	m->finished = m->granted = 0;
 	m->blame = 0;
 	m->killed = m->garbled = m->told_to_stop = m->alone = false;
 	m->greeted = m->unfit = m->ended = m->unsettled = false;
@@ -74,7 +75,6 @@ void crew_move(struct crew *c, struct member *m, enum member_state to)
 	assert(m->state != to && m->state != MEMBER_GONE);
 	c->asked -= m->state == MEMBER_ASKED;
 	c->asked += to == MEMBER_ASKED;
-	c->gone += to == MEMBER_GONE;
 	m->state = to;
 }
 
@@ -87,7 +87,8 @@ bool crew_hire(struct crew *c, uint64_t now)
 	for (size_t i = 0; i < c->count && c->asked < ASKED_MOST; i++) {
 		struct member *m = &c->members[i];
 
-		if (m->state != MEMBER_ABSENT || m->hire_at > now)
+		if (m->state != MEMBER_ABSENT || !m->wanted ||
+		    m->hire_at > now)
 			continue;
 		m->generation++;
 		slot_reset(m->slot);
@@ -127,8 +128,22 @@ void crew_replace(struct crew *c, struct member *m, bool began, uint64_t now)
 	m->trouble = began ? 0 : m->trouble + 1;
 	pause = m->trouble ? PAUSE_FIRST << MIN(m->trouble - 1, 10) : 0;
 	m->hire_at = now + MIN(pause, PAUSE_MOST);
-	crew_move(c, m, m->setups_failed >= SETUPS_MOST ? MEMBER_GONE :
-	    MEMBER_ABSENT);
+	crew_move(c, m, crew_gives_up(m) ? MEMBER_GONE : MEMBER_ABSENT);
+}
+
+bool crew_gives_up(const struct member *m)
+{
+	return m->setups_failed >= SETUPS_MOST;
+}
+
+bool crew_hopeless(const struct crew *c)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < c->count && !any; i++)
+		any = c->members[i].wanted &&
+		    c->members[i].state != MEMBER_GONE;
+	return !any;
 }
 
 bool crew_owed(const struct crew *c)
@@ -145,7 +160,8 @@ bool crew_owed(const struct crew *c)
 /* May it have another chunk, seen by itself? */
 static bool has_room(const struct crew *c, const struct member *m)
 {
-	if (m->state != MEMBER_READY || m->told_to_stop || m->alone)
+	if (m->state != MEMBER_READY || m->told_to_stop || m->alone ||
+	    crew_grantable(c, m) == 0)
 		return false;
 	return m->nsent == 0 || ((int)m->nsent < c->leases &&
 	    (m->nsent < 2 || m->sent_bytes < BYTES_ENOUGH));
@@ -178,13 +194,29 @@ bool crew_waits(struct crew *c)
 {
 	bool any = crew_idle(c) != NULL;
 
-	for (size_t i = 0; i < c->count && !any; i++)
-		any = c->members[i].state == MEMBER_ASKED ||
-		    c->members[i].state == MEMBER_STARTING;
+	for (size_t i = 0; i < c->count && !any; i++) {
+		struct member *m = &c->members[i];
+
+		any = m->wanted && !m->told_to_stop &&
+		    (m->state == MEMBER_ASKED || m->state == MEMBER_STARTING);
+	}
 	return any;
 }
 
 /* ---- leases ---- */
+
+uint32_t crew_grantable(const struct crew *c, const struct member *m)
+{
+	uint64_t left = c->max_items > 0 ? c->max_items - m->granted :
+	    UINT32_MAX;
+
+	return (uint32_t)MIN(left, UINT32_MAX);
+}
+
+void crew_ungrant(struct member *m, uint32_t items)
+{
+	m->granted -= items;
+}
 
 static size_t span_bytes(const struct span *s)
 {
@@ -215,6 +247,7 @@ int crew_lease(struct member *m, struct span *s, uint64_t now)
 	if (m->nsent++ == 0)
 		m->heard_at = now;
 	m->sent_bytes += bytes;
+	m->granted += s->count;
 	m->alone = span_is_suspect(s);
 	return 0;
 }

@@ -61,12 +61,14 @@ struct member {
 	size_t sent_bytes;
 	uint32_t ordinal;	/* of the next chunk */
 	uint64_t finished;	/* items, in this worker's life */
+	uint64_t granted;	/* items it was given and not taken back */
 	bool alone;		/* has an item that travels alone */
 	struct span *spare;	/* so that a death needs no memory */
 	enum vm_cause blame;	/* for a death that is our doing; else 0 */
 	bool killed;		/* by our order */
 	bool garbled;		/* what it left behind cannot be believed */
 	bool told_to_stop;
+	bool wanted;		/* the pool is to have a worker here */
 	struct notice death;	/* valid if DEAD */
 	int trouble;		/* deaths in a row without an item begun */
 	int setups_failed;	/* in a row */
@@ -92,14 +94,14 @@ struct crew {
 	size_t count;
 	struct server *server;
 	size_t asked;		/* members in state ASKED */
-	size_t gone;		/* members in state GONE */
 	int leases;		/* chunks a worker may have */
+	uint64_t max_items;	/* items a worker may have; 0: no limit */
 };
 
-/* So many places, all ABSENT and wanted now: 0 or -ENOMEM.  indices: as many
-   numbers, or NULL for 0, 1, 2 ... */
-int crew_init(struct crew *, size_t count, const int *indices,
-    struct server *, struct slots *, int leases);
+/* So many places, all ABSENT, of which the first so many are wanted now: 0 or
+   -ENOMEM.  indices: as many numbers, or NULL for 0, 1, 2 ... */
+int crew_init(struct crew *, size_t count, size_t wanted,
+    const int *indices, struct server *, struct slots *);
 
 /* Closes and frees all; no worker runs any more, or nobody cares.  close:
    what to do with descriptors. */
@@ -133,6 +135,12 @@ bool crew_waits(struct crew *);
    -ENOMEM and nothing has changed. */
 int crew_lease(struct member *, struct span *, uint64_t now);
 
+/* So many more items it may have; 0: none. */
+uint32_t crew_grantable(const struct crew *, const struct member *);
+
+/* Items it had not begun are not its own any more. */
+void crew_ungrant(struct member *, uint32_t items);
+
 /* Takes the oldest span off a member's hands. */
 struct span *crew_unlease(struct member *);
 
@@ -141,6 +149,12 @@ void crew_freeze(struct member *);
 
 /* Has the worker killed; the blame falls on its present item. */
 void crew_doom(struct crew *, struct member *, enum vm_cause blame);
+
+/* Is this place given up, setup having failed too often? */
+bool crew_gives_up(const struct member *);
+
+/* Is there nobody, and will there be nobody? */
+bool crew_hopeless(const struct crew *);
 
 /* After a burial: when the place wants a worker again, by how the last one
    ended.  began: it had begun an item. */

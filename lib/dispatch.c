@@ -21,14 +21,16 @@ void dispatch_flush(struct engine *e, struct member *m)
 		crew_doom(&e->crew, m, VM_GARBLED);
 }
 
-/* A suspect travels alone: what follows it in its span stays. */
-static int isolate(struct engine *e, struct span *s)
+/* A suspect travels alone, and nobody gets more items than it may have: what
+   follows in the span stays. */
+static int shorten(struct engine *e, struct member *m, struct span *s)
 {
+	uint32_t most = span_is_suspect(s) ? 1 : crew_grantable(&e->crew, m);
 	struct span *rest;
 
-	if (!span_is_suspect(s) || s->count == 1)
+	if (s->count <= most)
 		return 0;
-	rest = span_cut(s, s->first + 1);
+	rest = span_cut(s, s->first + most);
 	if (rest == NULL)
 		return -ENOMEM;
 	rest->alone = s->alone;
@@ -45,7 +47,7 @@ static struct member *pick_for(struct engine *e, const struct span *s)
 static int send_first(struct engine *e, struct member *m, uint64_t now)
 {
 	struct span *s = e->window.waiting;
-	int r = isolate(e, s);
+	int r = shorten(e, m, s);
 
 	if (r == 0)
 		r = crew_lease(m, s, now);
@@ -184,6 +186,7 @@ static uint32_t take_back(struct engine *e, struct member *m, struct span *s,
 	rest = span_cut(s, limit);
 	if (rest == NULL)
 		return 0;	/* they come back when the chunk ends */
+	crew_ungrant(m, rest->count);
 	window_move(&e->window, rest, SPAN_WAITING);
 	engine_say(e, "take back: %u items from number %llu of worker %d",
 	    rest->count, (unsigned long long)span_seq(rest), m->index);
@@ -274,6 +277,7 @@ static struct member *make_way(struct engine *e, uint64_t now)
 		if (m->state == MEMBER_READY)
 			take_back(e, m, s, s->first);
 	if (m->state == MEMBER_READY && m->nsent == 0 &&
+	    crew_grantable(&e->crew, m) > 0 &&
 	    e->window.waiting != NULL &&
 	    span_seq(e->window.waiting) == e->results.next_seq &&
 	    send_first(e, m, now) == 0)

@@ -105,12 +105,12 @@ static size_t watch_all(struct engine *e, uint64_t now)
 static uint64_t next_alarm(const struct engine *e, uint64_t until,
     uint64_t now)
 {
-	uint64_t due, sample;
+	uint64_t due, sample, weigh;
 
 	for (size_t i = 0; i < e->crew.count; i++) {
 		const struct member *m = &e->crew.members[i];
 
-		if (m->state == MEMBER_ABSENT && !e->closing)
+		if (m->state == MEMBER_ABSENT && m->wanted && !e->closing)
 			until = MIN(until, m->hire_at);
 		if (m->state == MEMBER_DEAD || m->unsettled)
 			until = now;
@@ -128,7 +128,9 @@ static uint64_t next_alarm(const struct engine *e, uint64_t until,
 	due = window_due(&e->window);
 	until = MIN(until, due);
 	sample = overdue_alarm(e);
-	return MIN(until, sample);
+	until = MIN(until, sample);
+	weigh = staff_alarm(e);
+	return MIN(until, weigh);
 }
 
 static int ms_until(uint64_t then, uint64_t now)
@@ -245,6 +247,7 @@ int engine_turn(struct engine *e, uint64_t until)
 		r = overdue_run(e, now);
 	if (r >= 0)
 		r = look_after(e, now);
+	staff_run(e, now);
 	return MIN(r, 0);
 }
 

@@ -12,6 +12,7 @@
  *	retry.c      what a failure costs
  *	overdue.c    items that take too long
  *	news.c       the fork server tells of hires and deaths
+ *	staff.c      who works here
  *	autopsy.c    what is known of a death
  *	bury.c       crew bury -> putback; breaking down; cancelling
  *	serial.c     all of it without processes
@@ -40,6 +41,12 @@
 #include "window.h"
 #include "words.h"
 
+/* A worker that was given up, until the caller has been told. */
+struct given_up {
+	struct span about;	/* no chunk */
+	struct words words;
+};
+
 struct engine {
 	struct settings set;
 	struct words *words;	/* the pool's */
@@ -63,6 +70,7 @@ struct engine {
 	bool ask_again;		/* a source that said VM_LATER may be asked */
 	bool quiet;		/* nothing came in the last short wait */
 	uint64_t sample_at;	/* when overdue.c looks the next time */
+	uint64_t weigh_at;	/* when staff.c looks at memory */
 	int wake;		/* eventfd: vm_cancel() */
 	atomic_int cancelled;
 	uint64_t failures;	/* for good, among */
@@ -76,6 +84,9 @@ struct engine {
 	enum vm_cause broken_cause;
 	int broken_error;	/* ECHILD or ETIMEDOUT: the fork server's end */
 	struct words setup_words; /* of the last setup that failed */
+	struct given_up *given_up; /* one a place, if they are to be told */
+	size_t ngiven_up;	/* how many were, */
+	size_t told;		/* and told */
 
 	struct context *serial;	/* VM_SERIAL: the only worker; else NULL */
 	bool serial_up;		/* its setup has ended well */
@@ -192,6 +203,21 @@ uint64_t overdue_alarm(const struct engine *);
    -ENOMEM. */
 int overdue_run(struct engine *, uint64_t now);
 
+/* ---- staff.c ---- */
+
+/* Tells a worker to end after its present item, by a time; it is killed then.
+   False if it was told before, or cannot be told now. */
+bool staff_lay_off(struct member *, uint64_t deadline);
+
+/* When workers' memory is to be looked at; NEVER if that is of no interest. */
+uint64_t staff_alarm(const struct engine *);
+
+/* Lays off whose time has come. */
+void staff_run(struct engine *, uint64_t now);
+
+/* From now on there are to be so many workers: 0, -ERANGE and words. */
+int staff_resize(struct engine *, size_t workers);
+
 /* ---- autopsy.c ---- */
 
 /* How a worker died.  begun: the item it is told of had been begun. */
@@ -203,6 +229,9 @@ struct evidence *autopsy_evidence(const struct member *, bool begun);
 
 /* It died before its setup had returned: words for that. */
 void autopsy_setup(struct engine *, const struct member *);
+
+/* Adds the limits it had to the words about a setup: they may be why. */
+void autopsy_limits(struct engine *);
 
 /* ---- bury.c ---- */
 

@@ -5,6 +5,7 @@
  */
 #include "config.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -49,6 +50,17 @@ const char *vm_cause_name(enum vm_cause cause)
 	return "unknown";
 }
 
+/* What more is known of a death by a signal. */
+static const char *why_killed(const struct vm_pool *p,
+    const struct outcome *o)
+{
+	if (o->out_of_memory)
+		return " while the kernel counted a kill for want of memory";
+	if (o->signal == SIGXCPU && p->engine.set.plan.max_cpu_s > 0)
+		return ": it had used the CPU seconds of max_cpu_seconds";
+	return "";
+}
+
 /* A sentence for a failure that the library has found. */
 static void describe(struct vm_pool *p, const struct span *s)
 {
@@ -58,9 +70,7 @@ static void describe(struct vm_pool *p, const struct span *s)
 	switch (o->cause) {
 	case VM_KILLED:
 		words_set(w, 0, "The worker was killed by signal %d (%s)%s.",
-		    o->signal, signals_name(o->signal), o->out_of_memory ?
-		    " while the kernel counted a kill for want of memory" :
-		    "");
+		    o->signal, signals_name(o->signal), why_killed(p, o));
 		break;
 	case VM_EXITED:
 		words_set(w, 0, "The worker exited with status %d in the "
@@ -121,7 +131,8 @@ void exception_make(struct vm_pool *p, const struct item *i)
 		.core_dumped = s->outcome.core_dumped,
 		.out_of_memory = s->outcome.out_of_memory,
 		.pid = s->outcome.pid,
-		.worker_index = s->attempt > 0 ? s->worker_index : -1,
+		.worker_index = s->attempt > 0 || i->given_up ?
+		    s->worker_index : -1,
 		.message = p->message.text,
 		.wall_ns = s->outcome.wall_ns,
 		.cpu_ns = s->outcome.cpu_ns,
@@ -131,7 +142,9 @@ void exception_make(struct vm_pool *p, const struct item *i)
 		x->traceback = s->evidence->traceback;
 		x->stderr_tail = s->evidence->tail;
 	}
-	if (x->cause == 0)
+	if (i->given_up != NULL)
+		x->message = i->given_up->text;
+	else if (x->cause == 0)
 		read_failure(p, i);
 	else
 		describe(p, s);

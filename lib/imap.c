@@ -107,6 +107,19 @@ int vm_imap(vm_pool *p, struct vm_source hooks)
 
 /* ---- results ---- */
 
+/* No item: a worker was given up. */
+static void show_given_up(struct vm_pool *p, const struct item *i,
+    struct vm_result *r)
+{
+	*r = (struct vm_result){
+		.index = UINT64_MAX,
+		.type = VM_EXCEPTION,
+		.worker_index = i->span->worker_index,
+		.exception = &p->exception,
+	};
+	exception_make(p, i);
+}
+
 static void show(struct vm_pool *p, const struct item *i,
     struct vm_result *r)
 {
@@ -143,7 +156,9 @@ int vm_zip_in_out_within(vm_pool *p, struct vm_result *result, int ms)
 	if (error != 0)
 		return refuse(error);
 	r = engine_next(&p->engine, &item, moment(ms));
-	if (r == 1)
+	if (r == 1 && item.given_up != NULL)
+		show_given_up(p, &item, result);
+	else if (r == 1)
 		show(p, &item, result);
 	return answer(p, r, kept);
 }

@@ -58,8 +58,8 @@ static int explain(struct engine *e, int error)
 /* Has the first worker of this place still to be forked? */
 static bool never_hired(const struct member *m)
 {
-	return m->generation == 0 ||
-	    (m->generation == 1 && m->state == MEMBER_ASKED);
+	return m->wanted && (m->generation == 0 ||
+	    (m->generation == 1 && m->state == MEMBER_ASKED));
 }
 
 /* Waits for all first hires. */
@@ -86,7 +86,7 @@ static int hire_all(struct engine *e)
 
 static int start_processes(struct engine *e)
 {
-	size_t n = e->set.workers;
+	size_t n = e->set.max_workers;
 	int r;
 
 	oom_init(&e->oom, "");
@@ -97,8 +97,14 @@ static int start_processes(struct engine *e)
 	if (r == 0 && e->fds == NULL)
 		r = -ENOMEM;
 	if (r == 0)
-		r = crew_init(&e->crew, n, e->set.indices, &e->server,
-		    &e->slots, e->set.leases);
+		r = crew_init(&e->crew, n, e->set.workers, e->set.indices,
+		    &e->server, &e->slots);
+	e->crew.leases = e->set.leases;
+	e->crew.max_items = e->set.max_items;
+	if (r == 0 && e->set.tell_setup_failures)
+		e->given_up = calloc(n, sizeof *e->given_up);
+	if (r == 0 && e->set.tell_setup_failures && e->given_up == NULL)
+		r = -ENOMEM;
 	if (r == 0)
 		r = open_wake(e);
 	if (r < 0)
@@ -117,8 +123,8 @@ int engine_start(struct engine *e, struct settings *set, struct words *words)
 	*e = (struct engine){ .set = *set, .words = words, .wake = -1 };
 	e->server.socket = e->server.pidfd = -1;
 	set->indices = NULL;
-	window_init(&e->window, e->set.max_real, e->set.max_total,
-	    e->set.max_bytes);
+	window_init(&e->window, e->set.real_factor * e->set.workers,
+	    e->set.total_factor * e->set.workers, e->set.max_bytes);
 	results_init(&e->results, &e->window, e->set.ordered);
 	pace_init(&e->pace, e->set.chunk_size);
 	if (e->set.serial) {
@@ -139,21 +145,12 @@ int engine_start(struct engine *e, struct settings *set, struct words *words)
 
 /* ---- stop ---- */
 
-/* The frame that ends a worker's channel. */
-static const unsigned char stop_frame[16] = { 0, FRAME_STOP };
-
 /* Asks a member to stop, or sees that it needs not: true if it is gone. */
 static bool lay_off(struct engine *e, struct member *m, uint64_t deadline)
 {
 	if (m->state == MEMBER_ABSENT)
 		crew_move(&e->crew, m, MEMBER_GONE);
-	if ((m->state == MEMBER_STARTING || m->state == MEMBER_READY) &&
-	    !m->told_to_stop && channel_prepare(&m->channel, 1) == 0) {
-		crew_freeze(m);
-		m->told_to_stop = true;
-		m->doom_at = MIN(m->doom_at, deadline);
-		channel_send(&m->channel, stop_frame, sizeof stop_frame);
-	}
+	staff_lay_off(m, deadline);
 	return m->state == MEMBER_GONE;
 }
 
@@ -219,6 +216,9 @@ int engine_stop(struct engine *e, bool foreign)
 	server_release(&e->server);
 	if (!foreign)
 		slots_unmap(&e->slots);
+	for (size_t i = 0; i < e->ngiven_up; i++)
+		evidence_free(e->given_up[i].about.evidence);
+	free(e->given_up);
 	free(e->fds);
 	settings_release(&e->set);
 	return r;

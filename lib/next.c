@@ -94,11 +94,25 @@ static void took(struct engine *e)
 		e->ask_again = source_unstick(e->sources);
 }
 
+/* A worker was given up, and the caller is to be told. */
+static bool take_given_up(struct engine *e, struct item *item)
+{
+	struct given_up *g;
+
+	if (e->told == e->ngiven_up)
+		return false;
+	g = &e->given_up[e->told++];
+	*item = (struct item){ .span = &g->about, .given_up = &g->words };
+	return true;
+}
+
 int engine_next(struct engine *e, struct item *item, uint64_t until)
 {
 	int r;
 
 	for (;;) {
+		if (take_given_up(e, item))
+			return 1;
 		if (!results_in_hand(&e->results) || e->ask_again) {
 			e->ask_again = false;
 			r = prepare(e);
@@ -139,7 +153,8 @@ int engine_ready(struct engine *e, uint64_t until)
 				*e->words = e->setup_words;
 				return -ECHILD;
 			}
-			pending |= e->crew.members[i].first == FIRST_PENDING;
+			pending |= e->crew.members[i].wanted &&
+			    e->crew.members[i].first == FIRST_PENDING;
 		}
 		if (!pending)
 			return 0;

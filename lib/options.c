@@ -78,6 +78,11 @@ static int check_numbers(const struct vm_options *o, struct words *w)
 		{ "setup_timeout_ms", o->setup_timeout_ms, INT32_MAX },
 		{ "teardown_timeout_ms", o->teardown_timeout_ms, INT32_MAX },
 		{ "close_timeout_ms", o->close_timeout_ms, INT32_MAX },
+		{ "max_items_per_worker", o->max_items_per_worker,
+		    INT32_MAX },
+		{ "max_cpu_seconds", o->max_cpu_seconds, INT32_MAX },
+		{ "max_workers", o->max_workers, WORKERS_MOST },
+		{ "tell_setup_failures", o->tell_setup_failures, INT32_MAX },
 		{ "measure_items", o->measure_items, INT32_MAX },
 		{ "stderr_tail", o->stderr_tail, INT32_MAX },
 		{ "ordered", o->ordered, INT32_MAX },
@@ -106,6 +111,12 @@ static int check_numbers(const struct vm_options *o, struct words *w)
 	if (r == 0 && o->worker_indices != NULL && o->workers == 0)
 		r = words_set(w, EINVAL, "vm_options.worker_indices needs "
 		    "vm_options.workers: how many there are.");
+	if (r == 0 && o->max_workers > 0 && (o->workers > o->max_workers ||
+	    (o->worker_indices != NULL && o->workers < o->max_workers)))
+		r = words_set(w, EINVAL, "vm_options.max_workers is %d, which "
+		    "does not go with %d workers%s.", o->max_workers,
+		    o->workers, o->worker_indices ? " and as many "
+		    "worker_indices" : "");
 	return r;
 }
 
@@ -134,6 +145,17 @@ static size_t or_else(size_t given, size_t usual)
 	return given ? given : usual;
 }
 
+/* Places, and shared pages, for as many as there may be later. */
+static size_t most_workers(const struct settings *s,
+    const struct vm_options *o)
+{
+	size_t usual = MAX(2 * s->workers, 16);
+
+	if (s->serial || o->worker_indices != NULL)
+		return s->workers;
+	return or_else((size_t)o->max_workers, MIN(usual, WORKERS_MOST));
+}
+
 static void fill_in(struct settings *s, const struct vm_options *o)
 {
 	size_t real = or_else((size_t)o->max_real_in_flight_factor, 10);
@@ -143,6 +165,8 @@ static void fill_in(struct settings *s, const struct vm_options *o)
 	s->workers = s->serial ? 1 : (size_t)o->workers;
 	if (s->workers == 0)
 		s->workers = (size_t)cpus_usable("");
+	s->max_workers = most_workers(s, o);
+	s->workers = MIN(s->workers, s->max_workers);
 	s->plan.seed = o->seed;
 	s->plan.max_item = or_else(o->max_item_bytes, (size_t)1 << 30);
 	s->plan.measure = o->measure_items != 0;
@@ -150,8 +174,8 @@ static void fill_in(struct settings *s, const struct vm_options *o)
 	s->ordered = o->ordered != 0;
 	s->debug = o->debug != 0;
 	s->chunk_size = o->chunk_size;
-	s->max_real = real * s->workers;
-	s->max_total = total * s->workers;
+	s->real_factor = real;
+	s->total_factor = total;
 	s->leases = (int)MIN(real, SLOT_LEASES);
 	s->max_bytes = or_else(o->max_in_flight_bytes, (size_t)64 << 20);
 	s->max_attempts = (int)or_else((size_t)o->max_attempts, 1);
@@ -160,6 +184,11 @@ static void fill_in(struct settings *s, const struct vm_options *o)
 	s->retry_most_ns = or_else((size_t)o->retry_delay_max_ms, 60000) *
 	    MS_IN_NS;
 	s->max_failures = (uint64_t)o->max_failures;
+	s->max_items = (uint64_t)o->max_items_per_worker;
+	s->max_rss = o->max_rss_per_worker;
+	s->tell_setup_failures = o->tell_setup_failures != 0;
+	s->plan.max_cpu_s = o->max_cpu_seconds;
+	s->plan.max_address_space = o->max_address_space;
 	s->item_ns = (uint64_t)o->item_timeout_ms * MS_IN_NS;
 	s->setup_ns = (uint64_t)o->setup_timeout_ms * MS_IN_NS;
 	s->teardown_ns = or_else((size_t)o->teardown_timeout_ms, 5000) *

@@ -19,6 +19,8 @@ struct plan {
 	size_t max_item;	/* bytes an output may have */
 	bool measure;		/* time each attempt */
 	bool capture;		/* standard error goes into failures */
+	int max_cpu_s;		/* CPU seconds; 0: no limit */
+	size_t max_address_space; /* bytes; 0: no limit */
 };
 
 #endif

@@ -127,6 +127,26 @@ int vm_workers(const vm_pool *p)
 	return (int)p->engine.set.workers;
 }
 
+int vm_resize(vm_pool *p, int workers)
+{
+	int error = pool_refuses(p);
+	int kept = errno;
+	int r = 0;
+
+	if (error == 0 && p->engine.broken)
+		error = EPIPE;
+	else if (error == 0 && (workers <= 0 || p->engine.set.serial))
+		error = -words_set(&p->words, EINVAL, "A pool of processes "
+		    "can have 1 worker or more, not %d; VM_SERIAL has none.",
+		    workers);
+	if (error == 0)
+		r = staff_resize(&p->engine, (size_t)workers);
+	if (error == 0)
+		error = -r;
+	errno = error != 0 ? error : kept;
+	return error != 0 ? -1 : 0;
+}
+
 /* Sets a counter and wakes the wait; nothing else, for signal handlers. */
 void vm_cancel(vm_pool *p)
 {

@@ -17,6 +17,7 @@
 #include <stdint.h>
 
 #include "window.h"
+#include "words.h"
 
 /* One item and what became of it, read in place. */
 struct item {
@@ -28,6 +29,8 @@ struct item {
 	enum frame_kind kind;	/* FRAME_OUTPUT or FRAME_FAILURE */
 	unsigned char *body;
 	size_t size;
+	/* If not NULL this is no item: a worker was given up; words for it. */
+	const struct words *given_up;
 };
 
 struct results {

@@ -16,14 +16,15 @@
 
 struct settings {
 	struct plan plan;	/* what the workers get of it */
-	size_t workers;		/* 1 if serial */
+	size_t workers;		/* now wanted; 1 if serial */
+	size_t max_workers;	/* there may ever be */
 	bool serial;
 	bool ordered;
 	bool debug;
 	int *indices;		/* one a worker, ours; NULL: 0, 1, 2 ... */
 	size_t chunk_size;	/* 0: by measure */
-	size_t max_real;	/* chunks of the whole pool */
-	size_t max_total;
+	size_t real_factor;	/* chunks a worker */
+	size_t total_factor;
 	int leases;		/* chunks one worker may have */
 	size_t max_bytes;
 	int max_attempts;
@@ -31,6 +32,9 @@ struct settings {
 	uint64_t retry_ns;	/* before the second attempt */
 	uint64_t retry_most_ns;
 	uint64_t max_failures;	/* 0: no limit */
+	uint64_t max_items;	/* of a worker; 0: no limit */
+	uint64_t max_rss;	/* of a worker, in bytes; 0: no limit */
+	bool tell_setup_failures;
 	uint64_t item_ns;	/* 0: as long as it takes */
 	uint64_t setup_ns;	/* the same */
 	uint64_t teardown_ns;

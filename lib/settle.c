@@ -138,6 +138,7 @@ static int end(struct engine *e, struct member *m, struct answer *a,
 	pace_learn(&e->pace, s->sent_count - s->count,
 	    now - MAX(s->sent_at, m->heard_at));
 	crew_unlease(m);
+	crew_ungrant(m, s->count);
 	m->heard_at = now;
 	/* Items are left if they were taken back when memory was short. */
 	window_move(&e->window, s, s->count ? SPAN_WAITING : SPAN_SPENT);
@@ -179,6 +180,7 @@ static int unfit(struct engine *e, struct member *m, const struct frame *f,
 	else
 		words_set(&e->setup_words, 0, "Setup failed in worker %d "
 		    "with code %d.", m->index, (int)why.head.code);
+	autopsy_limits(e);
 	m->unfit = true;
 	m->setup_by = NEVER;
 	m->doom_at = now + UNFIT_NS;

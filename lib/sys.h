@@ -124,6 +124,11 @@ _Noreturn void sys_exit(int status);
 long sys_threads(void);
 /* CPUs in this thread's affinity mask. */
 int sys_affinity(void);
+/* Lowers this process's limits on a resource, RLIMIT_..., if they are
+   higher. */
+int sys_limit(int resource, uint64_t soft, uint64_t hard);
+/* Memory a process has now, in bytes; 0 if that cannot be found out. */
+uint64_t sys_memory(pid_t pid);
 /* The soft limit on descriptors. */
 uint64_t sys_fd_limit(void);
 

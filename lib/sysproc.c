@@ -4,7 +4,9 @@
 #include "sys.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sched.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -169,6 +171,34 @@ int sys_affinity(void)
 			return r;
 	}
 	return -EINVAL;
+}
+
+int sys_limit(int resource, uint64_t soft, uint64_t hard)
+{
+	struct rlimit r;
+
+	if (getrlimit(resource, &r) == -1)
+		return -errno;
+	r.rlim_max = hard < r.rlim_max ? (rlim_t)hard : r.rlim_max;
+	r.rlim_cur = soft < r.rlim_max ? (rlim_t)soft : r.rlim_max;
+	return result_of(setrlimit(resource, &r));
+}
+
+uint64_t sys_memory(pid_t pid)
+{
+	char path[64], text[128] = "";
+	unsigned long long pages = 0;
+	ssize_t size = -1;
+	int fd;
+
+	snprintf(path, sizeof path, "/proc/%ld/statm", (long)pid);
+	fd = sys_open(path, O_RDONLY);
+	if (fd >= 0)
+		size = sys_read(fd, text, sizeof text - 1);
+	sys_close(&fd);
+	if (size <= 0 || sscanf(text, "%*u %llu", &pages) != 1)
+		return 0;
+	return pages * sys_page_size();
 }
 
 uint64_t sys_fd_limit(void)

@@ -18,6 +18,12 @@ void window_init(struct window *w, size_t max_real, size_t max_total,
 	};
 }
 
+void window_limit(struct window *w, size_t max_real, size_t max_total)
+{
+	w->max_real = max_real;
+	w->max_total = max_total;
+}
+
 static void free_all(struct span *s)
 {
 	while (s != NULL) {

@@ -35,6 +35,9 @@ struct window {
 void window_init(struct window *, size_t max_real, size_t max_total,
     size_t max_bytes);
 
+/* Changes the bounds in chunks; what is admitted stays. */
+void window_limit(struct window *, size_t max_real, size_t max_total);
+
 /* Frees what waits. */
 void window_release(struct window *);
 

@@ -18,4 +18,7 @@ struct words {
 int words_set(struct words *, int error, const char *format, ...)
     PRINTF_LIKE(3, 4);
 
+/* Adds to the words, as far as there is room. */
+void words_add(struct words *, const char *format, ...) PRINTF_LIKE(2, 3);
+
 #endif

@@ -21,6 +21,9 @@
    out: so that the kernel takes a worker and not the host. */
 #define OOM_SCORE "500"
 
+/* What must be there beside what hooks need: a block of inputs, an output. */
+#define ROOM_TO_WORK ((size_t)256 * 1024)
+
 /* One worker's state.  In static memory: the exit handler needs it. */
 static struct worker {
 	struct worker_life life;
@@ -134,6 +137,32 @@ static _Noreturn void unfit(void)
 	leave(EXIT_FAILURE);
 }
 
+/* The limits that options ask for: 0, or the worker has failed. */
+static int limit(void)
+{
+	const struct plan *p = self.life.plan;
+	struct vm_context *me = &self.context.public;
+	uint64_t cpu = (uint64_t)p->max_cpu_s;
+	int r = 0;
+	void *room;
+
+	if (cpu > 0)
+		r = sys_limit(RLIMIT_CPU, cpu, cpu + 1);
+	if (r == 0 && p->max_address_space > 0)
+		r = sys_limit(RLIMIT_AS, p->max_address_space,
+		    p->max_address_space);
+	if (r < 0) {
+		errno = -r;
+		return vm_fail(me, -r, "Limits cannot be set: %m.");
+	}
+	room = malloc(ROOM_TO_WORK);
+	if (room == NULL)
+		return vm_fail(me, ENOMEM, "There is no memory to work "
+		    "with.");
+	free(room);
+	return 0;
+}
+
 static void set_up(void)
 {
 	const struct frame_hello hello = {
@@ -149,7 +178,9 @@ static void set_up(void)
 		    "There was no memory to start the worker.");
 		unfit();
 	}
-	r = context_setup(&self.context);
+	r = limit();
+	if (r == 0)
+		r = context_setup(&self.context);
 	leave_if_copy();
 	sys_die_with_parent();	/* setup may have changed credentials */
 	if (r < 0)

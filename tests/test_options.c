@@ -212,8 +212,8 @@ static void has_defaults(const struct settings *s)
 	ck_assert_ptr_null(s->indices);
 	ck_assert_uint_ge(s->workers, 1);
 	ck_assert_uint_eq(s->chunk_size, 0);
-	ck_assert_uint_eq(s->max_real, 10 * s->workers);
-	ck_assert_uint_eq(s->max_total, 100 * s->workers);
+	ck_assert_uint_eq(s->real_factor, 10);
+	ck_assert_uint_eq(s->total_factor, 100);
 	ck_assert_uint_eq(s->max_bytes, 64 << 20);
 	ck_assert_uint_eq(s->plan.max_item, 1 << 30);
 	ck_assert_int_eq(s->max_attempts, 1);
@@ -257,8 +257,8 @@ START_TEST(what_is_given_is_taken)
 	ck_assert_uint_eq(s.workers, 7);
 	ck_assert(s.ordered && s.debug && !s.serial);
 	ck_assert_uint_eq(s.chunk_size, 12);
-	ck_assert_uint_eq(s.max_real, 21);
-	ck_assert_uint_eq(s.max_total, 28);
+	ck_assert_uint_eq(s.real_factor, 3);
+	ck_assert_uint_eq(s.total_factor, 4);
 	ck_assert_int_eq(s.leases, 3);
 	ck_assert_uint_eq(s.max_bytes, 555);
 	ck_assert_uint_eq(s.plan.max_item, 666);
