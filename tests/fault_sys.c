@@ -1,74 +1,66 @@
 /* fault_sys.c - see fault_sys.h: the failing twin of the system calls. */
 #include "config.h"
 
-#define sys_open real_open
-#define sys_reopen real_reopen
-#define sys_pipe real_pipe
-#define sys_socketpair real_socketpair
-#define sys_eventfd real_eventfd
-#define sys_nonblock real_nonblock
-#define sys_send real_send
-#define sys_receive real_receive
-#define sys_fork real_fork
-#define sys_pidfd_open real_pidfd_open
-#define sys_map_shared real_map_shared
-#define sys_map_private real_map_private
-#define sys_wipe_on_fork real_wipe_on_fork
-#define sys_read real_read
-#define sys_write real_write
-#define sys_writev real_writev
-#define sys_poll real_poll
-
-#include "../lib/sys.c"
-#include "../lib/sysproc.c"
-
-#undef sys_open
-#undef sys_reopen
-#undef sys_pipe
-#undef sys_socketpair
-#undef sys_eventfd
-#undef sys_nonblock
-#undef sys_send
-#undef sys_receive
-#undef sys_fork
-#undef sys_pidfd_open
-#undef sys_map_shared
-#undef sys_map_private
-#undef sys_wipe_on_fork
-#undef sys_read
-#undef sys_write
-#undef sys_writev
-#undef sys_poll
-#undef SYS_H
-#include "sys.h"
-
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdarg.h>
 #include <stdatomic.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "fault_sys.h"
 
-/* The plan, in a page that all processes of the test share. */
+/* ---- the plan ---- */
+
 static struct plan {
-	atomic_int kind;
+	struct fault fault;
+	pid_t owner;
 	atomic_int left;	/* calls of the kind before the first fault */
-	int times, error;
-	enum fault_where where;
-	pid_t here;
 	atomic_int hits;
+	atomic_int victim;
 } *plan;
+
+/* What this process is to the library: it moves on with each fork. */
+static int role = FAULT_HERE;
+/* What the present call is to suffer besides failing. */
+static enum fault_act act;
+
+void fault_arm(const struct fault *f)
+{
+	if (plan == NULL || plan->owner != getpid())
+		plan = mmap(NULL, sizeof *plan, PROT_READ | PROT_WRITE,
+		    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (plan == MAP_FAILED)
+		abort();
+	plan->fault = *f;
+	plan->owner = getpid();
+	atomic_store(&plan->left, f->nth);
+	atomic_store(&plan->hits, 0);
+	atomic_store(&plan->victim, 0);
+	role = FAULT_HERE;
+}
 
 void fault_plan(enum fault_kind kind, int nth, int times, int error,
     enum fault_where where)
 {
-	if (plan == NULL)
-		plan = real_map_shared(sizeof *plan);
-	atomic_store(&plan->kind, FAULT_NONE);
-	atomic_store(&plan->left, nth);
-	atomic_store(&plan->hits, 0);
-	plan->times = times;
-	plan->error = error;
-	plan->where = where;
-	plan->here = getpid();
-	atomic_store(&plan->kind, kind);
+	fault_arm(&(struct fault){ .kind = kind, .error = error,
+	    .where = where, .nth = nth, .times = times });
 }
 
 int fault_hits(void)
@@ -76,191 +68,269 @@ int fault_hits(void)
 	return plan ? atomic_load(&plan->hits) : 0;
 }
 
-/* Is this call to fail?  Then the errno number, else 0. */
-static int fault(enum fault_kind kind)
+pid_t fault_victim(void)
+{
+	return plan ? atomic_load(&plan->victim) : 0;
+}
+
+/* Is this call one that the plan means? */
+static bool is_due(enum fault_kind kind)
 {
 	int nth;
 
-	if (plan == NULL || atomic_load(&plan->kind) != (int)kind)
-		return 0;
-	if (plan->where != FAULT_ANYWHERE &&
-	    (plan->where == FAULT_HERE) != (getpid() == plan->here))
-		return 0;
+	if (plan->fault.kind != kind || !(plan->fault.where & role))
+		return false;
 	nth = atomic_fetch_sub(&plan->left, 1);
-	if (nth > 1 || nth <= -plan->times + 1)
-		return 0;
+	if (nth > 1 || nth <= 1 - plan->fault.times)
+		return false;
+	atomic_store(&plan->victim, getpid());
 	atomic_fetch_add(&plan->hits, 1);
-	return plan->error;
+	return true;
 }
 
-/* Returns minus the errno number from a twin whose call is to fail. */
-#define FAIL(kind) \
-	do { \
-		int error_ = fault(kind); \
-		if (error_ != 0) \
-			return -error_; \
-	} while (0)
-
-int sys_open(const char *path, int flags)
+static void suffer(enum fault_act kills, enum fault_act stops)
 {
-	FAIL(FAULT_OPEN);
-	return real_open(path, flags);
+	if (act == kills)
+		kill(getpid(), SIGKILL);
+	if (act == stops)
+		kill(getpid(), SIGSTOP);
 }
 
-int sys_reopen(int fd, int flags)
+/* A call begins: is it to fail?  Then errno is set. */
+static bool twin_fails(enum fault_kind kind)
 {
-	FAIL(FAULT_REOPEN);
-	return real_reopen(fd, flags);
+	act = FAULT_FAIL;
+	if (plan == NULL || kind == FAULT_NONE)
+		return false;
+	if (plan->fault.lacks == kind) {
+		errno = plan->fault.lacks_error;
+		return true;
+	}
+	if (!is_due(kind))
+		return false;
+	act = plan->fault.act;
+	suffer(FAULT_KILL_BEFORE, FAULT_STOP_BEFORE);
+	if (act == FAULT_FAIL)
+		errno = plan->fault.error;
+	return act == FAULT_FAIL;
 }
 
-int sys_pipe(int ends[2])
+static void twin_ends(void)
 {
-	FAIL(FAULT_PIPE);
-	return real_pipe(ends);
+	if (act != FAULT_FAIL)
+		suffer(FAULT_KILL_AFTER, FAULT_STOP_AFTER);
 }
 
-int sys_socketpair(int ends[2])
+/* How many of so many bytes the present call moves. */
+static size_t twin_cut(size_t size)
 {
-	FAIL(FAULT_SOCKETPAIR);
-	return real_socketpair(ends);
+	if (act == FAULT_HALF)
+		return (size + 1) / 2;
+	return act == FAULT_ONE_BYTE && size > 0 ? 1 : size;
 }
 
-int sys_eventfd(void)
+/* ---- calls that need more than the rest ---- */
+
+static pid_t twin_fork(void)
 {
-	FAIL(FAULT_EVENTFD);
-	return real_eventfd();
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		role <<= 1;
+		act = FAULT_FAIL;
+	}
+	return pid;
 }
 
-int sys_nonblock(int fd)
+/* What cannot be closed is closed all the same. */
+static int twin_close(int fd)
 {
-	FAIL(FAULT_NONBLOCK);
-	return real_nonblock(fd);
+	bool bad = twin_fails(FAULT_CLOSE);
+	int error = errno, r = close(fd);
+
+	twin_ends();
+	if (bad)
+		errno = error;
+	return bad ? -1 : r;
 }
 
-int sys_send(int fd, const void *message, size_t size, const int *fds,
-    int count)
+static ssize_t twin_writev(int fd, const struct iovec *parts, int count)
 {
-	FAIL(FAULT_SEND);
-	return real_send(fd, message, size, fds, count);
+	struct iovec some[64];
+	size_t size = 0;
+	int n;
+
+	for (n = 0; n < count && n < 64; n++) {
+		some[n] = parts[n];
+		size += parts[n].iov_len;
+	}
+	size = twin_cut(size);
+	for (int i = 0; i < n; i++) {
+		if (some[i].iov_len > size)
+			some[i].iov_len = size;
+		size -= some[i].iov_len;
+	}
+	return writev(fd, some, n);
 }
 
 /* Descriptors that do not fit are gone, the message is not. */
-ssize_t sys_receive(int fd, void *message, size_t size, int fds[SYS_FDS],
-    bool *lost)
+static ssize_t twin_recvmsg(int fd, struct msghdr *m, int flags)
 {
-	ssize_t r;
+	ssize_t r = recvmsg(fd, m, flags);
+	struct cmsghdr *c = r > 0 ? CMSG_FIRSTHDR(m) : NULL;
+	int fds[2];
 
-	FAIL(FAULT_RECEIVE);
-	r = real_receive(fd, message, size, fds, lost);
-	if (r > 0 && fds[0] >= 0 && fault(FAULT_LOST_FDS) != 0) {
-		*lost = true;
-		sys_close(&fds[1]);
-	}
+	if (c == NULL || c->cmsg_len < CMSG_LEN(sizeof fds) ||
+	    !twin_fails(FAULT_LOST_FDS))
+		return r;
+	memcpy(fds, CMSG_DATA(c), sizeof fds);
+	close(fds[1]);
+	c->cmsg_len = CMSG_LEN(sizeof *fds);
+	m->msg_flags |= MSG_CTRUNC;
 	return r;
 }
 
-pid_t sys_fork(void)
+static enum fault_kind open_kind(const char *path)
 {
-	FAIL(FAULT_FORK);
-	return real_fork();
+	if (strncmp(path, "/proc/self/fd/", 14) == 0)
+		return FAULT_REOPEN;
+	return strstr(path, "/children") ? FAULT_OPEN_CHILDREN : FAULT_OPEN;
 }
 
-int sys_pidfd_open(pid_t pid)
+static enum fault_kind fcntl_kind(int command, ...)
 {
-	FAIL(FAULT_PIDFD_OPEN);
-	return real_pidfd_open(pid);
+	return command == F_DUPFD_CLOEXEC ? FAULT_LIFT : FAULT_NONBLOCK;
 }
 
-void *sys_map_shared(size_t size)
+static enum fault_kind syscall_kind(long number)
 {
-	return fault(FAULT_MAP_SHARED) ? NULL : real_map_shared(size);
+	if (number == SYS_getdents64)
+		return FAULT_LIST;
+	/* The younger two may be unknown to the headers. */
+	return number == 434 ? FAULT_PIDFD_OPEN : FAULT_PIDFD_KILL;
 }
 
-void *sys_map_private(size_t size)
+static enum fault_kind advice_kind(int advice)
 {
-	return fault(FAULT_MAP_PRIVATE) ? NULL : real_map_private(size);
+	return advice == MADV_DONTFORK ? FAULT_DONT_FORK : FAULT_WIPE_ON_FORK;
 }
 
-int sys_wipe_on_fork(void *at, size_t size)
+static enum fault_kind wait_kind(idtype_t type)
 {
-	FAIL(FAULT_WIPE_ON_FORK);
-	return real_wipe_on_fork(at, size);
+	return type == P_ALL || type == P_PID ? FAULT_WAIT : FAULT_WAIT_PIDFD;
 }
 
-ssize_t sys_read(int fd, void *to, size_t size)
-{
-	FAIL(FAULT_READ);
-	return real_read(fd, to, size);
-}
+/* ---- the calls ---- */
 
-ssize_t sys_write(int fd, const void *from, size_t size)
-{
-	FAIL(FAULT_WRITE);
-	return real_write(fd, from, size);
-}
+#define TWIN(kind, bad, call) __extension__ ({ \
+		__typeof__(call) r_ = (bad); \
+		if (!twin_fails(kind)) { \
+			r_ = (call); \
+			twin_ends(); \
+		} \
+		r_; \
+	})
+#define CALL(kind, call) TWIN(FAULT_##kind, -1, call)
 
-ssize_t sys_writev(int fd, const struct iovec *parts, int count)
-{
-	FAIL(FAULT_WRITEV);
-	return real_writev(fd, parts, count);
-}
+#define read(fd, to, size) CALL(READ, read(fd, to, twin_cut(size)))
+#define write(fd, from, size) CALL(WRITE, write(fd, from, twin_cut(size)))
+#define writev(...) CALL(WRITEV, twin_writev(__VA_ARGS__))
+#define readlink(...) CALL(READLINK, readlink(__VA_ARGS__))
+#define close(fd) twin_close(fd)
+#define open(path, ...) TWIN(open_kind(path), -1, open(path, __VA_ARGS__))
+#define pipe2(...) CALL(PIPE, pipe2(__VA_ARGS__))
+#define socketpair(...) CALL(SOCKETPAIR, socketpair(__VA_ARGS__))
+#define eventfd(...) CALL(EVENTFD, eventfd(__VA_ARGS__))
+#define fcntl(fd, ...) \
+	TWIN(fcntl_kind(__VA_ARGS__), -1, fcntl(fd, __VA_ARGS__))
+#define dup2(...) CALL(DUP, dup2(__VA_ARGS__))
+#define sendmsg(...) CALL(SEND, sendmsg(__VA_ARGS__))
+#define recvmsg(...) CALL(RECEIVE, twin_recvmsg(__VA_ARGS__))
+#define poll(...) CALL(POLL, poll(__VA_ARGS__))
+#define ppoll(...) CALL(PPOLL, ppoll(__VA_ARGS__))
+#define clock_gettime(...) CALL(NOW, clock_gettime(__VA_ARGS__))
+#define fork() CALL(FORK, twin_fork())
+#define _exit(status) (twin_fails(FAULT_EXIT), _exit(status))
+#define getpid() CALL(GETPID, getpid())
+#define getppid() CALL(GETPPID, getppid())
+#define syscall(number, ...) \
+	TWIN(syscall_kind(number), -1, syscall(number, __VA_ARGS__))
+#define waitid(type, ...) TWIN(wait_kind(type), -1, waitid(type, __VA_ARGS__))
+#define wait4(...) CALL(REAP, wait4(__VA_ARGS__))
+#define kill(...) CALL(KILL, kill(__VA_ARGS__))
+#define setpgid(...) CALL(SETPGID, setpgid(__VA_ARGS__))
+#define setsid() CALL(SETSID, setsid())
+#define prctl(option, ...) TWIN((option) == PR_SET_PDEATHSIG ? \
+	FAULT_DIE_WITH_PARENT : FAULT_SUBREAPER, -1, prctl(option, __VA_ARGS__))
+#define stat(path, to) CALL(STAT, stat(path, to))
+#define sched_getaffinity(...) CALL(AFFINITY, sched_getaffinity(__VA_ARGS__))
+#define getrlimit(...) CALL(LIMIT, getrlimit(__VA_ARGS__))
+#define mmap(at, size, access, flags, ...) TWIN((flags) & MAP_SHARED ? \
+	FAULT_MAP_SHARED : FAULT_MAP_PRIVATE, MAP_FAILED, \
+	mmap(at, size, access, flags, __VA_ARGS__))
+#define munmap(...) CALL(UNMAP, munmap(__VA_ARGS__))
+#define madvise(at, size, advice) \
+	TWIN(advice_kind(advice), -1, madvise(at, size, advice))
+#define sysconf(name) CALL(PAGE_SIZE, sysconf(name))
+#define pthread_sigmask(...) CALL(MASK, pthread_sigmask(__VA_ARGS__))
+#define sigaction(...) CALL(HANDLER, sigaction(__VA_ARGS__))
+#define sigpending(set) CALL(PENDING, sigpending(set))
+#define sigtimedwait(...) CALL(TAKE_SIGNAL, sigtimedwait(__VA_ARGS__))
 
-int sys_poll(struct pollfd *fds, size_t count, int ms)
-{
-	FAIL(FAULT_POLL);
-	return real_poll(fds, count, ms);
-}
+#include "../lib/sys.c"
+#include "../lib/sysproc.c"
 
 /* ---- memory ---- */
 
 void *__real_malloc(size_t size);
 void *__real_calloc(size_t count, size_t size);
 void *__real_realloc(void *p, size_t size);
+void __real_free(void *p);
 void *__wrap_malloc(size_t size);
 void *__wrap_calloc(size_t count, size_t size);
 void *__wrap_realloc(void *p, size_t size);
+void __wrap_free(void *p);
 
-static int malloc_left, malloc_hit, malloc_on;
-static pid_t malloc_here;
-
-void fault_malloc(int nth)
-{
-	malloc_left = nth;
-	malloc_hit = 0;
-	malloc_here = getpid();
-}
+static bool malloc_on;
+static long blocks;
 
 void fault_malloc_on(int on)
 {
 	malloc_on = on;
 }
 
-int fault_malloc_hit(void)
+long fault_blocks(void)
 {
-	return malloc_hit;
+	return blocks;
 }
 
-static bool out_of_memory(void)
+static void *counted(void *p)
 {
-	if (!malloc_on || malloc_left == 0 || getpid() != malloc_here ||
-	    --malloc_left > 0)
-		return false;
-	malloc_hit = 1;
-	errno = ENOMEM;
-	return true;
+	blocks += p != NULL;
+	return p;
 }
+
+#define ALLOC(call) TWIN(malloc_on ? FAULT_MALLOC : FAULT_NONE, NULL, call)
 
 void *__wrap_malloc(size_t size)
 {
-	return out_of_memory() ? NULL : __real_malloc(size);
+	return counted(ALLOC(__real_malloc(size)));
 }
 
 void *__wrap_calloc(size_t count, size_t size)
 {
-	return out_of_memory() ? NULL : __real_calloc(count, size);
+	return counted(ALLOC(__real_calloc(count, size)));
 }
 
 void *__wrap_realloc(void *p, size_t size)
 {
-	return out_of_memory() ? NULL : __real_realloc(p, size);
+	void *grown = ALLOC(__real_realloc(p, size));
+
+	return p == NULL ? counted(grown) : grown;
+}
+
+void __wrap_free(void *p)
+{
+	blocks -= p != NULL;
+	__real_free(p);
 }

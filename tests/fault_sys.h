@@ -1,39 +1,136 @@
 /*
  * fault_sys.h - the failing twin of lib/sys.c and sysproc.c.
  *
- * Linked in their place, it makes the n-th call of one kind fail, in this
- * process or in those it forks, and counts that it did.  The plan lies in a
- * page that all of them share.
+ * Linked in their place, it is the same two files over calls of the C library
+ * of which the n-th of one kind misbehaves, in processes of the chosen roles:
+ * below the policies of those files, so that these are tested as well.  The
+ * plan lies in a page that the planner shares with all it forks.
+ *
+ * A new call takes a line in FAULT_KINDS and one in fault_sys.c.
  */
 #ifndef TESTS_FAULT_SYS_H
 #define TESTS_FAULT_SYS_H
 
-enum fault_kind {
-	FAULT_NONE, FAULT_OPEN, FAULT_REOPEN, FAULT_PIPE, FAULT_SOCKETPAIR,
-	FAULT_EVENTFD, FAULT_NONBLOCK, FAULT_SEND, FAULT_RECEIVE,
-	FAULT_LOST_FDS, FAULT_FORK, FAULT_PIDFD_OPEN, FAULT_MAP_SHARED,
-	FAULT_MAP_PRIVATE, FAULT_WIPE_ON_FORK, FAULT_READ, FAULT_WRITE,
-	FAULT_WRITEV, FAULT_POLL
+#include <sys/types.h>
+
+/* What may become of a call besides failing. */
+enum fault_way {
+	FAULT_WHOLE = 0,
+	FAULT_INTR = 1,		/* a signal may interrupt it */
+	FAULT_SHORT = 2,	/* it may do a part only */
+	FAULT_RARE = 4,		/* not called in every life of a pool */
+	FAULT_COSTS = 8		/* that it fails may be noticed */
 };
 
-enum fault_where { FAULT_HERE, FAULT_IN_CHILDREN, FAULT_ANYWHERE };
+/*
+ * The kinds of calls, with two errors that each may fail with (0: none) and
+ * the ways.  A call without any can only be the point at which a process is
+ * killed or stopped.
+ */
+#define FAULT_KINDS(X) \
+	X(READ, EIO, 0, FAULT_INTR | FAULT_SHORT | FAULT_COSTS) \
+	X(WRITE, EIO, 0, FAULT_INTR | FAULT_SHORT | FAULT_COSTS) \
+	X(WRITEV, EIO, EAGAIN, FAULT_INTR | FAULT_SHORT | FAULT_COSTS) \
+	X(LIST, EIO, 0, FAULT_INTR | FAULT_RARE) \
+	X(READLINK, ENOENT, 0, FAULT_WHOLE) \
+	X(CLOSE, EIO, EINTR, FAULT_WHOLE) \
+	X(OPEN, EMFILE, ENOENT, FAULT_INTR) \
+	X(REOPEN, ENOENT, EMFILE, FAULT_INTR) \
+	X(OPEN_CHILDREN, ENOENT, EMFILE, FAULT_INTR) \
+	X(PIPE, EMFILE, ENFILE, FAULT_COSTS) \
+	X(SOCKETPAIR, EMFILE, ENOMEM, FAULT_COSTS) \
+	X(EVENTFD, EMFILE, ENOMEM, FAULT_COSTS) \
+	X(LIFT, EMFILE, 0, FAULT_COSTS) \
+	X(NONBLOCK, EPERM, 0, FAULT_COSTS) \
+	X(DUP, EBUSY, EMFILE, FAULT_INTR) \
+	X(SEND, EAGAIN, ENOBUFS, FAULT_INTR) \
+	X(RECEIVE, ENOMEM, ENOBUFS, FAULT_INTR) \
+	X(LOST_FDS, EMFILE, 0, FAULT_COSTS) \
+	X(POLL, ENOMEM, EINVAL, FAULT_INTR | FAULT_COSTS) \
+	X(PPOLL, ENOMEM, 0, FAULT_INTR) \
+	X(NOW, 0, 0, FAULT_WHOLE) \
+	X(FORK, EAGAIN, ENOMEM, FAULT_COSTS) \
+	X(EXIT, 0, 0, FAULT_WHOLE) \
+	X(GETPID, 0, 0, FAULT_WHOLE) \
+	X(GETPPID, 0, 0, FAULT_WHOLE) \
+	X(PIDFD_OPEN, ENOSYS, EMFILE, FAULT_WHOLE) \
+	X(PIDFD_KILL, EPERM, 0, FAULT_RARE) \
+	X(WAIT, 0, 0, FAULT_INTR) \
+	X(WAIT_PIDFD, EINVAL, 0, FAULT_INTR) \
+	X(REAP, 0, 0, FAULT_INTR) \
+	X(KILL, EPERM, ESRCH, FAULT_WHOLE) \
+	X(SETPGID, EPERM, ESRCH, FAULT_WHOLE) \
+	X(SETSID, EPERM, 0, FAULT_WHOLE) \
+	X(SUBREAPER, EINVAL, 0, FAULT_WHOLE) \
+	X(DIE_WITH_PARENT, EINVAL, 0, FAULT_WHOLE) \
+	X(STAT, ENOENT, 0, FAULT_WHOLE) \
+	X(AFFINITY, EPERM, EINVAL, FAULT_WHOLE) \
+	X(LIMIT, 0, 0, FAULT_RARE) \
+	X(MAP_SHARED, ENOMEM, 0, FAULT_COSTS) \
+	X(MAP_PRIVATE, ENOMEM, 0, FAULT_WHOLE) \
+	X(UNMAP, ENOMEM, 0, FAULT_WHOLE) \
+	X(DONT_FORK, ENOMEM, EINVAL, FAULT_WHOLE) \
+	X(WIPE_ON_FORK, EINVAL, ENOMEM, FAULT_WHOLE) \
+	X(PAGE_SIZE, 0, 0, FAULT_WHOLE) \
+	X(MASK, 0, 0, FAULT_WHOLE) \
+	X(HANDLER, 0, 0, FAULT_WHOLE) \
+	X(PENDING, 0, 0, FAULT_WHOLE) \
+	X(TAKE_SIGNAL, 0, 0, FAULT_INTR | FAULT_RARE) \
+	X(MALLOC, ENOMEM, 0, FAULT_COSTS)
 
-/* From now on the n-th call (from 1) of a kind fails with an errno number,
-   and "times" more after it.  Forgets any plan before. */
+#define FAULT_KIND(kind, error, other, ways) FAULT_##kind,
+enum fault_kind { FAULT_NONE, FAULT_KINDS(FAULT_KIND) FAULT_COUNT };
+#undef FAULT_KIND
+
+/* Who is meant: the planner and what a host forks from it, what the library
+   forks there, and what is forked from that. */
+enum fault_where {
+	FAULT_HERE = 1,
+	FAULT_IN_SERVER = 2,
+	FAULT_IN_WORKERS = 4,
+	FAULT_IN_CHILDREN = FAULT_IN_SERVER | FAULT_IN_WORKERS,
+	FAULT_ANYWHERE = FAULT_HERE | FAULT_IN_CHILDREN
+};
+
+enum fault_act {
+	FAULT_FAIL,
+	FAULT_ONE_BYTE,		/* a call that moves bytes moves one, */
+	FAULT_HALF,		/* or half of them */
+	FAULT_KILL_BEFORE,	/* the process kills itself, */
+	FAULT_KILL_AFTER,
+	FAULT_STOP_BEFORE,	/* or stops itself */
+	FAULT_STOP_AFTER
+};
+
+struct fault {
+	enum fault_kind kind;
+	enum fault_act act;
+	int error;		/* FAIL */
+	enum fault_where where;
+	int nth, times;		/* from the nth (from 1), so many */
+	enum fault_kind lacks;	/* besides, this one always fails */
+	int lacks_error;
+};
+
+/* From now on, here and in what is forked, calls misbehave so.  Forgets any
+   plan before. */
+void fault_arm(const struct fault *);
+
+/* The same for calls that fail. */
 void fault_plan(enum fault_kind, int nth, int times, int error,
     enum fault_where);
 
-/* How many calls have failed by the plan. */
+/* How many calls have misbehaved by the plan. */
 int fault_hits(void);
 
-/* The n-th allocation of this process (malloc, calloc, realloc) fails; 0:
-   none.  Programs that use it are linked with --wrap for the three. */
-void fault_malloc(int nth);
+/* The process that the last one of them was made by; 0: none. */
+pid_t fault_victim(void);
 
-/* They count, and fail, only while this is on. */
+/* Allocations (malloc, calloc, realloc) count, and fail, only while this is
+   on here.  The programs are linked with --wrap for the three and free. */
 void fault_malloc_on(int on);
 
-/* Has it failed? */
-int fault_malloc_hit(void);
+/* Blocks of memory that this process has now. */
+long fault_blocks(void);
 
 #endif

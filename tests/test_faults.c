@@ -272,13 +272,13 @@ static int run_short(int nth, const struct vm_worker *w,
 	vm_pool *pool;
 	int rc;
 
-	fault_malloc(nth);
+	fault_plan(FAULT_MALLOC, nth, 1, ENOMEM, FAULT_HERE);
 	errno = 0;
 	SHORT(pool = vm_fork(w, o));
 	if (pool == NULL) {
 		ck_assert_int_eq(errno, ENOMEM);
 		ck_assert_str_ne(vm_error(NULL), "");
-		ck_assert_int_eq(fault_malloc_hit(), 1);
+		ck_assert_int_eq(fault_hits(), 1);
 		return 1;
 	}
 	do {
@@ -289,7 +289,7 @@ static int run_short(int nth, const struct vm_worker *w,
 	take_doubles_short(pool, 60);
 	SHORT(rc = vm_close(pool));
 	ck_assert_int_eq(rc, 0);
-	return fault_malloc_hit();
+	return fault_hits();
 }
 
 static void run_short_of_memory(const struct vm_worker *w,
@@ -302,7 +302,7 @@ static void run_short_of_memory(const struct vm_worker *w,
 		ck_assert_int_eq(count_children(), children);
 		nth++;
 	}
-	fault_malloc(0);
+	fault_plan(FAULT_NONE, 0, 0, 0, FAULT_HERE);
 	ck_assert_int_gt(nth, 6);
 }
 
