@@ -55,6 +55,9 @@ int sys_reap_one(int pidfd, pid_t pid)
 
 	memset(&info, 0, sizeof info);
 	RETRY(r, waitid(type, id, &info, WEXITED | WNOHANG));
+	/* Linux 5.3 has pidfds and cannot wait for them. */
+	if (r == -EINVAL && pidfd >= 0)
+		return sys_reap_one(-1, pid);
 	return r < 0 || info.si_pid != 0;
 }
 

@@ -136,6 +136,7 @@ static void does_without(enum fault_kind kind, int error,
 START_TEST(old_kernel)
 {
 	does_without(FAULT_PIDFD_OPEN, ENOSYS, FAULT_ANYWHERE);
+	does_without(FAULT_WAIT_PIDFD, EINVAL, FAULT_ANYWHERE);
 	does_without(FAULT_WIPE_ON_FORK, EINVAL, FAULT_ANYWHERE);
 	does_without(FAULT_MAP_PRIVATE, ENOMEM, FAULT_ANYWHERE);
 	does_without(FAULT_REOPEN, ENOENT, FAULT_ANYWHERE);
