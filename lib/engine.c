@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base.h"
 #include "fds.h"
@@ -227,7 +228,8 @@ int engine_turn(struct engine *e, uint64_t until)
 	ready = sys_poll(e->fds, count, ms_until(next_alarm(e, until, now),
 	    now));
 	if (ready < 0)
-		return ready;
+		return words_set(e->words, -ready, "The pool cannot wait for "
+		    "its workers: %s.", strerror(-ready));
 	now = sys_now();
 	if (ready > 0) {
 		e->quiet = false;
