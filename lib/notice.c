@@ -52,7 +52,8 @@ int notice_receive(int socket, struct notice *n, int fds[NOTICE_FDS])
 		lost = true;
 	for (int i = 0; i < SYS_FDS; i++)
 		sys_close(&came[i]);
-	if (r == -EAGAIN)
+	/* What there is no memory to take stays in the socket. */
+	if (r == -EAGAIN || r == -ENOMEM || r == -ENOBUFS)
 		return 0;
 	if (r == 0 || r == -ECONNRESET)
 		return -EPIPE;
