@@ -255,26 +255,35 @@ int engine_turn(struct engine *e, uint64_t until)
 
 /* ---- the fork server's end ---- */
 
+/* Drops all news, which may bring descriptors even if it is not whole. */
+static void drop_news(struct engine *e)
+{
+	int fds[NOTICE_FDS] = { -1, -1, -1 };
+	struct notice n;
+	int r;
+
+	do {
+		r = server_receive(&e->server, &n, fds);
+		for (int i = 0; i < NOTICE_FDS; i++)
+			fds_drop(&fds[i]);
+	} while (r == 1 || r == -EMFILE || r == -ENOMEM);
+}
+
 bool engine_await_server(struct engine *e, uint64_t bound)
 {
 	struct pollfd end;
-	int dropped[NOTICE_FDS];
-	struct notice n;
 	uint64_t now = sys_now(), before, spent = 0;
 
 	while (!server_reap(&e->server) && spent < bound) {
 		server_flush(&e->server);
 		watch(&end, e->server.pidfd, POLLIN);
 		sys_poll(&end, 1, e->server.pidfd < 0 ? LOOK_MS : STEP_MS);
-		while (server_receive(&e->server, &n, dropped) == 1)
-			for (int i = 0; i < NOTICE_FDS; i++)
-				fds_drop(&dropped[i]);
+		drop_news(e);
 		before = now;
 		now = sys_now();
 		spent += MIN(now - before, STEP_MS * MS_IN_NS);
 	}
-	while (server_receive(&e->server, &n, dropped) == 1)
-		continue;
+	drop_news(e);
 	return e->server.state == SERVER_GONE ||
 	    e->server.state == SERVER_NONE;
 }
