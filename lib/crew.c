@@ -52,6 +52,7 @@ void crew_clear(struct member *m, void (*close)(int *fd))
 	m->finished = m->granted = 0;
 	m->blame = 0;
 	m->killed = m->garbled = m->told_to_stop = m->alone = false;
+	m->presumed = false;
 	m->greeted = m->unfit = m->ended = m->unsettled = false;
 	m->doom_at = m->setup_by = NEVER;
 }

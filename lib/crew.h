@@ -66,6 +66,7 @@ struct member {
 	struct span *spare;	/* so that a death needs no memory */
 	enum vm_cause blame;	/* for a death that is our doing; else 0 */
 	bool killed;		/* by our order */
+	bool presumed;		/* so blamed for the end of its pipe only */
 	bool garbled;		/* what it left behind cannot be believed */
 	bool told_to_stop;
 	bool wanted;		/* the pool is to have a worker here */

@@ -165,6 +165,14 @@ static int read_members(struct engine *e, uint64_t now)
 	return MIN(r, 0);
 }
 
+/* The end of a pipe is presumed to be a worker's misdeed until news of its
+   death come that no order had caused. */
+static void lose_patience(struct engine *e, struct member *m)
+{
+	m->presumed = m->ended;
+	crew_doom(&e->crew, m, m->ended ? VM_GARBLED : VM_LOST);
+}
+
 /* Buries the dead, and dooms those with whom patience is over. */
 static int look_after(struct engine *e, uint64_t now)
 {
@@ -177,8 +185,7 @@ static int look_after(struct engine *e, uint64_t now)
 			r = bury_member(e, m, now);
 		else if (m->state != MEMBER_DOOMED &&
 		    m->state != MEMBER_GONE && m->doom_at <= now)
-			crew_doom(&e->crew, m, m->ended ? VM_GARBLED :
-			    VM_LOST);
+			lose_patience(e, m);
 		else if (m->state == MEMBER_STARTING && m->setup_by <= now)
 			crew_doom(&e->crew, m, VM_TIMED_OUT);
 	}
@@ -258,10 +265,12 @@ int engine_turn(struct engine *e, uint64_t until)
 /* Drops all news, which may bring descriptors even if it is not whole. */
 static void drop_news(struct engine *e)
 {
-	int fds[NOTICE_FDS] = { -1, -1, -1 };
+	int fds[NOTICE_FDS];
 	struct notice n;
 	int r;
 
+	for (int i = 0; i < NOTICE_FDS; i++)
+		fds[i] = -1;
 	do {
 		r = server_receive(&e->server, &n, fds);
 		for (int i = 0; i < NOTICE_FDS; i++)

@@ -143,7 +143,6 @@ static int reap_ended(void)
 			sys_kill(-pid, SIGKILL);
 		if (sys_reap(pid, &status, &usage) < 0 || h == NULL)
 			continue;
-		h->state = HAND_VACANT;
 		h->group = pid;
 		h->death = (struct notice){
 			.kind = NOTICE_DIED,
@@ -151,10 +150,12 @@ static int reap_ended(void)
 			.generation = h->generation,
 			.pid = pid,
 			.status = status,
+			.ordered = h->state == HAND_DOOMED,
 			.max_rss = (uint64_t)usage.ru_maxrss * 1024,
 			.cpu_ns = sys_cpu_of(&usage),
 			.died_at = sys_now(),
 		};
+		h->state = HAND_VACANT;
 	}
 	return pid;
 }

@@ -59,6 +59,10 @@ static void heed(struct engine *e, const struct notice *n, int fds[],
 	} else if (n->kind == NOTICE_DIED && m != NULL && !asked &&
 	    m->state != MEMBER_DEAD && m->state != MEMBER_GONE) {
 		m->death = *n;
+		if (m->presumed && !n->ordered) {
+			m->blame = 0;
+			m->killed = false;
+		}
 		crew_move(&e->crew, m, MEMBER_DEAD);
 	}
 }

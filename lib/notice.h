@@ -42,6 +42,8 @@ struct notice {
 	int32_t status;		/* DIED: as wait(2) gives it */
 	int32_t error;		/* REFUSED: errno; ENDED: of what is left */
 	uint32_t with;		/* a bit for each descriptor that travels */
+	int32_t ordered;	/* DIED: not 0: we had ended it */
+	int32_t reserved;
 	uint64_t max_rss;	/* DIED: bytes */
 	uint64_t cpu_ns;	/* DIED: CPU time it had */
 	uint64_t died_at;	/* DIED: by the monotonic clock */
