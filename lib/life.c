@@ -179,6 +179,9 @@ static int end_server(struct engine *e)
 		if (!engine_await_server(e, SHOT_NS))
 			return words_set(e->words, ETIMEDOUT, "The fork "
 			    "server could not be killed.");
+		return words_set(e->words, ETIMEDOUT, "The fork server did "
+		    "not end and was killed; what workers had started may "
+		    "be left.");
 	}
 	if (e->server.left_over != 0)
 		return words_set(e->words, ETIMEDOUT, "A process of the pool "
