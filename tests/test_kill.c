@@ -646,20 +646,6 @@ START_TEST(the_fork_server_is_killed_before_close)
 }
 END_TEST
 
-static bool is_stopped(pid_t pid)
-{
-	char path[64], state = 0;
-	FILE *f;
-
-	snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
-	f = fopen(path, "r");
-	if (f != NULL && fscanf(f, "%*d (%*[^)]) %c", &state) != 1)
-		state = 0;
-	if (f != NULL)
-		fclose(f);
-	return state == 'T';
-}
-
 /* The fork server is stopped and cannot tell of the death that follows. */
 static int stop_server(struct vm_context *me, const void *input, size_t size)
 {

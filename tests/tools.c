@@ -98,6 +98,28 @@ int is_alive(pid_t pid)
 	    state != 'X';
 }
 
+int is_stopped(pid_t pid)
+{
+	char name[32], state;
+	int parent;
+
+	snprintf(name, sizeof name, "%d", (int)pid);
+	return look_at(name, &state, &parent) == 0 && state == 'T';
+}
+
+static int kill_if_child(const char *name)
+{
+	return is_child(name) && kill(atoi(name), SIGKILL) == 0;
+}
+
+void kill_children(void)
+{
+	while (waitpid(-1, NULL, WNOHANG) != -1) {
+		count_entries("/proc", kill_if_child);
+		nap_ms(1);
+	}
+}
+
 static void nap(void)
 {
 	const struct timespec ms = { .tv_nsec = 1000000 };

@@ -32,6 +32,13 @@ int count_children(void);
 /* Is there a process of this pid that is no zombie? */
 int is_alive(pid_t);
 
+/* Is it stopped? */
+int is_stopped(pid_t);
+
+/* Kills and reaps all children of this process, those included that become
+   its children meanwhile. */
+void kill_children(void);
+
 /* Waits until a counter has reached a value, or fails after 20 s. */
 void wait_for(const atomic_long *counter, long value);
 

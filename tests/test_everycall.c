@@ -1,0 +1,138 @@
+/*
+ * test_everycall.c - every call of the system, in each process of a pool, at
+ * every place in its life: it fails, is interrupted, does a part only.  All
+ * inputs come back once, nothing is left, nothing hangs.
+ *
+ * What each life is and how it is judged: trial.c.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base.h"
+#include "tools.h"
+#include "trial.h"
+
+/* The machine sleeps for a part of each life. */
+#define AT_A_TIME 6
+#define TRIALS_MOST (FAULT_COUNT * 6)
+
+static const enum fault_where roles[] = { FAULT_HERE, FAULT_IN_SERVER,
+	FAULT_IN_WORKERS };
+
+static struct trial trials[TRIALS_MOST];
+static size_t count;
+/* Faults met, by kind. */
+static int met[FAULT_COUNT];
+
+static void add(const struct trial *t)
+{
+	ck_assert_uint_lt(count, TRIALS_MOST);
+	trials[count++] = *t;
+}
+
+/* The same in each role. */
+static void add_roles(struct trial t)
+{
+	for (size_t i = 0; i < COUNTOF(roles); i++) {
+		t.fault.where = roles[i];
+		t.attempts = 2;
+		add(&t);
+	}
+}
+
+/* Runs what was added; each kind that any life meets must have been met. */
+static void run_all(void)
+{
+	int hits[TRIALS_MOST] = { 0 };
+
+	ck_assert_int_eq(trials_run(trials, count, AT_A_TIME, hits), 0);
+	for (size_t i = 0; i < count; i++)
+		met[trials[i].fault.kind] += hits[i];
+	for (size_t i = 0; i < count; i++) {
+		enum fault_kind kind = trials[i].fault.kind;
+
+		ck_assert_msg(met[kind] > 0 || trials[i].fault.lacks ||
+		    (trial_kinds[kind].ways & FAULT_RARE),
+		    "%s was never met", trial_kinds[kind].name);
+	}
+}
+
+/* Each kind fails with the first or the second of its errors. */
+static void add_failures(int which, enum fault_kind lacks)
+{
+	struct trial t = { .fault = { .lacks = lacks,
+		.lacks_error = trial_kinds[lacks].errors[0] } };
+
+	for (int kind = FAULT_NONE + 1; kind < FAULT_COUNT; kind++) {
+		t.fault.kind = kind;
+		t.fault.error = trial_kinds[kind].errors[which];
+		t.harmless = !(trial_kinds[kind].ways & FAULT_COSTS);
+		if (t.fault.error != 0 && kind != (int)lacks)
+			add_roles(t);
+	}
+}
+
+START_TEST(calls_fail)
+{
+	add_failures(0, FAULT_NONE);
+	run_all();
+}
+END_TEST
+
+START_TEST(calls_fail_otherwise)
+{
+	add_failures(1, FAULT_NONE);
+	run_all();
+}
+END_TEST
+
+START_TEST(calls_fail_without_pidfds)
+{
+	add_failures(0, FAULT_PIDFD_OPEN);
+	run_all();
+}
+END_TEST
+
+START_TEST(calls_fail_without_lists_of_children)
+{
+	add_failures(0, FAULT_OPEN_CHILDREN);
+	run_all();
+	ck_assert_int_gt(met[FAULT_LIST], 0);
+}
+END_TEST
+
+static void add_ways(int way, struct trial t)
+{
+	t.harmless = true;
+	for (int kind = FAULT_NONE + 1; kind < FAULT_COUNT; kind++) {
+		t.fault.kind = kind;
+		if (trial_kinds[kind].ways & way)
+			add_roles(t);
+	}
+}
+
+START_TEST(calls_are_interrupted)
+{
+	add_ways(FAULT_INTR, (struct trial){ .fault.error = EINTR });
+	run_all();
+}
+END_TEST
+
+START_TEST(calls_are_cut_short)
+{
+	add_ways(FAULT_SHORT, (struct trial){ .fault.act = FAULT_ONE_BYTE });
+	add_ways(FAULT_SHORT, (struct trial){ .fault.act = FAULT_HALF });
+	run_all();
+}
+END_TEST
+
+int main(void)
+{
+	const TTest *const tests[] = { calls_fail, calls_fail_otherwise,
+		calls_fail_without_pidfds, calls_fail_without_lists_of_children,
+		calls_are_interrupted, calls_are_cut_short };
+
+	return run_tests("everycall", tests, COUNTOF(tests), 600);
+}

@@ -1,0 +1,124 @@
+/*
+ * test_points.c - a process of the pool is killed or stopped at each of its
+ * calls of the system: the caller, the fork server, a worker; before the call
+ * and after it.
+ *
+ * What each life is and how it is judged: trial.c.
+ */
+#include "config.h"
+
+#include <dirent.h>
+#include <string.h>
+
+#include "base.h"
+#include "tools.h"
+#include "trial.h"
+
+/* Those that are killed keep the machine busy, those that are stopped do
+   not. */
+#define AT_A_TIME 6
+#define STOPPED_AT_A_TIME 80
+/* As many calls of a kind a fork server may make, about. */
+#define LONG_SILENCES 50
+
+static struct trial trials[(LONG_SILENCES + 3) * FAULT_COUNT];
+static size_t count;
+
+static void add(const struct trial *like, enum fault_act act, int attempts)
+{
+	for (int kind = FAULT_NONE + 1; kind < FAULT_COUNT; kind++) {
+		struct trial *t = &trials[count++];
+
+		*t = *like;
+		t->fault.kind = kind;
+		t->fault.act = act;
+		t->attempts = attempts;
+	}
+}
+
+static void run_all(int at_a_time)
+{
+	int hits[COUNTOF(trials)] = { 0 }, all = 0;
+
+	ck_assert_int_eq(trials_run(trials, count, at_a_time, hits), 0);
+	for (size_t i = 0; i < count; i++)
+		all += hits[i];
+	ck_assert_int_gt(all, 50);
+}
+
+static void check_kills(enum fault_where where)
+{
+	const struct trial t = { .fault.where = where };
+
+	add(&t, FAULT_KILL_BEFORE, 1);
+	add(&t, FAULT_KILL_AFTER, 2);
+	run_all(AT_A_TIME);
+}
+
+/* Names in a directory. */
+static int count_names(const char *path)
+{
+	DIR *d = opendir(path);
+	int n = 0;
+
+	while (d != NULL && readdir(d) != NULL)
+		n++;
+	if (d != NULL)
+		closedir(d);
+	return n;
+}
+
+START_TEST(the_caller_is_killed)
+{
+	int names = count_names("/dev/shm");
+
+	check_kills(FAULT_HERE);
+	ck_assert_int_le(count_names("/dev/shm"), names);
+}
+END_TEST
+
+START_TEST(the_fork_server_is_killed)
+{
+	check_kills(FAULT_IN_SERVER);
+}
+END_TEST
+
+START_TEST(a_worker_is_killed)
+{
+	check_kills(FAULT_IN_WORKERS);
+}
+END_TEST
+
+/* A fork server that never answers costs seconds, so each such life is a
+   trial of its own.  A process that has left its worker may hold the pipes of
+   it: then nobody but the fork server can tell of a death. */
+static void add_silence(void)
+{
+	int most = trials_long() ? LONG_SILENCES : 8;
+
+	for (int n = 1; n <= most; n += trials_long() ? 1 : 7)
+		add(&(struct trial){ .fault.where = FAULT_IN_SERVER,
+		    .no_orphan = true, .only = n }, FAULT_STOP_BEFORE, 2);
+}
+
+START_TEST(somebody_is_stopped)
+{
+	struct trial t = { .goes_on = true, .harmless = true };
+
+	add_silence();
+	for (int role = FAULT_HERE; role <= FAULT_IN_WORKERS; role *= 2) {
+		t.fault.where = role;
+		add(&t, FAULT_STOP_BEFORE, 2);
+	}
+	run_all(STOPPED_AT_A_TIME);
+}
+END_TEST
+
+int main(void)
+{
+	const TTest *const tests[] = { the_caller_is_killed,
+		the_fork_server_is_killed, a_worker_is_killed,
+		somebody_is_stopped };
+
+	return run_tests("points", tests, COUNTOF(tests), 600);
+}

@@ -1,0 +1,586 @@
+/*
+ * trial.c - see trial.h: lives of pools under plans of faults.
+ *
+ * Three processes deep: the test forks a watcher for each trial; the watcher
+ * arms the plan and forks the host, the caller of the pool.  Whatever the host
+ * leaves behind becomes a child of the watcher.
+ */
+#include "config.h"
+
+#include "trial.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base.h"
+#include "tools.h"
+
+/* Inputs of the first source, and with those of the second one. */
+#define FIRST 40
+#define ITEMS 43
+/* Those that are special. */
+#define LONG_INPUT 11
+#define CRASHES_ONCE 7
+#define CRASHES 13
+#define FAILS_ONCE 20
+#define FAILS 25
+#define LONG_OUTPUT 30
+#define LEAVES_ORPHAN 5
+/* As many as attempts can leave. */
+#define ORPHANS 4
+#define LONG_INPUT_SIZE ((size_t)100 * 1024)
+#define LONG_OUTPUT_SIZE ((size_t)200 * 1024)
+
+/* Longest life of a host, longest wait in it, of what it leaves behind, and
+   of a stop. */
+#define HOST_MS 25000
+#define RESULT_MS 18000
+#define LEFT_MS 5000
+#define STOP_MS 300
+
+#define TRIAL_KIND(kind, error, other, ways) \
+	[FAULT_##kind] = { #kind, { error, other }, ways },
+const struct trial_kind trial_kinds[FAULT_COUNT] = {
+	FAULT_KINDS(TRIAL_KIND)
+};
+
+const char *trial_role(enum fault_where where)
+{
+	switch (where) {
+	case FAULT_HERE:
+		return "caller";
+	case FAULT_IN_SERVER:
+		return "fork server";
+	case FAULT_IN_WORKERS:
+		return "worker";
+	default:
+		return "any";
+	}
+}
+
+/* What came of a life; host, workers and watcher share it. */
+static struct life {
+	atomic_int given;
+	atomic_int begun[ITEMS], beginner[ITEMS];
+	int answered[ITEMS], attempts[ITEMS], cause[ITEMS], pid[ITEMS];
+	atomic_int orphans, orphan[ORPHANS];
+	bool leaves;		/* an orphan */
+	bool forked, broken, unclosed;
+	int failures;		/* calls that did not go well */
+	bool wrong;
+	char why[256];
+} *life;
+
+static void __attribute__((__format__(__printf__, 1, 2)))
+wrong(const char *format, ...)
+{
+	va_list ap;
+
+	if (life->wrong)
+		return;
+	life->wrong = true;
+	va_start(ap, format);
+	vsnprintf(life->why, sizeof life->why, format, ap);
+	va_end(ap);
+}
+
+/* ---- the items ---- */
+
+static unsigned char text[LONG_OUTPUT_SIZE + ITEMS];
+
+static void fill_text(void)
+{
+	for (size_t i = 0; i < sizeof text; i++)
+		text[i] = (unsigned char)(i * 7 + i / 251);
+}
+
+static size_t input_size(int n)
+{
+	return n == LONG_INPUT ? LONG_INPUT_SIZE :
+	    sizeof n + (size_t)(n * n * 37 % 3000);
+}
+
+static size_t output_size(int n)
+{
+	return n == LONG_OUTPUT ? LONG_OUTPUT_SIZE : input_size(n);
+}
+
+/* A number and then text from there on. */
+static bool is_right(int n, const void *data, size_t size, size_t expected)
+{
+	return size == expected && memcmp(data, &n, sizeof n) == 0 &&
+	    memcmp((const char *)data + sizeof n, text + n,
+	    size - sizeof n) == 0;
+}
+
+static void make(int n, unsigned char *to, size_t size)
+{
+	memcpy(to, &n, sizeof n);
+	memcpy(to + sizeof n, text + n, size - sizeof n);
+}
+
+static int next(void *last, const void **input, size_t *size)
+{
+	static unsigned char at[LONG_INPUT_SIZE];
+	int n = atomic_load(&life->given);
+
+	if (n == *(const int *)last)
+		return 0;
+	atomic_fetch_add(&life->given, 1);
+	*size = input_size(n);
+	make(n, at, *size);
+	*input = at;
+	return 1;
+}
+
+/* What it leaves is in no group of the pool; it has left before the worker
+   goes on. */
+static void leave_orphan(void)
+{
+	int nth = atomic_fetch_add(&life->orphans, 1) % ORPHANS;
+
+	if (fork() == 0) {
+		setsid();
+		atomic_store(&life->orphan[nth], getpid());
+		for (;;)
+			pause();
+	}
+	for (int ms = 0; ms < 10000 && life->orphan[nth] == 0; ms++)
+		nap_ms(1);
+}
+
+static int process(struct vm_context *me, const void *input, size_t size)
+{
+	static unsigned char at[LONG_OUTPUT_SIZE];
+	int n;
+
+	memcpy(&n, input, sizeof n);
+	if (n < 0 || n >= ITEMS ||
+	    !is_right(n, input, size, input_size(n)))
+		return vm_fail(me, -1, "a wrong input");
+	atomic_fetch_add(&life->begun[n], 1);
+	atomic_store(&life->beginner[n], getpid());
+	if (n == LEAVES_ORPHAN && life->leaves)
+		leave_orphan();
+	if (n == CRASHES || (n == CRASHES_ONCE && me->attempt == 1))
+		raise(SIGSEGV);
+	if (n == FAILS || (n == FAILS_ONCE && me->attempt == 1))
+		return vm_fail(me, n, "as it should");
+	size = output_size(n);
+	make(n, at, size);
+	return vm_output(me, at, size);
+}
+
+/* How an item should end, and at which attempt. */
+static int cause_due(int n, int attempts)
+{
+	if (n == CRASHES || (n == CRASHES_ONCE && attempts == 1))
+		return VM_KILLED;
+	if (n == FAILS || (n == FAILS_ONCE && attempts == 1))
+		return VM_FAILED;
+	return 0;
+}
+
+static int attempts_due(int n, int attempts)
+{
+	bool special = n == CRASHES || n == CRASHES_ONCE || n == FAILS ||
+	    n == FAILS_ONCE;
+
+	return special ? attempts : 1;
+}
+
+static bool kills(const struct trial *t)
+{
+	return fault_hits() > 0 && (t->fault.act == FAULT_KILL_BEFORE ||
+	    t->fault.act == FAULT_KILL_AFTER);
+}
+
+/* ---- the host ---- */
+
+/* Only what the library allocates counts. */
+#define LIB(result, call) \
+	do { \
+		fault_malloc_on(1); \
+		(result) = (call); \
+		fault_malloc_on(0); \
+	} while (0)
+
+static void note(const struct vm_result *r)
+{
+	int n = -1;
+
+	if (r->input_size >= sizeof n)
+		memcpy(&n, r->input, sizeof n);
+	if (n < 0 || n >= ITEMS || !is_right(n, r->input, r->input_size,
+	    input_size(n))) {
+		wrong("an input came back as another one");
+		return;
+	}
+	life->answered[n]++;
+	life->attempts[n] = r->attempts;
+	if (r->type == VM_EXCEPTION) {
+		life->cause[n] = r->exception->cause;
+		life->pid[n] = r->exception->pid;
+		if (r->exception->message[0] == '\0')
+			wrong("the exception of %d has no message", n);
+	} else if (!is_right(n, r->output, r->output_size,
+	    output_size(n))) {
+		wrong("the output of %d is not its own", n);
+	}
+}
+
+/* A call has failed: has it words, and does it fail once only? */
+static void failed(vm_pool *pool, const char *what, int error)
+{
+	if (vm_error(pool)[0] == '\0')
+		wrong("%s fails with %s, without words", what,
+		    strerror(error));
+	if (++life->failures > 3)
+		wrong("%s fails again and again: %s", what, vm_error(pool));
+}
+
+/* Takes results up to the end: false if there will be no more. */
+static bool take_all(vm_pool *pool)
+{
+	struct vm_result r;
+	int rc;
+
+	do {
+		LIB(rc, vm_zip_in_out_within(pool, &r, RESULT_MS));
+		if (rc == 1)
+			note(&r);
+		if (rc == VM_LATER)
+			wrong("nothing came for %d ms", RESULT_MS);
+		if (rc != -1)
+			continue;
+		life->broken = vm_broken(pool) == 1;
+		if (life->broken && errno != EPIPE)
+			wrong("broken, but %s", strerror(errno));
+		failed(pool, "vm_zip_in_out()", errno);
+	} while (rc == 1 || (rc == -1 && !life->broken && !life->wrong));
+	return rc == 0;
+}
+
+/* Gives inputs up to a number and takes their results. */
+static bool run(vm_pool *pool, const int *last)
+{
+	const struct vm_source source = { .next = next,
+		.from = (void *)last };
+	int rc;
+
+	do {
+		LIB(rc, vm_imap(pool, source));
+		if (rc == -1)
+			failed(pool, "vm_imap()", errno);
+		life->broken = vm_broken(pool) == 1;
+	} while (rc == -1 && !life->broken && !life->wrong);
+	return take_all(pool);
+}
+
+/* The second run is after a vm_cancel() that finds nothing to cancel. */
+static void use(vm_pool *pool)
+{
+	static const int first = FIRST, all = ITEMS;
+	int rc;
+
+	if (run(pool, &first)) {
+		vm_cancel(pool);
+		run(pool, &all);
+	}
+	LIB(rc, vm_close(pool));
+	life->unclosed = rc == -1;
+	if (rc == -1)
+		failed(NULL, "vm_close()", errno);
+}
+
+/* A host with standard input closed makes the library move descriptors; one
+   that does not say how many workers makes it look for CPUs. */
+static void be_host(const struct trial *t)
+{
+	const struct vm_worker worker = { .process = process };
+	struct vm_options o = { .workers = 2, .max_attempts = t->attempts,
+		.ordered = t->fault.nth % 2 };
+	long blocks;
+	int fds;
+	vm_pool *pool;
+
+	life->leaves = !t->no_orphan;
+	if (t->fault.kind == FAULT_LIFT)
+		close(0);
+	if (t->fault.kind == FAULT_AFFINITY)
+		o.workers = 0;
+	fds = count_fds();
+	blocks = fault_blocks();
+	LIB(pool, vm_fork(&worker, &o));
+	life->forked = pool != NULL;
+	if (pool == NULL)
+		failed(NULL, "vm_fork()", errno);
+	else
+		use(pool);
+	/* Check allocates, too: this comes first. */
+	blocks = fault_blocks() - blocks;
+	if (blocks != 0)
+		wrong("%ld blocks of memory are left", blocks);
+	if (count_fds() != fds)
+		wrong("%d descriptors are left", count_fds() - fds);
+	if (waitpid(-1, NULL, WNOHANG) != -1 || errno != ECHILD)
+		wrong("a child of the caller is left");
+}
+
+/* ---- the watcher ---- */
+
+static long now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1000L + t.tv_nsec / 1000000;
+}
+
+/* Continues a process some time after it has stopped itself. */
+static void wake_up(long now)
+{
+	static pid_t last;
+	static long since;
+	pid_t victim = fault_victim();
+
+	if (victim == 0 || !is_stopped(victim))
+		return;
+	if (victim != last || now - since > 2 * STOP_MS) {
+		last = victim;
+		since = now;
+	} else if (now - since > STOP_MS) {
+		kill(victim, SIGCONT);
+	}
+}
+
+/* Orphans may stay if the fork server was killed, or is not their reaper. */
+static void kill_orphans(const struct trial *t)
+{
+	bool may_stay = life->broken || t->fault.kind == FAULT_SUBREAPER ||
+	    (t->fault.where == FAULT_IN_SERVER && kills(t));
+
+	for (int i = 0; i < ORPHANS && may_stay; i++) {
+		pid_t pid = life->orphan[i];
+
+		if (pid > 0 && waitpid(pid, NULL, WNOHANG) == 0)
+			kill(pid, SIGKILL);
+	}
+}
+
+/* Waits until the host and all it left are gone: the host's status. */
+static int watch(const struct trial *t, pid_t host)
+{
+	long began = now_ms(), now = began, until = now + HOST_MS;
+	int status, host_status = 0;
+	bool alone = false;
+	pid_t pid;
+
+	while ((pid = waitpid(-1, &status, WNOHANG)) != -1) {
+		if (pid == host) {
+			host_status = status;
+			until = now_ms() + LEFT_MS;
+			alone = true;
+		}
+		if (pid > 0)
+			continue;
+		if (alone)
+			kill_orphans(t);
+		now = now_ms();
+		if (t->goes_on)
+			wake_up(now);
+		if (now > until) {
+			wrong(alone ? "%d processes outlive the pool" :
+			    "hangs (with %d processes)", count_children());
+			kill_children();
+		}
+		nap_ms(now - began < 100 ? 1 : 10);
+	}
+	return host_status;
+}
+
+/* ---- the judgement ---- */
+
+/* An item that did not end as it should. */
+static void judge_odd(const struct trial *t, int n)
+{
+	int cause = life->cause[n];
+
+	if (cause == 0)
+		wrong("%d has an output and should not", n);
+	else if (cause == VM_TOO_BIG || cause == VM_CANCELLED)
+		wrong("%d ends with cause %d", n, cause);
+	else if (cause == VM_FAILED && t->fault.kind != FAULT_MALLOC)
+		wrong("%d fails without a reason", n);
+	else if (kills(t) && cause != VM_LOST &&
+	    (cause != VM_KILLED || life->pid[n] != fault_victim()))
+		wrong("%d is blamed for another's death (cause %d)", n, cause);
+	else if (kills(t) && cause == VM_KILLED && life->begun[n] > 0 &&
+	    life->beginner[n] != fault_victim())
+		wrong("%d is blamed, but %d had begun it", n,
+		    life->beginner[n]);
+}
+
+/* P1: each input read has one answer. */
+static void judge_answers(void)
+{
+	for (int n = 0; n < ITEMS; n++)
+		if (life->answered[n] != (n < life->given))
+			wrong("%d is answered %d times (%d given)", n,
+			    life->answered[n], life->given);
+	if (life->forked && !life->broken && life->given != ITEMS)
+		wrong("only %d inputs were read", life->given);
+}
+
+/* A worker that cannot be talked with counts as garbled: what it had finished
+   and was not heard of is done again. */
+static bool is_disbelieved(const struct trial *t)
+{
+	return t->fault.where == FAULT_HERE && t->fault.act == FAULT_FAIL &&
+	    (t->fault.kind == FAULT_READ || t->fault.kind == FAULT_WRITEV);
+}
+
+/* P2: one fault costs one item an attempt at most; of a broken pool, what had
+   not ended is lost. */
+static void judge_costs(const struct trial *t)
+{
+	int odd = 0, attempts = 0, repeats = 0, most = !t->harmless;
+
+	for (int n = 0; n < life->given; n++) {
+		if (life->cause[n] != cause_due(n, t->attempts)) {
+			judge_odd(t, n);
+			odd += life->cause[n] != VM_LOST &&
+			    life->cause[n] != VM_SETUP_FAILED;
+		}
+		attempts += abs(life->attempts[n] -
+		    attempts_due(n, t->attempts));
+		repeats += abs(life->begun[n] - life->attempts[n]);
+		if (!life->broken && life->cause[n] == VM_LOST)
+			odd++;
+	}
+	if (odd > most)
+		wrong("%d items did not end as they should", odd);
+	if (!life->broken && attempts > most)
+		wrong("%d attempts too many or too few", attempts);
+	if (!life->broken && repeats > most && !is_disbelieved(t))
+		wrong("attempts and begins differ by %d", repeats);
+	if (t->harmless && (!life->forked || life->broken || life->failures))
+		wrong("the pool should not have noticed");
+	if (kills(t) && life->unclosed)
+		wrong("vm_close() failed");
+	if (kills(t) && t->fault.where == FAULT_IN_WORKERS &&
+	    (!life->forked || life->failures > 0))
+		wrong("the pool failed with its worker");
+}
+
+static void judge(const struct trial *t, int status)
+{
+	if (t->fault.where == FAULT_HERE && kills(t))
+		return;
+	if (status != 0)
+		wrong("the caller ended with status 0x%x", (unsigned)status);
+	judge_answers();
+	judge_costs(t);
+}
+
+/* ---- trials ---- */
+
+static void report(const struct trial *t)
+{
+	static const char *const acts[] = { "fails with ", "moves one byte",
+		"moves half", "kills before", "kills after", "stops before",
+		"stops after" };
+	const struct fault *f = &t->fault;
+
+	fprintf(stderr, "%s in the %s, call %d, %s%s%s%s: %s\n",
+	    trial_kinds[f->kind].name, trial_role(f->where), f->nth,
+	    acts[f->act], f->act == FAULT_FAIL ? strerror(f->error) : "",
+	    f->lacks ? ", without " : "",
+	    f->lacks ? trial_kinds[f->lacks].name : "", life->why);
+}
+
+/* One life: did it meet its fault? */
+static bool try(const struct trial *t)
+{
+	pid_t host;
+
+	memset(life, 0, sizeof *life);
+	fault_arm(&t->fault);
+	host = fork();
+	if (host == 0) {
+		be_host(t);
+		_exit(0);
+	}
+	if (host < 0)
+		wrong("the test could not fork");
+	judge(t, watch(t, host));
+	if (life->wrong)
+		report(t);
+	return fault_hits() > 0;
+}
+
+bool trials_long(void)
+{
+	return getenv("VIMAP_LONG") != NULL;
+}
+
+/* All lives of a trial; in a process of its own. */
+static int watcher(struct trial t, int *hits)
+{
+	bool all = trials_long(), met = true;
+	int bad = 0;
+
+	prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+	life = mmap(NULL, sizeof *life, PROT_READ | PROT_WRITE,
+	    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (life == MAP_FAILED)
+		return 1;
+	t.fault.times = 1;
+	for (int n = MAX(t.only, 1); met && bad < 3;
+	    n += 1 + (all ? 0 : n / 2)) {
+		t.fault.nth = n;
+		met = try(&t) && t.only == 0;
+		*hits += fault_hits() > 0;
+		bad += life->wrong;
+	}
+	return bad > 0;
+}
+
+int trials_run(const struct trial *t, size_t count, int at_a_time, int *hits)
+{
+	size_t size = count * sizeof *hits, started = 0;
+	int *met = mmap(NULL, size, PROT_READ | PROT_WRITE,
+	    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	int running = 0, bad = 0, status;
+
+	ck_assert_ptr_ne(met, MAP_FAILED);
+	no_cores();
+	fill_text();
+	while (started < count || running > 0) {
+		if (started < count && running < at_a_time) {
+			if (fork() == 0)
+				_exit(watcher(t[started], &met[started]));
+			started++;
+			running++;
+			continue;
+		}
+		ck_assert_int_gt(wait(&status), 0);
+		bad += status != 0;
+		running--;
+	}
+	for (size_t i = 0; i < count; i++)
+		hits[i] += met[i];
+	munmap(met, size);
+	return bad;
+}

@@ -1,0 +1,48 @@
+/*
+ * trial.h - the small but complete life of a pool under a plan of faults, in
+ * a process of its own, which is watched until nothing of it is left, and
+ * judged by what the library promises.
+ */
+#ifndef TESTS_TRIAL_H
+#define TESTS_TRIAL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "fault_sys.h"
+
+struct trial {
+	struct fault fault;	/* nth is set by the runner */
+	int attempts;		/* vm_options.max_attempts */
+	bool goes_on;		/* a process that stops is continued */
+	bool harmless;		/* nobody may notice */
+	bool no_orphan;		/* no worker leaves a process behind */
+	int only;		/* the fault is at this call only; 0: at each */
+};
+
+/* What is known of a kind of calls. */
+struct trial_kind {
+	const char *name;
+	int errors[2];
+	int ways;
+};
+
+/* By enum fault_kind. */
+extern const struct trial_kind trial_kinds[FAULT_COUNT];
+
+/* "caller", "fork server", "worker". */
+const char *trial_role(enum fault_where);
+
+/* Are all trials wanted, however long they take?  So says VIMAP_LONG in the
+   environment. */
+bool trials_long(void);
+
+/*
+ * Runs each of these trials with the fault at the first call, the second ...
+ * until none is met; in steps if they are not to be long.  So many run at a
+ * time.  Adds to hits, by trial, how many met their fault.  Prints what went
+ * wrong, and returns how many trials did.
+ */
+int trials_run(const struct trial *, size_t count, int at_a_time, int *hits);
+
+#endif
