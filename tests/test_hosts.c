@@ -25,6 +25,7 @@
 #include <unistd.h>
 
 #include "base.h"
+#include "sys.h"
 #include "tools.h"
 
 enum { RUNS, LEFT, WRONG, GATE, CLOSED, STARTED };
@@ -782,7 +783,7 @@ static int forks_a_child(void *unused)
 		take(pool, &r);
 	pid = fork();
 	if (pid == 0)
-		_exit(use_foreign_pool(pool));
+		sys_exit(use_foreign_pool(pool));
 	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
 	ck_assert_int_eq(status, 0);
 	ck_assert_int_eq(sh->counter[CLOSED], 0);
@@ -927,7 +928,7 @@ static int enters_namespace(void *body)
 		return above_namespace(NULL);
 	pid = fork();
 	if (pid == 0)
-		_exit(in_namespace(NULL));
+		sys_exit(in_namespace(NULL));
 	if (waitpid(pid, &status, 0) != pid)
 		return 2;
 	return status == 0 ? 0 : 3;
@@ -996,7 +997,7 @@ static int forks_terminal(void *unused)
 	int status;
 
 	if (pid == 0)
-		_exit(has_terminal(unused));
+		sys_exit(has_terminal(unused));
 	return waitpid(pid, &status, 0) == pid && status == 0 ? 0 : 1;
 }
 

@@ -15,6 +15,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "sys.h"
+
 struct shared *shared_new(void)
 {
 	struct shared *s = mmap(NULL, sizeof *s, PROT_READ | PROT_WRITE,
@@ -261,7 +263,7 @@ int in_child(int (*body)(void *), void *arg, int seconds)
 	ck_assert_int_ge(pid, 0);
 	if (pid == 0) {
 		setpgid(0, 0);
-		_exit(body(arg));
+		sys_exit(body(arg));
 	}
 	setpgid(pid, pid);
 	for (long i = 0; i < 1000L * seconds && r == 0; i++) {
