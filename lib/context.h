@@ -65,6 +65,6 @@ void context_teardown(struct context *);
 size_t context_failure(const struct context *, enum frame_kind,
     unsigned char *at);
 #define CONTEXT_FAILURE_ROOM \
-	(2 * 16 + sizeof(struct frame_failure) + 4096 + CAPTURE_MOST)
+	(16 + 16 + sizeof(struct frame_failure) + 4096 + CAPTURE_MOST)
 
 #endif

@@ -140,7 +140,7 @@ static uint32_t spare_items(const struct member *m, const struct span *s)
 
 	if (n == 0 || at_work(m))
 		return n;
-	while (next != s && unbegun(m, next) == 0)
+	while (next != NULL && unbegun(m, next) == 0)
 		next = next->next;
 	return n - (next == s);
 }

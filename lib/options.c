@@ -217,7 +217,7 @@ int settings_make(struct settings *s, const struct vm_worker *worker,
 		    "NULL.");
 	if (r == 0)
 		r = check_numbers(&o, w);
-	if (r < 0)
+	if (r != 0)
 		return r;
 	fill_in(s, &o);
 	return copy_indices(s, o.worker_indices, w);

@@ -69,13 +69,11 @@ void results_put(struct results *r, struct span *s)
 	}
 }
 
-/* Takes the first span out of list or heap. */
+/* Takes the first span, which there must be, out of list or heap. */
 static struct span *pop(struct results *r)
 {
 	struct span *s = r->first;
 
-	if (s == NULL)
-		return NULL;
 	r->first = r->ordered ? meld_all(s->child) : s->next;
 	s->next = s->child = NULL;
 	return s;
@@ -155,11 +153,9 @@ bool results_take(struct results *r, struct item *item)
 
 void results_release(struct results *r)
 {
-	struct span *s;
-
 	window_free(r->window, r->hand);
-	while ((s = pop(r)) != NULL)
-		window_free(r->window, s);
+	while (r->first != NULL)
+		window_free(r->window, pop(r));
 	r->hand = NULL;
 	r->left = 0;
 }
