@@ -17,6 +17,7 @@
 
 #include "base.h"
 #include "frame.h"
+#include "slot.h"
 #include "tools.h"
 
 /* Inputs, and which of them does it. */
@@ -28,6 +29,9 @@ static struct shared *sh;
 /* What the bad one does, and then: returns, or waits, or dies. */
 static void (*sabotage)(void);
 static enum { RETURN, WAIT, DIE } then;
+
+/* It says that it means to write what it writes, as the library would. */
+static bool forges;
 
 /* ---- what a worker can find out about itself ---- */
 
@@ -69,6 +73,13 @@ static unsigned char *slot_pages(size_t *size)
 
 static void write_all(const void *from, size_t size)
 {
+	size_t pages;
+	struct slot *s;
+
+	if (forges) {
+		s = (void *)slot_pages(&pages);
+		atomic_store(&s->intended, (uint64_t)1 << 40);
+	}
 	if (write(result_pipe(), from, size) != (ssize_t)size)
 		_exit(97);
 }
@@ -170,6 +181,21 @@ static void write_causeless(void)
 static void write_short_failure(void)
 {
 	write_kind(FRAME_FAILURE, 3);
+}
+
+static void write_short_end(void)
+{
+	write_kind(FRAME_END, 1);
+}
+
+static void write_early_output(void)
+{
+	write_kind(FRAME_OUTPUT, 8);
+}
+
+static void write_short_unfit(void)
+{
+	write_kind(FRAME_UNFIT, 3);
 }
 
 static void fill_slot(int byte)
@@ -362,6 +388,21 @@ START_TEST(writes_half_a_frame_and_goes_on)
 }
 END_TEST
 
+/* Frames of the right form at the right place, which say what cannot be. */
+START_TEST(forges_a_frame)
+{
+	forges = true;
+	for (size_t i = 0; i < COUNTOF(nonsense); i++) {
+		check_alone(nonsense[i], RETURN, CRASHED);
+		check_alone(nonsense[i], DIE, CRASHED);
+		if (nonsense[i] != write_one_byte)
+			check_alone(nonsense[i], WAIT, CRASHED);
+	}
+	check_alone(write_short_end, WAIT, CRASHED);
+	check_alone(write_short_unfit, WAIT, CRASHED);
+}
+END_TEST
+
 /* ---- the pipe, with more in the worker's hand ---- */
 
 START_TEST(writes_nonsense_among_others)
@@ -454,6 +495,16 @@ START_TEST(misbehaves_in_setup)
 }
 END_TEST
 
+START_TEST(forges_in_setup)
+{
+	forges = true;
+	for (size_t i = 0; i < COUNTOF(nonsense); i++)
+		check_setup(nonsense[i], RETURN);
+	check_setup(write_early_output, WAIT);
+	check_setup(write_short_unfit, WAIT);
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const tests[] = { closes_its_result_pipe,
@@ -464,7 +515,8 @@ int main(void)
 		writes_nonsense_among_others,
 		writes_nonsense_among_others_and_waits,
 		writes_nonsense_among_others_and_dies,
-		scribbles_over_its_pages, misbehaves_in_setup };
+		scribbles_over_its_pages, misbehaves_in_setup,
+		forges_a_frame, forges_in_setup };
 
 	return run_tests("garbled", tests, COUNTOF(tests), 60);
 }
