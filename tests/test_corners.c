@@ -1,0 +1,547 @@
+/*
+ * test_corners.c - what few programs meet: functions called where they must
+ * not be, NULL, messages for rare causes, sources that cannot be used, deaths
+ * at the worst time, systems without the usual files.
+ *
+ * Linked with --wrap=sys_open, so that a file can be missing.
+ */
+#define VM_NO_INLINE	/* vm_fork() as other languages call it */
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base.h"
+#include "slot.h"
+#include "sys.h"
+#include "tools.h"
+
+/* Counters in the shared page. */
+enum { WRONG, BEGUN, SENT, GATE, MISSED };
+
+static struct shared *sh;
+
+static int echo(struct vm_context *me, const void *input, size_t size)
+{
+	return vm_output(me, input, size);
+}
+
+static const struct vm_worker echoing = { .process = echo };
+
+static int64_t number(const void *input)
+{
+	int64_t n;
+
+	memcpy(&n, input, sizeof n);
+	return n;
+}
+
+/* For hooks, where asserting is of no use: counts what does not hold. */
+static void must(bool holds)
+{
+	atomic_fetch_add(&sh->counter[WRONG], !holds);
+}
+
+/* ---- functions called where they must not be ---- */
+
+static void call_out_of_place(struct vm_context *me)
+{
+	errno = 0;
+	must(vm_output(me, "x", 1) == -1 && errno == EINVAL);
+	errno = 0;
+	must(vm_reserve(me, 1) == NULL && errno == EINVAL);
+	errno = 0;
+	must(vm_commit(me, 0) == -1 && errno == EINVAL);
+	atomic_fetch_add(&sh->counter[BEGUN], 1);
+}
+
+static int setup_out_of_place(struct vm_context *me)
+{
+	call_out_of_place(me);
+	return 0;
+}
+
+static int process_with_null(struct vm_context *me, const void *input,
+    size_t size)
+{
+	call_out_of_place(NULL);
+	must(vm_fail(NULL, 3, "nobody's") == -1);
+	errno = 0;
+	must(vm_output(me, NULL, 3) == -1 && errno == EINVAL);
+	must(vm_output(me, NULL, 0) == 0);
+	return vm_output(me, input, size);
+}
+
+/* None of these calls spoils the item. */
+START_TEST(calls_out_of_place)
+{
+	const struct vm_worker worker = { .setup = setup_out_of_place,
+		.process = process_with_null,
+		.teardown = call_out_of_place };
+	const int workers[] = { 1, VM_SERIAL };
+	struct vm_result r;
+	vm_pool *pool;
+
+	sh = shared_new();
+	for (size_t i = 0; i < COUNTOF(workers); i++) {
+		pool = fork_pool(&worker,
+		    &(struct vm_options){ .workers = workers[i] });
+		imap_to(pool, vm_range(5, 6));
+		take(pool, &r);
+		ck_assert_int_eq(r.type, VM_OUTPUT);
+		ck_assert_uint_eq(r.output_size, sizeof(int64_t));
+		ck_assert_int_eq(number(r.output), 5);
+		take_end(pool);
+		close_pool(pool);
+	}
+	ck_assert_int_eq(atomic_load(&sh->counter[BEGUN]), 6);
+	ck_assert_int_eq(atomic_load(&sh->counter[WRONG]), 0);
+	shared_free(sh);
+}
+END_TEST
+
+START_TEST(asks_about_no_pool)
+{
+	errno = 0;
+	ck_assert_int_eq(vm_broken(NULL), -1);
+	ck_assert_int_eq(errno, EINVAL);
+	errno = 0;
+	ck_assert_int_eq(vm_workers(NULL), -1);
+	ck_assert_int_eq(errno, EINVAL);
+	vm_cancel(NULL);
+}
+END_TEST
+
+/* The function, which is not the inline one of the header. */
+START_TEST(forks_from_another_language)
+{
+	const struct vm_options options = { .workers = 2 };
+	vm_pool *(*call)(const struct vm_worker *,
+	    const struct vm_options *) = vm_fork;
+	vm_pool *pool = call(&echoing, &options);
+	int cause[20];
+
+	ck_assert_ptr_nonnull(pool);
+	ck_assert_int_eq(vm_workers(pool), 2);
+	imap_to(pool, vm_range(0, 20));
+	ck_assert_int_eq(take_numbers(pool, 20, cause), 0);
+	close_pool(pool);
+	ck_assert_ptr_null(call(NULL, NULL));
+	ck_assert_int_eq(errno, EINVAL);
+}
+END_TEST
+
+/* ---- words ---- */
+
+static int fail_in_rare_ways(struct vm_context *me, const void *input,
+    size_t size)
+{
+	const char *none = NULL;
+
+	if (number(input) == 0)
+		raise(SIGRTMIN + 3);
+	if (number(input) == 1)
+		return vm_fail(me, 7, none);
+	return echo(me, input, size);
+}
+
+START_TEST(words_for_rare_causes)
+{
+	const struct vm_worker worker = { .process = fail_in_rare_ways };
+	char text[64];
+	struct vm_result r;
+	vm_pool *pool;
+
+	no_cores();
+	pool = fork_pool(&worker,
+	    &(struct vm_options){ .workers = 1, .ordered = 1 });
+	imap_to(pool, vm_range(0, 2));
+	take(pool, &r);
+	snprintf(text, sizeof text, "killed by signal %d ", SIGRTMIN + 3);
+	ck_assert_int_eq(r.exception->cause, VM_KILLED);
+	ck_assert_int_eq(r.exception->signal, SIGRTMIN + 3);
+	ck_assert_ptr_nonnull(strstr(r.exception->message, text));
+	take(pool, &r);
+	ck_assert_int_eq(r.exception->cause, VM_FAILED);
+	ck_assert_int_eq(r.exception->code, 7);
+	ck_assert_ptr_nonnull(strstr(r.exception->message, "code 7"));
+	take_end(pool);
+	close_pool(pool);
+}
+END_TEST
+
+static int fail_then_wait(struct vm_context *me, const void *input,
+    size_t size)
+{
+	if (number(input) == 0 && me->attempt == 1) {
+		await(&sh->counter[SENT], 1, 20000);
+		return 1;
+	}
+	atomic_fetch_add(&sh->counter[BEGUN], 1);
+	return await(&sh->counter[GATE], 1, 20000) < 0 ? -1 :
+	    echo(me, input, size);
+}
+
+/* Number 0 waits behind number 1 for its second attempt. */
+START_TEST(cancels_before_the_next_attempt)
+{
+	const struct vm_worker worker = { .process = fail_then_wait };
+	const struct vm_options options = { .workers = 1, .ordered = 1,
+		.chunk_size = 1, .max_attempts = 2 };
+	struct vm_result r;
+	vm_pool *pool;
+
+	sh = shared_new();
+	pool = fork_pool(&worker, &options);
+	ck_assert_int_eq(vm_ready(pool, -1), 0);
+	imap_to(pool, vm_range(0, 2));
+	ck_assert_int_eq(vm_zip_in_out_within(pool, &r, 10), VM_LATER);
+	atomic_store(&sh->counter[SENT], 1);
+	while (atomic_load(&sh->counter[BEGUN]) == 0)
+		ck_assert_int_eq(vm_zip_in_out_within(pool, &r, 5), VM_LATER);
+	ck_assert_int_eq(vm_zip_in_out_within(pool, &r, 50), VM_LATER);
+	vm_cancel(pool);
+	ck_assert_int_eq(vm_zip_in_out_within(pool, &r, 2000), 1);
+	ck_assert_uint_eq(r.index, 0);
+	ck_assert_int_eq(r.attempts, 1);
+	ck_assert_int_eq(r.exception->cause, VM_CANCELLED);
+	ck_assert_ptr_nonnull(strstr(r.exception->message, "again"));
+	atomic_store(&sh->counter[GATE], 1);
+	take(pool, &r);
+	ck_assert_int_eq(r.type, VM_OUTPUT);
+	take_end(pool);
+	close_pool(pool);
+	shared_free(sh);
+}
+END_TEST
+
+/* Runs a pool whose life is told on stderr, which is a file. */
+static int tell_all(void *file)
+{
+	const struct vm_worker worker = { .process = fail_in_rare_ways };
+	const struct vm_options options = { .workers = 1, .debug = 1,
+		.chunk_size = 5, .max_attempts = 2 };
+	struct vm_result r;
+	vm_pool *pool;
+	int n = 0;
+
+	if (dup2(fileno(file), STDERR_FILENO) < 0)
+		return 90;
+	no_cores();
+	pool = vm_fork(&worker, &options);
+	if (pool == NULL || vm_imap(pool, vm_range(0, 5)) != 0)
+		return 91;
+	while (vm_zip_in_out(pool, &r) == 1)
+		n++;
+	return vm_close(pool) == 0 && n == 5 ? 0 : 92;
+}
+
+START_TEST(tells_the_life_of_each_chunk)
+{
+	const char *const told[] = { "hello: worker 0", "admit: 5 items",
+		"send: 5 items from number 0 to worker 0", "bury: worker 0",
+		"retry: number 1" };
+	char text[20000] = "", *line, *rest = NULL;
+	FILE *file = tmpfile();
+
+	ck_assert_ptr_nonnull(file);
+	ck_assert_int_eq(in_child(tell_all, file, 20), 0);
+	rewind(file);
+	ck_assert_uint_gt(fread(text, 1, sizeof text - 1, file), 0);
+	for (size_t i = 0; i < COUNTOF(told); i++)
+		ck_assert_msg(strstr(text, told[i]) != NULL, "not told: %s",
+		    told[i]);
+	for (line = strtok_r(text, "\n", &rest); line != NULL;
+	    line = strtok_r(NULL, "\n", &rest))
+		ck_assert_msg(strncmp(line, "vimap: ", 7) == 0, "%s", line);
+	fclose(file);
+}
+END_TEST
+
+/* ---- setups ---- */
+
+static int fail_setup(struct vm_context *me)
+{
+	return me->config != NULL ? vm_fail(me, 1, "no licence") : 5;
+}
+
+/* The pool is broken, and goes on saying so. */
+static void check_no_setup(const void *config, int workers, const char *words)
+{
+	const struct vm_worker worker = { .setup = fail_setup,
+		.process = echo, .config = (void *)config };
+	vm_pool *pool = fork_pool(&worker,
+	    &(struct vm_options){ .workers = workers });
+	struct vm_result r;
+
+	ck_assert_int_eq(vm_ready(pool, -1), -1);
+	ck_assert_int_eq(errno, ECHILD);
+	ck_assert_ptr_nonnull(strstr(vm_error(pool), words));
+	if (vm_imap(pool, vm_range(0, 1)) == 0) {
+		take(pool, &r);
+		ck_assert_int_eq(r.exception->cause, VM_SETUP_FAILED);
+		ck_assert_ptr_nonnull(strstr(r.exception->message, words));
+	}
+	ck_assert_int_eq(vm_zip_in_out(pool, &r), -1);
+	ck_assert_int_eq(errno, EPIPE);
+	ck_assert_int_eq(vm_broken(pool), 1);
+	errno = 0;
+	ck_assert_int_eq(vm_ready(pool, 0), -1);
+	ck_assert(errno == EPIPE || errno == ECHILD);
+	ck_assert_ptr_nonnull(strstr(vm_error(pool), words));
+	close_pool(pool);
+}
+
+START_TEST(setup_fails_for_good)
+{
+	check_no_setup("", 1, "no licence");
+	check_no_setup(NULL, 1, "code 5");
+	check_no_setup("", VM_SERIAL, "no licence");
+	check_no_setup(NULL, VM_SERIAL, "code 5");
+}
+END_TEST
+
+/* ---- sources ---- */
+
+static int never_asked(void *from, const void **input, size_t *size)
+{
+	(void)from;
+	(void)input;
+	(void)size;
+	abort();
+}
+
+static void count_close(void *from)
+{
+	++*(int *)from;
+}
+
+START_TEST(marks_that_are_not_ours)
+{
+	vm_pool *pool = fork_pool(&echoing, &(struct vm_options){
+	    .workers = 1 });
+	int closed = 0;
+
+	for (int i = 0; i < 3; i++) {
+		struct vm_source s = { .next = never_asked,
+			.close = count_close, .from = &closed };
+
+		s.reserved[i] = &closed;
+		errno = 0;
+		ck_assert_int_eq(vm_imap(pool, s), -1);
+		ck_assert_int_eq(errno, EINVAL);
+		ck_assert_int_eq(closed, i + 1);
+	}
+	take_end(pool);
+	close_pool(pool);
+}
+END_TEST
+
+/* A line that does not end is given up, not gathered for ever. */
+START_TEST(line_without_end)
+{
+	static char much[65536];
+	int ends[2];
+	struct vm_result r;
+	vm_pool *pool = fork_pool(&echoing, &(struct vm_options){
+	    .workers = 1, .max_item_bytes = 1000 });
+
+	memset(much, 'x', sizeof much);
+	ck_assert_int_eq(pipe(ends), 0);
+	ck_assert_int_eq(write(ends[1], much, sizeof much), sizeof much);
+	imap_to(pool, vm_lines_fd(ends[0]));
+	ck_assert_int_eq(vm_zip_in_out_within(pool, &r, 5000), -1);
+	ck_assert_int_eq(errno, EFBIG);
+	ck_assert_int_eq(vm_broken(pool), 0);
+	take_end(pool);
+	close_pool(pool);
+	close(ends[0]);
+	close(ends[1]);
+}
+END_TEST
+
+START_TEST(lines_of_a_directory)
+{
+	int fd = open("/", O_RDONLY | O_DIRECTORY);
+	vm_pool *pool = fork_pool(&echoing, &(struct vm_options){
+	    .workers = 1 });
+	struct vm_result r;
+
+	ck_assert_int_ge(fd, 0);
+	imap_to(pool, vm_lines_fd(fd));
+	ck_assert_int_eq(vm_zip_in_out(pool, &r), -1);
+	ck_assert_int_eq(errno, EISDIR);
+	ck_assert_int_eq(vm_broken(pool), 0);
+	take_end(pool);
+	close_pool(pool);
+	close(fd);
+}
+END_TEST
+
+/* ---- copies ---- */
+
+START_TEST(copies_nothing_and_too_much)
+{
+	const struct vm_result empty = { .input = "", .output = "",
+		.type = VM_OUTPUT, .index = 3 };
+	struct vm_result r = empty, *copy = vm_result_copy(&empty);
+
+	ck_assert_ptr_nonnull(copy);
+	ck_assert_uint_eq(copy->index, 3);
+	ck_assert_ptr_ne(copy->input, empty.input);
+	ck_assert_str_eq(copy->input, "");
+	ck_assert_str_eq(copy->output, "");
+	ck_assert_ptr_null(copy->exception);
+	free(copy);
+	r.input_size = SIZE_MAX / 4;
+	errno = 0;
+	ck_assert_ptr_null(vm_result_copy(&r));
+	ck_assert_int_eq(errno, ENOMEM);
+}
+END_TEST
+
+/* ---- leases ---- */
+
+START_TEST(item_given_back)
+{
+	struct slots slots;
+	struct slot *s;
+	uint32_t limit = 8, next;
+
+	ck_assert_int_eq(slots_map(&slots, 1), 0);
+	s = slots_get(&slots, 0);
+	slot_reset(s);
+	slot_lease(s, 1, 5, 8);
+	ck_assert_uint_eq(slot_take(s, 1, &limit), 5);
+	ck_assert_uint_eq(slot_take(s, 1, &limit), 6);
+	slot_give_back(s, 1);
+	ck_assert_int_eq(slot_next(s, 1, 8, &next), 0);
+	ck_assert_uint_eq(next, 6);
+	ck_assert_uint_eq(slot_take(s, 1, &limit), 6);
+	slots_unmap(&slots);
+}
+END_TEST
+
+/* ---- deaths at the worst time ---- */
+
+/* Beyond the bound, but the worker need not wait for the caller. */
+enum { BIG = 60000 };
+
+/* Number 0 dies when 1, which is big, is done and 2 or 3 takes its time. */
+static int die_first(struct vm_context *me, const void *input, size_t size)
+{
+	int64_t n = number(input);
+	void *room;
+
+	if (n == 0 && me->attempt == 1) {
+		nap_ms(100);
+		raise(SIGKILL);
+	}
+	if (n == 2 || n == 3)
+		nap_ms(300);
+	room = n == 1 ? vm_reserve(me, BIG) : NULL;
+	if (room == NULL)
+		return echo(me, input, size);
+	memset(room, 'x', BIG);
+	return vm_commit(me, BIG);
+}
+
+/* What all wait for is with nobody, while results fill the bound. */
+START_TEST(next_in_order_dies_beyond_the_bound)
+{
+	const struct vm_worker worker = { .process = die_first };
+	const struct vm_options options = { .workers = 2, .ordered = 1,
+		.chunk_size = 1, .max_attempts = 2,
+		.max_in_flight_bytes = 1000,
+		.max_real_in_flight_factor = 2 };
+	struct vm_result r;
+	vm_pool *pool;
+
+	no_cores();
+	pool = fork_pool(&worker, &options);
+	ck_assert_int_eq(vm_ready(pool, -1), 0);
+	imap_to(pool, vm_range(0, 8));
+	for (uint64_t i = 0; i < 8; i++) {
+		ck_assert_int_eq(vm_zip_in_out_within(pool, &r, 10000), 1);
+		ck_assert_uint_eq(r.index, i);
+		ck_assert_int_eq(r.type, VM_OUTPUT);
+		ck_assert_int_eq(r.attempts, i == 0 ? 2 : 1);
+		ck_assert_uint_eq(r.output_size, i == 1 ? BIG : 8);
+	}
+	take_end(pool);
+	close_pool(pool);
+}
+END_TEST
+
+/* ---- a kernel that keeps no list of children ---- */
+
+static const char *missing;	/* the file there is not, or NULL */
+
+int __real_sys_open(const char *path, int flags);
+int __wrap_sys_open(const char *path, int flags);
+
+int __wrap_sys_open(const char *path, int flags)
+{
+	if (missing == NULL || strcmp(path, missing) != 0)
+		return __real_sys_open(path, flags);
+	atomic_fetch_add(&sh->counter[MISSED], 1);
+	return -ENOENT;
+}
+
+/* Leaves a process behind that is in no group of the pool's. */
+static int leave_orphan(struct vm_context *me, const void *input, size_t size)
+{
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		setsid();
+		atomic_fetch_add(&sh->counter[BEGUN], 1);
+		for (;;)
+			pause();
+	}
+	atomic_store(&sh->pid[number(input)], pid);
+	await(&sh->counter[BEGUN], 1, 20000);
+	return echo(me, input, size);
+}
+
+START_TEST(finds_orphans_by_itself)
+{
+	const struct vm_worker worker = { .process = leave_orphan };
+	const struct vm_options options = { .workers = 2 };
+	int cause[4];
+	vm_pool *pool;
+
+	sh = shared_new();
+	missing = "/proc/thread-self/children";
+	pool = fork_pool(&worker, &options);
+	imap_to(pool, vm_range(0, 4));
+	ck_assert_int_eq(take_numbers(pool, 4, cause), 0);
+	for (int i = 0; i < 4; i++)
+		ck_assert_int_eq(cause[i], 0);
+	close_pool(pool);
+	ck_assert_int_gt(atomic_load(&sh->counter[MISSED]), 0);
+	for (int i = 0; i < 4; i++)
+		ck_assert(!is_alive(atomic_load(&sh->pid[i])));
+	shared_free(sh);
+}
+END_TEST
+
+int main(void)
+{
+	const TTest *const tests[] = { calls_out_of_place, asks_about_no_pool,
+		forks_from_another_language, words_for_rare_causes,
+		cancels_before_the_next_attempt, tells_the_life_of_each_chunk,
+		setup_fails_for_good, marks_that_are_not_ours,
+		line_without_end, lines_of_a_directory,
+		copies_nothing_and_too_much, item_given_back,
+		next_in_order_dies_beyond_the_bound,
+		finds_orphans_by_itself };
+
+	return run_tests("corners", tests, COUNTOF(tests), 30);
+}
