@@ -11,8 +11,8 @@
 #include <dlfcn.h>
 #include <link.h>
 #endif
-#ifdef HAVE_BACKTRACE
-#include <execinfo.h>
+#ifdef HAVE_UNWIND
+#include <unwind.h>
 #endif
 
 #include "base.h"
@@ -173,51 +173,51 @@ static void put_place(struct line *l, void *frame)
 }
 #endif
 
-#ifdef HAVE_BACKTRACE
-static void *frames[FRAMES_MOST];
-
-/* The frames from the crash outwards; those of the handler come before. */
-static void tell_stack(const void *context)
-{
-	uintptr_t pc = program_counter(context);
-	int count = backtrace(frames, FRAMES_MOST);
-	int first = 0;
-
-	for (int i = 0; i < count && first == 0; i++)
-		if ((uintptr_t)frames[i] == pc)
-			first = i;
-	for (int i = first; i < count; i++) {
-		struct line l = { .size = 0 };
-
-		put(&l, "#");
-		put_number(&l, (uint64_t)(i - first), 10);
-		put(&l, " ");
-		put_address(&l, (uint64_t)(uintptr_t)frames[i]);
-		put_place(&l, frames[i]);
-		end_line(&l);
-	}
-}
-
-/* The first call loads a library, with the heap: not in the handler. */
-static void warm_up(void)
-{
-	backtrace(frames, FRAMES_MOST);
-}
-#else
-/* At least where it was. */
-static void tell_stack(const void *context)
+static void tell_frame(int number, uintptr_t at)
 {
 	struct line l = { .size = 0 };
-	uintptr_t pc = program_counter(context);
 
-	put(&l, "#0 ");
-	put_address(&l, (uint64_t)pc);
-	put_place(&l, (void *)pc);
+	put(&l, "#");
+	put_number(&l, (uint64_t)number, 10);
+	put(&l, " ");
+	put_address(&l, (uint64_t)at);
+	put_place(&l, (void *)at);
 	end_line(&l);
 }
 
-static void warm_up(void)
+#ifdef HAVE_UNWIND
+/* The walk along the stack: frames of the handler come first. */
+struct walk {
+	uintptr_t pc;		/* where the crash was; 0: not known */
+	bool told;		/* that frame was met */
+	int count;
+};
+
+static _Unwind_Reason_Code see_frame(struct _Unwind_Context *context,
+    void *walk)
 {
+	uintptr_t at = (uintptr_t)_Unwind_GetIP(context);
+	struct walk *w = walk;
+
+	w->told |= w->pc == 0 || at == w->pc;
+	if (w->told)
+		tell_frame(w->count++, at);
+	return w->count < FRAMES_MOST ? _URC_NO_REASON : _URC_END_OF_STACK;
+}
+
+static void tell_stack(uintptr_t pc)
+{
+	struct walk w = { .pc = pc };
+
+	_Unwind_Backtrace(see_frame, &w);
+	if (w.count == 0)
+		tell_frame(0, pc);
+}
+#else
+/* At least where it was. */
+static void tell_stack(uintptr_t pc)
+{
+	tell_frame(0, pc);
 }
 #endif
 
@@ -227,10 +227,10 @@ static void on_crash(int signal, siginfo_t *info, void *context)
 {
 	int kept = errno;
 
-	if (!owner_is_other(owner)) {
+	if (slot != NULL && !owner_is_other(owner)) {
 		tell_signal(signal, info);
 		sys_alarm(NAMES_S);
-		tell_stack(context);
+		tell_stack(program_counter(context));
 		sys_alarm(0);
 	}
 	errno = kept;
@@ -238,17 +238,20 @@ static void on_crash(int signal, siginfo_t *info, void *context)
 		sys_raise(signal);
 }
 
-void crash_prepare(struct slot *s, const struct owner *o)
+void crash_prepare(void)
 {
+	static _Alignas(16) unsigned char stack[STACK_SIZE];
 	static const int signals[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL,
 		SIGABRT, SIGSYS };
-	void *stack = SANITIZED ? NULL : sys_map_private(STACK_SIZE);
 
-	if (stack == NULL || sys_alt_stack(stack, STACK_SIZE) < 0)
+	if (SANITIZED || sys_alt_stack(stack, sizeof stack) < 0)
 		return;
-	slot = s;
-	owner = o;
-	warm_up();
 	for (size_t i = 0; i < COUNTOF(signals); i++)
 		sys_catch_once(signals[i], on_crash);
+}
+
+void crash_watch(struct slot *s, const struct owner *o)
+{
+	slot = s;
+	owner = o;
 }

@@ -15,9 +15,12 @@
 #include "owner.h"
 #include "slot.h"
 
-/* From now on signals that mean a crash, if nobody else has an eye on them,
-   leave their text in the slot.  Both must stay.  Left out where a sanitizer
-   watches. */
-void crash_prepare(struct slot *, const struct owner *);
+/* Fork server, before it forks: signals that mean a crash, if their
+   disposition is the default, will be caught in workers.  Left out where a
+   sanitizer watches. */
+void crash_prepare(void);
+
+/* Worker: what they tell goes to its slot.  Both must stay. */
+void crash_watch(struct slot *, const struct owner *);
 
 #endif

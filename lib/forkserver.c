@@ -13,6 +13,7 @@
 #endif
 
 #include "base.h"
+#include "crash.h"
 #include "fds.h"
 #include "orphans.h"
 #include "pipes.h"
@@ -329,6 +330,7 @@ void forkserver_main(struct forkserver *server)
 	sys_be_subreaper();
 	sys_forget_handlers();
 	sys_handle_sigchld(true);
+	crash_prepare();
 	throw_text_away();
 	sigfillset(&mask);
 	sigdelset(&mask, SIGCHLD);

@@ -278,7 +278,7 @@ void worker_main(struct worker_life *life)
 	self.slot = slots_get(&life->slots, life->which);
 	become_worker();
 	owner_init(&self.owner);
-	crash_prepare(self.slot, &self.owner);
+	crash_watch(self.slot, &self.owner);
 	stage_init(&self.stage, self.slot, life->results);
 	channel_open(&self.tasks, life->tasks, -1);
 	set_up();

@@ -206,6 +206,8 @@ static enum fault_kind syscall_kind(long number)
 {
 	if (number == SYS_getdents64)
 		return FAULT_LIST;
+	if (number == SYS_memfd_create)
+		return FAULT_MEMFD;
 	/* The younger two may be unknown to the headers. */
 	return number == 434 ? FAULT_PIDFD_OPEN : FAULT_PIDFD_KILL;
 }
@@ -217,7 +219,8 @@ static enum fault_kind advice_kind(int advice)
 
 static enum fault_kind wait_kind(idtype_t type)
 {
-	return type == P_ALL || type == P_PID ? FAULT_WAIT : FAULT_WAIT_PIDFD;
+	return type == P_ALL || type == P_PID || type == P_PGID ? FAULT_WAIT :
+	    FAULT_WAIT_PIDFD;
 }
 
 /* ---- the calls ---- */
@@ -235,6 +238,10 @@ static enum fault_kind wait_kind(idtype_t type)
 #define read(fd, to, size) CALL(READ, read(fd, to, twin_cut(size)))
 #define write(fd, from, size) CALL(WRITE, write(fd, from, twin_cut(size)))
 #define writev(...) CALL(WRITEV, twin_writev(__VA_ARGS__))
+#define pread(fd, to, size, at) \
+	CALL(PREAD, pread(fd, to, twin_cut(size), at))
+#define fstat(fd, to) CALL(SIZE, fstat(fd, to))
+#define ftruncate(...) CALL(EMPTY, ftruncate(__VA_ARGS__))
 #define readlink(...) CALL(READLINK, readlink(__VA_ARGS__))
 #define close(fd) twin_close(fd)
 #define open(path, ...) TWIN(open_kind(path), -1, open(path, __VA_ARGS__))
@@ -265,6 +272,9 @@ static enum fault_kind wait_kind(idtype_t type)
 #define stat(path, to) CALL(STAT, stat(path, to))
 #define sched_getaffinity(...) CALL(AFFINITY, sched_getaffinity(__VA_ARGS__))
 #define getrlimit(...) CALL(LIMIT, getrlimit(__VA_ARGS__))
+#define setrlimit(...) CALL(SET_LIMIT, setrlimit(__VA_ARGS__))
+#define getrusage(...) CALL(USAGE, getrusage(__VA_ARGS__))
+#define sigaltstack(...) CALL(ALT_STACK, sigaltstack(__VA_ARGS__))
 #define mmap(at, size, access, flags, ...) TWIN((flags) & MAP_SHARED ? \
 	FAULT_MAP_SHARED : FAULT_MAP_PRIVATE, MAP_FAILED, \
 	mmap(at, size, access, flags, __VA_ARGS__))
