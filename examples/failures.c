@@ -4,9 +4,11 @@
  * Usage: failures
  *
  * Feeds a few settings, "KEY=NUMBER", to a parser with all the manners of old
- * code: it complains, crashes, aborts and exits, each on some settings.  Two
- * attempts are made at each.  Prints a table of what came back: the caller
- * sees every input once, in order, and loses nothing but the failed items.
+ * code: it complains, crashes, aborts and exits, loops, eats memory and waits
+ * for children that do not end, each on some settings.  Two attempts are made
+ * at each, but for those that took too long.  Prints a table of what came
+ * back: the caller sees every input once, in order, and loses nothing but the
+ * failed items.
  *
  * It also shows setup and teardown, and vm_context.attempt.
  *
@@ -19,6 +21,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <vimap.h>
 
@@ -73,6 +77,49 @@ static int put_flaky(struct vm_context *me, long number)
 	return put_setting(me, number);
 }
 
+/* Does not see that it has been here before. */
+static int loop(struct vm_context *me, long number)
+{
+	volatile long hops = number;
+
+	(void)me;
+	for (;;)
+		hops++;
+	return 0;
+}
+
+/* Keeps all it ever had, and gives up when there is no more. */
+static int eat(struct vm_context *me, long number)
+{
+	const size_t block = (size_t)number << 20;
+
+	(void)me;
+	for (;;) {
+		char *more = malloc(block);
+
+		if (!more)
+			abort();
+		memset(more, 1, block);
+	}
+}
+
+/* Starts helpers, and waits for them; they go with the worker. */
+static int start_children(struct vm_context *me, long number)
+{
+	while (number-- > 0) {
+		switch (fork()) {
+		case -1:
+			return vm_fail(me, errno, "fork: %m");
+		case 0:
+			for (;;)
+				pause();
+		}
+	}
+	while (wait(NULL) > 0)
+		continue;
+	return 0;
+}
+
 /* The null pointer is one of the faults shown; volatile, so that no compiler
    reasons that it is never called. */
 static const struct {
@@ -84,6 +131,9 @@ static const struct {
 	{ "colour", NULL },
 	{ "exit", leave },
 	{ "flaky", put_flaky },
+	{ "loop", loop },
+	{ "eat", eat },
+	{ "children", start_children },
 };
 
 /* Sets the parser's key and value: 0, or -1 if the item has failed. */
@@ -151,7 +201,7 @@ static void tear_down(struct vm_context *me)
 static void print_row(const char *input, const char *type, const char *cause,
 		      const char *why, const char *attempts, const char *words)
 {
-	printf("%-12s %-9s %-6s %-9s %-8s %s\n", input, type, cause, why,
+	printf("%-12s %-9s %-9s %-9s %-8s %s\n", input, type, cause, why,
 	       attempts, words);
 }
 
@@ -216,14 +266,22 @@ int main(void)
 {
 	static char *const settings[] = {
 		"width=640", "depth=8", "height", "height=48O", "colour=7",
-		"width=-1", "exit=3", "exit=0", "flaky=5", "height=480"
+		"width=-1", "exit=3", "exit=0", "flaky=5", "loop=1", "eat=16",
+		"children=3", "height=480"
 	};
 	const struct vm_worker worker = {
 		.setup = set_up,
 		.process = parse,
 		.teardown = tear_down,
 	};
-	const struct vm_options options = { .ordered = 1, .max_attempts = 2 };
+	const struct vm_options options = {
+		.ordered = 1,
+		.max_attempts = 2,
+		/* What took too long would do so again. */
+		.retry_on = VM_FAILED | VM_KILLED | VM_EXITED,
+		.item_timeout_ms = 1000,
+		.max_address_space = (size_t)256 << 20,
+	};
 	const size_t count = sizeof settings / sizeof *settings;
 	vm_pool *pool = vm_fork(&worker, &options);
 	int rc = -1;

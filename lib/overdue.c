@@ -54,6 +54,9 @@ static uint64_t look_at(struct engine *e, struct member *m, uint64_t now)
 	bool sane;
 
 	s = present(m, &sane);
+	/* What was begun cannot be unbegun. */
+	if (s == NULL && m->watched != NEVER && !has_moved(m, m->watched))
+		sane = false;
 	if (!sane) {
 		crew_doom(&e->crew, m, VM_GARBLED);
 		return NEVER;
