@@ -51,19 +51,29 @@ pid_t sys_getppid(void)
 	return getppid();
 }
 
-int sys_reap_one(int pidfd, pid_t pid)
+/* Reaps it if it has ended: 1 gone, 0 still there, -EINVAL. */
+static int reap_if_ended(idtype_t type, id_t id)
 {
 	siginfo_t info;
-	idtype_t type = pidfd >= 0 ? (idtype_t)P_PIDFD : P_PID;
-	id_t id = pidfd >= 0 ? (id_t)pidfd : (id_t)pid;
 	int r;
 
 	memset(&info, 0, sizeof info);
 	RETRY(r, waitid(type, id, &info, WEXITED | WNOHANG));
-	/* Linux 5.3 has pidfds and cannot wait for them. */
-	if (r == -EINVAL && pidfd >= 0)
-		return sys_reap_one(-1, pid);
+	if (r == -EINVAL)
+		return r;
 	return r < 0 || info.si_pid != 0;
+}
+
+int sys_reap_one(int pidfd, pid_t pid)
+{
+	int r = -EINVAL;
+
+	/* Linux 5.3 has pidfds and cannot wait for them. */
+	if (pidfd >= 0)
+		r = reap_if_ended((idtype_t)P_PIDFD, (id_t)pidfd);
+	if (r == -EINVAL)
+		r = reap_if_ended(P_PID, (id_t)pid);
+	return r != 0;
 }
 
 pid_t sys_ended_child(void)
