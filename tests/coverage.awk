@@ -15,7 +15,10 @@
 	line = 0
 }
 
+# A function of several objects comes once without its name, then for each
+# with the name it has there; the library's own comes first.
 /^function / { name = $2 }
+/^-----/ { name = "" }
 
 /^ *([0-9]+\*?|#+|=+|-): *[1-9][0-9]*:/ && file != "" {
 	split($0, part, ":")
@@ -23,9 +26,9 @@
 	if (part[1] ~ /- *$/)
 		next
 	key = file ":" line
-	seen[key] = 1
+	if (name != "" && !(key in owner))
+		owner[key] = name
 	ran[key] += part[1] + 0 > 0
-	owner[key] = name
 	if (last[file] < line)
 		last[file] = line
 }
@@ -61,7 +64,7 @@ function measure(file,    i, j, key, from, to, n, r, b, t)
 {
 	for (i = 1; i <= last[file]; i++) {
 		key = file ":" i
-		if (!(key in seen))
+		if (!(key in ran))
 			continue
 		n++
 		r += ran[key] > 0
