@@ -15,6 +15,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/time.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "base.h"
@@ -433,7 +436,7 @@ END_TEST
 /* Beyond the bound, but the worker need not wait for the caller. */
 enum { BIG = 60000 };
 
-/* Number 0 dies when 1, which is big, is done and 2 or 3 takes its time. */
+/* Number 0 dies when 1, which is big, is done and others take their time. */
 static int die_first(struct vm_context *me, const void *input, size_t size)
 {
 	int64_t n = number(input);
@@ -443,8 +446,8 @@ static int die_first(struct vm_context *me, const void *input, size_t size)
 		nap_ms(100);
 		raise(SIGKILL);
 	}
-	if (n == 2 || n == 3)
-		nap_ms(300);
+	if (n >= 2 && n <= 5)
+		nap_ms(200);
 	room = n == 1 ? vm_reserve(me, BIG) : NULL;
 	if (room == NULL)
 		return echo(me, input, size);
@@ -456,7 +459,7 @@ static int die_first(struct vm_context *me, const void *input, size_t size)
 START_TEST(next_in_order_dies_beyond_the_bound)
 {
 	const struct vm_worker worker = { .process = die_first };
-	const struct vm_options options = { .workers = 2, .ordered = 1,
+	const struct vm_options options = { .workers = 3, .ordered = 1,
 		.chunk_size = 1, .max_attempts = 2,
 		.max_in_flight_bytes = 1000,
 		.max_real_in_flight_factor = 2 };
@@ -476,6 +479,102 @@ START_TEST(next_in_order_dies_beyond_the_bound)
 	}
 	take_end(pool);
 	close_pool(pool);
+}
+END_TEST
+
+/* ---- system calls ---- */
+
+static int ends[2];		/* of a pipe */
+static volatile sig_atomic_t lets_go;
+
+/* Interrupts the call that waits, having made that it can go on. */
+static void tick(int signal)
+{
+	char bytes[4096];
+	ssize_t n = 0;
+
+	(void)signal;
+	if (!lets_go)
+		return;
+	if (fcntl(ends[0], F_GETFL) & O_NONBLOCK)
+		n = read(ends[0], bytes, sizeof bytes);
+	else
+		n = write(ends[1], "!", 1);
+	must(n > 0);
+}
+
+static void start_ticks(void)
+{
+	const struct itimerval each = { { 0, 20000 }, { 0, 20000 } };
+	const struct sigaction a = { .sa_handler = tick };
+
+	ck_assert_int_eq(sigaction(SIGALRM, &a, NULL), 0);
+	ck_assert_int_eq(setitimer(ITIMER_REAL, &each, NULL), 0);
+}
+
+static void stop_ticks(void)
+{
+	const struct itimerval never = { { 0, 0 }, { 0, 0 } };
+
+	ck_assert_int_eq(setitimer(ITIMER_REAL, &never, NULL), 0);
+}
+
+/* The host's signals end no call but a poll. */
+START_TEST(calls_are_interrupted)
+{
+	static char much[4096];
+	const struct iovec part = { much, sizeof much };
+	struct pollfd p = { .events = POLLIN };
+	char byte = 0;
+
+	sh = shared_new();
+	ck_assert_int_eq(sys_pipe(ends), 0);
+	p.fd = ends[0];
+	start_ticks();
+	ck_assert_int_eq(sys_poll(&p, 1, 10000), 0);
+	lets_go = 1;
+	ck_assert_int_eq(sys_read(ends[0], &byte, 1), 1);
+	ck_assert_int_eq(byte, '!');
+	stop_ticks();
+	ck_assert_int_eq(sys_nonblock(ends[0]), 0);
+	ck_assert_int_eq(sys_nonblock(ends[1]), 0);
+	while (sys_write(ends[1], much, sizeof much) > 0)
+		continue;
+	ck_assert_int_eq(fcntl(ends[1], F_SETFL, 0), 0);
+	start_ticks();
+	ck_assert_int_gt(sys_write(ends[1], much, sizeof much), 0);
+	ck_assert_int_gt(sys_writev(ends[1], &part, 1), 0);
+	stop_ticks();
+	ck_assert_int_eq(atomic_load(&sh->counter[WRONG]), 0);
+	shared_free(sh);
+}
+END_TEST
+
+/* Only 0 to 3 are to be had, and of those none but 3 is for us. */
+static int pair_without_room(void *make)
+{
+	const struct rlimit four = { 4, 4 };
+	int pair[2] = { 7, 7 };
+
+	for (int fd = 0; fd < 1024; fd++)
+		close(fd);
+	if (setrlimit(RLIMIT_NOFILE, &four) != 0)
+		return 90;
+	if ((*(int (**)(int *))make)(pair) != -EMFILE)
+		return 91;
+	if (pair[0] != -1 || pair[1] != -1)
+		return 92;
+	return dup(3) == -1 && open("/", O_RDONLY) == 0 ? 0 : 93;
+}
+
+START_TEST(pair_of_descriptors_half_there)
+{
+	int (*makers[])(int *) = { sys_pipe, sys_socketpair };
+
+	for (size_t i = 0; i < COUNTOF(makers); i++)
+		ck_assert_int_eq(in_child(pair_without_room, &makers[i], 10),
+		    0);
+	ck_assert_int_eq(sys_nonblock(-1), -EBADF);
 }
 END_TEST
 
@@ -540,8 +639,8 @@ int main(void)
 		setup_fails_for_good, marks_that_are_not_ours,
 		line_without_end, lines_of_a_directory,
 		copies_nothing_and_too_much, item_given_back,
-		next_in_order_dies_beyond_the_bound,
-		finds_orphans_by_itself };
+		next_in_order_dies_beyond_the_bound, calls_are_interrupted,
+		pair_of_descriptors_half_there, finds_orphans_by_itself };
 
 	return run_tests("corners", tests, COUNTOF(tests), 30);
 }
