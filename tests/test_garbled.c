@@ -235,6 +235,16 @@ static void scribble_lie(void)
 	at[1] = 0;
 }
 
+/* More committed than the ring has room for. */
+static void scribble_far(void)
+{
+	size_t size;
+	uint64_t *at = (void *)slot_pages(&size);
+
+	at[0] = (uint64_t)1 << 40;
+	at[1] = 0;
+}
+
 static void leave_group(void)
 {
 	if (setpgid(0, getppid()) != 0)
@@ -400,6 +410,7 @@ START_TEST(forges_a_frame)
 	}
 	check_alone(write_short_end, WAIT, CRASHED);
 	check_alone(write_short_unfit, WAIT, CRASHED);
+	check_alone(write_half, WAIT, CRASHED);
 }
 END_TEST
 
@@ -441,6 +452,7 @@ START_TEST(scribbles_over_its_pages)
 		check_alone(scribbles[i], RETURN, CRASHED);
 		check_alone(scribbles[i], DIE, CRASHED);
 	}
+	check_alone(scribble_far, WAIT, CRASHED);
 }
 END_TEST
 
