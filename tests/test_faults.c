@@ -178,17 +178,24 @@ START_TEST(no_descriptors_for_a_replacement)
 END_TEST
 
 /* The control socket is full for a while. */
-START_TEST(orders_and_news_wait)
+static void socket_is_full(enum fault_where where)
 {
 	struct vm_options o = { .workers = 4, .max_attempts = 2 };
 	vm_pool *pool;
 
-	fault_plan(FAULT_SEND, 1, 20, EAGAIN, FAULT_ANYWHERE);
+	fault_plan(FAULT_SEND, 1, 20, EAGAIN, where);
 	pool = fork_pool(&crasher, &o);
 	ck_assert_int_eq(vm_imap(pool, vm_range(0, 40)), 0);
 	take_doubles(pool, 40);
 	ck_assert_int_gt(fault_hits(), 0);
 	ck_assert_int_eq(vm_close(pool), 0);
+}
+
+START_TEST(orders_and_news_wait)
+{
+	socket_is_full(FAULT_HERE);
+	socket_is_full(FAULT_IN_CHILDREN);
+	socket_is_full(FAULT_ANYWHERE);
 }
 END_TEST
 
