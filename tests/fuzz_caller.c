@@ -1,0 +1,688 @@
+/*
+ * fuzz_caller.c - all that the caller reads from its workers: the bytes of
+ * their result pipes, cut anywhere, and the words and bytes of their slots.
+ *
+ * A whole pool runs in the world of fuzz_world.h.  The input is a small
+ * program: its head has the options, and each byte after that one step of a
+ * worker, honest or not, of the fork server or of the host.  When it is over
+ * the world turns kind: dishonest workers die, honest ones go on, and the
+ * pool must come to its end.
+ *
+ * What must hold: each input read is in one place of the books, and is handed
+ * out once; the counts agree with the lists; an honest worker is never
+ * killed, blamed or done again; what it said is what comes out.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+
+#include "base.h"
+#include "face.h"
+#include "fuzz_puppet.h"
+#include "fuzz_world.h"
+#include "sys.h"
+
+#define ITEMS_MOST 64
+#define INPUT_MOST 512
+/* Honest steps that a worker makes between two waits of a kind world. */
+#define KIND_STEPS 6
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* ---- the input ---- */
+
+static const uint8_t *program;
+static size_t left;
+
+static unsigned byte(void)
+{
+	if (left == 0)
+		return 0;
+	left--;
+	return *program++;
+}
+
+/* Bytes of the input, zeroes behind its end. */
+static void bytes(void *to, size_t size)
+{
+	unsigned char *at = to;
+
+	while (size-- > 0)
+		*at++ = (unsigned char)byte();
+}
+
+/* Small numbers mostly, and large ones; times a unit, and bounded. */
+static size_t number(size_t unit, size_t most)
+{
+	size_t n = byte();
+
+	n = (n < 192 ? n : (n - 191) * (n - 191) * 97) * unit;
+	return MIN(n, most);
+}
+
+/* What a pipe may hold: often less than a frame. */
+static size_t pipe_cap(void)
+{
+	return 16 + number(32, 65536);
+}
+
+/* ---- what is true ---- */
+
+static struct truth {
+	int taken;
+	int begun;
+	int done_by;		/* the life that has said its output, or -1 */
+} truth[ITEMS_MOST];
+
+static vm_pool *pool;
+static struct vm_options options;
+static uint64_t total, given;	/* inputs there are, and that were read */
+/* What excuses failures. */
+static bool cancelled, unfit, harmed, starved;
+static unsigned input_size;
+
+/* Is it known that this item is done, by one who is to be believed? */
+static bool is_done(const struct truth *t)
+{
+	return t->done_by >= 0 && !world.bad[t->done_by];
+}
+
+void truth_begun(size_t which, uint64_t n, int attempt)
+{
+	struct truth *t = &truth[n % ITEMS_MOST];
+
+	if (world.bad[world.place[which].life])
+		return;
+	WORLD_REQUIRE(n < given, "an item that was never read");
+	WORLD_REQUIRE(!is_done(t), "an item is done again");
+	WORLD_REQUIRE(attempt >= 1 && attempt <= options.max_attempts,
+	    "an attempt too many");
+	t->begun++;
+	WORLD_REQUIRE(world.any_bad || t->begun <= options.max_attempts,
+	    "begun more often than max_attempts");
+}
+
+void truth_done(size_t which, uint64_t n)
+{
+	if (!world.bad[world.place[which].life])
+		truth[n % ITEMS_MOST].done_by = world.place[which].life;
+}
+
+/* ---- the books ---- */
+
+struct count {
+	size_t waiting, sent, chunks, bytes, result_bytes;
+	const struct chunk *chunk[ITEMS_MOST];
+	int seen[ITEMS_MOST];
+};
+
+static void count_items(struct count *c, uint64_t first, uint32_t items)
+{
+	WORLD_REQUIRE(first + items <= given, "an item that was not read");
+	for (uint32_t i = 0; i < items; i++)
+		c->seen[first + i]++;
+}
+
+static void count_span(struct count *c, const struct span *s,
+    enum span_state state)
+{
+	size_t i = 0;
+
+	WORLD_REQUIRE(s->state == state, "a span in the wrong list");
+	WORLD_REQUIRE(s->first + s->count <= s->chunk->count &&
+	    s->at <= s->chunk->items.len, "a span beyond its chunk");
+	c->waiting += state == SPAN_WAITING;
+	c->sent += state == SPAN_SENT;
+	c->result_bytes += state == SPAN_ANSWERED ? s->bytes : 0;
+	while (i < c->chunks && c->chunk[i] != s->chunk)
+		i++;
+	if (i < c->chunks || s->chunk->untaken == 0)
+		return;
+	c->chunk[c->chunks++] = s->chunk;
+	c->bytes += chunk_charge(s->chunk);
+}
+
+/* Both the list and the heap: siblings on next, children on child. */
+static void count_results(struct count *c, const struct span *s)
+{
+	for (; s != NULL; s = s->next) {
+		count_span(c, s, SPAN_ANSWERED);
+		count_items(c, span_seq(s), s->count);
+		count_results(c, s->child);
+	}
+}
+
+static void count_member(struct count *c, const struct member *m)
+{
+	size_t spans = 0, sent_bytes = 0;
+
+	for (const struct span *s = m->sent; s != NULL; s = s->next) {
+		count_span(c, s, SPAN_SENT);
+		count_items(c, span_seq(s), s->count);
+		WORLD_REQUIRE(s->limit <= s->first + s->count &&
+		    s->limit >= s->first, "a lease beyond its span");
+		spans++;
+		sent_bytes += s->sent_bytes;
+	}
+	WORLD_REQUIRE(spans == m->nsent && sent_bytes == m->sent_bytes,
+	    "a member's counts are wrong");
+	WORLD_REQUIRE(spans == 0 || m->spare != NULL ||
+	    m->state == MEMBER_GONE, "a death would need memory");
+}
+
+static void check_books(void)
+{
+	struct engine *e = &pool->engine;
+	const struct window *w = &e->window;
+	const struct results *r = &e->results;
+	struct count c = { 0 };
+	uint64_t last = 0;
+
+	for (const struct span *s = w->waiting; s != NULL; s = s->next) {
+		WORLD_REQUIRE(s == w->waiting || span_seq(s) > last,
+		    "what waits is not in order");
+		last = span_seq(s);
+		count_span(&c, s, SPAN_WAITING);
+		count_items(&c, last, s->count);
+	}
+	for (size_t i = 0; i < e->crew.count; i++)
+		count_member(&c, &e->crew.members[i]);
+	count_results(&c, r->first);
+	if (r->hand != NULL) {
+		count_span(&c, r->hand, SPAN_ANSWERED);
+		count_items(&c, span_seq(r->hand) + r->hand->count - r->left,
+		    r->left);
+	}
+	if (e->filling != NULL)
+		count_items(&c, e->filling->seq, e->filling->count);
+	if (e->sources != NULL && e->sources->held)
+		count_items(&c, e->seq, 1);
+	for (uint64_t i = 0; i < given && !world.leaving; i++)
+		WORLD_REQUIRE(c.seen[i] + truth[i].taken == 1,
+		    "an item is lost, or there twice");
+	WORLD_REQUIRE(c.waiting == w->nwaiting && c.sent == w->nsent,
+	    "spans are miscounted");
+	WORLD_REQUIRE(c.chunks == w->nchunks && c.bytes == w->bytes &&
+	    c.result_bytes == w->result_bytes, "bytes are miscounted");
+}
+
+/* No honest worker may be thought to be otherwise. */
+static void check_blame(void)
+{
+	const struct crew *c = &pool->engine.crew;
+
+	for (size_t i = 0; i < c->count && !world.leaving; i++) {
+		const struct member *m = &c->members[i];
+
+		if (m->state == MEMBER_STARTING || m->state == MEMBER_READY ||
+		    m->state == MEMBER_DEAD)
+			WORLD_REQUIRE(m->blame == 0 || m->pid < 1000 ||
+			    world.bad[m->pid - 1000],
+			    "an honest worker is blamed");
+	}
+}
+
+/* ---- the source ---- */
+
+static int give(void *from, const void **input, size_t *size)
+{
+	static unsigned char item[8 + 255];
+
+	(void)from;
+	if (given == total)
+		return 0;
+	memset(item, 0x5a, sizeof item);
+	memcpy(item, &given, sizeof given);
+	*input = item;
+	*size = sizeof given + (given * input_size) % 256;
+	given++;
+	return 1;
+}
+
+/* ---- steps: of dishonest workers ---- */
+
+static void taint(size_t which)
+{
+	world.bad[world.place[which].life] = true;
+	world.any_bad = true;
+}
+
+static void write_raw(size_t which)
+{
+	unsigned char some[256];
+	size_t n = byte();
+
+	bytes(some, n);
+	world_write(&world.place[which].results, some, n);
+}
+
+static void write_much(size_t which)
+{
+	static unsigned char many[300000];
+	size_t n = number(64, sizeof many);
+
+	memset(many, (int)byte(), n);
+	world_write(&world.place[which].results, many, n);
+}
+
+/* A whole frame with a body of the input's, in the ring or in the pipe. */
+static void say(size_t which)
+{
+	static unsigned char body[64000], frame[65000];
+	unsigned how = byte();
+	enum frame_kind kind = (enum frame_kind)(how % 16);
+	size_t size = number(1, sizeof body), some = MIN(size, 24);
+
+	bytes(body, some);
+	memset(body + some, 0x42, size - some);
+	if (how & 0x80) {
+		frame_write(frame, kind, body, size);
+		world_write(&world.place[which].results, frame,
+		    frame_length(size));
+	} else {
+		puppet_say(which, kind, body, size);
+	}
+}
+
+/* A right frame, but of a worker that has not begun the item. */
+static void lie(size_t which)
+{
+	const struct frame_chunk *c = puppet_chunk(which);
+	const struct frame_end end = { c->ordinal, c->first + c->count };
+	static unsigned char body[4096];
+	unsigned how = byte();
+
+	if (how % 4 == 0) {
+		puppet_say(which, FRAME_END, &end, sizeof end);
+		return;
+	}
+	puppet_output(body, c->seq, 8 + how * 16 % 4000);
+	puppet_say(which, FRAME_OUTPUT, body, 8 + how * 16 % 4000);
+}
+
+/* Words of the control page, whatever they mean. */
+static void set_word(size_t which)
+{
+	_Atomic uint64_t *words = (void *)world.place[which].slot;
+	size_t how = byte(), n = sizeof(struct slot) / sizeof *words;
+	size_t at = (how & 7) < 6 ? how & 7 : byte() % n;
+	uint64_t value = 0;
+
+	switch (how >> 5) {
+	case 0:
+		bytes(&value, sizeof value);
+		break;
+	case 1:
+		value = words[at] + byte();
+		break;
+	case 2:
+		value = words[at] - byte();
+		break;
+	case 3:
+		value = words[at] + ((uint64_t)byte() << 24);
+		break;
+	case 4:
+		value = words[at] + number(16, SIZE_MAX);
+		break;
+	case 5:
+		value = UINT64_MAX - byte();
+		break;
+	case 6:
+		value = words[at] ^ ((uint64_t)1 << byte() % 64);
+		break;
+	}
+	words[at] = value;
+}
+
+static void write_ring(size_t which)
+{
+	unsigned char some[64];
+	size_t n = byte() % 64, at = number(1, SIZE_MAX);
+
+	bytes(some, n);
+	slot_copy_in(world.place[which].slot, at, some, n);
+}
+
+static void misbehave(size_t which, unsigned step)
+{
+	static void (*const ways[])(size_t) = { write_raw, write_much, say,
+		lie, set_word, write_ring, puppet_skip, say };
+
+	if (!world.place[which].lives)
+		return;
+	taint(which);
+	if (step < COUNTOF(ways))
+		ways[step](which);
+	else
+		world.place[which].results.ended = true;
+}
+
+/* ---- steps: of honest workers ---- */
+
+static void act(size_t which, unsigned times)
+{
+	while (times-- > 0 && puppet_act(which))
+		continue;
+}
+
+static void fail_setup(size_t which)
+{
+	static const struct frame_failure why = { 3, VM_FAILED };
+	unsigned char body[sizeof why + 40];
+	size_t size = sizeof why + byte() % 40;
+
+	if (!world.place[which].lives || puppet_greeted(which))
+		return;
+	unfit = true;
+	taint(which);
+	memset(body, '%', sizeof body);
+	memcpy(body, &why, sizeof why);
+	puppet_say(which, FRAME_UNFIT, body, size);
+	puppet_flush(which);
+	world_death(which, 1 << 8);
+}
+
+/* What happens to a worker that does nothing wrong. */
+static void live(size_t which, unsigned step)
+{
+	if (!world.place[which].lives)
+		return;
+	switch (step) {
+	case 0:
+		act(which, 1);
+		break;
+	case 1:
+		act(which, 5);
+		break;
+	case 2:
+		act(which, 40);
+		break;
+	case 3:
+		puppet_flush(which);
+		break;
+	case 4:
+		puppet_mood(which)->fail = true;
+		break;
+	case 5:
+		puppet_mood(which)->size = PUPPET_OUTPUT_LEAST + number(64,
+		    options.max_item_bytes - PUPPET_OUTPUT_LEAST);
+		break;
+	case 6:
+		puppet_mood(which)->allowed = number(1, SIZE_MAX);
+		break;
+	case 7:
+		world_death(which, byte() % 2 ? SIGSEGV : byte() % 100 << 8);
+		break;
+	}
+}
+
+/* ---- steps: of all others ---- */
+
+static void happen(unsigned step)
+{
+	switch (step) {
+	case 0:
+		cancelled = true;
+		if (pool != NULL)
+			vm_cancel(pool);
+		break;
+	case 1:
+		world.now += number(MS_IN_NS, SIZE_MAX);
+		break;
+	case 2:
+		world.mute = harmed = true;
+		break;
+	case 3:
+		harmed = world.gone = true;
+		world.nnews = 0;
+		for (size_t i = 0; i < world.workers; i++)
+			world_death(i, SIGKILL);
+		break;
+	case 4:
+		world.lose = true;
+		break;
+	case 5:
+		world.refuse = true;
+		break;
+	case 6:
+		for (size_t i = 0; i < world.workers; i++)
+			world.place[i].results.cap = pipe_cap();
+		break;
+	case 7:
+		world.room = 1 + byte() % 4;
+		break;
+	}
+}
+
+/* What goes wrong in the caller, or just then. */
+static void hinder(unsigned step)
+{
+	if (step % 2) {
+		world.race = 1 + byte() % 64;
+	} else if (pool != NULL) {
+		starved = true;
+		world.memory = 1 + byte() % 32;
+	}
+}
+
+void world_race(size_t which, unsigned steps)
+{
+	act(which, steps);
+}
+
+/* One step; the low five bits say which, the others whose. */
+static void step(unsigned b)
+{
+	size_t which = (b >> 5) % world.workers;
+	unsigned what = b & 31;
+
+	if (what < 8)
+		live(which, what);
+	else if (what < 17)
+		misbehave(which, what - 8);
+	else if (what < 20)
+		act(which, 3);
+	else if (what == 20)
+		fail_setup(which);
+	else if (what < 24)
+		happen(b >> 5);
+	else if (what < 27)
+		hinder(b >> 5);
+}
+
+/* The world after the input: true while anybody can still do something. */
+static bool turn_kind(void)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < world.workers; i++) {
+		struct place *h = &world.place[i];
+
+		h->results.cap = MAX(h->results.cap, 4096);
+		if (!h->lives)
+			continue;
+		if (world.bad[h->life]) {
+			world_death(i, SIGABRT);
+			any = true;
+		}
+		for (int n = 0; n < KIND_STEPS && puppet_act(i); n++)
+			any = true;
+	}
+	return any;
+}
+
+bool world_turn(void)
+{
+	size_t norders = world.norders;
+	unsigned b;
+
+	if (pool != NULL && !world.leaving) {
+		check_books();
+		check_blame();
+	}
+	world_serve();
+	world.memory = left > 0 ? world.memory : 0;
+	if (left == 0)
+		return turn_kind() || norders > 0;
+	while (left > 0 && (b = byte()) % 32 < 28)
+		step(b);
+	return true;
+}
+
+/* ---- the host ---- */
+
+static void check_output(const struct vm_result *r, uint64_t n)
+{
+	static unsigned char right[400000];
+	const unsigned char *output = r->output;
+	volatile unsigned char seen;
+	bool same;
+
+	WORLD_REQUIRE(r->output_size <= options.max_item_bytes,
+	    "an output beyond max_item_bytes");
+	for (size_t i = 0; i < r->output_size; i++)
+		seen = output[i];
+	(void)seen;
+	WORLD_REQUIRE(output[r->output_size] == 0, "no 0 behind an output");
+	WORLD_REQUIRE((uintptr_t)output % 16 == 0, "an output not aligned");
+	if (world.any_bad && !is_done(&truth[n]))
+		return;
+	WORLD_REQUIRE(is_done(&truth[n]), "an output that nobody made");
+	puppet_output(right, n, MAX(r->output_size, PUPPET_OUTPUT_LEAST));
+	same = r->output_size >= PUPPET_OUTPUT_LEAST &&
+	    memcmp(output, right, r->output_size) == 0;
+	WORLD_REQUIRE(same, "another output than was made");
+}
+
+static void check_exception(const struct vm_result *r, uint64_t n)
+{
+	enum vm_cause cause = r->exception->cause;
+
+	WORLD_REQUIRE(r->exception->message[0] != '\0', "no words");
+	/* A pool that breaks down takes what there is memory for. */
+	WORLD_REQUIRE(!is_done(&truth[n]) || (starved && vm_broken(pool)),
+	    "an output made is not there");
+	WORLD_REQUIRE(cause != VM_CANCELLED || cancelled,
+	    "cancelled by nobody");
+	WORLD_REQUIRE(cause != VM_LOST || harmed, "lost for no reason");
+	WORLD_REQUIRE(cause != VM_GARBLED || world.any_bad,
+	    "garbled by nobody");
+	WORLD_REQUIRE(cause != VM_SETUP_FAILED || unfit || world.any_bad ||
+	    world.lives >= 5, "setup failed nowhere");
+}
+
+static void check_result(const struct vm_result *r)
+{
+	static uint64_t last;
+	uint64_t n, before = 0;
+
+	WORLD_REQUIRE(r->input_size >= sizeof n, "another input's size");
+	memcpy(&n, r->input, sizeof n);
+	WORLD_REQUIRE(n < given && n == r->index, "another input");
+	WORLD_REQUIRE(r->input_size == sizeof n + (n * input_size) % 256,
+	    "an input has changed");
+	WORLD_REQUIRE(truth[n].taken++ == 0, "an input is answered twice");
+	for (size_t i = 0; i < ITEMS_MOST; i++)
+		before += (uint64_t)truth[i].taken;
+	WORLD_REQUIRE(!options.ordered || before == 1 || n == last + 1,
+	    "out of order");
+	last = n;
+	WORLD_REQUIRE(r->attempts >= 0 && r->attempts <= options.max_attempts,
+	    "an attempt too many");
+	if (r->type == VM_OUTPUT)
+		check_output(r, n);
+	else
+		check_exception(r, n);
+}
+
+/* Takes all there is, or stops early if the input says so. */
+static void take_all(void)
+{
+	struct vm_result r;
+	uint64_t n = 0;
+	int got;
+
+	for (;;) {
+		unsigned b = left > 0 ? byte() : 0;
+
+		if (b == 0xfe)
+			return;
+		if (b == 0xfd)
+			vm_ready(pool, 1);
+		got = vm_zip_in_out_within(pool, &r, b % 4 == 3 ?
+		    (int)(b / 64) : -1);
+		if (got == 1) {
+			check_result(&r);
+			n++;
+		}
+		check_books();
+		if (got == 0 || (got == -1 && errno != ENOMEM))
+			break;
+	}
+	WORLD_REQUIRE(n == given, "the end comes too early");
+	WORLD_REQUIRE(got == 0 || vm_broken(pool) == 1, "an error for nothing");
+	WORLD_REQUIRE(got == 0 || harmed || unfit || world.any_bad ||
+	    world.lives >= 5, "broken for nothing");
+	WORLD_REQUIRE(got < 0 || cancelled || given == total,
+	    "inputs were not read");
+}
+
+static void read_head(void)
+{
+	unsigned b = byte();
+	size_t tasks = pipe_cap(), results = pipe_cap();
+
+	options = (struct vm_options){
+		.workers = 1 + (int)(b % WORLD_WORKERS),
+		.ordered = b >> 2 & 1,
+		.chunk_size = b >> 3 & 3,
+		.max_attempts = 1 + (int)(b >> 5 & 1),
+		.max_item_bytes = b >> 6 & 1 ? 400000 : 5000,
+		.max_in_flight_bytes = b >> 7 ? 600 : 0,
+		.max_real_in_flight_factor = 1 + (int)(byte() % 16),
+	};
+	b = byte();
+	total = b % ITEMS_MOST;
+	input_size = b / ITEMS_MOST;
+	world_begin((size_t)options.workers);
+	for (size_t i = 0; i < WORLD_WORKERS; i++) {
+		world.place[i].tasks.cap = tasks;
+		world.place[i].results.cap = results;
+	}
+	given = 0;
+	for (size_t i = 0; i < ITEMS_MOST; i++)
+		truth[i] = (struct truth){ .done_by = -1 };
+	cancelled = unfit = harmed = starved = false;
+}
+
+static int no_process(struct vm_context *me, const void *input, size_t size)
+{
+	(void)input;
+	(void)size;
+	return vm_fail(me, 1, "No process is forked here.");
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	const struct vm_worker worker = { .process = no_process };
+	int r;
+
+	program = data;
+	left = MIN(size, INPUT_MOST);
+	read_head();
+	pool = vm_fork(&worker, &options);
+	if (pool != NULL) {
+		r = vm_imap(pool, (struct vm_source){ .next = give });
+		WORLD_REQUIRE(r == 0 || vm_broken(pool), "no source taken");
+		take_all();
+		world.leaving = true;
+		world.memory = 0;
+		vm_close(pool);
+		pool = NULL;
+	}
+	puppet_release_all();
+	world_end();
+	return 0;
+}

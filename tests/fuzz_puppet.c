@@ -1,0 +1,298 @@
+/* fuzz_puppet.c - see fuzz_puppet.h: workers without processes. */
+#include "config.h"
+
+#include "fuzz_puppet.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+
+#include "base.h"
+#include "channel.h"
+#include "fuzz_world.h"
+#include "stage.h"
+#include "vimap.h"
+
+#define FRAME_MOST ((size_t)400 * 1024)
+
+static struct puppet {
+	struct stage stage;
+	struct channel tasks;
+	struct puppet_mood mood;
+	struct frame_chunk chunk;
+	uint32_t left;		/* items of it not yet received */
+	uint32_t next;		/* for END: the one it stops before */
+	bool more;		/* the lease has not ended */
+	bool greeted;
+	bool at_work, owes_flush;
+	uint64_t number;	/* of the item it is at */
+	/* What it says next, and whether it then waits, leaves, is done. */
+	size_t length;
+	bool then_flush, then_leave, then_done;
+	_Alignas(16) unsigned char frame[FRAME_MOST];
+} puppets[WORLD_WORKERS];
+
+static void no_close(int *fd)
+{
+	*fd = -1;
+}
+
+void world_born(size_t which)
+{
+	struct puppet *p = &puppets[which];
+	size_t kept = offsetof(struct puppet, frame);
+
+	channel_close(&p->tasks, no_close);
+	memset(p, 0, kept);
+	p->mood.allowed = SIZE_MAX;
+	stage_init(&p->stage, world.place[which].slot,
+	    world_result_end(which));
+	channel_open(&p->tasks, world_task_end(which), -1);
+}
+
+void puppet_release_all(void)
+{
+	for (size_t i = 0; i < COUNTOF(puppets); i++)
+		channel_close(&puppets[i].tasks, no_close);
+}
+
+struct puppet_mood *puppet_mood(size_t which)
+{
+	return &puppets[which].mood;
+}
+
+const struct frame_chunk *puppet_chunk(size_t which)
+{
+	return &puppets[which].chunk;
+}
+
+bool puppet_greeted(size_t which)
+{
+	return puppets[which].greeted;
+}
+
+size_t world_allows(size_t which, size_t size)
+{
+	size_t *allowed = &puppets[which].mood.allowed;
+	size_t n = MIN(size, *allowed);
+
+	*allowed -= *allowed == SIZE_MAX ? 0 : n;
+	return n;
+}
+
+void puppet_output(unsigned char *to, uint64_t number, size_t size)
+{
+	memset(to, (int)(number % 251), size);
+	memcpy(to, &number, sizeof number);
+}
+
+/* ---- saying ---- */
+
+/* A frame that the ring does not take goes to the pipe in one go. */
+static int put(size_t which)
+{
+	struct puppet *p = &puppets[which];
+	struct world_pipe *pipe = &world.place[which].results;
+	size_t cap = pipe->cap;
+	int r;
+
+	if (p->length > SLOT_RING) {
+		if (pipe->len > 0)
+			return -EAGAIN;
+		pipe->cap = WORLD_PIPE;
+	}
+	r = stage_put(&p->stage, p->frame, p->length);
+	pipe->cap = cap;
+	return r;
+}
+
+/* A write was its last: killed in the middle of it. */
+static bool cut_short(size_t which)
+{
+	if (puppets[which].mood.allowed > 0)
+		return false;
+	world_death(which, SIGKILL);
+	return true;
+}
+
+static bool speak(size_t which)
+{
+	struct puppet *p = &puppets[which];
+
+	if (p->length > 0) {
+		if (put(which) < 0)
+			return cut_short(which);
+		if (p->then_done)
+			truth_done(which, p->number);
+		p->length = 0;
+		p->then_done = false;
+		if (!p->then_flush)
+			return true;
+	}
+	if (stage_flush(&p->stage) < 0)
+		return cut_short(which);
+	p->then_flush = false;
+	if (p->then_leave)
+		world_death(which, 0);
+	return true;
+}
+
+static void prepare(struct puppet *p, enum frame_kind kind, const void *body,
+    size_t size)
+{
+	WORLD_REQUIRE(frame_length(size) <= FRAME_MOST, "the test's own bound");
+	p->length = frame_length(size);
+	frame_write(p->frame, kind, body, size);
+}
+
+bool puppet_say(size_t which, enum frame_kind kind, const void *body,
+    size_t size)
+{
+	struct puppet *p = &puppets[which];
+
+	if (p->length > 0)
+		return false;
+	prepare(p, kind, body, size);
+	p->then_done = false;
+	if (put(which) < 0)
+		cut_short(which);
+	p->length = 0;
+	return true;
+}
+
+void puppet_flush(size_t which)
+{
+	if (stage_flush(&puppets[which].stage) < 0)
+		cut_short(which);
+}
+
+/* ---- working ---- */
+
+static void greet(struct puppet *p, const struct place *h)
+{
+	const struct frame_hello hello = {
+		.version = FRAME_VERSION,
+		.order = FRAME_ORDER,
+		.generation = h->generation,
+	};
+
+	prepare(p, FRAME_HELLO, &hello, sizeof hello);
+	p->then_flush = p->greeted = true;
+}
+
+/* Its process() returns. */
+static void finish(struct puppet *p)
+{
+	static const struct frame_failure why = { 7, VM_FAILED };
+	static unsigned char body[FRAME_MOST];
+	size_t size = p->mood.size ? p->mood.size :
+	    PUPPET_OUTPUT_LEAST + p->number % 40;
+
+	p->at_work = false;
+	if (p->mood.fail) {
+		prepare(p, FRAME_FAILURE, &why, sizeof why);
+	} else {
+		puppet_output(body, p->number, size);
+		prepare(p, FRAME_OUTPUT, body, size);
+		p->then_done = true;
+	}
+	p->mood.fail = false;
+}
+
+static void begin(size_t which, const struct frame *f)
+{
+	struct puppet *p = &puppets[which];
+	struct slot *slot = world.place[which].slot;
+	uint32_t limit;
+	uint64_t number;
+
+	p->next = slot_take(slot, p->chunk.ordinal, &limit);
+	p->more = p->next < limit;
+	if (!p->more)
+		return;
+	memcpy(&number, f->body, sizeof number);
+	p->number = p->chunk.seq + (p->next - p->chunk.first);
+	if (!world.bad[world.place[which].life])
+		WORLD_REQUIRE(f->size >= sizeof number && number == p->number,
+		    "a worker gets another input than it should");
+	p->owes_flush = stage_heed(&p->stage) < 0;
+	p->at_work = true;
+	truth_begun(which, p->number, (int)p->chunk.attempt);
+	p->next++;
+}
+
+static void end_chunk(struct puppet *p)
+{
+	const struct frame_end end = { p->chunk.ordinal, p->next };
+
+	prepare(p, FRAME_END, &end, sizeof end);
+	p->chunk.count = 0;
+}
+
+static void heed(size_t which, const struct frame *f)
+{
+	struct puppet *p = &puppets[which];
+
+	if (p->left > 0) {
+		WORLD_REQUIRE(f->kind == FRAME_ITEM, "an ITEM is missing");
+		p->left--;
+		if (p->more)
+			begin(which, f);
+	} else if (f->kind == FRAME_STOP) {
+		prepare(p, FRAME_LEAVING, NULL, 0);
+		p->then_flush = p->then_leave = true;
+	} else {
+		WORLD_REQUIRE(f->kind == FRAME_CHUNK &&
+		    frame_body(f, &p->chunk, sizeof p->chunk) == 0 &&
+		    p->chunk.count > 0, "not a CHUNK");
+		p->left = p->chunk.count;
+		p->next = p->chunk.first;
+		p->more = true;
+	}
+}
+
+static bool receive(size_t which)
+{
+	struct puppet *p = &puppets[which];
+	struct frame f;
+	int r = channel_receive(&p->tasks, SIZE_MAX, &f);
+
+	WORLD_REQUIRE(r >= 0, "the caller sends nonsense");
+	if (r == 0) {
+		if (stage_flush(&p->stage) < 0)
+			return cut_short(which);
+		return channel_fill(&p->tasks) > 0;
+	}
+	channel_pass(&p->tasks, &f);
+	heed(which, &f);
+	return true;
+}
+
+bool puppet_act(size_t which)
+{
+	struct puppet *p = &puppets[which];
+
+	if (!world.place[which].lives)
+		return false;
+	if (p->length > 0 || p->then_flush)
+		return speak(which);
+	if (!p->greeted) {
+		greet(p, &world.place[which]);
+	} else if (p->owes_flush) {
+		if (stage_flush(&p->stage) < 0)
+			return cut_short(which);
+		p->owes_flush = false;
+	} else if (p->at_work) {
+		finish(p);
+	} else if (p->left == 0 && p->chunk.count > 0) {
+		end_chunk(p);
+	} else {
+		return receive(which);
+	}
+	return true;
+}
+
+void puppet_skip(size_t which)
+{
+	puppets[which].at_work = puppets[which].owes_flush = false;
+}

@@ -1,0 +1,636 @@
+/*
+ * fuzz_worker.c - all that a worker reads: the bytes of its task pipe, cut
+ * anywhere, the words of its slot, and notices on a socket.
+ *
+ * The worker is that of lib/worker.c itself: the linker puts the __wrap_
+ * twins below in place of the system calls it makes, and its end is a jump
+ * back.  The input is a small program: what comes through the pipe, what the
+ * caller does to the slot in between, what the hooks do.
+ *
+ * What must hold: what the worker has written and staged is a stream of whole
+ * frames, one for each item that the hook saw, as it should be; and what it
+ * says of the stream in its slot is true before it is done.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base.h"
+#include "channel.h"
+#include "context.h"
+#include "notice.h"
+#include "owner.h"
+#include "sys.h"
+#include "worker.h"
+
+#define INPUT_MOST 512
+#define STREAM ((size_t)4 << 20)
+#define CALLS_MOST 4096
+#define PARENT 4242
+#define GENERATION 9
+
+#define REQUIRE(condition, reason) \
+	do { \
+		if (!(condition)) { \
+			fprintf(stderr, "FINDING: %s (%s)\n", reason, \
+			    #condition); \
+			abort(); \
+		} \
+	} while (0)
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* ---- the input ---- */
+
+static const uint8_t *program;
+static size_t left;
+
+static unsigned byte(void)
+{
+	if (left == 0)
+		return 0;
+	left--;
+	return *program++;
+}
+
+static void bytes(void *to, size_t size)
+{
+	unsigned char *at = to;
+
+	while (size-- > 0)
+		*at++ = (unsigned char)byte();
+}
+
+/* Small numbers mostly, and large ones. */
+static size_t number(size_t most)
+{
+	size_t n = byte();
+
+	n = n < 192 ? n : (n - 191) * (n - 191) * 61;
+	return MIN(n, most);
+}
+
+/* ---- what there is and what must come of it ---- */
+
+static jmp_buf end;
+static struct channel *tasks_of_worker;
+static struct context *context_of_worker;
+static struct slot *slot;
+
+static struct run {
+	/* What the pipe will bring. */
+	size_t ntasks, at_task;
+	uint32_t ordinal;	/* of the next right chunk */
+	uint64_t seq;
+	/* What was written, and what the frames must be. */
+	size_t written;
+	size_t write_most;	/* in one write */
+	bool broken;		/* the result pipe is gone */
+	bool scribbled;		/* the slot's words mean nothing any more */
+	int calls;		/* of process() */
+	bool set_up;
+	struct call { bool good; size_t size; int cause; } call[CALLS_MOST];
+	size_t output_bytes;
+	size_t max_item;
+} run;
+static unsigned char tasks[1 << 20], stream[STREAM];
+
+/* ---- steps of the caller ---- */
+
+static void send_frame(enum frame_kind kind, const void *body, size_t size)
+{
+	size_t length = frame_length(size);
+
+	if (run.ntasks + length > sizeof tasks)
+		return;
+	frame_write(tasks + run.ntasks, kind, body, size);
+	run.ntasks += length;
+}
+
+static void send_chunk(void)
+{
+	unsigned b = byte();
+	struct frame_chunk c = {
+		.index = run.seq,
+		.seq = run.seq,
+		.ordinal = run.ordinal++,
+		.first = b >> 4 & 3,
+		.count = b % 16,
+		.attempt = 1 + (b >> 6),
+	};
+
+	slot_lease(slot, c.ordinal, c.first, c.first + c.count);
+	run.seq += c.count;
+	send_frame(FRAME_CHUNK, &c, sizeof c);
+}
+
+/* An input begins with its size, so that the hook can tell. */
+static void send_item(void)
+{
+	static unsigned char item[70000];
+	uint64_t size = number(sizeof item);
+
+	memset(item, 0x33, sizeof item);
+	if (size >= sizeof size)
+		memcpy(item, &size, sizeof size);
+	send_frame(FRAME_ITEM, item, (size_t)size);
+}
+
+static void send_raw(void)
+{
+	size_t n = byte();
+
+	n = MIN(n, sizeof tasks - run.ntasks);
+	bytes(tasks + run.ntasks, n);
+	run.ntasks += n;
+}
+
+/* Any frame, shaped or not. */
+static void send_any(void)
+{
+	unsigned char body[64];
+	unsigned how = byte();
+
+	bytes(body, how % 64);
+	send_frame((enum frame_kind)(how >> 4), body, how % 64);
+}
+
+static void take_back(void)
+{
+	uint32_t ordinal = run.ordinal - 1 - byte() % 4;
+	uint32_t limit = byte() % 20;
+
+	slot_lower(slot, ordinal, byte() % 20, &limit);
+}
+
+static void scribble(void)
+{
+	_Atomic uint64_t *words = (void *)slot;
+	size_t at = byte() % (sizeof(struct slot) / sizeof *words);
+
+	run.scribbled = true;
+	if (byte() % 2)
+		words[at] ^= (uint64_t)1 << byte() % 64;
+	else
+		words[at] += byte();
+}
+
+/* Something the caller does, but to send. */
+static void interfere(unsigned b)
+{
+	switch (b % 8) {
+	case 0:
+		take_back();
+		break;
+	case 1:
+		atomic_store(&slot->wanted, 1);
+		break;
+	case 2:
+		scribble();
+		break;
+	case 3:
+		run.write_most = 1 + number(SIZE_MAX - 1);
+		break;
+	case 4:
+		run.broken = byte() % 4 == 0;
+		break;
+	}
+}
+
+/* One step; false: the pipe brings what it has now. */
+static bool step(void)
+{
+	unsigned b = byte();
+
+	switch (b % 16) {
+	case 0:
+		return false;
+	case 1:
+	case 2:
+		send_chunk();
+		break;
+	case 3:
+		send_frame(FRAME_STOP, NULL, 0);
+		break;
+	case 4:
+		send_raw();
+		break;
+	case 5:
+		send_any();
+		break;
+	case 6:
+	case 7:
+		interfere(b >> 4);
+		break;
+	case 8:
+		for (unsigned n = b >> 4; n > 0; n--)
+			send_item();
+		break;
+	default:
+		send_item();
+		break;
+	}
+	return true;
+}
+
+/* ---- the hooks ---- */
+
+static int refuse(struct vm_context *me)
+{
+	char text[300];
+	size_t n = byte();
+
+	memset(text, 'x', sizeof text);
+	return vm_fail(me, 5, "%.*s", (int)n, text);
+}
+
+static int on_setup(struct vm_context *me)
+{
+	unsigned b = byte();
+
+	run.set_up = b < 250;
+	return run.set_up ? 0 : b < 253 ? 1 : refuse(me);
+}
+
+/* Adds to the output: by copy, or in place, and not all of it. */
+static int add(struct vm_context *me, struct call *c, size_t size, bool copy)
+{
+	static unsigned char some[300000];
+	unsigned char *room;
+
+	memset(some, run.calls % 251, size);
+	if (copy) {
+		if (vm_output(me, some, size) < 0)
+			return -1;
+	} else {
+		room = vm_reserve(me, size + size / 2);
+		if (room == NULL)
+			return -1;
+		memcpy(room, some, size);
+		REQUIRE(vm_commit(me, 2 * size + 1) == -1, "too much room");
+		if (vm_commit(me, size) < 0)
+			return -1;
+	}
+	c->size += size;
+	return 0;
+}
+
+/* What is staged is told before an item begins, if somebody waits. */
+static void check_heeded(void)
+{
+	if (!run.scribbled)
+		REQUIRE(atomic_load(&slot->wanted) == 0 ||
+		    atomic_load(&slot->flushed) ==
+		    atomic_load(&slot->committed), "a caller is not heeded");
+}
+
+static void check_input(const void *input, size_t size)
+{
+	const unsigned char *bytes_of = input;
+	volatile unsigned char seen;
+
+	REQUIRE((uintptr_t)input % 16 == 0, "an input is not aligned");
+	REQUIRE(bytes_of[size] == 0, "no 0 behind an input");
+	for (size_t i = 0; i < size; i++)
+		seen = bytes_of[i];
+	(void)seen;
+}
+
+static int on_process(struct vm_context *me, const void *input, size_t size)
+{
+	struct call *c = &run.call[run.calls % CALLS_MOST];
+	unsigned b = byte();
+	size_t most = run.output_bytes < STREAM / 4 ? 220000 : 64;
+	int r = 0;
+
+	REQUIRE(run.calls < CALLS_MOST, "the test's own bound");
+	REQUIRE(run.set_up, "process() without setup()");
+	check_input(input, size);
+	check_heeded();
+	*c = (struct call){ .good = true, .cause = VM_FAILED };
+	run.calls++;
+	if (b & 1)
+		interfere(byte());
+	for (unsigned n = b >> 1 & 3; n > 0 && r == 0; n--)
+		r = add(me, c, number(most), n & 1);
+	if (r < 0)
+		c->cause = VM_TOO_BIG;
+	if (b >= 0xf8)
+		r = c->cause == VM_TOO_BIG ? 9 : refuse(me);
+	c->good = r == 0;
+	run.output_bytes += c->size;
+	return r;
+}
+
+static void on_teardown(struct vm_context *me)
+{
+	(void)me;
+	REQUIRE(run.set_up, "teardown() without setup()");
+}
+
+/* ---- the twins of the system calls ---- */
+
+ssize_t __wrap_sys_read(int fd, void *to, size_t size);
+ssize_t __wrap_sys_write(int fd, const void *from, size_t size);
+_Noreturn void __wrap_sys_exit(int status);
+int __wrap_sys_setpgid(pid_t pid, pid_t group);
+int __wrap_sys_die_with_parent(void);
+pid_t __wrap_sys_getppid(void);
+int __wrap_sys_open(const char *path, int flags);
+int __wrap_sys_handle_sigchld(bool handle);
+void __wrap_sys_set_mask(const sigset_t *mask);
+int __wrap_sys_dont_fork(void *at, size_t size);
+void __wrap_owner_init(struct owner *o);
+bool __wrap_owner_is_other(const struct owner *o);
+int __wrap_on_exit(void (*handler)(int, void *), void *arg);
+int __wrap_at_quick_exit(void (*handler)(void));
+void __wrap_channel_open(struct channel *c, int in, int out);
+void __real_channel_open(struct channel *c, int in, int out);
+int __wrap_context_init(struct context *c, const struct vm_worker *hooks,
+    int worker_index, uint64_t seed, size_t max_item);
+int __real_context_init(struct context *c, const struct vm_worker *hooks,
+    int worker_index, uint64_t seed, size_t max_item);
+
+ssize_t __wrap_sys_read(int fd, void *to, size_t size)
+{
+	size_t n;
+
+	(void)fd;
+	REQUIRE(run.scribbled || atomic_load(&slot->flushed) ==
+	    atomic_load(&slot->committed), "sleeps on what it has staged");
+	while (left > 0 && step())
+		continue;
+	n = MIN(size, run.ntasks - run.at_task);
+	if (n == 0 && left > 0)
+		return __wrap_sys_read(fd, to, size);
+	memcpy(to, tasks + run.at_task, n);
+	run.at_task += n;
+	return (ssize_t)n;
+}
+
+ssize_t __wrap_sys_write(int fd, const void *from, size_t size)
+{
+	(void)fd;
+	if (left > 0 && run.set_up)
+		interfere(byte());
+	if (run.broken)
+		return -EPIPE;
+	size = MIN(size, run.write_most);
+	REQUIRE(run.written + size <= STREAM, "the test's own bound");
+	memcpy(stream + run.written, from, size);
+	run.written += size;
+	if (!run.scribbled) {
+		REQUIRE(atomic_load(&slot->intended) >= run.written,
+		    "more is written than was said before");
+		REQUIRE(atomic_load(&slot->flushed) < run.written,
+		    "it says that more is written than is");
+	}
+	return (ssize_t)size;
+}
+
+void __wrap_sys_exit(int status)
+{
+	longjmp(end, status + 1);
+}
+
+int __wrap_sys_setpgid(pid_t pid, pid_t group)
+{
+	return (int)(pid + group);
+}
+
+int __wrap_sys_die_with_parent(void)
+{
+	return 0;
+}
+
+pid_t __wrap_sys_getppid(void)
+{
+	return PARENT;
+}
+
+int __wrap_sys_open(const char *path, int flags)
+{
+	(void)path;
+	(void)flags;
+	return -ENOENT;
+}
+
+int __wrap_sys_handle_sigchld(bool handle)
+{
+	return handle;
+}
+
+void __wrap_sys_set_mask(const sigset_t *mask)
+{
+	(void)mask;
+}
+
+int __wrap_sys_dont_fork(void *at, size_t size)
+{
+	(void)at;
+	(void)size;
+	return 0;
+}
+
+void __wrap_owner_init(struct owner *o)
+{
+	*o = (struct owner){ 0 };
+}
+
+bool __wrap_owner_is_other(const struct owner *o)
+{
+	return o->page != NULL;
+}
+
+int __wrap_on_exit(void (*handler)(int, void *), void *arg)
+{
+	(void)handler;
+	(void)arg;
+	return 0;
+}
+
+int __wrap_at_quick_exit(void (*handler)(void))
+{
+	(void)handler;
+	return 0;
+}
+
+/* What the worker would leave to the end of its process. */
+void __wrap_channel_open(struct channel *c, int in, int out)
+{
+	if (in >= 0)
+		tasks_of_worker = c;
+	__real_channel_open(c, in, out);
+}
+
+int __wrap_context_init(struct context *c, const struct vm_worker *hooks,
+    int worker_index, uint64_t seed, size_t max_item)
+{
+	context_of_worker = c;
+	return __real_context_init(c, hooks, worker_index, seed, max_item);
+}
+
+/* ---- what came of it ---- */
+
+static void check_frame(const struct frame *f, const struct call *c)
+{
+	struct frame_failure why;
+
+	if (c->good) {
+		REQUIRE(f->kind == FRAME_OUTPUT && f->size == c->size,
+		    "not the output that was made");
+		for (size_t i = 0; i < f->size; i++)
+			REQUIRE(f->body[i] == (c - run.call + 1) % 251,
+			    "an output has changed");
+		return;
+	}
+	REQUIRE(f->kind == FRAME_FAILURE && f->size >= sizeof why,
+	    "a failure is not told");
+	memcpy(&why, f->body, sizeof why);
+	REQUIRE(why.cause == (uint32_t)c->cause, "a failure's cause");
+}
+
+/* All frames, the last of which may be cut if the pipe was: how many items
+   they answer. */
+static int check_stream(bool whole, bool *left_well)
+{
+	size_t at = FRAME_START, length = run.written;
+	int answered = 0, others = 0;
+	struct frame f;
+	static _Alignas(16) unsigned char copy[STREAM + 16];
+
+	memcpy(copy + at, stream, length);
+	*left_well = false;
+	while (length > 0 && frame_read(copy + at, length, SIZE_MAX, &f) == 1) {
+		if (f.kind == FRAME_OUTPUT || f.kind == FRAME_FAILURE) {
+			REQUIRE(answered < run.calls, "an item too many");
+			check_frame(&f, &run.call[answered++]);
+		} else {
+			REQUIRE(others > 0 || f.kind == FRAME_HELLO ||
+			    f.kind == FRAME_UNFIT, "no hello");
+			others++;
+		}
+		*left_well = f.kind == FRAME_LEAVING;
+		at += f.length;
+		length -= f.length;
+	}
+	REQUIRE(!whole || length == 0, "a frame is not whole");
+	return answered;
+}
+
+/* What is staged and not written is part of the stream. */
+static void add_staged(void)
+{
+	uint64_t committed = atomic_load(&slot->committed);
+	uint64_t flushed = atomic_load(&slot->flushed);
+
+	REQUIRE(flushed <= run.written && flushed <= committed &&
+	    committed - flushed <= SLOT_RING, "words that make no sense");
+	if (committed > run.written) {
+		slot_copy_out(slot, run.written, stream + run.written,
+		    (size_t)(committed - run.written));
+		run.written = (size_t)committed;
+	}
+}
+
+static void check_all(int status)
+{
+	bool left_well;
+	int answered;
+
+	if (run.scribbled) {
+		/* A lease word may even make it answer less: no more. */
+		check_stream(false, &left_well);
+		return;
+	}
+	add_staged();
+	answered = check_stream(!run.broken, &left_well);
+	REQUIRE(run.broken || answered == run.calls, "an item is missing");
+	REQUIRE(status != EXIT_SUCCESS || left_well, "it left too early");
+}
+
+/* ---- notices ---- */
+
+/* Whatever comes through the socket, with descriptors or without. */
+static void receive_notice(void)
+{
+	static int ends[2] = { -1, -1 };
+	unsigned char some[2 * sizeof(struct notice)];
+	size_t size = 1 + byte() % (sizeof some - 1);
+	int count = (int)(byte() % 4), r;
+	int fds[NOTICE_FDS], carried[3];
+	struct notice n;
+
+	if (ends[0] < 0)
+		REQUIRE(sys_socketpair(ends) == 0, "no socket");
+	bytes(some, sizeof some);
+	for (int i = 0; i < 3; i++)
+		carried[i] = ends[0];
+	REQUIRE(sys_send(ends[0], some, size, carried, count) == 0, "sent");
+	r = notice_receive(ends[1], &n, fds);
+	REQUIRE(r == (size < sizeof n ? -EPROTO : 1), "not what was sent");
+	for (int i = 0; i < NOTICE_FDS; i++) {
+		REQUIRE((fds[i] >= 0) == (i < count), "descriptors");
+		sys_close(&fds[i]);
+	}
+	REQUIRE(notice_receive(ends[1], &n, fds) == 0, "there is more");
+}
+
+/* ---- a run ---- */
+
+static void live(const struct worker_plan *plan, struct slots *slots)
+{
+	struct worker_life life = {
+		.plan = plan,
+		.slots = *slots,
+		.generation = GENERATION,
+		.parent = PARENT,
+		.tasks = 1000,
+		.results = 1001,
+		.fds = { -1, -1, -1, -1, -1 },
+	};
+	int status = setjmp(end);
+
+	if (status == 0)
+		worker_main(&life);
+	check_all(status - 1);
+}
+
+static void forget(int *fd)
+{
+	*fd = -1;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static struct worker_plan plan = {
+		.hooks = { on_setup, on_process, on_teardown, NULL },
+	};
+	struct slots slots;
+	unsigned b;
+
+	program = data;
+	left = MIN(size, INPUT_MOST);
+	b = byte();
+	run.ntasks = run.at_task = run.written = run.output_bytes = 0;
+	run.broken = run.scribbled = run.set_up = false;
+	run.calls = 0;
+	run.ordinal = b & 4 ? UINT16_MAX - 1 : 0;
+	run.seq = 0;
+	run.write_most = SIZE_MAX;
+	plan.max_item = b & 1 ? 300000 : 1000;
+	if (b & 2)
+		receive_notice();
+	REQUIRE(slots_map(&slots, 1) == 0, "no memory for the test itself");
+	slot = slots_get(&slots, 0);
+	live(&plan, &slots);
+	channel_close(tasks_of_worker, forget);
+	context_release(context_of_worker);
+	slots_unmap(&slots);
+	return 0;
+}
