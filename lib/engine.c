@@ -155,7 +155,8 @@ static int read_members(struct engine *e, uint64_t now)
 		bool in = m->poll_in && e->fds[m->poll_in].revents;
 		bool out = m->poll_out && e->fds[m->poll_out].revents;
 
-		if (m->state == MEMBER_DOOMED || m->state == MEMBER_DEAD)
+		/* The news of this turn may have ended it. */
+		if (m->state < MEMBER_STARTING || m->state > MEMBER_LEAVING)
 			continue;
 		if (in || m->unsettled)
 			r = settle_read(e, m, now);
