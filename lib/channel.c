@@ -66,6 +66,7 @@ void channel_send(struct channel *c, const void *from, size_t size)
 		.iov_len = size,
 	};
 	c->pending += size;
+	c->queued += size;
 }
 
 /* Takes written bytes off the queue. */
@@ -100,6 +101,11 @@ int channel_flush(struct channel *c)
 		return (int)r;
 	sent(c, (size_t)r);
 	return c->pending == 0;
+}
+
+uint64_t channel_sent(const struct channel *c)
+{
+	return c->queued - c->pending;
 }
 
 /* ---- receiving ---- */

@@ -34,6 +34,7 @@ struct channel {
 	struct iovec *queue;	/* bytes to send, ours to point to only */
 	size_t first, count, room; /* of the queue */
 	size_t pending;		/* bytes in the queue */
+	uint64_t queued;	/* bytes that ever were */
 };
 
 /* Takes over two descriptors, -1 where there is none. */
@@ -52,6 +53,9 @@ void channel_send(struct channel *, const void *from, size_t size);
 
 /* Writes once: 1 all is out, 0 some is left, -errno. */
 int channel_flush(struct channel *);
+
+/* How many bytes have left the queue by being written. */
+uint64_t channel_sent(const struct channel *);
 
 /* Reads once: bytes that arrived, 0 if none are there now, -EPIPE at the
    end, -ENOMEM with nothing lost, -EPROTO if they are not what the ring gave

@@ -243,6 +243,7 @@ int crew_lease(struct member *m, struct span *s, uint64_t now)
 	slot_lease(m->slot, s->ordinal, s->first, s->limit);
 	channel_send(&m->channel, s->head, sizeof s->head);
 	channel_send(&m->channel, s->chunk->items.data + s->at, bytes);
+	s->sent_until = m->channel.queued;
 	*m->sent_end = s;
 	m->sent_end = &s->next;
 	if (m->nsent++ == 0)

@@ -123,7 +123,8 @@ static int result(struct engine *e, struct member *m, struct answer *a,
 	return r;
 }
 
-/* The worker is through with its oldest chunk, as far as it was granted. */
+/* The worker is through with its oldest chunk, as far as it was granted.  It
+   must have been sent all of it: what is queued still points into it. */
 static int end(struct engine *e, struct member *m, struct answer *a,
     const struct frame *f, uint64_t now)
 {
@@ -132,7 +133,8 @@ static int end(struct engine *e, struct member *m, struct answer *a,
 
 	if (s == NULL || frame_body(f, &said, sizeof said) < 0 ||
 	    said.ordinal != s->ordinal || said.next != s->limit ||
-	    s->first != s->limit)
+	    s->first != s->limit ||
+	    channel_sent(&m->channel) < s->sent_until)
 		return -EPROTO;
 	close_answer(e, a);
 	pace_learn(&e->pace, s->sent_count - s->count,

@@ -76,6 +76,7 @@ struct span {
 	uint32_t limit;		/* what its lease word must have as limit */
 	uint32_t sent_count;	/* items it was sent with; for the pace */
 	size_t sent_bytes;	/* on their way to the worker */
+	uint64_t sent_until;	/* channel_sent() when all of it is out */
 	uint64_t sent_at;	/* in ns; for the pace */
 	uint64_t finished;	/* items its worker had finished by then */
 	unsigned char head[48];	/* the CHUNK frame, while it is sent */

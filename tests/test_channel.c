@@ -105,6 +105,7 @@ static void send_ranges(size_t total, size_t largest)
 		ck_assert_uint_eq(c.pending, before + n);
 		r = channel_flush(&c);
 		ck_assert_int_eq(r, c.pending == 0);
+		ck_assert_uint_eq(channel_sent(&c) + c.pending, queued);
 		full += c.pending == before + n && c.pending > 0;
 		if (rnd(&state) % 4 == 0)
 			got += drain(far, bytes + got,
