@@ -26,7 +26,7 @@ static struct puppet {
 	bool greeted;
 	bool at_work, owes_flush;
 	uint64_t number;	/* of the item it is at */
-	/* What it says next, and whether it then waits, leaves, is done. */
+	/* What it says next, and whether it then writes, leaves, is done. */
 	size_t length;
 	bool then_flush, then_leave, then_done;
 	_Alignas(16) unsigned char frame[FRAME_MOST];
@@ -132,8 +132,6 @@ static bool speak(size_t which)
 	if (stage_flush(&p->stage) < 0)
 		return cut_short(which);
 	p->then_flush = false;
-	if (p->then_leave)
-		world_death(which, 0);
 	return true;
 }
 
@@ -276,7 +274,9 @@ bool puppet_act(size_t which)
 		return false;
 	if (p->length > 0 || p->then_flush)
 		return speak(which);
-	if (!p->greeted) {
+	if (p->then_leave) {
+		world_death(which, 0);
+	} else if (!p->greeted) {
 		greet(p, &world.place[which]);
 	} else if (p->owes_flush) {
 		if (stage_flush(&p->stage) < 0)
