@@ -370,9 +370,14 @@ static void act(size_t which, unsigned times)
 
 static void fail_setup(size_t which)
 {
-	static const struct frame_failure why = { 3, VM_FAILED };
+	struct frame_failure why = {
+		.code = 3,
+		.cause = VM_FAILED,
+		.message_size = byte() % 40,
+		.tail_size = -1,
+	};
 	unsigned char body[sizeof why + 40];
-	size_t size = sizeof why + byte() % 40;
+	size_t size = sizeof why + why.message_size;
 
 	if (!world.place[which].lives || puppet_greeted(which))
 		return;
@@ -643,6 +648,7 @@ static void read_head(void)
 		.max_in_flight_bytes = b >> 7 ? 600 : 0,
 		.max_real_in_flight_factor = 1 + (int)(byte() % 16),
 	};
+	options.max_workers = options.workers;
 	b = byte();
 	total = b % ITEMS_MOST;
 	input_size = b / ITEMS_MOST;

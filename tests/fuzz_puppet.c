@@ -181,7 +181,11 @@ static void greet(struct puppet *p, const struct place *h)
 /* Its process() returns. */
 static void finish(struct puppet *p)
 {
-	static const struct frame_failure why = { 7, VM_FAILED };
+	static const struct frame_failure why = {
+		.code = 7,
+		.cause = VM_FAILED,
+		.tail_size = -1,
+	};
 	static unsigned char body[FRAME_MOST];
 	size_t size = p->mood.size ? p->mood.size :
 	    PUPPET_OUTPUT_LEAST + p->number % 40;

@@ -351,10 +351,10 @@ int __wrap_on_exit(void (*handler)(int, void *), void *arg);
 int __wrap_at_quick_exit(void (*handler)(void));
 void __wrap_channel_open(struct channel *c, int in, int out);
 void __real_channel_open(struct channel *c, int in, int out);
-int __wrap_context_init(struct context *c, const struct vm_worker *hooks,
-    int worker_index, uint64_t seed, size_t max_item);
-int __real_context_init(struct context *c, const struct vm_worker *hooks,
-    int worker_index, uint64_t seed, size_t max_item);
+int __wrap_context_init(struct context *c, const struct plan *plan,
+    int worker_index, int errors);
+int __real_context_init(struct context *c, const struct plan *plan,
+    int worker_index, int errors);
 
 ssize_t __wrap_sys_read(int fd, void *to, size_t size)
 {
@@ -468,18 +468,18 @@ void __wrap_channel_open(struct channel *c, int in, int out)
 	__real_channel_open(c, in, out);
 }
 
-int __wrap_context_init(struct context *c, const struct vm_worker *hooks,
-    int worker_index, uint64_t seed, size_t max_item)
+int __wrap_context_init(struct context *c, const struct plan *plan,
+    int worker_index, int errors)
 {
 	context_of_worker = c;
-	return __real_context_init(c, hooks, worker_index, seed, max_item);
+	return __real_context_init(c, plan, worker_index, errors);
 }
 
 /* ---- what came of it ---- */
 
 static void check_frame(const struct frame *f, const struct call *c)
 {
-	struct frame_failure why;
+	struct failure why;
 
 	if (c->good) {
 		REQUIRE(f->kind == FRAME_OUTPUT && f->size == c->size,
@@ -489,10 +489,10 @@ static void check_frame(const struct frame *f, const struct call *c)
 			    "an output has changed");
 		return;
 	}
-	REQUIRE(f->kind == FRAME_FAILURE && f->size >= sizeof why,
+	REQUIRE(f->kind == FRAME_FAILURE &&
+	    frame_failure(f->body, f->size, &why) == 0,
 	    "a failure is not told");
-	memcpy(&why, f->body, sizeof why);
-	REQUIRE(why.cause == (uint32_t)c->cause, "a failure's cause");
+	REQUIRE(why.head.cause == (uint32_t)c->cause, "a failure's cause");
 }
 
 /* All frames, the last of which may be cut if the pipe was: how many items
@@ -562,20 +562,25 @@ static void receive_notice(void)
 	static int ends[2] = { -1, -1 };
 	unsigned char some[2 * sizeof(struct notice)];
 	size_t size = 1 + byte() % (sizeof some - 1);
-	int count = (int)(byte() % 4), r;
-	int fds[NOTICE_FDS], carried[3];
+	int count = (int)(byte() % (SYS_FDS + 1)), want = 0, r;
+	int fds[NOTICE_FDS], carried[SYS_FDS];
 	struct notice n;
 
 	if (ends[0] < 0)
 		REQUIRE(sys_socketpair(ends) == 0, "no socket");
 	bytes(some, sizeof some);
-	for (int i = 0; i < 3; i++)
+	for (int i = 0; i < SYS_FDS; i++)
 		carried[i] = ends[0];
+	memcpy(&n, some, sizeof n);
+	for (int i = 0; i < NOTICE_FDS; i++)
+		want += (n.with >> i & 1) != 0;
 	REQUIRE(sys_send(ends[0], some, size, carried, count) == 0, "sent");
 	r = notice_receive(ends[1], &n, fds);
-	REQUIRE(r == (size < sizeof n ? -EPROTO : 1), "not what was sent");
+	REQUIRE(r == (size < sizeof n ? -EPROTO : want > count ? -EMFILE : 1),
+	    "not what was sent");
 	for (int i = 0; i < NOTICE_FDS; i++) {
-		REQUIRE((fds[i] >= 0) == (i < count), "descriptors");
+		REQUIRE(r != 1 || (fds[i] >= 0) == (n.with >> i & 1),
+		    "descriptors");
 		sys_close(&fds[i]);
 	}
 	REQUIRE(notice_receive(ends[1], &n, fds) == 0, "there is more");
@@ -583,7 +588,7 @@ static void receive_notice(void)
 
 /* ---- a run ---- */
 
-static void live(const struct worker_plan *plan, struct slots *slots)
+static void live(const struct plan *plan, struct slots *slots)
 {
 	struct worker_life life = {
 		.plan = plan,
@@ -592,6 +597,7 @@ static void live(const struct worker_plan *plan, struct slots *slots)
 		.parent = PARENT,
 		.tasks = 1000,
 		.results = 1001,
+		.errors = -1,
 		.fds = { -1, -1, -1, -1, -1 },
 	};
 	int status = setjmp(end);
@@ -608,7 +614,7 @@ static void forget(int *fd)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static struct worker_plan plan = {
+	static struct plan plan = {
 		.hooks = { on_setup, on_process, on_teardown, NULL },
 	};
 	struct slots slots;

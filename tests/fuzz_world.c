@@ -204,8 +204,20 @@ int __wrap_sys_reap_one(int pidfd, pid_t pid);
 int __wrap_sys_pidfd_kill(int pidfd, pid_t pid, int signal);
 int __wrap_sys_send(int fd, const void *message, size_t size, const int *fds,
     int count);
-ssize_t __wrap_sys_receive(int fd, void *message, size_t size, int fds[3],
-    bool *lost);
+ssize_t __wrap_sys_receive(int fd, void *message, size_t size,
+    int fds[SYS_FDS], bool *lost);
+void __wrap_cgroup_each(const char *root, const char *controller,
+    void (*show)(void *, const char *, char *, bool), void *to);
+
+/* This world has no control groups. */
+void __wrap_cgroup_each(const char *root, const char *controller,
+    void (*show)(void *, const char *, char *, bool), void *to)
+{
+	(void)root;
+	(void)controller;
+	(void)show;
+	(void)to;
+}
 
 int __wrap_sys_socketpair(int ends[2])
 {
@@ -260,14 +272,15 @@ int __wrap_sys_send(int fd, const void *message, size_t size, const int *fds,
 	return 0;
 }
 
-ssize_t __wrap_sys_receive(int fd, void *message, size_t size, int fds[3],
-    bool *lost)
+ssize_t __wrap_sys_receive(int fd, void *message, size_t size,
+    int fds[SYS_FDS], bool *lost)
 {
 	struct notice *n = message;
 	int first;
 
 	WORLD_REQUIRE(fd == SOCKET && world.open[fd], "news from nowhere");
-	fds[0] = fds[1] = fds[2] = -1;
+	for (int i = 0; i < SYS_FDS; i++)
+		fds[i] = -1;
 	*lost = false;
 	if (world.nnews == 0)
 		return world.gone ? 0 : -EAGAIN;
@@ -276,6 +289,7 @@ ssize_t __wrap_sys_receive(int fd, void *message, size_t size, int fds[3],
 	    --world.nnews * sizeof *world.news);
 	if (n->kind != NOTICE_HIRED)
 		return (ssize_t)size;
+	n->with = 1u << NOTICE_RESULTS | 1u << NOTICE_TASKS;
 	first = (int)(FIRST_WORKER + n->slot * ENDS);
 	*lost = world.lose;
 	if (world.lose) {
