@@ -51,7 +51,8 @@ struct vm_result *vm_result_copy(const struct vm_result *r)
 	if (at == NULL)
 		return NULL;
 	c = place(&at, r, sizeof *r);
-	c->input = place(&at, r->input, r->input_size);
+	if (r->input != NULL)
+		c->input = place(&at, r->input, r->input_size);
 	if (r->output != NULL)
 		c->output = place(&at, r->output, r->output_size);
 	if (x != NULL) {
