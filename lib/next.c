@@ -111,8 +111,6 @@ int engine_next(struct engine *e, struct item *item, uint64_t until)
 	int r;
 
 	for (;;) {
-		if (take_given_up(e, item))
-			return 1;
 		if (!results_in_hand(&e->results) || e->ask_again) {
 			e->ask_again = false;
 			r = prepare(e);
@@ -121,6 +119,8 @@ int engine_next(struct engine *e, struct item *item, uint64_t until)
 			if (r < 0 && !results_ready(&e->results))
 				return r;
 		}
+		if (take_given_up(e, item))
+			return 1;
 		if (results_take(&e->results, item)) {
 			took(e);
 			return 1;
