@@ -73,7 +73,7 @@ struct evidence *autopsy_evidence(const struct member *m, bool begun)
 	return e;
 }
 
-void autopsy_limits(struct engine *e)
+void autopsy_complete(struct engine *e, const struct member *m)
 {
 	const struct plan *p = &e->set.plan;
 
@@ -83,6 +83,8 @@ void autopsy_limits(struct engine *e)
 	if (p->max_cpu_s > 0)
 		words_add(&e->setup_words, "  (max_cpu_seconds is %d.)",
 		    p->max_cpu_s);
+	if (e->given_up != NULL)
+		e->given_up[m->which].words = e->setup_words;
 }
 
 void autopsy_setup(struct engine *e, const struct member *m)
@@ -104,5 +106,5 @@ void autopsy_setup(struct engine *e, const struct member *m)
 		words_set(&e->setup_words, 0, "Worker %d exited with status "
 		    "%d before it was set up.", m->index,
 		    WEXITSTATUS(status));
-	autopsy_limits(e);
+	autopsy_complete(e, m);
 }

@@ -170,8 +170,9 @@ static void tell_given_up(struct engine *e, const struct member *m)
 
 	if (e->given_up == NULL)
 		return;
-	g = &e->given_up[e->ngiven_up++];
-	g->words = e->setup_words;
+	g = &e->given_up[m->which];
+	g->due = true;
+	e->ndue++;
 	g->about = (struct span){
 		.worker_index = m->index,
 		.outcome = autopsy_outcome(e, m, false),

@@ -41,10 +41,11 @@
 #include "window.h"
 #include "words.h"
 
-/* A worker that was given up, until the caller has been told. */
+/* What is told of a place that was given up. */
 struct given_up {
+	struct words words;	/* of the last setup that failed there */
 	struct span about;	/* no chunk */
-	struct words words;
+	bool due;		/* the caller has still to be told */
 };
 
 struct engine {
@@ -85,8 +86,7 @@ struct engine {
 	int broken_error;	/* ECHILD or ETIMEDOUT: the fork server's end */
 	struct words setup_words; /* of the last setup that failed */
 	struct given_up *given_up; /* one a place, if they are to be told */
-	size_t ngiven_up;	/* how many were, */
-	size_t told;		/* and told */
+	size_t ndue;		/* of them are due */
 
 	struct context *serial;	/* VM_SERIAL: the only worker; else NULL */
 	bool serial_up;		/* its setup has ended well */
@@ -230,8 +230,9 @@ struct evidence *autopsy_evidence(const struct member *, bool begun);
 /* It died before its setup had returned: words for that. */
 void autopsy_setup(struct engine *, const struct member *);
 
-/* Adds the limits it had to the words about a setup: they may be why. */
-void autopsy_limits(struct engine *);
+/* The words about a setup are there: adds the limits it had, which may be
+   why, and keeps them for that place. */
+void autopsy_complete(struct engine *, const struct member *);
 
 /* ---- bury.c ---- */
 

@@ -219,7 +219,7 @@ int engine_stop(struct engine *e, bool foreign)
 	server_release(&e->server);
 	if (!foreign)
 		slots_unmap(&e->slots);
-	for (size_t i = 0; i < e->ngiven_up; i++)
+	for (size_t i = 0; e->given_up && i < e->set.max_workers; i++)
 		evidence_free(e->given_up[i].about.evidence);
 	free(e->given_up);
 	free(e->fds);

@@ -97,11 +97,14 @@ static void took(struct engine *e)
 /* A worker was given up, and the caller is to be told. */
 static bool take_given_up(struct engine *e, struct item *item)
 {
-	struct given_up *g;
+	struct given_up *g = e->given_up;
 
-	if (e->told == e->ngiven_up)
+	if (e->ndue == 0)
 		return false;
-	g = &e->given_up[e->told++];
+	while (!g->due)
+		g++;
+	g->due = false;
+	e->ndue--;
 	*item = (struct item){ .span = &g->about, .given_up = &g->words };
 	return true;
 }

@@ -182,7 +182,7 @@ static int unfit(struct engine *e, struct member *m, const struct frame *f,
 	else
 		words_set(&e->setup_words, 0, "Setup failed in worker %d "
 		    "with code %d.", m->index, (int)why.head.code);
-	autopsy_limits(e);
+	autopsy_complete(e, m);
 	m->unfit = true;
 	m->setup_by = NEVER;
 	m->doom_at = now + UNFIT_NS;
