@@ -179,6 +179,8 @@ static void tell_given_up(struct engine *e, const struct member *m)
 		.evidence = autopsy_evidence(m, true),
 	};
 	g->about.outcome.cause = VM_SETUP_FAILED;
+	g->about.outcome.signal = 0;
+	g->about.outcome.exit_status = -1;
 }
 
 int bury_member(struct engine *e, struct member *m, uint64_t now)
