@@ -101,6 +101,18 @@ static void flush(void)
 
 /* ---- starting ---- */
 
+/* A host that is chosen early already has workers that are. */
+static void volunteer(void)
+{
+	char now[16] = "";
+	int fd = sys_open("/proc/self/oom_score_adj", O_RDWR);
+
+	if (fd >= 0 && sys_read(fd, now, sizeof now - 1) > 0 &&
+	    atoi(now) < atoi(OOM_SCORE))
+		sys_write(fd, OOM_SCORE, sizeof OOM_SCORE - 1);
+	sys_close(&fd);
+}
+
 static void become_worker(void)
 {
 	sigset_t none;
@@ -113,10 +125,7 @@ static void become_worker(void)
 	for (size_t i = 0; i < COUNTOF(self.life.fds); i++)
 		sys_close(&self.life.fds[i]);
 	slots_keep_one(&self.life.slots, self.life.which);
-	fd = sys_open("/proc/self/oom_score_adj", O_WRONLY);
-	if (fd >= 0)
-		sys_write(fd, OOM_SCORE, sizeof OOM_SCORE - 1);
-	sys_close(&fd);
+	volunteer();
 	fd = sys_open("/dev/null", O_RDONLY);
 	if (fd >= 0)
 		sys_dup_onto(fd, 0);
