@@ -210,6 +210,13 @@ bool dispatch_take_back(struct engine *e)
 	return take_back(e, m, s, s->limit - (spare_items(m, s) + 1) / 2) > 0;
 }
 
+void dispatch_take_all(struct engine *e, struct member *m)
+{
+	for (struct span *s = m->sent; s != NULL; s = s->next)
+		if (m->state == MEMBER_READY)
+			take_back(e, m, s, s->first);
+}
+
 /* ---- results beyond the bound ---- */
 
 /* Bytes held, those of answers that have partly arrived included. */
@@ -273,9 +280,7 @@ static struct member *make_way(struct engine *e, uint64_t now)
 		m = least_busy(e);
 	if (m == NULL)
 		return NULL;
-	for (struct span *s = m->sent; s != NULL; s = s->next)
-		if (m->state == MEMBER_READY)
-			take_back(e, m, s, s->first);
+	dispatch_take_all(e, m);
 	if (m->state == MEMBER_READY && m->nsent == 0 &&
 	    crew_grantable(&e->crew, m) > 0 &&
 	    e->window.waiting != NULL &&

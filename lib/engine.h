@@ -166,6 +166,9 @@ bool dispatch_pending(const struct engine *);
    nothing: true if any was moved. */
 bool dispatch_take_back(struct engine *);
 
+/* Takes all that a READY member has not begun. */
+void dispatch_take_all(struct engine *, struct member *);
+
 /* Which member alone may be read, results being too many; NULL: all. */
 struct member *dispatch_only(struct engine *, uint64_t now);
 

@@ -72,7 +72,10 @@ void staff_run(struct engine *e, uint64_t now)
 			why = "has had its items";
 		else if (weigh && is_too_big(e, m))
 			why = "has grown too big";
-		if (why != NULL && staff_lay_off(m, NEVER))
+		if (why == NULL || m->told_to_stop)
+			continue;
+		dispatch_take_all(e, m);
+		if (staff_lay_off(m, NEVER))
 			engine_say(e, "lay off: worker %d: %s", m->index, why);
 	}
 	if (weigh)
