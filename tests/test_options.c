@@ -78,8 +78,19 @@ static const struct option { const char *name; size_t at; } ints[] = {
 	OPTION(max_real_in_flight_factor),
 	OPTION(max_total_in_flight_factor),
 	OPTION(max_attempts),
+	OPTION(retry_delay_ms),
+	OPTION(retry_delay_max_ms),
+	OPTION(max_failures),
+	OPTION(item_timeout_ms),
+	OPTION(setup_timeout_ms),
 	OPTION(teardown_timeout_ms),
 	OPTION(close_timeout_ms),
+	OPTION(max_workers),
+	OPTION(max_items_per_worker),
+	OPTION(max_cpu_seconds),
+	OPTION(tell_setup_failures),
+	OPTION(measure_items),
+	OPTION(stderr_tail),
 	OPTION(debug),
 }, sizes[] = {
 	OPTION(chunk_size),
@@ -140,7 +151,7 @@ START_TEST(absurd_counts_are_refused)
 {
 	static const char *const counts[] = { "workers",
 		"max_real_in_flight_factor", "max_total_in_flight_factor",
-		"max_attempts" };
+		"max_attempts", "max_workers" };
 
 	for (size_t i = 0; i < COUNTOF(ints); i++) {
 		struct vm_options o = with_int(ints[i].at, INT_MAX);
@@ -176,6 +187,13 @@ START_TEST(one_of_everything_works)
 	for (size_t i = 0; i < COUNTOF(ints); i++) {
 		struct vm_options o = with_int(ints[i].at, 1);
 
+		/* One ms is not enough for a setup to be sure of it. */
+		if (ints[i].at == offsetof(struct vm_options,
+		    setup_timeout_ms))
+			o.setup_timeout_ms = 10000;
+		if (ints[i].at == offsetof(struct vm_options,
+		    item_timeout_ms))
+			o.item_timeout_ms = 10000;
 		if (ints[i].at != offsetof(struct vm_options, debug))
 			works(&o);
 	}
@@ -184,6 +202,40 @@ START_TEST(one_of_everything_works)
 
 		works(&o);
 	}
+}
+END_TEST
+
+START_TEST(only_causes_of_an_item_are_retried)
+{
+	static const unsigned refusable[] = { VM_SETUP_FAILED, VM_LOST,
+		VM_CANCELLED, 1u << 9, 1u << 31, UINT_MAX,
+		VM_FAILED | VM_LOST };
+	struct vm_options o = { .workers = 1 };
+
+	for (size_t i = 0; i < COUNTOF(refusable); i++) {
+		o.retry_on = refusable[i];
+		refused(&o, "vm_options.retry_on ");
+	}
+	for (o.retry_on = VM_FAILED; o.retry_on <= VM_GARBLED;
+	    o.retry_on *= 2)
+		works(&o);
+	o.retry_on = 2 * VM_GARBLED - 1;
+	works(&o);
+}
+END_TEST
+
+/* Sizes that no worker comes near, or that no worker lives without. */
+START_TEST(limits_on_memory_may_be_any)
+{
+	struct vm_options o = { .workers = 1 };
+
+	o.max_rss_per_worker = SIZE_MAX;
+	works(&o);
+	o.max_rss_per_worker = 1;
+	works(&o);
+	o.max_rss_per_worker = 0;
+	o.max_address_space = SIZE_MAX;
+	works(&o);
 }
 END_TEST
 
@@ -217,6 +269,20 @@ static void has_defaults(const struct settings *s)
 	ck_assert_uint_eq(s->max_bytes, 64 << 20);
 	ck_assert_uint_eq(s->plan.max_item, 1 << 30);
 	ck_assert_int_eq(s->max_attempts, 1);
+	ck_assert_uint_eq(s->retry_on, VM_FAILED | VM_KILLED | VM_EXITED |
+	    VM_TIMED_OUT | VM_TOO_BIG | VM_GARBLED);
+	ck_assert_uint_eq(s->retry_ns, 0);
+	ck_assert_uint_eq(s->retry_most_ns, 60000 * MS_IN_NS);
+	ck_assert_uint_eq(s->max_failures, 0);
+	ck_assert_uint_eq(s->item_ns, 0);
+	ck_assert_uint_eq(s->setup_ns, 0);
+	ck_assert_uint_eq(s->max_workers, MAX(2 * s->workers, 16));
+	ck_assert_uint_eq(s->max_items, 0);
+	ck_assert_uint_eq(s->max_rss, 0);
+	ck_assert_int_eq(s->plan.max_cpu_s, 0);
+	ck_assert_uint_eq(s->plan.max_address_space, 0);
+	ck_assert(!s->tell_setup_failures);
+	ck_assert(!s->plan.measure && !s->plan.capture);
 	ck_assert_uint_eq(s->teardown_ns, 5000 * MS_IN_NS);
 	ck_assert_uint_eq(s->close_ns, 5000 * MS_IN_NS);
 	ck_assert_uint_eq(s->plan.seed, 0);
@@ -270,6 +336,38 @@ START_TEST(what_is_given_is_taken)
 }
 END_TEST
 
+START_TEST(limits_that_are_given_are_taken)
+{
+	const struct vm_options o = { .workers = 7,
+		.retry_on = VM_KILLED | VM_TIMED_OUT, .retry_delay_ms = 11,
+		.retry_delay_max_ms = 12, .max_failures = 13,
+		.item_timeout_ms = INT_MAX, .setup_timeout_ms = 15,
+		.max_workers = 16, .max_items_per_worker = 17,
+		.max_cpu_seconds = 18, .max_address_space = SIZE_MAX,
+		.max_rss_per_worker = 20, .tell_setup_failures = 2,
+		.measure_items = 2, .stderr_tail = 2 };
+	struct words words = { "" };
+	struct settings s;
+
+	ck_assert_int_eq(settings_make(&s, &worker, sizeof worker, &o,
+	    sizeof o, &words), 0);
+	ck_assert_uint_eq(s.retry_on, VM_KILLED | VM_TIMED_OUT);
+	ck_assert_uint_eq(s.retry_ns, 11 * MS_IN_NS);
+	ck_assert_uint_eq(s.retry_most_ns, 12 * MS_IN_NS);
+	ck_assert_uint_eq(s.max_failures, 13);
+	ck_assert_uint_eq(s.item_ns, INT_MAX * MS_IN_NS);
+	ck_assert_uint_eq(s.setup_ns, 15 * MS_IN_NS);
+	ck_assert_uint_eq(s.max_workers, 16);
+	ck_assert_uint_eq(s.max_items, 17);
+	ck_assert_int_eq(s.plan.max_cpu_s, 18);
+	ck_assert_uint_eq(s.plan.max_address_space, SIZE_MAX);
+	ck_assert_uint_eq(s.max_rss, 20);
+	ck_assert(s.tell_setup_failures);
+	ck_assert(s.plan.measure && s.plan.capture);
+	settings_release(&s);
+}
+END_TEST
+
 START_TEST(no_options_at_all_make_a_pool)
 {
 	vm_pool *pool = vm_fork(&worker, NULL);
@@ -306,6 +404,47 @@ START_TEST(indices_need_a_number_of_workers)
 	works(&o);
 	o.workers = VM_SERIAL;
 	works(&o);
+}
+END_TEST
+
+/* How many there may be, by how many are asked for. */
+static size_t most(int workers, int max_workers, const int *indices)
+{
+	const struct vm_options o = { .workers = workers,
+		.max_workers = max_workers, .worker_indices = indices };
+	struct words words = { "" };
+	struct settings s;
+	size_t n;
+
+	ck_assert_msg(settings_make(&s, &worker, sizeof worker, &o, sizeof o,
+	    &words) == 0, "%s", words.text);
+	n = s.max_workers;
+	ck_assert_uint_le(s.workers, n);
+	settings_release(&s);
+	return n;
+}
+
+START_TEST(max_workers_goes_with_workers)
+{
+	static const int indices[] = { 4, 5, 6 };
+	struct vm_options o = { .workers = 3, .max_workers = 2 };
+
+	refused(&o, "vm_options.max_workers ");
+	o.worker_indices = indices;
+	refused(&o, "vm_options.max_workers ");
+	o.max_workers = 4;
+	refused(&o, "vm_options.max_workers ");
+	o.max_workers = 3;
+	works(&o);
+	ck_assert_uint_eq(most(1, 0, NULL), 16);
+	ck_assert_uint_eq(most(8, 0, NULL), 16);
+	ck_assert_uint_eq(most(9, 0, NULL), 18);
+	ck_assert_uint_eq(most(9, 9, NULL), 9);
+	ck_assert_uint_eq(most(9, 100, NULL), 100);
+	ck_assert_uint_eq(most(3, 0, indices), 3);
+	ck_assert_uint_eq(most(3, 3, indices), 3);
+	/* As many as usable CPUs, but no more than that. */
+	ck_assert_uint_eq(most(0, 1, NULL), 1);
 }
 END_TEST
 
@@ -369,6 +508,12 @@ START_TEST(smaller_structs_have_defaults)
 	static const size_t ends[] = { sizeof(int),
 		offsetof(struct vm_options, chunk_size),
 		offsetof(struct vm_options, max_attempts),
+		offsetof(struct vm_options, retry_on),
+		offsetof(struct vm_options, max_failures),
+		offsetof(struct vm_options, item_timeout_ms),
+		offsetof(struct vm_options, max_workers),
+		offsetof(struct vm_options, max_address_space),
+		offsetof(struct vm_options, tell_setup_failures),
 		offsetof(struct vm_options, seed) };
 
 	for (size_t i = 0; i < COUNTOF(ends); i++) {
@@ -386,12 +531,36 @@ END_TEST
 START_TEST(what_lies_behind_a_smaller_struct_is_not_read)
 {
 	const struct vm_options o = { .workers = 1, .ordered = -1,
-		.max_attempts = -1, .debug = -1, .chunk_size = SIZE_MAX };
+		.max_attempts = -1, .debug = -1, .chunk_size = SIZE_MAX,
+		.retry_on = UINT_MAX, .max_workers = -1,
+		.max_cpu_seconds = -1, .max_address_space = 1 };
 	struct vm_worker w = worker;
 
 	w.teardown = (void (*)(struct vm_context *))(uintptr_t)1;
 	works_sized(&w, offsetof(struct vm_worker, teardown), &o,
 	    offsetof(struct vm_options, ordered));
+}
+END_TEST
+
+/* Options as they end where retries begin: all that came later has its
+   default, whatever lies there. */
+START_TEST(options_without_limits_have_none)
+{
+	struct words words = { "" };
+	struct settings s;
+	struct vm_options o;
+
+	memset(&o, 0xff, sizeof o);
+	memset(&o, 0, offsetof(struct vm_options, retry_on));
+	o.max_attempts = 4;
+	ck_assert_int_eq(settings_make(&s, &worker, sizeof worker, &o,
+	    offsetof(struct vm_options, retry_on), &words), 0);
+	ck_assert_int_eq(s.max_attempts, 4);
+	s.max_attempts = 1;
+	has_defaults(&s);
+	settings_release(&s);
+	works_sized(&worker, sizeof worker, &o,
+	    offsetof(struct vm_options, retry_on));
 }
 END_TEST
 
@@ -424,14 +593,19 @@ int main(void)
 	const TTest *const tests[] = { negative_numbers_are_refused,
 		serial_is_for_workers_only, absurd_counts_are_refused,
 		absurd_sizes_are_refused, one_of_everything_works,
+		only_causes_of_an_item_are_retried,
+		limits_on_memory_may_be_any,
 		a_refusal_is_forgotten_by_the_next_fork,
 		defaults_are_as_documented, what_is_given_is_taken,
+		limits_that_are_given_are_taken,
 		no_options_at_all_make_a_pool, a_worker_must_process,
 		indices_need_a_number_of_workers,
+		max_workers_goes_with_workers,
 		negative_indices_are_refused,
 		serial_has_one_index_that_is_checked, indices_are_copied,
 		smaller_structs_have_defaults,
 		what_lies_behind_a_smaller_struct_is_not_read,
+		options_without_limits_have_none,
 		larger_structs_may_have_zeroes_behind };
 
 	return run_tests("options", tests, COUNTOF(tests), 60);
