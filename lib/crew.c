@@ -198,8 +198,8 @@ bool crew_waits(struct crew *c)
 	for (size_t i = 0; i < c->count && !any; i++) {
 		struct member *m = &c->members[i];
 
-		any = m->wanted && !m->told_to_stop &&
-		    (m->state == MEMBER_ASKED || m->state == MEMBER_STARTING);
+		any = m->wanted && m->state != MEMBER_GONE &&
+		    (m->state != MEMBER_READY || m->told_to_stop);
 	}
 	return any;
 }

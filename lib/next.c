@@ -81,7 +81,7 @@ static bool is_idle(struct engine *e)
 static uint64_t bound(struct engine *e, uint64_t until)
 {
 	if (results_ready(&e->results) || intake_wants(e) || is_idle(e) ||
-	    e->broken ||
+	    e->broken || e->ndue > 0 ||
 	    (e->serial != NULL && e->window.nwaiting > 0))
 		return 0;
 	return until;
