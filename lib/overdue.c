@@ -14,6 +14,7 @@
 
 #include "base.h"
 #include "engine.h"
+#include "sys.h"
 
 /* Samples in a timeout, and the part of it that counts between two. */
 #define SAMPLES 8
@@ -66,7 +67,8 @@ static uint64_t look_at(struct engine *e, struct member *m, uint64_t now)
 	m->ran = has_moved(m, at) ? 0 : m->ran + step;
 	m->watched = at;
 	m->watched_from = m->channel.position;
-	m->watched_at = now;
+	/* It may have begun after the turn looked at the clock. */
+	m->watched_at = m->ran > 0 ? now : sys_now();
 	most += s != NULL ? 0 : BEGIN_NS;
 	if (m->ran < most)
 		return most - m->ran;
