@@ -1,0 +1,1023 @@
+/*
+ * test_timeouts.c - time limits: items that take too long end, never early,
+ * and alone; setups, teardowns and closing end too; a caller that is away
+ * costs nobody anything.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base.h"
+#include "face.h"
+#include "tools.h"
+
+/* Counters from here on; below, each input has one for its beginning. */
+enum { INPUTS = 48, SETUPS = INPUTS, TEARDOWNS, BEGUN, GATE, DONE };
+
+/* What processes forked in process() are: in sh->pid, behind the runs. */
+enum { PIDS = 256 };
+
+static struct shared *sh;
+
+static void start(void)
+{
+	no_cores();
+	sh = shared_new();
+}
+
+static uint64_t clock_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
+
+static int64_t number(const void *input)
+{
+	int64_t n;
+
+	memcpy(&n, input, sizeof n);
+	return n;
+}
+
+/* Counts the runs of each input, and notes when the last one began. */
+static int64_t begin(const void *input)
+{
+	int64_t n = number(input);
+
+	atomic_fetch_add(&sh->pid[n], 1);
+	atomic_store(&sh->counter[n], (long)clock_ns());
+	return n;
+}
+
+static _Noreturn void hang(void)
+{
+	for (;;)
+		pause();
+}
+
+/* It ended over time, and not before. */
+static void check_timed_out(const struct vm_result *r, int ms)
+{
+	const struct vm_exception *x = r->exception;
+	uint64_t took = clock_ns() -
+	    (uint64_t)sh->counter[number(r->input)];
+
+	ck_assert_int_eq(r->type, VM_EXCEPTION);
+	ck_assert_msg(x->cause == VM_TIMED_OUT, "%s", x->message);
+	ck_assert_uint_ge(took, (uint64_t)ms * MS_IN_NS);
+	ck_assert_ptr_nonnull(strstr(x->message, "item_timeout_ms"));
+	ck_assert_int_eq(x->signal, 0);
+	ck_assert_int_eq(x->exit_status, -1);
+	ck_assert_int_eq(x->out_of_memory, 0);
+	ck_assert_int_gt(x->pid, 0);
+	ck_assert_int_eq(x->worker_index, r->worker_index);
+	ck_assert_uint_gt(x->max_rss, 0);
+}
+
+/* ---- ways to take too long ---- */
+
+enum { LOOPS = 3, SLEEPS = 8, IGNORES = 9, BLOCKS = 20, STOPS = 25 };
+
+static bool is_endless(int64_t n)
+{
+	return n == LOOPS || n == SLEEPS || n == IGNORES || n == BLOCKS ||
+	    n == STOPS;
+}
+
+static int take_long(struct vm_context *me, const void *input, size_t size)
+{
+	volatile int x = 1;
+	int64_t n = begin(input);
+	sigset_t all;
+
+	sigfillset(&all);
+	if (n == LOOPS)
+		while (x != 0)
+			continue;
+	if (n == IGNORES)
+		signal(SIGTERM, SIG_IGN);
+	if (n == BLOCKS)
+		sigprocmask(SIG_BLOCK, &all, NULL);
+	if (n == STOPS)
+		raise(SIGSTOP);
+	if (is_endless(n))
+		hang();
+	return vm_output(me, input, size);
+}
+
+static void check_endless(int workers, size_t chunk_size, int ordered)
+{
+	const struct vm_worker worker = { .process = take_long };
+	const struct vm_options options = { .workers = workers,
+		.chunk_size = chunk_size, .ordered = ordered,
+		.item_timeout_ms = 60 };
+	struct vm_result r;
+	vm_pool *pool;
+
+	start();
+	pool = fork_pool(&worker, &options);
+	imap_to(pool, vm_range(0, 30));
+	for (int i = 0; i < 30; i++) {
+		take(pool, &r);
+		if (ordered)
+			ck_assert_int_eq(number(r.input), i);
+		if (is_endless(number(r.input)))
+			check_timed_out(&r, 60);
+		else
+			ck_assert_int_eq(r.type, VM_OUTPUT);
+		ck_assert_int_eq(r.attempts, 1);
+		ck_assert_int_eq(sh->pid[number(r.input)], 1);
+	}
+	take_end(pool);
+	close_pool(pool);
+	shared_free(sh);
+}
+
+/* Those before and behind it in the chunk are run once. */
+START_TEST(what_takes_too_long_ends_alone)
+{
+	check_endless(1, 10, 0);
+	check_endless(2, 30, 1);
+	check_endless(5, 0, 0);
+}
+END_TEST
+
+static int all_hang(struct vm_context *me, const void *input, size_t size)
+{
+	if (begin(input) % 4 == 1)
+		hang();
+	return vm_output(me, input, size);
+}
+
+START_TEST(several_workers_at_once)
+{
+	const struct vm_worker worker = { .process = all_hang };
+	const struct vm_options options = { .workers = 4, .chunk_size = 2,
+		.item_timeout_ms = 60 };
+	int cause[40];
+	vm_pool *pool;
+
+	start();
+	pool = fork_pool(&worker, &options);
+	imap_to(pool, vm_range(0, 40));
+	ck_assert_int_eq(take_numbers(pool, 40, cause), 0);
+	for (int i = 0; i < 40; i++) {
+		ck_assert_int_eq(cause[i], i % 4 == 1 ? VM_TIMED_OUT : 0);
+		ck_assert_int_eq(sh->pid[i], 1);
+	}
+	close_pool(pool);
+}
+END_TEST
+
+/* ---- never early ---- */
+
+static atomic_long *ended_at;
+
+static void note_end(int signal)
+{
+	(void)signal;
+	atomic_store(ended_at, (long)clock_ns());
+	_exit(1);
+}
+
+/* The odd ones hang until they are told to end, and note when; every fourth
+   fails. */
+static int note_and_hang(struct vm_context *me, const void *input,
+    size_t size)
+{
+	int64_t n = begin(input);
+
+	if (n % 4 == 2)
+		return -1;
+	if (n % 2 == 0)
+		return vm_output(me, input, size);
+	ended_at = &sh->counter[INPUTS - 1 - n];
+	signal(SIGTERM, note_end);
+	hang();
+}
+
+static void check_ends(const struct vm_options *options)
+{
+	const struct vm_worker worker = { .process = note_and_hang };
+	int cause[20];
+	vm_pool *pool;
+
+	start();
+	pool = fork_pool(&worker, options);
+	imap_to(pool, vm_range(0, 20));
+	ck_assert_int_eq(take_numbers(pool, 20, cause), 0);
+	for (int i = 0; i < 20; i++) {
+		ck_assert_int_eq(cause[i], i % 2 ? VM_TIMED_OUT :
+		    i % 4 ? VM_FAILED : 0);
+		if (i % 2)
+			ck_assert_int_ge(sh->counter[INPUTS - 1 - i] -
+			    sh->counter[i], options->item_timeout_ms *
+			    (long)MS_IN_NS);
+	}
+	close_pool(pool);
+	shared_free(sh);
+}
+
+START_TEST(it_is_never_early)
+{
+	check_ends(&(struct vm_options){ .workers = 2, .chunk_size = 2,
+	    .item_timeout_ms = 10 });
+	check_ends(&(struct vm_options){ .workers = 3, .chunk_size = 1,
+	    .item_timeout_ms = 25 });
+	check_ends(&(struct vm_options){ .workers = 2, .chunk_size = 5,
+	    .item_timeout_ms = 60 });
+}
+END_TEST
+
+static int begin_late(struct vm_context *me, const void *input, size_t size)
+{
+	(void)me;
+	(void)input;
+	(void)size;
+	ended_at = &sh->counter[DONE];
+	signal(SIGTERM, note_end);
+	atomic_store(&sh->counter[BEGUN], (long)clock_ns());
+	hang();
+}
+
+/* Time may pass in a turn between its look at the clock and its look at the
+   workers, and an item begin meanwhile. */
+START_TEST(nor_if_it_began_after_the_clock_was_read)
+{
+	const struct vm_worker worker = { .process = begin_late };
+	const struct vm_options options = { .workers = 1,
+		.item_timeout_ms = 80 };
+	struct vm_result r;
+	struct engine *e;
+	vm_pool *pool;
+	uint64_t now;
+
+	start();
+	pool = fork_pool(&worker, &options);
+	e = &pool->engine;
+	ck_assert_int_eq(vm_ready(pool, 10000), 0);
+	imap_to(pool, vm_range(0, 1));
+	now = clock_ns();
+	nap_ms(30);
+	ck_assert_int_eq(vm_zip_in_out_within(pool, &r, 0), VM_LATER);
+	wait_for(&sh->counter[BEGUN], 1);
+	e->crew.members[0].watched_from = NEVER;
+	e->sample_at = 0;
+	ck_assert_int_eq(overdue_run(e, now), 0);
+	take(pool, &r);
+	ck_assert_int_eq(r.exception->cause, VM_TIMED_OUT);
+	ck_assert_int_ge(sh->counter[DONE] - sh->counter[BEGUN],
+	    80 * (long)MS_IN_NS);
+	take_end(pool);
+	close_pool(pool);
+}
+END_TEST
+
+/* ---- what counts ---- */
+
+static int of_20_ms(struct vm_context *me, const void *input, size_t size)
+{
+	begin(input);
+	nap_ms(20);
+	return vm_output(me, input, size);
+}
+
+/* How many of the inputs ended in each way. */
+static int count_causes(int n, const int *cause, int which)
+{
+	int count = 0;
+
+	for (int i = 0; i < n; i++)
+		count += cause[i] == which;
+	return count;
+}
+
+static void check_all_well(const struct vm_worker *worker,
+    const struct vm_options *options, int n)
+{
+	int cause[INPUTS];
+	vm_pool *pool;
+
+	start();
+	pool = fork_pool(worker, options);
+	imap_to(pool, vm_range(0, n));
+	ck_assert_int_eq(take_numbers(pool, n, cause), 0);
+	ck_assert_int_eq(count_causes(n, cause, 0), n);
+	for (int i = 0; i < n; i++)
+		ck_assert_int_eq(sh->pid[i], 1);
+	close_pool(pool);
+	shared_free(sh);
+}
+
+/* They take 500 ms and wait for most of it, but each takes 20 ms. */
+START_TEST(waiting_in_a_chunk_does_not_count)
+{
+	const struct vm_worker worker = { .process = of_20_ms };
+
+	check_all_well(&worker, &(struct vm_options){ .workers = 1,
+	    .chunk_size = 25, .item_timeout_ms = 300 }, 25);
+	check_all_well(&worker, &(struct vm_options){ .workers = 1,
+	    .chunk_size = 3, .item_timeout_ms = 300, .ordered = 1 }, 20);
+}
+END_TEST
+
+/* Nor is there a limit if none is asked for, or without processes. */
+START_TEST(no_limit_no_verdict)
+{
+	const struct vm_worker worker = { .process = of_20_ms };
+
+	check_all_well(&worker, &(struct vm_options){ .workers = 1 }, 15);
+	check_all_well(&worker, &(struct vm_options){
+	    .workers = VM_SERIAL, .item_timeout_ms = 5 }, 5);
+}
+END_TEST
+
+/* ---- just in time ---- */
+
+static int timeout_ms;
+
+/* Takes what it may, give or take 3 ms. */
+static int just_in_time(struct vm_context *me, const void *input, size_t size)
+{
+	int64_t n = begin(input);
+	uint64_t until = (uint64_t)sh->counter[n] +
+	    (uint64_t)timeout_ms * MS_IN_NS - 2 * MS_IN_NS +
+	    (uint64_t)n % 20 * MS_IN_NS / 3;
+
+	while (clock_ns() < until)
+		usleep(50);
+	atomic_fetch_add(&sh->counter[DONE], 1);
+	return vm_output(me, input, size);
+}
+
+/* One at a time: what was finished is never run again. */
+START_TEST(a_result_that_made_it_is_a_result)
+{
+	const struct vm_worker worker = { .process = just_in_time };
+	const struct vm_options options = { .workers = 1,
+		.item_timeout_ms = 20 };
+	struct vm_result r;
+	int outputs = 0;
+	vm_pool *pool;
+
+	start();
+	timeout_ms = 20;
+	pool = fork_pool(&worker, &options);
+	for (int i = 0; i < 40; i++) {
+		imap_to(pool, vm_range(i, i + 1));
+		take(pool, &r);
+		ck_assert_int_eq(number(r.input), i);
+		outputs += r.type == VM_OUTPUT;
+		if (r.type != VM_OUTPUT)
+			check_timed_out(&r, 20);
+		ck_assert_int_eq(r.attempts, 1);
+		ck_assert_int_eq(sh->pid[i], 1);
+		take_end(pool);
+	}
+	ck_assert_int_le(outputs, sh->counter[DONE]);
+	close_pool(pool);
+}
+END_TEST
+
+/* Several in a chunk: the next one, if it was begun in between, is begun
+   again and does not pay for it. */
+START_TEST(nor_does_the_next_one_pay)
+{
+	const struct vm_worker worker = { .process = just_in_time };
+	const struct vm_options options = { .workers = 2, .chunk_size = 6,
+		.item_timeout_ms = 20 };
+	int timed_out = 0, runs = 0;
+	struct vm_result r;
+	vm_pool *pool;
+
+	start();
+	timeout_ms = 20;
+	pool = fork_pool(&worker, &options);
+	imap_to(pool, vm_range(0, INPUTS));
+	for (int i = 0; i < INPUTS; i++) {
+		take(pool, &r);
+		if (r.type != VM_OUTPUT)
+			check_timed_out(&r, 20);
+		timed_out += r.type != VM_OUTPUT;
+		ck_assert_int_eq(r.attempts, 1);
+	}
+	take_end(pool);
+	for (int i = 0; i < INPUTS; i++)
+		runs += sh->pid[i];
+	ck_assert_int_le(runs, INPUTS + timed_out);
+	close_pool(pool);
+}
+END_TEST
+
+/* ---- what an item has forked ---- */
+
+static void fork_stubborn(int depth)
+{
+	pid_t pid = fork();
+
+	if (pid != 0)
+		return;
+	signal(SIGTERM, SIG_IGN);
+	if (depth > 0)
+		fork_stubborn(depth - 1);
+	atomic_store(&sh->pid[PIDS + atomic_fetch_add(&sh->counter[BEGUN],
+	    1)], getpid());
+	atomic_fetch_add(&sh->counter[DONE], 1);
+	hang();
+}
+
+static int with_children(struct vm_context *me, const void *input,
+    size_t size)
+{
+	if (begin(input) != 2)
+		return vm_output(me, input, size);
+	signal(SIGTERM, SIG_IGN);
+	for (int i = 0; i < 3; i++)
+		fork_stubborn(i);
+	hang();
+}
+
+START_TEST(its_children_end_with_it)
+{
+	const struct vm_worker worker = { .process = with_children };
+	const struct vm_options options = { .workers = 1, .chunk_size = 5,
+		.item_timeout_ms = 300 };
+	int cause[5];
+	vm_pool *pool;
+
+	start();
+	pool = fork_pool(&worker, &options);
+	imap_to(pool, vm_range(0, 5));
+	ck_assert_int_eq(take_numbers(pool, 5, cause), 0);
+	for (int i = 0; i < 5; i++)
+		ck_assert_int_eq(cause[i], i == 2 ? VM_TIMED_OUT : 0);
+	ck_assert_int_ge(sh->counter[DONE], 1);
+	for (long i = 0; i < sh->counter[DONE]; i++)
+		wait_gone(sh->pid[PIDS + i]);
+	close_pool(pool);
+}
+END_TEST
+
+/* ---- a caller that is away ---- */
+
+#define MIB ((size_t)1 << 20)
+
+static int big_output(struct vm_context *me, const void *input, size_t size)
+{
+	char *room = vm_reserve(me, MIB);
+
+	begin(input);
+	if (room == NULL)
+		return -1;
+	memset(room, 'o', MIB);
+	memcpy(room, input, size);
+	return vm_commit(me, MIB);
+}
+
+static void check_away(int ordered)
+{
+	const struct vm_worker worker = { .process = big_output };
+	const struct vm_options options = { .workers = 2, .chunk_size = 3,
+		.item_timeout_ms = 100, .ordered = ordered,
+		.max_in_flight_bytes = 4 * MIB };
+	struct vm_result r;
+	vm_pool *pool;
+
+	start();
+	pool = fork_pool(&worker, &options);
+	imap_to(pool, vm_range(0, 40));
+	for (int i = 0; i < 40; i++) {
+		take(pool, &r);
+		ck_assert_msg(r.type == VM_OUTPUT, "%s",
+		    r.exception ? r.exception->message : "");
+		ck_assert_int_eq(r.attempts, 1);
+		if (i % 16 == 5)
+			nap_ms(250);
+	}
+	take_end(pool);
+	close_pool(pool);
+	shared_free(sh);
+}
+
+START_TEST(a_caller_may_be_away)
+{
+	check_away(0);
+	check_away(1);
+}
+END_TEST
+
+static int host_of_naps(void *unused)
+{
+	const struct vm_worker worker = { .process = of_20_ms };
+	const struct vm_options options = { .workers = 2, .chunk_size = 2,
+		.item_timeout_ms = 150 };
+	int cause[INPUTS];
+	vm_pool *pool = fork_pool(&worker, &options);
+
+	(void)unused;
+	atomic_store(&sh->counter[GATE], getpid());
+	imap_to(pool, vm_range(0, INPUTS));
+	if (take_numbers(pool, INPUTS, cause) != 0)
+		return 1;
+	close_pool(pool);
+	return count_causes(INPUTS, cause, 0) == INPUTS ? 0 : 2;
+}
+
+/* Stops and continues the host, as soon as it is there, twice. */
+static int stop_and_go(void *unused)
+{
+	(void)unused;
+	if (await(&sh->counter[GATE], 1, 20000) < 0)
+		return 1;
+	for (int i = 0; i < 2; i++) {
+		nap_ms(70);
+		kill((pid_t)sh->counter[GATE], SIGSTOP);
+		nap_ms(450);
+		kill((pid_t)sh->counter[GATE], SIGCONT);
+	}
+	return 0;
+}
+
+START_TEST(a_caller_may_be_stopped)
+{
+	int status;
+	pid_t pid;
+
+	start();
+	pid = fork();
+	ck_assert_int_ge(pid, 0);
+	if (pid == 0)
+		_exit(stop_and_go(NULL));
+	status = in_child(host_of_naps, NULL, 20);
+	ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 0,
+	    "status 0x%x", (unsigned)status);
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert_int_eq(status, 0);
+}
+END_TEST
+
+/* ---- attempts ---- */
+
+enum { SECOND = 1, NEVER_DONE = 3 };
+
+static int slow_at_first(struct vm_context *me, const void *input,
+    size_t size)
+{
+	int64_t n = begin(input);
+
+	if ((n == SECOND && me->attempt == 1) || n == NEVER_DONE)
+		hang();
+	return vm_output(me, input, size);
+}
+
+START_TEST(they_are_tried_again)
+{
+	const struct vm_worker worker = { .process = slow_at_first };
+	const struct vm_options options = { .workers = 1, .chunk_size = 6,
+		.item_timeout_ms = 60, .max_attempts = 3 };
+	struct vm_result r;
+	vm_pool *pool;
+
+	start();
+	pool = fork_pool(&worker, &options);
+	imap_to(pool, vm_range(0, 6));
+	for (int i = 0; i < 6; i++) {
+		int64_t n;
+		int attempts;
+
+		take(pool, &r);
+		n = number(r.input);
+		attempts = n == SECOND ? 2 : n == NEVER_DONE ? 3 : 1;
+		ck_assert_int_eq(r.attempts, attempts);
+		ck_assert_int_eq(sh->pid[n], attempts);
+		if (n == NEVER_DONE)
+			check_timed_out(&r, 60);
+		else
+			ck_assert_int_eq(r.type, VM_OUTPUT);
+	}
+	take_end(pool);
+	close_pool(pool);
+}
+END_TEST
+
+/* ---- workers that tell lies ---- */
+
+/* The worker's own slot: the one writable shared mapping that is not sh. */
+static unsigned char *slot_pages(size_t *size)
+{
+	FILE *f = fopen("/proc/self/maps", "r");
+	char line[512], rights[8];
+	unsigned long from, to;
+
+	while (f != NULL && fgets(line, sizeof line, f) != NULL) {
+		if (sscanf(line, "%lx-%lx %7s", &from, &to, rights) == 3 &&
+		    strcmp(rights, "rw-s") == 0 &&
+		    strstr(line, "/dev/zero") != NULL &&
+		    from != (unsigned long)sh) {
+			fclose(f);
+			*size = to - from;
+			return (unsigned char *)from;
+		}
+	}
+	_exit(98);
+}
+
+static int lie_byte;
+
+static int lie_and_hang(struct vm_context *me, const void *input, size_t size)
+{
+	unsigned char *at;
+	size_t n;
+
+	if (begin(input) != 4)
+		return vm_output(me, input, size);
+	at = slot_pages(&n);
+	memset(at, lie_byte, n);
+	hang();
+}
+
+static void check_lie(int byte, int workers)
+{
+	const struct vm_worker worker = { .process = lie_and_hang };
+	const struct vm_options options = { .workers = workers,
+		.chunk_size = 1, .max_real_in_flight_factor = 1,
+		.item_timeout_ms = 80 };
+	int cause[10];
+	vm_pool *pool;
+
+	start();
+	lie_byte = byte;
+	pool = fork_pool(&worker, &options);
+	imap_to(pool, vm_range(0, 10));
+	ck_assert_int_eq(take_numbers(pool, 10, cause), 0);
+	for (int i = 0; i < 10; i++)
+		if (i == 4)
+			ck_assert_int_ne(cause[i] &
+			    (VM_TIMED_OUT | VM_GARBLED), 0);
+		else
+			ck_assert_int_eq(cause[i], 0);
+	close_pool(pool);
+	shared_free(sh);
+}
+
+START_TEST(one_that_lies_ends_too)
+{
+	for (int workers = 1; workers < 3; workers++) {
+		check_lie(0, workers);
+		check_lie(0xff, workers);
+		check_lie(0x55, workers);
+	}
+}
+END_TEST
+
+static int hide_and_hang(struct vm_context *me, const void *input,
+    size_t size)
+{
+	struct slot *slot;
+	size_t n;
+
+	if (begin(input) != 2)
+		return vm_output(me, input, size);
+	slot = (void *)slot_pages(&n);
+	for (int i = 0; i < SLOT_LEASES; i++)
+		slot->lease[i] -= slot->lease[i] != 0;
+	atomic_fetch_add(&sh->counter[GATE], 1);
+	hang();
+}
+
+/* Patience with a worker that seems to have begun nothing takes 5 s, so here
+   it is ended as if that were over. */
+START_TEST(one_that_hides_its_beginning_ends_too)
+{
+	const struct vm_worker worker = { .process = hide_and_hang };
+	const struct vm_options options = { .workers = 1, .chunk_size = 1,
+		.max_real_in_flight_factor = 1, .item_timeout_ms = 60000,
+		.ordered = 1 };
+	struct vm_result r;
+	struct crew *crew;
+	vm_pool *pool;
+
+	start();
+	pool = fork_pool(&worker, &options);
+	crew = &pool->engine.crew;
+	imap_to(pool, vm_range(0, 4));
+	take(pool, &r);
+	take(pool, &r);
+	for (int i = 1; i <= 3; i++) {
+		while (sh->counter[GATE] < i)
+			ck_assert_int_eq(vm_zip_in_out_within(pool, &r, 1),
+			    VM_LATER);
+		crew_doom(crew, &crew->members[0], VM_TIMED_OUT);
+	}
+	take(pool, &r);
+	ck_assert_int_eq(number(r.input), 2);
+	ck_assert_int_eq(r.exception->cause, VM_TIMED_OUT);
+	take(pool, &r);
+	ck_assert_int_eq(r.type, VM_OUTPUT);
+	take_end(pool);
+	close_pool(pool);
+}
+END_TEST
+
+/* The task pipe: what a worker can only read, and the host did not have. */
+static int task_pipe(void)
+{
+	struct stat s;
+
+	for (int fd = 1023; fd > 2; fd--)
+		if (fstat(fd, &s) == 0 && S_ISFIFO(s.st_mode) &&
+		    (fcntl(fd, F_GETFL) & O_ACCMODE) == O_RDONLY &&
+		    (fcntl(fd, F_GETFD) & FD_CLOEXEC))
+			return fd;
+	_exit(97);
+}
+
+/* The first reads what the second should be made of. */
+static int steal(struct vm_context *me, const void *input, size_t size)
+{
+	struct pollfd p = { .events = POLLIN };
+	char loot[4096];
+
+	if (begin(input) == 0) {
+		p.fd = task_pipe();
+		atomic_store(&sh->counter[GATE], 1);
+		if (poll(&p, 1, 20000) != 1 ||
+		    read(p.fd, loot, sizeof loot) <= 0)
+			return -1;
+	}
+	return vm_output(me, input, size);
+}
+
+START_TEST(a_stolen_item_is_sent_again)
+{
+	const struct vm_worker worker = { .process = steal };
+	const struct vm_options options = { .workers = 1, .chunk_size = 1,
+		.item_timeout_ms = 500 };
+	struct vm_result r;
+	int cause[2];
+	vm_pool *pool;
+
+	start();
+	pool = fork_pool(&worker, &options);
+	ck_assert_int_eq(vm_ready(pool, 10000), 0);
+	imap_to(pool, vm_range(0, 1));
+	ck_assert_int_eq(vm_zip_in_out_within(pool, &r, 0), VM_LATER);
+	wait_for(&sh->counter[GATE], 1);
+	imap_to(pool, vm_range(1, 2));
+	ck_assert_int_eq(take_numbers(pool, 2, cause), 0);
+	ck_assert_int_eq(cause[0], 0);
+	ck_assert_int_eq(cause[1], 0);
+	ck_assert_int_eq(sh->pid[1], 1);
+	close_pool(pool);
+}
+END_TEST
+
+/* ---- setup ---- */
+
+static int plain(struct vm_context *me, const void *input, size_t size)
+{
+	return vm_output(me, input, size);
+}
+
+static int setup_hangs(struct vm_context *me)
+{
+	(void)me;
+	atomic_fetch_add(&sh->counter[SETUPS], 1);
+	hang();
+}
+
+START_TEST(a_setup_that_hangs_is_given_up)
+{
+	const struct vm_worker worker = { .setup = setup_hangs,
+		.process = plain };
+	const struct vm_options options = { .workers = 2,
+		.setup_timeout_ms = 60 };
+	struct vm_result r;
+	vm_pool *pool;
+	int rc, got = 0;
+
+	start();
+	pool = fork_pool(&worker, &options);
+	imap_to(pool, vm_range(0, 10));
+	while ((rc = vm_zip_in_out(pool, &r)) == 1) {
+		ck_assert_int_eq(r.exception->cause, VM_SETUP_FAILED);
+		ck_assert_int_eq(r.attempts, 0);
+		ck_assert_ptr_nonnull(strstr(r.exception->message,
+		    "setup_timeout_ms"));
+		got++;
+	}
+	ck_assert_int_eq(rc, -1);
+	ck_assert_int_eq(errno, EPIPE);
+	ck_assert_int_ge(got, 1);
+	ck_assert_ptr_nonnull(strstr(vm_error(pool), "setup_timeout_ms"));
+	ck_assert_int_le(sh->counter[SETUPS], 10);
+	close_pool(pool);
+}
+END_TEST
+
+static int setup_of_one_hangs(struct vm_context *me)
+{
+	return me->worker_index == 1 ? setup_hangs(me) : 0;
+}
+
+/* The source does not end before that place is given up. */
+START_TEST(one_that_hangs_costs_only_its_place)
+{
+	const struct vm_worker worker = { .setup = setup_of_one_hangs,
+		.process = of_20_ms };
+	const struct vm_options options = { .workers = 3,
+		.setup_timeout_ms = 60, .tell_setup_failures = 1 };
+	int got = 0, told = 0;
+	struct vm_result r;
+	vm_pool *pool;
+
+	start();
+	pool = fork_pool(&worker, &options);
+	for (int tries = 0; tries < 100 && told == 0; tries++) {
+		imap_to(pool, vm_range(0, INPUTS));
+		while (vm_zip_in_out(pool, &r) == 1) {
+			got += r.input != NULL && r.type == VM_OUTPUT &&
+			    r.attempts == 1;
+			told += r.input == NULL;
+			if (r.input != NULL)
+				continue;
+			ck_assert_int_eq(r.exception->worker_index, 1);
+			ck_assert_int_eq(r.exception->cause,
+			    VM_SETUP_FAILED);
+			ck_assert_ptr_nonnull(strstr(r.exception->message,
+			    "setup_timeout_ms"));
+		}
+		got -= INPUTS;
+		ck_assert_int_eq(got, 0);
+	}
+	ck_assert_int_eq(told, 1);
+	ck_assert_int_le(sh->counter[SETUPS], 5);
+	ck_assert_int_eq(vm_broken(pool), 0);
+	close_pool(pool);
+}
+END_TEST
+
+static int setup_of_100_ms(struct vm_context *me)
+{
+	(void)me;
+	atomic_fetch_add(&sh->counter[SETUPS], 1);
+	nap_ms(100);
+	return 0;
+}
+
+START_TEST(a_slow_setup_may_take_its_time)
+{
+	const struct vm_worker worker = { .setup = setup_of_100_ms,
+		.process = plain };
+	const struct vm_options options = { .workers = 2,
+		.setup_timeout_ms = 5000, .item_timeout_ms = 5000 };
+	vm_pool *pool;
+
+	start();
+	pool = fork_pool(&worker, &options);
+	ck_assert_int_eq(vm_ready(pool, -1), 0);
+	ck_assert_int_eq(sh->counter[SETUPS], 2);
+	close_pool(pool);
+}
+END_TEST
+
+/* ---- teardown and close ---- */
+
+static void teardown_hangs(struct vm_context *me)
+{
+	(void)me;
+	atomic_store(&sh->pid[PIDS + atomic_fetch_add(
+	    &sh->counter[TEARDOWNS], 1)], getpid());
+	signal(SIGTERM, SIG_IGN);
+	hang();
+}
+
+/* Well below what a teardown may take by default. */
+#define AT_ONCE_NS (4000 * MS_IN_NS)
+
+START_TEST(a_teardown_that_hangs_is_ended)
+{
+	const struct vm_worker worker = { .process = plain,
+		.teardown = teardown_hangs };
+	const struct vm_options options = { .workers = 2,
+		.teardown_timeout_ms = 50 };
+	uint64_t began;
+	vm_pool *pool;
+
+	start();
+	pool = fork_pool(&worker, &options);
+	ck_assert_int_eq(vm_ready(pool, -1), 0);
+	began = clock_ns();
+	close_pool(pool);
+	ck_assert_uint_ge(clock_ns() - began, 50 * MS_IN_NS);
+	ck_assert_uint_lt(clock_ns() - began, AT_ONCE_NS);
+	ck_assert_int_eq(sh->counter[TEARDOWNS], 2);
+	for (int i = 0; i < 2; i++)
+		ck_assert(!is_alive(sh->pid[PIDS + i]));
+}
+END_TEST
+
+static void teardown_of_100_ms(struct vm_context *me)
+{
+	(void)me;
+	nap_ms(100);
+	atomic_fetch_add(&sh->counter[TEARDOWNS], 1);
+}
+
+START_TEST(a_slow_teardown_may_take_its_time)
+{
+	const struct vm_worker worker = { .process = plain,
+		.teardown = teardown_of_100_ms };
+	const struct vm_options options = { .workers = 2,
+		.close_timeout_ms = 10, .item_timeout_ms = 10 };
+	vm_pool *pool;
+
+	start();
+	pool = fork_pool(&worker, &options);
+	ck_assert_int_eq(vm_ready(pool, -1), 0);
+	close_pool(pool);
+	ck_assert_int_eq(sh->counter[TEARDOWNS], 2);
+}
+END_TEST
+
+/* The first hangs, the second ends in time; a pid of each. */
+static int hang_at_close(struct vm_context *me, const void *input,
+    size_t size)
+{
+	int64_t n = begin(input);
+
+	atomic_store(&sh->pid[PIDS + n], getpid());
+	atomic_fetch_add(&sh->counter[BEGUN], 1);
+	if (n == 0)
+		hang();
+	if (await(&sh->counter[GATE], 1, 20000) < 0)
+		return -1;
+	nap_ms(30);
+	atomic_fetch_add(&sh->counter[DONE], 1);
+	return vm_output(me, input, size);
+}
+
+static void check_close(const struct vm_options *options)
+{
+	const struct vm_worker worker = { .process = hang_at_close };
+	struct vm_result r;
+	uint64_t began;
+	vm_pool *pool;
+
+	start();
+	pool = fork_pool(&worker, options);
+	ck_assert_int_eq(vm_ready(pool, -1), 0);
+	imap_to(pool, vm_range(0, 2));
+	ck_assert_int_eq(vm_zip_in_out_within(pool, &r, 0), VM_LATER);
+	wait_for(&sh->counter[BEGUN], 2);
+	atomic_store(&sh->counter[GATE], 1);
+	began = clock_ns();
+	close_pool(pool);
+	ck_assert_uint_ge(clock_ns() - began, 200 * MS_IN_NS);
+	ck_assert_uint_lt(clock_ns() - began, AT_ONCE_NS);
+	ck_assert_int_eq(sh->counter[DONE], 1);
+	for (int i = 0; i < 2; i++)
+		ck_assert(!is_alive(sh->pid[PIDS + i]));
+	shared_free(sh);
+}
+
+START_TEST(closing_ends_what_hangs)
+{
+	check_close(&(struct vm_options){ .workers = 2, .chunk_size = 1,
+	    .close_timeout_ms = 200 });
+	check_close(&(struct vm_options){ .workers = 2, .chunk_size = 1,
+	    .close_timeout_ms = 200, .item_timeout_ms = 60000 });
+}
+END_TEST
+
+int main(void)
+{
+	const TTest *const tests[] = { what_takes_too_long_ends_alone,
+		several_workers_at_once, it_is_never_early,
+		nor_if_it_began_after_the_clock_was_read,
+		waiting_in_a_chunk_does_not_count,
+		no_limit_no_verdict, a_result_that_made_it_is_a_result,
+		nor_does_the_next_one_pay, its_children_end_with_it,
+		a_caller_may_be_away, a_caller_may_be_stopped,
+		they_are_tried_again, one_that_lies_ends_too,
+		one_that_hides_its_beginning_ends_too,
+		a_stolen_item_is_sent_again, a_setup_that_hangs_is_given_up,
+		one_that_hangs_costs_only_its_place,
+		a_slow_setup_may_take_its_time, a_teardown_that_hangs_is_ended,
+		a_slow_teardown_may_take_its_time, closing_ends_what_hangs };
+
+	return run_tests("timeouts", tests, COUNTOF(tests), 60);
+}
