@@ -41,12 +41,12 @@ static int drain(struct engine *e, struct member *m, uint64_t now)
 
 /* The item is to blame: it is tried again, or that was its last attempt. */
 static void convict(struct engine *e, struct member *m, struct span *guilty,
-    bool begun, uint64_t now)
+    bool begun)
 {
 	guilty->worker_index = m->index;
 	guilty->outcome = autopsy_outcome(e, m, begun);
 	if (retry_may(e, guilty, guilty->outcome.cause)) {
-		retry_again(e, guilty, now);
+		retry_again(e, guilty);
 		return;
 	}
 	guilty->evidence = autopsy_evidence(m, begun);
@@ -83,7 +83,7 @@ static bool suspect(struct member *m, struct span *s)
 
 /* The first item of a span is to blame and leaves it. */
 static void blame_first(struct engine *e, struct member *m, struct span *s,
-    bool begun, uint64_t now)
+    bool begun)
 {
 	struct span *guilty = m->spare;
 
@@ -91,7 +91,7 @@ static void blame_first(struct engine *e, struct member *m, struct span *s,
 	span_set(guilty, s->chunk, s->first, 1, s->at);
 	guilty->attempt = s->attempt;
 	span_advance(s, 1);
-	convict(e, m, guilty, begun, now);
+	convict(e, m, guilty, begun);
 }
 
 /* The one item that was begun: is it the one that did it?  A worker may have
@@ -112,7 +112,7 @@ static bool is_guilty(const struct member *m, const struct span *s)
  * it shows.  If none was, the first one that was sent is a suspect.  Returns
  * how many were begun.
  */
-static size_t judge(struct engine *e, struct member *m, uint64_t now)
+static size_t judge(struct engine *e, struct member *m)
 {
 	struct span *first = NULL;
 	size_t all = 0;
@@ -124,10 +124,10 @@ static size_t judge(struct engine *e, struct member *m, uint64_t now)
 			first = s;
 	}
 	if (all == 0 && first != NULL && suspect(m, first))
-		blame_first(e, m, first, false, now);
+		blame_first(e, m, first, false);
 	for (struct span *s = m->sent; s != NULL && all > 0; s = s->next) {
 		if (begun(m, s) > 0 && all == 1 && is_guilty(m, s)) {
-			blame_first(e, m, s, true, now);
+			blame_first(e, m, s, true);
 			break;
 		}
 		s->alone |= begun(m, s) > 0 && (m->garbled || all > 1);
@@ -136,12 +136,12 @@ static size_t judge(struct engine *e, struct member *m, uint64_t now)
 }
 
 /* All that was sent comes back: true if an item had been begun. */
-static bool put_back(struct engine *e, struct member *m, uint64_t now)
+static bool put_back(struct engine *e, struct member *m)
 {
 	bool began = m->finished > 0;
 	struct span *s;
 
-	began |= judge(e, m, now) > 0;
+	began |= judge(e, m) > 0;
 	while ((s = m->sent) != NULL) {
 		crew_unlease(m);
 		window_move(&e->window, s, s->count ? SPAN_WAITING :
@@ -195,7 +195,7 @@ int bury_member(struct engine *e, struct member *m, uint64_t now)
 		setup_died(e, m);
 	engine_say(e, "bury: worker %d, pid %d, status 0x%x", m->index,
 	    (int)m->pid, (unsigned)m->death.status);
-	began = put_back(e, m, now) || m->told_to_stop;
+	began = put_back(e, m) || m->told_to_stop;
 	if (crew_gives_up(m) && !e->closing)
 		tell_given_up(e, m);
 	crew_clear(m, fds_drop);

@@ -191,7 +191,7 @@ void settle_span(struct engine *, struct span *answer);
 bool retry_may(const struct engine *, const struct span *, enum vm_cause);
 
 /* It is: at once, or after its pause. */
-void retry_again(struct engine *, struct span *, uint64_t now);
+void retry_again(struct engine *, struct span *);
 
 /* The item of that number has failed for good, by its own doing; too many
    cancel the rest. */

@@ -9,6 +9,7 @@
 
 #include "base.h"
 #include "engine.h"
+#include "sys.h"
 
 bool retry_may(const struct engine *e, const struct span *s,
     enum vm_cause cause)
@@ -27,13 +28,17 @@ static uint64_t pause_before(const struct engine *e, int attempt)
 	return MIN(pause, e->set.retry_most_ns);
 }
 
-void retry_again(struct engine *e, struct span *s, uint64_t now)
+/* The clock is read here: that of the turn may lie before the failure. */
+void retry_again(struct engine *e, struct span *s)
 {
+	uint64_t pause;
+
 	engine_say(e, "retry: number %llu failed",
 	    (unsigned long long)span_seq(s));
 	s->attempt++;
-	s->due_at = now + pause_before(e, s->attempt);
-	if (s->due_at > now)
+	pause = pause_before(e, s->attempt);
+	s->due_at = pause > 0 ? sys_now() + pause : 0;
+	if (pause > 0)
 		window_move(&e->window, s, SPAN_PAUSED);
 	else if (s->state != SPAN_WAITING)
 		window_move(&e->window, s, SPAN_WAITING);

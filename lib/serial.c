@@ -13,7 +13,6 @@
 #include <string.h>
 
 #include "engine.h"
-#include "sys.h"
 
 int serial_start(struct engine *e)
 {
@@ -97,7 +96,7 @@ static bool failed_for_now(struct engine *e, struct span *s)
 	block_drop(s->block);
 	s->block = NULL;
 	s->bytes = 0;
-	retry_again(e, s, sys_now());
+	retry_again(e, s);
 	return true;
 }
 

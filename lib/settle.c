@@ -81,8 +81,7 @@ static int gather(struct engine *e, struct member *m, struct answer *a,
 }
 
 /* process() failed, and the item has attempts left. */
-static int retry(struct engine *e, struct member *m, struct answer *a,
-    uint64_t now)
+static int retry(struct engine *e, struct member *m, struct answer *a)
 {
 	struct span *again;
 
@@ -90,13 +89,13 @@ static int retry(struct engine *e, struct member *m, struct answer *a,
 	again = take_first(m->sent, m->pid);
 	if (again == NULL)
 		return -ENOMEM;
-	retry_again(e, again, now);
+	retry_again(e, again);
 	return 0;
 }
 
 /* A result: it must be for an item that was leased. */
 static int result(struct engine *e, struct member *m, struct answer *a,
-    const struct frame *f, uint64_t now)
+    const struct frame *f)
 {
 	struct span *of = m->sent;
 	struct failure why;
@@ -113,7 +112,7 @@ static int result(struct engine *e, struct member *m, struct answer *a,
 	}
 	if (f->kind == FRAME_FAILURE && retry_may(e, of,
 	    (enum vm_cause)why.head.cause)) {
-		r = retry(e, m, a, now);
+		r = retry(e, m, a);
 	} else {
 		r = gather(e, m, a, f);
 		if (r == 0 && f->kind == FRAME_FAILURE)
@@ -214,7 +213,7 @@ static int settle_frame(struct engine *e, struct member *m, struct answer *a,
 	if (f->kind == FRAME_UNFIT && starting)
 		return unfit(e, m, f, now);
 	if ((f->kind == FRAME_OUTPUT || f->kind == FRAME_FAILURE) && ready)
-		return result(e, m, a, f, now);
+		return result(e, m, a, f);
 	if (f->kind == FRAME_END && ready)
 		return end(e, m, a, f, now);
 	if (f->kind == FRAME_LEAVING && ready)
