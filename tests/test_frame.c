@@ -306,6 +306,104 @@ START_TEST(shaped_bodies_have_exactly_their_size)
 }
 END_TEST
 
+/* ---- failures ---- */
+
+#define NOTE "why so"
+#define TAIL "written"
+
+/* A failure's body with a message and, if asked for, a tail: its size. */
+static size_t failure_body(unsigned char *at, bool with_tail)
+{
+	const struct frame_failure head = { .code = -3, .cause = 1,
+		.wall_ns = 5, .cpu_ns = 4, .message_size = strlen(NOTE),
+		.tail_size = with_tail ? (int32_t)strlen(TAIL) : -1 };
+	size_t size = sizeof head + strlen(NOTE);
+
+	memcpy(at, &head, sizeof head);
+	memcpy(at + sizeof head, NOTE, sizeof NOTE);
+	if (with_tail)
+		memcpy(at + size + 1, TAIL, sizeof TAIL);
+	return size + (with_tail ? 1 + strlen(TAIL) : 0);
+}
+
+START_TEST(failures_come_back)
+{
+	unsigned char at[200];
+	struct failure f;
+
+	for (int tail = 0; tail < 2; tail++) {
+		size_t size = failure_body(at, tail);
+
+		ck_assert_int_eq(frame_failure(at, size, &f), 0);
+		ck_assert_int_eq(f.head.code, -3);
+		ck_assert_uint_eq(f.head.wall_ns, 5);
+		ck_assert_uint_eq(f.head.cpu_ns, 4);
+		ck_assert_mem_eq(f.message, NOTE, strlen(NOTE));
+		ck_assert_int_eq(f.tail != NULL, tail);
+		if (tail)
+			ck_assert_mem_eq(f.tail, TAIL, strlen(TAIL));
+	}
+}
+END_TEST
+
+/* Of exactly that many bytes on the heap, so that a look behind them shows
+   where memory is checked. */
+static int read_failure(const unsigned char *at, size_t size)
+{
+	unsigned char *part = malloc(size > 0 ? size : 1);
+	struct failure f;
+	int r;
+
+	ck_assert_ptr_nonnull(part);
+	memcpy(part, at, size);
+	r = frame_failure(part, size, &f);
+	free(part);
+	return r;
+}
+
+START_TEST(no_part_of_a_failure_is_one)
+{
+	unsigned char at[200] = { 0 };
+
+	for (int tail = 0; tail < 2; tail++) {
+		size_t size = failure_body(at, tail);
+
+		for (size_t n = 0; n < sizeof at; n++)
+			ck_assert_int_eq(read_failure(at, n),
+			    n == size ? 0 : -EPROTO);
+	}
+}
+END_TEST
+
+START_TEST(failures_whose_sizes_lie_are_refused)
+{
+	const int32_t tails[] = { -2, INT32_MIN, -1, 0, 6, 8, INT32_MAX };
+	const uint32_t messages[] = { 0, 5, 7, 14, 15, UINT32_MAX,
+		(uint32_t)INT32_MAX };
+	struct frame_failure head;
+	unsigned char at[200];
+	size_t size = failure_body(at, true);
+
+	for (size_t i = 0; i < COUNTOF(tails); i++) {
+		failure_body(at, true);
+		memcpy(&head, at, sizeof head);
+		head.tail_size = tails[i];
+		memcpy(at, &head, sizeof head);
+		ck_assert_int_eq(read_failure(at, size), -EPROTO);
+	}
+	for (size_t i = 0; i < COUNTOF(messages); i++) {
+		failure_body(at, true);
+		memcpy(&head, at, sizeof head);
+		head.message_size = messages[i];
+		memcpy(at, &head, sizeof head);
+		ck_assert_int_eq(read_failure(at, size), -EPROTO);
+	}
+	failure_body(at, true);
+	at[sizeof head + strlen(NOTE)] = 'x';
+	ck_assert_int_eq(read_failure(at, size), -EPROTO);
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const tests[] = { every_kind_and_size_comes_back,
@@ -315,7 +413,10 @@ int main(void)
 		refuses_heads_that_are_none,
 		refuses_bodies_beyond_the_given_size,
 		refuses_bodies_beyond_any_size, every_bit_of_a_size_counts,
-		shaped_bodies_have_exactly_their_size };
+		shaped_bodies_have_exactly_their_size,
+		failures_come_back,
+		no_part_of_a_failure_is_one,
+		failures_whose_sizes_lie_are_refused };
 
 	return run_tests("frame", tests, COUNTOF(tests), 30);
 }

@@ -62,6 +62,7 @@ static void take_all(struct window *w, struct span *s)
 static void is_empty(const struct window *w)
 {
 	ck_assert_ptr_null(w->waiting);
+	ck_assert_ptr_null(w->paused);
 	ck_assert_uint_eq(w->nsent, 0);
 	ck_assert_uint_eq(w->nwaiting, 0);
 	ck_assert_uint_eq(w->nchunks, 0);
@@ -433,6 +434,99 @@ START_TEST(counts_are_right_whatever_happens)
 }
 END_TEST
 
+/* ---- pauses ---- */
+
+/* The first that waits pauses until then. */
+static void pause_first(struct window *w, uint64_t due_at)
+{
+	struct span *s = w->waiting;
+
+	s->due_at = due_at;
+	window_move(w, s, SPAN_PAUSED);
+}
+
+START_TEST(what_pauses_wakes_when_it_is_due)
+{
+	const uint64_t due[] = { 30, 10, 50, 10, 20 };
+	struct window w;
+
+	window_init(&w, 4, 8, 1000000);
+	ck_assert_uint_eq(window_due(&w), NEVER);
+	window_wake(&w, NEVER);
+	for (uint64_t seq = 0; seq < COUNTOF(due); seq++)
+		admit(&w, seq, 1);
+	for (size_t i = 0; i < COUNTOF(due); i++)
+		pause_first(&w, due[i]);
+	ck_assert_ptr_null(w.waiting);
+	ck_assert_uint_eq(w.nwaiting, 0);
+	ck_assert_uint_eq(w.nchunks, COUNTOF(due));
+	ck_assert_uint_eq(window_due(&w), 10);
+	window_wake(&w, 9);
+	ck_assert_ptr_null(w.waiting);
+	window_wake(&w, 10);
+	ck_assert_uint_eq(w.nwaiting, 2);
+	ck_assert_uint_eq(window_due(&w), 20);
+	window_wake(&w, 30);
+	ck_assert_uint_eq(w.nwaiting, 4);
+	ck_assert_uint_eq(window_due(&w), 50);
+	for (uint64_t seq = 0; seq < COUNTOF(due); seq++) {
+		if (seq == 2)
+			continue;
+		ck_assert_uint_eq(span_seq(w.waiting), seq);
+		ck_assert_int_eq(w.waiting->state, SPAN_WAITING);
+		take_all(&w, answer_first(&w, 0));
+	}
+	window_wake(&w, NEVER);
+	ck_assert_uint_eq(window_due(&w), NEVER);
+	ck_assert_uint_eq(span_seq(w.waiting), 2);
+	take_all(&w, answer_first(&w, 0));
+	is_empty(&w);
+	window_release(&w);
+}
+END_TEST
+
+START_TEST(what_was_sent_may_pause)
+{
+	struct window w;
+	struct span *s;
+
+	window_init(&w, 1, 8, 1000000);
+	admit(&w, 0, 1);
+	s = w.waiting;
+	window_move(&w, s, SPAN_SENT);
+	ck_assert(!window_may_send(&w));
+	s->due_at = 5;
+	window_move(&w, s, SPAN_PAUSED);
+	ck_assert_uint_eq(w.nsent, 0);
+	ck_assert(window_may_send(&w));
+	ck_assert(w.paused == s);
+	window_move(&w, s, SPAN_ANSWERED);
+	ck_assert_ptr_null(w.paused);
+	take_all(&w, s);
+	is_empty(&w);
+	window_release(&w);
+}
+END_TEST
+
+/* Of the same time, the one that failed first is woken first; all that pauses
+   is freed with the rest. */
+START_TEST(pauses_keep_their_order_and_are_freed)
+{
+	struct window w;
+
+	window_init(&w, 4, 8, 1000000);
+	for (uint64_t seq = 0; seq < 3; seq++)
+		admit(&w, seq, 1);
+	for (int i = 0; i < 3; i++)
+		pause_first(&w, 7);
+	ck_assert_uint_eq(span_seq(w.paused), 0);
+	ck_assert_uint_eq(span_seq(w.paused->next), 1);
+	ck_assert_uint_eq(span_seq(w.paused->next->next), 2);
+	window_release(&w);
+	ck_assert_ptr_null(w.paused);
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const tests[] = { an_admitted_chunk_waits_whole,
@@ -440,7 +534,9 @@ int main(void)
 		room_is_counted_in_bytes, results_count_against_the_bytes,
 		one_is_always_admitted, so_many_may_be_sent,
 		what_comes_back_waits_in_its_place,
-		counts_are_right_whatever_happens };
+		counts_are_right_whatever_happens,
+		what_pauses_wakes_when_it_is_due, what_was_sent_may_pause,
+		pauses_keep_their_order_and_are_freed };
 
 	return run_tests("window", tests, COUNTOF(tests), 30);
 }
