@@ -1,0 +1,490 @@
+/*
+ * test_crash.c - tracebacks: a worker that crashes says where, and dies of
+ * the same signal as without that; nobody else has one.
+ */
+#include "config.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base.h"
+#include "slot.h"
+#include "tools.h"
+
+#ifdef __has_feature
+#if __has_feature(address_sanitizer)
+#define __SANITIZE_ADDRESS__ 1
+#endif
+#endif
+/* Where a sanitizer watches there are none. */
+#ifdef __SANITIZE_ADDRESS__
+enum { TOLD = 0 };
+#else
+enum { TOLD = 1 };
+#endif
+
+static struct shared *sh;
+
+static void start(void)
+{
+	no_cores();
+	sh = shared_new();
+}
+
+static int64_t number(const void *input)
+{
+	int64_t n;
+
+	memcpy(&n, input, sizeof n);
+	return n;
+}
+
+/* ---- ways to crash, in functions whose names are exported ---- */
+
+int crash_at_address(void);
+int crash_by_abort(void);
+int crash_by_division(void);
+int crash_behind_file(void);
+int crash_by_instruction(void);
+int crash_by_depth(int);
+
+#define APART __attribute__((__noinline__))
+
+/* Something to do after a call, so that it is no jump; and the compiler must
+   not see that there is no after, or it moves the call elsewhere. */
+static volatile int after;
+static void (*volatile just_abort)(void) = abort;
+
+APART int crash_at_address(void)
+{
+	volatile int *volatile nowhere = (int *)0x10;
+
+	after = *nowhere;
+	return after;
+}
+
+APART int crash_by_abort(void)
+{
+	just_abort();
+	return after;
+}
+
+APART int crash_by_division(void)
+{
+	volatile int zero = 0;
+
+	after = 5 / zero;
+	return after;
+}
+
+APART int crash_behind_file(void)
+{
+	char name[] = "/tmp/vimap-crash-XXXXXX";
+	long page = sysconf(_SC_PAGESIZE);
+	int fd = mkstemp(name);
+	volatile char *at;
+
+	unlink(name);
+	at = mmap(NULL, (size_t)page, PROT_READ, MAP_SHARED, fd, 0);
+	after = at[0];
+	return after;
+}
+
+#ifdef __x86_64__
+APART int crash_by_instruction(void)
+{
+	__asm__ volatile("ud2");
+	return after;
+}
+#endif
+
+/* Deeper than any stack; each call has something to do when it is back. */
+APART int crash_by_depth(int depth)
+{
+	volatile char room[1000];
+
+	room[0] = (char)depth;
+	room[999] = room[0];
+	return after < 0 ? 0 : crash_by_depth(depth + 1) + room[999];
+}
+
+static const struct {
+	int signal;
+	const char *first;	/* how the traceback begins */
+	const char *name;	/* a function in it; NULL: any */
+} crashes[] = {
+	{ SIGSEGV, "SIGSEGV (signal 11), code 1: nothing is mapped there, "
+	    "address 0x10\n", "crash_at_address" },
+	{ SIGABRT, "SIGABRT (signal 6), code ", "crash_by_abort" },
+#if defined(__x86_64__)
+	{ SIGFPE, "SIGFPE (signal 8), code 1: integer division by zero, "
+	    "address 0x", "crash_by_division" },
+#else
+	{ SIGABRT, "SIGABRT (signal 6), code ", "crash_by_abort" },
+#endif
+	{ SIGBUS, "SIGBUS (signal 7), code 2: no memory behind the mapping, "
+	    "address 0x", "crash_behind_file" },
+#if defined(__x86_64__)
+	{ SIGILL, "SIGILL (signal 4), code ", "crash_by_instruction" },
+#else
+	{ SIGABRT, "SIGABRT (signal 6), code ", "crash_by_abort" },
+#endif
+	{ SIGSEGV, "SIGSEGV (signal 11), code ", "crash_by_depth" },
+	{ SIGSEGV, "SIGSEGV (signal 11), code -", NULL },
+};
+
+static int crash(int64_t n)
+{
+	switch (n) {
+	case 0:
+		return crash_at_address();
+	case 1:
+		return crash_by_abort();
+#if defined(__x86_64__)
+	case 2:
+		return crash_by_division();
+	case 4:
+		return crash_by_instruction();
+#else
+	case 2:
+	case 4:
+		return crash_by_abort();
+#endif
+	case 3:
+		return crash_behind_file();
+	case 5:
+		return crash_by_depth(0);
+	case 6:
+		return raise(SIGSEGV);
+	default:
+		return 0;
+	}
+}
+
+static int crash_somehow(struct vm_context *me, const void *input,
+    size_t size)
+{
+	after = 0;
+	if (crash(number(input)) != 0)
+		return -1;
+	return vm_output(me, input, size);
+}
+
+/* Lines of text, numbered from the second on. */
+static void check_lines(const char *text)
+{
+	int frames = 0;
+
+	ck_assert_uint_le(strlen(text), SLOT_CRASH);
+	for (const char *p = text; *p != '\0'; p++)
+		ck_assert(*p == '\n' || isprint((unsigned char)*p));
+	for (const char *p = strchr(text, '\n'); p != NULL && p[1] == '#';
+	    p = strchr(p + 1, '\n'))
+		ck_assert_int_eq(atoi(p + 2), frames++);
+	ck_assert_int_ge(frames, 1);
+}
+
+static void check_crash(const struct vm_result *r)
+{
+	int64_t n = number(r->input);
+	const char *text = r->exception->traceback;
+
+	ck_assert_int_eq(r->exception->cause, VM_KILLED);
+	ck_assert_int_eq(r->exception->signal, crashes[n].signal);
+	ck_assert_int_eq(r->attempts, 1);
+	ck_assert_int_eq(text != NULL, TOLD);
+	if (text == NULL)
+		return;
+	ck_assert_msg(strncmp(text, crashes[n].first,
+	    strlen(crashes[n].first)) == 0, "%s", text);
+	check_lines(text);
+#ifdef HAVE_DLADDR
+	ck_assert_msg(crashes[n].name == NULL ||
+	    strstr(text, crashes[n].name) != NULL, "%s", text);
+	ck_assert_ptr_nonnull(strstr(text, "+0x"));
+#endif
+}
+
+static void check_crashes(int workers, size_t chunk_size, int tail)
+{
+	const struct vm_worker worker = { .process = crash_somehow };
+	const struct vm_options options = { .workers = workers,
+		.chunk_size = chunk_size, .stderr_tail = tail };
+	struct vm_result r;
+	vm_pool *pool;
+
+	start();
+	pool = fork_pool(&worker, &options);
+	imap_to(pool, vm_range(0, 15));
+	for (int i = 0; i < 15; i++) {
+		take(pool, &r);
+		if (number(r.input) < (int64_t)COUNTOF(crashes))
+			check_crash(&r);
+		else
+			ck_assert_int_eq(r.type, VM_OUTPUT);
+	}
+	take_end(pool);
+	close_pool(pool);
+	shared_free(sh);
+}
+
+START_TEST(crashes_say_where)
+{
+	check_crashes(1, 15, 0);
+	check_crashes(3, 1, 1);
+}
+END_TEST
+
+/* ---- those that have none ---- */
+
+static int end_without(struct vm_context *me, const void *input, size_t size)
+{
+	switch (number(input)) {
+	case 0:
+		raise(SIGKILL);
+		break;
+	case 1:
+		exit(3);
+	case 2:
+		return vm_fail(me, 1, "failed");
+	case 3:
+		raise(SIGTERM);
+		break;
+	case 4:
+		while (size > 0)
+			pause();
+		break;
+	}
+	return vm_output(me, input, size);
+}
+
+START_TEST(other_ends_have_none)
+{
+	const struct vm_worker worker = { .process = end_without };
+	const struct vm_options options = { .workers = 1,
+		.item_timeout_ms = 100 };
+	struct vm_result r;
+	vm_pool *pool;
+
+	start();
+	pool = fork_pool(&worker, &options);
+	imap_to(pool, vm_range(0, 5));
+	for (int i = 0; i < 5; i++) {
+		take(pool, &r);
+		ck_assert_int_eq(r.type, VM_EXCEPTION);
+		ck_assert_ptr_null(r.exception->traceback);
+	}
+	take_end(pool);
+	close_pool(pool);
+}
+END_TEST
+
+static void leave_by_hand(int signal)
+{
+	_exit(signal);
+}
+
+static int setup_handler(struct vm_context *me)
+{
+	(void)me;
+	return signal(SIGSEGV, leave_by_hand) == SIG_ERR;
+}
+
+START_TEST(a_handler_of_the_users_is_respected)
+{
+	const struct vm_worker worker = { .setup = setup_handler,
+		.process = crash_somehow };
+	const struct vm_options options = { .workers = 1 };
+	struct vm_result r;
+	vm_pool *pool;
+
+	start();
+	pool = fork_pool(&worker, &options);
+	imap_to(pool, vm_range(0, 1));
+	take(pool, &r);
+	ck_assert_int_eq(r.exception->cause, VM_EXITED);
+	ck_assert_int_eq(r.exception->exit_status, SIGSEGV);
+	ck_assert_ptr_null(r.exception->traceback);
+	take_end(pool);
+	close_pool(pool);
+}
+END_TEST
+
+/* ---- processes of the item's own ---- */
+
+/* Each crash in a child, which dies of it; then the item dies itself, by a
+   signal that has no traceback: nothing is in the slot. */
+static int crash_in_child(struct vm_context *me, const void *input,
+    size_t size)
+{
+	int64_t n = number(input) / 2;
+	pid_t pid = fork();
+	int status;
+
+	if (pid == 0) {
+		after = 0;
+		_exit(crash(n) + 100);
+	}
+	if (waitpid(pid, &status, 0) != pid || !WIFSIGNALED(status) ||
+	    WTERMSIG(status) != crashes[n].signal)
+		return vm_fail(me, status, "status 0x%x", (unsigned)status);
+	if (number(input) % 2)
+		raise(SIGKILL);
+	return vm_output(me, input, size);
+}
+
+START_TEST(crashes_of_children_are_their_own)
+{
+	const struct vm_worker worker = { .process = crash_in_child };
+	const struct vm_options options = { .workers = 2 };
+	struct vm_result r;
+	vm_pool *pool;
+
+	start();
+	pool = fork_pool(&worker, &options);
+	imap_to(pool, vm_range(0, 2 * COUNTOF(crashes)));
+	for (size_t i = 0; i < 2 * COUNTOF(crashes); i++) {
+		take(pool, &r);
+		if (number(r.input) % 2 == 0) {
+			ck_assert_msg(r.type == VM_OUTPUT, "%d: %s",
+			    (int)number(r.input), r.exception->message);
+			continue;
+		}
+		ck_assert_int_eq(r.exception->signal, SIGKILL);
+		ck_assert_ptr_null(r.exception->traceback);
+	}
+	take_end(pool);
+	close_pool(pool);
+}
+END_TEST
+
+/* ---- a slot that lies ---- */
+
+START_TEST(garbage_is_made_printable)
+{
+	struct slots all;
+	struct slot *s;
+	char text[SLOT_CRASH];
+
+	ck_assert_int_eq(slots_map(&all, 1), 0);
+	s = slots_get(&all, 0);
+	slot_reset(s);
+	ck_assert_uint_eq(slot_crash_size(s), 0);
+	for (size_t i = 0; i < SLOT_CRASH; i++)
+		s->crash[i] = (char)i;
+	for (int bit = 0; bit < 64; bit++) {
+		atomic_store(&s->crash_size, UINT64_MAX >> bit);
+		ck_assert_uint_le(slot_crash_size(s), SLOT_CRASH);
+	}
+	slot_crash(s, text, sizeof text);
+	for (size_t i = 0; i < sizeof text; i++)
+		ck_assert(text[i] == '\n' || isprint((unsigned char)text[i]));
+	slots_unmap(&all);
+}
+END_TEST
+
+START_TEST(more_than_fits_is_cut)
+{
+	char line[100], text[SLOT_CRASH];
+	struct slots all;
+	struct slot *s;
+
+	memset(line, 'l', sizeof line);
+	ck_assert_int_eq(slots_map(&all, 1), 0);
+	s = slots_get(&all, 0);
+	slot_reset(s);
+	for (size_t i = 1; i < 50; i++) {
+		slot_tell_crash(s, line, sizeof line);
+		ck_assert_uint_eq(slot_crash_size(s),
+		    MIN(100 * i, (size_t)SLOT_CRASH));
+	}
+	slot_crash(s, text, sizeof text);
+	for (size_t i = 0; i < sizeof text; i++)
+		ck_assert_int_eq(text[i], 'l');
+	atomic_store(&s->crash_size, UINT64_MAX);
+	slot_tell_crash(s, line, sizeof line);
+	slot_reset(s);
+	ck_assert_uint_eq(slot_crash_size(s), 0);
+	slots_unmap(&all);
+}
+END_TEST
+
+/* The worker's own slot: the one writable shared mapping that is not sh. */
+static struct slot *own_slot(void)
+{
+	FILE *f = fopen("/proc/self/maps", "r");
+	char line[512], rights[8];
+	unsigned long from;
+
+	while (f != NULL && fgets(line, sizeof line, f) != NULL) {
+		if (sscanf(line, "%lx-%*x %7s", &from, rights) == 2 &&
+		    strcmp(rights, "rw-s") == 0 &&
+		    strstr(line, "/dev/zero") != NULL &&
+		    from != (unsigned long)sh) {
+			fclose(f);
+			return (struct slot *)from;
+		}
+	}
+	_exit(98);
+}
+
+static int lie_and_die(struct vm_context *me, const void *input, size_t size)
+{
+	struct slot *s;
+
+	if (number(input) != 2)
+		return vm_output(me, input, size);
+	s = own_slot();
+	memset(s->crash, 1, SLOT_CRASH);
+	s->crash[100] = '\0';
+	atomic_store(&s->crash_size, UINT64_MAX);
+	raise(SIGKILL);
+	return 0;
+}
+
+START_TEST(a_worker_that_lies_is_bounded)
+{
+	const struct vm_worker worker = { .process = lie_and_die };
+	const struct vm_options options = { .workers = 1, .chunk_size = 5,
+		.ordered = 1 };
+	struct vm_result r;
+	vm_pool *pool;
+
+	start();
+	pool = fork_pool(&worker, &options);
+	imap_to(pool, vm_range(0, 5));
+	for (int i = 0; i < 5; i++) {
+		take(pool, &r);
+		ck_assert_int_eq(r.type, i == 2 ? VM_EXCEPTION : VM_OUTPUT);
+		if (i != 2)
+			continue;
+		ck_assert_int_eq(r.exception->signal, SIGKILL);
+		ck_assert_uint_eq(strlen(r.exception->traceback),
+		    SLOT_CRASH);
+		ck_assert_uint_eq(strspn(r.exception->traceback, "?"),
+		    SLOT_CRASH);
+	}
+	take_end(pool);
+	close_pool(pool);
+}
+END_TEST
+
+int main(void)
+{
+	const TTest *const tests[] = { crashes_say_where,
+		other_ends_have_none, a_handler_of_the_users_is_respected,
+		crashes_of_children_are_their_own, garbage_is_made_printable,
+		more_than_fits_is_cut, a_worker_that_lies_is_bounded };
+
+	return run_tests("crash", tests, COUNTOF(tests), 60);
+}
