@@ -155,12 +155,15 @@ static int hello(struct engine *e, struct member *m, const struct frame *f)
 	if (frame_body(f, &h, sizeof h) < 0 || h.version != FRAME_VERSION ||
 	    h.order != FRAME_ORDER || h.generation != m->generation)
 		return -EPROTO;
+	/* It could not write even that out, and never had anything to do: a
+	   setup that fails, or the place would be filled again for ever. */
+	if (m->state == MEMBER_DEAD)
+		return 0;
 	m->greeted = true;
 	m->setups_failed = 0;
 	if (m->first == FIRST_PENDING)
 		m->first = FIRST_WELL;
-	if (m->state != MEMBER_DEAD)
-		crew_move(&e->crew, m, MEMBER_READY);
+	crew_move(&e->crew, m, MEMBER_READY);
 	engine_say(e, "hello: worker %d", m->index);
 	return 0;
 }

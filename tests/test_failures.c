@@ -519,12 +519,22 @@ static int setup_exits(struct vm_context *me)
 	exit(0);
 }
 
+/* As a daemon does: the worker cannot say that it is ready. */
+static int setup_closes(struct vm_context *me)
+{
+	(void)me;
+	for (int fd = 3; fd < 1024; fd++)
+		close(fd);
+	return 0;
+}
+
 START_TEST(all_setups_may_fail)
 {
 	check_no_setup(setup_fails, "out of luck 13");
 	check_no_setup(setup_returns, "code 6");
 	check_no_setup(setup_crashes, "signal 11");
 	check_no_setup(setup_exits, "status 0");
+	check_no_setup(setup_closes, "status 1");
 }
 END_TEST
 
