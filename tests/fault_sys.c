@@ -81,7 +81,7 @@ static bool is_due(enum fault_kind kind)
 	if (plan->fault.kind != kind || !(plan->fault.where & role))
 		return false;
 	nth = atomic_fetch_sub(&plan->left, 1);
-	if (nth > 1 || nth <= 1 - plan->fault.times)
+	if (nth > 1 || nth <= 1 - (long long)plan->fault.times)
 		return false;
 	atomic_store(&plan->victim, getpid());
 	atomic_fetch_add(&plan->hits, 1);

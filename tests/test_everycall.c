@@ -8,7 +8,7 @@
 #include "config.h"
 
 #include <errno.h>
-#include <string.h>
+#include <limits.h>
 
 #include "base.h"
 #include "tools.h"
@@ -88,6 +88,23 @@ START_TEST(calls_fail_otherwise)
 }
 END_TEST
 
+/* From some call on they always fail: what a kernel does not have, or a
+   sandbox does not allow. */
+START_TEST(calls_never_work_again)
+{
+	const int needed = FAULT_COSTS | FAULT_NEEDED;
+	struct trial t = { .fault.times = INT_MAX, .harmless = true };
+
+	for (int kind = FAULT_NONE + 1; kind < FAULT_COUNT; kind++) {
+		t.fault.kind = kind;
+		t.fault.error = trial_kinds[kind].errors[0];
+		if (t.fault.error != 0 && !(trial_kinds[kind].ways & needed))
+			add_roles(t);
+	}
+	run_all();
+}
+END_TEST
+
 START_TEST(calls_fail_without_pidfds)
 {
 	add_failures(0, FAULT_PIDFD_OPEN);
@@ -131,6 +148,7 @@ END_TEST
 int main(void)
 {
 	const TTest *const tests[] = { calls_fail, calls_fail_otherwise,
+		calls_never_work_again,
 		calls_fail_without_pidfds, calls_fail_without_lists_of_children,
 		calls_are_interrupted, calls_are_cut_short };
 

@@ -206,6 +206,14 @@ static bool kills(const struct trial *t)
 	    t->fault.act == FAULT_KILL_AFTER);
 }
 
+/* May what a worker leaves stay?  If the fork server was killed, or is not
+   the one that gets it. */
+static bool stays(const struct trial *t)
+{
+	return t->fault.kind == FAULT_SUBREAPER ||
+	    (t->fault.where == FAULT_IN_SERVER && kills(t));
+}
+
 /* ---- the host ---- */
 
 /* Only what the library allocates counts. */
@@ -304,6 +312,20 @@ static void use(vm_pool *pool)
 		failed(NULL, "vm_close()", errno);
 }
 
+/* After vm_close() of a pool that works, workers and what they left are gone
+   at once. */
+static void check_gone(const struct trial *t)
+{
+	if (life->broken || life->unclosed || stays(t))
+		return;
+	for (int n = 0; n < ITEMS; n++)
+		if (life->beginner[n] > 0 && is_alive(life->beginner[n]))
+			wrong("a worker outlives vm_close()");
+	for (int i = 0; i < ORPHANS; i++)
+		if (life->orphan[i] > 0 && is_alive(life->orphan[i]))
+			wrong("what a worker left outlives vm_close()");
+}
+
 /* A host with standard input closed makes the library move descriptors; one
    that does not say how many workers makes it look for CPUs. */
 static void be_host(const struct trial *t)
@@ -330,6 +352,7 @@ static void be_host(const struct trial *t)
 		use(pool);
 	/* Check allocates, too: this comes first. */
 	blocks = fault_blocks() - blocks;
+	check_gone(t);
 	if (blocks != 0)
 		wrong("%ld blocks of memory are left", blocks);
 	if (count_fds() != fds)
@@ -365,13 +388,10 @@ static void wake_up(long now)
 	}
 }
 
-/* Orphans may stay if the fork server was killed, or is not their reaper. */
+/* Orphans that may stay do so until now. */
 static void kill_orphans(const struct trial *t)
 {
-	bool may_stay = life->broken || t->fault.kind == FAULT_SUBREAPER ||
-	    (t->fault.where == FAULT_IN_SERVER && kills(t));
-
-	for (int i = 0; i < ORPHANS && may_stay; i++) {
+	for (int i = 0; i < ORPHANS && (life->broken || stays(t)); i++) {
 		pid_t pid = life->orphan[i];
 
 		if (pid > 0 && waitpid(pid, NULL, WNOHANG) == 0)
@@ -546,7 +566,7 @@ static int watcher(struct trial t, int *hits)
 	    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (life == MAP_FAILED)
 		return 1;
-	t.fault.times = 1;
+	t.fault.times = MAX(t.fault.times, 1);
 	for (int n = MAX(t.only, 1); met && bad < 3;
 	    n += 1 + (all ? 0 : n / 2)) {
 		t.fault.nth = n;

@@ -12,7 +12,7 @@
 #include "fault_sys.h"
 
 struct trial {
-	struct fault fault;	/* nth is set by the runner */
+	struct fault fault;	/* nth is set by the runner; times: 0 is 1 */
 	int attempts;		/* vm_options.max_attempts */
 	bool goes_on;		/* a process that stops is continued */
 	bool harmless;		/* nobody may notice */
