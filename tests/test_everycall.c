@@ -16,7 +16,7 @@
 
 /* The machine sleeps for a part of each life. */
 #define AT_A_TIME 6
-#define TRIALS_MOST (FAULT_COUNT * 6)
+#define TRIALS_MOST (FAULT_COUNT * 12)
 
 static const enum fault_where roles[] = { FAULT_HERE, FAULT_IN_SERVER,
 	FAULT_IN_WORKERS };
@@ -37,8 +37,9 @@ static void add_roles(struct trial t)
 {
 	for (size_t i = 0; i < COUNTOF(roles); i++) {
 		t.fault.where = roles[i];
-		t.attempts = 2;
-		add(&t);
+		for (t.attempts = trials_long() ? 1 : 2; t.attempts <= 2;
+		    t.attempts++)
+			add(&t);
 	}
 }
 

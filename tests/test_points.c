@@ -46,12 +46,19 @@ static void run_all(int at_a_time)
 	ck_assert_int_gt(all, 50);
 }
 
+/* Also where the library has to do without something. */
 static void check_kills(enum fault_where where)
 {
-	const struct trial t = { .fault.where = where };
+	const enum fault_kind lacks[] = { FAULT_NONE, FAULT_PIDFD_OPEN,
+		FAULT_REOPEN, FAULT_OPEN_CHILDREN };
+	struct trial t = { .fault.where = where };
 
-	add(&t, FAULT_KILL_BEFORE, 1);
-	add(&t, FAULT_KILL_AFTER, 2);
+	for (size_t i = 0; i < (trials_long() ? COUNTOF(lacks) : 1); i++) {
+		t.fault.lacks = lacks[i];
+		t.fault.lacks_error = trial_kinds[lacks[i]].errors[0];
+		add(&t, FAULT_KILL_BEFORE, 1);
+		add(&t, FAULT_KILL_AFTER, 2);
+	}
 	run_all(AT_A_TIME);
 }
 
