@@ -173,18 +173,22 @@ static ssize_t twin_writev(int fd, const struct iovec *parts, int count)
 	return writev(fd, some, n);
 }
 
+/* More descriptors than the library sends with a message. */
+#define SCM_FDS 16
+
 /* Descriptors that do not fit are gone, the message is not. */
 static ssize_t twin_recvmsg(int fd, struct msghdr *m, int flags)
 {
 	ssize_t r = recvmsg(fd, m, flags);
 	struct cmsghdr *c = r > 0 ? CMSG_FIRSTHDR(m) : NULL;
-	int fds[2];
+	size_t count = c ? (c->cmsg_len - CMSG_LEN(0)) / sizeof(int) : 0;
+	int fds[SCM_FDS];
 
-	if (c == NULL || c->cmsg_len < CMSG_LEN(sizeof fds) ||
-	    !twin_fails(FAULT_LOST_FDS))
+	if (count < 2 || count > SCM_FDS || !twin_fails(FAULT_LOST_FDS))
 		return r;
-	memcpy(fds, CMSG_DATA(c), sizeof fds);
-	close(fds[1]);
+	memcpy(fds, CMSG_DATA(c), count * sizeof *fds);
+	for (size_t i = 1; i < count; i++)
+		close(fds[i]);
 	c->cmsg_len = CMSG_LEN(sizeof *fds);
 	m->msg_flags |= MSG_CTRUNC;
 	return r;

@@ -10,6 +10,7 @@
 #include "trial.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -75,7 +76,7 @@ static struct life {
 	atomic_int begun[ITEMS], beginner[ITEMS];
 	int answered[ITEMS], attempts[ITEMS], cause[ITEMS], pid[ITEMS];
 	atomic_int orphans, orphan[ORPHANS];
-	bool leaves;		/* an orphan */
+	bool rich, leaves;	/* has all options; leaves an orphan */
 	bool forked, broken, unclosed;
 	int failures;		/* calls that did not go well */
 	bool wrong;
@@ -175,6 +176,8 @@ static int process(struct vm_context *me, const void *input, size_t size)
 		leave_orphan();
 	if (n == CRASHES || (n == CRASHES_ONCE && me->attempt == 1))
 		raise(SIGSEGV);
+	if (n == FAILS && life->rich)
+		fprintf(stderr, "it fails");
 	if (n == FAILS || (n == FAILS_ONCE && me->attempt == 1))
 		return vm_fail(me, n, "as it should");
 	size = output_size(n);
@@ -224,6 +227,13 @@ static bool stays(const struct trial *t)
 		fault_malloc_on(0); \
 	} while (0)
 
+/* It may not be had, but it cannot be another one. */
+static bool has_tail(const char *tail)
+{
+	return tail == NULL || tail[0] == '\0' ||
+	    strcmp(tail, "it fails") == 0;
+}
+
 static void note(const struct vm_result *r)
 {
 	int n = -1;
@@ -240,6 +250,9 @@ static void note(const struct vm_result *r)
 	if (r->type == VM_EXCEPTION) {
 		life->cause[n] = r->exception->cause;
 		life->pid[n] = r->exception->pid;
+		if (n == FAILS && !has_tail(r->exception->stderr_tail))
+			wrong("the end of stderr is \"%s\"",
+			    r->exception->stderr_tail);
 		if (r->exception->message[0] == '\0')
 			wrong("the exception of %d has no message", n);
 	} else if (!is_right(n, r->output, r->output_size,
@@ -304,6 +317,8 @@ static void use(vm_pool *pool)
 
 	if (run(pool, &first)) {
 		vm_cancel(pool);
+		if (life->rich && vm_resize(pool, 3) == -1)
+			failed(pool, "vm_resize()", errno);
 		run(pool, &all);
 	}
 	LIB(rc, vm_close(pool));
@@ -326,17 +341,38 @@ static void check_gone(const struct trial *t)
 			wrong("what a worker left outlives vm_close()");
 }
 
+/* Every other life has all that can be had of a pool, and the others are in
+   order. */
+static struct vm_options options_of(const struct trial *t)
+{
+	struct vm_options o = { .workers = 2, .max_attempts = t->attempts };
+
+	life->rich = t->fault.nth % 2 == 1;
+	if (!life->rich) {
+		o.ordered = 1;
+		return o;
+	}
+	o.retry_delay_ms = 2;
+	o.item_timeout_ms = o.setup_timeout_ms = RESULT_MS;
+	o.max_items_per_worker = 12;
+	o.max_cpu_seconds = 60;
+	o.max_rss_per_worker = (size_t)1 << 30;
+	o.measure_items = o.stderr_tail = 1;
+	return o;
+}
+
 /* A host with standard input closed makes the library move descriptors; one
    that does not say how many workers makes it look for CPUs. */
 static void be_host(const struct trial *t)
 {
 	const struct vm_worker worker = { .process = process };
-	struct vm_options o = { .workers = 2, .max_attempts = t->attempts,
-		.ordered = t->fault.nth % 2 };
+	struct vm_options o = options_of(t);
+	int null = open("/dev/null", O_WRONLY);
 	long blocks;
 	int fds;
 	vm_pool *pool;
 
+	dup2(null, 2);
 	life->leaves = !t->no_orphan;
 	if (t->fault.kind == FAULT_LIFT)
 		close(0);
@@ -555,11 +591,12 @@ bool trials_long(void)
 	return getenv("VIMAP_LONG") != NULL;
 }
 
-/* All lives of a trial; in a process of its own. */
+/* All lives of a trial; in a process of its own.  A call may be missing in
+   every other one. */
 static int watcher(struct trial t, int *hits)
 {
-	bool all = trials_long(), met = true;
-	int bad = 0;
+	bool all = trials_long();
+	int missed = 0, bad = 0;
 
 	prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
 	life = mmap(NULL, sizeof *life, PROT_READ | PROT_WRITE,
@@ -567,12 +604,14 @@ static int watcher(struct trial t, int *hits)
 	if (life == MAP_FAILED)
 		return 1;
 	t.fault.times = MAX(t.fault.times, 1);
-	for (int n = MAX(t.only, 1); met && bad < 3;
+	for (int n = MAX(t.only, 1); missed < 2 && bad < 3;
 	    n += 1 + (all ? 0 : n / 2)) {
 		t.fault.nth = n;
-		met = try(&t) && t.only == 0;
-		*hits += fault_hits() > 0;
+		missed = try(&t) ? 0 : missed + 1;
+		*hits += missed == 0;
 		bad += life->wrong;
+		if (t.only != 0)
+			break;
 	}
 	return bad > 0;
 }
