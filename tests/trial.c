@@ -468,7 +468,8 @@ static int watch(const struct trial *t, pid_t host)
 
 /* ---- the judgement ---- */
 
-/* An item that did not end as it should. */
+/* An item that did not end as it should.  It may be that its worker had taken
+   it and died before process() was called. */
 static void judge_odd(const struct trial *t, int n)
 {
 	int cause = life->cause[n];
@@ -482,7 +483,8 @@ static void judge_odd(const struct trial *t, int n)
 	else if (kills(t) && cause != VM_LOST &&
 	    (cause != VM_KILLED || life->pid[n] != fault_victim()))
 		wrong("%d is blamed for another's death (cause %d)", n, cause);
-	else if (kills(t) && cause == VM_KILLED && life->begun[n] > 0 &&
+	else if (kills(t) && cause == VM_KILLED &&
+	    life->begun[n] >= life->attempts[n] &&
 	    life->beginner[n] != fault_victim())
 		wrong("%d is blamed, but %d had begun it", n,
 		    life->beginner[n]);
