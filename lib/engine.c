@@ -106,7 +106,7 @@ static size_t watch_all(struct engine *e, uint64_t now)
 static uint64_t next_alarm(const struct engine *e, uint64_t until,
     uint64_t now)
 {
-	uint64_t due, sample, weigh;
+	uint64_t due, sample, weigh, ping;
 
 	for (size_t i = 0; i < e->crew.count; i++) {
 		const struct member *m = &e->crew.members[i];
@@ -122,7 +122,7 @@ static uint64_t next_alarm(const struct engine *e, uint64_t until,
 	}
 	if (e->broken)
 		return now;
-	if (crew_owed(&e->crew))
+	if (news_owed(e))
 		until = MIN(until, now + OWED_NS);
 	if (!e->quiet && e->window.nsent > 0)
 		until = MIN(until, now + SHORT_NS);
@@ -131,7 +131,9 @@ static uint64_t next_alarm(const struct engine *e, uint64_t until,
 	sample = overdue_alarm(e);
 	until = MIN(until, sample);
 	weigh = staff_alarm(e);
-	return MIN(until, weigh);
+	until = MIN(until, weigh);
+	ping = news_alarm(e);
+	return MIN(until, ping);
 }
 
 static int ms_until(uint64_t then, uint64_t now)
@@ -190,7 +192,7 @@ static int look_after(struct engine *e, uint64_t now)
 		else if (m->state == MEMBER_STARTING && m->setup_by <= now)
 			crew_doom(&e->crew, m, VM_TIMED_OUT);
 	}
-	if (server_overdue(&e->server, crew_owed(&e->crew), now))
+	if (server_overdue(&e->server, news_owed(e), now))
 		news_broken(e, ETIMEDOUT, now);
 	return r;
 }
@@ -232,6 +234,7 @@ int engine_turn(struct engine *e, uint64_t until)
 	r = dispatch_run(e, now);
 	if (r < 0)
 		return r;
+	news_ask(e, now);
 	count = watch_all(e, now);
 	ready = sys_poll(e->fds, count, ms_until(next_alarm(e, until, now),
 	    now));

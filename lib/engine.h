@@ -67,6 +67,8 @@ struct engine {
 	struct server server;
 	struct crew crew;
 	struct member *only;	/* while results are too many: read only it */
+	uint64_t ping_at;	/* when the fork server is asked whether it is
+				   there */
 	struct pollfd *fds;	/* room for all there is to wait for */
 	bool ask_again;		/* a source that said VM_LATER may be asked */
 	bool quiet;		/* nothing came in the last short wait */
@@ -265,6 +267,14 @@ void news_hear(struct engine *, uint64_t now);
 /* The fork server is dead (ECHILD) or mute (ETIMEDOUT): so are its workers,
    or will be. */
 void news_broken(struct engine *, int error, uint64_t now);
+
+/* While anything is awaited of workers the fork server must be there to tell
+   of their deaths: asks it now and then.  When it is due next, or NEVER. */
+uint64_t news_alarm(const struct engine *);
+void news_ask(struct engine *, uint64_t now);
+
+/* Does it owe an answer? */
+bool news_owed(const struct engine *);
 
 /* ---- serial.c ---- */
 

@@ -31,6 +31,7 @@
 
 static struct forkserver *self;
 static bool ending;		/* the caller says so, or is gone */
+static struct notice pong;	/* to be sent, if its kind is not 0 */
 
 /* ---- hiring ---- */
 
@@ -231,7 +232,7 @@ static bool tell_all(void)
 
 		all = tell(&h->arrival, h->fds) && tell(&h->death, NULL);
 	}
-	return all;
+	return all && tell(&pong, NULL);
 }
 
 static void obey(const struct notice *n)
@@ -243,7 +244,9 @@ static void obey(const struct notice *n)
 		return;
 	}
 	h = &self->hands[n->slot];
-	if (n->kind == NOTICE_HIRE && h->state == HAND_VACANT)
+	if (n->kind == NOTICE_PING)
+		pong.kind = NOTICE_PONG;
+	else if (n->kind == NOTICE_HIRE && h->state == HAND_VACANT)
 		hire(n);
 	else if (n->kind == NOTICE_KILL && h->state == HAND_RUNNING &&
 	    h->generation == n->generation)

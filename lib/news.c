@@ -14,6 +14,10 @@
 #include "engine.h"
 #include "fds.h"
 
+/* How long it may be silent while workers are waited for, before it is asked
+   whether it is there. */
+#define PING_NS (5000 * MS_IN_NS)
+
 void news_broken(struct engine *e, int error, uint64_t now)
 {
 	if (e->broken || e->server.state == SERVER_NONE)
@@ -27,6 +31,38 @@ void news_broken(struct engine *e, int error, uint64_t now)
 		e->server.left_over = ETIMEDOUT;
 	server_shoot(&e->server);
 	bury_pool(e, VM_LOST, now);
+}
+
+/* Is anything awaited of workers? */
+static bool awaits(const struct engine *e)
+{
+	bool any = e->window.nsent > 0;
+
+	for (size_t i = 0; i < e->crew.count && !any; i++)
+		any = e->crew.members[i].state == MEMBER_STARTING;
+	return any && !e->broken && e->serial == NULL;
+}
+
+uint64_t news_alarm(const struct engine *e)
+{
+	return e->ping_at != 0 && awaits(e) ? e->ping_at : NEVER;
+}
+
+void news_ask(struct engine *e, uint64_t now)
+{
+	if (!awaits(e)) {
+		e->ping_at = 0;
+	} else if (e->ping_at == 0) {
+		e->ping_at = now + PING_NS;
+	} else if (e->ping_at <= now) {
+		server_ping(&e->server);
+		e->ping_at = now + PING_NS;
+	}
+}
+
+bool news_owed(const struct engine *e)
+{
+	return e->server.pinged || crew_owed(&e->crew);
 }
 
 static void refused(struct engine *e, struct member *m, int error,

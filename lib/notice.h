@@ -18,9 +18,11 @@ enum notice_kind {
 	NOTICE_HIRE = 1,	/* caller: fork a worker for this slot */
 	NOTICE_KILL,		/* caller: end it, gently at first */
 	NOTICE_END,		/* caller: kill all, then end yourself */
+	NOTICE_PING,		/* caller: are you there? */
 	NOTICE_HIRED,		/* server: it runs; with its descriptors */
 	NOTICE_REFUSED,		/* server: it could not be forked; error */
 	NOTICE_DIED,		/* server: it is dead and reaped */
+	NOTICE_PONG,		/* server: I am */
 	NOTICE_ENDED		/* server: all are gone (error 0), or not */
 };
 

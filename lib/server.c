@@ -111,7 +111,7 @@ int server_start(struct server *s, struct plan *plan,
 	int r = -ENOMEM;
 
 	*s = (struct server){ .socket = -1, .pidfd = -1 };
-	s->room = 2 * slots->count + 1;
+	s->room = 2 * slots->count + 2;
 	s->queue = calloc(s->room, sizeof *s->queue);
 	f.hands = calloc(slots->count, sizeof *f.hands);
 	if (s->queue == NULL || f.hands == NULL)
@@ -165,6 +165,14 @@ void server_end(struct server *s)
 		s->state = SERVER_ENDING;
 }
 
+void server_ping(struct server *s)
+{
+	if (s->pinged || s->state != SERVER_RUNNING)
+		return;
+	s->pinged = true;
+	order(s, NOTICE_PING, 0, 0, 0);
+}
+
 bool server_flush(struct server *s)
 {
 	size_t sent = 0;
@@ -212,6 +220,7 @@ int server_receive(struct server *s, struct notice *n, int fds[NOTICE_FDS])
 		r = e;
 	if (r == 1 || r == -EMFILE || r == -ENOMEM) {
 		s->answered = true;
+		s->pinged = false;
 		s->spent = 0;
 	}
 	if (r == 1 && n->kind == NOTICE_ENDED)

@@ -35,6 +35,7 @@ struct server {
 	uint64_t spent;		/* ns we have waited for an answer */
 	uint64_t seen_at;	/* when that was last counted */
 	bool answered;		/* it has, once at least */
+	bool pinged;		/* and has not been heard since */
 	int left_over;		/* what ENDED said: 0, or ETIMEDOUT */
 };
 
@@ -50,6 +51,9 @@ void server_hire(struct server *, uint32_t slot, uint32_t generation,
     int index);
 void server_kill(struct server *, uint32_t slot, uint32_t generation);
 void server_end(struct server *);
+
+/* Asks it to say something, if it has not been asked since it last did. */
+void server_ping(struct server *);
 
 /* Sends what is queued: true when all is out. */
 bool server_flush(struct server *);

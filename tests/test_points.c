@@ -97,15 +97,14 @@ START_TEST(a_worker_is_killed)
 END_TEST
 
 /* A fork server that never answers costs seconds, so each such life is a
-   trial of its own.  A process that has left its worker may hold the pipes of
-   it: then nobody but the fork server can tell of a death. */
+   trial of its own. */
 static void add_silence(void)
 {
 	int most = trials_long() ? LONG_SILENCES : 8;
 
 	for (int n = 1; n <= most; n += trials_long() ? 1 : 7)
 		add(&(struct trial){ .fault.where = FAULT_IN_SERVER,
-		    .no_orphan = true, .only = n }, FAULT_STOP_BEFORE, 2);
+		    .only = n }, FAULT_STOP_BEFORE, 2);
 }
 
 START_TEST(somebody_is_stopped)

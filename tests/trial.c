@@ -76,7 +76,7 @@ static struct life {
 	atomic_int begun[ITEMS], beginner[ITEMS];
 	int answered[ITEMS], attempts[ITEMS], cause[ITEMS], pid[ITEMS];
 	atomic_int orphans, orphan[ORPHANS];
-	bool rich, leaves;	/* has all options; leaves an orphan */
+	bool rich;		/* has all options */
 	bool forked, broken, unclosed;
 	int failures;		/* calls that did not go well */
 	bool wrong;
@@ -172,7 +172,7 @@ static int process(struct vm_context *me, const void *input, size_t size)
 		return vm_fail(me, -1, "a wrong input");
 	atomic_fetch_add(&life->begun[n], 1);
 	atomic_store(&life->beginner[n], getpid());
-	if (n == LEAVES_ORPHAN && life->leaves)
+	if (n == LEAVES_ORPHAN)
 		leave_orphan();
 	if (n == CRASHES || (n == CRASHES_ONCE && me->attempt == 1))
 		raise(SIGSEGV);
@@ -209,12 +209,20 @@ static bool kills(const struct trial *t)
 	    t->fault.act == FAULT_KILL_AFTER);
 }
 
+/* Does the process stop for good, until it is shot? */
+static bool stops(const struct trial *t)
+{
+	return fault_hits() > 0 && !t->goes_on &&
+	    (t->fault.act == FAULT_STOP_BEFORE ||
+	    t->fault.act == FAULT_STOP_AFTER);
+}
+
 /* May what a worker leaves stay?  If the fork server was killed, or is not
    the one that gets it. */
 static bool stays(const struct trial *t)
 {
 	return t->fault.kind == FAULT_SUBREAPER ||
-	    (t->fault.where == FAULT_IN_SERVER && kills(t));
+	    (t->fault.where == FAULT_IN_SERVER && (kills(t) || stops(t)));
 }
 
 /* ---- the host ---- */
@@ -373,7 +381,6 @@ static void be_host(const struct trial *t)
 	vm_pool *pool;
 
 	dup2(null, 2);
-	life->leaves = !t->no_orphan;
 	if (t->fault.kind == FAULT_LIFT)
 		close(0);
 	if (t->fault.kind == FAULT_AFFINITY)

@@ -16,7 +16,6 @@ struct trial {
 	int attempts;		/* vm_options.max_attempts */
 	bool goes_on;		/* a process that stops is continued */
 	bool harmless;		/* nobody may notice */
-	bool no_orphan;		/* no worker leaves a process behind */
 	int only;		/* the fault is at this call only; 0: at each */
 };
 
