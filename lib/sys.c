@@ -267,7 +267,8 @@ ssize_t sys_receive(int fd, void *message, size_t size, int fds[SYS_FDS],
 	for (int i = 0; i < SYS_FDS; i++)
 		fds[i] = -1;
 	*lost = false;
-	RETRY(r, recvmsg(fd, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC));
+	RETRY(r, recvmsg(fd, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC |
+	    MSG_TRUNC));
 	if (r >= 0) {
 		*lost = (m.msg_flags & MSG_CTRUNC) != 0;
 		collect_fds(&m, fds, lost);

@@ -70,8 +70,9 @@ int sys_dup_onto(int fd, int to);
 /* Sends one whole message, with count descriptors: 0, -EAGAIN. */
 int sys_send(int fd, const void *message, size_t size, const int *fds,
     int count);
-/* Takes one message: its size, 0 at the end, -EAGAIN.  Sets fds (-1 where
-   none) and *lost when some did not fit in this process. */
+/* Takes one message: its size, more than "size" if it was cut, 0 at the end,
+   -EAGAIN.  Sets fds (-1 where none) and *lost when some did not fit in this
+   process. */
 ssize_t sys_receive(int fd, void *message, size_t size, int fds[SYS_FDS],
     bool *lost);
 

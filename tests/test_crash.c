@@ -58,7 +58,9 @@ int crash_behind_file(void);
 int crash_by_instruction(void);
 int crash_by_depth(int);
 
-#define APART __attribute__((__noinline__))
+/* Sanitizers are not to see it coming. */
+#define APART __attribute__((__noinline__, \
+	__no_sanitize__("address", "undefined")))
 
 /* Something to do after a call, so that it is no jump; and the compiler must
    not see that there is no after, or it moves the call elsewhere. */
