@@ -44,11 +44,16 @@ void world_clear(void)
 	memset(world->records, 0, sizeof world->records[0] *
 	    (size_t)(n < RECORDS_MOST ? n : RECORDS_MOST));
 	memset(world->stray, 0, sizeof world->stray);
-	memset(world->runs, 0, sizeof world->runs);
+	world_clear_job();
 	atomic_store(&world->nrecords, 0);
 	atomic_store(&world->nstrays, 0);
 	atomic_store(&world->fresh_hits, 0);
 	atomic_store(&world->hits, 0);
+}
+
+void world_clear_job(void)
+{
+	memset(world->runs, 0, sizeof world->runs);
 }
 
 unsigned long world_deaths(void)
@@ -232,7 +237,7 @@ static void disturb(vm_pool *pool, const struct round *r, struct rng *g)
 	}
 	if (r->nap_every > 0 && draw_once_in(g, r->nap_every))
 		nap_us(draw_below(g, 20000));
-	if (at >= r->cancel_at && !ledger.cancelled) {
+	if (at >= r->cancel_at && !ledger.cancelled && ledger.job == 0) {
 		ledger.cancelled = true;
 		vm_cancel(pool);
 	}
@@ -244,7 +249,7 @@ static bool take_results(vm_pool *pool, const struct round *r, struct rng *g)
 	struct vm_result result;
 	int rc;
 
-	while (ledger.taken < r->close_at) {
+	while (ledger.taken < r->close_at || ledger.job > 0) {
 		rc = draw_once_in(g, 8) ?
 		    vm_zip_in_out_within(pool, &result,
 		    (int)draw_below(g, 10)) : vm_zip_in_out(pool, &result);
@@ -263,31 +268,55 @@ static bool take_results(vm_pool *pool, const struct round *r, struct rng *g)
 	return false;
 }
 
+/* Nobody is at work now.  What the killer has to explain goes on. */
+static void begin_job(const struct round *r, int job)
+{
+	ledger.round = r;
+	ledger.job = job;
+	ledger.handed = ledger.taken = 0;
+	ledger.cancelled = false;
+	memset(ledger.seen, 0, sizeof ledger.seen);
+	world_clear_job();
+}
+
+/* One source, from end to end: true if the pool may have another one. */
+static bool run_job(vm_pool *pool, struct round *r, struct rng *g)
+{
+	bool ended;
+
+	if (vm_imap(pool, (struct vm_source){ .next = next, .from = r,
+	    .tag = r, .wait_fd = r->prompt ? readable : NULL }) != 0)
+		fail(r, "vm_imap: %s", vm_error(pool));
+	ended = take_results(pool, r, g);
+	if (ended)
+		check_all_seen(&ledger);
+	atomic_fetch_add(&world->items, ledger.taken);
+	return ended;
+}
+
 static void run_round(struct round *r)
 {
 	const struct vm_worker worker = chaos_worker(r);
 	struct rng g = { r->seed + 1 };
 	vm_pool *pool;
+	bool more = true;
 
 	world_clear();
-	memset(&ledger, 0, sizeof ledger);
-	ledger.round = r;
+	ledger.charges = 0;
 	begin_hunt(r);
 	pool = vm_fork(&worker, &r->options);
 	if (pool == NULL)
 		fail(r, "vm_fork: %s", vm_error(NULL));
-	if (vm_imap(pool, (struct vm_source){ .next = next, .from = r,
-	    .tag = r, .wait_fd = r->prompt ? readable : NULL }) != 0)
-		fail(r, "vm_imap: %s", vm_error(pool));
-	if (take_results(pool, r, &g))
-		check_all_seen(&ledger);
+	for (int job = 0; job < r->jobs && more; job++) {
+		begin_job(r, job);
+		more = run_job(pool, r, &g);
+	}
 	if (!r->hunt_to_end)
 		end_hunt();
 	if (vm_close(pool) != 0)
 		fail(r, "vm_close: %s", vm_error(NULL));
 	end_hunt();
 	check_nothing_left(r);
-	atomic_fetch_add(&world->items, ledger.taken);
 }
 
 static void be_host(uint64_t first, uint64_t until)

@@ -56,8 +56,9 @@ struct round {
 	uint32_t odds[FATES];	/* in 2^32 */
 	uint32_t odds_medium, odds_big;	/* of inputs, likewise */
 	struct vm_options options;
-	uint32_t cancel_at;	/* results to take before that; UINT32_MAX: */
-	uint32_t close_at;	/* not at all */
+	int jobs;		/* of so many items, one after the other */
+	uint32_t cancel_at;	/* results of the first to take before that; */
+	uint32_t close_at;	/* UINT32_MAX: not at all */
 	uint32_t resize_every, nap_every; /* results, about; 0: never */
 	uint32_t hunt_us;	/* between two blows of the killer; 0: none */
 	bool hunt_to_end;	/* also in vm_close() */
@@ -120,8 +121,9 @@ struct world {
 
 extern struct world *world;
 
-/* Forgets the last round. */
+/* Forgets the last round; or the last job. */
 void world_clear(void);
+void world_clear_job(void);
 
 /* All deaths of the run. */
 unsigned long world_deaths(void);
@@ -149,6 +151,7 @@ struct vm_worker chaos_worker(struct round *);
 /* What the host knows of a round. */
 struct ledger {
 	const struct round *round;
+	int job;
 	uint32_t handed, taken;	/* inputs, results */
 	uint32_t charges;	/* attempts that only the killer explains */
 	bool cancelled;

@@ -21,8 +21,20 @@
 
 #include "chaos.h"
 
+/* A sanitizer keeps what was freed. */
+#ifdef __has_feature
+#if __has_feature(address_sanitizer)
+#define __SANITIZE_ADDRESS__ 1
+#endif
+#endif
+#ifdef __SANITIZE_ADDRESS__
+enum { MEMORY_TELLS = 0 };
+#else
+enum { MEMORY_TELLS = 1 };
+#endif
+
 /* What the host may have more after a round than after the first few. */
-enum { WARM_ROUNDS = 20, GROWTH_KIB = 64 * 1024 };
+enum { WARM_ROUNDS = 20, GROWTH_KIB = 32 * 1024 };
 
 void fail(const struct round *r, const char *format, ...)
 {
@@ -49,9 +61,10 @@ static _Noreturn void wrong(const struct ledger *l,
 	const struct record *d = x ? world_find(x->pid) : NULL;
 	uint64_t last = d ? atomic_load(&d->last) : 0;
 
-	fail(l->round, "item %llu, attempt %d, fate %d: %s: %s, code %d, "
-	    "signal %d, status %d, pid %d (%s); that worker was %s item "
-	    "%lld, attempt %d, and was%s hit; %d hits, %u charges",
+	fail(l->round, "job %d, item %llu, attempt %d, fate %d: %s: %s, "
+	    "code %d, signal %d, status %d, pid %d (%s); that worker was %s "
+	    "item %lld, attempt %d, and was%s hit; %d hits, %u charges",
+	    l->job,
 	    (unsigned long long)r->index, r->attempts,
 	    (int)fate_of(l->round, r->index, r->attempts), what,
 	    x ? vm_cause_name(x->cause) : "output", x ? x->code : 0,
@@ -274,11 +287,8 @@ void check_begin(void)
 
 static void check_memory(const struct round *r)
 {
-	long kib = memory_kib();
+	long kib = MEMORY_TELLS ? memory_kib() : 0;
 
-#ifdef __SANITIZE_ADDRESS__
-	kib = 0;		/* it keeps what was freed */
-#endif
 	if (before.rounds++ < WARM_ROUNDS)
 		before.kib = kib > before.kib ? kib : before.kib;
 	else if (kib > before.kib + GROWTH_KIB)

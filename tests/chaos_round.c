@@ -119,6 +119,7 @@ void round_draw(struct round *r, uint64_t seed, uint64_t number)
 	    r->items);
 	draw_options(r, &g);
 	draw_fates(r, &g);
+	r->jobs = draw_once_in(&g, 3) ? 2 + (int)draw_below(&g, 2) : 1;
 	r->cancel_at = draw_moment(r, &g, 6);
 	r->close_at = draw_moment(r, &g, 6);
 	r->resize_every = draw_once_in(&g, 2) ? r->items / 10 : 0;
@@ -132,12 +133,13 @@ void round_print(const struct round *r)
 {
 	const struct vm_options *o = &r->options;
 
-	printf("round %llu: items %u, workers %d, ordered %d, chunk %zu, "
-	    "factors %d %d, bytes %zu, most %zu, attempts %d, delay %d, "
-	    "timeout %d, close %d, worker's items %d, tell %d, measure %d, "
-	    "tail %d, cancel at %u, close at %u, resize %u, nap %u, hunt %u "
-	    "%d, prompt %d, garbage %u\n", (unsigned long long)r->number,
-	    r->items, o->workers, o->ordered, o->chunk_size,
+	printf("round %llu: items %u, jobs %d, workers %d, ordered %d, "
+	    "chunk %zu, factors %d %d, bytes %zu, most %zu, attempts %d, "
+	    "delay %d, timeout %d, close %d, worker's items %d, tell %d, "
+	    "measure %d, tail %d, cancel at %u, close at %u, resize %u, "
+	    "nap %u, hunt %u %d, prompt %d, garbage %u\n",
+	    (unsigned long long)r->number,
+	    r->items, r->jobs, o->workers, o->ordered, o->chunk_size,
 	    o->max_real_in_flight_factor, o->max_total_in_flight_factor,
 	    o->max_in_flight_bytes, o->max_item_bytes, o->max_attempts,
 	    o->retry_delay_ms, o->item_timeout_ms, o->close_timeout_ms,
