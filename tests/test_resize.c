@@ -17,7 +17,7 @@
 #include "face.h"
 #include "tools.h"
 
-enum { SETUPS, TEARDOWNS, BUSY, MOST, DONE, GATE, HOOKS };
+enum { SETUPS, TEARDOWNS, BUSY, MOST, DONE, GATE, OPEN, HOOKS };
 enum { ITEMS_MOST = 512 };
 
 static struct shared *sh;
@@ -355,7 +355,7 @@ static int one_is_long(struct vm_context *me, const void *input, size_t size)
 			return vm_fail(me, 1, "the others wait");
 		return vm_output(me, input, size);
 	}
-	if (await(&sh->counter[BUSY], 1, 10000) < 0)
+	if (await(&sh->counter[OPEN], 1, 10000) < 0)
 		return -1;
 	atomic_fetch_add(&sh->counter[DONE], 1);
 	return vm_output(me, input, size);
@@ -372,6 +372,7 @@ static void check_long(size_t chunk_size, int ordered)
 	imap_to(pool, vm_range(0, 100));
 	ck_assert_int_eq(vm_zip_in_out_within(pool, &r, 0), VM_LATER);
 	wait_for(&sh->counter[BUSY], 1);
+	atomic_store(&sh->counter[OPEN], 1);
 	resize(pool, 1);
 	take_outputs(pool, 100, ordered);
 	turn_until(pool, TEARDOWNS, 1);
