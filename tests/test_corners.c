@@ -37,14 +37,6 @@ static int echo(struct vm_context *me, const void *input, size_t size)
 
 static const struct vm_worker echoing = { .process = echo };
 
-static int64_t number(const void *input)
-{
-	int64_t n;
-
-	memcpy(&n, input, sizeof n);
-	return n;
-}
-
 /* For hooks, where asserting is of no use: counts what does not hold. */
 static void must(bool holds)
 {

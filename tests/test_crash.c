@@ -41,14 +41,6 @@ static void start(void)
 	sh = shared_new();
 }
 
-static int64_t number(const void *input)
-{
-	int64_t n;
-
-	memcpy(&n, input, sizeof n);
-	return n;
-}
-
 /* ---- ways to crash, in functions whose names are exported ---- */
 
 int crash_at_address(void);
@@ -421,32 +413,14 @@ START_TEST(more_than_fits_is_cut)
 }
 END_TEST
 
-/* The worker's own slot: the one writable shared mapping that is not sh. */
-static struct slot *own_slot(void)
-{
-	FILE *f = fopen("/proc/self/maps", "r");
-	char line[512], rights[8];
-	unsigned long from;
-
-	while (f != NULL && fgets(line, sizeof line, f) != NULL) {
-		if (sscanf(line, "%lx-%*x %7s", &from, rights) == 2 &&
-		    strcmp(rights, "rw-s") == 0 &&
-		    strstr(line, "/dev/zero") != NULL &&
-		    from != (unsigned long)sh) {
-			fclose(f);
-			return (struct slot *)from;
-		}
-	}
-	_exit(98);
-}
-
 static int lie_and_die(struct vm_context *me, const void *input, size_t size)
 {
 	struct slot *s;
+	size_t size_of_it;
 
 	if (number(input) != 2)
 		return vm_output(me, input, size);
-	s = own_slot();
+	s = (void *)own_slot(sh, &size_of_it);
 	memset(s->crash, 1, SLOT_CRASH);
 	s->crash[100] = '\0';
 	atomic_store(&s->crash_size, UINT64_MAX);

@@ -43,14 +43,6 @@ static long clock_of(clockid_t which)
 	return (long)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
-static int64_t number(const void *input)
-{
-	int64_t n;
-
-	memcpy(&n, input, sizeof n);
-	return n;
-}
-
 /* ---- the block ---- */
 
 START_TEST(texts_begin_empty)

@@ -28,14 +28,6 @@ static void start(void)
 	sh = shared_new();
 }
 
-static int64_t number(const void *input)
-{
-	int64_t n;
-
-	memcpy(&n, input, sizeof n);
-	return n;
-}
-
 /* Counts the runs of each input in sh->pid. */
 static int64_t count_run(const void *input)
 {

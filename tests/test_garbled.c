@@ -49,26 +49,6 @@ static int result_pipe(void)
 	_exit(99);
 }
 
-/* The bytes of all shared mappings that are writable, but for sh. */
-static unsigned char *slot_pages(size_t *size)
-{
-	FILE *f = fopen("/proc/self/maps", "r");
-	char line[512], rights[8];
-	unsigned long from, to;
-
-	while (f != NULL && fgets(line, sizeof line, f) != NULL) {
-		if (sscanf(line, "%lx-%lx %7s", &from, &to, rights) == 3 &&
-		    strcmp(rights, "rw-s") == 0 &&
-		    strstr(line, "/dev/zero") != NULL &&
-		    from != (unsigned long)sh) {
-			fclose(f);
-			*size = to - from;
-			return (unsigned char *)from;
-		}
-	}
-	_exit(98);
-}
-
 /* ---- ways to misbehave ---- */
 
 static void write_all(const void *from, size_t size)
@@ -77,7 +57,7 @@ static void write_all(const void *from, size_t size)
 	struct slot *s;
 
 	if (forges) {
-		s = (void *)slot_pages(&pages);
+		s = (void *)own_slot(sh, &pages);
 		atomic_store(&s->intended, (uint64_t)1 << 40);
 	}
 	if (write(result_pipe(), from, size) != (ssize_t)size)
@@ -201,7 +181,7 @@ static void write_short_unfit(void)
 static void fill_slot(int byte)
 {
 	size_t size;
-	unsigned char *at = slot_pages(&size);
+	unsigned char *at = own_slot(sh, &size);
 
 	memset(at, byte, size);
 }
@@ -219,7 +199,7 @@ static void scribble_zeros(void)
 static void scribble_noise(void)
 {
 	size_t size;
-	unsigned char *at = slot_pages(&size);
+	unsigned char *at = own_slot(sh, &size);
 
 	for (size_t i = 0; i < size; i++)
 		at[i] = (unsigned char)(rand() >> 7);
@@ -229,7 +209,7 @@ static void scribble_noise(void)
 static void scribble_lie(void)
 {
 	size_t size;
-	uint64_t *at = (void *)slot_pages(&size);
+	uint64_t *at = (void *)own_slot(sh, &size);
 
 	at[0] = 4096;
 	at[1] = 0;
@@ -239,7 +219,7 @@ static void scribble_lie(void)
 static void scribble_far(void)
 {
 	size_t size;
-	uint64_t *at = (void *)slot_pages(&size);
+	uint64_t *at = (void *)own_slot(sh, &size);
 
 	at[0] = (uint64_t)1 << 40;
 	at[1] = 0;

@@ -83,14 +83,6 @@ static _Noreturn void hang(void)
 
 /* ---- what workers do ---- */
 
-static int64_t number(const void *input)
-{
-	int64_t n;
-
-	memcpy(&n, input, sizeof n);
-	return n;
-}
-
 static int echo(struct vm_context *me, const void *input, size_t size)
 {
 	(void)size;

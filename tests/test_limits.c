@@ -44,14 +44,6 @@ static void start(void)
 	sh = shared_new();
 }
 
-static int64_t number(const void *input)
-{
-	int64_t n;
-
-	memcpy(&n, input, sizeof n);
-	return n;
-}
-
 static int plain(struct vm_context *me, const void *input, size_t size)
 {
 	return vm_output(me, input, size);

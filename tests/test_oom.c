@@ -239,14 +239,6 @@ END_TEST
 
 /* ---- in a pool ---- */
 
-static int64_t number(const void *input)
-{
-	int64_t n;
-
-	memcpy(&n, input, sizeof n);
-	return n;
-}
-
 static char count_path[600];
 
 /* Input 1 dies as the kernel kills, 3 without that, 5 by another signal, 6

@@ -28,14 +28,6 @@ static void start(void)
 	sh = shared_new();
 }
 
-static int64_t number(const void *input)
-{
-	int64_t n;
-
-	memcpy(&n, input, sizeof n);
-	return n;
-}
-
 /* The pid of each worker that was set up, in sh->pid. */
 static int note_setup(struct vm_context *me)
 {

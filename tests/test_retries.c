@@ -29,22 +29,6 @@ static void start(void)
 	sh = shared_new();
 }
 
-static uint64_t clock_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
-}
-
-static int64_t number(const void *input)
-{
-	int64_t n;
-
-	memcpy(&n, input, sizeof n);
-	return n;
-}
-
 /* Counts the runs of each input in sh->pid. */
 static int64_t count_run(const void *input)
 {

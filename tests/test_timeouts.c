@@ -36,22 +36,6 @@ static void start(void)
 	sh = shared_new();
 }
 
-static uint64_t clock_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
-}
-
-static int64_t number(const void *input)
-{
-	int64_t n;
-
-	memcpy(&n, input, sizeof n);
-	return n;
-}
-
 /* Counts the runs of each input, and notes when the last one began. */
 static int64_t begin(const void *input)
 {
@@ -612,26 +596,6 @@ END_TEST
 
 /* ---- workers that tell lies ---- */
 
-/* The worker's own slot: the one writable shared mapping that is not sh. */
-static unsigned char *slot_pages(size_t *size)
-{
-	FILE *f = fopen("/proc/self/maps", "r");
-	char line[512], rights[8];
-	unsigned long from, to;
-
-	while (f != NULL && fgets(line, sizeof line, f) != NULL) {
-		if (sscanf(line, "%lx-%lx %7s", &from, &to, rights) == 3 &&
-		    strcmp(rights, "rw-s") == 0 &&
-		    strstr(line, "/dev/zero") != NULL &&
-		    from != (unsigned long)sh) {
-			fclose(f);
-			*size = to - from;
-			return (unsigned char *)from;
-		}
-	}
-	_exit(98);
-}
-
 static int lie_byte;
 
 static int lie_and_hang(struct vm_context *me, const void *input, size_t size)
@@ -641,7 +605,7 @@ static int lie_and_hang(struct vm_context *me, const void *input, size_t size)
 
 	if (begin(input) != 4)
 		return vm_output(me, input, size);
-	at = slot_pages(&n);
+	at = own_slot(sh, &n);
 	memset(at, lie_byte, n);
 	hang();
 }
@@ -688,7 +652,7 @@ static int hide_and_hang(struct vm_context *me, const void *input,
 
 	if (begin(input) != 2)
 		return vm_output(me, input, size);
-	slot = (void *)slot_pages(&n);
+	slot = (void *)own_slot(sh, &n);
 	for (int i = 0; i < SLOT_LEASES; i++)
 		slot->lease[i] -= slot->lease[i] != 0;
 	atomic_fetch_add(&sh->counter[GATE], 1);

@@ -58,6 +58,16 @@ void nap_ms(int ms);
    workers and hooks: asserts nothing. */
 int await(const atomic_long *counter, long value, int ms);
 
+/* The number that an input of vm_range() is. */
+int64_t number(const void *input);
+
+/* The monotonic clock. */
+uint64_t clock_ns(void);
+
+/* In a worker: its own slot, which is the one writable shared mapping that is
+   not this one; leaves the process if there is none. */
+unsigned char *own_slot(const struct shared *, size_t *size);
+
 /* Queues a source, or the test fails with vm_error(). */
 void imap_to(vm_pool *, struct vm_source);
 
