@@ -211,7 +211,8 @@ int overdue_run(struct engine *, uint64_t now);
 /* ---- staff.c ---- */
 
 /* Tells a worker to end after its present item, by a time; it is killed then.
-   False if it was told before, or cannot be told now. */
+   False if it was told before, when only the time is new, or cannot be told
+   now. */
 bool staff_lay_off(struct member *, uint64_t deadline);
 
 /* When workers' memory is to be looked at; NEVER if that is of no interest. */

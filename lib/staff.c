@@ -24,14 +24,14 @@ static const unsigned char stop_frame[16] = { 0, FRAME_STOP };
 
 bool staff_lay_off(struct member *m, uint64_t deadline)
 {
-	if (m->told_to_stop || (m->state != MEMBER_STARTING &&
-	    m->state != MEMBER_READY))
+	if (m->state != MEMBER_STARTING && m->state != MEMBER_READY)
 		return false;
-	if (channel_prepare(&m->channel, 1) < 0)
+	/* Also if it was told before, when there was no hurry. */
+	m->doom_at = MIN(m->doom_at, deadline);
+	if (m->told_to_stop || channel_prepare(&m->channel, 1) < 0)
 		return false;
 	crew_freeze(m);
 	m->told_to_stop = true;
-	m->doom_at = MIN(m->doom_at, deadline);
 	channel_send(&m->channel, stop_frame, sizeof stop_frame);
 	return true;
 }
