@@ -56,6 +56,19 @@ uint64_t staff_alarm(const struct engine *e)
 	    NEVER;
 }
 
+/* What those that are to leave are still at must not count against the ones
+   that stay: it may take as long as it likes. */
+static void set_bounds(struct engine *e)
+{
+	size_t n = e->set.workers;
+
+	for (size_t i = 0; i < e->crew.count; i++)
+		n += !e->crew.members[i].wanted &&
+		    e->crew.members[i].nsent > 0;
+	window_limit(&e->window, n * e->set.real_factor,
+	    n * e->set.total_factor);
+}
+
 void staff_run(struct engine *e, uint64_t now)
 {
 	bool weigh = e->set.max_rss > 0 && e->weigh_at <= now;
@@ -78,6 +91,7 @@ void staff_run(struct engine *e, uint64_t now)
 		if (staff_lay_off(m, NEVER))
 			engine_say(e, "lay off: worker %d: %s", m->index, why);
 	}
+	set_bounds(e);
 	if (weigh)
 		e->weigh_at = now + WEIGH_NS;
 }
@@ -121,7 +135,6 @@ int staff_resize(struct engine *e, size_t workers)
 	for (; have > workers && (m = find(&e->crew, true)); have--)
 		m->wanted = false;
 	e->set.workers = workers;
-	window_limit(&e->window, workers * e->set.real_factor,
-	    workers * e->set.total_factor);
+	set_bounds(e);
 	return 0;
 }
