@@ -52,8 +52,8 @@ static bool is_too_big(const struct engine *e, const struct member *m)
 
 uint64_t staff_alarm(const struct engine *e)
 {
-	return e->set.max_rss > 0 && e->window.nsent > 0 ? e->weigh_at :
-	    NEVER;
+	return e->set.max_rss > 0 && e->window.nsent > 0 && !e->closing ?
+	    e->weigh_at : NEVER;
 }
 
 /* What those that are to leave are still at must not count against the ones

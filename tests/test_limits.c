@@ -332,6 +332,35 @@ static long waits(void)
 	return usage.ru_nvcsw;
 }
 
+static int waits_for_seconds(struct vm_context *me, const void *input,
+    size_t size)
+{
+	nap_ms(2500);
+	return vm_output(me, input, size);
+}
+
+static double cpu_seconds(void)
+{
+	return (double)clock() / CLOCKS_PER_SEC;
+}
+
+/* Nor of those that are to leave anyway. */
+START_TEST(a_closing_pool_sleeps)
+{
+	const struct vm_worker worker = { .process = waits_for_seconds };
+	vm_pool *pool = fork_pool(&worker, &(struct vm_options){
+	    .workers = 1, .max_rss_per_worker = 1024 * MIB });
+	struct vm_result r;
+	double began;
+
+	imap_to(pool, vm_range(0, 1));
+	ck_assert_int_eq(vm_zip_in_out_within(pool, &r, 100), VM_LATER);
+	began = cpu_seconds();
+	close_pool(pool);
+	ck_assert(cpu_seconds() - began < 0.5);
+}
+END_TEST
+
 /* Memory is looked at once a second, but not of workers that do nothing. */
 START_TEST(an_idle_pool_sleeps)
 {
@@ -671,6 +700,7 @@ int main(void)
 		not_when_some_crash_either, one_item_each,
 		attempts_count_as_items, a_source_may_wait_for_its_own_items,
 		workers_that_grow_are_replaced, an_idle_pool_sleeps,
+		a_closing_pool_sleeps,
 		beyond_the_limit_malloc_fails, limits_too_low_are_named,
 		cpu_time_is_limited, setup_may_set_other_limits,
 		serial_pools_have_no_limits,
