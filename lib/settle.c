@@ -156,14 +156,16 @@ static int hello(struct engine *e, struct member *m, const struct frame *f)
 	    h.order != FRAME_ORDER || h.generation != m->generation)
 		return -EPROTO;
 	/* It could not write even that out, and never had anything to do: a
-	   setup that fails, or the place would be filled again for ever. */
-	if (m->state == MEMBER_DEAD)
+	   setup that fails, or the place would be filled again for ever.  But
+	   one that was told to leave may have done so before this was read. */
+	if (m->state == MEMBER_DEAD && !m->told_to_stop)
 		return 0;
 	m->greeted = true;
 	m->setups_failed = 0;
 	if (m->first == FIRST_PENDING)
 		m->first = FIRST_WELL;
-	crew_move(&e->crew, m, MEMBER_READY);
+	if (m->state != MEMBER_DEAD)
+		crew_move(&e->crew, m, MEMBER_READY);
 	engine_say(e, "hello: worker %d", m->index);
 	return 0;
 }
