@@ -18,7 +18,7 @@
 #include "tools.h"
 
 enum { SETUPS, TEARDOWNS, BUSY, MOST, DONE, GATE, OPEN, HOOKS };
-enum { ITEMS_MOST = 512 };
+enum { ITEMS_MOST = 512, LONG_JOB = 1000 };
 
 static struct shared *sh;
 
@@ -418,7 +418,113 @@ START_TEST(what_waits_behind_a_long_item_goes_to_others)
 }
 END_TEST
 
+/* Those beyond the first place are at it until the gate opens. */
+static int at_the_gate(struct vm_context *me, const void *input, size_t size)
+{
+	if (me->worker_index > 0) {
+		enter();
+		if (await(&sh->counter[GATE], 1, 10000) < 0)
+			return vm_fail(me, 1, "the others wait");
+	}
+	return vm_output(me, input, size);
+}
+
+/* Begins a job, until all but the first worker are at the gate: how many
+   results it has taken. */
+static int take_until_gated(vm_pool *pool, int workers)
+{
+	struct vm_result r;
+	int n = 0;
+
+	ck_assert_int_eq(vm_ready(pool, 10000), 0);
+	imap_to(pool, vm_range(0, LONG_JOB));
+	for (int i = 0; i < 10000 && sh->counter[BUSY] < workers - 1; i++)
+		n += vm_zip_in_out_within(pool, &r, 1) == 1;
+	ck_assert_int_eq(sh->counter[BUSY], workers - 1);
+	return n;
+}
+
+static void check_bounds_of_leavers(int real, int total)
+{
+	vm_pool *pool = fork_noting(at_the_gate, &(struct vm_options){
+	    .workers = 4, .chunk_size = 1,
+	    .max_real_in_flight_factor = real,
+	    .max_total_in_flight_factor = total });
+	struct vm_result r;
+	int n;
+
+	n = take_until_gated(pool, 4);
+	resize(pool, 1);
+	for (int i = 0; i < 50 && n < LONG_JOB - 3; i++, n++) {
+		take(pool, &r);
+		ck_assert_int_eq(r.type, VM_OUTPUT);
+		ck_assert_int_eq(r.worker_index, 0);
+	}
+	atomic_store(&sh->counter[GATE], 1);
+	for (; n < LONG_JOB; n++) {
+		take(pool, &r);
+		ck_assert_int_eq(r.type, VM_OUTPUT);
+	}
+	take_end(pool);
+	close_clean(pool);
+}
+
+START_TEST(those_that_leave_hold_up_nobody)
+{
+	check_bounds_of_leavers(1, 0);
+	check_bounds_of_leavers(3, 3);
+	check_bounds_of_leavers(0, 1);
+}
+END_TEST
+
+START_TEST(closing_ends_those_that_should_have_left)
+{
+	vm_pool *pool = fork_noting(at_the_gate, &(struct vm_options){
+	    .workers = 3, .chunk_size = 1, .close_timeout_ms = 100 });
+	struct vm_result r;
+
+	take_until_gated(pool, 3);
+	resize(pool, 1);
+	while (vm_zip_in_out_within(pool, &r, 20) == 1)
+		;
+	close_pool(pool);
+	/* Nobody had waited for them to see the gate closed. */
+	ck_assert_int_eq(sh->counter[TEARDOWNS], 1);
+	ck_assert_int_eq(count_children(), 0);
+	shared_free(sh);
+}
+END_TEST
+
 /* ---- setups ---- */
+
+static int gated_setup(struct vm_context *me)
+{
+	if (await(&sh->counter[GATE], 1, 10000) < 0)
+		return vm_fail(me, 1, "the gate stays closed");
+	return note_setup(me);
+}
+
+/* They are told to leave while they start, and have done so, when the caller
+   comes back. */
+START_TEST(one_that_left_unheard_was_set_up)
+{
+	const struct vm_worker worker = { .setup = gated_setup,
+		.process = plain, .teardown = note_teardown };
+	vm_pool *pool;
+
+	start();
+	pool = fork_pool(&worker, &(struct vm_options){ .workers = 4 });
+	resize(pool, 1);
+	for (int i = 0; i < 3; i++)
+		ck_assert_int_eq(vm_ready(pool, 0), VM_LATER);
+	atomic_store(&sh->counter[GATE], 1);
+	wait_for(&sh->counter[TEARDOWNS], 3);
+	nap_ms(50);
+	ck_assert_msg(vm_ready(pool, 10000) == 0, "%s", vm_error(pool));
+	check_works(pool);
+	close_clean(pool);
+}
+END_TEST
 
 static int bad_place(struct vm_context *me)
 {
@@ -703,6 +809,9 @@ int main(void)
 		many_sizes_under_load, before_the_first_input,
 		down_and_up_again_at_once, a_long_item_is_ended,
 		what_waits_behind_a_long_item_goes_to_others,
+		those_that_leave_hold_up_nobody,
+		closing_ends_those_that_should_have_left,
+		one_that_left_unheard_was_set_up,
 		up_after_a_place_was_given_up,
 		new_workers_see_the_memory_of_the_fork,
 		bounds_follow_the_size, no_more_than_max_workers,
