@@ -19,8 +19,8 @@
 /* Samples in a timeout, and the part of it that counts between two. */
 #define SAMPLES 8
 #define PART 4
-/* Beyond the timeout: for a worker to begin what it was sent.  One that does
-   not has lost its pipe. */
+/* Beyond the timeout: for a worker to begin what it was sent, or to leave.
+   One that does not has lost its pipe, or was stopped. */
 #define BEGIN_NS (5000 * MS_IN_NS)
 
 /* The span whose first item the worker is at, by its pages; NULL if at none.
@@ -77,10 +77,21 @@ static uint64_t look_at(struct engine *e, struct member *m, uint64_t now)
 	return NEVER;
 }
 
+/* Has it anything to do?  To leave is something, and nobody can take its
+   place before it does. */
+static bool is_timed(const struct member *m)
+{
+	return m->state == MEMBER_READY && (m->nsent > 0 || m->told_to_stop);
+}
+
 uint64_t overdue_alarm(const struct engine *e)
 {
-	return e->set.item_ns > 0 && e->window.nsent > 0 ? e->sample_at :
-	    NEVER;
+	bool any = e->window.nsent > 0;
+
+	for (size_t i = 0; e->set.item_ns > 0 && i < e->crew.count && !any;
+	    i++)
+		any = is_timed(&e->crew.members[i]);
+	return e->set.item_ns > 0 && any ? e->sample_at : NEVER;
 }
 
 int overdue_run(struct engine *e, uint64_t now)
@@ -94,7 +105,7 @@ int overdue_run(struct engine *e, uint64_t now)
 		struct member *m = &e->crew.members[i];
 		uint64_t left;
 
-		if (m->state != MEMBER_READY || m->nsent == 0) {
+		if (!is_timed(m)) {
 			m->watched_from = NEVER;
 			continue;
 		}
