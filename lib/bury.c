@@ -257,6 +257,9 @@ void bury_pool(struct engine *e, enum vm_cause cause, uint64_t now)
 	for (size_t i = 0; i < e->crew.count; i++) {
 		struct member *m = &e->crew.members[i];
 
+		/* It is not heard any more; but what it has said counts. */
+		if (m->state == MEMBER_DOOMED)
+			crew_move(&e->crew, m, MEMBER_DEAD);
 		drain(e, m, now);
 		answer_sent(e, m, cause);
 		crew_clear(m, fds_drop);
