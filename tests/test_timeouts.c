@@ -976,6 +976,95 @@ START_TEST(closing_ends_what_hangs)
 }
 END_TEST
 
+/* ---- what has nothing to do ---- */
+
+/* The first is stopped from outside when it is through. */
+static int is_stopped_later(struct vm_context *me, const void *input,
+    size_t size)
+{
+	pid_t worker = getpid();
+
+	if (begin(input) == 0 && fork() == 0) {
+		setpgid(0, 0);
+		await(&sh->counter[GATE], 1, 10000);
+		nap_ms(50);
+		kill(worker, SIGSTOP);
+		_exit(0);
+	}
+	return vm_output(me, input, size);
+}
+
+/* It has had its share, and is to leave. */
+START_TEST(one_that_does_not_leave_is_ended)
+{
+	const struct vm_worker worker = { .process = is_stopped_later };
+	struct vm_result r;
+	vm_pool *pool;
+
+	start();
+	pool = fork_pool(&worker, &(struct vm_options){ .workers = 1,
+	    .chunk_size = 1, .max_items_per_worker = 1,
+	    .item_timeout_ms = 200 });
+	imap_to(pool, vm_range(0, 3));
+	for (int i = 0; i < 3; i++) {
+		take(pool, &r);
+		ck_assert_int_eq(r.type, VM_OUTPUT);
+		ck_assert_int_eq(r.attempts, 1);
+		atomic_store(&sh->counter[GATE], 1);
+		nap_ms(i == 0 ? 300 : 0);
+	}
+	take_end(pool);
+	close_pool(pool);
+	shared_free(sh);
+}
+END_TEST
+
+static volatile sig_atomic_t asked_to_end;
+
+static void on_term(int signal)
+{
+	(void)signal;
+	asked_to_end = 1;
+}
+
+/* Is through when it is killed for not being so, and then the fork server
+   dies. */
+static int just_too_late(struct vm_context *me, const void *input,
+    size_t size)
+{
+	pid_t server = getppid();
+
+	signal(SIGTERM, on_term);
+	while (!asked_to_end)
+		nap_ms(1);
+	signal(SIGTERM, SIG_IGN);
+	if (fork() == 0) {
+		nap_ms(50);
+		kill(server, SIGKILL);
+		_exit(0);
+	}
+	return vm_output(me, input, size);
+}
+
+START_TEST(what_it_said_last_is_read_in_a_broken_pool)
+{
+	const struct vm_worker worker = { .process = just_too_late };
+	struct vm_result r;
+	vm_pool *pool;
+
+	start();
+	pool = fork_pool(&worker, &(struct vm_options){ .workers = 1,
+	    .item_timeout_ms = 100 });
+	imap_to(pool, vm_range(0, 1));
+	take(pool, &r);
+	ck_assert_int_eq(r.type, VM_OUTPUT);
+	ck_assert_int_eq(vm_zip_in_out(pool, &r), -1);
+	ck_assert_int_eq(vm_broken(pool), 1);
+	vm_close(pool);
+	shared_free(sh);
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const tests[] = { what_takes_too_long_ends_alone,
@@ -990,7 +1079,9 @@ int main(void)
 		a_stolen_item_is_sent_again, a_setup_that_hangs_is_given_up,
 		one_that_hangs_costs_only_its_place,
 		a_slow_setup_may_take_its_time, a_teardown_that_hangs_is_ended,
-		a_slow_teardown_may_take_its_time, closing_ends_what_hangs };
+		a_slow_teardown_may_take_its_time, closing_ends_what_hangs,
+		one_that_does_not_leave_is_ended,
+		what_it_said_last_is_read_in_a_broken_pool };
 
 	return run_tests("timeouts", tests, COUNTOF(tests), 60);
 }
