@@ -43,12 +43,16 @@ static int drain(struct engine *e, struct member *m, uint64_t now)
 static void convict(struct engine *e, struct member *m, struct span *guilty,
     bool begun)
 {
+	const struct outcome o = autopsy_outcome(e, m, begun);
+
 	guilty->worker_index = m->index;
-	guilty->outcome = autopsy_outcome(e, m, begun);
-	if (retry_may(e, guilty, guilty->outcome.cause)) {
+	/* What ends it in the end need not be this. */
+	guilty->outcome.pid = o.pid;
+	if (retry_may(e, guilty, o.cause)) {
 		retry_again(e, guilty);
 		return;
 	}
+	guilty->outcome = o;
 	guilty->evidence = autopsy_evidence(m, begun);
 	guilty->bytes = guilty->evidence ? guilty->evidence->size : 0;
 	retry_never(e, span_seq(guilty));
