@@ -276,7 +276,7 @@ static struct member *make_way(struct engine *e, uint64_t now)
 {
 	struct member *m = e->only;
 
-	if (m == NULL || m->state != MEMBER_READY)
+	if (m == NULL || m->state != MEMBER_READY || m->told_to_stop)
 		m = least_busy(e);
 	if (m == NULL)
 		return NULL;
