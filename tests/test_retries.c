@@ -299,6 +299,83 @@ START_TEST(others_go_on_and_a_pause_may_be_cancelled)
 }
 END_TEST
 
+static int crashes(struct vm_context *me, const void *input, size_t size)
+{
+	(void)me;
+	(void)size;
+	count_run(input);
+	return raise(SIGKILL);
+}
+
+/* What is told is why it ended, not how an attempt before that did. */
+START_TEST(a_cancelled_item_tells_of_no_death)
+{
+	const struct vm_worker worker = { .process = crashes };
+	struct vm_result r;
+	vm_pool *pool;
+
+	start();
+	pool = fork_pool(&worker, &(struct vm_options){ .workers = 1,
+	    .max_attempts = 2, .retry_delay_ms = 60000 });
+	imap_to(pool, vm_range(0, 1));
+	while (sh->pid[0] == 0)
+		ck_assert_int_eq(vm_zip_in_out_within(pool, &r, 1), VM_LATER);
+	ck_assert_int_eq(vm_zip_in_out_within(pool, &r, 300), VM_LATER);
+	vm_cancel(pool);
+	take(pool, &r);
+	ck_assert_int_eq(r.attempts, 1);
+	ck_assert_int_eq(r.exception->cause, VM_CANCELLED);
+	ck_assert_int_eq(r.exception->signal, 0);
+	ck_assert_int_eq(r.exception->exit_status, -1);
+	ck_assert_uint_eq(r.exception->max_rss, 0);
+	take_end(pool);
+	close_pool(pool);
+	shared_free(sh);
+}
+END_TEST
+
+/* The first pauses; the others have more than may be held. */
+static int first_fails(struct vm_context *me, const void *input, size_t size)
+{
+	static const char much[1000];
+
+	(void)size;
+	if (count_run(input) == 0)
+		return vm_fail(me, 1, "never");
+	return vm_output(me, much, sizeof much);
+}
+
+static void slow_teardown(struct vm_context *me)
+{
+	(void)me;
+	nap_ms(100);
+	atomic_fetch_add(&sh->counter[CLOSED], 1);
+}
+
+/* Its pause ends when its pool is closed, and a worker was kept for it. */
+START_TEST(closing_sends_nothing_that_had_paused)
+{
+	const struct vm_worker worker = { .process = first_fails,
+		.teardown = slow_teardown };
+	struct vm_result r;
+	vm_pool *pool;
+
+	start();
+	pool = fork_pool(&worker, &(struct vm_options){ .workers = 2,
+	    .ordered = 1, .chunk_size = 1, .max_attempts = 9,
+	    .retry_delay_ms = 1000, .max_in_flight_bytes = 400 });
+	ck_assert_int_eq(vm_ready(pool, 10000), 0);
+	imap_to(pool, vm_range(0, 4));
+	ck_assert_int_eq(vm_zip_in_out_within(pool, &r, 300), VM_LATER);
+	ck_assert_int_eq(sh->pid[0], 1);
+	nap_ms(1000);
+	close_pool(pool);
+	ck_assert_int_eq(sh->pid[0], 1);
+	ck_assert_int_eq(sh->counter[CLOSED], 2);
+	shared_free(sh);
+}
+END_TEST
+
 START_TEST(closing_does_not_wait_for_a_pause)
 {
 	uint64_t began;
@@ -575,6 +652,8 @@ int main(void)
 		only_causes_in_the_mask_are_tried_again,
 		pauses_double_up_to_a_bound, a_pause_begins_with_the_failure,
 		others_go_on_and_a_pause_may_be_cancelled,
+		a_cancelled_item_tells_of_no_death,
+		closing_sends_nothing_that_had_paused,
 		closing_does_not_wait_for_a_pause,
 		a_source_may_wait_for_a_pausing_item,
 		only_the_guilty_attempt_counts,
