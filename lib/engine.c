@@ -226,6 +226,7 @@ static int stir(struct engine *e, uint64_t now)
 int engine_turn(struct engine *e, uint64_t until)
 {
 	uint64_t now = sys_now();
+	uint64_t calls;
 	size_t count;
 	int r, ready;
 
@@ -245,7 +246,7 @@ int engine_turn(struct engine *e, uint64_t until)
 	if (ready > 0) {
 		e->quiet = false;
 		if (e->fds[FD_WAKE].revents)
-			sys_read(e->wake, &count, sizeof count);
+			sys_read(e->wake, &calls, sizeof calls);
 		if (e->fds[FD_SERVER].revents || e->fds[FD_PIDFD].revents)
 			news_hear(e, now);
 		if (e->fds[FD_SOURCE].revents && e->sources != NULL)
