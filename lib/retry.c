@@ -23,7 +23,8 @@ static uint64_t pause_before(const struct engine *e, int attempt)
 {
 	uint64_t pause = e->set.retry_ns;
 
-	for (int i = 2; i < attempt && pause < e->set.retry_most_ns; i++)
+	for (int i = 2; i < attempt && pause > 0 &&
+	    pause < e->set.retry_most_ns; i++)
 		pause *= 2;
 	return MIN(pause, e->set.retry_most_ns);
 }
