@@ -8,8 +8,9 @@
  * caller does to the slot in between, what the hooks do.
  *
  * What must hold: what the worker has written and staged is a stream of whole
- * frames, one for each item that the hook saw, as it should be; and what it
- * says of the stream in its slot is true before it is done.
+ * frames, one for each item that the hook saw, as it should be; what it says
+ * of the stream in its slot is true before it is done; and what it says of a
+ * failure is what the hook said, wrote and took.
  */
 #include "config.h"
 
@@ -21,6 +22,7 @@
 #include <string.h>
 
 #include "base.h"
+#include "capture.h"
 #include "channel.h"
 #include "context.h"
 #include "notice.h"
@@ -33,6 +35,10 @@
 #define CALLS_MOST 4096
 #define PARENT 4242
 #define GENERATION 9
+#define ERRORS 1002
+/* A file that stderr goes to, and the most that is kept between items. */
+#define FILE_MOST ((size_t)256 * 1024)
+#define FILE_KEPT ((size_t)64 * 1024)
 
 #define REQUIRE(condition, reason) \
 	do { \
@@ -94,11 +100,24 @@ static struct run {
 	bool scribbled;		/* the slot's words mean nothing any more */
 	int calls;		/* of process() */
 	bool set_up;
-	struct call { bool good; size_t size; int cause; } call[CALLS_MOST];
+	struct call {
+		bool good;
+		size_t size;	/* of its output */
+		int cause, code;
+		size_t message;	/* bytes of it that are kept; 0: ours */
+		size_t from, to; /* what the file had by its begin, its end */
+		bool cut;	/* the file was cut meanwhile */
+		uint64_t begun_at, ended_at;
+	} call[CALLS_MOST];
+	uint64_t now;		/* of both clocks; CPU time is half of it */
+	size_t file;		/* bytes in the file */
+	bool no_file;		/* it cannot be read any more */
 	size_t output_bytes;
 	size_t max_item;
 } run;
 static unsigned char tasks[1 << 20], stream[STREAM];
+/* What a run has beside its hooks. */
+static struct plan plan;
 
 /* ---- steps of the caller ---- */
 
@@ -240,13 +259,44 @@ static bool step(void)
 
 /* ---- the hooks ---- */
 
-static int refuse(struct vm_context *me)
+/* Says why; returns how many bytes of it are kept. */
+static size_t refuse(struct vm_context *me)
 {
-	char text[300];
-	size_t n = byte();
+	static char text[8000];
+	size_t n = byte() * (plan.measure ? 24 : 1);
 
 	memset(text, 'x', sizeof text);
-	return vm_fail(me, 5, "%.*s", (int)n, text);
+	vm_fail(me, 5, "%.*s", (int)n, text);
+	return MIN(n, 4095);
+}
+
+/* The letter of what a call writes to its stderr. */
+static char letter(size_t call)
+{
+	return (char)('a' + call % 26);
+}
+
+/* What is on the file at a place, whoever wrote it: a 0 now and then. */
+static char written(size_t at)
+{
+	return at % 61 == 60 ? '\0' : letter(at / 61);
+}
+
+/* A hook that takes time, writes to its stderr, or spoils it. */
+static void be_busy(struct call *c)
+{
+	unsigned b = plan.measure || plan.capture ? byte() : 0;
+
+	if (b & 1)
+		run.now += 1 + number(SIZE_MAX - 1);
+	if (b & 2)
+		run.file = MIN(run.file + number(SIZE_MAX), FILE_MOST);
+	if ((b & 0xfc) == 0x80) {
+		run.file = byte();
+		c->cut = true;
+	}
+	if ((b & 0xfc) == 0x84)
+		run.no_file = c->cut = true;
 }
 
 static int on_setup(struct vm_context *me)
@@ -254,7 +304,9 @@ static int on_setup(struct vm_context *me)
 	unsigned b = byte();
 
 	run.set_up = b < 250;
-	return run.set_up ? 0 : b < 253 ? 1 : refuse(me);
+	if (!run.set_up && b >= 253)
+		refuse(me);
+	return run.set_up ? 0 : 1;
 }
 
 /* Adds to the output: by copy, or in place, and not all of it. */
@@ -301,6 +353,23 @@ static void check_input(const void *input, size_t size)
 	(void)seen;
 }
 
+/* What the caller would tell if this item were the last. */
+static void check_noted(const struct call *c)
+{
+	const struct slot_note n = slot_noted(slot);
+	bool told = plan.measure || plan.capture;
+
+	if (run.scribbled)
+		return;
+	REQUIRE(n.started_at == (plan.measure ? c->begun_at : 0) &&
+	    n.started_cpu == (plan.measure ? c->begun_at / 2 : 0),
+	    "other times than it began at");
+	REQUIRE(n.tail_from == (told && plan.capture && !run.no_file ?
+	    c->from : 0), "another place than its text begins at");
+	REQUIRE(!plan.capture || run.no_file || c->from <= FILE_KEPT,
+	    "the file grows");
+}
+
 static int on_process(struct vm_context *me, const void *input, size_t size)
 {
 	struct call *c = &run.call[run.calls % CALLS_MOST];
@@ -312,17 +381,30 @@ static int on_process(struct vm_context *me, const void *input, size_t size)
 	REQUIRE(run.set_up, "process() without setup()");
 	check_input(input, size);
 	check_heeded();
-	*c = (struct call){ .good = true, .cause = VM_FAILED };
+	*c = (struct call){
+		.good = true,
+		.cause = VM_FAILED,
+		.from = run.file,
+		.begun_at = run.now,
+	};
+	check_noted(c);
 	run.calls++;
+	be_busy(c);
 	if (b & 1)
 		interfere(byte());
 	for (unsigned n = b >> 1 & 3; n > 0 && r == 0; n--)
 		r = add(me, c, number(most), n & 1);
 	if (r < 0)
 		c->cause = VM_TOO_BIG;
-	if (b >= 0xf8)
-		r = c->cause == VM_TOO_BIG ? 9 : refuse(me);
+	c->code = r < 0 ? EFBIG : 0;
+	if (b >= 0xf8 && r == 0) {
+		c->message = refuse(me);
+		c->code = 5;
+		r = -1;
+	}
 	c->good = r == 0;
+	c->to = run.file;
+	c->ended_at = run.now;
 	run.output_bytes += c->size;
 	return r;
 }
@@ -339,6 +421,12 @@ ssize_t __wrap_sys_read(int fd, void *to, size_t size);
 ssize_t __wrap_sys_write(int fd, const void *from, size_t size);
 _Noreturn void __wrap_sys_exit(int status);
 int __wrap_sys_setpgid(pid_t pid, pid_t group);
+uint64_t __wrap_sys_now(void);
+uint64_t __wrap_sys_cpu(void);
+int __wrap_sys_dup_onto(int fd, int to);
+int64_t __wrap_sys_size(int fd);
+int __wrap_sys_empty(int fd);
+ssize_t __wrap_sys_pread(int fd, void *to, size_t size, uint64_t at);
 int __wrap_sys_die_with_parent(void);
 pid_t __wrap_sys_getppid(void);
 int __wrap_sys_open(const char *path, int flags);
@@ -351,9 +439,9 @@ int __wrap_on_exit(void (*handler)(int, void *), void *arg);
 int __wrap_at_quick_exit(void (*handler)(void));
 void __wrap_channel_open(struct channel *c, int in, int out);
 void __real_channel_open(struct channel *c, int in, int out);
-int __wrap_context_init(struct context *c, const struct plan *plan,
+int __wrap_context_init(struct context *c, const struct plan *its_plan,
     int worker_index, int errors);
-int __real_context_init(struct context *c, const struct plan *plan,
+int __real_context_init(struct context *c, const struct plan *its_plan,
     int worker_index, int errors);
 
 ssize_t __wrap_sys_read(int fd, void *to, size_t size)
@@ -396,6 +484,45 @@ ssize_t __wrap_sys_write(int fd, const void *from, size_t size)
 void __wrap_sys_exit(int status)
 {
 	longjmp(end, status + 1);
+}
+
+uint64_t __wrap_sys_now(void)
+{
+	return run.now;
+}
+
+uint64_t __wrap_sys_cpu(void)
+{
+	return run.now / 2;
+}
+
+int __wrap_sys_dup_onto(int fd, int to)
+{
+	REQUIRE(fd == ERRORS && to == 2 && plan.capture, "a stream goes away");
+	return 0;
+}
+
+int64_t __wrap_sys_size(int fd)
+{
+	REQUIRE(fd == ERRORS, "another file");
+	return run.no_file ? -EBADF : (int64_t)run.file;
+}
+
+int __wrap_sys_empty(int fd)
+{
+	REQUIRE(fd == ERRORS, "another file");
+	run.file = 0;
+	return 0;
+}
+
+ssize_t __wrap_sys_pread(int fd, void *to, size_t size, uint64_t at)
+{
+	char *text = to;
+
+	REQUIRE(fd == ERRORS && at + size <= run.file, "another file");
+	for (size_t i = 0; i < size; i++)
+		text[i] = written(at + i);
+	return (ssize_t)size;
 }
 
 int __wrap_sys_setpgid(pid_t pid, pid_t group)
@@ -468,14 +595,50 @@ void __wrap_channel_open(struct channel *c, int in, int out)
 	__real_channel_open(c, in, out);
 }
 
-int __wrap_context_init(struct context *c, const struct plan *plan,
+int __wrap_context_init(struct context *c, const struct plan *its_plan,
     int worker_index, int errors)
 {
 	context_of_worker = c;
-	return __real_context_init(c, plan, worker_index, errors);
+	return __real_context_init(c, its_plan, worker_index, errors);
 }
 
 /* ---- what came of it ---- */
+
+/* The end of what its call has written, and nothing else if that is there. */
+static void check_tail(const struct failure *f, const struct call *c)
+{
+	size_t n = MIN(c->to - c->from, (size_t)CAPTURE_MOST);
+
+	if (!plan.capture) {
+		REQUIRE(f->tail == NULL, "a tail of nothing");
+		return;
+	}
+	REQUIRE(f->tail != NULL && f->head.tail_size <= CAPTURE_MOST,
+	    "no tail, or a long one");
+	REQUIRE(strlen(f->tail) == (size_t)f->head.tail_size, "a 0 in it");
+	if (c->cut || run.no_file)
+		return;
+	REQUIRE((size_t)f->head.tail_size == n, "a tail that was not cut");
+	for (size_t i = 0; i < n; i++)
+		REQUIRE(f->tail[i] == (written(c->to - n + i) ?
+		    written(c->to - n + i) : '?'), "another tail");
+}
+
+static void check_failure(const struct failure *f, const struct call *c)
+{
+	uint64_t wall = c->ended_at - c->begun_at;
+	uint64_t cpu = c->ended_at / 2 - c->begun_at / 2;
+
+	REQUIRE(f->head.cause == (uint32_t)c->cause &&
+	    f->head.code == c->code, "a failure's cause");
+	REQUIRE(f->head.wall_ns == (plan.measure ? wall : 0) &&
+	    f->head.cpu_ns == (plan.measure ? cpu : 0), "a failure's times");
+	REQUIRE(c->cause == VM_TOO_BIG ? f->head.message_size > 0 :
+	    f->head.message_size == c->message, "a message's size");
+	for (size_t i = 0; i < c->message; i++)
+		REQUIRE(f->message[i] == 'x', "a message has changed");
+	check_tail(f, c);
+}
 
 static void check_frame(const struct frame *f, const struct call *c)
 {
@@ -492,7 +655,7 @@ static void check_frame(const struct frame *f, const struct call *c)
 	REQUIRE(f->kind == FRAME_FAILURE &&
 	    frame_failure(f->body, f->size, &why) == 0,
 	    "a failure is not told");
-	REQUIRE(why.head.cause == (uint32_t)c->cause, "a failure's cause");
+	check_failure(&why, c);
 }
 
 /* All frames, the last of which may be cut if the pipe was: how many items
@@ -502,9 +665,11 @@ static int check_stream(bool whole, bool *left_well)
 	size_t at = FRAME_START, length = run.written;
 	int answered = 0, others = 0;
 	struct frame f;
+	struct failure why;
 	static _Alignas(16) unsigned char copy[STREAM + 16];
 
 	memcpy(copy + at, stream, length);
+	copy[at + length] = 0;
 	*left_well = false;
 	while (length > 0 && frame_read(copy + at, length, SIZE_MAX, &f) == 1) {
 		if (f.kind == FRAME_OUTPUT || f.kind == FRAME_FAILURE) {
@@ -513,6 +678,9 @@ static int check_stream(bool whole, bool *left_well)
 		} else {
 			REQUIRE(others > 0 || f.kind == FRAME_HELLO ||
 			    f.kind == FRAME_UNFIT, "no hello");
+			REQUIRE(f.kind != FRAME_UNFIT ||
+			    frame_failure(f.body, f.size, &why) == 0,
+			    "a setup's failure is not told");
 			others++;
 		}
 		*left_well = f.kind == FRAME_LEAVING;
@@ -576,7 +744,7 @@ static void receive_notice(void)
 		want += (n.with >> i & 1) != 0;
 	REQUIRE(sys_send(ends[0], some, size, carried, count) == 0, "sent");
 	r = notice_receive(ends[1], &n, fds);
-	REQUIRE(r == (size < sizeof n ? -EPROTO : want > count ? -EMFILE : 1),
+	REQUIRE(r == (size != sizeof n ? -EPROTO : want > count ? -EMFILE : 1),
 	    "not what was sent");
 	for (int i = 0; i < NOTICE_FDS; i++) {
 		REQUIRE(r != 1 || (fds[i] >= 0) == (n.with >> i & 1),
@@ -588,16 +756,16 @@ static void receive_notice(void)
 
 /* ---- a run ---- */
 
-static void live(const struct plan *plan, struct slots *slots)
+static void live(struct slots *slots)
 {
 	struct worker_life life = {
-		.plan = plan,
+		.plan = &plan,
 		.slots = *slots,
 		.generation = GENERATION,
 		.parent = PARENT,
 		.tasks = 1000,
 		.results = 1001,
-		.errors = -1,
+		.errors = plan.capture ? ERRORS : -1,
 		.fds = { -1, -1, -1, -1, -1 },
 	};
 	int status = setjmp(end);
@@ -614,9 +782,6 @@ static void forget(int *fd)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static struct plan plan = {
-		.hooks = { on_setup, on_process, on_teardown, NULL },
-	};
 	struct slots slots;
 	unsigned b;
 
@@ -629,12 +794,20 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	run.ordinal = b & 4 ? UINT16_MAX - 1 : 0;
 	run.seq = 0;
 	run.write_most = SIZE_MAX;
-	plan.max_item = b & 1 ? 300000 : 1000;
+	run.now = 1000;
+	run.file = 0;
+	run.no_file = false;
+	plan = (struct plan){
+		.hooks = { on_setup, on_process, on_teardown, NULL },
+		.max_item = b & 1 ? 300000 : 1000,
+		.measure = (b & 0xe0) == 0xa0 || (b & 0xe0) == 0xe0,
+		.capture = (b & 0xe0) == 0xc0 || (b & 0xe0) == 0xe0,
+	};
 	if (b & 2)
 		receive_notice();
 	REQUIRE(slots_map(&slots, 1) == 0, "no memory for the test itself");
 	slot = slots_get(&slots, 0);
-	live(&plan, &slots);
+	live(&slots);
 	channel_close(tasks_of_worker, forget);
 	context_release(context_of_worker);
 	slots_unmap(&slots);
