@@ -10,7 +10,8 @@
  *
  * What must hold: each input read is in one place of the books, and is handed
  * out once; the counts agree with the lists; an honest worker is never
- * killed, blamed or done again; what it said is what comes out.
+ * killed before its time, blamed or done again; what it said is what comes
+ * out (fuzz_truth.h).
  */
 #include "config.h"
 
@@ -21,10 +22,10 @@
 #include "base.h"
 #include "face.h"
 #include "fuzz_puppet.h"
+#include "fuzz_truth.h"
 #include "fuzz_world.h"
 #include "sys.h"
 
-#define ITEMS_MOST 64
 #define INPUT_MOST 512
 /* Honest steps that a worker makes at most between two waits of a kind world:
    now more, now less. */
@@ -69,47 +70,13 @@ static size_t pipe_cap(void)
 	return 16 + number(32, 65536);
 }
 
-/* ---- what is true ---- */
+/* ---- the run ---- */
 
-static struct truth {
-	int taken;
-	int begun;
-	int done_by;		/* the life that has said its output, or -1 */
-} truth[ITEMS_MOST];
-
-static vm_pool *pool;
-static struct vm_options options;
-static uint64_t total, given;	/* inputs there are, and that were read */
-/* What excuses failures. */
-static bool cancelled, unfit, harmed, starved;
+static uint64_t total;		/* inputs there are */
 static unsigned input_size;
-
-/* Is it known that this item is done, by one who is to be believed? */
-static bool is_done(const struct truth *t)
-{
-	return t->done_by >= 0 && !world.bad[t->done_by];
-}
-
-void truth_begun(size_t which, uint64_t n, int attempt)
-{
-	struct truth *t = &truth[n % ITEMS_MOST];
-
-	if (world.bad[world.place[which].life])
-		return;
-	WORLD_REQUIRE(n < given, "an item that was never read");
-	WORLD_REQUIRE(!is_done(t), "an item is done again");
-	WORLD_REQUIRE(attempt >= 1 && attempt <= options.max_attempts,
-	    "an attempt too many");
-	t->begun++;
-	WORLD_REQUIRE(world.any_bad || t->begun <= options.max_attempts,
-	    "begun more often than max_attempts");
-}
-
-void truth_done(size_t which, uint64_t n)
-{
-	if (!world.bad[world.place[which].life])
-		truth[n % ITEMS_MOST].done_by = world.place[which].life;
-}
+static bool wide;		/* the head has options of all kinds */
+static int resize_to;		/* 0: as it is */
+static unsigned idle;		/* turns in which nothing happens */
 
 /* ---- the books ---- */
 
@@ -190,6 +157,12 @@ static void check_books(void)
 	}
 	for (size_t i = 0; i < e->crew.count; i++)
 		count_member(&c, &e->crew.members[i]);
+	for (const struct span *s = w->paused; s != NULL; s = s->next) {
+		WORLD_REQUIRE(s->next == NULL || s->due_at <= s->next->due_at,
+		    "what pauses is not in order");
+		count_span(&c, s, SPAN_PAUSED);
+		count_items(&c, span_seq(s), s->count);
+	}
 	count_results(&c, r->first);
 	if (r->hand != NULL) {
 		count_span(&c, r->hand, SPAN_ANSWERED);
@@ -209,6 +182,16 @@ static void check_books(void)
 	    c.result_bytes == w->result_bytes, "bytes are miscounted");
 }
 
+/* One that is to be killed just now is still as it was found. */
+static void check_doomed(size_t which, const struct member *m)
+{
+	const struct place *h = &world.place[which];
+
+	if (m->state == MEMBER_DOOMED && h->lives &&
+	    h->generation == m->generation)
+		truth_excuse(which, m->blame, m->greeted);
+}
+
 /* No honest worker may be thought to be otherwise. */
 static void check_blame(void)
 {
@@ -217,12 +200,20 @@ static void check_blame(void)
 	for (size_t i = 0; i < c->count && !world.leaving; i++) {
 		const struct member *m = &c->members[i];
 
+		check_doomed(i, m);
 		if (m->state == MEMBER_STARTING || m->state == MEMBER_READY ||
 		    m->state == MEMBER_DEAD)
 			WORLD_REQUIRE(m->blame == 0 || m->pid < 1000 ||
-			    world.bad[m->pid - 1000],
+			    world.bad[m->pid - 1000] ||
+			    ends[m->pid - 1000].excused,
 			    "an honest worker is blamed");
 	}
+}
+
+/* The order may be older, and the worker not known to the caller yet. */
+void world_kills(size_t which)
+{
+	truth_excuse(which, 0, puppet_greeted(which) && pool != NULL);
 }
 
 /* ---- the source ---- */
@@ -346,10 +337,69 @@ static void write_ring(size_t which)
 	slot_copy_in(world.place[which].slot, at, some, n);
 }
 
+/* A FAILURE whose sizes are not those of its texts. */
+static void fail_falsely(size_t which)
+{
+	static unsigned char body[sizeof(struct frame_failure) + 20000];
+	struct frame_failure why = { .code = (int32_t)byte() };
+	unsigned how = byte();
+	size_t size = number(16, 20000), zero = number(16, 20000);
+
+	why.cause = how & 1 ? VM_FAILED : how & 2 ? VM_TOO_BIG : byte();
+	why.wall_ns = UINT64_MAX - how;
+	why.message_size = (uint32_t)zero;
+	if (how & 8)
+		why.message_size += byte() - 128u;
+	why.tail_size = how & 16 ? (int32_t)(size - zero - 1) : -1;
+	if (how & 32)
+		why.tail_size += (int32_t)byte() - 128;
+	memset(body, 'z', sizeof body);
+	if (zero < size && (how & 4) == 0)
+		body[sizeof why + zero] = 0;
+	memcpy(body, &why, sizeof why);
+	puppet_say(which, FRAME_FAILURE, body, sizeof why + size);
+}
+
+/* What only a dead worker is asked for. */
+static void leave_lies(size_t which)
+{
+	struct slot *slot = world.place[which].slot;
+	struct world_file *f = &world.place[which].errors;
+	unsigned how = byte();
+	uint64_t word = 0;
+
+	bytes(&word, how & 8 ? 8 : 2);
+	switch (how % 8) {
+	case 0:
+		slot->started_at = word;
+		break;
+	case 1:
+		slot->started_cpu = word;
+		break;
+	case 2:
+		slot->tail_from = word;
+		break;
+	case 3:
+		slot->crash_size = word;
+		break;
+	case 4:
+		memset(slot->crash, (int)(how >> 4), sizeof slot->crash);
+		break;
+	case 5:
+		memcpy(&f->size, &word, sizeof word);
+		break;
+	case 6:
+		memset(f->data, (int)(how >> 4), sizeof f->data);
+		break;
+	default:
+		fail_falsely(which);
+	}
+}
+
 static void misbehave(size_t which, unsigned step)
 {
 	static void (*const ways[])(size_t) = { write_raw, write_much, say,
-		lie, set_word, write_ring, puppet_skip, say };
+		lie, set_word, write_ring, puppet_skip, leave_lies };
 
 	if (!world.place[which].lives)
 		return;
@@ -389,6 +439,22 @@ static void fail_setup(size_t which)
 	puppet_flush(which);
 }
 
+/* Whether it crashes or exits, it may have told where. */
+static void die(size_t which)
+{
+	struct end_of_life *end = &ends[world.place[which].life];
+	int status = byte() % 2 ? SIGSEGV : byte() % 100 << 8;
+	char text[64];
+
+	memset(text, '!', sizeof text);
+	if (wide && status == SIGSEGV)
+		end->crash = number(16, 4096);
+	for (size_t n = end->crash; n > 0; n -= MIN(n, sizeof text))
+		slot_tell_crash(world.place[which].slot, text,
+		    MIN(n, sizeof text));
+	world_death(which, status);
+}
+
 /* What happens to a worker that does nothing wrong. */
 static void live(size_t which, unsigned step)
 {
@@ -418,7 +484,7 @@ static void live(size_t which, unsigned step)
 		puppet_mood(which)->allowed = number(1, SIZE_MAX);
 		break;
 	case 7:
-		world_death(which, byte() % 2 ? SIGSEGV : byte() % 100 << 8);
+		die(which);
 		break;
 	}
 }
@@ -472,6 +538,35 @@ static void hinder(unsigned step)
 	}
 }
 
+/* What the host arranges, and how workers feel. */
+static void arrange(unsigned step)
+{
+	struct puppet_mood *mood = puppet_mood(byte() % world.workers);
+
+	switch (step) {
+	case 0:
+	case 1:
+	case 2:
+		resize_to = 1 + (int)step;
+		break;
+	case 3:
+		idle = byte() % 64;
+		break;
+	case 4:
+		mood->writes = number(32, SIZE_MAX);
+		break;
+	case 5:
+		mood->message = number(16, SIZE_MAX);
+		break;
+	case 6:
+		mood->too_big = mood->fail = true;
+		break;
+	case 7:
+		world.now += number(MS_IN_NS / 8, SIZE_MAX);
+		break;
+	}
+}
+
 void world_race(size_t which, unsigned steps)
 {
 	act(which, steps);
@@ -495,6 +590,8 @@ static void step(unsigned b)
 		happen(b >> 5);
 	else if (what < 27)
 		hinder(b >> 5);
+	else if (what == 27)
+		arrange(b >> 5);
 }
 
 /* The world after the input: true while anybody can still do something. */
@@ -531,7 +628,11 @@ bool world_turn(void)
 	world.memory = left > 0 ? world.memory : 0;
 	if (left == 0)
 		return turn_kind() || norders > 0;
-	while (left > 0 && (b = byte()) % 32 < 28)
+	if (idle > 0) {
+		idle--;
+		return true;
+	}
+	while (left > 0 && idle == 0 && (b = byte()) % 32 < 28)
 		step(b);
 	return true;
 }
@@ -552,30 +653,15 @@ static void check_output(const struct vm_result *r, uint64_t n)
 	(void)seen;
 	WORLD_REQUIRE(output[r->output_size] == 0, "no 0 behind an output");
 	WORLD_REQUIRE((uintptr_t)output % 16 == 0, "an output not aligned");
-	if (world.any_bad && !is_done(&truth[n]))
+	if (world.any_bad && !truth_is_done(n))
 		return;
-	WORLD_REQUIRE(is_done(&truth[n]), "an output that nobody made");
+	WORLD_REQUIRE(truth_is_done(n), "an output that nobody made");
+	WORLD_REQUIRE(r->attempts == truth[n].done_attempt,
+	    "other attempts than there were");
 	puppet_output(right, n, MAX(r->output_size, PUPPET_OUTPUT_LEAST));
 	same = r->output_size >= PUPPET_OUTPUT_LEAST &&
 	    memcmp(output, right, r->output_size) == 0;
 	WORLD_REQUIRE(same, "another output than was made");
-}
-
-static void check_exception(const struct vm_result *r, uint64_t n)
-{
-	enum vm_cause cause = r->exception->cause;
-
-	WORLD_REQUIRE(r->exception->message[0] != '\0', "no words");
-	/* A pool that breaks down takes what there is memory for. */
-	WORLD_REQUIRE(!is_done(&truth[n]) || (starved && vm_broken(pool)),
-	    "an output made is not there");
-	WORLD_REQUIRE(cause != VM_CANCELLED || cancelled,
-	    "cancelled by nobody");
-	WORLD_REQUIRE(cause != VM_LOST || harmed, "lost for no reason");
-	WORLD_REQUIRE(cause != VM_GARBLED || world.any_bad,
-	    "garbled by nobody");
-	WORLD_REQUIRE(cause != VM_SETUP_FAILED || unfit || world.any_bad ||
-	    world.lives >= 5, "setup failed nowhere");
 }
 
 static void check_result(const struct vm_result *r)
@@ -599,13 +685,44 @@ static void check_result(const struct vm_result *r)
 	if (r->type == VM_OUTPUT)
 		check_output(r, n);
 	else
-		check_exception(r, n);
+		truth_check(r, n);
+}
+
+/* Up to max_workers, of a pool that works. */
+static void resize(void)
+{
+	int r = vm_resize(pool, resize_to);
+	int error = vm_broken(pool) ? EPIPE : ERANGE;
+
+	if (r == 0)
+		WORLD_REQUIRE(resize_to <= options.max_workers &&
+		    vm_workers(pool) == resize_to, "more than there may be");
+	else
+		WORLD_REQUIRE(errno == error && (vm_broken(pool) ||
+		    resize_to > options.max_workers), "not resized");
+	resize_to = 0;
+}
+
+/* What is next: 1, and *n counts the items. */
+static int take_one(unsigned b, uint64_t *n)
+{
+	struct vm_result r;
+	int got = vm_zip_in_out_within(pool, &r, b % 4 == 3 ?
+	    (int)(b / 64) : -1);
+
+	if (got == 1 && r.input == NULL) {
+		truth_check_given_up(&r);
+	} else if (got == 1) {
+		check_result(&r);
+		++*n;
+	}
+	check_books();
+	return got;
 }
 
 /* Takes all there is, or stops early if the input says so. */
 static void take_all(void)
 {
-	struct vm_result r;
 	uint64_t n = 0;
 	int got;
 
@@ -616,13 +733,9 @@ static void take_all(void)
 			return;
 		if (b == 0xfd)
 			vm_ready(pool, 1);
-		got = vm_zip_in_out_within(pool, &r, b % 4 == 3 ?
-		    (int)(b / 64) : -1);
-		if (got == 1) {
-			check_result(&r);
-			n++;
-		}
-		check_books();
+		if (resize_to > 0)
+			resize();
+		got = take_one(b, &n);
 		if (got == 0 || (got == -1 && errno != ENOMEM))
 			break;
 	}
@@ -630,8 +743,35 @@ static void take_all(void)
 	WORLD_REQUIRE(got == 0 || vm_broken(pool) == 1, "an error for nothing");
 	WORLD_REQUIRE(got == 0 || harmed || unfit || world.any_bad ||
 	    world.lives >= 5, "broken for nothing");
-	WORLD_REQUIRE(got < 0 || cancelled || given == total,
-	    "inputs were not read");
+	WORLD_REQUIRE(got < 0 || cancelled || options.max_failures > 0 ||
+	    given == total, "inputs were not read");
+	truth_check_sums();
+}
+
+/* The options that only some inputs have. */
+static void read_more(void)
+{
+	static const int times[] = { 0, 0, 1, 8, 50, 400, 3000, 20000 };
+	static const int counts[] = { 0, 1, 2, 7 };
+	static const unsigned causes[] = { 0, VM_FAILED,
+		VM_KILLED | VM_TIMED_OUT, VM_EXITED | VM_TOO_BIG | VM_GARBLED };
+	unsigned b = byte();
+
+	if (b & 1)
+		options.max_workers = WORLD_WORKERS;
+	options.measure_items = b >> 1 & 1;
+	options.stderr_tail = b >> 2 & 1;
+	options.tell_setup_failures = b >> 3 & 1;
+	options.max_failures = counts[b >> 4 & 3];
+	options.max_items_per_worker = counts[b >> 6];
+	b = byte();
+	options.item_timeout_ms = times[b & 7];
+	options.setup_timeout_ms = times[b >> 3 & 7];
+	options.max_attempts += (int)(b >> 6);
+	b = byte();
+	options.retry_delay_ms = times[b & 7];
+	options.retry_delay_max_ms = times[b >> 3 & 7];
+	options.retry_on = causes[b >> 6];
 }
 
 static void read_head(void)
@@ -646,21 +786,25 @@ static void read_head(void)
 		.max_attempts = 1 + (int)(b >> 5 & 1),
 		.max_item_bytes = b >> 6 & 1 ? 400000 : 5000,
 		.max_in_flight_bytes = b >> 7 ? 600 : 0,
-		.max_real_in_flight_factor = 1 + (int)(byte() % 16),
 	};
 	options.max_workers = options.workers;
 	b = byte();
+	options.max_real_in_flight_factor = 1 + (int)(b % 16);
+	wide = b >> 6 == 2;
+	b = byte();
 	total = b % ITEMS_MOST;
 	input_size = b / ITEMS_MOST;
-	world_begin((size_t)options.workers);
+	if (wide)
+		read_more();
+	world_begin((size_t)options.max_workers);
+	world.captures = options.stderr_tail != 0;
+	truth_begin();
+	resize_to = 0;
+	idle = 0;
 	for (size_t i = 0; i < WORLD_WORKERS; i++) {
 		world.place[i].tasks.cap = tasks;
 		world.place[i].results.cap = results;
 	}
-	given = 0;
-	for (size_t i = 0; i < ITEMS_MOST; i++)
-		truth[i] = (struct truth){ .done_by = -1 };
-	cancelled = unfit = harmed = starved = false;
 }
 
 static int no_process(struct vm_context *me, const void *input, size_t size)

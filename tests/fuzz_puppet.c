@@ -8,7 +8,9 @@
 #include <string.h>
 
 #include "base.h"
+#include "capture.h"
 #include "channel.h"
+#include "fuzz_truth.h"
 #include "fuzz_world.h"
 #include "stage.h"
 #include "vimap.h"
@@ -26,9 +28,11 @@ static struct puppet {
 	bool greeted;
 	bool at_work, owes_flush;
 	uint64_t number;	/* of the item it is at */
+	struct puppet_work work;
+	struct frame_failure failure; /* what it says, if it then fails */
 	/* What it says next, and whether it then writes, leaves, is done. */
 	size_t length;
-	bool then_flush, then_leave, then_done;
+	bool then_flush, then_leave, then_done, then_failed;
 	_Alignas(16) unsigned char frame[FRAME_MOST];
 } puppets[WORLD_WORKERS];
 
@@ -45,6 +49,7 @@ void world_born(size_t which)
 	channel_close(&p->tasks, no_close);
 	memset(p, 0, kept);
 	p->mood.allowed = SIZE_MAX;
+	p->work.seen_at = world.now;
 	stage_init(&p->stage, world.place[which].slot,
 	    world_result_end(which));
 	channel_open(&p->tasks, world_task_end(which), -1);
@@ -59,6 +64,21 @@ void puppet_release_all(void)
 struct puppet_mood *puppet_mood(size_t which)
 {
 	return &puppets[which].mood;
+}
+
+const struct puppet_work *puppet_work(size_t which)
+{
+	return &puppets[which].work;
+}
+
+uint64_t puppet_cpu(uint64_t born_at, uint64_t now)
+{
+	return (now - born_at) / 2;
+}
+
+char puppet_letter(uint64_t number)
+{
+	return (char)('a' + number % 26);
 }
 
 const struct frame_chunk *puppet_chunk(size_t which)
@@ -115,6 +135,23 @@ static bool cut_short(size_t which)
 	return true;
 }
 
+/* What it says is staged: nothing can take that back. */
+static void answered(size_t which)
+{
+	struct puppet *p = &puppets[which];
+
+	if (p->then_done)
+		truth_done(which, p->number);
+	if (p->then_failed)
+		truth_failed(which, p->number, &p->failure, p->work.written);
+	if (p->then_done || p->then_failed)
+		p->work.busy = false;
+	p->work.seen_at = world.now;
+	if (p->then_leave)
+		p->work.left_at = world.now;
+	p->then_done = p->then_failed = false;
+}
+
 static bool speak(size_t which)
 {
 	struct puppet *p = &puppets[which];
@@ -122,10 +159,8 @@ static bool speak(size_t which)
 	if (p->length > 0) {
 		if (put(which) < 0)
 			return cut_short(which);
-		if (p->then_done)
-			truth_done(which, p->number);
+		answered(which);
 		p->length = 0;
-		p->then_done = false;
 		if (!p->then_flush)
 			return true;
 	}
@@ -151,7 +186,7 @@ bool puppet_say(size_t which, enum frame_kind kind, const void *body,
 	if (p->length > 0)
 		return false;
 	prepare(p, kind, body, size);
-	p->then_done = false;
+	p->then_done = p->then_failed = false;
 	if (put(which) < 0)
 		cut_short(which);
 	p->length = 0;
@@ -178,27 +213,80 @@ static void greet(struct puppet *p, const struct place *h)
 	p->then_flush = p->greeted = true;
 }
 
-/* Its process() returns. */
-static void finish(struct puppet *p)
+/* Its item fails: the words for it, and the end of what it wrote. */
+static void fail(size_t which)
 {
-	static const struct frame_failure why = {
+	static unsigned char body[sizeof(struct frame_failure) + 4095 + 1 +
+	    CAPTURE_MOST];
+	struct puppet *p = &puppets[which];
+	size_t message = MIN(p->mood.message, 4095);
+	size_t tail = MIN(p->work.written, CAPTURE_MOST);
+	uint64_t born_at = world.place[which].born_at;
+	uint64_t begun_at = p->work.begun_at;
+	unsigned char *text = body + sizeof p->failure;
+
+	p->failure = (struct frame_failure){
 		.code = 7,
-		.cause = VM_FAILED,
-		.tail_size = -1,
+		.cause = p->mood.too_big ? VM_TOO_BIG : VM_FAILED,
+		.message_size = (uint32_t)message,
+		.tail_size = world.captures ? (int32_t)tail : -1,
 	};
+	if (options.measure_items) {
+		p->failure.wall_ns = world.now - begun_at;
+		p->failure.cpu_ns = puppet_cpu(born_at, world.now) -
+		    puppet_cpu(born_at, begun_at);
+	}
+	memcpy(body, &p->failure, sizeof p->failure);
+	memset(text, puppet_letter(p->number), sizeof body -
+	    sizeof p->failure);
+	text[message] = world.captures ? '\0' : text[message];
+	prepare(p, FRAME_FAILURE, body, sizeof p->failure + message +
+	    (world.captures ? 1 + tail : 0));
+	p->then_failed = true;
+	p->mood.fail = p->mood.too_big = false;
+}
+
+/* Its process() returns. */
+static void finish(size_t which)
+{
 	static unsigned char body[FRAME_MOST];
+	struct puppet *p = &puppets[which];
 	size_t size = p->mood.size ? p->mood.size :
 	    PUPPET_OUTPUT_LEAST + p->number % 40;
 
 	p->at_work = false;
 	if (p->mood.fail) {
-		prepare(p, FRAME_FAILURE, &why, sizeof why);
-	} else {
-		puppet_output(body, p->number, size);
-		prepare(p, FRAME_OUTPUT, body, size);
-		p->then_done = true;
+		fail(which);
+		return;
 	}
-	p->mood.fail = false;
+	puppet_output(body, p->number, size);
+	prepare(p, FRAME_OUTPUT, body, size);
+	p->then_done = true;
+}
+
+/* What it notes and writes when an item begins. */
+static void note(size_t which)
+{
+	struct puppet *p = &puppets[which];
+	struct place *h = &world.place[which];
+	struct world_file *f = &h->errors;
+	size_t n = MIN(p->mood.writes, (size_t)WORLD_FILE / 2);
+
+	if (p->work.begun_at < world.now)
+		p->work.before_at = p->work.begun_at;
+	p->work.busy = true;
+	p->work.number = p->number;
+	p->work.begun_at = p->work.seen_at = world.now;
+	if (f->size < 0 || f->size > WORLD_FILE / 2)
+		f->size = 0;
+	if (options.measure_items || world.captures)
+		slot_note(h->slot, options.measure_items ? world.now : 0,
+		    options.measure_items ?
+		    puppet_cpu(h->born_at, world.now) : 0,
+		    (uint64_t)f->size);
+	p->work.written = world.captures ? n : 0;
+	memset(f->data + f->size, puppet_letter(p->number), n);
+	f->size += (int64_t)n;
 }
 
 static void begin(size_t which, const struct frame *f)
@@ -219,6 +307,7 @@ static void begin(size_t which, const struct frame *f)
 		    "a worker gets another input than it should");
 	p->owes_flush = stage_heed(&p->stage) < 0;
 	p->at_work = true;
+	note(which);
 	truth_begun(which, p->number, (int)p->chunk.attempt);
 	p->next++;
 }
@@ -287,7 +376,7 @@ bool puppet_act(size_t which)
 			return cut_short(which);
 		p->owes_flush = false;
 	} else if (p->at_work) {
-		finish(p);
+		finish(which);
 	} else if (p->left == 0 && p->chunk.count > 0) {
 		end_chunk(p);
 	} else {
@@ -299,4 +388,5 @@ bool puppet_act(size_t which)
 void puppet_skip(size_t which)
 {
 	puppets[which].at_work = puppets[which].owes_flush = false;
+	puppets[which].work.busy = false;
 }

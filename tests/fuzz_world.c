@@ -11,11 +11,12 @@
 #include <string.h>
 
 #include "base.h"
+#include "fuzz_puppet.h"
 #include "sys.h"
 
-/* Descriptors: the socket, its other end, the counter; four a worker. */
+/* Descriptors: the socket, its other end, the counter; five a worker. */
 enum { SOCKET = 100, FAR_SOCKET, COUNTER, FIRST_WORKER = 200 };
-enum { RESULTS, TASKS, OWN_TASKS, OWN_RESULTS, ENDS };
+enum { RESULTS, TASKS, ERRORS, OWN_TASKS, OWN_RESULTS, ENDS };
 #define SERVER_PID 4242
 #define POLLS_MOST 100000
 #define PAGE ((size_t)4096)
@@ -45,6 +46,7 @@ void world_begin(size_t workers)
 	world.room = WORLD_NOTICES;
 	world.gone = world.mute = false;
 	world.lose = world.refuse = world.leaving = false;
+	world.captures = false;
 	world.any_bad = world.any_refused = false;
 	world.woken = 0;
 	world.memory = world.race = 0;
@@ -105,7 +107,7 @@ static struct place *place_of(int fd, int end)
 
 	WORLD_REQUIRE(n >= 0 && n < ENDS * WORLD_WORKERS && n % ENDS == end,
 	    "a descriptor was used that is not what it is used for");
-	WORLD_REQUIRE(end > TASKS || world.open[fd],
+	WORLD_REQUIRE(end > ERRORS || world.open[fd],
 	    "a descriptor was used that is closed");
 	return &world.place[n / ENDS];
 }
@@ -130,6 +132,7 @@ void world_death(size_t which, int status)
 
 	if (!h->lives)
 		return;
+	world_died(which, status);
 	h->lives = false;
 	h->results.ended = true;
 	tell(&(struct notice){
@@ -139,6 +142,8 @@ void world_death(size_t which, int status)
 		.pid = 1000 + h->life,
 		.status = status,
 		.max_rss = 1 << 20,
+		.cpu_ns = puppet_cpu(h->born_at, world.now),
+		.died_at = world.now,
 	});
 }
 
@@ -156,11 +161,13 @@ static void hire(const struct notice *order)
 		h->lives = true;
 		h->life = world.lives++;
 		h->generation = order->generation;
+		h->born_at = world.now;
 		h->slot = slots_get(&world.slots, order->slot);
+		h->errors.size = 0;
 		h->tasks.first = h->tasks.len = 0;
 		h->results.first = h->results.len = 0;
 		h->tasks.ended = h->results.ended = false;
-		world_born(order->slot);
+		world_hired(order->slot);
 	}
 	world.any_refused |= world.refuse;
 	world.refuse = false;
@@ -175,9 +182,10 @@ static void obey(const struct notice *n)
 		hire(n);
 	} else if (n->kind == NOTICE_KILL && h->lives &&
 	    h->generation == n->generation) {
-		WORLD_REQUIRE(world.leaving || world.any_refused ||
-		    world.bad[h->life], "an honest worker is killed");
+		world_kills(n->slot);
 		world_death(n->slot, SIGTERM);
+	} else if (n->kind == NOTICE_PING) {
+		tell(&(struct notice){ .kind = NOTICE_PONG });
 	} else if (n->kind == NOTICE_END) {
 		for (size_t i = 0; i < world.workers; i++)
 			world_death(i, SIGKILL);
@@ -289,7 +297,8 @@ ssize_t __wrap_sys_receive(int fd, void *message, size_t size,
 	    --world.nnews * sizeof *world.news);
 	if (n->kind != NOTICE_HIRED)
 		return (ssize_t)size;
-	n->with = 1u << NOTICE_RESULTS | 1u << NOTICE_TASKS;
+	n->with = 1u << NOTICE_RESULTS | 1u << NOTICE_TASKS |
+	    (unsigned)world.captures << NOTICE_ERRORS;
 	first = (int)(FIRST_WORKER + n->slot * ENDS);
 	*lost = world.lose;
 	if (world.lose) {
@@ -297,8 +306,11 @@ ssize_t __wrap_sys_receive(int fd, void *message, size_t size,
 		world.bad[world.place[n->slot].life] = true;
 		world.any_refused = true;
 	} else {
-		open_fd(fds[NOTICE_RESULTS] = first + RESULTS);
-		open_fd(fds[NOTICE_TASKS] = first + TASKS);
+		/* In their order, without those that do not travel. */
+		open_fd(fds[0] = first + RESULTS);
+		open_fd(fds[1] = first + TASKS);
+		if (world.captures)
+			open_fd(fds[2] = first + ERRORS);
 	}
 	world.lose = false;
 	return (ssize_t)size;
@@ -309,6 +321,8 @@ ssize_t __wrap_sys_receive(int fd, void *message, size_t size,
 ssize_t __wrap_sys_read(int fd, void *to, size_t size);
 ssize_t __wrap_sys_write(int fd, const void *from, size_t size);
 ssize_t __wrap_sys_writev(int fd, const struct iovec *parts, int count);
+int64_t __wrap_sys_size(int fd);
+ssize_t __wrap_sys_pread(int fd, void *to, size_t size, uint64_t at);
 int __wrap_sys_eventfd(void);
 void __wrap_sys_close(int *fd);
 void *__wrap_sys_map_shared(size_t size);
@@ -358,6 +372,23 @@ ssize_t __wrap_sys_writev(int fd, const struct iovec *parts, int count)
 			break;
 	}
 	return all ? (ssize_t)all : -EAGAIN;
+}
+
+int64_t __wrap_sys_size(int fd)
+{
+	return place_of(fd, ERRORS)->errors.size;
+}
+
+/* What is said to be there and is not was cut in between. */
+ssize_t __wrap_sys_pread(int fd, void *to, size_t size, uint64_t at)
+{
+	const struct world_file *f = &place_of(fd, ERRORS)->errors;
+	uint64_t end = (uint64_t)MIN(f->size, WORLD_FILE);
+	size_t n = at < end ? (size_t)MIN(size, end - at) : 0;
+
+	if (n > 0)
+		memcpy(to, f->data + at, n);
+	return (ssize_t)n;
 }
 
 int __wrap_sys_eventfd(void)

@@ -39,13 +39,22 @@ struct world_pipe {
 	unsigned char data[WORLD_PIPE];
 };
 
+/* What a worker's stderr is: a file that it may cut and fill. */
+#define WORLD_FILE ((int64_t)16 * 1024)
+struct world_file {
+	int64_t size;		/* it says; what is there ends at WORLD_FILE */
+	unsigned char data[WORLD_FILE];
+};
+
 /* A place for a worker, as the fork server sees it. */
 struct place {
 	bool lives;
 	int life;		/* the how manieth worker of all */
 	uint32_t generation;
+	uint64_t born_at;
 	struct slot *slot;
 	struct world_pipe tasks, results;
+	struct world_file errors;
 };
 
 struct world {
@@ -57,6 +66,7 @@ struct world {
 	size_t norders, nnews, room;
 	bool gone, mute;	/* the fork server */
 	bool lose, refuse;	/* the next worker, or its descriptors */
+	bool captures;		/* workers have a file for their stderr */
 	bool open[512];		/* descriptors of the caller */
 	uint64_t woken;		/* what the eventfd has */
 	int lives;
@@ -93,9 +103,17 @@ size_t world_write(struct world_pipe *, const void *, size_t size);
 /* Called inside sys_poll(): true while the world may still change. */
 bool world_turn(void);
 
-/* Called for each new worker, and before a worker's bytes go to its pipe:
-   how many of them will, before it is killed. */
+/* Called for each new worker and each that ends, for the books; and to make
+   it one that can act. */
+void world_hired(size_t which);
+void world_died(size_t which, int status);
 void world_born(size_t which);
+
+/* Called when an order to kill a worker arrives. */
+void world_kills(size_t which);
+
+/* Called before a worker's bytes go to its pipe: how many of them will,
+   before it is killed. */
 size_t world_allows(size_t which, size_t size);
 
 /* Called in the middle of a copy out of a worker's ring. */
