@@ -38,7 +38,7 @@ void window_release(struct window *w)
 {
 	free_all(w->waiting);
 	free_all(w->paused);
-	w->waiting = w->paused = NULL;
+	w->waiting = w->near = w->paused = w->paused_end = NULL;
 }
 
 bool window_room(const struct window *w)
@@ -78,26 +78,34 @@ int window_admit(struct window *w, struct chunk *c)
 	return 0;
 }
 
-/* Puts a span among those that wait. */
+/* Puts a span among those that wait.  Many may come back one by one, each
+   behind the one before. */
 static void enqueue(struct window *w, struct span *s)
 {
 	struct span **at = &w->waiting;
 
+	if (w->near != NULL && span_seq(w->near) < span_seq(s))
+		at = &w->near->next;
 	while (*at != NULL && span_seq(*at) < span_seq(s))
 		at = &(*at)->next;
 	s->next = *at;
 	*at = s;
+	w->near = s;
 }
 
-/* Puts a span among those that pause. */
+/* Puts a span among those that pause, most often at the end. */
 static void pause_until_due(struct window *w, struct span *s)
 {
 	struct span **at = &w->paused;
 
+	if (w->paused_end != NULL && w->paused_end->due_at <= s->due_at)
+		at = &w->paused_end->next;
 	while (*at != NULL && (*at)->due_at <= s->due_at)
 		at = &(*at)->next;
 	s->next = *at;
 	*at = s;
+	if (s->next == NULL)
+		w->paused_end = s;
 }
 
 void window_move(struct window *w, struct span *s, enum span_state to)
@@ -106,12 +114,15 @@ void window_move(struct window *w, struct span *s, enum span_state to)
 	case SPAN_WAITING:
 		assert(w->waiting == s && to != SPAN_WAITING);
 		w->waiting = s->next;
+		w->near = w->near == s ? NULL : w->near;
 		s->next = NULL;
 		w->nwaiting--;
 		break;
 	case SPAN_PAUSED:
 		assert(w->paused == s && to != SPAN_PAUSED);
 		w->paused = s->next;
+		if (w->paused == NULL)
+			w->paused_end = NULL;
 		s->next = NULL;
 		break;
 	case SPAN_SENT:

@@ -20,7 +20,9 @@
 
 struct window {
 	struct span *waiting;	/* by seq, lowest first */
+	struct span *near;	/* put there last; NULL: it has left */
 	struct span *paused;	/* by due_at, earliest first */
+	struct span *paused_end; /* the last of them */
 	size_t max_real;	/* spans sent */
 	size_t max_total;	/* chunks with anything untaken */
 	size_t max_bytes;

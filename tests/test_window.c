@@ -527,6 +527,34 @@ START_TEST(pauses_keep_their_order_and_are_freed)
 }
 END_TEST
 
+/* As many as a job may have that fails as a whole: each step takes a time of
+   its own, and not one for each of the others. */
+START_TEST(many_pause_and_come_back_in_no_time)
+{
+	enum { MANY = 300000 };
+	struct window w;
+	struct span *s;
+
+	window_init(&w, MANY, MANY, SIZE_MAX / 8);
+	admit(&w, 0, MANY);
+	while (w.waiting != NULL) {
+		s = w.waiting;
+		if (s->count > 1)
+			window_move(&w, span_cut(s, s->first + 1),
+			    SPAN_WAITING);
+		pause_first(&w, 1 + span_seq(s) / 1000);
+	}
+	window_wake(&w, NEVER);
+	ck_assert_uint_eq(w.nwaiting, MANY);
+	for (uint64_t seq = 0; seq < MANY; seq++) {
+		ck_assert_uint_eq(span_seq(w.waiting), seq);
+		take_all(&w, answer_first(&w, 0));
+	}
+	is_empty(&w);
+	window_release(&w);
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const tests[] = { an_admitted_chunk_waits_whole,
@@ -536,7 +564,8 @@ int main(void)
 		what_comes_back_waits_in_its_place,
 		counts_are_right_whatever_happens,
 		what_pauses_wakes_when_it_is_due, what_was_sent_may_pause,
-		pauses_keep_their_order_and_are_freed };
+		pauses_keep_their_order_and_are_freed,
+		many_pause_and_come_back_in_no_time };
 
 	return run_tests("window", tests, COUNTOF(tests), 30);
 }
