@@ -176,6 +176,8 @@ static int dump_core(struct vm_context *me, const void *input, size_t size)
 {
 	const struct rlimit none = { 0, 0 };
 
+	/* Shells ignore it for what they start in the background. */
+	signal(SIGQUIT, SIG_DFL);
 	if (number(input) == 1)
 		setrlimit(RLIMIT_CORE, &none);
 	if (number(input) < 2)
