@@ -220,9 +220,10 @@ struct vm_options {
 	/* Bounds in time, by the monotonic clock.  0: none, but for the last
 	   two.  What runs longer is killed, its process group too. */
 	int item_timeout_ms;	/* one input in process(), not its waiting:
-				   never early, an eighth late at most while
-				   you wait in the library; what you spend
-				   elsewhere adds up to as much again */
+				   never early, an eighth (of short ones, a
+				   few ms) late at most while you wait in the
+				   library; what you spend elsewhere adds up
+				   to as much again */
 	int setup_timeout_ms;	/* each worker's setup, from its fork on */
 	int teardown_timeout_ms; /* each worker's teardown (5000) */
 	int close_timeout_ms;	/* running items at vm_close() (5000) */

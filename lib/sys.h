@@ -164,6 +164,8 @@ void sys_raise(int signal);
 void sys_alarm(unsigned seconds);
 /* Caught signals become default; ignored ones stay ignored. */
 void sys_forget_handlers(void);
+/* A signal gets its default action, also if it was ignored. */
+void sys_default(int signal);
 /* SIGCHLD gets an empty handler (true) or its default (false). */
 int sys_handle_sigchld(bool handle);
 /* Is SIGPIPE pending for this thread?  It must be blocked. */

@@ -316,10 +316,9 @@ void sys_raise(int signal)
 
 void sys_alarm(unsigned seconds)
 {
-	const struct sigaction usual = { .sa_handler = SIG_DFL };
 	sigset_t set;
 
-	sigaction(SIGALRM, &usual, NULL);
+	sys_default(SIGALRM);
 	sigemptyset(&set);
 	sigaddset(&set, SIGALRM);
 	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
@@ -340,6 +339,13 @@ void sys_forget_handlers(void)
 static void nothing(int signal)
 {
 	(void)signal;
+}
+
+void sys_default(int signal)
+{
+	const struct sigaction usual = { .sa_handler = SIG_DFL };
+
+	sigaction(signal, &usual, NULL);
 }
 
 int sys_handle_sigchld(bool handle)

@@ -155,8 +155,11 @@ static int limit(void)
 	int r = 0;
 	void *room;
 
-	if (cpu > 0)
+	/* A host may ignore the signal; then nothing would tell the cause. */
+	if (cpu > 0) {
+		sys_default(SIGXCPU);
 		r = sys_limit(RLIMIT_CPU, cpu, cpu + 1);
+	}
 	if (r == 0 && p->max_address_space > 0)
 		r = sys_limit(RLIMIT_AS, p->max_address_space,
 		    p->max_address_space);
