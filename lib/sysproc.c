@@ -22,8 +22,9 @@
 #ifdef VIMAP_COVERAGE
 /* What was counted in this process would be lost with it. */
 void __gcov_dump(void);
+#define KEEP_COUNTS() __gcov_dump()
 #else
-#define __gcov_dump() ((void)0)
+#define KEEP_COUNTS() ((void)0)
 #endif
 #ifndef MADV_WIPEONFORK
 #define MADV_WIPEONFORK 18
@@ -159,7 +160,7 @@ int sys_die_with_parent(void)
 
 void sys_exit(int status)
 {
-	__gcov_dump();
+	KEEP_COUNTS();
 	_exit(status);
 }
 
@@ -193,15 +194,22 @@ int sys_affinity(void)
 	return -EINVAL;
 }
 
+#ifdef __GLIBC__
+typedef __rlimit_resource_t limit_kind;
+#else
+typedef int limit_kind;
+#endif
+
 int sys_limit(int resource, uint64_t soft, uint64_t hard)
 {
+	limit_kind which = (limit_kind)resource;
 	struct rlimit r;
 
-	if (getrlimit(resource, &r) == -1)
+	if (getrlimit(which, &r) == -1)
 		return -errno;
 	r.rlim_max = hard < r.rlim_max ? (rlim_t)hard : r.rlim_max;
 	r.rlim_cur = soft < r.rlim_max ? (rlim_t)soft : r.rlim_max;
-	return result_of(setrlimit(resource, &r));
+	return result_of(setrlimit(which, &r));
 }
 
 uint64_t sys_memory(pid_t pid)

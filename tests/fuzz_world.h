@@ -31,8 +31,9 @@
 	} while (0)
 _Noreturn void world_fail(const char *reason, const char *condition);
 
-/* A pipe takes "cap" bytes at most, as long as nobody lets it take more. */
-#define WORLD_PIPE ((size_t)512 * 1024)
+/* A pipe takes "cap" bytes at most, as long as nobody lets it take more: a
+   ring full and the largest frame, which a worker would wait to write. */
+#define WORLD_PIPE ((size_t)768 * 1024)
 struct world_pipe {
 	size_t first, len, cap;
 	bool ended;		/* the writer has closed it */
