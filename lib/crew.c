@@ -92,6 +92,7 @@ bool crew_hire(struct crew *c, uint64_t now)
 		    m->hire_at > now)
 			continue;
 		m->generation++;
+		m->pid = 0;
 		slot_reset(m->slot);
 		crew_move(c, m, MEMBER_ASKED);
 		server_hire(c->server, m->which, m->generation, m->index);

@@ -89,6 +89,7 @@ static void heed(struct engine *e, const struct notice *n, int fds[],
 		fds_drop(&fds[i]);
 	if (n->kind == NOTICE_HIRED && asked) {
 		e->refused = -r;
+		m->pid = n->pid;
 		crew_doom(&e->crew, m, VM_LOST);
 	} else if (n->kind == NOTICE_REFUSED && asked) {
 		refused(e, m, n->error, now);

@@ -137,12 +137,13 @@ END_TEST
 static int fail_in_rare_ways(struct vm_context *me, const void *input,
     size_t size)
 {
-	const char *none = NULL;
+	/* Through a pointer, so that no compiler sees what is missing. */
+	int (*say)(struct vm_context *, int, const char *, ...) = vm_fail;
 
 	if (number(input) == 0)
 		raise(SIGRTMIN + 3);
 	if (number(input) == 1)
-		return vm_fail(me, 7, none);
+		return say(me, 7, NULL);
 	return echo(me, input, size);
 }
 

@@ -570,7 +570,7 @@ static void check_failures(struct vm_options options, int most)
 	const struct vm_worker worker = { .process = every_third };
 	const struct vm_source source = { .next = next_endless,
 		.close = count_close };
-	int failed = 0, cancelled = 0, rc;
+	int failed = 0, rc;
 	struct vm_result r;
 	vm_pool *pool;
 
@@ -586,7 +586,6 @@ static void check_failures(struct vm_options options, int most)
 
 		ck_assert_int_eq(cause & ~(VM_FAILED | VM_CANCELLED), 0);
 		failed += cause == VM_FAILED;
-		cancelled += cause == VM_CANCELLED;
 		if (cause == VM_FAILED)
 			ck_assert_int_eq(r.attempts, 2);
 		if (cause == 0)
