@@ -13,16 +13,15 @@
 #define BITS 24
 #define FIELD (((uint64_t)1 << BITS) - 1)
 
-static size_t control_size(void)
-{
-	size_t page = sys_page_size();
-
-	return (sizeof(struct slot) + page - 1) / page * page;
-}
+/* Where the ring begins: a constant, for it is looked up for each item. */
+#define CONTROL ((size_t)4096)
+_Static_assert(sizeof(struct slot) <= CONTROL, "the ring lies behind it");
 
 int slots_map(struct slots *s, size_t count)
 {
-	s->stride = control_size() + SLOT_RING;
+	size_t page = sys_page_size();
+
+	s->stride = (CONTROL + SLOT_RING + page - 1) / page * page;
 	s->count = count;
 	s->at = sys_map_shared(s->stride * count);
 	return s->at == NULL ? -ENOMEM : 0;
@@ -72,7 +71,7 @@ void slot_reset(struct slot *s)
 
 static unsigned char *ring(const struct slot *s)
 {
-	return (unsigned char *)s + control_size();
+	return (unsigned char *)s + CONTROL;
 }
 
 const unsigned char *slot_view(const struct slot *s, uint64_t position,
