@@ -72,6 +72,11 @@ static uint64_t look_at(struct engine *e, struct member *m, uint64_t now)
 	most += s != NULL ? 0 : BEGIN_NS;
 	if (m->ran < most)
 		return most - m->ran;
+	/* What it has written since this turn looked is heard first. */
+	if (settle_read(e, m, now) != 0 || m->state != MEMBER_READY) {
+		m->watched_from = NEVER;
+		return e->set.item_ns;
+	}
 	engine_say(e, "overdue: worker %d", m->index);
 	crew_doom(&e->crew, m, VM_TIMED_OUT);
 	return NEVER;
