@@ -88,18 +88,20 @@ static int loop(struct vm_context *me, long number)
 	return 0;
 }
 
-/* Keeps all it ever had, and gives up when there is no more. */
+/* Keeps all it ever had, and gives up when there is no more.  Volatile, or
+   compilers see that nobody wants it. */
+static char *volatile eaten;
+
 static int eat(struct vm_context *me, long number)
 {
 	const size_t block = (size_t)number << 20;
 
 	(void)me;
 	for (;;) {
-		char *more = malloc(block);
-
-		if (!more)
+		eaten = malloc(block);
+		if (!eaten)
 			abort();
-		memset(more, 1, block);
+		memset(eaten, 1, block);
 	}
 }
 

@@ -153,7 +153,7 @@ static int limit(void)
 	struct vm_context *me = &self.context.public;
 	uint64_t cpu = (uint64_t)p->max_cpu_s;
 	int r = 0;
-	void *room;
+	void *volatile room;	/* or compilers see that it is not needed */
 
 	/* A host may ignore the signal; then nothing would tell the cause. */
 	if (cpu > 0) {

@@ -318,7 +318,7 @@ static int be_greedy(struct vm_context *me, const void *input, size_t size)
 	if (number(input) != 2)
 		return vm_output(me, input, size);
 	for (;;) {
-		char *all = malloc(MIB);
+		char *volatile all = malloc(MIB);
 
 		if (all == NULL)
 			return vm_fail(me, 1, "there is a limit on malloc()");
