@@ -1,0 +1,86 @@
+#!/bin/sh
+# bench.sh - each program of the benchmark runs, each workload gives the
+# checksum that it must, and what is printed is what bench/run.sh reads.
+#
+# Usage: tests/bench.sh, with the programs in ./bench and the sources in
+# $srcdir (by default .).  Sizes are tiny: this says nothing about speed.
+# Exit status: 0 for success, 1 for failure, 77 if the programs are not built.
+
+srcdir=${srcdir:-.}
+LC_ALL=C
+export LC_ALL
+
+if [ ! -x bench/pool ]; then
+	echo "no program bench/pool: skipped"
+	exit 77
+fi
+failures=0
+fail()
+{
+	echo "FAIL: $*"
+	failures=$((failures + 1))
+}
+
+# A bound on the time of each, where there is timeout(1).
+if command -v timeout >/dev/null 2>&1; then
+	bounded() { timeout 60 "$@"; }
+else
+	bounded() { "$@"; }
+fi
+
+# sum WORKLOAD ITEMS: the checksum, where it is easily told.
+sum()
+{
+	case $1 in
+	kib|mib|sum|index)	echo any;;
+	start)			echo $(($2 * 16));;
+	*)			echo $(($2 * $2));;
+	esac
+}
+
+# try "COMMAND" WORKLOAD ITEMS [ARGUMENT...]: the line has its four fields,
+# with the numbers that are known.
+try()
+{
+	command=$1
+	shift
+	# shellcheck disable=SC2086 # words are meant
+	line=$(bounded $command "$@")
+	status=$?
+	[ $status -ne 77 ] || return 0
+	[ $status -eq 0 ] || fail "$command $*: exit status $status"
+	echo "$line" | awk -v items="$2" -v sum="$(sum "$@")" '
+	NR == 1 && NF >= 4 && NF <= 6 && NF != 5 && $1 == items &&
+	    $2 ~ /^[0-9]+\.[0-9]+$/ && $3 ~ /^[0-9]+\.[0-9]+$/ &&
+	    $4 ~ /^[0-9]+$/ && (sum == "any" || $4 == sum) { good = 1 }
+	END { exit !(good && NR == 1) }' || fail "$command $*: printed $line"
+}
+
+# Every program finds the same sums, since each has compared them with its
+# own.
+for workload in tiny kib ms skew; do
+	for program in pool raw_pipe raw_shm peer_threads peer_openmp; do
+		[ ! -x bench/$program ] ||
+		    try bench/$program $workload 20 2 3 2
+	done
+done
+try bench/pool mib 3 2
+try bench/pool sum 66 2
+try bench/pool index 66 2
+try bench/pool pingpong 20 1
+try bench/pool start 2 3 0 0 1
+try bench/pool exec 3 2
+try bench/pool tiny 1000
+try bench/raw_pipe mib 3 2
+try bench/raw_pipe pingpong 20 1
+try bench/raw_pipe start 2 3
+try bench/raw_shm mib 3 2
+try bench/raw_shm pingpong 20 1
+try bench/raw_fork sum 66 2
+try bench/peer_xargs exec 3 2
+
+# What cannot be meant is refused.
+bench/pool nonsense 1 >/dev/null 2>&1 && fail "a workload that is none"
+bench/pool tiny 0 >/dev/null 2>&1 && fail "no items"
+
+[ $failures -eq 0 ]
