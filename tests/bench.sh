@@ -79,6 +79,17 @@ try bench/raw_shm pingpong 20 1
 try bench/raw_fork sum 66 2
 try bench/peer_xargs exec 3 2
 
+# Peers in other languages, if these are there.
+python=${PYTHON:-python3}
+perl=${PERL:-perl}
+if command -v "$python" >/dev/null 2>&1; then
+	try "$python $srcdir/bench/peer_python.py imap" kib 10 2 2
+	try "$python $srcdir/bench/peer_python.py futures" tiny 10 2 2
+fi
+if command -v "$perl" >/dev/null 2>&1; then
+	try "$perl $srcdir/bench/peer_mce.pl" kib 10 2 2 2>/dev/null
+fi
+
 # What cannot be meant is refused.
 bench/pool nonsense 1 >/dev/null 2>&1 && fail "a workload that is none"
 bench/pool tiny 0 >/dev/null 2>&1 && fail "no items"
