@@ -14,6 +14,10 @@ if [ ! -x bench/pool ]; then
 	echo "no program bench/pool: skipped"
 	exit 77
 fi
+dir=$(mktemp -d) || exit 1
+trap 'rm -rf "$dir"' EXIT
+trap 'exit 1' HUP INT TERM
+
 failures=0
 fail()
 {
@@ -88,6 +92,17 @@ if command -v "$python" >/dev/null 2>&1; then
 fi
 if command -v "$perl" >/dev/null 2>&1; then
 	try "$perl $srcdir/bench/peer_mce.pl" kib 10 2 2 2>/dev/null
+fi
+
+# The driver reads all that.
+if BENCH_ONLY=W6 BENCH_RESULTS=$dir/results ROUNDS=1 SCALE=1 \
+    sh "$srcdir/bench/run.sh" >"$dir/log" 2>&1; then
+	grep '^  raw_pipe .*[0-9]' "$dir/results.txt" >/dev/null ||
+	    fail "no raw_pipe in the table"
+	grep '</svg>' "$dir/results.svg" >/dev/null || fail "no chart"
+else
+	cat "$dir/log"
+	fail "the driver"
 fi
 
 # What cannot be meant is refused.
