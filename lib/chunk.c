@@ -58,11 +58,9 @@ size_t chunk_unpack(const struct chunk *c, size_t at, const void **input,
     size_t *size)
 {
 	struct frame f;
-	int r = frame_read(c->items.data + at, c->items.len - at, SIZE_MAX,
-	    &f);
 
-	assert(r == 1 && f.kind == FRAME_ITEM);
-	(void)r;
+	frame_look(c->items.data + at, &f);
+	assert(f.kind == FRAME_ITEM && at + f.length <= c->items.len);
 	*input = f.body;
 	*size = f.size;
 	return at + f.length;

@@ -9,25 +9,11 @@
 
 #include "base.h"
 
-#define UNIT 16
-
-/* A head as it lies in the stream. */
-struct head {
-	uint8_t zero;		/* ends the body before it */
-	uint8_t kind;
-	uint16_t size_high;
-	uint32_t size_low;
-};
-_Static_assert(sizeof(struct head) == FRAME_HEAD, "a head has 8 bytes");
-
-size_t frame_length(size_t body_size)
-{
-	return (FRAME_HEAD + body_size + UNIT - 1) & ~(size_t)(UNIT - 1);
-}
+_Static_assert(sizeof(struct frame_top) == FRAME_HEAD, "it has 8 bytes");
 
 void frame_head(unsigned char *at, enum frame_kind kind, size_t body_size)
 {
-	const struct head h = {
+	const struct frame_top h = {
 		.kind = (uint8_t)kind,
 		.size_high = (uint16_t)((uint64_t)body_size >> 32),
 		.size_low = (uint32_t)body_size,
@@ -49,7 +35,7 @@ void frame_write(unsigned char *at, enum frame_kind kind, const void *body,
 
 int frame_read(unsigned char *at, size_t have, size_t max, struct frame *f)
 {
-	struct head h;
+	struct frame_top h;
 	uint64_t size;
 
 	f->length = 0;
@@ -62,10 +48,7 @@ int frame_read(unsigned char *at, size_t have, size_t max, struct frame *f)
 		at[0] = 0;	/* still ends the body before it */
 		return -EPROTO;
 	}
-	f->kind = (enum frame_kind)h.kind;
-	f->size = (size_t)size;
-	f->body = at + FRAME_HEAD;
-	f->length = frame_length(f->size);
+	frame_look(at, f);
 	return have >= f->length;
 }
 

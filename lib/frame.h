@@ -23,6 +23,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "buf.h"
 
@@ -95,8 +96,19 @@ struct frame {
 	size_t length;		/* of it all, padding included */
 };
 
+/* A head as it lies in the stream. */
+struct frame_top {
+	uint8_t zero;		/* ends the body before it */
+	uint8_t kind;
+	uint16_t size_high;
+	uint32_t size_low;
+};
+
 /* Bytes a frame takes with a body of that size (at most FRAME_MAX). */
-size_t frame_length(size_t body_size);
+static inline size_t frame_length(size_t body_size)
+{
+	return (FRAME_HEAD + body_size + 15) & ~(size_t)15;
+}
 
 /* Writes a head there. */
 void frame_head(unsigned char *at, enum frame_kind, size_t body_size);
@@ -114,6 +126,19 @@ int frame_read(unsigned char *at, size_t have, size_t max, struct frame *);
 
 /* Reads the body of a FAILURE or UNFIT: 0, or -EPROTO. */
 int frame_failure(const unsigned char *body, size_t size, struct failure *);
+
+/* Reads the frame at a position where a whole one is known to be: ours, or one
+   that frame_read() has seen.  Inline, as it is done for each item. */
+static inline void frame_look(unsigned char *at, struct frame *f)
+{
+	struct frame_top top;
+
+	memcpy(&top, at, sizeof top);
+	f->kind = (enum frame_kind)top.kind;
+	f->size = (size_t)((uint64_t)top.size_high << 32 | top.size_low);
+	f->body = at + FRAME_HEAD;
+	f->length = frame_length(f->size);
+}
 
 /* Copies a body with a shape, which must have exactly that size: 0, or
    -EPROTO. */

@@ -123,7 +123,6 @@ bool results_take(struct results *r, struct item *item)
 {
 	struct frame f;
 	struct span *s;
-	int known;
 
 	if (r->left == 0 && !turn_over(r))
 		return false;
@@ -133,10 +132,8 @@ bool results_take(struct results *r, struct item *item)
 	r->input_at = chunk_unpack(s->chunk, r->input_at, &item->input,
 	    &item->input_size);
 	if (s->outcome.cause == 0) {
-		known = frame_read(s->block->data + r->output_at,
-		    s->block->len - r->output_at, SIZE_MAX, &f);
-		assert(known == 1);
-		(void)known;
+		frame_look(s->block->data + r->output_at, &f);
+		assert(r->output_at + f.length <= s->block->len);
 		item->kind = f.kind;
 		item->body = f.body;
 		item->size = f.size;
