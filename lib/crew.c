@@ -27,7 +27,8 @@ int crew_init(struct crew *c, size_t count, size_t wanted,
 	c->members = calloc(count, sizeof *c->members);
 	if (c->members == NULL)
 		return -ENOMEM;
-	c->count = count;
+	c->count = wanted;
+	c->places = count;
 	for (size_t i = 0; i < count; i++) {
 		struct member *m = &c->members[i];
 
@@ -222,6 +223,8 @@ void crew_ungrant(struct member *m, uint32_t items)
 
 static size_t span_bytes(const struct span *s)
 {
+	if (s->first + s->count == s->chunk->count)
+		return s->chunk->items.len - s->at;
 	return chunk_skip(s->chunk, s->at, s->count) - s->at;
 }
 

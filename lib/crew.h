@@ -92,7 +92,8 @@ struct member {
 
 struct crew {
 	struct member *members;
-	size_t count;
+	size_t count;		/* up to the last that was ever wanted */
+	size_t places;		/* there may ever be */
 	struct server *server;
 	size_t asked;		/* members in state ASKED */
 	int leases;		/* chunks a worker may have */

@@ -74,6 +74,7 @@ struct engine {
 	bool quiet;		/* nothing came in the last short wait */
 	uint64_t sample_at;	/* when overdue.c looks the next time */
 	uint64_t weigh_at;	/* when staff.c looks at memory */
+	bool resized;		/* vm_resize() has been called */
 	int wake;		/* eventfd: vm_cancel() */
 	atomic_int cancelled;
 	uint64_t failures;	/* for good, among */

@@ -73,7 +73,8 @@ void staff_run(struct engine *e, uint64_t now)
 {
 	bool weigh = e->set.max_rss > 0 && e->weigh_at <= now;
 
-	if (e->closing || e->broken)
+	if (e->closing || e->broken || (!e->resized &&
+	    e->set.max_items == 0 && e->set.max_rss == 0))
 		return;
 	for (size_t i = 0; i < e->crew.count; i++) {
 		struct member *m = &e->crew.members[i];
@@ -103,7 +104,7 @@ static struct member *find(struct crew *c, bool wanted)
 {
 	struct member *best = NULL;
 
-	for (size_t i = 0; i < c->count; i++) {
+	for (size_t i = 0; i < c->places; i++) {
 		struct member *m = &c->members[i];
 
 		if (m->wanted != wanted || m->state == MEMBER_GONE)
@@ -130,11 +131,14 @@ int staff_resize(struct engine *e, size_t workers)
 	for (size_t i = 0; i < e->crew.count; i++)
 		have += e->crew.members[i].wanted &&
 		    e->crew.members[i].state != MEMBER_GONE;
-	for (; have < workers && (m = find(&e->crew, false)); have++)
+	for (; have < workers && (m = find(&e->crew, false)); have++) {
 		m->wanted = true;
+		e->crew.count = MAX(e->crew.count, (size_t)m->which + 1);
+	}
 	for (; have > workers && (m = find(&e->crew, true)); have--)
 		m->wanted = false;
 	e->set.workers = workers;
+	e->resized = true;
 	set_bounds(e);
 	return 0;
 }
