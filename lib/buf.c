@@ -16,7 +16,7 @@ void buf_init(struct buf *b, size_t max)
 }
 
 /* Doubling keeps appending cheap; the first step fits small things. */
-int buf_reserve(struct buf *b, size_t size)
+int buf_grow(struct buf *b, size_t size)
 {
 	unsigned char *grown;
 	size_t cap;
@@ -24,9 +24,7 @@ int buf_reserve(struct buf *b, size_t size)
 	assert(b->len <= b->max);
 	if (size > b->max - b->len)
 		return -EFBIG;
-	if (b->len + size <= b->cap && b->data != NULL)
-		return 0;
-	cap = MAX(b->cap, 256);
+	cap = MAX(b->cap, MIN(b->max, (size_t)256));
 	while (cap < b->len + size)
 		cap = cap > b->max / 2 ? b->max : 2 * cap;
 	if (cap + 1 == 0)

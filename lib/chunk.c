@@ -23,6 +23,11 @@ struct chunk *chunk_new(uint64_t index, uint64_t seq, void *tag)
 	return c;
 }
 
+void chunk_expect(struct chunk *c, size_t bytes)
+{
+	buf_reserve(&c->items, FRAME_START + bytes);
+}
+
 struct chunk *chunk_hold(struct chunk *c)
 {
 	c->refs++;
@@ -35,23 +40,6 @@ void chunk_drop(struct chunk *c)
 		return;
 	buf_release(&c->items);
 	free(c);
-}
-
-int chunk_pack(struct chunk *c, const void *input, size_t size)
-{
-	size_t length = frame_length(size);
-	size_t start = c->count == 0 ? FRAME_START : 0;
-
-	assert(c->count < CHUNK_ITEMS_MOST);
-	if (buf_reserve(&c->items, start + length) < 0)
-		return -ENOMEM;
-	c->items.len += start;
-	frame_write(c->items.data + c->items.len, FRAME_ITEM, input, size);
-	c->items.len += length;
-	c->items.data[c->items.len] = 0;
-	c->count++;
-	c->untaken++;
-	return 0;
 }
 
 size_t chunk_unpack(const struct chunk *c, size_t at, const void **input,
@@ -71,12 +59,9 @@ size_t chunk_skip(const struct chunk *c, size_t at, uint32_t items)
 	const void *input;
 	size_t size;
 
+	if (c->each != 0)
+		return at + items * c->each;
 	while (items-- > 0)
 		at = chunk_unpack(c, at, &input, &size);
 	return at;
-}
-
-size_t chunk_charge(const struct chunk *c)
-{
-	return c->items.len + (size_t)c->count * CHUNK_ITEM_CHARGE;
 }

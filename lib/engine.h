@@ -55,6 +55,7 @@ struct engine {
 	struct source *sources;	/* queued; the first is being read */
 	struct chunk *filling;	/* a chunk not yet full, or NULL */
 	struct source *filled_from;
+	size_t chunk_bytes;	/* that the last chunk had, for the next */
 	uint64_t seq;		/* inputs ever read */
 	bool in_hook;		/* one of a source's, or of the worker's with
 				   VM_SERIAL, runs now */

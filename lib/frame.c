@@ -3,54 +3,10 @@
 
 #include "frame.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <string.h>
 
-#include "base.h"
-
 _Static_assert(sizeof(struct frame_top) == FRAME_HEAD, "it has 8 bytes");
-
-void frame_head(unsigned char *at, enum frame_kind kind, size_t body_size)
-{
-	const struct frame_top h = {
-		.kind = (uint8_t)kind,
-		.size_high = (uint16_t)((uint64_t)body_size >> 32),
-		.size_low = (uint32_t)body_size,
-	};
-
-	assert(body_size <= FRAME_MAX);
-	memcpy(at, &h, sizeof h);
-}
-
-void frame_write(unsigned char *at, enum frame_kind kind, const void *body,
-    size_t size)
-{
-	frame_head(at, kind, size);
-	if (size > 0)
-		memcpy(at + FRAME_HEAD, body, size);
-	memset(at + FRAME_HEAD + size, 0,
-	    frame_length(size) - FRAME_HEAD - size);
-}
-
-int frame_read(unsigned char *at, size_t have, size_t max, struct frame *f)
-{
-	struct frame_top h;
-	uint64_t size;
-
-	f->length = 0;
-	if (have < sizeof h)
-		return 0;
-	memcpy(&h, at, sizeof h);
-	size = (uint64_t)h.size_high << 32 | h.size_low;
-	if (h.zero != 0 || h.kind == 0 || h.kind >= FRAME_KINDS ||
-	    size > max || size > FRAME_MAX) {
-		at[0] = 0;	/* still ends the body before it */
-		return -EPROTO;
-	}
-	frame_look(at, f);
-	return have >= f->length;
-}
 
 int frame_body(const struct frame *f, void *to, size_t size)
 {

@@ -21,6 +21,7 @@
 #ifndef FRAME_H
 #define FRAME_H
 
+#include <errno.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -110,22 +111,37 @@ static inline size_t frame_length(size_t body_size)
 	return (FRAME_HEAD + body_size + 15) & ~(size_t)15;
 }
 
-/* Writes a head there. */
-void frame_head(unsigned char *at, enum frame_kind, size_t body_size);
+/* Writes a head there.  Inline, as it is done for each item. */
+static inline void frame_head(unsigned char *at, enum frame_kind kind,
+    size_t body_size)
+{
+	const struct frame_top h = {
+		.kind = (uint8_t)kind,
+		.size_high = (uint16_t)((uint64_t)body_size >> 32),
+		.size_low = (uint32_t)body_size,
+	};
 
-/* Writes a whole frame of frame_length(size) bytes, padding zeroed. */
-void frame_write(unsigned char *at, enum frame_kind, const void *body,
-    size_t size);
+	memcpy(at, &h, sizeof h);
+}
 
-/*
- * Reads the frame at a position, of which "have" bytes are there: 1; 0 if
- * more are needed (length is set once the head is there, else 0); -EPROTO if
- * it is none, or its body larger than max.
- */
-int frame_read(unsigned char *at, size_t have, size_t max, struct frame *);
+/* Zeroes what follows the body up to the frame's end. */
+static inline void frame_pad(unsigned char *at, size_t body_size)
+{
+	size_t end = FRAME_HEAD + body_size;
 
-/* Reads the body of a FAILURE or UNFIT: 0, or -EPROTO. */
-int frame_failure(const unsigned char *body, size_t size, struct failure *);
+	if (end % 16 != 0)
+		memset(at + end, 0, 16 - end % 16);
+}
+
+/* Writes a whole frame of frame_length(size) bytes, padding zeroed.  Inline,
+   as it is done for each item. */
+static inline void frame_write(unsigned char *at, enum frame_kind kind,
+    const void *body, size_t size)
+{
+	frame_head(at, kind, size);
+	buf_copy(at + FRAME_HEAD, body, size);
+	frame_pad(at, size);
+}
 
 /* Reads the frame at a position where a whole one is known to be: ours, or one
    that frame_read() has seen.  Inline, as it is done for each item. */
@@ -139,6 +155,35 @@ static inline void frame_look(unsigned char *at, struct frame *f)
 	f->body = at + FRAME_HEAD;
 	f->length = frame_length(f->size);
 }
+
+/*
+ * Reads the frame at a position, of which "have" bytes are there: 1; 0 if
+ * more are needed (length is set once the head is there, else 0); -EPROTO if
+ * it is none, or its body larger than max.  Inline, as it is done for each
+ * item.
+ */
+static inline int frame_read(unsigned char *at, size_t have, size_t max,
+    struct frame *f)
+{
+	struct frame_top top;
+	uint64_t size;
+
+	f->length = 0;
+	if (have < sizeof top)
+		return 0;
+	memcpy(&top, at, sizeof top);
+	size = (uint64_t)top.size_high << 32 | top.size_low;
+	if (top.zero != 0 || top.kind == 0 || top.kind >= FRAME_KINDS ||
+	    size > max || size > FRAME_MAX) {
+		at[0] = 0;	/* still ends the body before it */
+		return -EPROTO;
+	}
+	frame_look(at, f);
+	return have >= f->length;
+}
+
+/* Reads the body of a FAILURE or UNFIT: 0, or -EPROTO. */
+int frame_failure(const unsigned char *body, size_t size, struct failure *);
 
 /* Copies a body with a shape, which must have exactly that size: 0, or
    -EPROTO. */

@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base.h"
 #include "engine.h"
 
 void intake_add(struct engine *e, struct source *s)
@@ -53,6 +54,7 @@ int intake_admit(struct engine *e)
 		r = window_admit(&e->window, c);
 		if (r < 0)
 			return r;
+		e->chunk_bytes = MIN(c->items.len, PACE_BYTES);
 		engine_say(e, "admit: %u items from number %llu", c->count,
 		    (unsigned long long)c->seq);
 	}
@@ -72,6 +74,8 @@ static int pack(struct engine *e, struct source *s)
 		c = chunk_new(s->index, e->seq, s->hooks.tag);
 	if (c == NULL)
 		return -ENOMEM;
+	if (fresh)
+		chunk_expect(c, e->chunk_bytes);
 	r = chunk_pack(c, s->input, s->size);
 	if (r < 0) {
 		if (fresh)
@@ -102,13 +106,13 @@ int intake_finish(struct engine *e)
 	return r;
 }
 
-static bool is_full(const struct engine *e)
+/* left: bytes it may count for. */
+static bool is_full(const struct engine *e, size_t left)
 {
 	const struct chunk *c = e->filling;
 
 	return c != NULL && (pace_enough(&e->pace, c->count, c->items.len) ||
-	    c->count >= CHUNK_ITEMS_MOST ||
-	    chunk_charge(c) >= window_bytes_left(&e->window));
+	    c->count >= CHUNK_ITEMS_MOST || chunk_charge(c) >= left);
 }
 
 /* A worker is free or will be, and there is something for it. */
@@ -139,19 +143,36 @@ bool intake_wants(struct engine *e)
 	return e->sources != NULL && may_ask(e, e->sources);
 }
 
+/* Packs inputs until the chunk is full: 1; 0 if that has to wait; -ENOMEM.
+   While a source that never blocks fills a chunk, nothing changes that
+   may_ask() looks at. */
+static int fill(struct engine *e, struct source *s)
+{
+	const size_t left = window_bytes_left(&e->window);
+	const bool prompt = source_prompt(s);
+	int r;
+
+	do {
+		if (source_next(s, e->set.plan.max_item) != 1)
+			return 0;
+		r = pack(e, s);
+		if (r == 0 && is_full(e, left))
+			return 1;
+	} while (r == 0 && (prompt || may_ask(e, s)));
+	return r;
+}
+
 /* Reads one source until it has no more for now or bounds say stop.  One
    that may block is left after each chunk, so that results are seen. */
 static int read_source(struct engine *e, struct source *s)
 {
-	bool full = false;
+	bool more = true;
 	int r = 0;
 
-	while (r == 0 && may_ask(e, s) && (!full || source_prompt(s))) {
-		if (source_next(s, e->set.plan.max_item) != 1)
-			break;
-		r = pack(e, s);
-		full = r == 0 && is_full(e);
-		if (full)
+	while (r == 0 && more && may_ask(e, s)) {
+		r = fill(e, s);
+		more = r == 1 && source_prompt(s);
+		if (r == 1)
 			r = intake_admit(e);
 	}
 	return r;

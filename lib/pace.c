@@ -9,8 +9,6 @@
 /* Waking a worker costs tens of microseconds: ten times that is work worth
    sending, and a tail nobody notices. */
 #define TARGET_NS 250000.0
-/* Chunks of more bytes gain nothing and fill the pipe. */
-#define BYTES_MOST ((size_t)16 * 1024)
 
 void pace_init(struct pace *p, size_t chunk_size)
 {
@@ -18,11 +16,6 @@ void pace_init(struct pace *p, size_t chunk_size)
 		.fixed = (uint32_t)chunk_size,
 		.aim = chunk_size ? (uint32_t)chunk_size : 1,
 	};
-}
-
-int pace_enough(const struct pace *p, uint32_t items, size_t bytes)
-{
-	return items >= p->aim || (!p->fixed && bytes >= BYTES_MOST);
 }
 
 /* Slower is believed at once, faster by and by. */

@@ -9,8 +9,12 @@
 #ifndef PACE_H
 #define PACE_H
 
-#include <stdint.h>
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
+
+/* Chunks of more bytes gain nothing and fill the pipe. */
+#define PACE_BYTES ((size_t)16 * 1024)
 
 struct pace {
 	uint32_t fixed;		/* chunk_size; 0: by measure */
@@ -21,8 +25,13 @@ struct pace {
 /* The option, or 0 to go by measure. */
 void pace_init(struct pace *, size_t chunk_size);
 
-/* Should a chunk of so many items and bytes be sent as it is? */
-int pace_enough(const struct pace *, uint32_t items, size_t bytes);
+/* Should a chunk of so many items and bytes be sent as it is?  Inline, as it
+   is asked for each item. */
+static inline bool pace_enough(const struct pace *p, uint32_t items,
+    size_t bytes)
+{
+	return items >= p->aim || (!p->fixed && bytes >= PACE_BYTES);
+}
 
 /* A worker took that long for so many items. */
 void pace_learn(struct pace *, uint32_t items, uint64_t ns);

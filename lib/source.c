@@ -50,18 +50,11 @@ static int fail(struct source *s, int error)
 	return -1;
 }
 
-/* What next() returned, checked: 1 an input is held; 0 none; -1 failed. */
-static int judge(struct source *s, int said, int error, size_t max)
+int source_judge(struct source *s, int said, int error)
 {
 	switch (said) {
 	case 1:
-		if (s->input == NULL && s->size > 0)
-			return fail(s, EINVAL);
-		if (s->size > max)
-			return fail(s, EFBIG);
-		s->held = true;
-		s->state = SOURCE_OPEN;
-		return 1;
+		return fail(s, s->input == NULL ? EINVAL : EFBIG);
 	case 0:
 		source_close(s);
 		return 0;
@@ -73,26 +66,6 @@ static int judge(struct source *s, int said, int error, size_t max)
 	default:
 		return fail(s, EINVAL);
 	}
-}
-
-int source_next(struct source *s, size_t max)
-{
-	int said, error;
-
-	if (s->held)
-		return 1;
-	if (s->state == SOURCE_ENDED)
-		return 0;
-	if (s->state == SOURCE_FAILED)
-		return -1;
-	s->input = NULL;
-	s->size = 0;
-	*s->in_hook = true;
-	errno = 0;
-	said = s->hooks.next(s->hooks.from, &s->input, &s->size);
-	error = errno;
-	*s->in_hook = false;
-	return judge(s, said, error, max);
 }
 
 bool source_ready_made(const struct source *s)

@@ -9,6 +9,7 @@
 #ifndef SOURCE_H
 #define SOURCE_H
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -51,12 +52,36 @@ void source_free(struct source *);
 /* Closes the hooks unless they are closed, and ends it. */
 void source_close(struct source *);
 
+/* What next() returned, if it was no good input: 0 none; -1 failed. */
+int source_judge(struct source *, int said, int error);
+
 /*
  * Makes the next input held: 1; 0 at the end (closed now) or, state being
  * WAITING, nothing yet; -1 failed (closed now, "error" is set).  An input
- * beyond max fails with EFBIG, nonsense with EINVAL.
+ * beyond max fails with EFBIG, nonsense with EINVAL.  Inline, as it is done
+ * for each item.
  */
-int source_next(struct source *, size_t max);
+static inline int source_next(struct source *s, size_t max)
+{
+	int said;
+
+	if (s->held)
+		return 1;
+	if (s->state >= SOURCE_ENDED)
+		return s->state == SOURCE_ENDED ? 0 : -1;
+	s->input = NULL;
+	s->size = 0;
+	*s->in_hook = true;
+	errno = 0;
+	said = s->hooks.next(s->hooks.from, &s->input, &s->size);
+	*s->in_hook = false;
+	s->held = said == 1 && s->size <= max &&
+	    (s->input != NULL || s->size == 0);
+	if (!s->held)
+		return source_judge(s, said, errno);
+	s->state = SOURCE_OPEN;
+	return 1;
+}
 
 /* Is it one of the library's own? */
 bool source_ready_made(const struct source *);

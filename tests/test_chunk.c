@@ -208,18 +208,21 @@ END_TEST
 /* The size is believed, so the bytes are never looked at. */
 START_TEST(without_memory_nothing_changes)
 {
+	/* Volatile: compilers would see that there are no such inputs. */
+	volatile size_t most = FRAME_MAX;
+	static const char some[8] = "";
 	struct chunk *c = chunk_with(5);
 	struct chunk *empty = chunk_new(0, 0, NULL);
 	size_t len = c->items.len, charge = chunk_charge(c), size;
 	const void *input;
 
 	ck_assert_ptr_nonnull(empty);
-	ck_assert_int_eq(chunk_pack(c, "", FRAME_MAX), -ENOMEM);
+	ck_assert_int_eq(chunk_pack(c, some, most), -ENOMEM);
 	ck_assert_uint_eq(c->count, 5);
 	ck_assert_uint_eq(c->untaken, 5);
 	ck_assert_uint_eq(c->items.len, len);
 	ck_assert_uint_eq(chunk_charge(c), charge);
-	ck_assert_int_eq(chunk_pack(empty, "", FRAME_MAX), -ENOMEM);
+	ck_assert_int_eq(chunk_pack(empty, some, most), -ENOMEM);
 	ck_assert_uint_eq(chunk_charge(empty), 0);
 	ck_assert_int_eq(chunk_pack(empty, "x", 1), 0);
 	chunk_unpack(empty, FRAME_START, &input, &size);
