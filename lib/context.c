@@ -11,10 +11,19 @@
 #include "base.h"
 #include "sys.h"
 
-/* Where the output proper begins in the buffer: aligned for any type. */
-#define BODY (FRAME_START + FRAME_HEAD)
-/* Room kept behind it, so that the padding of a frame always fits. */
+/* Room kept behind an output, so that the padding of a frame always fits. */
 #define PAD 16
+/* What a frame of that output takes at most. */
+#define ROOM_FOR(size) (FRAME_HEAD + (size) + PAD)
+
+/* Spreads a number over 64 bits (the finaliser of splitmix64). */
+static uint64_t spread(uint64_t x)
+{
+	x += 0x9e3779b97f4a7c15u;
+	x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9u;
+	x = (x ^ x >> 27) * 0x94d049bb133111ebu;
+	return x ^ x >> 31;
+}
 
 int context_init(struct context *c, const struct plan *plan,
     int worker_index, int errors)
@@ -23,9 +32,10 @@ int context_init(struct context *c, const struct plan *plan,
 	c->public.config = plan->hooks.config;
 	c->public.worker_index = worker_index;
 	c->plan = plan;
+	c->seed = spread(plan->seed);
 	capture_init(&c->capture, errors);
-	buf_init(&c->out, BODY + plan->max_item + PAD);
-	return buf_reserve(&c->out, BODY + PAD);
+	buf_init(&c->out, FRAME_START + ROOM_FOR(plan->max_item));
+	return buf_reserve(&c->out, FRAME_START + ROOM_FOR(0));
 }
 
 void context_release(struct context *c)
@@ -40,8 +50,7 @@ static void begin(struct context *c)
 	c->code = 0;
 	c->cause = VM_FAILED;
 	c->message[0] = '\0';
-	c->reserved = 0;
-	c->out.len = BODY;
+	c->reserved = c->size = 0;
 }
 
 /* What a hook returned, or what vm_fail() said before. */
@@ -68,15 +77,6 @@ void context_teardown(struct context *c)
 		c->plan->hooks.teardown(&c->public);
 }
 
-/* Spreads a number over 64 bits (the finaliser of splitmix64). */
-static uint64_t spread(uint64_t x)
-{
-	x += 0x9e3779b97f4a7c15u;
-	x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9u;
-	x = (x ^ x >> 27) * 0x94d049bb133111ebu;
-	return x ^ x >> 31;
-}
-
 /* A failure must be told even when there is no memory: it has its own room. */
 static unsigned char *failure(struct context *c, size_t *length)
 {
@@ -93,30 +93,66 @@ void context_begin(struct context *c, const struct frame_chunk *chunk,
 
 	c->public.index = chunk->index + nth;
 	c->public.attempt = (int)chunk->attempt;
-	c->public.seed = spread(spread(c->plan->seed) ^ (chunk->seq + nth));
-	capture_mark(&c->capture);
+	c->public.seed = spread(c->seed ^ (chunk->seq + nth));
+	if (c->plan->capture)
+		capture_mark(&c->capture);
 	if (c->plan->measure) {
 		c->started_at = sys_now();
 		c->started_cpu = sys_cpu();
 	}
 }
 
-unsigned char *context_process(struct context *c, const void *input,
-    size_t size, size_t *length)
+/* The item has failed for want of room. */
+static int no_room(struct context *c, int error, size_t size)
 {
-	size_t body;
+	c->cause = error == EFBIG ? VM_TOO_BIG : VM_FAILED;
+	c->failed = true;
+	c->code = error;
+	if (error == EFBIG)
+		snprintf(c->message, sizeof c->message, "The output would "
+		    "have more than the %zu bytes of max_item_bytes.",
+		    c->plan->max_item);
+	else
+		snprintf(c->message, sizeof c->message,
+		    "There was no memory for %zu bytes of output.", size);
+	errno = error;
+	return -1;
+}
 
+/* The frame goes on in our own buffer, where it may grow. */
+static int spill(struct context *c, size_t size)
+{
+	bool ours = c->at == c->out.data + FRAME_START;
+	int r;
+
+	r = buf_reserve(&c->out, FRAME_START + ROOM_FOR(c->size + size));
+	if (r < 0)
+		return r;
+	if (!ours && c->size > 0)
+		memcpy(c->out.data + FRAME_START + FRAME_HEAD,
+		    c->at + FRAME_HEAD, c->size);
+	c->at = c->out.data + FRAME_START;
+	c->room = c->out.cap - FRAME_START;
+	return 0;
+}
+
+unsigned char *context_process(struct context *c, const void *input,
+    size_t size, unsigned char *place, size_t room, size_t *length)
+{
 	begin(c);
+	c->at = place;
+	c->room = room;
 	c->in_process = true;
 	end(c, c->plan->hooks.process(&c->public, input, size));
 	c->in_process = false;
+	if (!c->failed && c->room < ROOM_FOR(0) && spill(c, 0) < 0)
+		no_room(c, ENOMEM, 0);
 	if (c->failed)
 		return failure(c, length);
-	body = c->out.len - BODY;
-	*length = frame_length(body);
-	frame_head(c->out.data + FRAME_START, FRAME_OUTPUT, body);
-	memset(c->out.data + c->out.len, 0, *length - FRAME_HEAD - body);
-	return c->out.data + FRAME_START;
+	*length = frame_length(c->size);
+	frame_head(c->at, FRAME_OUTPUT, c->size);
+	frame_pad(c->at, c->size);
+	return c->at;
 }
 
 size_t context_failure(const struct context *c, enum frame_kind kind,
@@ -156,41 +192,36 @@ static struct context *around(struct vm_context *me)
 	return CONTAINER_OF(me, struct context, public);
 }
 
-/* The item has failed for want of room. */
-static int no_room(struct context *c, int error, size_t size)
+/* Room behind the output so far, or NULL with errno; then it has failed. */
+static unsigned char *reserve(struct context *c, size_t size)
 {
-	c->cause = error == EFBIG ? VM_TOO_BIG : VM_FAILED;
-	c->failed = true;
-	c->code = error;
-	if (error == EFBIG)
-		snprintf(c->message, sizeof c->message, "The output would "
-		    "have more than the %zu bytes of max_item_bytes.",
-		    c->plan->max_item);
-	else
-		snprintf(c->message, sizeof c->message,
-		    "There was no memory for %zu bytes of output.", size);
-	errno = error;
-	return -1;
+	int r = 0;
+
+	c->reserved = 0;
+	if (size > c->plan->max_item - c->size)
+		r = -EFBIG;
+	else if (ROOM_FOR(c->size + size) > c->room)
+		r = spill(c, size);
+	if (r < 0) {
+		no_room(c, -r, size);
+		return NULL;
+	}
+	return c->at + FRAME_HEAD + c->size;
 }
 
 void *vm_reserve(struct vm_context *me, size_t size)
 {
 	struct context *c = me ? around(me) : NULL;
-	int r;
+	void *to;
 
 	if (c == NULL || !c->in_process) {
 		errno = EINVAL;
 		return NULL;
 	}
-	c->reserved = 0;
-	r = size > c->plan->max_item - (c->out.len - BODY) ? -EFBIG :
-	    buf_reserve(&c->out, size + PAD);
-	if (r < 0) {
-		no_room(c, -r, size);
-		return NULL;
-	}
-	c->reserved = size;
-	return c->out.data + c->out.len;
+	to = reserve(c, size);
+	if (to != NULL)
+		c->reserved = size;
+	return to;
 }
 
 int vm_commit(struct vm_context *me, size_t size)
@@ -201,25 +232,26 @@ int vm_commit(struct vm_context *me, size_t size)
 		errno = EINVAL;
 		return -1;
 	}
-	c->out.len += size;
+	c->size += size;
 	c->reserved = 0;
 	return 0;
 }
 
 int vm_output(struct vm_context *me, const void *data, size_t size)
 {
-	void *to;
+	struct context *c = me ? around(me) : NULL;
+	unsigned char *to;
 
-	if (data == NULL && size > 0) {
+	if (c == NULL || !c->in_process || (data == NULL && size > 0)) {
 		errno = EINVAL;
 		return -1;
 	}
-	to = vm_reserve(me, size);
+	to = reserve(c, size);
 	if (to == NULL)
 		return -1;
-	if (size > 0)
-		memcpy(to, data, size);
-	return vm_commit(me, size);
+	buf_copy(to, data, size);
+	c->size += size;
+	return 0;
 }
 
 int vm_vfail(struct vm_context *me, int code, const char *format, va_list ap)

@@ -25,8 +25,13 @@ struct context {
 	uint64_t started_at;	/* the present one, if so */
 	uint64_t started_cpu;
 	struct capture capture;	/* of standard error */
-	struct buf out;		/* FRAME_START bytes, a head, the output */
-	size_t reserved;	/* by vm_reserve(), behind out.len */
+	uint64_t seed;		/* of the plan, spread */
+	/* The result frame is made in place, or where there is more room. */
+	unsigned char *at;
+	size_t room;		/* bytes there, */
+	size_t size;		/* of which so many are the output's so far, */
+	size_t reserved;	/* and so many more vm_reserve()'s */
+	struct buf out;		/* FRAME_START bytes, then room for a frame */
 	bool in_process;	/* vm_output() is allowed */
 	bool failed;
 	int code;
@@ -51,11 +56,12 @@ void context_begin(struct context *, const struct frame_chunk *,
 
 /*
  * Runs process() on its input and makes the result frame of it, OUTPUT or
- * FAILURE: where it lies, until the next call; *length is its whole length.
- * Never NULL.
+ * FAILURE: where it lies, until the next call, at "place" if it fits in the
+ * room there (where a stream may have a head; 0: nowhere); *length is its
+ * whole length.  Never NULL.
  */
 unsigned char *context_process(struct context *, const void *input,
-    size_t size, size_t *length);
+    size_t size, unsigned char *place, size_t room, size_t *length);
 
 /* Runs teardown(). */
 void context_teardown(struct context *);

@@ -17,10 +17,8 @@ void owner_init(struct owner *o)
 		*o->page = 1;
 }
 
-bool owner_is_other(const struct owner *o)
+bool owner_has_other_pid(const struct owner *o)
 {
-	if (o->page != NULL)
-		return *o->page == 0;
 	return sys_getpid() != o->pid;
 }
 

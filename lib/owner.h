@@ -12,6 +12,7 @@
 #define OWNER_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <sys/types.h>
 
 struct owner {
@@ -22,8 +23,14 @@ struct owner {
 /* This process owns it.  Cannot fail. */
 void owner_init(struct owner *);
 
-/* Is this another process, forked from the owner? */
-bool owner_is_other(const struct owner *);
+/* Is this another process, forked from the owner?  Without the page: */
+bool owner_has_other_pid(const struct owner *);
+
+/* In any case.  Inline, as it is asked for each item. */
+static inline bool owner_is_other(const struct owner *o)
+{
+	return o->page != NULL ? *o->page == 0 : owner_has_other_pid(o);
+}
 
 /* Gives the page back, in any process. */
 void owner_release(struct owner *);

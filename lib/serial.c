@@ -76,7 +76,7 @@ static int process(struct engine *e, struct span *s)
 	chunk_unpack(s->chunk, s->at, &input, &size);
 	e->in_hook = true;
 	context_begin(e->serial, &chunk, s->first);
-	frame = context_process(e->serial, input, size, &length);
+	frame = context_process(e->serial, input, size, NULL, 0, &length);
 	e->in_hook = false;
 	s->block = block_new(FRAME_START + length);
 	if (s->block == NULL)

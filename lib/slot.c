@@ -8,13 +8,15 @@
 #include <string.h>
 
 #include "base.h"
+#include "frame.h"
 #include "sys.h"
 
 #define BITS 24
 #define FIELD (((uint64_t)1 << BITS) - 1)
 
-/* Where the ring begins: a constant, for it is looked up for each item. */
-#define CONTROL ((size_t)4096)
+/* Where the ring begins: a constant, for it is looked up for each item.  As a
+   stream does in its buffer, so that bodies made in it are aligned. */
+#define CONTROL ((size_t)4096 + FRAME_START)
 _Static_assert(sizeof(struct slot) <= CONTROL, "the ring lies behind it");
 
 int slots_map(struct slots *s, size_t count)
@@ -74,7 +76,7 @@ static unsigned char *ring(const struct slot *s)
 	return (unsigned char *)s + CONTROL;
 }
 
-const unsigned char *slot_view(const struct slot *s, uint64_t position,
+unsigned char *slot_view(const struct slot *s, uint64_t position,
     uint64_t end, size_t *size)
 {
 	size_t start = (size_t)(position % SLOT_RING);
@@ -108,10 +110,10 @@ void slot_copy_in(struct slot *s, uint64_t position, const void *from,
 	assert(size <= SLOT_RING);
 	while (size > 0) {
 		size_t n;
-		const unsigned char *at = slot_view(s, position,
-		    position + size, &n);
+		unsigned char *at = slot_view(s, position, position + size,
+		    &n);
 
-		memcpy(ring(s) + (at - ring(s)), in, n);
+		memcpy(at, in, n);
 		in += n;
 		position += n;
 		size -= n;

@@ -98,7 +98,7 @@ void slot_copy_in(struct slot *, uint64_t position, const void *from,
     size_t size);
 
 /* Worker: where the bytes from a position lie, and how many without a gap. */
-const unsigned char *slot_view(const struct slot *, uint64_t position,
+unsigned char *slot_view(const struct slot *, uint64_t position,
     uint64_t end, size_t *size);
 
 /*

@@ -51,6 +51,23 @@ static int put_directly(struct stage *g, const unsigned char *at, size_t left)
 	return r;
 }
 
+/* The fence: what "flushed" has become is seen before what overwrites bytes
+   below it. */
+unsigned char *stage_place(const struct stage *g, size_t *room)
+{
+	uint64_t end = g->flushed + SLOT_RING;
+
+	atomic_thread_fence(memory_order_release);
+	return slot_view(g->slot, g->committed, end, room);
+}
+
+void stage_commit(struct stage *g, size_t length)
+{
+	g->committed += length;
+	atomic_store_explicit(&g->slot->committed, g->committed,
+	    memory_order_release);
+}
+
 int stage_put(struct stage *g, const unsigned char *frame, size_t length)
 {
 	int r = 0;
@@ -61,11 +78,10 @@ int stage_put(struct stage *g, const unsigned char *frame, size_t length)
 		r = stage_flush(g);
 	if (r < 0)
 		return r;
+	/* As in stage_place(). */
 	atomic_thread_fence(memory_order_release);
 	slot_copy_in(g->slot, g->committed, frame, length);
-	g->committed += length;
-	atomic_store_explicit(&g->slot->committed, g->committed,
-	    memory_order_release);
+	stage_commit(g, length);
 	return 0;
 }
 

@@ -24,6 +24,13 @@ struct stage {
 /* An empty stream into a fresh slot and its pipe. */
 void stage_init(struct stage *, struct slot *, int fd);
 
+/* Where a frame can be made in place, its head first, and how many bytes there
+   are without a gap; less than a frame takes, even 0, when it has to be put. */
+unsigned char *stage_place(const struct stage *, size_t *room);
+
+/* Adds the frame that was made in place. */
+void stage_commit(struct stage *, size_t length);
+
 /* Adds a whole frame to the stream; may write, and then waits for the
    caller to read.  0, or -errno when the pipe is gone. */
 int stage_put(struct stage *, const unsigned char *frame, size_t length);

@@ -242,8 +242,8 @@ static bool work(const struct frame_chunk *chunk, uint32_t *next,
     const struct frame *input)
 {
 	uint32_t limit;
-	unsigned char *frame;
-	size_t length;
+	unsigned char *frame, *place;
+	size_t length, room;
 
 	*next = slot_take(self.slot, chunk->ordinal, &limit);
 	if (*next >= limit)
@@ -254,10 +254,13 @@ static bool work(const struct frame_chunk *chunk, uint32_t *next,
 	input->body[input->size] = 0;
 	context_begin(&self.context, chunk, *next);
 	note_beginning();
+	place = stage_place(&self.stage, &room);
 	frame = context_process(&self.context, input->body, input->size,
-	    &length);
+	    place, room, &length);
 	leave_if_copy();
-	if (stage_put(&self.stage, frame, length) < 0)
+	if (frame == place)
+		stage_commit(&self.stage, length);
+	else if (stage_put(&self.stage, frame, length) < 0)
 		give_back(chunk);
 	return true;
 }
