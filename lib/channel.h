@@ -75,6 +75,16 @@ void channel_placed(struct channel *, size_t size);
 int channel_receive(struct channel *, size_t max, struct frame *);
 void channel_pass(struct channel *, const struct frame *);
 
+/* The frame so many bytes behind the next one, as channel_receive().  Inline,
+   as it is looked at for each item. */
+static inline int channel_peek(const struct channel *c, size_t beyond,
+    size_t max, struct frame *f)
+{
+	const size_t at = c->at + beyond;
+
+	return frame_read(c->block->data + at, c->block->len - at, max, f);
+}
+
 /* How many bytes the pipe has brought, those brought again included. */
 uint64_t channel_brought(const struct channel *);
 

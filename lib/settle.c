@@ -41,24 +41,25 @@ static void close_answer(struct engine *e, struct answer *a)
 	a->span = a->of = NULL;
 }
 
-/* A new span for the first item of a sent one, which leaves it. */
-static struct span *take_first(struct span *of, pid_t pid)
+/* A new span for the first items of a sent one, which leave it. */
+static struct span *take_first(struct span *of, uint32_t items, pid_t pid)
 {
 	struct span *s = span_new();
 
 	if (s == NULL)
 		return NULL;
-	span_set(s, of->chunk, of->first, 1, of->at);
+	span_set(s, of->chunk, of->first, items, of->at);
 	s->attempt = of->attempt;
 	s->worker_index = of->worker_index;
 	s->outcome.pid = pid;
-	span_advance(of, 1);
+	span_advance(of, items);
 	return s;
 }
 
-/* Adds one result to the answer; it lies at the channel's position. */
+/* Adds results of so many bytes to the answer; they lie at the channel's
+   position. */
 static int gather(struct engine *e, struct member *m, struct answer *a,
-    const struct frame *f)
+    uint32_t items, size_t bytes)
 {
 	struct span *of = m->sent;
 
@@ -66,17 +67,18 @@ static int gather(struct engine *e, struct member *m, struct answer *a,
 	    a->span->block != m->channel.block))
 		close_answer(e, a);
 	if (a->span == NULL) {
-		a->span = take_first(of, m->pid);
+		a->span = take_first(of, items, m->pid);
 		if (a->span == NULL)
 			return -ENOMEM;
 		a->span->block = block_hold(m->channel.block);
 		a->span->output_at = m->channel.at;
 		a->of = of;
 	} else {
-		a->span->count++;
-		span_advance(of, 1);
+		a->span->count += items;
+		span_advance(of, items);
 	}
-	a->span->bytes += f->length;
+	a->span->bytes += bytes;
+	m->finished += items;
 	return 0;
 }
 
@@ -86,39 +88,61 @@ static int retry(struct engine *e, struct member *m, struct answer *a)
 	struct span *again;
 
 	close_answer(e, a);
-	again = take_first(m->sent, m->pid);
+	again = take_first(m->sent, 1, m->pid);
 	if (again == NULL)
 		return -ENOMEM;
+	m->finished++;
 	retry_again(e, again);
 	return 0;
 }
 
-/* A result: it must be for an item that was leased. */
-static int result(struct engine *e, struct member *m, struct answer *a,
+/* Items for which results may come: they were leased, and not taken back. */
+static uint32_t expected(const struct member *m)
+{
+	const struct span *of = m->sent;
+
+	if (of == NULL || of->first >= of->limit)
+		return 0;
+	return MIN(of->count, of->limit - of->first);
+}
+
+/* The output that comes next, and all that follow it and are there.  *f: the
+   first, then the last of them, for channel_pass(). */
+static int outputs(struct engine *e, struct member *m, struct answer *a,
+    struct frame *f)
+{
+	uint32_t items = 1, most = expected(m);
+	size_t bytes = f->length;
+	int r;
+
+	if (most == 0)
+		return -EPROTO;
+	while (items < most && channel_peek(&m->channel, bytes,
+	    e->set.plan.max_item, f) == 1 && f->kind == FRAME_OUTPUT) {
+		bytes += f->length;
+		items++;
+	}
+	r = gather(e, m, a, items, bytes);
+	f->length = bytes;
+	return r;
+}
+
+static int failure(struct engine *e, struct member *m, struct answer *a,
     const struct frame *f)
 {
 	struct span *of = m->sent;
 	struct failure why;
 	int r;
 
-	if (of == NULL || of->count == 0 || of->first >= of->limit)
+	if (expected(m) == 0 || frame_failure(f->body, f->size, &why) < 0)
 		return -EPROTO;
-	if (f->kind == FRAME_FAILURE) {
-		if (frame_failure(f->body, f->size, &why) < 0)
-			return -EPROTO;
-		if (why.head.cause != VM_FAILED &&
-		    why.head.cause != VM_TOO_BIG)
-			return -EPROTO;
-	}
-	if (f->kind == FRAME_FAILURE && retry_may(e, of,
-	    (enum vm_cause)why.head.cause)) {
-		r = retry(e, m, a);
-	} else {
-		r = gather(e, m, a, f);
-		if (r == 0 && f->kind == FRAME_FAILURE)
-			retry_never(e, span_seq(of) - 1);
-	}
-	m->finished += r == 0;
+	if (why.head.cause != VM_FAILED && why.head.cause != VM_TOO_BIG)
+		return -EPROTO;
+	if (retry_may(e, of, (enum vm_cause)why.head.cause))
+		return retry(e, m, a);
+	r = gather(e, m, a, 1, f->length);
+	if (r == 0)
+		retry_never(e, span_seq(of) - 1);
 	return r;
 }
 
@@ -203,10 +227,11 @@ static int leaving(struct engine *e, struct member *m, uint64_t now)
 	return 0;
 }
 
-/* One frame, by what may be said in the member's state.  The dead are read
-   to the end, in the state they died in. */
+/* One frame, by what may be said in the member's state, or several outputs;
+   f->length is set to what they take.  The dead are read to the end, in the
+   state they died in. */
 static int settle_frame(struct engine *e, struct member *m, struct answer *a,
-    const struct frame *f, uint64_t now)
+    struct frame *f, uint64_t now)
 {
 	bool dead = m->state == MEMBER_DEAD;
 	bool starting = !m->unfit && !m->greeted &&
@@ -217,8 +242,10 @@ static int settle_frame(struct engine *e, struct member *m, struct answer *a,
 		return hello(e, m, f);
 	if (f->kind == FRAME_UNFIT && starting)
 		return unfit(e, m, f, now);
-	if ((f->kind == FRAME_OUTPUT || f->kind == FRAME_FAILURE) && ready)
-		return result(e, m, a, f);
+	if (f->kind == FRAME_OUTPUT && ready)
+		return outputs(e, m, a, f);
+	if (f->kind == FRAME_FAILURE && ready)
+		return failure(e, m, a, f);
 	if (f->kind == FRAME_END && ready)
 		return end(e, m, a, f, now);
 	if (f->kind == FRAME_LEAVING && ready)
