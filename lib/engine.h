@@ -109,6 +109,21 @@ int engine_stop(struct engine *, bool foreign);
 /* The next item: 1; 0 the end; VM_LATER when the time is over; -errno. */
 int engine_next(struct engine *, struct item *, uint64_t until);
 
+/* A result was taken: a source that was waiting for one is asked again. */
+void engine_took(struct engine *);
+
+/* The next item if it is at hand and nothing else is to be done first: true,
+   or engine_next() is to be asked.  Inline, as most are. */
+static inline bool engine_draw(struct engine *e, struct item *item)
+{
+	if (e->results.left == 0 || e->ask_again || e->ndue > 0)
+		return false;
+	results_draw(&e->results, item);
+	if (e->sources != NULL && e->sources->state == SOURCE_WAITING)
+		engine_took(e);
+	return true;
+}
+
 /* Whether the first setups are done: 0, VM_LATER, -ECHILD; -errno. */
 int engine_ready(struct engine *, uint64_t until);
 

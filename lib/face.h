@@ -6,6 +6,8 @@
 #ifndef FACE_H
 #define FACE_H
 
+#include <errno.h>
+
 #include "engine.h"
 #include "owner.h"
 #include "vimap.h"
@@ -21,11 +23,21 @@ struct vm_pool {
 };
 
 /* Is this another process than the one that made the pool? */
-bool pool_is_foreign(const struct vm_pool *);
+static inline bool pool_is_foreign(const struct vm_pool *p)
+{
+	return owner_is_other(&p->owner);
+}
 
 /* At the door of every call: 0, or errno for a call that may not be made:
-   EINVAL, EPERM, EDEADLK. */
-int pool_refuses(const struct vm_pool *);
+   EINVAL, EPERM, EDEADLK.  Inline, as it is asked for each item. */
+static inline int pool_refuses(const struct vm_pool *p)
+{
+	if (p == NULL)
+		return EINVAL;
+	if (pool_is_foreign(p))
+		return EPERM;
+	return p->engine.in_hook ? EDEADLK : 0;
+}
 
 /* vm_error(NULL): the words of this thread. */
 struct words *error_words(void);

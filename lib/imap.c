@@ -129,32 +129,34 @@ static void show(struct vm_pool *p, const struct item *i,
 	*r = (struct vm_result){
 		.input = i->input,
 		.input_size = i->input_size,
+		.output = good ? i->body : NULL,
+		.output_size = good ? i->size : 0,
+		.exception = good ? NULL : &p->exception,
 		.tag = s->chunk->tag,
 		.index = i->index,
 		.type = good ? VM_OUTPUT : VM_EXCEPTION,
 		.attempts = s->attempt,
 		.worker_index = s->attempt > 0 ? s->worker_index : -1,
 	};
-	if (good) {
-		r->output = i->body;
-		r->output_size = i->size;
-		return;
-	}
-	exception_make(p, i);
-	r->exception = &p->exception;
+	if (!good)
+		exception_make(p, i);
 }
 
 int vm_zip_in_out_within(vm_pool *p, struct vm_result *result, int ms)
 {
 	int error = pool_refuses(p);
-	int kept = errno;
 	struct item item;
-	int r;
+	int kept, r;
 
 	if (error == 0 && result == NULL)
 		error = EINVAL;
 	if (error != 0)
 		return refuse(error);
+	if (engine_draw(&p->engine, &item)) {
+		show(p, &item, result);
+		return 1;
+	}
+	kept = errno;
 	r = engine_next(&p->engine, &item, moment(ms));
 	if (r == 1 && item.given_up != NULL)
 		show_given_up(p, &item, result);

@@ -87,8 +87,7 @@ static uint64_t bound(struct engine *e, uint64_t until)
 	return until;
 }
 
-/* A result was taken: a source that was waiting for one is asked again. */
-static void took(struct engine *e)
+void engine_took(struct engine *e)
 {
 	if (e->sources != NULL && e->sources->state == SOURCE_WAITING)
 		e->ask_again = source_unstick(e->sources);
@@ -114,6 +113,8 @@ int engine_next(struct engine *e, struct item *item, uint64_t until)
 	int r;
 
 	for (;;) {
+		if (engine_draw(e, item))
+			return 1;
 		if (!results_in_hand(&e->results) || e->ask_again) {
 			e->ask_again = false;
 			r = prepare(e);
@@ -125,7 +126,7 @@ int engine_next(struct engine *e, struct item *item, uint64_t until)
 		if (take_given_up(e, item))
 			return 1;
 		if (results_take(&e->results, item)) {
-			took(e);
+			engine_took(e);
 			return 1;
 		}
 		r = at_end(e);

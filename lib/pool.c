@@ -23,22 +23,6 @@ const char *vm_version(void)
 	    STRING(VM_VERSION_PATCH);
 }
 
-/* ---- whose it is ---- */
-
-bool pool_is_foreign(const struct vm_pool *p)
-{
-	return owner_is_other(&p->owner);
-}
-
-int pool_refuses(const struct vm_pool *p)
-{
-	if (p == NULL)
-		return EINVAL;
-	if (pool_is_foreign(p))
-		return EPERM;
-	return p->engine.in_hook ? EDEADLK : 0;
-}
-
 static void free_pool(struct vm_pool *p)
 {
 	if (p == NULL)

@@ -95,12 +95,10 @@ bool results_ready(const struct results *r)
 	return r->left > 0 || next_span_ready(r);
 }
 
-/* Books what of the span in hand was handed out, once a span. */
-static void book(struct results *r)
+void results_book(struct results *r)
 {
-	if (r->gone > 0)
-		window_taken(r->window, r->hand, r->gone);
-	r->gone = 0;
+	window_taken(r->window, r->hand, r->hand->count);
+	r->next_seq += r->hand->count;
 }
 
 /* Makes another span the one in hand, if there is one to take. */
@@ -114,37 +112,18 @@ static bool turn_over(struct results *r)
 		return false;
 	r->hand = pop(r);
 	r->left = r->hand->count;
-	r->input_at = r->hand->at;
-	r->output_at = r->hand->output_at;
+	r->index = r->hand->chunk->index + r->hand->first;
+	r->input = r->hand->chunk->items.data + r->hand->at;
+	r->output = r->hand->outcome.cause != 0 ? NULL :
+	    r->hand->block->data + r->hand->output_at;
 	return true;
 }
 
 bool results_take(struct results *r, struct item *item)
 {
-	struct frame f;
-	struct span *s;
-
 	if (r->left == 0 && !turn_over(r))
 		return false;
-	s = r->hand;
-	*item = (struct item){ .span = s };
-	item->index = s->chunk->index + s->first + (s->count - r->left);
-	r->input_at = chunk_unpack(s->chunk, r->input_at, &item->input,
-	    &item->input_size);
-	if (s->outcome.cause == 0) {
-		frame_look(s->block->data + r->output_at, &f);
-		assert(r->output_at + f.length <= s->block->len);
-		item->kind = f.kind;
-		item->body = f.body;
-		item->size = f.size;
-		f.body[f.size] = 0;
-		r->output_at += f.length;
-	}
-	r->left--;
-	r->gone++;
-	r->next_seq++;
-	if (r->left == 0)
-		book(r);
+	results_draw(r, item);
 	return true;
 }
 

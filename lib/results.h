@@ -41,8 +41,9 @@ struct results {
 	struct span *last;	/* of the list */
 	struct span *hand;	/* the span being handed out */
 	uint32_t left;		/* of its items */
-	uint32_t gone;		/* of its items, handed out */
-	size_t input_at, output_at; /* of the next item in it */
+	uint64_t index;		/* of the next one, */
+	unsigned char *input;	/* its ITEM frame */
+	unsigned char *output;	/* and its result frame; NULL: none */
 };
 
 /* An empty one that tells the window what is taken. */
@@ -59,6 +60,37 @@ bool results_ready(const struct results *);
 
 /* Is there one to take that does not begin another span? */
 bool results_in_hand(const struct results *);
+
+/* The last item of the span in hand was handed out. */
+void results_book(struct results *);
+
+/* Hands out the next item of the span in hand, which must have one.  Inline,
+   as it is done for each item. */
+static inline void results_draw(struct results *r, struct item *item)
+{
+	struct frame f;
+
+	item->span = r->hand;
+	item->given_up = NULL;
+	item->index = r->index++;
+	frame_look(r->input, &f);
+	item->input = f.body;
+	item->input_size = f.size;
+	r->input += f.length;
+	if (r->output != NULL) {
+		frame_look(r->output, &f);
+		item->kind = f.kind;
+		item->body = f.body;
+		item->size = f.size;
+		f.body[f.size] = 0;
+		r->output += f.length;
+	} else {
+		item->body = NULL;
+		item->size = 0;
+	}
+	if (--r->left == 0)
+		results_book(r);
+}
 
 /* Hands out the next item: true, or false if there is none.  What was handed
    out before it is no longer valid. */
