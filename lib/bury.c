@@ -65,7 +65,7 @@ static uint32_t begun(struct member *m, const struct span *s)
 {
 	uint32_t next;
 
-	if (slot_next(m->slot, s->ordinal, s->limit, &next) < 0) {
+	if (slot_begun(m->slot, s->ordinal, s->limit, &next) < 0) {
 		m->garbled = true;
 		return s->count;
 	}

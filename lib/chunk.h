@@ -21,8 +21,12 @@
 /* What an item costs beside its bytes, in the bound on bytes. */
 #define CHUNK_ITEM_CHARGE 64
 
-/* The most items in a chunk: what a lease word can count. */
-#define CHUNK_ITEMS_MOST ((1u << 24) - 2)
+/* The most items that a worker takes at once. */
+#define CHUNK_STRIDE 16
+
+/* The most items in a chunk: what a lease word can count, with those that are
+   taken beyond the last. */
+#define CHUNK_ITEMS_MOST ((1u << 24) - 2 * CHUNK_STRIDE)
 
 struct chunk {
 	size_t refs;

@@ -49,12 +49,13 @@ static int send_first(struct engine *e, struct member *m, uint64_t now)
 	struct span *s = e->window.waiting;
 	int r = shorten(e, m, s);
 
+	s->stride = pace_stride(&e->pace);
 	if (r == 0)
 		r = crew_lease(m, s, now);
 	if (r < 0)
 		return r;
 	window_move(&e->window, s, SPAN_SENT);
-	e->quiet = false;
+	e->stirs = 0;
 	engine_say(e, "send: %u items from number %llu to worker %d "
 	    "(attempt %d)", s->count, (unsigned long long)span_seq(s),
 	    m->index, s->attempt);
@@ -84,8 +85,8 @@ int dispatch_run(struct engine *e, uint64_t now)
 
 /* ---- taking back ---- */
 
-/* Items of a span that its worker has not begun. */
-static uint32_t unbegun(const struct member *m, const struct span *s)
+/* Items of a span that its worker has not taken. */
+static uint32_t untaken(const struct member *m, const struct span *s)
 {
 	uint32_t next;
 
@@ -94,15 +95,27 @@ static uint32_t unbegun(const struct member *m, const struct span *s)
 	return s->limit - MAX(next, s->first);
 }
 
-/* The last span of a member that has anything not begun, or NULL. */
-static struct span *last_unbegun(const struct member *m)
+/* The last span of a member that has anything not taken, or NULL. */
+static struct span *last_untaken(const struct member *m)
 {
 	struct span *last = NULL;
 
 	for (struct span *s = m->sent; s != NULL; s = s->next)
-		if (unbegun(m, s) > 0)
+		if (untaken(m, s) > 0)
 			last = s;
 	return last;
+}
+
+/* Has a member anything that it has not begun? */
+static bool has_unbegun(const struct member *m)
+{
+	uint32_t next;
+	bool any = false;
+
+	for (const struct span *s = m->sent; s != NULL && !any; s = s->next)
+		any = slot_begun(m->slot, s->ordinal, s->limit, &next) == 0 &&
+		    MAX(next, s->first) < s->limit;
+	return any;
 }
 
 /* If that worker is busy and another is free, the item is taken back for the
@@ -114,7 +127,7 @@ bool dispatch_pending(const struct engine *e)
 	for (size_t i = 0; i < e->crew.count && !any; i++) {
 		const struct member *m = &e->crew.members[i];
 
-		any = m->channel.pending > 0 && last_unbegun(m) != NULL;
+		any = m->channel.pending > 0 && has_unbegun(m);
 	}
 	return any;
 }
@@ -127,7 +140,7 @@ static bool at_work(const struct member *m)
 
 	while (s != NULL && s->count == 0)
 		s = s->next;
-	return s != NULL && slot_next(m->slot, s->ordinal, s->limit,
+	return s != NULL && slot_begun(m->slot, s->ordinal, s->limit,
 	    &next) == 0 && next > s->first;
 }
 
@@ -135,12 +148,12 @@ static bool at_work(const struct member *m)
    of one that is not at work is on its way: it must not be sent to and fro. */
 static uint32_t spare_items(const struct member *m, const struct span *s)
 {
-	uint32_t n = unbegun(m, s);
+	uint32_t n = untaken(m, s);
 	const struct span *next = m->sent;
 
 	if (n == 0 || at_work(m))
 		return n;
-	while (next != NULL && unbegun(m, next) == 0)
+	while (next != NULL && untaken(m, next) == 0)
 		next = next->next;
 	return n - (next == s);
 }
@@ -153,7 +166,7 @@ static struct member *busiest(struct engine *e)
 
 	for (size_t i = 0; i < e->crew.count; i++) {
 		struct member *m = &e->crew.members[i];
-		struct span *s = last_unbegun(m);
+		struct span *s = last_untaken(m);
 		uint32_t n;
 
 		if (m->state != MEMBER_READY || s == NULL)
@@ -204,7 +217,7 @@ bool dispatch_take_back(struct engine *e)
 	m = busiest(e);
 	if (m == NULL)
 		return false;
-	s = last_unbegun(m);
+	s = last_untaken(m);
 	if (s == NULL)
 		return false;
 	return take_back(e, m, s, s->limit - (spare_items(m, s) + 1) / 2) > 0;

@@ -18,8 +18,11 @@
 #include "fds.h"
 #include "sys.h"
 
-/* So long a caller waits before it looks for results that are staged. */
+/* So long a caller waits before it looks for results that are staged, and how
+   often it does: a worker that begins an item may not yet see that it was
+   asked, nor the caller what was staged, but by the second time both do. */
 #define SHORT_NS (1 * MS_IN_NS)
+#define STIRS 2
 /* The fork server's end is waited for in steps, so that a stopped machine
    costs one only; without a pidfd it is looked for in shorter ones. */
 #define STEP_MS 50
@@ -124,7 +127,7 @@ static uint64_t next_alarm(const struct engine *e, uint64_t until,
 		return now;
 	if (news_owed(e))
 		until = MIN(until, now + OWED_NS);
-	if (!e->quiet && e->window.nsent > 0)
+	if (e->stirs < STIRS && e->window.nsent > 0)
 		until = MIN(until, now + SHORT_NS);
 	due = window_due(&e->window);
 	until = MIN(until, due);
@@ -244,7 +247,7 @@ int engine_turn(struct engine *e, uint64_t until)
 		    "its workers: %s.", strerror(-ready));
 	now = sys_now();
 	if (ready > 0) {
-		e->quiet = false;
+		e->stirs = 0;
 		if (e->fds[FD_WAKE].revents)
 			sys_read(e->wake, &calls, sizeof calls);
 		if (e->fds[FD_SERVER].revents || e->fds[FD_PIDFD].revents)
@@ -253,9 +256,9 @@ int engine_turn(struct engine *e, uint64_t until)
 			e->sources->state = SOURCE_OPEN;
 	}
 	r = read_members(e, now);
-	if (ready == 0 && r == 0 && !e->quiet && until > 0) {
+	if (ready == 0 && r == 0 && e->stirs < STIRS && until > 0) {
 		r = stir(e, now);
-		e->quiet = r == 0;
+		e->stirs = r == 0 ? e->stirs + 1 : 0;
 	}
 	if (r >= 0)
 		r = overdue_run(e, now);

@@ -72,7 +72,7 @@ struct engine {
 				   there */
 	struct pollfd *fds;	/* room for all there is to wait for */
 	bool ask_again;		/* a source that said VM_LATER may be asked */
-	bool quiet;		/* nothing came in the last short wait */
+	int stirs;		/* in vain, since anything has come */
 	uint64_t sample_at;	/* when overdue.c looks the next time */
 	uint64_t weigh_at;	/* when staff.c looks at memory */
 	bool resized;		/* vm_resize() has been called */

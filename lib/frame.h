@@ -65,6 +65,8 @@ struct frame_chunk {
 	uint32_t first;		/* its first item's number, for the lease */
 	uint32_t count;		/* ITEM frames that follow */
 	uint32_t attempt;	/* the how manieth at each of them, from 1 */
+	uint32_t stride;	/* items to take at once */
+	uint32_t reserved;
 };
 
 /* Followed by the message and, if stderr is captured, a 0 and its tail. */

@@ -31,7 +31,7 @@ static struct span *present(const struct member *m, bool *sane)
 
 	*sane = true;
 	for (struct span *s = m->sent; s != NULL && *sane; s = s->next) {
-		*sane = slot_next(m->slot, s->ordinal, s->limit, &next) == 0;
+		*sane = slot_begun(m->slot, s->ordinal, s->limit, &next) == 0;
 		if (*sane && s->count > 0 && next > s->first)
 			return s;
 	}

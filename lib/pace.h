@@ -33,6 +33,10 @@ static inline bool pace_enough(const struct pace *p, uint32_t items,
 	return items >= p->aim || (!p->fixed && bytes >= PACE_BYTES);
 }
 
+/* So many items a worker may take at once, 1 to CHUNK_STRIDE: as many as are
+   done in no time. */
+uint32_t pace_stride(const struct pace *);
+
 /* A worker took that long for so many items. */
 void pace_learn(struct pace *, uint32_t items, uint64_t ns);
 

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base.h"
+#include "chunk.h"
 #include "frame.h"
 #include "sys.h"
 
@@ -61,6 +62,7 @@ void slot_reset(struct slot *s)
 	atomic_store(&s->flushed, 0);
 	atomic_store(&s->intended, 0);
 	atomic_store(&s->wanted, 0);
+	atomic_store(&s->begun, 0);
 	atomic_store(&s->started_at, 0);
 	atomic_store(&s->started_cpu, 0);
 	atomic_store(&s->tail_from, 0);
@@ -213,12 +215,13 @@ static _Atomic uint64_t *lease_of(const struct slot *s, uint32_t ordinal)
 	return (_Atomic uint64_t *)&s->lease[ordinal % SLOT_LEASES];
 }
 
-/* Does the word still say what the caller knows?  next may be one beyond. */
+/* Does the word still say what the caller knows?  The last items taken may be
+   beyond. */
 static bool sane(uint64_t w, uint32_t ordinal, uint32_t limit)
 {
 	return (uint16_t)(w >> (2 * BITS)) == (uint16_t)ordinal &&
 	    (uint32_t)(w >> BITS & FIELD) == limit &&
-	    (w & FIELD) <= (uint64_t)limit + 1;
+	    (w & FIELD) <= (uint64_t)limit + CHUNK_STRIDE;
 }
 
 void slot_lease(struct slot *s, uint32_t ordinal, uint32_t first,
@@ -227,17 +230,13 @@ void slot_lease(struct slot *s, uint32_t ordinal, uint32_t first,
 	atomic_store(lease_of(s, ordinal), word(ordinal, limit, first));
 }
 
-uint32_t slot_take(struct slot *s, uint32_t ordinal, uint32_t *limit)
+uint32_t slot_take(struct slot *s, uint32_t ordinal, uint32_t items,
+    uint32_t *limit)
 {
-	uint64_t w = atomic_fetch_add(lease_of(s, ordinal), 1);
+	uint64_t w = atomic_fetch_add(lease_of(s, ordinal), items);
 
 	*limit = (uint32_t)(w >> BITS & FIELD);
 	return (uint32_t)(w & FIELD);
-}
-
-void slot_give_back(struct slot *s, uint32_t ordinal)
-{
-	atomic_fetch_sub(lease_of(s, ordinal), 1);
 }
 
 int slot_lower(struct slot *s, uint32_t ordinal, uint32_t from,
@@ -267,4 +266,22 @@ int slot_next(const struct slot *s, uint32_t ordinal, uint32_t limit,
 		return -EPROTO;
 	*next = (uint32_t)MIN(w & FIELD, (uint64_t)limit);
 	return 0;
+}
+
+/* "begun" first: what it tells of was taken before. */
+int slot_begun(const struct slot *s, uint32_t ordinal, uint32_t limit,
+    uint32_t *next)
+{
+	uint64_t w = atomic_load(&s->begun);
+	int16_t ahead = (int16_t)((uint16_t)(w >> (2 * BITS)) - ordinal);
+	uint32_t number = (uint32_t)MIN(w & FIELD, (uint64_t)limit), taken;
+	int r = slot_next(s, ordinal, limit, &taken);
+
+	if (r == 0 && ahead == 0 && number > taken)
+		r = -EPROTO;
+	if (r == 0 && ahead == 0)
+		*next = number;
+	else if (r == 0)
+		*next = ahead > 0 ? taken : 0;
+	return r;
 }

@@ -18,8 +18,11 @@
  *
  * A lease word says how far a chunk may go and is: {generation 16, limit 24,
  * next 24 bits}, the generation being the end of the chunk's ordinal.  The
- * worker takes an item by adding 1 to next and stops at limit (one beyond is
- * legal); the caller takes items back by lowering limit.
+ * worker takes items by adding to next: one, or as many as the chunk's stride
+ * says where they are so short that the atomic addition counts.  It stops at
+ * limit (a stride beyond is legal); the caller takes items back by lowering
+ * limit.  "begun" tells which of the items taken the worker is at, for blame;
+ * it needs no fence, for nobody decides by it while the worker runs.
  *
  * Easy to get wrong: the worker is not trusted.  The caller copies each word
  * once and checks the copy; it keeps its own count of what is leased.
@@ -49,6 +52,9 @@ struct slot {
 	   begin another item. */
 	_Atomic uint32_t wanted;
 	uint32_t reserved;
+	/* Worker writes before an item begins: a word like a lease's, without
+	   a limit, next being the number behind that item's. */
+	_Atomic uint64_t begun;
 	/* Caller sets before it sends the chunk; both change. */
 	_Atomic uint64_t lease[SLOT_LEASES];
 	/* Worker writes when an item begins, as far as options ask: the time,
@@ -151,23 +157,37 @@ void slot_crash(const struct slot *, char *to, size_t size);
 void slot_lease(struct slot *, uint32_t ordinal, uint32_t first,
     uint32_t limit);
 
-/* Worker: takes the next item: its number, or the limit or more when there
-   is none left; sets *limit. */
-uint32_t slot_take(struct slot *, uint32_t ordinal, uint32_t *limit);
+/* Worker: takes the next items, so many or fewer: the number of the first, or
+   the limit or more when there is none left; sets *limit, before which the
+   last of them is. */
+uint32_t slot_take(struct slot *, uint32_t ordinal, uint32_t items,
+    uint32_t *limit);
 
-/* Worker: gives the item it took last back; it could not be answered. */
-void slot_give_back(struct slot *, uint32_t ordinal);
+/* Worker: is about to begin the item before that number; or had begun the one
+   of that number, which could not be answered and is as if it had not been.
+   Inline, as it is done for each item. */
+static inline void slot_begin(struct slot *s, uint32_t ordinal, uint32_t next)
+{
+	atomic_store_explicit(&s->begun,
+	    (uint64_t)(uint16_t)ordinal << 48 | next, memory_order_release);
+}
 
 /*
- * Caller: takes back what has not begun, from number "from" at least: sets
+ * Caller: takes back what is not taken, from number "from" at least: sets
  * the limit that now holds.  -EPROTO if the word is not what it was given as
  * (limit: what the caller knows).
  */
 int slot_lower(struct slot *, uint32_t ordinal, uint32_t from,
     uint32_t *limit);
 
-/* Caller: the number of the next item, at most limit; -EPROTO as above. */
+/* Caller: the number behind the last item taken, at most limit; -EPROTO as
+   above. */
 int slot_next(const struct slot *, uint32_t ordinal, uint32_t limit,
+    uint32_t *next);
+
+/* Caller: the number behind the last item begun, at most limit; 0 if the
+   chunk was not.  -EPROTO as above. */
+int slot_begun(const struct slot *, uint32_t ordinal, uint32_t limit,
     uint32_t *next);
 
 #endif

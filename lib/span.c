@@ -84,6 +84,7 @@ void span_write_head(struct span *s)
 		.first = s->first,
 		.count = s->count,
 		.attempt = (uint32_t)s->attempt,
+		.stride = s->stride,
 	};
 
 	frame_write(s->head, FRAME_CHUNK, &c, sizeof c);

@@ -12,8 +12,11 @@ void stage_init(struct stage *g, struct slot *slot, int fd)
 
 int stage_flush(struct stage *g)
 {
-	if (g->flushed < g->committed)
+	if (g->flushed < g->committed) {
+		/* This wakes the caller, who will ask again. */
+		atomic_store(&g->slot->wanted, 0);
 		atomic_store(&g->slot->intended, g->committed);
+	}
 	while (g->flushed < g->committed) {
 		size_t size;
 		const unsigned char *at = slot_view(g->slot, g->flushed,
@@ -83,12 +86,4 @@ int stage_put(struct stage *g, const unsigned char *frame, size_t length)
 	slot_copy_in(g->slot, g->committed, frame, length);
 	stage_commit(g, length);
 	return 0;
-}
-
-int stage_heed(struct stage *g)
-{
-	if (atomic_load(&g->slot->wanted) == 0 || g->flushed == g->committed)
-		return 0;
-	atomic_store(&g->slot->wanted, 0);
-	return stage_flush(g);
 }

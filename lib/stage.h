@@ -10,6 +10,7 @@
 #ifndef STAGE_H
 #define STAGE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "slot.h"
@@ -38,7 +39,12 @@ int stage_put(struct stage *, const unsigned char *frame, size_t length);
 /* Writes out all that is staged: 0 or -errno. */
 int stage_flush(struct stage *);
 
-/* Writes out what is staged if a caller waits for it: 0 or -errno. */
-int stage_heed(struct stage *);
+/* Is something staged that a caller waits for?  Inline, as it is asked for
+   each item. */
+static inline bool stage_is_awaited(const struct stage *g)
+{
+	return atomic_load_explicit(&g->slot->wanted, memory_order_acquire)
+	    != 0 && g->flushed < g->committed;
+}
 
 #endif

@@ -219,13 +219,6 @@ static void receive(struct frame *f)
 	channel_pass(&self.tasks, f);
 }
 
-/* The result pipe is gone, which the present item need not have done. */
-static _Noreturn void give_back(const struct frame_chunk *chunk)
-{
-	slot_give_back(self.slot, chunk->ordinal);
-	give_up();
-}
-
 /* The caller may have to tell of an attempt that the worker cannot. */
 static void note_beginning(void)
 {
@@ -236,52 +229,66 @@ static void note_beginning(void)
 		    c->capture.from);
 }
 
-/* Takes one item of a chunk and answers it: true, or false if the lease ends
-   before it.  A waiting caller gets what is staged before the item begins. */
-static bool work(const struct frame_chunk *chunk, uint32_t *next,
+/* Does one item and answers it.  A waiting caller gets what is staged before
+   the item begins.  If the result pipe is gone, which the item need not have
+   done, it is as if it had not begun. */
+static void work(const struct frame_chunk *chunk, uint32_t number,
     const struct frame *input)
 {
-	uint32_t limit;
 	unsigned char *frame, *place;
 	size_t length, room;
 
-	*next = slot_take(self.slot, chunk->ordinal, &limit);
-	if (*next >= limit)
-		return false;
-	if (stage_heed(&self.stage) < 0)
-		give_back(chunk);
+	if (stage_is_awaited(&self.stage))
+		flush();
+	slot_begin(self.slot, chunk->ordinal, number + 1);
 	/* The next head, whose first byte ends the input, may not be here. */
 	input->body[input->size] = 0;
-	context_begin(&self.context, chunk, *next);
+	context_begin(&self.context, chunk, number);
 	note_beginning();
 	place = stage_place(&self.stage, &room);
 	frame = context_process(&self.context, input->body, input->size,
 	    place, room, &length);
 	leave_if_copy();
-	if (frame == place)
+	if (frame == place) {
 		stage_commit(&self.stage, length);
-	else if (stage_put(&self.stage, frame, length) < 0)
-		give_back(chunk);
-	return true;
+	} else if (stage_put(&self.stage, frame, length) < 0) {
+		slot_begin(self.slot, chunk->ordinal, number);
+		give_up();
+	}
+}
+
+/* Takes the next items of a chunk, up to number *end: true, or false if the
+   lease ends before them. */
+static bool take(const struct frame_chunk *chunk, uint32_t next,
+    uint32_t *end)
+{
+	uint32_t limit;
+	uint32_t first = slot_take(self.slot, chunk->ordinal, chunk->stride,
+	    &limit);
+
+	*end = MIN(first + chunk->stride, limit);
+	return first == next && first < limit;
 }
 
 /* All items of a chunk must be received, those taken back as well. */
 static void work_through(const struct frame_chunk *chunk)
 {
-	struct frame_end end = { .ordinal = chunk->ordinal };
+	struct frame_end said = { .ordinal = chunk->ordinal };
+	uint32_t next = chunk->first, end = next;
 	bool more = true;
 	struct frame input;
 
-	end.next = chunk->first;
 	for (uint32_t i = 0; i < chunk->count; i++) {
 		receive(&input);
 		if (input.kind != FRAME_ITEM)
 			give_up();
+		if (more && next == end)
+			more = take(chunk, next, &end);
 		if (more)
-			more = work(chunk, &end.next, &input);
-		end.next += more;
+			work(chunk, next++, &input);
 	}
-	put(FRAME_END, &end, sizeof end);
+	said.next = next;
+	put(FRAME_END, &said, sizeof said);
 }
 
 void worker_main(struct worker_life *life)

@@ -24,6 +24,7 @@ static struct puppet {
 	struct frame_chunk chunk;
 	uint32_t left;		/* items of it not yet received */
 	uint32_t next;		/* for END: the one it stops before */
+	uint32_t end;		/* before which it has taken all */
 	bool more;		/* the lease has not ended */
 	bool greeted;
 	bool at_work, owes_flush;
@@ -293,11 +294,15 @@ static void begin(size_t which, const struct frame *f)
 {
 	struct puppet *p = &puppets[which];
 	struct slot *slot = world.place[which].slot;
-	uint32_t limit;
+	uint32_t first, limit;
 	uint64_t number;
 
-	p->next = slot_take(slot, p->chunk.ordinal, &limit);
-	p->more = p->next < limit;
+	if (p->next == p->end) {
+		first = slot_take(slot, p->chunk.ordinal, p->chunk.stride,
+		    &limit);
+		p->more = first < limit;
+		p->end = MIN(first + p->chunk.stride, limit);
+	}
 	if (!p->more)
 		return;
 	memcpy(&number, f->body, sizeof number);
@@ -305,7 +310,9 @@ static void begin(size_t which, const struct frame *f)
 	if (!world.bad[world.place[which].life])
 		WORLD_REQUIRE(f->size >= sizeof number && number == p->number,
 		    "a worker gets another input than it should");
-	p->owes_flush = stage_heed(&p->stage) < 0;
+	p->owes_flush = stage_is_awaited(&p->stage) &&
+	    stage_flush(&p->stage) < 0;
+	slot_begin(slot, p->chunk.ordinal, p->next + 1);
 	p->at_work = true;
 	note(which);
 	truth_begun(which, p->number, (int)p->chunk.attempt);
@@ -337,7 +344,7 @@ static void heed(size_t which, const struct frame *f)
 		    frame_body(f, &p->chunk, sizeof p->chunk) == 0 &&
 		    p->chunk.count > 0, "not a CHUNK");
 		p->left = p->chunk.count;
-		p->next = p->chunk.first;
+		p->next = p->end = p->chunk.first;
 		p->more = true;
 	}
 }

@@ -141,6 +141,7 @@ static void send_chunk(void)
 		.first = b >> 4 & 3,
 		.count = b % 16,
 		.attempt = 1 + (b >> 6),
+		.stride = 1 + b % 3 * 7,
 	};
 
 	slot_lease(slot, c.ordinal, c.first, c.first + c.count);

@@ -414,12 +414,14 @@ START_TEST(item_given_back)
 	s = slots_get(&slots, 0);
 	slot_reset(s);
 	slot_lease(s, 1, 5, 8);
-	ck_assert_uint_eq(slot_take(s, 1, &limit), 5);
-	ck_assert_uint_eq(slot_take(s, 1, &limit), 6);
-	slot_give_back(s, 1);
-	ck_assert_int_eq(slot_next(s, 1, 8, &next), 0);
+	ck_assert_uint_eq(slot_take(s, 1, 2, &limit), 5);
+	slot_begin(s, 1, 6);
+	slot_begin(s, 1, 7);
+	slot_begin(s, 1, 6);
+	ck_assert_int_eq(slot_begun(s, 1, 8, &next), 0);
 	ck_assert_uint_eq(next, 6);
-	ck_assert_uint_eq(slot_take(s, 1, &limit), 6);
+	ck_assert_int_eq(slot_next(s, 1, 8, &next), 0);
+	ck_assert_uint_eq(next, 7);
 	slots_unmap(&slots);
 }
 END_TEST

@@ -132,6 +132,26 @@ START_TEST(many_bytes_are_enough)
 }
 END_TEST
 
+/* What takes long must be there to be taken back, one by one. */
+START_TEST(only_short_items_are_taken_together)
+{
+	struct pace p;
+
+	for (uint32_t fixed = 0; fixed <= 256; fixed += 256) {
+		pace_init(&p, fixed);
+		ck_assert_uint_eq(pace_stride(&p), 1);
+		for (int i = 0; i < 100; i++)
+			pace_learn(&p, 1000, 1000 * UINT64_C(20));
+		ck_assert_uint_eq(pace_stride(&p), CHUNK_STRIDE);
+		pace_learn(&p, 1000, 1000 * UINT64_C(300));
+		ck_assert_uint_ge(pace_stride(&p), 2);
+		ck_assert_uint_le(pace_stride(&p), 4);
+		pace_learn(&p, 1000, 1000 * UINT64_C(2000));
+		ck_assert_uint_eq(pace_stride(&p), 1);
+	}
+}
+END_TEST
+
 START_TEST(nothing_teaches_nothing)
 {
 	struct pace p, before;
@@ -188,7 +208,8 @@ int main(void)
 	const TTest *const tests[] = { one_at_first, a_given_number_is_kept,
 		fast_items_travel_together, slow_items_travel_alone_at_once,
 		slower_is_believed_at_once_faster_by_and_by,
-		many_bytes_are_enough, nothing_teaches_nothing,
+		many_bytes_are_enough, only_short_items_are_taken_together,
+		nothing_teaches_nothing,
 		stays_within_bounds, grows_to_the_most_and_no_further };
 
 	return run_tests("pace", tests, COUNTOF(tests), 30);

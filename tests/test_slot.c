@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base.h"
+#include "chunk.h"
 #include "slot.h"
 #include "tools.h"
 
@@ -308,11 +309,11 @@ START_TEST(takes_each_item_up_to_the_limit)
 			ck_assert_int_eq(slot_next(slot, ordinal, 10, &next),
 			    0);
 			ck_assert_uint_eq(next, i);
-			ck_assert_uint_eq(slot_take(slot, ordinal, &limit),
+			ck_assert_uint_eq(slot_take(slot, ordinal, 1, &limit),
 			    i);
 			ck_assert_uint_eq(limit, 10);
 		}
-		ck_assert_uint_ge(slot_take(slot, ordinal, &limit), 10);
+		ck_assert_uint_ge(slot_take(slot, ordinal, 1, &limit), 10);
 		ck_assert_uint_eq(limit, 10);
 		/* One beyond is legal, and is not told. */
 		ck_assert_int_eq(slot_next(slot, ordinal, 10, &next), 0);
@@ -331,12 +332,86 @@ START_TEST(leases_do_not_meddle)
 	for (uint32_t i = 0; i < SLOT_LEASES; i++)
 		slot_lease(slot, 1000 + i, i, 100 + i);
 	for (uint32_t i = 0; i < SLOT_LEASES; i += 2)
-		slot_take(slot, 1000 + i, &limit);
+		slot_take(slot, 1000 + i, 1, &limit);
 	for (uint32_t i = 0; i < SLOT_LEASES; i++) {
 		ck_assert_int_eq(slot_next(slot, 1000 + i, 100 + i, &next),
 		    0);
 		ck_assert_uint_eq(next, i + (i % 2 == 0));
 	}
+	slots_unmap(&s);
+}
+END_TEST
+
+START_TEST(takes_several_at_once)
+{
+	struct slots s = slots_new(1);
+	struct slot *slot = slots_get(&s, 0);
+	uint32_t limit = 20, next, seen;
+
+	slot_lease(slot, 7, 0, 20);
+	ck_assert_uint_eq(slot_take(slot, 7, 8, &seen), 0);
+	ck_assert_int_eq(slot_lower(slot, 7, 0, &limit), 0);
+	ck_assert_uint_eq(limit, 8);
+	ck_assert_uint_eq(slot_take(slot, 7, CHUNK_STRIDE, &seen), 8);
+	ck_assert_uint_eq(seen, 8);
+	ck_assert_int_eq(slot_next(slot, 7, 8, &next), 0);
+	ck_assert_uint_eq(next, 8);
+	slots_unmap(&s);
+}
+END_TEST
+
+/* What is said to have begun of chunk 7, of which 3 to 9 are leased and 5 are
+   taken, when "begun" has these; -EPROTO if that cannot be. */
+static int begun_of(uint32_t ordinal, uint32_t number)
+{
+	struct slots s = slots_new(1);
+	struct slot *slot = slots_get(&s, 0);
+	uint32_t limit, next = 1000;
+	int r;
+
+	slot_lease(slot, 7, 3, 10);
+	slot_take(slot, 7, 5, &limit);
+	slot_begin(slot, ordinal, number);
+	r = slot_begun(slot, 7, 10, &next);
+	ck_assert((r == 0 && next <= 10) || (r == -EPROTO && next == 1000));
+	slots_unmap(&s);
+	return r == 0 ? (int)next : r;
+}
+
+START_TEST(tells_how_far_the_worker_is)
+{
+	ck_assert_int_eq(begun_of(7, 4), 4);
+	ck_assert_int_eq(begun_of(7, 8), 8);
+	ck_assert_int_eq(begun_of(7, 3), 3);
+	ck_assert_int_eq(begun_of(7, 9), -EPROTO);
+	/* Before that chunk, and behind it. */
+	ck_assert_int_eq(begun_of(6, 5), 0);
+	ck_assert_int_eq(begun_of(0xffff, 5), 0);
+	ck_assert_int_eq(begun_of(8, 1), 8);
+	ck_assert_int_eq(begun_of(70, 0), 8);
+}
+END_TEST
+
+START_TEST(ordinals_that_wrap_around_are_in_order)
+{
+	struct slots s = slots_new(1);
+	struct slot *slot = slots_get(&s, 0);
+	uint32_t limit, next;
+
+	slot_lease(slot, 0xffff, 0, 4);
+	slot_lease(slot, 0x10000, 0, 4);
+	slot_take(slot, 0xffff, 4, &limit);
+	slot_begin(slot, 0xffff, 2);
+	ck_assert_int_eq(slot_begun(slot, 0xffff, 4, &next), 0);
+	ck_assert_uint_eq(next, 2);
+	ck_assert_int_eq(slot_begun(slot, 0x10000, 4, &next), 0);
+	ck_assert_uint_eq(next, 0);
+	slot_take(slot, 0x10000, 2, &limit);
+	slot_begin(slot, 0x10000, 1);
+	ck_assert_int_eq(slot_begun(slot, 0xffff, 4, &next), 0);
+	ck_assert_uint_eq(next, 4);
+	ck_assert_int_eq(slot_begun(slot, 0x10000, 4, &next), 0);
+	ck_assert_uint_eq(next, 1);
 	slots_unmap(&s);
 }
 END_TEST
@@ -350,15 +425,15 @@ static uint32_t lowered(uint32_t from, bool twice)
 
 	slot_lease(slot, 5, 0, 100);
 	for (int i = 0; i < 30; i++)
-		slot_take(slot, 5, &seen);
+		slot_take(slot, 5, 1, &seen);
 	ck_assert_int_eq(slot_lower(slot, 5, from, &limit), 0);
 	if (twice)
 		ck_assert_int_eq(slot_lower(slot, 5, 0, &limit), 0);
 	ck_assert_int_eq(slot_next(slot, 5, limit, &next), 0);
 	ck_assert_uint_eq(next, 30);
 	for (uint32_t i = 30; i < limit; i++)
-		ck_assert_uint_eq(slot_take(slot, 5, &seen), i);
-	ck_assert_uint_ge(slot_take(slot, 5, &seen), limit);
+		ck_assert_uint_eq(slot_take(slot, 5, 1, &seen), i);
+	ck_assert_uint_ge(slot_take(slot, 5, 1, &seen), limit);
 	ck_assert_uint_eq(seen, limit);
 	ck_assert_int_eq(slot_lower(slot, 5, 0, &seen), 0);
 	ck_assert_uint_eq(seen, limit);
@@ -410,8 +485,8 @@ START_TEST(a_word_that_lies_is_not_believed)
 
 	ck_assert(believed(5, 100, 0));
 	ck_assert(believed(5, 100, 100));
-	ck_assert(believed(5, 100, 101));
-	ck_assert(!believed(5, 100, 102));
+	ck_assert(believed(5, 100, 100 + CHUNK_STRIDE));
+	ck_assert(!believed(5, 100, 101 + CHUNK_STRIDE));
 	ck_assert(!believed(5, 100, most));
 	ck_assert(!believed(5, 101, 0));
 	ck_assert(!believed(5, 99, 0));
@@ -457,12 +532,18 @@ static void take_all(struct race *r, struct slot *slot, pid_t parent)
 		uint32_t limit, item;
 
 		wait_until(&r->given, chunk + 1, parent);
-		while ((item = slot_take(slot, chunk, &limit)) < limit) {
-			r->taken[item]++;
-			atomic_fetch_add(&r->begun, 1);
+		do {
+			uint32_t n = 1 + (uint32_t)rnd(&state) % CHUNK_STRIDE;
+
+			item = slot_take(slot, chunk, n, &limit);
+			for (; n > 0 && item < limit; n--, item++) {
+				slot_begin(slot, chunk, item + 1);
+				r->taken[item]++;
+				atomic_fetch_add(&r->begun, 1);
+			}
 			if (rnd(&state) % 64 == 0)
 				sched_yield();
-		}
+		} while (item < limit);
 		atomic_store(&r->done, chunk + 1);
 	}
 	_exit(0);
@@ -475,7 +556,7 @@ static uint32_t lower_some(struct race *r, struct slot *slot, unsigned chunk,
 {
 	unsigned start = (unsigned)(rnd(state) % ITEMS);
 	uint32_t step = 1 + (uint32_t)(rnd(state) % 8);
-	uint32_t limit = ITEMS;
+	uint32_t limit = ITEMS, next;
 
 	while (atomic_load(&r->begun) < start &&
 	    atomic_load(&r->done) <= chunk)
@@ -486,6 +567,8 @@ static uint32_t lower_some(struct race *r, struct slot *slot, unsigned chunk,
 		ck_assert_int_eq(slot_lower(slot, chunk,
 		    limit > step ? limit - step : 0, &limit), 0);
 		ck_assert_uint_le(limit, before);
+		ck_assert_int_eq(slot_begun(slot, chunk, limit, &next), 0);
+		ck_assert_uint_le(next, limit);
 	}
 	return limit;
 }
@@ -509,6 +592,8 @@ static void one_chunk(struct race *r, struct slot *slot, unsigned chunk,
 	    chunk, limit, wrong);
 	ck_assert_uint_eq(atomic_load(&r->begun), limit);
 	ck_assert_int_eq(slot_next(slot, chunk, limit, &next), 0);
+	ck_assert_uint_eq(next, limit);
+	ck_assert_int_eq(slot_begun(slot, chunk, limit, &next), 0);
 	ck_assert_uint_eq(next, limit);
 }
 
@@ -553,6 +638,8 @@ int main(void)
 		hostile_words_give_no_more_than_a_ring,
 		intact_until_the_pipe_has_more,
 		takes_each_item_up_to_the_limit, leases_do_not_meddle,
+		takes_several_at_once, tells_how_far_the_worker_is,
+		ordinals_that_wrap_around_are_in_order,
 		takes_back_what_has_not_begun,
 		a_word_that_lies_is_not_believed,
 		taken_or_taken_back_never_both };
