@@ -76,8 +76,8 @@ static void give_blocks(vm_pool *pool, struct bench *b)
 
 	for (; left > 0; left -= n) {
 		n = left < BENCH_BLOCKS ? left : BENCH_BLOCKS;
-		if (vm_imap(pool, vm_array(bench_input(b, 0), (size_t)n,
-		    b->load->in_size)) == -1)
+		if (vm_imap(pool, vm_inherited_array(bench_input(b, 0),
+		    (size_t)n, b->load->in_size)) == -1)
 			fail(pool);
 	}
 }

@@ -353,6 +353,14 @@ VM_EXPORT int vm_imap(vm_pool *, struct vm_source) VM_CHECK_RESULT;
 VM_EXPORT struct vm_source vm_array(const void *items, size_t count,
     size_t item_size);
 
+/*
+ * The same, but nothing travels: workers use the items as they were at
+ * vm_fork(), when they must have been there.  Not copied, so aligned and ended
+ * as they lie there; and vm_result.input is yours, as it is by then.
+ */
+VM_EXPORT struct vm_source vm_inherited_array(const void *items, size_t count,
+    size_t item_size);
+
 /* Strings, without their 0; ends early at a NULL: argv + 1, gl_pathv.  For
    files named by paths: the name is the input, the worker opens it. */
 VM_EXPORT struct vm_source vm_strings(char *const *strings, size_t count);

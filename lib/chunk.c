@@ -42,18 +42,6 @@ void chunk_drop(struct chunk *c)
 	free(c);
 }
 
-size_t chunk_unpack(const struct chunk *c, size_t at, const void **input,
-    size_t *size)
-{
-	struct frame f;
-
-	frame_look(c->items.data + at, &f);
-	assert(f.kind == FRAME_ITEM && at + f.length <= c->items.len);
-	*input = f.body;
-	*size = f.size;
-	return at + f.length;
-}
-
 size_t chunk_skip(const struct chunk *c, size_t at, uint32_t items)
 {
 	const void *input;
@@ -64,4 +52,21 @@ size_t chunk_skip(const struct chunk *c, size_t at, uint32_t items)
 	while (items-- > 0)
 		at = chunk_unpack(c, at, &input, &size);
 	return at;
+}
+
+void chunk_inherit(struct chunk *c, const unsigned char *array,
+    uint32_t count, size_t size)
+{
+	assert(c->count == 0 && count > 0);
+	c->where = CHUNK_INHERITED;
+	c->array = array;
+	c->each = size;
+	c->count = c->untaken = count;
+}
+
+size_t chunk_bytes(const struct chunk *c, size_t at, uint32_t items)
+{
+	if (c->where == CHUNK_INHERITED)
+		return 0;
+	return chunk_skip(c, at, items) - at;
 }

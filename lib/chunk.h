@@ -4,9 +4,12 @@
  * Runs in: caller.  Pure.  A chunk's bytes are written once, while it is
  * filled, and never move afterwards: they are what is sent, what is sent
  * again when a worker dies, and what is handed back with the results.  Spans
- * (span.h) refer to parts of it; the last one to go frees it.
+ * (span.h) refer to parts of it; the last one to go frees it.  Items of an
+ * array that workers inherited are not packed at all: only where they are is
+ * sent.
  *
- * Easy to get wrong: offsets point at ITEM frames, not at inputs.
+ * Easy to get wrong: offsets point at ITEM frames, not at inputs, unless the
+ * items are inherited.
  */
 #ifndef CHUNK_H
 #define CHUNK_H
@@ -28,15 +31,24 @@
    taken beyond the last. */
 #define CHUNK_ITEMS_MOST ((1u << 24) - 2 * CHUNK_STRIDE)
 
+/* Where the items of a chunk are. */
+enum chunk_where {
+	CHUNK_PACKED,		/* here, as ITEM frames from FRAME_START on */
+	CHUNK_INHERITED		/* in an array that the workers have too */
+};
+
 struct chunk {
 	size_t refs;
+	enum chunk_where where;
 	uint64_t index;		/* of the first item in its source */
 	uint64_t seq;		/* of the first item among all read */
 	void *tag;		/* the source's */
 	uint32_t count;		/* items in it */
 	uint32_t untaken;	/* of them, not yet handed to the caller */
-	size_t each;		/* bytes of every frame; 0: they differ */
-	struct buf items;	/* ITEM frames from FRAME_START on */
+	size_t each;		/* bytes from one item to the next; 0: they
+				   differ, or have none */
+	const unsigned char *array; /* INHERITED: its first item */
+	struct buf items;	/* PACKED */
 };
 
 /* An empty one with one reference, or NULL. */
@@ -68,16 +80,45 @@ static inline int chunk_pack(struct chunk *c, const void *input, size_t size)
 	return 0;
 }
 
-/* The input whose frame lies at an offset; returns the next offset. */
-size_t chunk_unpack(const struct chunk *, size_t at, const void **input,
-    size_t *size);
+/* Makes an empty one stand for those items of an array, which is not ours. */
+void chunk_inherit(struct chunk *, const unsigned char *array,
+    uint32_t count, size_t size);
+
+/* The offset of its first item. */
+static inline size_t chunk_begin(const struct chunk *c)
+{
+	return c->where == CHUNK_PACKED ? FRAME_START : 0;
+}
+
+/* The input at an offset; returns the next offset.  Inline, as it is done for
+   each item. */
+static inline size_t chunk_unpack(const struct chunk *c, size_t at, const void **input,
+    size_t *size)
+{
+	struct frame f;
+
+	if (c->where == CHUNK_INHERITED) {
+		*input = c->array + at;
+		*size = c->each;
+		return at + c->each;
+	}
+	frame_look(c->items.data + at, &f);
+	*input = f.body;
+	*size = f.size;
+	return at + f.length;
+}
 
 /* The offset so many items after the one at an offset. */
 size_t chunk_skip(const struct chunk *, size_t at, uint32_t items);
 
+/* Bytes of so many items from an offset on that must be sent. */
+size_t chunk_bytes(const struct chunk *, size_t at, uint32_t items);
+
 /* What it counts for in the bound on bytes. */
 static inline size_t chunk_charge(const struct chunk *c)
 {
+	if (c->where == CHUNK_INHERITED)
+		return CHUNK_ITEM_CHARGE;
 	return c->items.len + (size_t)c->count * CHUNK_ITEM_CHARGE;
 }
 

@@ -221,16 +221,9 @@ void crew_ungrant(struct member *m, uint32_t items)
 	m->granted -= items;
 }
 
-static size_t span_bytes(const struct span *s)
-{
-	if (s->first + s->count == s->chunk->count)
-		return s->chunk->items.len - s->at;
-	return chunk_skip(s->chunk, s->at, s->count) - s->at;
-}
-
 int crew_lease(struct member *m, struct span *s, uint64_t now)
 {
-	size_t bytes = span_bytes(s);
+	size_t bytes = chunk_bytes(s->chunk, s->at, s->count);
 
 	if (m->spare == NULL)
 		m->spare = span_new();
@@ -246,7 +239,9 @@ int crew_lease(struct member *m, struct span *s, uint64_t now)
 	span_write_head(s);
 	slot_lease(m->slot, s->ordinal, s->first, s->limit);
 	channel_send(&m->channel, s->head, sizeof s->head);
-	channel_send(&m->channel, s->chunk->items.data + s->at, bytes);
+	if (bytes > 0)
+		channel_send(&m->channel, s->chunk->items.data + s->at,
+		    bytes);
 	s->sent_until = m->channel.queued;
 	*m->sent_end = s;
 	m->sent_end = &s->next;

@@ -11,7 +11,7 @@
  * aligned for any type and the byte behind it is a 0: padding, or the zero
  * that each head begins with.  Byte order is native; the hello frame tells.
  *
- *	caller to worker: CHUNK, then its ITEMs; ...; STOP
+ *	caller to worker: CHUNK, then its ITEMs, if packed; ...; STOP
  *	worker to caller: HELLO or UNFIT; for each chunk one OUTPUT or FAILURE
  *	for every item begun, in order, then END; ...; LEAVING
  *
@@ -63,10 +63,13 @@ struct frame_chunk {
 	uint64_t seq;		/* of its first item among all ever read */
 	uint32_t ordinal;	/* the how manieth chunk of this worker */
 	uint32_t first;		/* its first item's number, for the lease */
-	uint32_t count;		/* ITEM frames that follow */
+	uint32_t count;		/* items, as ITEM frames that follow or as
+				   "where" says */
 	uint32_t attempt;	/* the how manieth at each of them, from 1 */
 	uint32_t stride;	/* items to take at once */
-	uint32_t reserved;
+	uint32_t where;		/* enum chunk_where */
+	uint64_t at;		/* INHERITED: address of the first item, */
+	uint64_t size;		/* and what each has */
 };
 
 /* Followed by the message and, if stderr is captured, a 0 and its tail. */

@@ -47,14 +47,9 @@ struct vm_source inputs_make(inputs_next next, void *state, uint64_t length)
 
 /* ---- arrays ---- */
 
-struct array {
-	const unsigned char *items;
-	size_t left, size;
-};
-
 static int array_next(void *from, const void **input, size_t *size)
 {
-	struct array *a = from;
+	struct source_array *a = from;
 
 	if (a->left == 0)
 		return 0;
@@ -65,15 +60,35 @@ static int array_next(void *from, const void **input, size_t *size)
 	return 1;
 }
 
-struct vm_source vm_array(const void *items, size_t count, size_t item_size)
+static struct vm_source array(const void *items, size_t count,
+    size_t item_size)
 {
-	const struct array a = { items, count, item_size };
+	const struct source_array a = { items, count, item_size };
 
 	if (items == NULL && count > 0 && item_size > 0)
 		return inputs_unmade(EINVAL);
 	if (item_size > 0 && count > PTRDIFF_MAX / item_size)
 		return inputs_unmade(EINVAL);
 	return inputs_make(array_next, inputs_state(&a, sizeof a), count);
+}
+
+struct vm_source vm_array(const void *items, size_t count, size_t item_size)
+{
+	return array(items, count, item_size);
+}
+
+struct vm_source vm_inherited_array(const void *items, size_t count,
+    size_t item_size)
+{
+	struct vm_source s = array(items, count, item_size);
+	struct source_array *a = s.from;
+
+	/* Empty items are handed out as they lie there, but never as NULL. */
+	if (a != NULL && items == NULL)
+		a->items = (const unsigned char *)"";
+	if ((uintptr_t)s.reserved[0] == SOURCE_PROMPT)
+		s.reserved[0] = (void *)(uintptr_t)SOURCE_INHERITED;
+	return s;
 }
 
 /* ---- strings ---- */

@@ -143,6 +143,33 @@ bool intake_wants(struct engine *e)
 	return e->sources != NULL && may_ask(e, e->sources);
 }
 
+/* A chunk of items that need not travel: 1; 0 if there are none left, or
+   -ENOMEM. */
+static int refer(struct engine *e, struct source *s,
+    struct source_array *array)
+{
+	size_t n = MIN(array->left, e->pace.aim);
+	struct chunk *c;
+
+	if (e->filling != NULL)
+		return 1;
+	if (n == 0) {
+		source_close(s);
+		return 0;
+	}
+	c = chunk_new(s->index, e->seq, s->hooks.tag);
+	if (c == NULL)
+		return -ENOMEM;
+	chunk_inherit(c, array->items, (uint32_t)n, array->size);
+	array->items += n * array->size;
+	array->left -= n;
+	s->index += n;
+	e->seq += n;
+	e->filling = c;
+	e->filled_from = s;
+	return 1;
+}
+
 /* Packs inputs until the chunk is full: 1; 0 if that has to wait; -ENOMEM.
    While a source that never blocks fills a chunk, nothing changes that
    may_ask() looks at. */
@@ -150,8 +177,11 @@ static int fill(struct engine *e, struct source *s)
 {
 	const size_t left = window_bytes_left(&e->window);
 	const bool prompt = source_prompt(s);
+	struct source_array *array = source_inherited(s);
 	int r;
 
+	if (array != NULL)
+		return refer(e, s, array);
 	do {
 		if (source_next(s, e->set.plan.max_item) != 1)
 			return 0;

@@ -113,7 +113,7 @@ static bool turn_over(struct results *r)
 	r->hand = pop(r);
 	r->left = r->hand->count;
 	r->index = r->hand->chunk->index + r->hand->first;
-	r->input = r->hand->chunk->items.data + r->hand->at;
+	r->input_at = r->hand->at;
 	r->output = r->hand->outcome.cause != 0 ? NULL :
 	    r->hand->block->data + r->hand->output_at;
 	return true;

@@ -42,7 +42,7 @@ struct results {
 	struct span *hand;	/* the span being handed out */
 	uint32_t left;		/* of its items */
 	uint64_t index;		/* of the next one, */
-	unsigned char *input;	/* its ITEM frame */
+	size_t input_at;	/* its offset in its chunk */
 	unsigned char *output;	/* and its result frame; NULL: none */
 };
 
@@ -73,10 +73,8 @@ static inline void results_draw(struct results *r, struct item *item)
 	item->span = r->hand;
 	item->given_up = NULL;
 	item->index = r->index++;
-	frame_look(r->input, &f);
-	item->input = f.body;
-	item->input_size = f.size;
-	r->input += f.length;
+	r->input_at = chunk_unpack(r->hand->chunk, r->input_at, &item->input,
+	    &item->input_size);
 	if (r->output != NULL) {
 		frame_look(r->output, &f);
 		item->kind = f.kind;

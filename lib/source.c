@@ -73,10 +73,21 @@ bool source_ready_made(const struct source *s)
 	return s->hooks.reserved[0] != NULL;
 }
 
+static enum source_mark mark(const struct source *s)
+{
+	return (enum source_mark)(uintptr_t)s->hooks.reserved[0];
+}
+
 bool source_prompt(const struct source *s)
 {
-	return s->hooks.wait_fd != NULL ||
-	    (uintptr_t)s->hooks.reserved[0] == SOURCE_PROMPT;
+	return s->hooks.wait_fd != NULL || mark(s) == SOURCE_PROMPT ||
+	    mark(s) == SOURCE_INHERITED;
+}
+
+struct source_array *source_inherited(const struct source *s)
+{
+	return mark(s) == SOURCE_INHERITED && s->state == SOURCE_OPEN ?
+	    s->hooks.from : NULL;
 }
 
 int source_fd(struct source *s)

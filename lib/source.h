@@ -39,7 +39,15 @@ struct source {
 enum source_mark {
 	SOURCE_PROMPT = 1,	/* next() never blocks */
 	SOURCE_MAY_BLOCK,	/* it may; reserved[2] may point to its bound */
+	SOURCE_INHERITED,	/* from is a source_array that workers have */
 	SOURCE_UNMADE		/* could not be made; reserved[1]: errno */
+};
+
+/* What is left of an array. */
+struct source_array {
+	const unsigned char *items;
+	size_t left;
+	size_t size;		/* of each */
 };
 
 /* A source for the hooks; it owns them when this returns it, and sets
@@ -88,6 +96,10 @@ bool source_ready_made(const struct source *);
 
 /* Does next() promise not to block? */
 bool source_prompt(const struct source *);
+
+/* The array, if it is one that workers inherited and that is not closed; else
+   NULL.  Who takes items from it counts them in "index". */
+struct source_array *source_inherited(const struct source *);
 
 /* The descriptor to wait for, or -1. */
 int source_fd(struct source *);

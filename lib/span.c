@@ -85,6 +85,9 @@ void span_write_head(struct span *s)
 		.count = s->count,
 		.attempt = (uint32_t)s->attempt,
 		.stride = s->stride,
+		.where = (uint32_t)s->chunk->where,
+		.at = (uintptr_t)s->chunk->array + s->at,
+		.size = s->chunk->each,
 	};
 
 	frame_write(s->head, FRAME_CHUNK, &c, sizeof c);

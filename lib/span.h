@@ -61,7 +61,7 @@ struct span {
 	struct chunk *chunk;	/* one reference */
 	uint32_t first;		/* number of its first item in the chunk */
 	uint32_t count;
-	size_t at;		/* offset of the first item's frame */
+	size_t at;		/* offset of the first item in the chunk */
 	enum span_state state;
 	int attempt;		/* the how manieth is waited for or under way,
 				   or was the last; 0: never begun */
@@ -80,7 +80,7 @@ struct span {
 	uint64_t sent_until;	/* channel_sent() when all of it is out */
 	uint64_t sent_at;	/* in ns; for the pace */
 	uint64_t finished;	/* items its worker had finished by then */
-	unsigned char head[48];	/* the CHUNK frame, while it is sent */
+	unsigned char head[64];	/* the CHUNK frame, while it is sent */
 
 	/* ANSWERED */
 	struct block *block;	/* one reference; NULL if outcome.cause */

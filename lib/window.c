@@ -70,7 +70,7 @@ int window_admit(struct window *w, struct chunk *c)
 
 	if (s == NULL)
 		return -ENOMEM;
-	span_set(s, c, 0, c->count, FRAME_START);
+	span_set(s, c, 0, c->count, chunk_begin(c));
 	s->attempt = 1;
 	w->nchunks++;
 	w->bytes += chunk_charge(c);

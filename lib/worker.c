@@ -10,6 +10,7 @@
 
 #include "base.h"
 #include "channel.h"
+#include "chunk.h"
 #include "context.h"
 #include "crash.h"
 #include "frame.h"
@@ -241,8 +242,6 @@ static void work(const struct frame_chunk *chunk, uint32_t number,
 	if (stage_is_awaited(&self.stage))
 		flush();
 	slot_begin(self.slot, chunk->ordinal, number + 1);
-	/* The next head, whose first byte ends the input, may not be here. */
-	input->body[input->size] = 0;
 	context_begin(&self.context, chunk, number);
 	note_beginning();
 	place = stage_place(&self.stage, &room);
@@ -270,18 +269,35 @@ static bool take(const struct frame_chunk *chunk, uint32_t next,
 	return first == next && first < limit;
 }
 
-/* All items of a chunk must be received, those taken back as well. */
+/* The next item of a chunk, wherever it is; *at: where, if it need not be
+   received. */
+static void fetch(const struct frame_chunk *chunk, unsigned char **at,
+    struct frame *f)
+{
+	if (chunk->where == CHUNK_INHERITED) {
+		*f = (struct frame){ .body = *at, .size = chunk->size };
+		*at += chunk->size;
+		return;
+	}
+	receive(f);
+	if (f->kind != FRAME_ITEM)
+		give_up();
+	/* The next head, whose first byte ends the input, may not be here. */
+	f->body[f->size] = 0;
+}
+
+/* Items that are sent must be received, those taken back as well. */
 static void work_through(const struct frame_chunk *chunk)
 {
+	unsigned char *at = (void *)(uintptr_t)chunk->at;
 	struct frame_end said = { .ordinal = chunk->ordinal };
 	uint32_t next = chunk->first, end = next;
 	bool more = true;
 	struct frame input;
 
-	for (uint32_t i = 0; i < chunk->count; i++) {
-		receive(&input);
-		if (input.kind != FRAME_ITEM)
-			give_up();
+	for (uint32_t i = 0; i < chunk->count &&
+	    (more || chunk->where == CHUNK_PACKED); i++) {
+		fetch(chunk, &at, &input);
 		if (more && next == end)
 			more = take(chunk, next, &end);
 		if (more)

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -90,6 +91,122 @@ START_TEST(arrays)
 	take_end(pool);
 	expect_refusal(pool, vm_array(NULL, 1, 1), EINVAL);
 	expect_refusal(pool, vm_array(items, SIZE_MAX / 2, 3), EINVAL);
+	take_end(pool);
+	close_pool(pool);
+}
+END_TEST
+
+/* ---- arrays that workers inherit ---- */
+
+enum { MANY = 5000 };
+
+/* Echoes; a number that ends in 77 is its worker's end, one in 33 fails. */
+static int echo_or_die(struct vm_context *me, const void *input, size_t size)
+{
+	const int *number = input;
+
+	if (*number % 100 == 77)
+		abort();
+	if (*number % 100 == 33)
+		return vm_fail(me, 33, "no");
+	return vm_output(me, input, size);
+}
+
+/* Items are those of vm_fork(), though the caller has others by now; what is
+   handed back is the caller's. */
+static void map_inherited(const struct vm_options *options)
+{
+	const struct vm_worker worker = { .process = echo_or_die };
+	static int numbers[MANY];
+	bool seen[MANY] = { false };
+	struct vm_result r;
+	vm_pool *pool;
+
+	for (int i = 0; i < MANY; i++)
+		numbers[i] = 3 * i + 1;
+	pool = fork_pool(&worker, options);
+	for (int i = 0; i < MANY; i++)
+		numbers[i] = -i;
+	imap_to(pool, vm_inherited_array(numbers, MANY, sizeof *numbers));
+	for (int n = 0; n < MANY; n++) {
+		int was;
+
+		take(pool, &r);
+		was = 3 * (int)r.index + 1;
+		ck_assert(r.index < MANY && !seen[r.index]);
+		seen[r.index] = true;
+		ck_assert_ptr_eq(r.input, &numbers[r.index]);
+		ck_assert_uint_eq(r.input_size, sizeof *numbers);
+		if (was % 100 == 77) {
+			ck_assert_int_eq(r.exception->cause, VM_KILLED);
+		} else if (was % 100 == 33) {
+			ck_assert_int_eq(r.exception->code, 33);
+		} else {
+			ck_assert_int_eq(r.type, VM_OUTPUT);
+			ck_assert_mem_eq(r.output, &was, sizeof was);
+		}
+		ck_assert_int_eq(r.attempts, r.type == VM_OUTPUT ? 1 : 2);
+	}
+	take_end(pool);
+	close_pool(pool);
+}
+
+START_TEST(arrays_may_be_inherited)
+{
+	map_inherited(&(struct vm_options){ .workers = 2,
+	    .max_attempts = 2 });
+	map_inherited(&(struct vm_options){ .workers = 3, .ordered = 1,
+	    .max_attempts = 2 });
+	map_inherited(&(struct vm_options){ .workers = 2, .chunk_size = 64,
+	    .max_attempts = 2, .max_items_per_worker = 100 });
+}
+END_TEST
+
+/* More than the bound in bytes is no more than an address. */
+START_TEST(what_is_inherited_does_not_count)
+{
+	enum { SIZE = 1 << 20 };
+	char *items = calloc(16, SIZE);
+	vm_pool *pool;
+	struct vm_result r;
+
+	ck_assert_ptr_nonnull(items);
+	pool = fork_pool(&(struct vm_worker){ .process = echo },
+	    &(struct vm_options){ .workers = 2, .max_item_bytes = SIZE / 2,
+	    .max_in_flight_bytes = 1, .chunk_size = 16 });
+	imap_to(pool, vm_inherited_array(items, 16, SIZE));
+	for (int i = 0; i < 16; i++) {
+		take(pool, &r);
+		ck_assert_uint_eq(r.input_size, SIZE);
+		ck_assert_int_eq(r.exception->cause, VM_TOO_BIG);
+	}
+	take_end(pool);
+	close_pool(pool);
+	free(items);
+}
+END_TEST
+
+START_TEST(corners_of_inherited_arrays)
+{
+	const int number = 5;
+	vm_pool *pool = in_order(2, 0);
+
+	imap_to(pool, vm_inherited_array(NULL, 0, 4));
+	imap_to(pool, vm_inherited_array(NULL, 2, 0));
+	imap_to(pool, vm_array(&number, 1, sizeof number));
+	imap_to(pool, vm_inherited_array("ab", 2, 1));
+	expect(pool, "", 0);
+	expect(pool, "", 0);
+	expect(pool, &number, sizeof number);
+	expect(pool, "a", 1);
+	expect(pool, "b", 1);
+	take_end(pool);
+	expect_refusal(pool, vm_inherited_array(NULL, 1, 1), EINVAL);
+	close_pool(pool);
+	pool = in_order(VM_SERIAL, 0);
+	imap_to(pool, vm_inherited_array("ab", 2, 1));
+	expect(pool, "a", 1);
+	expect(pool, "b", 1);
 	take_end(pool);
 	close_pool(pool);
 }
@@ -850,7 +967,9 @@ END_TEST
 
 int main(void)
 {
-	const TTest *const tests[] = { arrays, strings, ranges, globs,
+	const TTest *const tests[] = { arrays, arrays_may_be_inherited,
+		what_is_inherited_does_not_count, corners_of_inherited_arrays,
+		strings, ranges, globs,
 		lines_of_a_file, lines_with_all_bytes_and_of_all_lengths,
 		lines_of_a_pipe_fed_slowly,
 		lines_come_while_the_pipe_stays_open,
