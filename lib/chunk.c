@@ -38,7 +38,9 @@ void chunk_drop(struct chunk *c)
 {
 	if (c == NULL || --c->refs > 0)
 		return;
-	buf_release(&c->items);
+	if (c->where != CHUNK_PLACED)
+		buf_release(&c->items);
+	region_drop(c->region);
 	free(c);
 }
 
@@ -69,4 +71,22 @@ size_t chunk_bytes(const struct chunk *c, size_t at, uint32_t items)
 	if (c->where == CHUNK_INHERITED)
 		return 0;
 	return chunk_skip(c, at, items) - at;
+}
+
+void chunk_place(struct chunk *c, struct region *r, unsigned char *at)
+{
+	size_t room = (size_t)(r->to - r->from) - 1;
+
+	assert(c->count == 0 && c->items.data == NULL);
+	c->where = CHUNK_PLACED;
+	c->region = r;
+	c->items = (struct buf){ .data = at, .cap = room, .max = room };
+}
+
+bool chunk_fits(const struct chunk *c, size_t size)
+{
+	size_t length = frame_length(size) + (c->count == 0 ? FRAME_START : 0);
+
+	return c->where != CHUNK_PLACED ||
+	    length <= c->items.cap - c->items.len;
 }

@@ -15,9 +15,11 @@
 #define CHUNK_H
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+#include "area.h"
 #include "buf.h"
 #include "frame.h"
 
@@ -34,7 +36,8 @@
 /* Where the items of a chunk are. */
 enum chunk_where {
 	CHUNK_PACKED,		/* here, as ITEM frames from FRAME_START on */
-	CHUNK_INHERITED		/* in an array that the workers have too */
+	CHUNK_INHERITED,	/* in an array that the workers have too */
+	CHUNK_PLACED		/* as PACKED, in a worker's payload area */
 };
 
 struct chunk {
@@ -48,7 +51,8 @@ struct chunk {
 	size_t each;		/* bytes from one item to the next; 0: they
 				   differ, or have none */
 	const unsigned char *array; /* INHERITED: its first item */
-	struct buf items;	/* PACKED */
+	struct region *region;	/* PLACED: where; owned */
+	struct buf items;	/* PACKED, PLACED */
 };
 
 /* An empty one with one reference, or NULL. */
@@ -84,16 +88,24 @@ static inline int chunk_pack(struct chunk *c, const void *input, size_t size)
 void chunk_inherit(struct chunk *, const unsigned char *array,
     uint32_t count, size_t size);
 
+/* Lets an empty one be packed in that region, which is its own from now on, and
+   whose bytes are there. */
+void chunk_place(struct chunk *, struct region *, unsigned char *at);
+
+/* Is there room in its region for an input of that size?  If it has none, there
+   always is. */
+bool chunk_fits(const struct chunk *, size_t size);
+
 /* The offset of its first item. */
 static inline size_t chunk_begin(const struct chunk *c)
 {
-	return c->where == CHUNK_PACKED ? FRAME_START : 0;
+	return c->where == CHUNK_INHERITED ? 0 : FRAME_START;
 }
 
 /* The input at an offset; returns the next offset.  Inline, as it is done for
    each item. */
-static inline size_t chunk_unpack(const struct chunk *c, size_t at, const void **input,
-    size_t *size)
+static inline size_t chunk_unpack(const struct chunk *c, size_t at,
+    const void **input, size_t *size)
 {
 	struct frame f;
 

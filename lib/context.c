@@ -26,12 +26,13 @@ static uint64_t spread(uint64_t x)
 }
 
 int context_init(struct context *c, const struct plan *plan,
-    int worker_index, int errors)
+    int worker_index, int errors, struct stage *stage)
 {
 	memset(c, 0, offsetof(struct context, message) + 1);
 	c->public.config = plan->hooks.config;
 	c->public.worker_index = worker_index;
 	c->plan = plan;
+	c->stage = stage;
 	c->seed = spread(plan->seed);
 	capture_init(&c->capture, errors);
 	buf_init(&c->out, FRAME_START + ROOM_FOR(plan->max_item));
@@ -119,29 +120,46 @@ static int no_room(struct context *c, int error, size_t size)
 	return -1;
 }
 
-/* The frame goes on in our own buffer, where it may grow. */
+/* Goes on with the frame at another place. */
+static void move(struct context *c, unsigned char *to, size_t room)
+{
+	if (c->size > 0)
+		memcpy(to + FRAME_HEAD, c->at + FRAME_HEAD, c->size);
+	c->at = to;
+	c->room = room;
+}
+
+/* Makes more room: in the payload area, if it is worth it, or in our own
+   buffer, where it can grow. */
 static int spill(struct context *c, size_t size)
 {
+	size_t room, least = ROOM_FOR(c->size + size);
 	bool ours = c->at == c->out.data + FRAME_START;
+	unsigned char *to = NULL;
 	int r;
 
-	r = buf_reserve(&c->out, FRAME_START + ROOM_FOR(c->size + size));
-	if (r < 0)
-		return r;
-	if (!ours && c->size > 0)
-		memcpy(c->out.data + FRAME_START + FRAME_HEAD,
-		    c->at + FRAME_HEAD, c->size);
-	c->at = c->out.data + FRAME_START;
-	c->room = c->out.cap - FRAME_START;
-	return 0;
+	if (c->stage != NULL && !ours && least >= SLOT_LARGE)
+		to = stage_place_large(c->stage, least, &room);
+	if (to != NULL) {
+		move(c, to, room);
+		return 0;
+	}
+	r = buf_reserve(&c->out, FRAME_START + least);
+	if (r == 0 && !ours)
+		move(c, c->out.data + FRAME_START, 0);
+	if (r == 0) {
+		c->at = c->out.data + FRAME_START;
+		c->room = c->out.cap - FRAME_START;
+	}
+	return r;
 }
 
 unsigned char *context_process(struct context *c, const void *input,
-    size_t size, unsigned char *place, size_t room, size_t *length)
+    size_t size, size_t *length)
 {
 	begin(c);
-	c->at = place;
-	c->room = room;
+	c->room = 0;
+	c->at = c->stage ? stage_place(c->stage, &c->room) : NULL;
 	c->in_process = true;
 	end(c, c->plan->hooks.process(&c->public, input, size));
 	c->in_process = false;

@@ -17,6 +17,7 @@
 #include "capture.h"
 #include "frame.h"
 #include "plan.h"
+#include "stage.h"
 #include "vimap.h"
 
 struct context {
@@ -27,6 +28,7 @@ struct context {
 	struct capture capture;	/* of standard error */
 	uint64_t seed;		/* of the plan, spread */
 	/* The result frame is made in place, or where there is more room. */
+	struct stage *stage;	/* where it goes; NULL: nowhere */
 	unsigned char *at;
 	size_t room;		/* bytes there, */
 	size_t size;		/* of which so many are the output's so far, */
@@ -39,10 +41,11 @@ struct context {
 	char message[4096];	/* "": none was given */
 };
 
-/* For a plan that stays, an index, and a file to capture stderr in (-1: it is
-   not captured): 0 or -ENOMEM. */
+/* For a plan that stays, an index, a file to capture stderr in (-1: it is not
+   captured), and a stage that results will be added to, or NULL: 0 or
+   -ENOMEM. */
 int context_init(struct context *, const struct plan *,
-    int worker_index, int errors);
+    int worker_index, int errors, struct stage *);
 
 /* Frees what was gathered. */
 void context_release(struct context *);
@@ -56,12 +59,11 @@ void context_begin(struct context *, const struct frame_chunk *,
 
 /*
  * Runs process() on its input and makes the result frame of it, OUTPUT or
- * FAILURE: where it lies, until the next call, at "place" if it fits in the
- * room there (where a stream may have a head; 0: nowhere); *length is its
- * whole length.  Never NULL.
+ * FAILURE: where it lies, until the next call, in place if there is a stage
+ * and room; *length is its whole length.  Never NULL.
  */
 unsigned char *context_process(struct context *, const void *input,
-    size_t size, unsigned char *place, size_t room, size_t *length);
+    size_t size, size_t *length);
 
 /* Runs teardown(). */
 void context_teardown(struct context *);

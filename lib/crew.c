@@ -36,6 +36,8 @@ int crew_init(struct crew *c, size_t count, size_t wanted,
 		m->wanted = i < wanted;
 		m->index = indices ? indices[i] : (int)i;
 		m->slot = slots_get(slots, i);
+		area_init(&m->inputs, slots->payload);
+		m->outputs = slot_outputs(m->slot, slots);
 		m->sent_end = &m->sent;
 		m->reader = m->errors = -1;
 		m->doom_at = m->setup_by = NEVER;
@@ -50,6 +52,7 @@ void crew_clear(struct member *m, void (*close)(int *fd))
 	close(&m->reader);
 	close(&m->errors);
 	m->ordinal = 0;
+	m->outputs_at = 0;
 	m->finished = m->granted = 0;
 	m->blame = 0;
 	m->killed = m->garbled = m->told_to_stop = m->alone = false;
@@ -206,6 +209,16 @@ bool crew_waits(struct crew *c)
 	return any;
 }
 
+struct member *crew_home(struct crew *c, const struct chunk *chunk)
+{
+	struct member *m;
+
+	if (chunk->where != CHUNK_PLACED)
+		return NULL;
+	m = CONTAINER_OF(chunk->region->area, struct member, inputs);
+	return has_room(c, m) ? m : NULL;
+}
+
 /* ---- leases ---- */
 
 uint32_t crew_grantable(const struct crew *c, const struct member *m)
@@ -223,8 +236,12 @@ void crew_ungrant(struct member *m, uint32_t items)
 
 int crew_lease(struct member *m, struct span *s, uint64_t now)
 {
-	size_t bytes = chunk_bytes(s->chunk, s->at, s->count);
+	size_t bytes = 0;
 
+	s->in_place = s->chunk->where == CHUNK_PLACED &&
+	    s->chunk->region->area == &m->inputs;
+	if (!s->in_place)
+		bytes = chunk_bytes(s->chunk, s->at, s->count);
 	if (m->spare == NULL)
 		m->spare = span_new();
 	if (m->spare == NULL || channel_prepare(&m->channel, 2) < 0)

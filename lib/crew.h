@@ -24,6 +24,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "area.h"
 #include "channel.h"
 #include "notice.h"
 #include "server.h"
@@ -52,6 +53,9 @@ struct member {
 	int index;		/* vm_context.worker_index */
 	pid_t pid;		/* for people to read */
 	struct slot *slot;
+	struct area inputs;	/* of its payload area: chunks placed there */
+	unsigned char *outputs;	/* the other half, */
+	uint64_t outputs_at;	/* taken up to that position */
 	struct channel channel;
 	int reader;		/* read end of the task pipe, held open if the
 				   other one cannot read; else -1 */
@@ -132,6 +136,9 @@ struct member *crew_idle(struct crew *);
 
 /* Is there one, or one that is on its way? */
 bool crew_waits(struct crew *);
+
+/* In whose payload area a chunk is, if in any, and if it may have it now. */
+struct member *crew_home(struct crew *, const struct chunk *);
 
 /* Gives a span to a member, the span's bytes being queued to be sent: 0, or
    -ENOMEM and nothing has changed. */

@@ -41,6 +41,10 @@ static int shorten(struct engine *e, struct member *m, struct span *s)
 /* Who may have this span: somebody with nothing, if it is a suspect. */
 static struct member *pick_for(struct engine *e, const struct span *s)
 {
+	struct member *home = crew_home(&e->crew, s->chunk);
+
+	if (home != NULL && !span_is_suspect(s))
+		return home;
 	return span_is_suspect(s) ? crew_idle(&e->crew) : crew_pick(&e->crew);
 }
 

@@ -12,8 +12,8 @@
  * that each head begins with.  Byte order is native; the hello frame tells.
  *
  *	caller to worker: CHUNK, then its ITEMs, if packed; ...; STOP
- *	worker to caller: HELLO or UNFIT; for each chunk one OUTPUT or FAILURE
- *	for every item begun, in order, then END; ...; LEAVING
+ *	worker to caller: HELLO or UNFIT; for each chunk one OUTPUT, PLACED or
+ *	FAILURE for every item begun, in order, then END; ...; LEAVING
  *
  * Easy to get wrong: sizes come from the other side.  frame_read() refuses
  * them before anybody allocates or adds.
@@ -46,6 +46,8 @@ enum frame_kind {
 	FRAME_END,		/* worker: a chunk is done; a frame_end */
 	FRAME_STOP,		/* caller: nothing more; tear down and leave */
 	FRAME_LEAVING,		/* worker: has stopped, teardown begins */
+	FRAME_PLACED,		/* worker: the output of the next item lies in
+				   the payload area; a frame_placed */
 	FRAME_KINDS
 };
 
@@ -68,8 +70,9 @@ struct frame_chunk {
 	uint32_t attempt;	/* the how manieth at each of them, from 1 */
 	uint32_t stride;	/* items to take at once */
 	uint32_t where;		/* enum chunk_where */
-	uint64_t at;		/* INHERITED: address of the first item, */
-	uint64_t size;		/* and what each has */
+	uint64_t at;		/* of the first item: INHERITED: address;
+				   PLACED: offset in the inputs' half */
+	uint64_t size;		/* INHERITED: what each has */
 };
 
 /* Followed by the message and, if stderr is captured, a 0 and its tail. */
@@ -92,6 +95,11 @@ struct failure {
 struct frame_end {
 	uint32_t ordinal;
 	uint32_t next;		/* the item it stopped before */
+};
+
+struct frame_placed {
+	uint64_t at;		/* position in the payload area, of a frame */
+	uint64_t size;		/* of the output */
 };
 
 /* A frame that was read; body points into the bytes it was read from. */

@@ -14,6 +14,7 @@
 
 #include "base.h"
 #include "engine.h"
+#include "sys.h"
 
 void intake_add(struct engine *e, struct source *s)
 {
@@ -63,6 +64,71 @@ int intake_admit(struct engine *e)
 	return 0;
 }
 
+/* ---- large inputs ---- */
+
+/* Is an input so large that it is worth its while to place it? */
+static bool is_large(const struct engine *e, size_t size)
+{
+	return size >= SLOT_LARGE && size < e->slots.payload &&
+	    e->serial == NULL;
+}
+
+/* Bytes of the chunk that an input begins, which is placed. */
+static size_t room_for(const struct engine *e, size_t size)
+{
+	size_t length = frame_length(size);
+	size_t fit = e->slots.payload / 2 / length;
+	size_t n = e->pace.fixed ? MIN(fit, e->pace.aim) : 1;
+
+	return (FRAME_START + MAX(n, 1) * length + 1 + 63) & ~(size_t)63;
+}
+
+/* The member that would have a large input at once, in its payload area. */
+static struct member *host(struct engine *e, size_t size)
+{
+	struct member *m = e->window.nwaiting > 0 ? NULL :
+	    crew_pick(&e->crew);
+
+	return m != NULL && area_has(&m->inputs, room_for(e, size)) ? m : NULL;
+}
+
+/* A large input waits until there is room for it in what is shared with the
+   worker that is to have it, rather than that it is sent through a pipe; but
+   not if that worker has nothing to do, and nothing is about to change. */
+static bool must_wait(struct engine *e, size_t size)
+{
+	if (e->filling != NULL || !is_large(e, size) ||
+	    room_for(e, size) > e->slots.payload || host(e, size) != NULL)
+		return false;
+	if (results_ready(&e->results))
+		return true;
+	return e->window.nsent + e->window.nwaiting > 0 &&
+	    (e->window.nwaiting > 0 || crew_idle(&e->crew) == NULL);
+}
+
+/* Places an empty chunk for an input where its worker will find it, if it is
+   large and there is room. */
+static void place(struct engine *e, struct chunk *c, size_t size)
+{
+	struct member *m = is_large(e, size) ? host(e, size) : NULL;
+	struct region *r = m ? area_take(&m->inputs, room_for(e, size)) : NULL;
+
+	if (r != NULL)
+		chunk_place(c, r, slot_inputs(m->slot) + region_offset(r));
+}
+
+/* Must what is being filled go as it is, before an input is packed? */
+static bool goes_before(const struct engine *e, size_t size)
+{
+	const struct chunk *c = e->filling;
+
+	if (c == NULL)
+		return false;
+	if (c->where == CHUNK_PLACED)
+		return !chunk_fits(c, size);
+	return is_large(e, size) && !e->pace.fixed;
+}
+
 /* Packs the input a source holds; starts a chunk for it if there is none. */
 static int pack(struct engine *e, struct source *s)
 {
@@ -75,6 +141,8 @@ static int pack(struct engine *e, struct source *s)
 	if (c == NULL)
 		return -ENOMEM;
 	if (fresh)
+		place(e, c, s->size);
+	if (fresh && c->where == CHUNK_PACKED)
 		chunk_expect(c, e->chunk_bytes);
 	r = chunk_pack(c, s->input, s->size);
 	if (r < 0) {
@@ -96,6 +164,8 @@ int intake_finish(struct engine *e)
 	int r = 0;
 
 	if (s != NULL && e->filling != NULL && e->filled_from != s)
+		r = intake_admit(e);
+	if (r == 0 && s != NULL && s->held && goes_before(e, s->size))
 		r = intake_admit(e);
 	if (r == 0 && s != NULL && s->held)
 		r = pack(e, s);
@@ -124,7 +194,7 @@ static bool worker_waits(struct engine *e)
 /* May the source be asked now? */
 static bool may_ask(struct engine *e, const struct source *s)
 {
-	if (s->state != SOURCE_OPEN)
+	if (s->state != SOURCE_OPEN || (s->held && must_wait(e, s->size)))
 		return false;
 	if (e->filling == NULL && !window_room(&e->window))
 		return false;
@@ -185,6 +255,10 @@ static int fill(struct engine *e, struct source *s)
 	do {
 		if (source_next(s, e->set.plan.max_item) != 1)
 			return 0;
+		if (must_wait(e, s->size))
+			return 0;
+		if (goes_before(e, s->size))
+			return 1;
 		r = pack(e, s);
 		if (r == 0 && is_full(e, left))
 			return 1;
@@ -196,14 +270,18 @@ static int fill(struct engine *e, struct source *s)
    that may block is left after each chunk, so that results are seen. */
 static int read_source(struct engine *e, struct source *s)
 {
-	bool more = true;
+	bool more = true, placed;
 	int r = 0;
 
 	while (r == 0 && more && may_ask(e, s)) {
 		r = fill(e, s);
 		more = r == 1 && source_prompt(s);
+		placed = r == 1 && e->filling->where == CHUNK_PLACED;
 		if (r == 1)
 			r = intake_admit(e);
+		/* So that the next one is placed by what is known then. */
+		if (r == 0 && placed)
+			r = dispatch_run(e, sys_now());
 	}
 	return r;
 }

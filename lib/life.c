@@ -91,6 +91,10 @@ static int start_processes(struct engine *e)
 
 	oom_init(&e->oom, "");
 	r = slots_map(&e->slots, n);
+	if (r == 0 && e->slots.payload < SLOT_PAYLOAD)
+		engine_say(e, "payload: %zu bytes in shared memory, not %zu; "
+		    "what is larger goes through pipes", e->slots.payload,
+		    SLOT_PAYLOAD);
 
 	if (r == 0)
 		e->fds = calloc(ENGINE_FDS + 2 * n, sizeof *e->fds);
@@ -210,9 +214,10 @@ int engine_stop(struct engine *e, bool foreign)
 			r = end_server(e);
 	}
 	serial_stop(e, foreign);
-	crew_release(&e->crew, close);
+	/* What waits may be placed in what a member shares. */
 	results_release(&e->results);
 	window_release(&e->window);
+	crew_release(&e->crew, close);
 	close(&e->server.socket);
 	close(&e->server.pidfd);
 	close(&e->wake);

@@ -112,6 +112,7 @@ int engine_next(struct engine *e, struct item *item, uint64_t until)
 {
 	int r;
 
+	results_let_go(&e->results);
 	for (;;) {
 		if (engine_draw(e, item))
 			return 1;

@@ -101,13 +101,18 @@ void results_book(struct results *r)
 	r->next_seq += r->hand->count;
 }
 
+void results_let_go(struct results *r)
+{
+	if (r->left > 0)
+		return;
+	window_free(r->window, r->hand);
+	r->hand = NULL;
+}
+
 /* Makes another span the one in hand, if there is one to take. */
 static bool turn_over(struct results *r)
 {
-	if (r->hand != NULL) {
-		window_free(r->window, r->hand);
-		r->hand = NULL;
-	}
+	results_let_go(r);
 	if (!next_span_ready(r))
 		return false;
 	r->hand = pop(r);

@@ -90,6 +90,10 @@ static inline void results_draw(struct results *r, struct item *item)
 		results_book(r);
 }
 
+/* What was handed out last is no longer valid; its span is freed if that was
+   its last item. */
+void results_let_go(struct results *);
+
 /* Hands out the next item: true, or false if there is none.  What was handed
    out before it is no longer valid. */
 bool results_take(struct results *, struct item *);

@@ -20,7 +20,7 @@ int serial_start(struct engine *e)
 	if (e->serial == NULL)
 		return -ENOMEM;
 	return context_init(e->serial, &e->set.plan,
-	    e->set.indices ? e->set.indices[0] : 0, -1);
+	    e->set.indices ? e->set.indices[0] : 0, -1, NULL);
 }
 
 void serial_stop(struct engine *e, bool foreign)
@@ -76,7 +76,7 @@ static int process(struct engine *e, struct span *s)
 	chunk_unpack(s->chunk, s->at, &input, &size);
 	e->in_hook = true;
 	context_begin(e->serial, &chunk, s->first);
-	frame = context_process(e->serial, input, size, NULL, 0, &length);
+	frame = context_process(e->serial, input, size, &length);
 	e->in_hook = false;
 	s->block = block_new(FRAME_START + length);
 	if (s->block == NULL)

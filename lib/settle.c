@@ -127,6 +127,55 @@ static int outputs(struct engine *e, struct member *m, struct answer *a,
 	return r;
 }
 
+/* Where an output lies in the payload area, as its worker says; checked. */
+static int whereabouts(const struct engine *e, const struct member *m,
+    const struct frame *f, struct frame_placed *p)
+{
+	size_t most = e->slots.payload;
+	uint64_t skipped;
+
+	if (frame_body(f, p, sizeof *p) < 0 || p->size > e->set.plan.max_item ||
+	    most == 0 || p->size > most)
+		return -EPROTO;
+	skipped = p->at - m->outputs_at;
+	if (skipped > most || (skipped > 0 && p->at % most != 0) ||
+	    p->at % most + frame_length(p->size) > most)
+		return -EPROTO;
+	return 0;
+}
+
+/* An output in the payload area.  It is copied out at once, for its worker
+   goes on and might write there. */
+static int placed(struct engine *e, struct member *m, struct answer *a,
+    const struct frame *f)
+{
+	struct frame_placed p;
+	struct block *b;
+	struct span *s;
+
+	if (expected(m) == 0 || whereabouts(e, m, f, &p) < 0)
+		return -EPROTO;
+	close_answer(e, a);
+	b = block_new(FRAME_START + frame_length(p.size));
+	s = b ? take_first(m->sent, 1, m->pid) : NULL;
+	if (s == NULL) {
+		block_drop(b);
+		return -ENOMEM;
+	}
+	frame_write(b->data + FRAME_START, FRAME_OUTPUT,
+	    m->outputs + p.at % e->slots.payload + FRAME_HEAD, p.size);
+	b->len = b->cap;
+	m->outputs_at = p.at + frame_length(p.size);
+	atomic_store_explicit(&m->slot->released, m->outputs_at,
+	    memory_order_release);
+	s->block = b;
+	s->output_at = FRAME_START;
+	s->bytes = b->len;
+	m->finished++;
+	settle_span(e, s);
+	return 0;
+}
+
 static int failure(struct engine *e, struct member *m, struct answer *a,
     const struct frame *f)
 {
@@ -244,6 +293,8 @@ static int settle_frame(struct engine *e, struct member *m, struct answer *a,
 		return unfit(e, m, f, now);
 	if (f->kind == FRAME_OUTPUT && ready)
 		return outputs(e, m, a, f);
+	if (f->kind == FRAME_PLACED && ready)
+		return placed(e, m, a, f);
 	if (f->kind == FRAME_FAILURE && ready)
 		return failure(e, m, a, f);
 	if (f->kind == FRAME_END && ready)

@@ -20,13 +20,21 @@
 #define CONTROL ((size_t)4096 + FRAME_START)
 _Static_assert(sizeof(struct slot) <= CONTROL, "the ring lies behind it");
 
+/* Where the payload area begins: no page is larger than this is a multiple
+   of. */
+#define PAYLOAD ((size_t)192 * 1024)
+_Static_assert(CONTROL + SLOT_RING <= PAYLOAD, "it lies behind the ring");
+
 int slots_map(struct slots *s, size_t count)
 {
-	size_t page = sys_page_size();
-
-	s->stride = (CONTROL + SLOT_RING + page - 1) / page * page;
 	s->count = count;
-	s->at = sys_map_shared(s->stride * count);
+	s->payload = 2 * SLOT_PAYLOAD;
+	do {
+		s->payload = s->payload / 2 < SLOT_PAYLOAD_LEAST ? 0 :
+		    s->payload / 2;
+		s->stride = PAYLOAD + 2 * s->payload;
+		s->at = sys_map_shared(s->stride * count);
+	} while (s->at == NULL && s->payload > 0);
 	return s->at == NULL ? -ENOMEM : 0;
 }
 
@@ -44,6 +52,8 @@ void slots_keep_one(struct slots *s, size_t which)
 	sys_unmap(before ? s->at : NULL, before);
 	sys_unmap(after ? s->at + before + s->stride : NULL, after);
 	sys_dont_fork(s->at + before, s->stride);
+	if (s->payload > 0)
+		sys_read_only(slot_inputs(slots_get(s, which)), s->payload);
 }
 
 void slots_dont_fork(struct slots *s)
@@ -56,11 +66,22 @@ struct slot *slots_get(const struct slots *s, size_t which)
 	return (void *)(s->at + which * s->stride);
 }
 
+unsigned char *slot_inputs(const struct slot *s)
+{
+	return (unsigned char *)s + PAYLOAD;
+}
+
+unsigned char *slot_outputs(const struct slot *s, const struct slots *all)
+{
+	return slot_inputs(s) + all->payload;
+}
+
 void slot_reset(struct slot *s)
 {
 	atomic_store(&s->committed, 0);
 	atomic_store(&s->flushed, 0);
 	atomic_store(&s->intended, 0);
+	atomic_store(&s->released, 0);
 	atomic_store(&s->wanted, 0);
 	atomic_store(&s->begun, 0);
 	atomic_store(&s->started_at, 0);

@@ -5,7 +5,7 @@
  * mapping made before the first fork; a worker unmaps the others', the caller
  * keeps them from the host's own children.  A slot is
  *
- *	| control page: committed, flushed, wanted, lease words, crash | ring |
+ *	| control page: committed, wanted, lease words ... | ring | payload |
  *
  * The ring stages the result stream: the worker appends a frame, then moves
  * "committed" past it; the pipe carries the same bytes later.  After a death,
@@ -15,6 +15,10 @@
  *
  *	position:  0 ... flushed ......... committed
  *	           in the pipe  only in the ring, at position % SLOT_RING
+ *
+ * The payload area has a half for inputs, which the caller fills and the worker
+ * can only read, and one for outputs, which the worker fills and the caller
+ * copies from: what is large goes there, and only where it is is sent.
  *
  * A lease word says how far a chunk may go and is: {generation 16, limit 24,
  * next 24 bits}, the generation being the end of the chunk's ordinal.  The
@@ -37,6 +41,12 @@
 
 #define SLOT_RING ((size_t)128 * 1024)
 #define SLOT_LEASES 64
+/* Bytes of each half of the payload area, if they can be had; else less, and
+   less than the least is none. */
+#define SLOT_PAYLOAD ((size_t)4 * 1024 * 1024)
+#define SLOT_PAYLOAD_LEAST ((size_t)64 * 1024)
+/* From this size on it is worth its while. */
+#define SLOT_LARGE ((size_t)16 * 1024)
 /* What a crash can tell; all control words and this fit in a page. */
 #define SLOT_CRASH 3072
 
@@ -48,6 +58,9 @@ struct slot {
 	/* Worker writes before each write(2): how far the pipe will get.  What
 	   comes beyond was written by somebody else. */
 	_Atomic uint64_t intended;
+	/* Caller writes: up to where it has taken outputs from the payload
+	   area, as a position that only grows. */
+	_Atomic uint64_t released;
 	/* Caller sets, worker clears: write out what you have before you
 	   begin another item. */
 	_Atomic uint32_t wanted;
@@ -72,16 +85,17 @@ struct slots {
 	unsigned char *at;	/* NULL: none */
 	size_t stride;		/* bytes a slot */
 	size_t count;
+	size_t payload;		/* bytes of each half of it; 0: none */
 };
 
-/* Maps them: 0 or -ENOMEM. */
+/* Maps them, with as much payload area as can be had: 0 or -ENOMEM. */
 int slots_map(struct slots *, size_t count);
 
 /* Gives all back (this process's mapping). */
 void slots_unmap(struct slots *);
 
-/* In a worker: gives back all but one, and keeps that one from processes
-   forked here. */
+/* In a worker: gives back all but one, keeps that one from processes forked
+   here, and its inputs from being written to. */
 void slots_keep_one(struct slots *, size_t which);
 
 /* In the caller, after its fork: the host's children do not get them. */
@@ -89,6 +103,10 @@ void slots_dont_fork(struct slots *);
 
 /* One of them, from 0. */
 struct slot *slots_get(const struct slots *, size_t which);
+
+/* The halves of its payload area. */
+unsigned char *slot_inputs(const struct slot *);
+unsigned char *slot_outputs(const struct slot *, const struct slots *);
 
 /* Makes it ready for a new worker.  Nobody else uses it now. */
 void slot_reset(struct slot *);

@@ -75,8 +75,17 @@ struct span *span_cut(struct span *s, uint32_t from)
 	return rest;
 }
 
+/* Where the worker finds the first item, if it need not be sent. */
+static uint64_t whereabouts(const struct span *s)
+{
+	if (s->chunk->where == CHUNK_INHERITED)
+		return (uintptr_t)s->chunk->array + s->at;
+	return s->in_place ? region_offset(s->chunk->region) + s->at : 0;
+}
+
 void span_write_head(struct span *s)
 {
+	bool away = s->chunk->where == CHUNK_PLACED && !s->in_place;
 	const struct frame_chunk c = {
 		.index = s->chunk->index + s->first,
 		.seq = span_seq(s),
@@ -85,8 +94,8 @@ void span_write_head(struct span *s)
 		.count = s->count,
 		.attempt = (uint32_t)s->attempt,
 		.stride = s->stride,
-		.where = (uint32_t)s->chunk->where,
-		.at = (uintptr_t)s->chunk->array + s->at,
+		.where = (uint32_t)(away ? CHUNK_PACKED : s->chunk->where),
+		.at = whereabouts(s),
 		.size = s->chunk->each,
 	};
 

@@ -76,6 +76,7 @@ struct span {
 	uint32_t limit;		/* what its lease word must have as limit */
 	uint32_t sent_count;	/* items it was sent with; for the pace */
 	uint32_t stride;	/* its worker takes so many at once */
+	bool in_place;		/* it finds them in its payload area */
 	size_t sent_bytes;	/* on their way to the worker */
 	uint64_t sent_until;	/* channel_sent() when all of it is out */
 	uint64_t sent_at;	/* in ns; for the pace */

@@ -3,11 +3,19 @@
 
 #include "stage.h"
 
+#include "base.h"
+#include "frame.h"
 #include "sys.h"
 
-void stage_init(struct stage *g, struct slot *slot, int fd)
+void stage_init(struct stage *g, struct slot *slot, const struct slots *all,
+    int fd)
 {
-	*g = (struct stage){ .slot = slot, .fd = fd };
+	*g = (struct stage){
+		.slot = slot,
+		.fd = fd,
+		.outputs = slot_outputs(slot, all),
+		.payload = all->payload,
+	};
 }
 
 int stage_flush(struct stage *g)
@@ -17,6 +25,7 @@ int stage_flush(struct stage *g)
 		atomic_store(&g->slot->wanted, 0);
 		atomic_store(&g->slot->intended, g->committed);
 	}
+	g->worked = 0;
 	while (g->flushed < g->committed) {
 		size_t size;
 		const unsigned char *at = slot_view(g->slot, g->flushed,
@@ -59,13 +68,39 @@ static int put_directly(struct stage *g, const unsigned char *at, size_t left)
 unsigned char *stage_place(const struct stage *g, size_t *room)
 {
 	uint64_t end = g->flushed + SLOT_RING;
+	unsigned char *at = slot_view(g->slot, g->committed, end, room);
 
 	atomic_thread_fence(memory_order_release);
-	return slot_view(g->slot, g->committed, end, room);
+	if (g->payload > 0)
+		*room = MIN(*room, SLOT_LARGE);
+	return at;
 }
 
-void stage_commit(struct stage *g, size_t length)
+/* What does not fit behind the last one may where the area begins again. */
+unsigned char *stage_place_large(struct stage *g, size_t least, size_t *room)
 {
+	uint64_t taken = atomic_load_explicit(&g->slot->released,
+	    memory_order_acquire);
+	size_t left = g->payload - (size_t)(g->made - taken);
+	size_t offset, end;
+
+	if (g->payload == 0 || left < least)
+		return NULL;
+	offset = (size_t)(g->made % g->payload);
+	end = g->payload - offset;
+	if (end < least) {
+		g->made += end;
+		left -= end;
+		end = g->payload;
+		offset = 0;
+	}
+	*room = MIN(left, end);
+	return *room < least ? NULL : g->outputs + offset;
+}
+
+static void commit(struct stage *g, size_t length)
+{
+	g->worked += length;
 	g->committed += length;
 	atomic_store_explicit(&g->slot->committed, g->committed,
 	    memory_order_release);
@@ -84,6 +119,34 @@ int stage_put(struct stage *g, const unsigned char *frame, size_t length)
 	/* As in stage_place(). */
 	atomic_thread_fence(memory_order_release);
 	slot_copy_in(g->slot, g->committed, frame, length);
-	stage_commit(g, length);
+	commit(g, length);
 	return 0;
+}
+
+/* What lies in the payload area is told by a frame of its own. */
+static int put_placed(struct stage *g, unsigned char *frame, size_t length)
+{
+	_Alignas(16) unsigned char told[32];
+	struct frame_placed p = { .at = g->made };
+	struct frame f;
+
+	frame_look(frame, &f);
+	p.size = f.size;
+	frame_write(told, FRAME_PLACED, &p, sizeof p);
+	g->made += length;
+	g->worked += length;
+	return stage_put(g, told, frame_length(sizeof p));
+}
+
+int stage_add(struct stage *g, unsigned char *frame, size_t length)
+{
+	size_t room;
+
+	if (frame == stage_place(g, &room)) {
+		commit(g, length);
+		return 0;
+	}
+	if (g->payload > 0 && frame == g->outputs + g->made % g->payload)
+		return put_placed(g, frame, length);
+	return stage_put(g, frame, length);
 }

@@ -15,22 +15,36 @@
 
 #include "slot.h"
 
+/* So many bytes, of inputs and outputs, are worth a write. */
+#define STAGE_DUE ((size_t)32 * 1024)
+
 struct stage {
 	struct slot *slot;
 	int fd;			/* of the result pipe, blocking */
 	uint64_t committed;	/* as in the slot, which is not trusted here */
 	uint64_t flushed;	/* either */
+	unsigned char *outputs;	/* our half of the payload area, */
+	size_t payload;		/* its bytes, 0 if there is none, */
+	uint64_t made;		/* and up to where there are outputs in it */
+	size_t worked;		/* bytes of outputs since the last flush, and of
+				   inputs, which the worker adds */
 };
 
-/* An empty stream into a fresh slot and its pipe. */
-void stage_init(struct stage *, struct slot *, int fd);
+/* An empty stream into a fresh slot, one of those, and its pipe. */
+void stage_init(struct stage *, struct slot *, const struct slots *, int fd);
 
 /* Where a frame can be made in place, its head first, and how many bytes there
    are without a gap; less than a frame takes, even 0, when it has to be put. */
 unsigned char *stage_place(const struct stage *, size_t *room);
 
-/* Adds the frame that was made in place. */
-void stage_commit(struct stage *, size_t length);
+/* The same for a large one, of at least that many bytes, in the payload area;
+   NULL if there is no room. */
+unsigned char *stage_place_large(struct stage *, size_t least, size_t *room);
+
+/* Adds a whole frame of an output or a failure, wherever it was made; may
+   write, and then waits for the caller to read.  0, or -errno when the pipe is
+   gone. */
+int stage_add(struct stage *, unsigned char *frame, size_t length);
 
 /* Adds a whole frame to the stream; may write, and then waits for the
    caller to read.  0, or -errno when the pipe is gone. */
@@ -38,6 +52,12 @@ int stage_put(struct stage *, const unsigned char *frame, size_t length);
 
 /* Writes out all that is staged: 0 or -errno. */
 int stage_flush(struct stage *);
+
+/* Has so much been done since the last flush that the caller should have it? */
+static inline bool stage_is_due(const struct stage *g)
+{
+	return g->worked >= STAGE_DUE;
+}
 
 /* Is something staged that a caller waits for?  Inline, as it is asked for
    each item. */

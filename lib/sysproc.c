@@ -257,6 +257,11 @@ void *sys_map_private(size_t size)
 	return map(size, MAP_PRIVATE);
 }
 
+int sys_read_only(void *at, size_t size)
+{
+	return mprotect(at, size, PROT_READ) == 0 ? 0 : -errno;
+}
+
 void sys_unmap(void *at, size_t size)
 {
 	int kept = errno;

@@ -184,7 +184,7 @@ static void set_up(void)
 		.generation = self.life.generation,
 	};
 	int r = context_init(&self.context, self.life.plan, self.life.index,
-	    self.life.errors);
+	    self.life.errors, &self.stage);
 
 	if (r < 0 || guard_exit() != 0) {
 		vm_fail(&self.context.public, ENOMEM,
@@ -236,21 +236,19 @@ static void note_beginning(void)
 static void work(const struct frame_chunk *chunk, uint32_t number,
     const struct frame *input)
 {
-	unsigned char *frame, *place;
-	size_t length, room;
+	unsigned char *frame;
+	size_t length;
 
 	if (stage_is_awaited(&self.stage))
 		flush();
 	slot_begin(self.slot, chunk->ordinal, number + 1);
+	self.stage.worked += input->size;
 	context_begin(&self.context, chunk, number);
 	note_beginning();
-	place = stage_place(&self.stage, &room);
 	frame = context_process(&self.context, input->body, input->size,
-	    place, room, &length);
+	    &length);
 	leave_if_copy();
-	if (frame == place) {
-		stage_commit(&self.stage, length);
-	} else if (stage_put(&self.stage, frame, length) < 0) {
+	if (stage_add(&self.stage, frame, length) < 0) {
 		slot_begin(self.slot, chunk->ordinal, number);
 		give_up();
 	}
@@ -279,6 +277,11 @@ static void fetch(const struct frame_chunk *chunk, unsigned char **at,
 		*at += chunk->size;
 		return;
 	}
+	if (chunk->where == CHUNK_PLACED) {
+		frame_look(*at, f);
+		*at += f->length;
+		return;
+	}
 	receive(f);
 	if (f->kind != FRAME_ITEM)
 		give_up();
@@ -289,7 +292,8 @@ static void fetch(const struct frame_chunk *chunk, unsigned char **at,
 /* Items that are sent must be received, those taken back as well. */
 static void work_through(const struct frame_chunk *chunk)
 {
-	unsigned char *at = (void *)(uintptr_t)chunk->at;
+	unsigned char *at = chunk->where == CHUNK_PLACED ?
+	    slot_inputs(self.slot) + chunk->at : (void *)(uintptr_t)chunk->at;
 	struct frame_end said = { .ordinal = chunk->ordinal };
 	uint32_t next = chunk->first, end = next;
 	bool more = true;
@@ -302,9 +306,13 @@ static void work_through(const struct frame_chunk *chunk)
 			more = take(chunk, next, &end);
 		if (more)
 			work(chunk, next++, &input);
+		if (stage_is_due(&self.stage) && i + 1 < chunk->count)
+			flush();
 	}
 	said.next = next;
 	put(FRAME_END, &said, sizeof said);
+	if (stage_is_due(&self.stage))
+		flush();
 }
 
 void worker_main(struct worker_life *life)
@@ -317,7 +325,7 @@ void worker_main(struct worker_life *life)
 	become_worker();
 	owner_init(&self.owner);
 	crash_watch(self.slot, &self.owner);
-	stage_init(&self.stage, self.slot, life->results);
+	stage_init(&self.stage, self.slot, &life->slots, life->results);
 	channel_open(&self.tasks, life->tasks, -1);
 	set_up();
 	for (;;) {

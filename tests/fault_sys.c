@@ -284,6 +284,7 @@ static enum fault_kind wait_kind(idtype_t type)
 #define munmap(...) CALL(UNMAP, munmap(__VA_ARGS__))
 #define madvise(at, size, advice) \
 	TWIN(advice_kind(advice), -1, madvise(at, size, advice))
+#define mprotect(...) CALL(PROTECT, mprotect(__VA_ARGS__))
 #define sysconf(name) CALL(PAGE_SIZE, sysconf(name))
 #define pthread_sigmask(...) CALL(MASK, pthread_sigmask(__VA_ARGS__))
 #define sigaction(...) CALL(HANDLER, sigaction(__VA_ARGS__))

@@ -51,7 +51,7 @@ void world_born(size_t which)
 	memset(p, 0, kept);
 	p->mood.allowed = SIZE_MAX;
 	p->work.seen_at = world.now;
-	stage_init(&p->stage, world.place[which].slot,
+	stage_init(&p->stage, world.place[which].slot, &world.slots,
 	    world_result_end(which));
 	channel_open(&p->tasks, world_task_end(which), -1);
 }

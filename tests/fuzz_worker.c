@@ -86,6 +86,7 @@ static size_t number(size_t most)
 static jmp_buf end;
 static struct channel *tasks_of_worker;
 static struct context *context_of_worker;
+static struct slots slots;
 static struct slot *slot;
 
 static struct run {
@@ -440,9 +441,9 @@ int __wrap_at_quick_exit(void (*handler)(void));
 void __wrap_channel_open(struct channel *c, int in, int out);
 void __real_channel_open(struct channel *c, int in, int out);
 int __wrap_context_init(struct context *c, const struct plan *its_plan,
-    int worker_index, int errors);
+    int worker_index, int errors, struct stage *stage);
 int __real_context_init(struct context *c, const struct plan *its_plan,
-    int worker_index, int errors);
+    int worker_index, int errors, struct stage *stage);
 
 ssize_t __wrap_sys_read(int fd, void *to, size_t size)
 {
@@ -593,10 +594,10 @@ void __wrap_channel_open(struct channel *c, int in, int out)
 }
 
 int __wrap_context_init(struct context *c, const struct plan *its_plan,
-    int worker_index, int errors)
+    int worker_index, int errors, struct stage *stage)
 {
 	context_of_worker = c;
-	return __real_context_init(c, its_plan, worker_index, errors);
+	return __real_context_init(c, its_plan, worker_index, errors, stage);
 }
 
 /* ---- what came of it ---- */
@@ -637,15 +638,34 @@ static void check_failure(const struct failure *f, const struct call *c)
 	check_tail(f, c);
 }
 
+/* Where a good output lies, in the stream or in the payload area. */
+static const unsigned char *output_of(const struct frame *f, size_t *size)
+{
+	struct frame_placed p;
+
+	*size = f->size;
+	if (f->kind != FRAME_PLACED)
+		return f->body;
+	REQUIRE(frame_body(f, &p, sizeof p) == 0 && p.size <= slots.payload &&
+	    p.at % slots.payload + frame_length(p.size) <= slots.payload,
+	    "an output is nowhere");
+	*size = p.size;
+	return slot_outputs(slot, &slots) + p.at % slots.payload + FRAME_HEAD;
+}
+
 static void check_frame(const struct frame *f, const struct call *c)
 {
+	const unsigned char *at;
 	struct failure why;
+	size_t size;
 
 	if (c->good) {
-		REQUIRE(f->kind == FRAME_OUTPUT && f->size == c->size,
+		REQUIRE(f->kind == FRAME_OUTPUT || f->kind == FRAME_PLACED,
 		    "not the output that was made");
-		for (size_t i = 0; i < f->size; i++)
-			REQUIRE(f->body[i] == (c - run.call + 1) % 251,
+		at = output_of(f, &size);
+		REQUIRE(size == c->size, "not all of an output");
+		for (size_t i = 0; i < size; i++)
+			REQUIRE(at[i] == (c - run.call + 1) % 251,
 			    "an output has changed");
 		return;
 	}
@@ -669,7 +689,8 @@ static int check_stream(bool whole, bool *left_well)
 	copy[at + length] = 0;
 	*left_well = false;
 	while (length > 0 && frame_read(copy + at, length, SIZE_MAX, &f) == 1) {
-		if (f.kind == FRAME_OUTPUT || f.kind == FRAME_FAILURE) {
+		if (f.kind == FRAME_OUTPUT || f.kind == FRAME_FAILURE ||
+		    f.kind == FRAME_PLACED) {
 			REQUIRE(answered < run.calls, "an item too many");
 			check_frame(&f, &run.call[answered++]);
 		} else {
@@ -755,11 +776,11 @@ static void receive_notice(void)
 
 /* ---- a run ---- */
 
-static void live(struct slots *slots)
+static void live(void)
 {
 	struct worker_life life = {
 		.plan = &plan,
-		.slots = *slots,
+		.slots = slots,
 		.generation = GENERATION,
 		.parent = PARENT,
 		.tasks = 1000,
@@ -781,7 +802,6 @@ static void forget(int *fd)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct slots slots;
 	unsigned b;
 
 	program = data;
@@ -806,7 +826,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		receive_notice();
 	REQUIRE(slots_map(&slots, 1) == 0, "no memory for the test itself");
 	slot = slots_get(&slots, 0);
-	live(&slots);
+	live();
 	channel_close(tasks_of_worker, forget);
 	context_release(context_of_worker);
 	slots_unmap(&slots);

@@ -622,18 +622,18 @@ START_TEST(five_outputs_survive_the_sixth)
 }
 END_TEST
 
-/* The sixth has an output of 1 MiB, and its worker is killed while it is
-   being written. */
+/* The sixth has an output that is too large for shared memory, and its worker
+   is killed while it is being written to the pipe. */
 static int big_sixth(struct vm_context *me, const void *input, size_t size)
 {
-	static const char mib[1 << 20];
+	static const char large[5 << 20];
 	int64_t n = count_run(input);
 
 	if (await(&sh->counter[CLOSED], 1, 20000) < 0)
 		return -1;
 	vm_output(me, input, size);
 	if (n == FATAL)
-		vm_output(me, mib, sizeof mib);
+		vm_output(me, large, sizeof large);
 	if (n == FATAL)
 		atomic_store(&sh->counter[GATE], getpid());
 	return 0;

@@ -28,6 +28,11 @@ static int twice(struct vm_context *me, const void *input, size_t size)
 	return vm_output(me, &x, sizeof x);
 }
 
+static int echo(struct vm_context *me, const void *input, size_t size)
+{
+	return vm_output(me, input, size);
+}
+
 /* Every 10th number crashes at its first attempt. */
 static int crash_once(struct vm_context *me, const void *input, size_t size)
 {
@@ -107,9 +112,55 @@ START_TEST(no_descriptor)
 }
 END_TEST
 
+/* Large items that come back doubled, when so many mappings fail. */
+static void maps_large(int failing)
+{
+	enum { SIZE = 100000, COUNT = 20 };
+	static char items[COUNT][SIZE];
+	struct vm_options o = { .workers = 2, .ordered = 1 };
+	struct vm_result r;
+	vm_pool *pool;
+
+	for (int i = 0; i < COUNT; i++)
+		memset(items[i], 'a' + i, SIZE);
+	fault_plan(FAULT_MAP_SHARED, 1, failing, ENOMEM, FAULT_HERE);
+	pool = fork_pool(&(struct vm_worker){ .process = echo }, &o);
+	ck_assert_int_eq(fault_hits(), failing);
+	fault_plan(FAULT_NONE, 0, 0, 0, FAULT_HERE);
+	imap_to(pool, vm_array(items, COUNT, SIZE));
+	for (int i = 0; i < COUNT; i++) {
+		take(pool, &r);
+		ck_assert_uint_eq(r.output_size, SIZE);
+		ck_assert_mem_eq(r.output, items[i], SIZE);
+	}
+	take_end(pool);
+	close_pool(pool);
+}
+
+/* So many tries there are: with less and less, then none, for what is large,
+   before there is none for leases and results. */
+enum { MAPPINGS = 8 };
+
+START_TEST(less_shared_memory)
+{
+	for (int failing = 0; failing < MAPPINGS; failing++)
+		maps_large(failing);
+}
+END_TEST
+
 START_TEST(no_shared_memory)
 {
-	refuses(FAULT_MAP_SHARED, 1, FAULT_HERE, ENOMEM);
+	int fds = count_fds(), children = count_children();
+
+	fault_plan(FAULT_MAP_SHARED, 1, MAPPINGS, ENOMEM, FAULT_HERE);
+	ck_assert_ptr_null(vm_fork(&twicer, &(struct vm_options){
+	    .workers = 5 }));
+	ck_assert_int_eq(errno, ENOMEM);
+	ck_assert_int_eq(fault_hits(), MAPPINGS);
+	ck_assert_msg(strlen(vm_error(NULL)) > 20, "%s", vm_error(NULL));
+	ck_assert_int_eq(count_fds(), fds);
+	ck_assert_int_eq(count_children(), children);
+	fault_plan(FAULT_NONE, 0, 0, 0, FAULT_HERE);
 }
 END_TEST
 
@@ -340,7 +391,7 @@ END_TEST
 int main(void)
 {
 	const TTest *const tests[] = { no_process, no_descriptor,
-		no_shared_memory, old_kernel, no_replacement_at_first,
+		less_shared_memory, no_shared_memory, old_kernel, no_replacement_at_first,
 		no_descriptors_for_a_replacement, orders_and_news_wait,
 		real_limits, no_memory, no_memory_in_order,
 		no_memory_serial };

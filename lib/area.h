@@ -1,0 +1,47 @@
+/*
+ * area.h - room in shared pages, given out in turn.
+ *
+ * Runs in: caller.  Pure: only positions, no bytes.  Regions are taken one
+ * after the other, as in a ring, and given back in any order; the room of one
+ * can be used again when all that were taken before it are back.
+ *
+ * Easy to get wrong: a region never wraps around, so some room at the end may
+ * be left out; and it must be given back before its area is released.
+ */
+#ifndef AREA_H
+#define AREA_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct area {
+	size_t size;		/* bytes; 0: there is no room at all */
+	uint64_t head;		/* where the next one begins, at the earliest */
+	struct region *first;	/* the oldest not yet forgotten */
+	struct region *last;
+};
+
+struct region {
+	struct area *area;
+	struct region *next;	/* taken after it */
+	uint64_t from, to;	/* positions, which only grow */
+	bool back;		/* given back */
+};
+
+/* An empty one. */
+void area_init(struct area *, size_t size);
+
+/* Is there room for so many bytes? */
+bool area_has(const struct area *, size_t size);
+
+/* A region of so many bytes, or NULL: no room, or no memory. */
+struct region *area_take(struct area *, size_t size);
+
+/* Where it begins, in bytes from the area's begin. */
+size_t region_offset(const struct region *);
+
+/* Gives it back; NULL is fine. */
+void region_drop(struct region *);
+
+#endif
