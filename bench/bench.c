@@ -236,9 +236,9 @@ static void prepare(struct bench *b)
 void bench_open(struct bench *b, int argc, char **argv)
 {
 	program = argv[0];
-	if (argc < 3 || argc > 7) {
+	if (argc < 3 || argc > 8) {
 		fprintf(stderr, "usage: %s WORKLOAD ITEMS [WORKERS [CHUNK "
-		    "[WINDOW [HEAP_MIB]]]]\n", program);
+		    "[WINDOW [HEAP_MIB [TIMEOUT_MS]]]]]\n", program);
 		exit(2);
 	}
 	memset(b, 0, sizeof *b);
@@ -248,6 +248,7 @@ void bench_open(struct bench *b, int argc, char **argv)
 	b->chunk = (size_t)number(argc, argv, 4, 0, 0);
 	b->window = (int)number(argc, argv, 5, 0, 0);
 	b->heap_mib = (size_t)number(argc, argv, 6, 0, 0);
+	b->timeout_ms = (int)number(argc, argv, 7, 0, 0);
 	raise_limit();
 	prepare(b);
 }
@@ -325,14 +326,29 @@ void bench_begin(struct bench *b)
 	b->wall = read_clock(CLOCK_MONOTONIC);
 }
 
+/* That of getrusage() counts what this process was before exec(), too. */
+static unsigned long peak_kib(void)
+{
+	FILE *f = fopen("/proc/self/status", "r");
+	char line[256];
+	unsigned long kib = 0;
+
+	while (f != NULL && kib == 0 && fgets(line, sizeof line, f) != NULL)
+		if (strncmp(line, "VmHWM:", 6) == 0)
+			kib = strtoul(line + 6, NULL, 10);
+	if (f != NULL)
+		fclose(f);
+	return kib;
+}
+
 int bench_end(struct bench *b)
 {
 	double wall = read_clock(CLOCK_MONOTONIC) - b->wall;
 	double cpu = read_clock(CLOCK_PROCESS_CPUTIME_ID) - b->cpu;
 	uint64_t rounds = bench_is(b, "start") ? BENCH_START_ITEMS : 1;
 
-	printf("%llu %.6f %.6f %llu", (unsigned long long)b->items, wall, cpu,
-	    (unsigned long long)b->checksum);
+	printf("%llu %.6f %.6f %llu %lu", (unsigned long long)b->items, wall,
+	    cpu, (unsigned long long)b->checksum, peak_kib());
 	if (bench_is(b, "pingpong"))
 		printf(" %.2f us", 1e6 * wall / (double)b->items);
 	if (bench_is(b, "start"))

@@ -3,14 +3,16 @@
  * and its check, clocks, and the line that each program prints.
  *
  * A program is called
- *	PROGRAM WORKLOAD ITEMS [WORKERS [CHUNK [WINDOW [HEAP_MIB]]]]
+ *	PROGRAM WORKLOAD ITEMS
+ *	    [WORKERS [CHUNK [WINDOW [HEAP_MIB [TIMEOUT_MS]]]]]
  * and prints, for its measured part,
- *	ITEMS SECONDS CALLER_CPU_SECONDS CHECKSUM
+ *	ITEMS SECONDS CALLER_CPU_SECONDS CHECKSUM CALLER_PEAK_KIB
  * and behind that, for pingpong and start, what one round takes.  It fails if
  * results are missing or the checksum is wrong.  The measured part begins
  * when all workers are there, but for "start" and "exec", and ends when the
  * caller has seen the last result.  The caller's CPU time is that of its
- * process, so that of the workers too where they are threads.
+ * process, so that of the workers too where they are threads; so is the most
+ * memory that it ever had (0: not known).
  */
 #ifndef BENCH_H
 #define BENCH_H
@@ -34,6 +36,7 @@ struct bench {
 	size_t chunk;		/* items that travel together */
 	int window;		/* chunks on the way to and from a worker */
 	size_t heap_mib;	/* touched before anything is measured */
+	int timeout_ms;		/* for those that can watch an item; 0: none */
 	uint64_t answered, checksum;
 	double wall, cpu;	/* when bench_begin() was called */
 };

@@ -92,6 +92,14 @@ sub gather
 	}
 }
 
+# The most memory this process has had, in KiB; 0 if that is not told.
+sub peak_kib
+{
+	open(my $status, '<', '/proc/self/status') or return 0;
+	my ($peak) = grep { /^VmHWM:/ } <$status>;
+	return ($peak || '') =~ /(\d+)/ ? $1 : 0;
+}
+
 sub open_pool
 {
 	my $mce = MCE->new(
@@ -134,7 +142,7 @@ if ($mce) {
 }
 $wall = clock_gettime(CLOCK_MONOTONIC) - $wall;
 $cpu = clock_gettime(CLOCK_PROCESS_CPUTIME_ID) - $cpu;
-printf "%u %.6f %.6f %u%s\n", $items, $wall, $cpu, $total,
+printf "%u %.6f %.6f %u %u%s\n", $items, $wall, $cpu, $total, peak_kib(),
     $mce ? '' : sprintf(' %.3f ms', 1e3 * $wall / $items);
 $mce->shutdown() if $mce;
 die "peer_mce.pl: $name: $count results, checksum $total\n"

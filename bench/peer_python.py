@@ -90,6 +90,16 @@ def expected(name, items):
     return items * items
 
 
+def peak_kib():
+    """The most memory this process has had; 0 if that is not told."""
+    try:
+        with open("/proc/self/status", encoding="ascii") as status:
+            return next(int(line.split()[1]) for line in status
+                        if line.startswith("VmHWM:"))
+    except (OSError, StopIteration):
+        return 0
+
+
 def open_pool(kind, workers):
     """A pool, with its map: (function, inputs, chunk) to outputs."""
     context = multiprocessing.get_context("fork")
@@ -153,7 +163,7 @@ def main(argv):
     total &= (1 << 64) - 1
     each = {"pingpong": f" {1e6 * wall / items:.2f} us",
             "start": f" {1e3 * wall / items:.3f} ms"}.get(name, "")
-    print(f"{items} {wall:.6f} {cpu:.6f} {total}{each}")
+    print(f"{items} {wall:.6f} {cpu:.6f} {total} {peak_kib()}{each}")
     if close:
         close()
     if count != items or total != expected(name, items):

@@ -2,7 +2,8 @@
  * pool.c - every workload of bench.h, on a pool of the library.
  *
  * CHUNK is chunk_size and WINDOW max_real_in_flight_factor; 0 is the default
- * of each.  All inputs come from sources that do not block.
+ * of each.  With TIMEOUT_MS, items have that item_timeout_ms and 3 attempts.
+ * All inputs come from sources that do not block.
  */
 #include "bench.h"
 
@@ -124,7 +125,9 @@ static vm_pool *start(struct bench *b)
 	struct vm_worker worker = { .process = process, .config = what.config };
 	struct vm_options options = { .workers = b->workers,
 		.chunk_size = b->chunk,
-		.max_real_in_flight_factor = b->window };
+		.max_real_in_flight_factor = b->window,
+		.item_timeout_ms = b->timeout_ms,
+		.max_attempts = b->timeout_ms > 0 ? 3 : 0 };
 	vm_pool *pool = vm_fork(&worker, &options);
 
 	if (pool == NULL)

@@ -5,6 +5,7 @@
 # environment:
 #	ROUNDS		how often each program runs (5)
 #	SCALE		the numbers of items, in per cent (100)
+#	BENCH_LONG	not empty: those workloads, too, that take long
 #	BENCH_ONLY	the workloads to run, as "W1 W3b-index W8" (all);
 #			W8 stands for W8-8, W8-64 and so on
 #	BENCH_TIMEOUT	seconds one run may take (60)
@@ -44,12 +45,23 @@ else
 	bounded() { "$@"; }
 fi
 
-# wanted GROUP: is it in BENCH_ONLY, whole or up to its hyphen?
+# The rows for one CPU begin with this: the first one that we may use.
+one_cpu=taskset
+if command -v taskset >/dev/null 2>&1; then
+	one_cpu="taskset -c $(taskset -cp $$ | sed 's/.*: *//; s/[-,].*//')"
+fi
+
+# wanted GROUP: is it in BENCH_ONLY, whole or up to its hyphen?  Those that are
+# long must be meant.
 wanted()
 {
+	for word in $BENCH_ONLY; do
+		[ "$word" != "$1" ] || return 0
+	done
+	case $1 in *-long) [ -n "$BENCH_LONG" ] || return 1;; esac
 	[ -n "$BENCH_ONLY" ] || return 0
 	for word in $BENCH_ONLY; do
-		[ "$word" != "$1" ] && [ "$word" != "${1%%-*}" ] || return 0
+		[ "$word" != "${1%%-*}" ] || return 0
 	done
 	return 1
 }
@@ -75,6 +87,21 @@ give_up()
 	echo "$1" >>"$tmp/given_up"
 }
 
+# lacking COMMAND...: what of it is not here: the command, another one that it
+# is to call, or a program of ours.
+lacking()
+{
+	command -v "$1" >/dev/null 2>&1 || echo "$1"
+	shift
+	for word; do
+		case $word in
+		mpirun|taskset)	command -v "$word" >/dev/null 2>&1 ||
+		    echo "$word";;
+		bench/*)	[ -e "$word" ] || echo "$word";;
+		esac
+	done
+}
+
 # run_row ROUND NAME COMMAND: one run, whose line goes to the data.
 run_row()
 {
@@ -83,8 +110,9 @@ run_row()
 	round=$1
 	name=$2
 	shift 2
-	if ! command -v "$1" >/dev/null 2>&1; then
-		give_up "$name" "there is no $1: skipped"
+	missing=$(lacking "$@")
+	if [ -n "$missing" ]; then
+		give_up "$name" "there is no $(echo $missing): skipped"
 		return
 	fi
 	bounded "$@" </dev/null >"$tmp/line" 2>"$tmp/errors"
@@ -96,20 +124,23 @@ run_row()
 		give_up "$name" "FAILED: $* (exit status $status)"
 		failures=$((failures + 1))
 	else
-		read -r items seconds cpu _ <"$tmp/line"
-		echo "$group|$name|$round|$items|$seconds|$cpu" >>"$data"
+		read -r items seconds cpu _ peak _ <"$tmp/line"
+		echo "$group|$name|$round|$items|$seconds|$cpu|$peak" >>"$data"
 	fi
 }
 
-# One group: its programs one after the other, so many times.
+# run_group ROUNDS: its programs one after the other, so many times, back and
+# forth.
 run_group()
 {
 	: >"$tmp/given_up"
 	n=1
-	while [ $n -le "$ROUNDS" ]; do
+	while [ $n -le "$1" ]; do
 		while IFS='|' read -r name command <&3; do
 			run_row $n "$name" "$command"
 		done 3<"$tmp/group"
+		sed '1!G; h; $!d' "$tmp/group" >"$tmp/back"
+		mv "$tmp/back" "$tmp/group"
 		n=$((n + 1))
 	done
 }
@@ -121,9 +152,13 @@ if [ ! -s "$tmp/rows" ]; then
 fi
 : >"$data"
 for group in $(cut -d '|' -f 1 "$tmp/rows" | uniq); do
-	sed -n "s/^$group|//p" "$tmp/rows" | sed 1d >"$tmp/group"
-	echo "$group: $ROUNDS rounds of $(grep -c . "$tmp/group") programs" >&2
-	run_group
+	sed -n "s/^$group|//p" "$tmp/rows" >"$tmp/group"
+	times=$(sed -n '1s/^.*|x//p' "$tmp/group")
+	rounds=$((ROUNDS * ${times:-1}))
+	sed 1d "$tmp/group" >"$tmp/rest"
+	mv "$tmp/rest" "$tmp/group"
+	echo "$group: $rounds rounds of $(grep -c . "$tmp/group") programs" >&2
+	run_group $rounds
 done
 {
 	echo "$(uname -s -r -m), $(getconf _NPROCESSORS_ONLN) CPUs," \

@@ -5,11 +5,11 @@
 # The rate of a run is items by seconds.  In each round the rate of a group's
 # first program is divided by that of each other; of these ratios the table
 # has the median, the least and the most.  So what slows down a whole round
-# does not show.  FILE gets a line "GROUP|NAME|MEDIAN" for each.
+# does not show.  FILE gets a line "GROUP|NAME|MEDIAN|LEAST|MOST" for each.
 
 BEGIN { FS = "|" }
 
-FNR == NR && NF == 3 && !($1 in title) {
+FNR == NR && !($1 in title) {
 	title[$1] = $3
 	unit[$1] = $2
 	groups[++ngroups] = $1
@@ -22,6 +22,7 @@ FNR == NR {
 $5 > 0 {
 	rate[$1, $2, $3] = $4 / $5
 	cpu[$1, $2, $3] = $6 / $4
+	peak[$1, $2, $3] = $7 / 1024
 	if ($3 > rounds)
 		rounds = $3
 }
@@ -68,31 +69,35 @@ function told(x, u)
 	return u == "ms" ? sprintf("%.4g", 1e3 / x) : short(x)
 }
 
-function row(g, name, first,   i, n, m, v, c, q, low, high)
+function row(g, name, first,   i, n, m, v, c, p, q, low, high)
 {
 	for (i = 1; i <= rounds; i++) {
 		if (!((g, name, i) in rate))
 			continue
 		v[++n] = rate[g, name, i]
 		c[n] = cpu[g, name, i]
+		p[n] = peak[g, name, i]
 		if (name != first && (g, first, i) in rate)
 			q[++m] = rate[g, first, i] / rate[g, name, i]
 	}
 	if (n == 0) {
-		printf "  %-14s not run\n", name
+		printf "  %-12s not run\n", name
 		return
 	}
 	sort(v, n)
 	sort(c, n)
+	sort(p, n)
 	low = told(v[unit[g] == "" ? 1 : n], unit[g])
 	high = told(v[unit[g] == "" ? n : 1], unit[g])
-	printf "  %-14s %10s %21s %10s", name, told(median(v, n), unit[g]),
-	    low " .. " high, seconds(median(c, n))
+	printf "  %-12s %9s %19s %9s %9s", name, told(median(v, n), unit[g]),
+	    low " .. " high, seconds(median(c, n)),
+	    sprintf("%.1f", median(p, n))
 	if (m > 0) {
 		sort(q, m)
 		printf " %9s %19s", sprintf("%.3g", median(q, m)),
 		    sprintf("%.3g .. %.3g", q[1], q[m])
-		printf "%s|%s|%.6g\n", g, name, median(q, m) >ratios
+		printf "%s|%s|%.6g|%.6g|%.6g\n", g, name, median(q, m), q[1],
+		    q[m] >ratios
 	}
 	printf "\n"
 }
@@ -102,13 +107,14 @@ END {
 	for (k = 1; k <= ngroups; k++) {
 		g = groups[k]
 		printf "\n%s: %s\n", g, title[g]
-		printf "  %-14s %10s %21s %10s %9s %19s\n", "",
+		printf "  %-12s %9s %19s %9s %9s %9s %19s\n", "",
 		    unit[g] == "" ? "items/s" : unit[g], "least .. most",
-		    "CPU/item", "ratio", "least .. most"
+		    "CPU/item", "peak MiB", "ratio", "least .. most"
 		for (i = 1; i <= count[g]; i++)
 			row(g, names[g, i], names[g, 1])
 	}
-	print "\nCPU/item: of the calling process.  Ratio: so many times as " \
-	    "fast as this\nprogram is the group's first one; the median " \
-	    "of what each round gave."
+	print "\nAll are medians.  CPU/item, peak MiB: of the calling " \
+	    "process; its memory.\nRatio: so many times as fast as this " \
+	    "program is the group's first one;\nthe median of what each " \
+	    "round gave."
 }

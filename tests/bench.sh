@@ -42,8 +42,8 @@ sum()
 	esac
 }
 
-# try "COMMAND" WORKLOAD ITEMS [ARGUMENT...]: the line has its four fields,
-# with the numbers that are known.
+# try "COMMAND" WORKLOAD ITEMS [ARGUMENT...]: the line has its five fields,
+# with the numbers that are known, or seven.
 try()
 {
 	command=$1
@@ -54,9 +54,10 @@ try()
 	[ $status -ne 77 ] || return 0
 	[ $status -eq 0 ] || fail "$command $*: exit status $status"
 	echo "$line" | awk -v items="$2" -v sum="$(sum "$@")" '
-	NR == 1 && NF >= 4 && NF <= 6 && NF != 5 && $1 == items &&
+	NR == 1 && (NF == 5 || NF == 7) && $1 == items &&
 	    $2 ~ /^[0-9]+\.[0-9]+$/ && $3 ~ /^[0-9]+\.[0-9]+$/ &&
-	    $4 ~ /^[0-9]+$/ && (sum == "any" || $4 == sum) { good = 1 }
+	    $4 ~ /^[0-9]+$/ && (sum == "any" || $4 == sum) &&
+	    $5 ~ /^[0-9]+$/ { good = 1 }
 	END { exit !(good && NR == 1) }' || fail "$command $*: printed $line"
 }
 
@@ -75,6 +76,7 @@ try bench/pool pingpong 20 1
 try bench/pool start 2 3 0 0 1
 try bench/pool exec 3 2
 try bench/pool tiny 1000
+try bench/pool tiny 1000 2 0 0 0 1000
 try bench/raw_pipe mib 3 2
 try bench/raw_pipe pingpong 20 1
 try bench/raw_pipe start 2 3
@@ -103,6 +105,18 @@ if BENCH_ONLY=W6 BENCH_RESULTS=$dir/results ROUNDS=1 SCALE=1 \
 else
 	cat "$dir/log"
 	fail "the driver"
+fi
+
+# With workloads in rounds of their own, and the spread of each ratio.
+if BENCH_ONLY=W11 BENCH_RESULTS=$dir/paired ROUNDS=1 SCALE=1 \
+    sh "$srcdir/bench/run.sh" >"$dir/log" 2>&1; then
+	[ "$(grep -c '^W11|pool|' "$dir/paired.data")" -eq 3 ] ||
+	    fail "not three times as many rounds"
+	grep '^  pool  .* [0-9.]* .. [0-9.]*$' "$dir/paired.txt" >/dev/null ||
+	    fail "no spread of a ratio"
+else
+	cat "$dir/log"
+	fail "the driver, on rounds of their own"
 fi
 
 # What cannot be meant is refused.
