@@ -50,6 +50,13 @@ one_cpu=taskset
 if command -v taskset >/dev/null 2>&1; then
 	one_cpu="taskset -c $(taskset -cp $$ | sed 's/.*: *//; s/[-,].*//')"
 fi
+# What MPI is told where it would not start more processes than there are CPUs,
+# or any as root.
+OMPI_ALLOW_RUN_AS_ROOT=1
+OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
+OMPI_MCA_rmaps_base_oversubscribe=1
+export OMPI_ALLOW_RUN_AS_ROOT OMPI_ALLOW_RUN_AS_ROOT_CONFIRM \
+    OMPI_MCA_rmaps_base_oversubscribe
 
 # wanted GROUP: is it in BENCH_ONLY, whole or up to its hyphen?  Those that are
 # long must be meant.

@@ -64,7 +64,8 @@ try()
 # Every program finds the same sums, since each has compared them with its
 # own.
 for workload in tiny kib ms skew; do
-	for program in pool raw_pipe raw_shm peer_threads peer_openmp; do
+	for program in pool raw_pipe raw_shm peer_threads peer_openmp \
+	    peer_zmq; do
 		[ ! -x bench/$program ] ||
 		    try bench/$program $workload 20 2 3 2
 	done
@@ -84,6 +85,25 @@ try bench/raw_shm mib 3 2
 try bench/raw_shm pingpong 20 1
 try bench/raw_fork sum 66 2
 try bench/peer_xargs exec 3 2
+if [ -x bench/peer_zmq ]; then
+	try bench/peer_zmq mib 3 2
+	try bench/peer_zmq pingpong 20 1
+fi
+
+# Where MPI starts anything at all.
+OMPI_ALLOW_RUN_AS_ROOT=1
+OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
+OMPI_MCA_rmaps_base_oversubscribe=1
+export OMPI_ALLOW_RUN_AS_ROOT OMPI_ALLOW_RUN_AS_ROOT_CONFIRM \
+    OMPI_MCA_rmaps_base_oversubscribe
+if [ ! -x bench/peer_mpi ] ||
+    ! bounded mpirun -np 3 true </dev/null >"$dir/mpi" 2>&1; then
+	echo "MPI is not here, or does not start: skipped"
+else
+	try "mpirun -np 3 bench/peer_mpi" tiny 20 2 3 2
+	try "mpirun -np 3 bench/peer_mpi" mib 5 2
+	try "mpirun -np 2 bench/peer_mpi" pingpong 20 1
+fi
 
 # Peers in other languages, if these are there.
 python=${PYTHON:-python3}
