@@ -1,9 +1,9 @@
 #!/bin/sh
 # profile.sh - how many instructions an item costs, in the caller and in the
-# workers, and in which functions.
+# workers, and in which functions; and what single steps of its path cost.
 #
-# Usage: bench/profile.sh, in a build tree with bench/pool.  From the
-# environment:
+# Usage: bench/profile.sh, in a build tree with bench/pool and bench/steps.
+# From the environment:
 #	PROFILE_ITEMS	items of "tiny" (100000)
 #	PROFILE_CHUNK	that travel together (256): valgrind is slow, so the
 #			default, which is measured, would be another
@@ -11,7 +11,9 @@
 #	VALGRIND	how it is called
 # Two runs, one of twice as many items: the difference of their counts is what
 # the items cost, without start and end.  The functions are those of the longer
-# run, start and end included.  callgrind's files stay in ./bench-profile.
+# run, start and end included.  The steps are counted in the same way, less an
+# empty loop, and timed without valgrind.  callgrind's files stay in
+# ./bench-profile.
 # Exit status: 0, or 1 for failure; 77 if there is no valgrind.
 
 VALGRIND=${VALGRIND:-valgrind}
@@ -27,7 +29,7 @@ if ! command -v "$VALGRIND" >/dev/null 2>&1 ||
 	echo "profile.sh: there is no valgrind: skipped" >&2
 	exit 77
 fi
-if [ ! -x bench/pool ]; then
+if [ ! -x bench/pool ] || [ ! -x bench/steps ]; then
 	echo "profile.sh: no bench/pool here: call \"make bench-profile\"" >&2
 	exit 1
 fi
@@ -94,6 +96,20 @@ top()
 	}' | sort -rn | head -n 8
 }
 
+# step_count NAME: instructions of a step, with its loop.
+step_count()
+{
+	for n in 1 2; do
+		"$VALGRIND" -q --tool=callgrind \
+		    --callgrind-out-file="$out/step.$1.$n" \
+		    bench/steps $((n * items)) "$1" 2>"$out/step.log" || {
+			cat "$out/step.log" >&2
+			exit 1
+		}
+	done
+	echo $(($(total "$out/step.$1.2") - $(total "$out/step.$1.1")))
+}
+
 run once "$items"
 run twice $((2 * items))
 echo "tiny, $items items and twice as many, $workers workers," \
@@ -102,3 +118,13 @@ tell caller "$(total "$out/once.caller")" "$(total "$out/twice.caller")"
 top "$out/twice.caller"
 tell workers "$(total "$out"/once.worker.*)" "$(total "$out"/twice.worker.*)"
 top "$out"/twice.worker.*
+
+echo "single steps, by themselves; instructions:"
+empty=$(step_count empty) || exit 1
+for name in lease commit ordered frame result; do
+	count=$(step_count $name) || exit 1
+	awk -v name=$name -v n=$((count - empty)) -v items="$items" \
+	    'BEGIN { printf "%12.2f  %s\n", n / items, name }'
+done
+echo "the same in time:"
+bench/steps

@@ -138,6 +138,7 @@ else
 	cat "$dir/log"
 	fail "the driver, on rounds of their own"
 fi
+[ ! -x bench/steps ] || bench/steps 1000 >/dev/null || fail "bench/steps"
 
 # What cannot be meant is refused.
 bench/pool nonsense 1 >/dev/null 2>&1 && fail "a workload that is none"
