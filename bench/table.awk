@@ -81,7 +81,7 @@ function row(g, name, first,   i, n, m, v, c, p, q, low, high)
 			q[++m] = rate[g, first, i] / rate[g, name, i]
 	}
 	if (n == 0) {
-		printf "  %-12s not run\n", name
+		printf "  %-13s not run\n", name
 		return
 	}
 	sort(v, n)
@@ -89,7 +89,7 @@ function row(g, name, first,   i, n, m, v, c, p, q, low, high)
 	sort(p, n)
 	low = told(v[unit[g] == "" ? 1 : n], unit[g])
 	high = told(v[unit[g] == "" ? n : 1], unit[g])
-	printf "  %-12s %9s %19s %9s %9s", name, told(median(v, n), unit[g]),
+	printf "  %-13s %9s %19s %9s %9s", name, told(median(v, n), unit[g]),
 	    low " .. " high, seconds(median(c, n)),
 	    sprintf("%.1f", median(p, n))
 	if (m > 0) {
@@ -107,7 +107,7 @@ END {
 	for (k = 1; k <= ngroups; k++) {
 		g = groups[k]
 		printf "\n%s: %s\n", g, title[g]
-		printf "  %-12s %9s %19s %9s %9s %9s %19s\n", "",
+		printf "  %-13s %9s %19s %9s %9s %9s %19s\n", "",
 		    unit[g] == "" ? "items/s" : unit[g], "least .. most",
 		    "CPU/item", "peak MiB", "ratio", "least .. most"
 		for (i = 1; i <= count[g]; i++)
