@@ -35,8 +35,7 @@
 /* For the names of functions, which need a lock of the dynamic linker. */
 #define NAMES_S 2
 
-static struct slot *slot;
-static const struct owner *owner;
+static const struct crash *crash;
 
 /* ---- text without stdio ---- */
 
@@ -77,7 +76,7 @@ static void end_line(struct line *l)
 {
 	l->size = MIN(l->size, sizeof l->text - 1);
 	l->text[l->size++] = '\n';
-	slot_tell_crash(slot, l->text, l->size);
+	slot_tell_crash(crash->slot, l->text, l->size);
 	l->size = 0;
 }
 
@@ -227,7 +226,7 @@ static void on_crash(int signal, siginfo_t *info, void *context)
 {
 	int kept = errno;
 
-	if (slot != NULL && !owner_is_other(owner)) {
+	if (crash->slot != NULL && !owner_is_other(crash->owner)) {
 		tell_signal(signal, info);
 		sys_alarm(NAMES_S);
 		tell_stack(program_counter(context));
@@ -238,20 +237,15 @@ static void on_crash(int signal, siginfo_t *info, void *context)
 		sys_raise(signal);
 }
 
-void crash_prepare(void)
+void crash_prepare(const struct crash *c)
 {
 	static _Alignas(16) unsigned char stack[STACK_SIZE];
 	static const int signals[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL,
 		SIGABRT, SIGSYS };
 
+	crash = c;
 	if (SANITIZED || sys_alt_stack(stack, sizeof stack) < 0)
 		return;
 	for (size_t i = 0; i < COUNTOF(signals); i++)
 		sys_catch_once(signals[i], on_crash);
-}
-
-void crash_watch(struct slot *s, const struct owner *o)
-{
-	slot = s;
-	owner = o;
 }

@@ -15,12 +15,15 @@
 #include "owner.h"
 #include "slot.h"
 
-/* Fork server, before it forks: signals that mean a crash, if their
-   disposition is the default, will be caught in workers.  Left out where a
-   sanitizer watches. */
-void crash_prepare(void);
+/* Where a crash is told.  Filled in by the worker. */
+struct crash {
+	struct slot *slot;	/* NULL: nowhere yet */
+	const struct owner *owner;
+};
 
-/* Worker: what they tell goes to its slot.  Both must stay. */
-void crash_watch(struct slot *, const struct owner *);
+/* Fork server, before it forks: signals that mean a crash, if their
+   disposition is the default, will be caught in workers, and told as that
+   says there, which must stay.  Left out where a sanitizer watches. */
+void crash_prepare(const struct crash *);
 
 #endif

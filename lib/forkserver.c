@@ -13,7 +13,6 @@
 #endif
 
 #include "base.h"
-#include "crash.h"
 #include "fds.h"
 #include "orphans.h"
 #include "pipes.h"
@@ -333,7 +332,7 @@ void forkserver_main(struct forkserver *server)
 	sys_be_subreaper();
 	sys_forget_handlers();
 	sys_handle_sigchld(true);
-	crash_prepare();
+	worker_prepare();
 	throw_text_away();
 	sigfillset(&mask);
 	sigdelset(&mask, SIGCHLD);

@@ -9,10 +9,15 @@ void owner_init(struct owner *o)
 {
 	size_t size = sys_page_size();
 
-	o->pid = sys_getpid();
 	o->page = sys_map_private(size);
 	if (o->page != NULL && sys_wipe_on_fork(o->page, size) < 0)
 		owner_release(o);
+	owner_claim(o);
+}
+
+void owner_claim(struct owner *o)
+{
+	o->pid = sys_getpid();
 	if (o->page != NULL)
 		*o->page = 1;
 }

@@ -1,7 +1,8 @@
 /*
  * owner.h - is this still the process that made something?
  *
- * Runs in: caller (for a pool) and worker (for itself).  A page that reads 1
+ * Runs in: caller (for a pool), fork server (for workers) and worker (for
+ * itself).  A page that reads 1
  * in the process that made it is zeroed by the kernel in every process forked
  * from it, so the question costs one load.
  *
@@ -22,6 +23,9 @@ struct owner {
 
 /* This process owns it.  Cannot fail. */
 void owner_init(struct owner *);
+
+/* A process forked from the owner owns it too, and what it forks does not. */
+void owner_claim(struct owner *);
 
 /* Is this another process, forked from the owner?  Without the page: */
 bool owner_has_other_pid(const struct owner *);

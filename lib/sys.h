@@ -147,6 +147,8 @@ int sys_read_only(void *at, size_t size);
 int sys_dont_fork(void *at, size_t size);
 /* Children forked from now on find these private pages zeroed. */
 int sys_wipe_on_fork(void *at, size_t size);
+/* Could this process have so much more memory now?  0, -ENOMEM. */
+int sys_has_room(size_t size);
 size_t sys_page_size(void);
 
 /* ---- signals ---- */

@@ -281,6 +281,17 @@ int sys_wipe_on_fork(void *at, size_t size)
 	return result_of(madvise(at, size, MADV_WIPEONFORK));
 }
 
+int sys_has_room(size_t size)
+{
+	void *at = mmap(NULL, size, PROT_READ | PROT_WRITE,
+	    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (at == MAP_FAILED)
+		return -errno;
+	munmap(at, size);
+	return 0;
+}
+
 size_t sys_page_size(void)
 {
 	return (size_t)sysconf(_SC_PAGESIZE);

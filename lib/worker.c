@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -25,15 +26,23 @@
 /* What must be there beside what hooks need: a block of inputs, an output. */
 #define ROOM_TO_WORK ((size_t)256 * 1024)
 
-/* One worker's state.  In static memory: the exit handler needs it. */
-static struct worker {
+/*
+ * One worker's state.  In static memory: the exit handler needs it.  Where it
+ * is written to before the first item it is in one page, for each page that a
+ * worker writes to is copied.
+ */
+static _Alignas(1024) struct worker {
 	struct worker_life life;
 	struct slot *slot;
 	struct channel tasks;
 	struct stage stage;
-	struct context context;
 	struct owner owner;	/* this process, not one forked here */
+	struct crash crash;
+	bool unguarded;		/* worker_prepare() could not guard exit() */
+	bool volunteers;	/* it found that they are to be killed first */
+	struct context context;	/* its end, a long text, is not touched */
 } self;
+_Static_assert(offsetof(struct worker, context.message) < 1024, "one page");
 
 /* ---- leaving ---- */
 
@@ -54,8 +63,9 @@ static void leave_if_copy(void)
 }
 
 /* exit() in a hook must not run the host's handlers.  These are registered
-   last before the hooks run, so they run before all of the host's.  Where the
-   status cannot be known it counts as failure. */
+   after all of the host's, so they run before them; the fork server, where
+   that happens, leaves by _exit() only.  Where the status cannot be known it
+   counts as failure. */
 static void on_quick_way_out(void)
 {
 	leave(EXIT_FAILURE);
@@ -102,22 +112,45 @@ static void flush(void)
 
 /* ---- starting ---- */
 
+#define OOM_FILE "/proc/self/oom_score_adj"
+
 /* A host that is chosen early already has workers that are. */
-static void volunteer(void)
+static bool must_volunteer(void)
 {
 	char now[16] = "";
-	int fd = sys_open("/proc/self/oom_score_adj", O_RDWR);
+	int fd = sys_open(OOM_FILE, O_RDONLY);
+	bool must = fd >= 0 && sys_read(fd, now, sizeof now - 1) > 0 &&
+	    atoi(now) < atoi(OOM_SCORE);
 
-	if (fd >= 0 && sys_read(fd, now, sizeof now - 1) > 0 &&
-	    atoi(now) < atoi(OOM_SCORE))
+	sys_close(&fd);
+	return must;
+}
+
+static void volunteer(void)
+{
+	int fd = sys_open(OOM_FILE, O_WRONLY);
+
+	if (fd >= 0)
 		sys_write(fd, OOM_SCORE, sizeof OOM_SCORE - 1);
 	sys_close(&fd);
+}
+
+void worker_prepare(void)
+{
+	int fd = sys_open("/dev/null", O_RDONLY);
+
+	if (fd >= 0)
+		sys_dup_onto(fd, 0);
+	sys_close(&fd);
+	self.unguarded = guard_exit() != 0;
+	self.volunteers = must_volunteer();
+	owner_init(&self.owner);
+	crash_prepare(&self.crash);
 }
 
 static void become_worker(void)
 {
 	sigset_t none;
-	int fd;
 
 	sys_setpgid(0, 0);
 	sys_die_with_parent();
@@ -126,11 +159,8 @@ static void become_worker(void)
 	for (size_t i = 0; i < COUNTOF(self.life.fds); i++)
 		sys_close(&self.life.fds[i]);
 	slots_keep_one(&self.life.slots, self.life.which);
-	volunteer();
-	fd = sys_open("/dev/null", O_RDONLY);
-	if (fd >= 0)
-		sys_dup_onto(fd, 0);
-	sys_close(&fd);
+	if (self.volunteers)
+		volunteer();
 	sys_handle_sigchld(false);
 	sigemptyset(&none);
 	sys_set_mask(&none);
@@ -154,7 +184,6 @@ static int limit(void)
 	struct vm_context *me = &self.context.public;
 	uint64_t cpu = (uint64_t)p->max_cpu_s;
 	int r = 0;
-	void *volatile room;	/* or compilers see that it is not needed */
 
 	/* A host may ignore the signal; then nothing would tell the cause. */
 	if (cpu > 0) {
@@ -168,11 +197,9 @@ static int limit(void)
 		errno = -r;
 		return vm_fail(me, -r, "Limits cannot be set: %m.");
 	}
-	room = malloc(ROOM_TO_WORK);
-	if (room == NULL)
+	if (sys_has_room(ROOM_TO_WORK) < 0)
 		return vm_fail(me, ENOMEM, "There is no memory to work "
 		    "with.");
-	free(room);
 	return 0;
 }
 
@@ -186,7 +213,7 @@ static void set_up(void)
 	int r = context_init(&self.context, self.life.plan, self.life.index,
 	    self.life.errors, &self.stage);
 
-	if (r < 0 || guard_exit() != 0) {
+	if (r < 0 || self.unguarded) {
 		vm_fail(&self.context.public, ENOMEM,
 		    "There was no memory to start the worker.");
 		unfit();
@@ -323,8 +350,8 @@ void worker_main(struct worker_life *life)
 	self.life = *life;
 	self.slot = slots_get(&life->slots, life->which);
 	become_worker();
-	owner_init(&self.owner);
-	crash_watch(self.slot, &self.owner);
+	owner_claim(&self.owner);
+	self.crash = (struct crash){ self.slot, &self.owner };
 	stage_init(&self.stage, self.slot, &life->slots, life->results);
 	channel_open(&self.tasks, life->tasks, -1);
 	set_up();

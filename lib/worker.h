@@ -1,8 +1,8 @@
 /*
  * worker.h - all code that runs in a worker process, and only that.
  *
- * Runs in: worker.  Called by the fork server right after its fork; never
- * returns.  The worker reads chunks from its task pipe, takes their items by
+ * Runs in: worker, but for worker_prepare().  Called by the fork server right
+ * after its fork; never returns.  The worker reads chunks from its task pipe, takes their items by
  * the lease words, calls the hooks, stages each result in its ring and writes
  * the ring to its result pipe when it has nothing else to do, when a caller
  * waits, or when the ring is full.
@@ -32,6 +32,9 @@ struct worker_life {
 	int errors;		/* what stderr becomes; -1: it stays */
 	int fds[5];		/* the fork server's own, to close; -1: none */
 };
+
+/* Fork server, before it forks: does once what each worker would do first. */
+void worker_prepare(void);
 
 /* The whole life of a worker. */
 _Noreturn void worker_main(struct worker_life *);

@@ -221,6 +221,13 @@ static enum fault_kind advice_kind(int advice)
 	return advice == MADV_DONTFORK ? FAULT_DONT_FORK : FAULT_WIPE_ON_FORK;
 }
 
+static enum fault_kind map_kind(int flags)
+{
+	if (flags & MAP_SHARED)
+		return FAULT_MAP_SHARED;
+	return flags & MAP_NORESERVE ? FAULT_MAP_PRIVATE : FAULT_ROOM;
+}
+
 static enum fault_kind wait_kind(idtype_t type)
 {
 	return type == P_ALL || type == P_PID || type == P_PGID ? FAULT_WAIT :
@@ -278,9 +285,8 @@ static enum fault_kind wait_kind(idtype_t type)
 #define setrlimit(...) CALL(SET_LIMIT, setrlimit(__VA_ARGS__))
 #define getrusage(...) CALL(USAGE, getrusage(__VA_ARGS__))
 #define sigaltstack(...) CALL(ALT_STACK, sigaltstack(__VA_ARGS__))
-#define mmap(at, size, access, flags, ...) TWIN((flags) & MAP_SHARED ? \
-	FAULT_MAP_SHARED : FAULT_MAP_PRIVATE, MAP_FAILED, \
-	mmap(at, size, access, flags, __VA_ARGS__))
+#define mmap(at, size, access, flags, ...) TWIN(map_kind(flags), \
+	MAP_FAILED, mmap(at, size, access, flags, __VA_ARGS__))
 #define munmap(...) CALL(UNMAP, munmap(__VA_ARGS__))
 #define madvise(at, size, advice) \
 	TWIN(advice_kind(advice), -1, madvise(at, size, advice))

@@ -435,9 +435,6 @@ int __wrap_sys_open(const char *path, int flags);
 int __wrap_sys_handle_sigchld(bool handle);
 void __wrap_sys_set_mask(const sigset_t *mask);
 int __wrap_sys_dont_fork(void *at, size_t size);
-void __wrap_owner_init(struct owner *o);
-int __wrap_on_exit(void (*handler)(int, void *), void *arg);
-int __wrap_at_quick_exit(void (*handler)(void));
 void __wrap_channel_open(struct channel *c, int in, int out);
 void __real_channel_open(struct channel *c, int in, int out);
 int __wrap_context_init(struct context *c, const struct plan *its_plan,
@@ -562,26 +559,6 @@ int __wrap_sys_dont_fork(void *at, size_t size)
 {
 	(void)at;
 	(void)size;
-	return 0;
-}
-
-void __wrap_owner_init(struct owner *o)
-{
-	static unsigned char page = 1;
-
-	*o = (struct owner){ .page = &page };
-}
-
-int __wrap_on_exit(void (*handler)(int, void *), void *arg)
-{
-	(void)handler;
-	(void)arg;
-	return 0;
-}
-
-int __wrap_at_quick_exit(void (*handler)(void))
-{
-	(void)handler;
 	return 0;
 }
 
