@@ -27,177 +27,20 @@
 #define SWEEP_MS 20
 /* Without a pidfd the parent is looked at so often. */
 #define LOOK_MS 1000
+/* So many orders are taken before deaths are heard of again. */
+#define ORDERS_MOST 16
 
 static struct forkserver *self;
 static bool ending;		/* the caller says so, or is gone */
 static struct notice pong;	/* to be sent, if its kind is not 0 */
+/* What there is rarely; as long as there is none nobody looks for it. */
+static size_t doomed;		/* workers told to end */
+static size_t groups;		/* of dead workers, with something left */
+static bool behind;		/* some news would not go yet */
 
-/* ---- hiring ---- */
-
-/* In the new worker: never returns. */
-static _Noreturn void start_worker(const struct notice *n, struct pipes *p)
+static size_t slot_of(const struct hand *h)
 {
-	struct worker_life life = {
-		.plan = self->plan,
-		.slots = self->slots,
-		.which = n->slot,
-		.index = n->index,
-		.generation = n->generation,
-		.parent = sys_getppid(),
-		.tasks = p->tasks[0],
-		.results = p->results[1],
-		.errors = p->errors,
-		.fds = { self->socket, self->caller_fd, p->tasks[1],
-			p->results[0], p->both },
-	};
-
-	for (size_t i = 0; i < self->slots.count; i++)
-		for (int k = 0; k < NOTICE_FDS; k++)
-			sys_close(&self->hands[i].fds[k]);
-	worker_main(&life);
-}
-
-static void hire(const struct notice *order)
-{
-	struct hand *h = &self->hands[order->slot];
-	struct notice news = *order;
-	pid_t parent = sys_getpid();
-	struct pipes p;
-	int r = pipes_make(&p, self->plan->capture);
-
-	if (r == 0) {
-		r = sys_fork();
-		if (r == 0) {
-			if (sys_getppid() != parent)
-				sys_exit(EXIT_FAILURE);
-			start_worker(order, &p);
-		}
-		if (r < 0)
-			pipes_close(&p);
-	}
-	news.kind = r < 0 ? NOTICE_REFUSED : NOTICE_HIRED;
-	news.error = r < 0 ? -r : 0;
-	news.pid = MAX(r, 0);
-	h->arrival = news;
-	if (r < 0)
-		return;
-	sys_setpgid(r, r);
-	h->state = HAND_RUNNING;
-	h->pid = r;
-	h->generation = order->generation;
-	pipes_give(&p, h->fds);
-}
-
-/* ---- ending ---- */
-
-/* Its group, and itself if it has left that. */
-static void strike(const struct hand *h, int signal)
-{
-	sys_kill(-h->pid, signal);
-	sys_kill(h->pid, signal);
-}
-
-static void doom(struct hand *h)
-{
-	h->state = HAND_DOOMED;
-	h->kill_at = sys_now() + MERCY_NS;
-	strike(h, SIGTERM);
-}
-
-/* The second half of doom(), for those whose time is over. */
-static void kill_doomed(uint64_t now)
-{
-	for (size_t i = 0; i < self->slots.count; i++) {
-		struct hand *h = &self->hands[i];
-
-		if (h->state == HAND_DOOMED && h->kill_at <= now) {
-			strike(h, SIGKILL);
-			h->kill_at = NEVER;
-		}
-	}
-}
-
-static struct hand *hand_of(pid_t pid)
-{
-	for (size_t i = 0; i < self->slots.count; i++)
-		if (self->hands[i].state != HAND_VACANT &&
-		    self->hands[i].pid == pid)
-			return &self->hands[i];
-	return NULL;
-}
-
-/*
- * Buries children that have ended.  While the body lies there its number is
- * not given to another process, so its group can be killed safely: what the
- * worker started dies with it.
- */
-static int reap_ended(void)
-{
-	struct hand *h;
-	struct rusage usage;
-	int status;
-	pid_t pid;
-
-	while ((pid = sys_ended_child()) > 0) {
-		h = hand_of(pid);
-		if (h != NULL)
-			sys_kill(-pid, SIGKILL);
-		if (sys_reap(pid, &status, &usage) < 0 || h == NULL)
-			continue;
-		h->group = pid;
-		h->death = (struct notice){
-			.kind = NOTICE_DIED,
-			.slot = (uint32_t)(h - self->hands),
-			.generation = h->generation,
-			.pid = pid,
-			.status = status,
-			.ordered = h->state == HAND_DOOMED,
-			.max_rss = (uint64_t)usage.ru_maxrss * 1024,
-			.cpu_ns = sys_cpu_of(&usage),
-			.died_at = sys_now(),
-		};
-		h->state = HAND_VACANT;
-	}
-	return pid;
-}
-
-/*
- * What dead workers started and left in their group: killed again and again,
- * as it may still have been forking.  A child of ours in the group keeps its
- * number from being given to another one.  True if any is left.
- */
-static bool sweep(void)
-{
-	bool left = false;
-
-	for (size_t i = 0; i < self->slots.count; i++) {
-		struct hand *h = &self->hands[i];
-
-		if (h->group != 0 && !sys_has_child_in(h->group))
-			h->group = 0;
-		if (h->group != 0)
-			sys_kill(-h->group, SIGKILL);
-		left |= h->group != 0;
-	}
-	return left;
-}
-
-/* Kills and reaps until there is no child: 0; or for 2 s: ETIMEDOUT. */
-static int end_all(void)
-{
-	uint64_t until = sys_now() + REAP_NS;
-	int r;
-
-	for (size_t i = 0; i < self->slots.count; i++)
-		if (self->hands[i].state != HAND_VACANT)
-			strike(&self->hands[i], SIGKILL);
-	while ((r = reap_ended()) != -ECHILD && sys_now() < until) {
-		orphans_kill();
-		if (reap_ended() == -ECHILD)
-			return 0;
-		sys_poll(NULL, 0, REAP_STEP_MS);
-	}
-	return r == -ECHILD ? 0 : ETIMEDOUT;
+	return (size_t)(h - self->hands);
 }
 
 /* ---- talking ---- */
@@ -220,19 +63,220 @@ static bool tell(struct notice *news, int *fds)
 	return true;
 }
 
-/* Sends what there is to say of each worker, arrival before death: true when
-   all is out. */
-static bool tell_all(void)
+/* What there is to say of one worker, arrival before death. */
+static bool tell_of(struct hand *h)
+{
+	return tell(&h->arrival, h->fds) && tell(&h->death, NULL);
+}
+
+/* There is news of this one; it goes at once unless older news wait. */
+static void announce(struct hand *h)
+{
+	if (!behind)
+		behind = !tell_of(h);
+}
+
+/* Sends what has to wait: true when all is out. */
+static bool catch_up(void)
 {
 	bool all = true;
 
-	for (size_t i = 0; i < self->slots.count && all; i++) {
-		struct hand *h = &self->hands[i];
-
-		all = tell(&h->arrival, h->fds) && tell(&h->death, NULL);
-	}
+	for (size_t i = 0; i < self->slots.count && all && behind; i++)
+		all = tell_of(&self->hands[i]);
+	behind = !all;
 	return all && tell(&pong, NULL);
 }
+
+/* ---- hiring ---- */
+
+/* In the new worker: never returns. */
+static _Noreturn void start_worker(const struct notice *n, struct pipes *p,
+    pid_t parent)
+{
+	struct worker_life life = {
+		.plan = self->plan,
+		.slots = self->slots,
+		.which = n->slot,
+		.index = n->index,
+		.generation = n->generation,
+		.parent = parent,
+		.tasks = p->tasks[0],
+		.results = p->results[1],
+		.errors = p->errors,
+		.fds = { self->socket, self->caller_fd, p->tasks[1],
+			p->results[0], p->both },
+	};
+
+	for (size_t i = 0; i < self->slots.count && behind; i++)
+		for (int k = 0; k < NOTICE_FDS; k++)
+			sys_close(&self->hands[i].fds[k]);
+	worker_main(&life);
+}
+
+static void hire(const struct notice *order)
+{
+	struct hand *h = &self->hands[order->slot];
+	struct notice news = *order;
+	pid_t parent = sys_getpid();
+	struct pipes p;
+	int r = pipes_make(&p, self->plan->capture);
+
+	if (r == 0) {
+		r = sys_fork();
+		if (r == 0)
+			start_worker(order, &p, parent);
+		if (r < 0)
+			pipes_close(&p);
+	}
+	news.kind = r < 0 ? NOTICE_REFUSED : NOTICE_HIRED;
+	news.error = r < 0 ? -r : 0;
+	news.pid = MAX(r, 0);
+	h->arrival = news;
+	if (r > 0) {
+		sys_setpgid(r, r);
+		h->state = HAND_RUNNING;
+		self->pids[order->slot] = r;
+		h->generation = order->generation;
+		pipes_give(&p, h->fds);
+	}
+	announce(h);
+}
+
+/* ---- ending ---- */
+
+/* Its group, and itself if it has left that. */
+static void strike(const struct hand *h, int signal)
+{
+	pid_t pid = self->pids[slot_of(h)];
+
+	sys_kill(-pid, signal);
+	sys_kill(pid, signal);
+}
+
+static void doom(struct hand *h)
+{
+	h->state = HAND_DOOMED;
+	doomed++;
+	h->kill_at = sys_now() + MERCY_NS;
+	strike(h, SIGTERM);
+}
+
+/* The second half of doom(), for those whose time is over. */
+static void kill_doomed(uint64_t now)
+{
+	for (size_t i = 0; i < self->slots.count && doomed > 0; i++) {
+		struct hand *h = &self->hands[i];
+
+		if (h->state == HAND_DOOMED && h->kill_at <= now) {
+			strike(h, SIGKILL);
+			h->kill_at = NEVER;
+		}
+	}
+}
+
+static struct hand *hand_of(pid_t pid)
+{
+	for (size_t i = 0; i < self->slots.count; i++)
+		if (self->pids[i] == pid)
+			return &self->hands[i];
+	return NULL;
+}
+
+/* What is left of a dead worker's group will be swept away. */
+static void note_group(struct hand *h, pid_t group)
+{
+	if (!sys_has_child_in(group))
+		return;
+	groups += h->group == 0;
+	h->group = group;
+}
+
+/* The worker is dead and reaped. */
+static void dismiss(struct hand *h, pid_t pid, int status,
+    const struct rusage *usage)
+{
+	h->death = (struct notice){
+		.kind = NOTICE_DIED,
+		.slot = (uint32_t)slot_of(h),
+		.generation = h->generation,
+		.pid = pid,
+		.status = status,
+		.ordered = h->state == HAND_DOOMED,
+		.max_rss = (uint64_t)usage->ru_maxrss * 1024,
+		.cpu_ns = sys_cpu_of(usage),
+		.died_at = sys_now(),
+	};
+	doomed -= h->state == HAND_DOOMED;
+	h->state = HAND_VACANT;
+	self->pids[slot_of(h)] = 0;
+	announce(h);
+}
+
+/*
+ * Buries children that have ended.  While the body lies there its number is
+ * not given to another process, so its group can be killed safely: what the
+ * worker started dies with it.
+ */
+static int reap_ended(void)
+{
+	struct hand *h;
+	struct rusage usage;
+	int status;
+	pid_t pid;
+
+	while ((pid = sys_ended_child()) > 0) {
+		h = hand_of(pid);
+		if (h != NULL)
+			sys_kill(-pid, SIGKILL);
+		if (sys_reap(pid, &status, &usage) < 0 || h == NULL)
+			continue;
+		note_group(h, pid);
+		dismiss(h, pid, status, &usage);
+	}
+	return pid;
+}
+
+/*
+ * What dead workers started and left in their group: killed again and again,
+ * as it may still have been forking.  A child of ours in the group keeps its
+ * number from being given to another one.  True if any is left.
+ */
+static bool sweep(void)
+{
+	for (size_t i = 0; i < self->slots.count && groups > 0; i++) {
+		struct hand *h = &self->hands[i];
+
+		if (h->group == 0)
+			continue;
+		if (sys_has_child_in(h->group)) {
+			sys_kill(-h->group, SIGKILL);
+		} else {
+			h->group = 0;
+			groups--;
+		}
+	}
+	return groups > 0;
+}
+
+/* Kills and reaps until there is no child: 0; or for 2 s: ETIMEDOUT. */
+static int end_all(void)
+{
+	uint64_t until = sys_now() + REAP_NS;
+	int r;
+
+	for (size_t i = 0; i < self->slots.count; i++)
+		if (self->hands[i].state != HAND_VACANT)
+			strike(&self->hands[i], SIGKILL);
+	while ((r = reap_ended()) != -ECHILD && sys_now() < until) {
+		orphans_kill();
+		if (reap_ended() == -ECHILD)
+			return 0;
+		sys_poll(NULL, 0, REAP_STEP_MS);
+	}
+	return r == -ECHILD ? 0 : ETIMEDOUT;
+}
+
+/* ---- listening ---- */
 
 static void obey(const struct notice *n)
 {
@@ -243,6 +287,9 @@ static void obey(const struct notice *n)
 		return;
 	}
 	h = &self->hands[n->slot];
+	/* Who has died before this order has not died of it. */
+	if (n->kind == NOTICE_KILL)
+		reap_ended();
 	if (n->kind == NOTICE_PING)
 		pong.kind = NOTICE_PONG;
 	else if (n->kind == NOTICE_HIRE && h->state == HAND_VACANT)
@@ -252,20 +299,22 @@ static void obey(const struct notice *n)
 		doom(h);
 }
 
-/* Takes one order.  The others wait in the socket, so that deaths are heard
-   of in between. */
+/* Takes some orders.  Others wait in the socket, so that deaths are heard of
+   in between. */
 static void listen(void)
 {
 	int fds[NOTICE_FDS];
 	struct notice n;
-	int r = notice_receive(self->socket, &n, fds);
+	int r = 1;
 
-	for (int i = 0; i < NOTICE_FDS; i++)
-		sys_close(&fds[i]);
-	if (r == 1)
-		obey(&n);
-	else if (r < 0)
-		ending = true;
+	for (int k = 0; k < ORDERS_MOST && r == 1 && !ending; k++) {
+		r = notice_receive(self->socket, &n, fds);
+		for (int i = 0; i < NOTICE_FDS; i++)
+			sys_close(&fds[i]);
+		if (r == 1)
+			obey(&n);
+	}
+	ending |= r < 0;
 }
 
 /* ---- the loop ---- */
@@ -284,7 +333,7 @@ static int patience(uint64_t now, bool sweeping)
 {
 	uint64_t next = sweeping ? now + SWEEP_MS * MS_IN_NS : NEVER;
 
-	for (size_t i = 0; i < self->slots.count; i++)
+	for (size_t i = 0; i < self->slots.count && doomed > 0; i++)
 		if (self->hands[i].state == HAND_DOOMED)
 			next = MIN(next, self->hands[i].kill_at);
 	if (self->caller_fd < 0)
@@ -302,7 +351,7 @@ static void turn(const sigset_t *mask)
 	};
 	bool sweeping = sweep();
 
-	if (!tell_all())
+	if (!catch_up())
 		fds[0].events |= POLLOUT;
 	sys_ppoll(fds, COUNTOF(fds), patience(sys_now(), sweeping), mask);
 	reap_ended();

@@ -32,7 +32,6 @@ enum hand_state {
 
 struct hand {
 	enum hand_state state;
-	pid_t pid;
 	uint32_t generation;
 	uint64_t kill_at;
 	pid_t group;		/* of the last one, while there is anything
@@ -51,6 +50,8 @@ struct forkserver {
 	struct plan *plan;
 	struct slots slots;
 	struct hand *hands;	/* one a slot */
+	pid_t *pids;		/* of the worker in each slot; 0: none.  By
+				   themselves, for they are searched */
 };
 
 /* Runs until the pool ends, signals blocked by the caller before. */

@@ -114,7 +114,8 @@ int server_start(struct server *s, struct plan *plan,
 	s->room = 2 * slots->count + 2;
 	s->queue = calloc(s->room, sizeof *s->queue);
 	f.hands = calloc(slots->count, sizeof *f.hands);
-	if (s->queue == NULL || f.hands == NULL)
+	f.pids = calloc(slots->count, sizeof *f.pids);
+	if (s->queue == NULL || f.hands == NULL || f.pids == NULL)
 		goto out;
 	for (size_t i = 0; i < slots->count; i++)
 		for (int k = 0; k < NOTICE_FDS; k++)
@@ -124,6 +125,7 @@ int server_start(struct server *s, struct plan *plan,
 	fds_unlock();
 out:
 	free(f.hands);
+	free(f.pids);
 	if (r < 0)
 		words_set(words, -r, "The fork server could not be started: "
 		    "%s.", strerror(-r));
