@@ -2,10 +2,10 @@
  * worker.h - all code that runs in a worker process, and only that.
  *
  * Runs in: worker, but for worker_prepare().  Called by the fork server right
- * after its fork; never returns.  The worker reads chunks from its task pipe, takes their items by
- * the lease words, calls the hooks, stages each result in its ring and writes
- * the ring to its result pipe when it has nothing else to do, when a caller
- * waits, or when the ring is full.
+ * after its fork; never returns.  The worker reads chunks from its task pipe,
+ * takes their items by the lease words, calls the hooks, stages each result in
+ * its ring and writes the ring to its result pipe when it has nothing else to
+ * do, when a caller waits, or when the ring is full.
  *
  * Easy to get wrong: a process that the user forks inside a hook may come
  * back here; it must leave without touching pipes or slot.
