@@ -1,6 +1,7 @@
 #!/bin/sh
 # symbols.sh - the shared library exports what vimap.h declares, no more and
-# no less.
+# no less; and what it takes from others is bound when it is loaded, if the
+# linker can (NOW_LDFLAGS), so that no worker looks it up again.
 #
 # vm_fork() is among it, though C programs get it inline: it is there for
 # other languages.
@@ -36,6 +37,11 @@ if grep -v '^vm_[a-z]' "$tmp/exported"; then
 fi
 if ! diff "$tmp/declared" "$tmp/exported"; then
 	echo "(< declared in vimap.h, > exported)"
+	status=1
+fi
+if [ -n "$NOW_LDFLAGS" ] && command -v readelf >/dev/null &&
+    ! readelf -d $library | grep -q 'BIND_NOW\|Flags:.*NOW'; then
+	echo "functions are bound when they are first called"
 	status=1
 fi
 exit $status

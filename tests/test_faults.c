@@ -250,6 +250,37 @@ START_TEST(orders_and_news_wait)
 }
 END_TEST
 
+/* In a worker: how many descriptors it begins with. */
+static struct shared *sh;
+
+static int note_fds(struct vm_context *me)
+{
+	atomic_store(&sh->counter[me->worker_index], count_fds());
+	return 0;
+}
+
+/* While the news of a hired worker wait its pipes do too, in the fork server;
+   those who are forked meanwhile must not hold them. */
+START_TEST(waiting_pipes_are_nobodys)
+{
+	const struct vm_worker worker = { .setup = note_fds,
+		.process = twice };
+	struct vm_options o = { .workers = 6 };
+	vm_pool *pool;
+
+	sh = shared_new();
+	fault_plan(FAULT_SEND, 1, 20, EAGAIN, FAULT_IN_CHILDREN);
+	pool = fork_pool(&worker, &o);
+	ck_assert_int_eq(vm_ready(pool, -1), 0);
+	ck_assert_int_gt(fault_hits(), 0);
+	for (int i = 0; i < o.workers; i++)
+		ck_assert_int_eq(atomic_load(&sh->counter[i]),
+		    atomic_load(&sh->counter[0]));
+	ck_assert_int_eq(vm_close(pool), 0);
+	shared_free(sh);
+}
+END_TEST
+
 /* ---- the real limits ---- */
 
 static int limited(int resource, rlim_t most, uid_t user)
@@ -393,8 +424,8 @@ int main(void)
 	const TTest *const tests[] = { no_process, no_descriptor,
 		less_shared_memory, no_shared_memory, old_kernel, no_replacement_at_first,
 		no_descriptors_for_a_replacement, orders_and_news_wait,
-		real_limits, no_memory, no_memory_in_order,
-		no_memory_serial };
+		waiting_pipes_are_nobodys, real_limits, no_memory,
+		no_memory_in_order, no_memory_serial };
 
 	return run_tests("faults", tests, COUNTOF(tests), 60);
 }

@@ -967,6 +967,42 @@ START_TEST(what_workers_started_ends_with_close)
 }
 END_TEST
 
+/* Leaves a child behind, in the worker's group. */
+static int leave_one(struct vm_context *me, const void *input, size_t size)
+{
+	pid_t pid = fork();
+
+	if (pid < 0)
+		return vm_fail(me, errno, "fork: %m");
+	if (pid == 0)
+		hang();
+	note_pid(pid);
+	return echo(me, input, size);
+}
+
+/* Without waiting for the end of the pool, several groups at a time. */
+START_TEST(what_workers_started_ends_with_them)
+{
+	const struct vm_worker worker = { .process = leave_one };
+	const struct vm_options options = { .workers = 4,
+		.max_items_per_worker = 1 };
+	int cause[20];
+	vm_pool *pool;
+
+	start();
+	pool = open_pool(&worker, &options);
+	imap_to(pool, vm_range(0, 20));
+	ck_assert_int_eq(take_numbers(pool, 20, cause), 0);
+	for (int i = 0; i < 20; i++)
+		ck_assert_int_eq(cause[i], 0);
+	ck_assert_int_eq(atomic_load(&sh->counter[PIDS]), 20);
+	for (int i = 0; i < 16; i++)
+		wait_gone(sh->pid[i]);
+	end_pool(pool);
+	check_gone(20, true);
+}
+END_TEST
+
 static int host_of_daemons(void *arg)
 {
 	const struct vm_worker worker = { .setup = note_both,
@@ -1098,6 +1134,7 @@ int main(void)
 		close_with_results_untaken, close_with_an_endless_source,
 		close_with_an_input_half_sent, close_while_teardowns_hang,
 		close_keeps_errno, what_workers_started_ends_with_close,
+		what_workers_started_ends_with_them,
 		what_workers_started_ends_with_the_caller,
 		a_thousand_pools_leave_nothing, the_library_prints_nothing };
 
