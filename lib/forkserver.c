@@ -37,6 +37,7 @@ static struct notice pong;	/* to be sent, if its kind is not 0 */
 static size_t doomed;		/* workers told to end */
 static size_t groups;		/* of dead workers, with something left */
 static bool behind;		/* some news would not go yet */
+/* They are not written to without need: after a fork that copies a page. */
 
 static size_t slot_of(const struct hand *h)
 {
@@ -72,19 +73,19 @@ static bool tell_of(struct hand *h)
 /* There is news of this one; it goes at once unless older news wait. */
 static void announce(struct hand *h)
 {
-	if (!behind)
-		behind = !tell_of(h);
+	if (!behind && !tell_of(h))
+		behind = true;
 }
 
 /* Sends what has to wait: true when all is out. */
 static bool catch_up(void)
 {
-	bool all = true;
-
-	for (size_t i = 0; i < self->slots.count && all && behind; i++)
-		all = tell_of(&self->hands[i]);
-	behind = !all;
-	return all && tell(&pong, NULL);
+	for (size_t i = 0; i < self->slots.count && behind; i++)
+		if (!tell_of(&self->hands[i]))
+			return false;
+	if (behind)
+		behind = false;
+	return tell(&pong, NULL);
 }
 
 /* ---- hiring ---- */
@@ -206,7 +207,8 @@ static void dismiss(struct hand *h, pid_t pid, int status,
 		.cpu_ns = sys_cpu_of(usage),
 		.died_at = sys_now(),
 	};
-	doomed -= h->state == HAND_DOOMED;
+	if (h->state == HAND_DOOMED)
+		doomed--;
 	h->state = HAND_VACANT;
 	self->pids[slot_of(h)] = 0;
 	announce(h);
@@ -314,7 +316,8 @@ static void listen(void)
 		if (r == 1)
 			obey(&n);
 	}
-	ending |= r < 0;
+	if (r < 0)
+		ending = true;
 }
 
 /* ---- the loop ---- */

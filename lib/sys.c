@@ -112,8 +112,10 @@ void sys_close(int *fd)
 
 	if (*fd >= 0)
 		close(*fd);
-	*fd = -1;
-	errno = kept;
+	if (*fd != -1)
+		*fd = -1;
+	if (errno != kept)
+		errno = kept;
 }
 
 int sys_open(const char *path, int flags)

@@ -8,7 +8,8 @@
 
 #include <errno.h>
 
-/* Repeats a call while signals interrupt it, then turns -1 into -errno. */
+/* Repeats a call while signals interrupt it, then turns -1 into -errno.
+   errno is not written to without need: after a fork that copies a page. */
 #define RETRY(result, call) \
 	do { \
 		int kept_ = errno; \
@@ -17,7 +18,8 @@
 		while ((result) == -1 && errno == EINTR); \
 		if ((result) == -1) \
 			(result) = -errno; \
-		errno = kept_; \
+		if (errno != kept_) \
+			errno = kept_; \
 	} while (0)
 
 /* The same for calls that signals do not interrupt. */
