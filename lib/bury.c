@@ -147,7 +147,7 @@ static bool put_back(struct engine *e, struct member *m)
 
 	began |= judge(e, m) > 0;
 	while ((s = m->sent) != NULL) {
-		crew_unlease(m);
+		crew_unlease(&e->crew, m);
 		window_move(&e->window, s, s->count ? SPAN_WAITING :
 		    SPAN_SPENT);
 		if (s->state == SPAN_SPENT)
@@ -202,7 +202,7 @@ int bury_member(struct engine *e, struct member *m, uint64_t now)
 	began = put_back(e, m) || m->told_to_stop;
 	if (crew_gives_up(m) && !e->closing)
 		tell_given_up(e, m);
-	crew_clear(m, fds_drop);
+	crew_clear(&e->crew, m, fds_drop);
 	if (e->closing)
 		crew_move(&e->crew, m, MEMBER_GONE);
 	else
@@ -243,7 +243,7 @@ static void answer_sent(struct engine *e, struct member *m,
 			span_advance(s, 1);
 			bury_span(e, first, cause);
 		}
-		crew_unlease(m);
+		crew_unlease(&e->crew, m);
 		window_move(&e->window, s, s->count ? SPAN_WAITING :
 		    SPAN_SPENT);
 		if (s->state == SPAN_SPENT)
@@ -266,7 +266,7 @@ void bury_pool(struct engine *e, enum vm_cause cause, uint64_t now)
 			crew_move(&e->crew, m, MEMBER_DEAD);
 		drain(e, m, now);
 		answer_sent(e, m, cause);
-		crew_clear(m, fds_drop);
+		crew_clear(&e->crew, m, fds_drop);
 		if (m->state != MEMBER_GONE)
 			crew_move(&e->crew, m, MEMBER_GONE);
 	}
@@ -294,7 +294,7 @@ static int cancel_sent(struct engine *e, struct member *m, struct span *s)
 	rest = span_cut(s, s->limit);
 	if (rest == NULL)
 		return -ENOMEM;
-	crew_ungrant(m, rest->count);
+	crew_ungrant(&e->crew, m, rest->count);
 	rest->attempt--;
 	bury_span(e, rest, VM_CANCELLED);
 	return 0;

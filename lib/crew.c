@@ -12,18 +12,19 @@
 
 /* Orders under way: what the fork server's socket holds without waiting. */
 #define ASKED_MOST 16
-/* Bytes on the way to one worker that keep it busy between two wake-ups. */
-#define BYTES_ENOUGH ((size_t)64 * 1024)
 /* Pauses before a place is filled again. */
 #define PAUSE_FIRST (10 * MS_IN_NS)
 #define PAUSE_MOST (1000 * MS_IN_NS)
 /* Setups that may fail in a row before a place is given up. */
 #define SETUPS_MOST 5
 
+/* The frame that ends a worker's channel. */
+static const unsigned char stop_frame[16] = { 0, FRAME_STOP };
+
 int crew_init(struct crew *c, size_t count, size_t wanted,
     const int *indices, struct server *server, struct slots *slots)
 {
-	*c = (struct crew){ .server = server };
+	*c = (struct crew){ .server = server, .alarm = NEVER };
 	c->members = calloc(count, sizeof *c->members);
 	if (c->members == NULL)
 		return -ENOMEM;
@@ -42,13 +43,17 @@ int crew_init(struct crew *c, size_t count, size_t wanted,
 		m->reader = m->errors = -1;
 		m->doom_at = m->setup_by = NEVER;
 		channel_open(&m->channel, -1, -1);
+		if (m->wanted)
+			roster_book(c, m);
 	}
 	return 0;
 }
 
-void crew_clear(struct member *m, void (*close)(int *fd))
+void crew_clear(struct crew *c, struct member *m, void (*close)(int *fd))
 {
 	channel_close(&m->channel, close);
+	m->full = false;
+	crew_read(c, m);
 	close(&m->reader);
 	close(&m->errors);
 	m->ordinal = 0;
@@ -59,6 +64,7 @@ void crew_clear(struct member *m, void (*close)(int *fd))
 	m->presumed = false;
 	m->greeted = m->unfit = m->ended = m->unsettled = false;
 	m->doom_at = m->setup_by = NEVER;
+	roster_book(c, m);
 }
 
 void crew_release(struct crew *c, void (*close)(int *fd))
@@ -67,9 +73,9 @@ void crew_release(struct crew *c, void (*close)(int *fd))
 		struct member *m = &c->members[i];
 
 		while (m->sent != NULL)
-			span_free(crew_unlease(m));
+			span_free(crew_unlease(c, m));
 		span_free(m->spare);
-		crew_clear(m, close);
+		crew_clear(c, m, close);
 	}
 	free(c->members);
 	*c = (struct crew){ 0 };
@@ -81,28 +87,92 @@ void crew_move(struct crew *c, struct member *m, enum member_state to)
 	c->asked -= m->state == MEMBER_ASKED;
 	c->asked += to == MEMBER_ASKED;
 	m->state = to;
+	roster_book(c, m);
+}
+
+/* Places beyond the last that was ever wanted are in no book. */
+void crew_want(struct crew *c, struct member *m, bool wanted)
+{
+	m->wanted = wanted;
+	for (; wanted && c->count <= m->which; c->count++)
+		roster_book(c, &c->members[c->count]);
+	roster_book(c, m);
+	if (m->state == MEMBER_ABSENT)
+		c->hire_at = MIN(c->hire_at, m->hire_at);
+}
+
+void crew_alarm(struct crew *c, uint64_t at)
+{
+	c->alarm = MIN(c->alarm, at);
+}
+
+void crew_bear(struct crew *c, struct member *m, uint64_t until)
+{
+	m->doom_at = until;
+	crew_alarm(c, until);
+}
+
+void crew_read(struct crew *c, struct member *m)
+{
+	const struct channel *from = &m->channel;
+
+	c->partial -= m->partial;
+	m->partial = channel_partial(from) ? from->block->len - from->at : 0;
+	c->partial += m->partial;
+}
+
+void crew_written(struct crew *c, struct member *m, bool full)
+{
+	m->full = full;
+	roster_book(c, m);
+}
+
+bool crew_is_gone(const struct crew *c)
+{
+	bool any = false;
+
+	for (int i = 0; i < MEMBER_GONE; i++)
+		any |= c->roster.state[i].first != NULL;
+	return !any;
 }
 
 /* ---- hire ---- */
 
+/* Orders the worker of a place. */
+static void hire(struct crew *c, struct member *m)
+{
+	m->generation++;
+	m->pid = 0;
+	slot_reset(m->slot);
+	crew_move(c, m, MEMBER_ASKED);
+	server_hire(c->server, m->which, m->generation, m->index);
+}
+
 bool crew_hire(struct crew *c, uint64_t now)
 {
+	struct member *m = c->roster.state[MEMBER_ABSENT].first, *next;
+	uint64_t later = NEVER;
 	bool any = false;
 
-	for (size_t i = 0; i < c->count && c->asked < ASKED_MOST; i++) {
-		struct member *m = &c->members[i];
-
-		if (m->state != MEMBER_ABSENT || !m->wanted ||
-		    m->hire_at > now)
-			continue;
-		m->generation++;
-		m->pid = 0;
-		slot_reset(m->slot);
-		crew_move(c, m, MEMBER_ASKED);
-		server_hire(c->server, m->which, m->generation, m->index);
-		any = true;
+	if (c->hire_at > now)
+		return false;
+	for (; m != NULL && c->asked < ASKED_MOST; m = next) {
+		next = roster_next(m, IN_STATE);
+		if (m->wanted && m->hire_at <= now) {
+			hire(c, m);
+			any = true;
+		} else if (m->wanted) {
+			later = MIN(later, m->hire_at);
+		}
 	}
+	if (m == NULL)
+		c->hire_at = later;
 	return any;
+}
+
+uint64_t crew_hires_at(const struct crew *c)
+{
+	return c->asked < ASKED_MOST ? c->hire_at : NEVER;
 }
 
 struct member *crew_member(struct crew *c, const struct notice *n)
@@ -123,6 +193,7 @@ void crew_welcome(struct crew *c, struct member *m, const struct notice *n,
 	m->errors = fds[NOTICE_ERRORS];
 	m->pid = n->pid;
 	m->setup_by = setup_by;
+	crew_alarm(c, setup_by);
 	m->watched_from = NEVER;
 	crew_move(c, m, MEMBER_STARTING);
 }
@@ -134,6 +205,7 @@ void crew_replace(struct crew *c, struct member *m, bool began, uint64_t now)
 	m->trouble = began ? 0 : m->trouble + 1;
 	pause = m->trouble ? PAUSE_FIRST << MIN(m->trouble - 1, 10) : 0;
 	m->hire_at = now + MIN(pause, PAUSE_MOST);
+	c->hire_at = MIN(c->hire_at, m->hire_at);
 	crew_move(c, m, crew_gives_up(m) ? MEMBER_GONE : MEMBER_ABSENT);
 }
 
@@ -144,79 +216,43 @@ bool crew_gives_up(const struct member *m)
 
 bool crew_hopeless(const struct crew *c)
 {
-	bool any = false;
-
-	for (size_t i = 0; i < c->count && !any; i++)
-		any = c->members[i].wanted &&
-		    c->members[i].state != MEMBER_GONE;
-	return !any;
+	return c->roster.having[TRAIT_HOPED] == 0;
 }
 
 bool crew_owed(const struct crew *c)
 {
-	bool owed = c->asked > 0;
-
-	for (size_t i = 0; i < c->count && !owed; i++)
-		owed = c->members[i].state == MEMBER_DOOMED;
-	return owed;
+	return c->asked > 0 || c->roster.state[MEMBER_DOOMED].first != NULL;
 }
 
 /* ---- pick ---- */
 
-/* May it have another chunk, seen by itself? */
-static bool has_room(const struct crew *c, const struct member *m)
+struct member *crew_pick(const struct crew *c)
 {
-	if (m->state != MEMBER_READY || m->told_to_stop || m->alone ||
-	    crew_grantable(c, m) == 0)
-		return false;
-	return m->nsent == 0 || ((int)m->nsent < c->leases &&
-	    (m->nsent < 2 || m->sent_bytes < BYTES_ENOUGH));
-}
+	struct member *best = c->roster.room[0].first;
 
-struct member *crew_pick(struct crew *c)
-{
-	struct member *best = NULL;
-
-	for (size_t i = 0; i < c->count; i++) {
-		struct member *m = &c->members[i];
-
-		if (has_room(c, m) &&
-		    (best == NULL || m->nsent < best->nsent))
-			best = m;
-		if (best != NULL && best->nsent == 0)
-			break;
-	}
+	for (int i = 1; i < c->leases && best == NULL; i++)
+		best = c->roster.room[i].first;
 	return best;
 }
 
-struct member *crew_idle(struct crew *c)
+struct member *crew_idle(const struct crew *c)
 {
-	struct member *m = crew_pick(c);
-
-	return m != NULL && m->nsent == 0 ? m : NULL;
+	return c->roster.room[0].first;
 }
 
-bool crew_waits(struct crew *c)
+bool crew_waits(const struct crew *c)
 {
-	bool any = crew_idle(c) != NULL;
-
-	for (size_t i = 0; i < c->count && !any; i++) {
-		struct member *m = &c->members[i];
-
-		any = m->wanted && m->state != MEMBER_GONE &&
-		    (m->state != MEMBER_READY || m->told_to_stop);
-	}
-	return any;
+	return crew_idle(c) != NULL || c->roster.having[TRAIT_COMING] > 0;
 }
 
-struct member *crew_home(struct crew *c, const struct chunk *chunk)
+struct member *crew_home(const struct chunk *chunk)
 {
 	struct member *m;
 
 	if (chunk->where != CHUNK_PLACED)
 		return NULL;
 	m = CONTAINER_OF(chunk->region->area, struct member, inputs);
-	return has_room(c, m) ? m : NULL;
+	return m->link[IN_ROOM].list != NULL ? m : NULL;
 }
 
 /* ---- leases ---- */
@@ -229,12 +265,13 @@ uint32_t crew_grantable(const struct crew *c, const struct member *m)
 	return (uint32_t)MIN(left, UINT32_MAX);
 }
 
-void crew_ungrant(struct member *m, uint32_t items)
+void crew_ungrant(struct crew *c, struct member *m, uint32_t items)
 {
 	m->granted -= items;
+	roster_book(c, m);
 }
 
-int crew_lease(struct member *m, struct span *s, uint64_t now)
+int crew_lease(struct crew *c, struct member *m, struct span *s, uint64_t now)
 {
 	size_t bytes = 0;
 
@@ -267,10 +304,11 @@ int crew_lease(struct member *m, struct span *s, uint64_t now)
 	m->sent_bytes += bytes;
 	m->granted += s->count;
 	m->alone = span_is_suspect(s);
+	roster_book(c, m);
 	return 0;
 }
 
-struct span *crew_unlease(struct member *m)
+struct span *crew_unlease(struct crew *c, struct member *m)
 {
 	struct span *s = m->sent;
 
@@ -281,7 +319,19 @@ struct span *crew_unlease(struct member *m)
 	m->nsent--;
 	m->sent_bytes -= s->sent_bytes;
 	m->alone = false;
+	roster_book(c, m);
 	return s;
+}
+
+int crew_stop(struct crew *c, struct member *m)
+{
+	if (channel_prepare(&m->channel, 1) < 0)
+		return -ENOMEM;
+	crew_freeze(m);
+	m->told_to_stop = true;
+	channel_send(&m->channel, stop_frame, sizeof stop_frame);
+	roster_book(c, m);
+	return 0;
 }
 
 /* The caller's own count stays: what the lease word no longer grants comes

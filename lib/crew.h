@@ -16,7 +16,8 @@
  *	 +--> GONE: never hired again (given up, or the pool is closing)
  *
  * Only crew_move() changes the state.  Easy to get wrong: a worker is dead
- * when the fork server says so, not at the end of its pipe.
+ * when the fork server says so, not at the end of its pipe; and what changes
+ * a member has it booked (roster.h), or sets an alarm, or nobody looks at it.
  */
 #ifndef CREW_H
 #define CREW_H
@@ -27,6 +28,7 @@
 #include "area.h"
 #include "channel.h"
 #include "notice.h"
+#include "roster.h"
 #include "server.h"
 #include "slot.h"
 #include "span.h"
@@ -88,6 +90,10 @@ struct member {
 	uint64_t watched_at;	/* when that was, */
 	uint64_t ran;		/* and ns that item has been seen to run */
 	size_t poll_in, poll_out; /* places in engine.fds; 0: not waited for */
+	bool full;		/* its task pipe is, as far as we know */
+	struct link link[ROSTER_KINDS]; /* the roster's, */
+	unsigned traits;	/* as these */
+	size_t partial;		/* of crew.partial: its part */
 	bool greeted;		/* has said hello */
 	bool unfit;		/* has said that its setup failed */
 	bool ended;		/* its result pipe has; no death notice yet */
@@ -99,7 +105,11 @@ struct crew {
 	size_t count;		/* up to the last that was ever wanted */
 	size_t places;		/* there may ever be */
 	struct server *server;
+	struct roster roster;
 	size_t asked;		/* members in state ASKED */
+	size_t partial;		/* bytes of answers that have partly arrived */
+	uint64_t hire_at;	/* no place wants a worker before */
+	uint64_t alarm;		/* nothing else is due with anybody before */
 	int leases;		/* chunks a worker may have */
 	uint64_t max_items;	/* items a worker may have; 0: no limit */
 };
@@ -116,8 +126,26 @@ void crew_release(struct crew *, void (*close)(int *fd));
 /* Moves a member to a state; the only function that does. */
 void crew_move(struct crew *, struct member *, enum member_state);
 
+/* From now on a worker is wanted in this place, or is not. */
+void crew_want(struct crew *, struct member *, bool wanted);
+
+/* Somebody has to look at the members at that time, at the latest. */
+void crew_alarm(struct crew *, uint64_t at);
+
+/* Patience with a member ends then. */
+void crew_bear(struct crew *, struct member *, uint64_t until);
+
+/* Bytes of a member were read, or passed. */
+void crew_read(struct crew *, struct member *);
+
+/* Bytes were written to it: whether its pipe is full. */
+void crew_written(struct crew *, struct member *, bool full);
+
 /* Orders workers for places that want one now: true if it has. */
 bool crew_hire(struct crew *, uint64_t now);
+
+/* When it is to be called again; NEVER: only after news. */
+uint64_t crew_hires_at(const struct crew *);
 
 /* The member a notice is about, or NULL if it is of another generation or
    nonsense. */
@@ -129,29 +157,33 @@ void crew_welcome(struct crew *, struct member *, const struct notice *,
 
 /* Who should have the next chunk: the member with the fewest, NULL if all
    have enough. */
-struct member *crew_pick(struct crew *);
+struct member *crew_pick(const struct crew *);
 
 /* A READY member without a chunk, or NULL. */
-struct member *crew_idle(struct crew *);
+struct member *crew_idle(const struct crew *);
 
 /* Is there one, or one that is on its way? */
-bool crew_waits(struct crew *);
+bool crew_waits(const struct crew *);
 
 /* In whose payload area a chunk is, if in any, and if it may have it now. */
-struct member *crew_home(struct crew *, const struct chunk *);
+struct member *crew_home(const struct chunk *);
 
 /* Gives a span to a member, the span's bytes being queued to be sent: 0, or
    -ENOMEM and nothing has changed. */
-int crew_lease(struct member *, struct span *, uint64_t now);
+int crew_lease(struct crew *, struct member *, struct span *, uint64_t now);
 
 /* So many more items it may have; 0: none. */
 uint32_t crew_grantable(const struct crew *, const struct member *);
 
 /* Items it had not begun are not its own any more. */
-void crew_ungrant(struct member *, uint32_t items);
+void crew_ungrant(struct crew *, struct member *, uint32_t items);
 
 /* Takes the oldest span off a member's hands. */
-struct span *crew_unlease(struct member *);
+struct span *crew_unlease(struct crew *, struct member *);
+
+/* Tells a worker to end after its present item, and lets nothing more begin
+   there: 0 or -ENOMEM. */
+int crew_stop(struct crew *, struct member *);
 
 /* Lets nothing more begin there: all that has not begun stays unbegun. */
 void crew_freeze(struct member *);
@@ -173,6 +205,9 @@ void crew_replace(struct crew *, struct member *, bool began, uint64_t now);
 bool crew_owed(const struct crew *);
 
 /* Forgets what the last worker in a place had; its spans are elsewhere. */
-void crew_clear(struct member *, void (*close)(int *fd));
+void crew_clear(struct crew *, struct member *, void (*close)(int *fd));
+
+/* Is no worker there, and will none be? */
+bool crew_is_gone(const struct crew *);
 
 #endif

@@ -17,8 +17,12 @@
 
 void dispatch_flush(struct engine *e, struct member *m)
 {
-	if (channel_flush(&m->channel) < 0)
+	int r = channel_flush(&m->channel);
+
+	if (r < 0)
 		crew_doom(&e->crew, m, VM_GARBLED);
+	else
+		crew_written(&e->crew, m, r == 0);
 }
 
 /* A suspect travels alone, and nobody gets more items than it may have: what
@@ -41,7 +45,7 @@ static int shorten(struct engine *e, struct member *m, struct span *s)
 /* Who may have this span: somebody with nothing, if it is a suspect. */
 static struct member *pick_for(struct engine *e, const struct span *s)
 {
-	struct member *home = crew_home(&e->crew, s->chunk);
+	struct member *home = crew_home(s->chunk);
 
 	if (home != NULL && !span_is_suspect(s))
 		return home;
@@ -55,7 +59,7 @@ static int send_first(struct engine *e, struct member *m, uint64_t now)
 
 	s->stride = pace_stride(&e->pace);
 	if (r == 0)
-		r = crew_lease(m, s, now);
+		r = crew_lease(&e->crew, m, s, now);
 	if (r < 0)
 		return r;
 	window_move(&e->window, s, SPAN_SENT);
@@ -79,11 +83,8 @@ int dispatch_run(struct engine *e, uint64_t now)
 			break;
 		r = send_first(e, m, now);
 	}
-	for (size_t i = 0; i < e->crew.count; i++) {
-		m = &e->crew.members[i];
-		if (m->channel.pending > 0 && m->state != MEMBER_DOOMED)
-			dispatch_flush(e, m);
-	}
+	while ((m = e->crew.roster.fresh.first) != NULL)
+		dispatch_flush(e, m);
 	return r;
 }
 
@@ -124,16 +125,19 @@ static bool has_unbegun(const struct member *m)
 
 /* If that worker is busy and another is free, the item is taken back for the
    other one before long. */
+static bool any_unbegun(const struct list *list)
+{
+	const struct member *m = list->first;
+
+	while (m != NULL && !has_unbegun(m))
+		m = roster_next(m, IN_SENDING);
+	return m != NULL;
+}
+
 bool dispatch_pending(const struct engine *e)
 {
-	bool any = false;
-
-	for (size_t i = 0; i < e->crew.count && !any; i++) {
-		const struct member *m = &e->crew.members[i];
-
-		any = m->channel.pending > 0 && has_unbegun(m);
-	}
-	return any;
+	return any_unbegun(&e->crew.roster.fresh) ||
+	    any_unbegun(&e->crew.roster.full);
 }
 
 /* Is the worker in the middle of an item, as far as we have heard? */
@@ -203,7 +207,7 @@ static uint32_t take_back(struct engine *e, struct member *m, struct span *s,
 	rest = span_cut(s, limit);
 	if (rest == NULL)
 		return 0;	/* they come back when the chunk ends */
-	crew_ungrant(m, rest->count);
+	crew_ungrant(&e->crew, m, rest->count);
 	window_move(&e->window, rest, SPAN_WAITING);
 	engine_say(e, "take back: %u items from number %llu of worker %d",
 	    rest->count, (unsigned long long)span_seq(rest), m->index);
@@ -239,15 +243,7 @@ void dispatch_take_all(struct engine *e, struct member *m)
 /* Bytes held, those of answers that have partly arrived included. */
 static size_t held(const struct engine *e)
 {
-	size_t bytes = e->window.result_bytes;
-
-	for (size_t i = 0; i < e->crew.count; i++) {
-		const struct channel *c = &e->crew.members[i].channel;
-
-		if (channel_partial(c))
-			bytes += c->block->len - c->at;
-	}
-	return bytes;
+	return e->window.result_bytes + e->crew.partial;
 }
 
 static struct member *partly_arrived(struct engine *e)

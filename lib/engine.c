@@ -109,22 +109,13 @@ static size_t watch_all(struct engine *e, uint64_t now)
 static uint64_t next_alarm(const struct engine *e, uint64_t until,
     uint64_t now)
 {
-	uint64_t due, sample, weigh, ping;
+	uint64_t due, sample, weigh, ping, hire;
 
-	for (size_t i = 0; i < e->crew.count; i++) {
-		const struct member *m = &e->crew.members[i];
-
-		if (m->state == MEMBER_ABSENT && m->wanted && !e->closing)
-			until = MIN(until, m->hire_at);
-		if (m->state == MEMBER_DEAD || m->unsettled)
-			until = now;
-		if (m->state != MEMBER_DOOMED)
-			until = MIN(until, m->doom_at);
-		if (m->state == MEMBER_STARTING)
-			until = MIN(until, m->setup_by);
-	}
-	if (e->broken)
+	if (e->broken || e->crew.roster.state[MEMBER_DEAD].first != NULL)
 		return now;
+	until = MIN(until, e->crew.alarm);
+	hire = e->closing ? NEVER : crew_hires_at(&e->crew);
+	until = MIN(until, hire);
 	if (news_owed(e))
 		until = MIN(until, now + OWED_NS);
 	if (e->stirs < STIRS && e->window.nsent > 0)
@@ -163,7 +154,7 @@ static int read_members(struct engine *e, uint64_t now)
 		/* The news of this turn may have ended it. */
 		if (m->state < MEMBER_STARTING || m->state > MEMBER_LEAVING)
 			continue;
-		if (in || m->unsettled)
+		if (in)
 			r = settle_read(e, m, now);
 		if (out && r >= 0 && m->state != MEMBER_DOOMED)
 			dispatch_flush(e, m);
@@ -179,22 +170,54 @@ static void lose_patience(struct engine *e, struct member *m)
 	crew_doom(&e->crew, m, m->ended ? VM_GARBLED : VM_LOST);
 }
 
+/* Is anything due with a member?  When something will be, or NEVER. */
+static uint64_t look_at(struct engine *e, struct member *m, uint64_t now)
+{
+	bool starts = m->state == MEMBER_STARTING;
+
+	if (m->state < MEMBER_STARTING || m->state > MEMBER_LEAVING)
+		return NEVER;
+	if (m->unsettled && settle_read(e, m, now) < 0)
+		return now;
+	if (m->state == MEMBER_DOOMED)
+		return NEVER;
+	if (m->doom_at <= now)
+		lose_patience(e, m);
+	else if (starts && m->setup_by <= now)
+		crew_doom(&e->crew, m, VM_TIMED_OUT);
+	else
+		return starts ? MIN(m->doom_at, m->setup_by) : m->doom_at;
+	return NEVER;
+}
+
+/* Looks at all members, if that is due. */
+static int look_at_all(struct engine *e, uint64_t now)
+{
+	uint64_t at = NEVER;
+	int r = 0;
+
+	if (e->crew.alarm > now)
+		return 0;
+	for (size_t i = 0; i < e->crew.count; i++) {
+		struct member *m = &e->crew.members[i];
+		uint64_t then = look_at(e, m, now);
+
+		at = MIN(at, then);
+		r = m->unsettled ? -ENOMEM : r;
+	}
+	e->crew.alarm = at;
+	return r;
+}
+
 /* Buries the dead, and dooms those with whom patience is over. */
 static int look_after(struct engine *e, uint64_t now)
 {
-	int r = 0;
+	struct member *m;
+	int r = look_at_all(e, now);
 
-	for (size_t i = 0; i < e->crew.count && r == 0; i++) {
-		struct member *m = &e->crew.members[i];
-
-		if (m->state == MEMBER_DEAD)
-			r = bury_member(e, m, now);
-		else if (m->state != MEMBER_DOOMED &&
-		    m->state != MEMBER_GONE && m->doom_at <= now)
-			lose_patience(e, m);
-		else if (m->state == MEMBER_STARTING && m->setup_by <= now)
-			crew_doom(&e->crew, m, VM_TIMED_OUT);
-	}
+	while (r == 0 &&
+	    (m = e->crew.roster.state[MEMBER_DEAD].first) != NULL)
+		r = bury_member(e, m, now);
 	if (server_overdue(&e->server, news_owed(e), now))
 		news_broken(e, ETIMEDOUT, now);
 	return r;
@@ -207,14 +230,14 @@ static int look_after(struct engine *e, uint64_t now)
  */
 static int stir(struct engine *e, uint64_t now)
 {
+	struct member *m, *next;
 	bool any = false;
 	int r = 0;
 
-	for (size_t i = 0; i < e->crew.count && r >= 0; i++) {
-		struct member *m = &e->crew.members[i];
-
-		if (m->state != MEMBER_READY || m->nsent == 0 ||
-		    (e->only != NULL && e->only != m))
+	for (m = e->crew.roster.state[MEMBER_READY].first; m != NULL && r >= 0;
+	    m = next) {
+		next = roster_next(m, IN_STATE);
+		if (m->nsent == 0 || (e->only != NULL && e->only != m))
 			continue;
 		atomic_store(&m->slot->wanted, 1);
 		r = settle_ring(e, m, now);

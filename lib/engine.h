@@ -75,7 +75,6 @@ struct engine {
 	int stirs;		/* in vain, since anything has come */
 	uint64_t sample_at;	/* when overdue.c looks the next time */
 	uint64_t weigh_at;	/* when staff.c looks at memory */
-	bool resized;		/* vm_resize() has been called */
 	int wake;		/* eventfd: vm_cancel() */
 	atomic_int cancelled;
 	uint64_t failures;	/* for good, among */
@@ -230,7 +229,7 @@ int overdue_run(struct engine *, uint64_t now);
 /* Tells a worker to end after its present item, by a time; it is killed then.
    False if it was told before, when only the time is new, or cannot be told
    now. */
-bool staff_lay_off(struct member *, uint64_t deadline);
+bool staff_lay_off(struct engine *, struct member *, uint64_t deadline);
 
 /* When workers' memory is to be looked at; NEVER if that is of no interest. */
 uint64_t staff_alarm(const struct engine *);

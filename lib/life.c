@@ -55,28 +55,17 @@ static int explain(struct engine *e, int error)
 	    "%s.", n, strerror(error));
 }
 
-/* Has the first worker of this place still to be forked? */
-static bool never_hired(const struct member *m)
-{
-	return m->wanted && (m->generation == 0 ||
-	    (m->generation == 1 && m->state == MEMBER_ASKED));
-}
-
 /* Waits for all first hires. */
 static int hire_all(struct engine *e)
 {
 	int r = 0;
 
 	for (;;) {
-		bool missing = false;
-
-		for (size_t i = 0; i < e->crew.count; i++)
-			missing |= never_hired(&e->crew.members[i]);
 		if (e->refused != 0)
 			return explain(e, e->refused);
 		if (e->broken)
 			return -e->broken_error;
-		if (!missing)
+		if (e->crew.roster.having[TRAIT_UNBORN] == 0)
 			return 0;
 		r = engine_turn(e, NEVER);
 		if (r < 0)
@@ -126,6 +115,7 @@ int engine_start(struct engine *e, struct settings *set, struct words *words)
 
 	*e = (struct engine){ .set = *set, .words = words, .wake = -1 };
 	e->server.socket = e->server.pidfd = -1;
+	e->crew.alarm = e->crew.hire_at = NEVER;
 	set->indices = NULL;
 	window_init(&e->window, e->set.real_factor * e->set.workers,
 	    e->set.total_factor * e->set.workers, e->set.max_bytes);
@@ -149,28 +139,37 @@ int engine_start(struct engine *e, struct settings *set, struct words *words)
 
 /* ---- stop ---- */
 
-/* Asks a member to stop, or sees that it needs not: true if it is gone. */
-static bool lay_off(struct engine *e, struct member *m, uint64_t deadline)
+/* Nobody is wanted any more: all that work are told, by then, and those that
+   start will be in their turn. */
+static void want_nobody(struct engine *e, uint64_t deadline)
 {
-	if (m->state == MEMBER_ABSENT)
-		crew_move(&e->crew, m, MEMBER_GONE);
-	staff_lay_off(m, deadline);
-	return m->state == MEMBER_GONE;
+	for (size_t i = 0; i < e->crew.count; i++) {
+		struct member *m = &e->crew.members[i];
+
+		crew_want(&e->crew, m, false);
+		staff_lay_off(e, m, deadline);
+	}
 }
 
 /* Lets running items end and workers tear down, as long as they may. */
 static void lay_off_all(struct engine *e)
 {
 	uint64_t deadline = sys_now() + (e->started ? e->set.close_ns : 0);
-	bool all = false;
+	struct roster *all = &e->crew.roster;
+	struct member *m, *next;
 	int r = 0;
 
-	while (!all && r == 0 && !e->broken) {
-		all = true;
-		for (size_t i = 0; i < e->crew.count; i++)
-			all &= lay_off(e, &e->crew.members[i], deadline);
-		if (!all)
-			r = engine_turn(e, NEVER);
+	want_nobody(e, deadline);
+	while (r == 0 && !e->broken) {
+		while ((m = all->state[MEMBER_ABSENT].first) != NULL)
+			crew_move(&e->crew, m, MEMBER_GONE);
+		for (m = all->out.first; m != NULL; m = next) {
+			next = roster_next(m, IN_OUT);
+			staff_lay_off(e, m, deadline);
+		}
+		if (crew_is_gone(&e->crew))
+			break;
+		r = engine_turn(e, NEVER);
 		results_release(&e->results);
 	}
 }

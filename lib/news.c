@@ -36,10 +36,9 @@ void news_broken(struct engine *e, int error, uint64_t now)
 /* Is anything awaited of workers? */
 static bool awaits(const struct engine *e)
 {
-	bool any = e->window.nsent > 0;
+	bool any = e->window.nsent > 0 ||
+	    e->crew.roster.state[MEMBER_STARTING].first != NULL;
 
-	for (size_t i = 0; i < e->crew.count && !any; i++)
-		any = e->crew.members[i].state == MEMBER_STARTING;
 	return any && !e->broken && e->serial == NULL;
 }
 

@@ -140,7 +140,8 @@ int engine_next(struct engine *e, struct item *item, uint64_t until)
 
 int engine_ready(struct engine *e, uint64_t until)
 {
-	bool pending, looked = false;
+	const size_t *having = e->crew.roster.having;
+	bool looked = false;
 	int r;
 
 	if (e->serial != NULL)
@@ -152,16 +153,11 @@ int engine_ready(struct engine *e, uint64_t until)
 		looked = true;
 		if (e->broken)
 			return -EPIPE;
-		pending = false;
-		for (size_t i = 0; i < e->crew.count; i++) {
-			if (e->crew.members[i].first == FIRST_FAILED) {
-				*e->words = e->setup_words;
-				return -ECHILD;
-			}
-			pending |= e->crew.members[i].wanted &&
-			    e->crew.members[i].first == FIRST_PENDING;
+		if (having[TRAIT_MISFIT] > 0) {
+			*e->words = e->setup_words;
+			return -ECHILD;
 		}
-		if (!pending)
+		if (having[TRAIT_UNTRIED] == 0)
 			return 0;
 		if (sys_now() >= until)
 			return VM_LATER;

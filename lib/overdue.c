@@ -91,11 +91,9 @@ static bool is_timed(const struct member *m)
 
 uint64_t overdue_alarm(const struct engine *e)
 {
-	bool any = e->window.nsent > 0;
+	bool any = e->window.nsent > 0 ||
+	    e->crew.roster.having[TRAIT_STOPPING] > 0;
 
-	for (size_t i = 0; e->set.item_ns > 0 && i < e->crew.count && !any;
-	    i++)
-		any = is_timed(&e->crew.members[i]);
 	return e->set.item_ns > 0 && any ? e->sample_at : NEVER;
 }
 

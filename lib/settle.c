@@ -211,8 +211,8 @@ static int end(struct engine *e, struct member *m, struct answer *a,
 	close_answer(e, a);
 	pace_learn(&e->pace, s->sent_count - s->count,
 	    now - MAX(s->sent_at, m->heard_at));
-	crew_unlease(m);
-	crew_ungrant(m, s->count);
+	crew_unlease(&e->crew, m);
+	crew_ungrant(&e->crew, m, s->count);
 	m->heard_at = now;
 	/* Items are left if they were taken back when memory was short. */
 	window_move(&e->window, s, s->count ? SPAN_WAITING : SPAN_SPENT);
@@ -262,7 +262,7 @@ static int unfit(struct engine *e, struct member *m, const struct frame *f,
 	autopsy_complete(e, m);
 	m->unfit = true;
 	m->setup_by = NEVER;
-	m->doom_at = now + UNFIT_NS;
+	crew_bear(&e->crew, m, now + UNFIT_NS);
 	return 0;
 }
 
@@ -270,7 +270,7 @@ static int leaving(struct engine *e, struct member *m, uint64_t now)
 {
 	if (!m->told_to_stop || m->sent != NULL)
 		return -EPROTO;
-	m->doom_at = now + e->set.teardown_ns;
+	crew_bear(&e->crew, m, now + e->set.teardown_ns);
 	if (m->state != MEMBER_DEAD)
 		crew_move(&e->crew, m, MEMBER_LEAVING);
 	return 0;
@@ -346,7 +346,10 @@ static int settle_or_doom(struct engine *e, struct member *m, uint64_t now)
 {
 	int r = settle(e, m, now);
 
+	crew_read(&e->crew, m);
 	m->unsettled = r == -ENOMEM;
+	if (m->unsettled)
+		crew_alarm(&e->crew, now);
 	if (r < 0 && r != -ENOMEM)
 		garbled(e, m);
 	return m->unsettled ? r : 0;
@@ -366,7 +369,7 @@ int settle_read(struct engine *e, struct member *m, uint64_t now)
 	/* The end of the pipe is no death yet; see to it that one follows. */
 	if (n < 0 && !m->ended) {
 		m->ended = true;
-		m->doom_at = MIN(m->doom_at, now + ENDED_NS);
+		crew_bear(&e->crew, m, MIN(m->doom_at, now + ENDED_NS));
 	}
 	if ((n > 0 || m->unsettled) && settle_or_doom(e, m, now) < 0)
 		return -ENOMEM;

@@ -19,28 +19,13 @@
 /* So often the memory of workers is looked at. */
 #define WEIGH_NS (1000 * MS_IN_NS)
 
-/* The frame that ends a worker's channel. */
-static const unsigned char stop_frame[16] = { 0, FRAME_STOP };
-
-bool staff_lay_off(struct member *m, uint64_t deadline)
+bool staff_lay_off(struct engine *e, struct member *m, uint64_t deadline)
 {
 	if (m->state != MEMBER_STARTING && m->state != MEMBER_READY)
 		return false;
 	/* Also if it was told before, when there was no hurry. */
-	m->doom_at = MIN(m->doom_at, deadline);
-	if (m->told_to_stop || channel_prepare(&m->channel, 1) < 0)
-		return false;
-	crew_freeze(m);
-	m->told_to_stop = true;
-	channel_send(&m->channel, stop_frame, sizeof stop_frame);
-	return true;
-}
-
-/* Has it had all the items it may have? */
-static bool is_spent(const struct engine *e, const struct member *m)
-{
-	return e->set.max_items > 0 && m->state == MEMBER_READY &&
-	    m->nsent == 0 && m->granted >= e->set.max_items;
+	crew_bear(&e->crew, m, MIN(m->doom_at, deadline));
+	return !m->told_to_stop && crew_stop(&e->crew, m) == 0;
 }
 
 /* Does it have more memory than it may? */
@@ -60,41 +45,43 @@ uint64_t staff_alarm(const struct engine *e)
    that stay: it may take as long as it likes. */
 static void set_bounds(struct engine *e)
 {
-	size_t n = e->set.workers;
+	size_t n = e->set.workers + e->crew.roster.having[TRAIT_EXTRA];
 
-	for (size_t i = 0; i < e->crew.count; i++)
-		n += !e->crew.members[i].wanted &&
-		    e->crew.members[i].nsent > 0;
 	window_limit(&e->window, n * e->set.real_factor,
 	    n * e->set.total_factor);
 }
 
+static void lay_off(struct engine *e, struct member *m, const char *why)
+{
+	dispatch_take_all(e, m);
+	if (staff_lay_off(e, m, NEVER))
+		engine_say(e, "lay off: worker %d: %s", m->index, why);
+}
+
+/* Looks at the memory of all. */
+static void weigh(struct engine *e)
+{
+	for (size_t i = 0; i < e->crew.count; i++)
+		if (is_too_big(e, &e->crew.members[i]))
+			lay_off(e, &e->crew.members[i], "has grown too big");
+}
+
 void staff_run(struct engine *e, uint64_t now)
 {
-	bool weigh = e->set.max_rss > 0 && e->weigh_at <= now;
+	struct member *m = e->crew.roster.out.first, *next;
 
-	if (e->closing || e->broken || (!e->resized &&
-	    e->set.max_items == 0 && e->set.max_rss == 0))
+	if (e->closing || e->broken)
 		return;
-	for (size_t i = 0; i < e->crew.count; i++) {
-		struct member *m = &e->crew.members[i];
-		const char *why = NULL;
-
-		if (!m->wanted)
-			why = "not wanted any more";
-		else if (is_spent(e, m))
-			why = "has had its items";
-		else if (weigh && is_too_big(e, m))
-			why = "has grown too big";
-		if (why == NULL || m->told_to_stop)
-			continue;
-		dispatch_take_all(e, m);
-		if (staff_lay_off(m, NEVER))
-			engine_say(e, "lay off: worker %d: %s", m->index, why);
+	for (; m != NULL; m = next) {
+		next = roster_next(m, IN_OUT);
+		lay_off(e, m, m->wanted ? "has had its items" :
+		    "not wanted any more");
+	}
+	if (e->set.max_rss > 0 && e->weigh_at <= now) {
+		weigh(e);
+		e->weigh_at = now + WEIGH_NS;
 	}
 	set_bounds(e);
-	if (weigh)
-		e->weigh_at = now + WEIGH_NS;
 }
 
 /* ---- more or fewer ---- */
@@ -122,23 +109,17 @@ static struct member *find(struct crew *c, bool wanted)
 int staff_resize(struct engine *e, size_t workers)
 {
 	struct member *m;
-	size_t have = 0;
+	size_t have = e->crew.roster.having[TRAIT_HOPED];
 
 	if (workers > e->set.max_workers)
 		return words_set(e->words, ERANGE, "The pool may have at most "
 		    "%zu workers (vm_options.max_workers).",
 		    e->set.max_workers);
-	for (size_t i = 0; i < e->crew.count; i++)
-		have += e->crew.members[i].wanted &&
-		    e->crew.members[i].state != MEMBER_GONE;
-	for (; have < workers && (m = find(&e->crew, false)); have++) {
-		m->wanted = true;
-		e->crew.count = MAX(e->crew.count, (size_t)m->which + 1);
-	}
+	for (; have < workers && (m = find(&e->crew, false)); have++)
+		crew_want(&e->crew, m, true);
 	for (; have > workers && (m = find(&e->crew, true)); have--)
-		m->wanted = false;
+		crew_want(&e->crew, m, false);
 	e->set.workers = workers;
-	e->resized = true;
 	set_bounds(e);
 	return 0;
 }

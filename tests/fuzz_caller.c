@@ -180,6 +180,7 @@ static void check_books(void)
 	    "spans are miscounted");
 	WORLD_REQUIRE(c.chunks == w->nchunks && c.bytes == w->bytes &&
 	    c.result_bytes == w->result_bytes, "bytes are miscounted");
+	WORLD_REQUIRE(roster_is_right(&e->crew), "a member is not booked");
 }
 
 /* One that is to be killed just now is still as it was found. */
