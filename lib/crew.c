@@ -22,9 +22,11 @@
 static const unsigned char stop_frame[16] = { 0, FRAME_STOP };
 
 int crew_init(struct crew *c, size_t count, size_t wanted,
-    const int *indices, struct server *server, struct slots *slots)
+    const int *indices, struct server *server, struct slots *slots,
+    struct watch *watch)
 {
-	*c = (struct crew){ .server = server, .alarm = NEVER };
+	*c = (struct crew){ .server = server, .watch = watch,
+		.alarm = NEVER };
 	c->members = calloc(count, sizeof *c->members);
 	if (c->members == NULL)
 		return -ENOMEM;
@@ -49,8 +51,16 @@ int crew_init(struct crew *c, size_t count, size_t wanted,
 	return 0;
 }
 
+/* Nothing is waited for of it: its pipes may be closed. */
+static void unwatch(struct crew *c, struct member *m)
+{
+	watch_set(c->watch, m->channel.in, &m->in_events, 0, 0);
+	watch_set(c->watch, m->channel.out, &m->out_events, 0, 0);
+}
+
 void crew_clear(struct crew *c, struct member *m, void (*close)(int *fd))
 {
+	unwatch(c, m);
 	channel_close(&m->channel, close);
 	m->full = false;
 	crew_read(c, m);
@@ -87,6 +97,8 @@ void crew_move(struct crew *c, struct member *m, enum member_state to)
 	c->asked -= m->state == MEMBER_ASKED;
 	c->asked += to == MEMBER_ASKED;
 	m->state = to;
+	if (to >= MEMBER_DOOMED)
+		unwatch(c, m);
 	roster_book(c, m);
 }
 
@@ -121,10 +133,20 @@ void crew_read(struct crew *c, struct member *m)
 	c->partial += m->partial;
 }
 
-void crew_written(struct crew *c, struct member *m, bool full)
+int crew_written(struct crew *c, struct member *m, bool full)
 {
-	m->full = full;
+	int r = watch_set(c->watch, m->channel.out, &m->out_events,
+	    full ? EPOLLOUT : 0, watch_key(WATCHED_TASKS, m->which));
+
+	m->full = full && r == 0;
 	roster_book(c, m);
+	return r;
+}
+
+int crew_listen(struct crew *c, struct member *m, bool listen)
+{
+	return watch_set(c->watch, m->channel.in, &m->in_events,
+	    listen ? EPOLLIN : 0, watch_key(WATCHED_RESULTS, m->which));
 }
 
 bool crew_is_gone(const struct crew *c)
@@ -185,9 +207,14 @@ struct member *crew_member(struct crew *c, const struct notice *n)
 	return m->generation == n->generation ? m : NULL;
 }
 
-void crew_welcome(struct crew *c, struct member *m, const struct notice *n,
+int crew_welcome(struct crew *c, struct member *m, const struct notice *n,
     const int fds[NOTICE_FDS], uint64_t setup_by)
 {
+	int r = watch_set(c->watch, fds[NOTICE_RESULTS], &m->in_events,
+	    EPOLLIN, watch_key(WATCHED_RESULTS, m->which));
+
+	if (r < 0)
+		return r;
 	channel_open(&m->channel, fds[NOTICE_RESULTS], fds[NOTICE_TASKS]);
 	m->reader = fds[NOTICE_READER];
 	m->errors = fds[NOTICE_ERRORS];
@@ -196,6 +223,7 @@ void crew_welcome(struct crew *c, struct member *m, const struct notice *n,
 	crew_alarm(c, setup_by);
 	m->watched_from = NEVER;
 	crew_move(c, m, MEMBER_STARTING);
+	return 0;
 }
 
 void crew_replace(struct crew *c, struct member *m, bool began, uint64_t now)

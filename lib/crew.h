@@ -32,6 +32,7 @@
 #include "server.h"
 #include "slot.h"
 #include "span.h"
+#include "watch.h"
 
 enum member_state {
 	MEMBER_ABSENT,		/* no process; one is wanted at hire_at */
@@ -89,7 +90,7 @@ struct member {
 	uint64_t watched_from;	/* channel.position then, */
 	uint64_t watched_at;	/* when that was, */
 	uint64_t ran;		/* and ns that item has been seen to run */
-	size_t poll_in, poll_out; /* places in engine.fds; 0: not waited for */
+	uint32_t in_events, out_events; /* waited for of its pipes */
 	bool full;		/* its task pipe is, as far as we know */
 	struct link link[ROSTER_KINDS]; /* the roster's, */
 	unsigned traits;	/* as these */
@@ -105,6 +106,7 @@ struct crew {
 	size_t count;		/* up to the last that was ever wanted */
 	size_t places;		/* there may ever be */
 	struct server *server;
+	struct watch *watch;	/* knows of its members' pipes */
 	struct roster roster;
 	size_t asked;		/* members in state ASKED */
 	size_t partial;		/* bytes of answers that have partly arrived */
@@ -117,7 +119,7 @@ struct crew {
 /* So many places, all ABSENT, of which the first so many are wanted now: 0 or
    -ENOMEM.  indices: as many numbers, or NULL for 0, 1, 2 ... */
 int crew_init(struct crew *, size_t count, size_t wanted,
-    const int *indices, struct server *, struct slots *);
+    const int *indices, struct server *, struct slots *, struct watch *);
 
 /* Closes and frees all; no worker runs any more, or nobody cares.  close:
    what to do with descriptors. */
@@ -138,8 +140,12 @@ void crew_bear(struct crew *, struct member *, uint64_t until);
 /* Bytes of a member were read, or passed. */
 void crew_read(struct crew *, struct member *);
 
-/* Bytes were written to it: whether its pipe is full. */
-void crew_written(struct crew *, struct member *, bool full);
+/* Bytes were written to it.  If its pipe is full, room is waited for: 0, or
+   -errno, and it counts as not full. */
+int crew_written(struct crew *, struct member *, bool full);
+
+/* What it says is waited for, or not: 0; -errno if it should be. */
+int crew_listen(struct crew *, struct member *, bool listen);
 
 /* Orders workers for places that want one now: true if it has. */
 bool crew_hire(struct crew *, uint64_t now);
@@ -151,8 +157,9 @@ uint64_t crew_hires_at(const struct crew *);
    nonsense. */
 struct member *crew_member(struct crew *, const struct notice *);
 
-/* A hired worker's descriptors: now it is STARTING, until a time at most. */
-void crew_welcome(struct crew *, struct member *, const struct notice *,
+/* A hired worker's descriptors: now it is STARTING, until a time at most, and
+   is listened to: 0, or -errno and nothing has changed. */
+int crew_welcome(struct crew *, struct member *, const struct notice *,
     const int fds[NOTICE_FDS], uint64_t setup_by);
 
 /* Who should have the next chunk: the member with the fewest, NULL if all

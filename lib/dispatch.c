@@ -15,14 +15,14 @@
 #include "base.h"
 #include "engine.h"
 
-void dispatch_flush(struct engine *e, struct member *m)
+int dispatch_flush(struct engine *e, struct member *m)
 {
 	int r = channel_flush(&m->channel);
 
-	if (r < 0)
-		crew_doom(&e->crew, m, VM_GARBLED);
-	else
-		crew_written(&e->crew, m, r == 0);
+	if (r >= 0)
+		return engine_waits(e, crew_written(&e->crew, m, r == 0));
+	crew_doom(&e->crew, m, VM_GARBLED);
+	return 0;
 }
 
 /* A suspect travels alone, and nobody gets more items than it may have: what
@@ -83,8 +83,8 @@ int dispatch_run(struct engine *e, uint64_t now)
 			break;
 		r = send_first(e, m, now);
 	}
-	while ((m = e->crew.roster.fresh.first) != NULL)
-		dispatch_flush(e, m);
+	while (r == 0 && (m = e->crew.roster.fresh.first) != NULL)
+		r = dispatch_flush(e, m);
 	return r;
 }
 

@@ -30,9 +30,9 @@
 /* So often the fork server's answer is looked for while it owes one. */
 #define OWED_NS (100 * MS_IN_NS)
 
-/* Places in e->fds before those of the members, two each. */
-enum { FD_SERVER, FD_PIDFD, FD_WAKE, FD_SOURCE, FD_MEMBERS };
-_Static_assert(FD_MEMBERS == ENGINE_FDS, "engine.h says how many");
+/* So many events are taken at once; what is left comes with the next turn, and
+   nobody is passed over twice. */
+#define EVENTS_MOST 64
 
 void engine_say(const struct engine *e, const char *format, ...)
 {
@@ -49,60 +49,71 @@ void engine_say(const struct engine *e, const char *format, ...)
 
 /* ---- waiting ---- */
 
-static void watch(struct pollfd *p, int fd, int events)
+int engine_waits(struct engine *e, int r)
 {
-	*p = (struct pollfd){ .fd = events ? fd : -1,
-		.events = (short)events };
+	if (r >= 0)
+		return r;
+	return words_set(e->words, -r, "The pool cannot wait for its "
+	    "workers: %s.", strerror(-r));
 }
 
-/* May this member's results be read now? */
-static bool may_read(const struct engine *e, const struct member *m,
-    const struct member *only, bool none)
+bool engine_hears(const struct engine *e, const struct member *m)
 {
-	return !none && !m->ended && (only == NULL || only == m) &&
+	return !e->deaf && !m->ended && (e->heard == NULL || e->heard == m) &&
 	    m->state >= MEMBER_STARTING && m->state <= MEMBER_LEAVING &&
 	    !e->broken;
 }
 
-/* A member's ends, as far as something is waited for; poll(2) refuses more
-   entries than descriptors are allowed, so only those. */
-static size_t watch_member(struct engine *e, struct member *m, size_t at,
-    bool read)
+/* Decides who is read in this turn.  Those that had something to say before
+   are listened to again if they are. */
+static int choose(struct engine *e, uint64_t now)
 {
-	m->poll_in = m->poll_out = 0;
-	if (read) {
-		m->poll_in = at;
-		watch(&e->fds[at++], m->channel.in, POLLIN);
-	}
-	if (m->channel.pending > 0 && m->state != MEMBER_DOOMED) {
-		m->poll_out = at;
-		watch(&e->fds[at++], m->channel.out, POLLOUT);
-	}
-	return at;
-}
-
-static size_t watch_all(struct engine *e, uint64_t now)
-{
-	bool none = results_ready(&e->results) &&
+	bool deaf = results_ready(&e->results) &&
 	    window_full_of_results(&e->window);
 	struct member *only = dispatch_only(e, now);
+	bool again = e->muted && !deaf && (e->deaf || e->heard != only);
+	int r = 0;
+
+	e->deaf = deaf;
+	e->heard = only;
+	for (size_t i = 0; again && i < e->crew.count && r == 0; i++)
+		if (engine_hears(e, &e->crew.members[i]))
+			r = crew_listen(&e->crew, &e->crew.members[i], true);
+	if (r < 0)
+		e->deaf = true;		/* so that it is tried again */
+	else if (again)
+		e->muted = only != NULL;
+	return r;
+}
+
+/* A source that waits is waited for: 1 if that is no use, as it is ready. */
+static int watch_sources(struct engine *e)
+{
 	struct source *s = e->sources;
 	bool waits = s != NULL && s->state == SOURCE_WAITING &&
 	    window_room(&e->window);
-	int send = server_flush(&e->server) ? 0 : POLLOUT;
-	size_t at = FD_MEMBERS;
 
-	watch(&e->fds[FD_SERVER], e->server.socket,
-	    e->broken ? 0 : POLLIN | send);
-	watch(&e->fds[FD_PIDFD], e->server.pidfd, e->broken ? 0 : POLLIN);
-	watch(&e->fds[FD_WAKE], e->wake, POLLIN);
-	watch(&e->fds[FD_SOURCE], waits ? source_fd(s) : -1, POLLIN);
-	for (size_t i = 0; i < e->crew.count; i++) {
-		struct member *m = &e->crew.members[i];
+	return watch_source(&e->watch, waits ? source_fd(s) : -1);
+}
 
-		at = watch_member(e, m, at, may_read(e, m, only, none));
-	}
-	return at;
+/* Everything that is to end the wait: 0, 1 if it need not begin, or
+   -errno. */
+static int watch_all(struct engine *e, uint64_t now)
+{
+	uint32_t in = e->broken ? 0 : EPOLLIN;
+	uint32_t out = server_flush(&e->server) || e->broken ? 0 : EPOLLOUT;
+	int r = choose(e, now);
+
+	if (r == 0)
+		r = watch_set(&e->watch, e->server.socket, &e->socket_events,
+		    in | out, watch_key(WATCHED_SERVER, 0));
+	if (r == 0)
+		r = watch_set(&e->watch, e->server.pidfd, &e->pidfd_events,
+		    in, watch_key(WATCHED_PIDFD, 0));
+	if (r == 0)
+		r = watch_set(&e->watch, e->wake, &e->wake_events, EPOLLIN,
+		    watch_key(WATCHED_WAKE, 0));
+	return r == 0 ? watch_sources(e) : r;
 }
 
 /* The next time at which something is to be done whatever happens. */
@@ -142,22 +153,66 @@ static int ms_until(uint64_t then, uint64_t now)
 
 /* ---- after waiting ---- */
 
-static int read_members(struct engine *e, uint64_t now)
+/* A source may be asked again. */
+static void wake_source(struct engine *e)
+{
+	if (e->sources != NULL && e->sources->state == SOURCE_WAITING)
+		e->sources->state = SOURCE_OPEN;
+}
+
+/* What has happened beside the members. */
+static void heed(struct engine *e, const struct epoll_event *told, int count,
+    uint64_t now)
+{
+	uint64_t calls;
+	bool news = false;
+
+	for (int i = 0; i < count; i++) {
+		enum watched kind = watch_kind(told[i].data.u64);
+
+		news |= kind == WATCHED_SERVER || kind == WATCHED_PIDFD;
+		if (kind == WATCHED_WAKE)
+			sys_read(e->wake, &calls, sizeof calls);
+		if (kind == WATCHED_SOURCE) {
+			watch_source_told(&e->watch);
+			wake_source(e);
+		}
+	}
+	if (news)
+		news_hear(e, now);
+}
+
+/* Reads a member, or writes to it.  One that is not to be heard now must not
+   end the next wait. */
+static int attend(struct engine *e, struct member *m, enum watched kind,
+    bool waited, uint64_t now)
+{
+	/* The news of this turn may have ended it. */
+	if (m->state < MEMBER_STARTING || m->state > MEMBER_LEAVING)
+		return 0;
+	if (kind == WATCHED_TASKS)
+		return dispatch_flush(e, m);
+	if (engine_hears(e, m))
+		return settle_read(e, m, now);
+	if (waited) {
+		e->muted = true;
+		crew_listen(&e->crew, m, false);
+	}
+	return 0;
+}
+
+static int attend_all(struct engine *e, const struct epoll_event *told,
+    int count, bool waited, uint64_t now)
 {
 	int r = 0;
 
-	for (size_t i = 0; i < e->crew.count && r >= 0; i++) {
-		struct member *m = &e->crew.members[i];
-		bool in = m->poll_in && e->fds[m->poll_in].revents;
-		bool out = m->poll_out && e->fds[m->poll_out].revents;
+	for (int i = 0; i < count && r >= 0; i++) {
+		uint64_t key = told[i].data.u64;
+		enum watched kind = watch_kind(key);
 
-		/* The news of this turn may have ended it. */
-		if (m->state < MEMBER_STARTING || m->state > MEMBER_LEAVING)
-			continue;
-		if (in)
-			r = settle_read(e, m, now);
-		if (out && r >= 0 && m->state != MEMBER_DOOMED)
-			dispatch_flush(e, m);
+		if (kind == WATCHED_RESULTS || kind == WATCHED_TASKS)
+			r = attend(e, &e->crew.members[watch_which(key)],
+			    kind, waited, now);
 	}
 	return MIN(r, 0);
 }
@@ -248,13 +303,10 @@ static int stir(struct engine *e, uint64_t now)
 	return dispatch_take_back(e) || any;
 }
 
-/* Waits once, until a time at most, and does what is due then. */
-int engine_turn(struct engine *e, uint64_t until)
+/* What is to be done before the wait: 0, 1 if it need not begin, -errno. */
+static int before(struct engine *e, uint64_t now)
 {
-	uint64_t now = sys_now();
-	uint64_t calls;
-	size_t count;
-	int r, ready;
+	int r;
 
 	if (!e->closing && !e->broken && crew_hire(&e->crew, now))
 		oom_look(&e->oom);
@@ -262,24 +314,31 @@ int engine_turn(struct engine *e, uint64_t until)
 	if (r < 0)
 		return r;
 	news_ask(e, now);
-	count = watch_all(e, now);
-	ready = sys_poll(e->fds, count, ms_until(next_alarm(e, until, now),
-	    now));
-	if (ready < 0)
-		return words_set(e->words, -ready, "The pool cannot wait for "
-		    "its workers: %s.", strerror(-ready));
+	r = engine_waits(e, watch_all(e, now));
+	if (r == 1)
+		wake_source(e);
+	return r;
+}
+
+int engine_turn(struct engine *e, uint64_t until)
+{
+	struct epoll_event told[EVENTS_MOST];
+	uint64_t now = sys_now();
+	int ms, count, r = before(e, now);
+	bool ready;
+
+	if (r < 0)
+		return r;
+	ms = r == 1 ? 0 : ms_until(next_alarm(e, until, now), now);
+	count = sys_epoll_wait(e->watch.set, told, EVENTS_MOST, ms);
+	if (count < 0)
+		return engine_waits(e, count);
 	now = sys_now();
-	if (ready > 0) {
-		e->stirs = 0;
-		if (e->fds[FD_WAKE].revents)
-			sys_read(e->wake, &calls, sizeof calls);
-		if (e->fds[FD_SERVER].revents || e->fds[FD_PIDFD].revents)
-			news_hear(e, now);
-		if (e->fds[FD_SOURCE].revents && e->sources != NULL)
-			e->sources->state = SOURCE_OPEN;
-	}
-	r = read_members(e, now);
-	if (ready == 0 && r == 0 && e->stirs < STIRS && until > 0) {
+	ready = count > 0 || r == 1;
+	e->stirs = ready ? 0 : e->stirs;
+	heed(e, told, count, now);
+	r = attend_all(e, told, count, ms != 0, now);
+	if (!ready && r == 0 && e->stirs < STIRS && until > 0) {
 		r = stir(e, now);
 		e->stirs = r == 0 ? e->stirs + 1 : 0;
 	}
@@ -316,7 +375,8 @@ bool engine_await_server(struct engine *e, uint64_t bound)
 
 	while (!server_reap(&e->server) && spent < bound) {
 		server_flush(&e->server);
-		watch(&end, e->server.pidfd, POLLIN);
+		end = (struct pollfd){ .fd = e->server.pidfd,
+			.events = POLLIN };
 		sys_poll(&end, 1, e->server.pidfd < 0 ? LOOK_MS : STEP_MS);
 		drop_news(e);
 		before = now;

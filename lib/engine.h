@@ -23,7 +23,6 @@
 #ifndef ENGINE_H
 #define ENGINE_H
 
-#include <poll.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -38,6 +37,7 @@
 #include "settings.h"
 #include "slot.h"
 #include "source.h"
+#include "watch.h"
 #include "window.h"
 #include "words.h"
 
@@ -70,7 +70,12 @@ struct engine {
 	struct member *only;	/* while results are too many: read only it */
 	uint64_t ping_at;	/* when the fork server is asked whether it is
 				   there */
-	struct pollfd *fds;	/* room for all there is to wait for */
+	struct watch watch;	/* all there is to wait for, of which */
+	uint32_t socket_events, pidfd_events, wake_events;
+	bool deaf;		/* nobody is read in this turn, or only */
+	struct member *heard;	/* this one; NULL: all are */
+	bool muted;		/* some had something to say, and are not
+				   listened to until that changes */
 	bool ask_again;		/* a source that said VM_LATER may be asked */
 	int stirs;		/* in vain, since anything has come */
 	uint64_t sample_at;	/* when overdue.c looks the next time */
@@ -130,14 +135,17 @@ int engine_ready(struct engine *, uint64_t until);
 int engine_cancel(struct engine *);
 
 /* Waits once, until a time at most (0: not at all, there is other work), and
-   does what is due then: 0; -ENOMEM, and the next turn goes on. */
+   does what is due then: 0; -errno, and the next turn goes on. */
 int engine_turn(struct engine *, uint64_t until);
 
 /* Waits for the fork server's end, so many ns: true when it is gone. */
 bool engine_await_server(struct engine *, uint64_t bound);
 
-/* Descriptors to wait for beside those of the members. */
-#define ENGINE_FDS 4
+/* May this member's results be read in this turn? */
+bool engine_hears(const struct engine *, const struct member *);
+
+/* What could be waited for, r being 0, or not, and then words say so: r. */
+int engine_waits(struct engine *, int r);
 
 /* A debug line, if the option asks. */
 void engine_say(const struct engine *, const char *format, ...)
@@ -171,11 +179,12 @@ int intake_finish(struct engine *);
 
 /* ---- dispatch.c ---- */
 
-/* Gives waiting spans to workers and writes: 0 or -ENOMEM. */
+/* Gives waiting spans to workers and writes: 0 or -errno. */
 int dispatch_run(struct engine *, uint64_t now);
 
-/* Writes once to a member; a worker that cannot be written to is doomed. */
-void dispatch_flush(struct engine *, struct member *);
+/* Writes once to a member; a worker that cannot be written to is doomed.  0;
+   -errno, and what is left waits for the next run. */
+int dispatch_flush(struct engine *, struct member *);
 
 /* Is there an item not begun of which we hold bytes back? */
 bool dispatch_pending(const struct engine *);

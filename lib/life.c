@@ -37,6 +37,14 @@ static int open_wake(struct engine *e)
 	return r;
 }
 
+/* What there is to wait with. */
+static int open_ends(struct engine *e)
+{
+	int r = watch_open(&e->watch);
+
+	return r == 0 ? open_wake(e) : r;
+}
+
 /* Words for a pool that cannot be had. */
 static int explain(struct engine *e, int error)
 {
@@ -46,7 +54,7 @@ static int explain(struct engine *e, int error)
 		return words_set(e->words, error, "The pool needs about %zu "
 		    "descriptors for %zu workers; the limit is %llu "
 		    "(RLIMIT_NOFILE) with what is open already.",
-		    2 * n + 8, n, (unsigned long long)sys_fd_limit());
+		    2 * n + 10, n, (unsigned long long)sys_fd_limit());
 	if (error == EAGAIN)
 		return words_set(e->words, error, "%zu workers could not be "
 		    "forked: a limit on processes is reached (RLIMIT_NPROC, "
@@ -84,14 +92,9 @@ static int start_processes(struct engine *e)
 		engine_say(e, "payload: %zu bytes in shared memory, not %zu; "
 		    "what is larger goes through pipes", e->slots.payload,
 		    SLOT_PAYLOAD);
-
-	if (r == 0)
-		e->fds = calloc(ENGINE_FDS + 2 * n, sizeof *e->fds);
-	if (r == 0 && e->fds == NULL)
-		r = -ENOMEM;
 	if (r == 0)
 		r = crew_init(&e->crew, n, e->set.workers, e->set.indices,
-		    &e->server, &e->slots);
+		    &e->server, &e->slots, &e->watch);
 	e->crew.leases = e->set.leases;
 	e->crew.max_items = e->set.max_items;
 	if (r == 0 && e->set.tell_setup_failures)
@@ -99,7 +102,7 @@ static int start_processes(struct engine *e)
 	if (r == 0 && e->set.tell_setup_failures && e->given_up == NULL)
 		r = -ENOMEM;
 	if (r == 0)
-		r = open_wake(e);
+		r = open_ends(e);
 	if (r < 0)
 		return explain(e, -r);
 	r = server_start(&e->server, &e->set.plan, &e->slots, e->words);
@@ -115,6 +118,7 @@ int engine_start(struct engine *e, struct settings *set, struct words *words)
 
 	*e = (struct engine){ .set = *set, .words = words, .wake = -1 };
 	e->server.socket = e->server.pidfd = -1;
+	e->watch.set = e->watch.outer = -1;
 	e->crew.alarm = e->crew.hire_at = NEVER;
 	set->indices = NULL;
 	window_init(&e->window, e->set.real_factor * e->set.workers,
@@ -122,10 +126,9 @@ int engine_start(struct engine *e, struct settings *set, struct words *words)
 	results_init(&e->results, &e->window, e->set.ordered);
 	pace_init(&e->pace, e->set.chunk_size);
 	if (e->set.serial) {
-		e->fds = calloc(ENGINE_FDS, sizeof *e->fds);
-		r = e->fds == NULL ? -ENOMEM : serial_start(e);
+		r = serial_start(e);
 		if (r == 0)
-			r = open_wake(e);
+			r = open_ends(e);
 		if (r < 0)
 			r = explain(e, -r);
 	} else {
@@ -213,6 +216,7 @@ int engine_stop(struct engine *e, bool foreign)
 			r = end_server(e);
 	}
 	serial_stop(e, foreign);
+	watch_close(&e->watch, close);
 	/* What waits may be placed in what a member shares. */
 	results_release(&e->results);
 	window_release(&e->window);
@@ -226,7 +230,6 @@ int engine_stop(struct engine *e, bool foreign)
 	for (size_t i = 0; e->given_up && i < e->set.max_workers; i++)
 		evidence_free(e->given_up[i].about.evidence);
 	free(e->given_up);
-	free(e->fds);
 	settings_release(&e->set);
 	return r;
 }

@@ -80,9 +80,10 @@ static void heed(struct engine *e, const struct notice *n, int fds[],
 	bool asked = m != NULL && m->state == MEMBER_ASKED;
 
 	if (n->kind == NOTICE_HIRED && asked && r == 1) {
-		crew_welcome(&e->crew, m, n, fds, e->set.setup_ns ?
+		r = crew_welcome(&e->crew, m, n, fds, e->set.setup_ns ?
 		    now + e->set.setup_ns : NEVER);
-		return;
+		if (r == 0)
+			return;
 	}
 	for (int i = 0; i < NOTICE_FDS; i++)
 		fds_drop(&fds[i]);

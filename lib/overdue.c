@@ -39,10 +39,11 @@ static struct span *present(const struct member *m, bool *sane)
 }
 
 /* Has anything changed since the last look, or may it have, unread? */
-static bool has_moved(const struct member *m, uint64_t at)
+static bool has_moved(const struct engine *e, const struct member *m,
+    uint64_t at)
 {
 	return m->watched != at ||
-	    m->watched_from != m->channel.position || m->poll_in == 0 ||
+	    m->watched_from != m->channel.position || !engine_hears(e, m) ||
 	    m->unsettled || slot_ahead(m->slot, m->channel.position) != 0;
 }
 
@@ -56,7 +57,7 @@ static uint64_t look_at(struct engine *e, struct member *m, uint64_t now)
 
 	s = present(m, &sane);
 	/* What was begun cannot be unbegun. */
-	if (s == NULL && m->watched != NEVER && !has_moved(m, m->watched))
+	if (s == NULL && m->watched != NEVER && !has_moved(e, m, m->watched))
 		sane = false;
 	if (!sane) {
 		crew_doom(&e->crew, m, VM_GARBLED);
@@ -64,7 +65,7 @@ static uint64_t look_at(struct engine *e, struct member *m, uint64_t now)
 	}
 	at = s != NULL ? span_seq(s) : NEVER;
 	step = MIN(now - m->watched_at, most / PART);
-	m->ran = has_moved(m, at) ? 0 : m->ran + step;
+	m->ran = has_moved(e, m, at) ? 0 : m->ran + step;
 	m->watched = at;
 	m->watched_from = m->channel.position;
 	/* It may have begun after the turn looked at the clock. */
@@ -112,7 +113,7 @@ int overdue_run(struct engine *e, uint64_t now)
 			m->watched_from = NEVER;
 			continue;
 		}
-		if (m->poll_in != 0)
+		if (engine_hears(e, m))
 			r = settle_ring(e, m, now);
 		if (r < 0 || m->state != MEMBER_READY)
 			continue;

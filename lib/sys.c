@@ -299,6 +299,30 @@ int sys_ppoll(struct pollfd *fds, size_t count, int ms, const sigset_t *mask)
 	return r == -EINTR ? 0 : r;
 }
 
+int sys_epoll(void)
+{
+	return lift(result_of(epoll_create1(EPOLL_CLOEXEC)));
+}
+
+int sys_epoll_ctl(int set, int op, int fd, uint32_t events, uint64_t key)
+{
+	struct epoll_event e = { .events = events, .data.u64 = key };
+	int kept = errno;
+	int r = result_of(epoll_ctl(set, op, fd, &e));
+
+	errno = kept;
+	return r;
+}
+
+int sys_epoll_wait(int set, struct epoll_event *told, size_t count, int ms)
+{
+	int kept = errno;
+	int r = result_of(epoll_wait(set, told, (int)count, ms));
+
+	errno = kept;
+	return r == -EINTR ? 0 : r;
+}
+
 uint64_t sys_now(void)
 {
 	struct timespec t;

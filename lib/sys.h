@@ -6,7 +6,7 @@
  * errno number; errno itself is left alone where it says so.  Descriptors are
  * born close-on-exec and never 0, 1 or 2, so that a host that has closed its
  * standard streams does not find ours there.  EINTR is retried inside, but
- * for the two polls, where it counts as "nothing happened".
+ * for the three waits, where it counts as "nothing happened".
  *
  * Easy to get wrong: tests replace this file by a twin whose n-th call fails,
  * so every function here may fail in every way its contract allows.
@@ -18,6 +18,7 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/types.h>
 #include <sys/uio.h>
@@ -82,6 +83,13 @@ ssize_t sys_receive(int fd, void *message, size_t size, int fds[SYS_FDS],
 int sys_poll(struct pollfd *fds, size_t count, int ms);
 /* The same with a signal mask while it waits. */
 int sys_ppoll(struct pollfd *fds, size_t count, int ms, const sigset_t *mask);
+/* A set of descriptors to wait for: the descriptor of the set. */
+int sys_epoll(void);
+/* Changes it as epoll_ctl(2): 0.  The key is told with the events. */
+int sys_epoll_ctl(int set, int op, int fd, uint32_t events, uint64_t key);
+/* As epoll_wait(2); ms < 0 waits for ever.  How many are told; 0 after
+   EINTR. */
+int sys_epoll_wait(int set, struct epoll_event *, size_t count, int ms);
 /* Monotonic time in ns.  Cannot fail. */
 uint64_t sys_now(void);
 

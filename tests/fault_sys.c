@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -265,6 +266,10 @@ static enum fault_kind wait_kind(idtype_t type)
 #define recvmsg(...) CALL(RECEIVE, twin_recvmsg(__VA_ARGS__))
 #define poll(...) CALL(POLL, poll(__VA_ARGS__))
 #define ppoll(...) CALL(PPOLL, ppoll(__VA_ARGS__))
+#define epoll_create1(...) CALL(EPOLL, epoll_create1(__VA_ARGS__))
+#define epoll_ctl(set, op, ...) TWIN((op) == EPOLL_CTL_DEL ? FAULT_UNWATCH : \
+	FAULT_WATCH, -1, epoll_ctl(set, op, __VA_ARGS__))
+#define epoll_wait(...) CALL(EPOLL_WAIT, epoll_wait(__VA_ARGS__))
 #define clock_gettime(...) CALL(NOW, clock_gettime(__VA_ARGS__))
 #define fork() CALL(FORK, twin_fork())
 #define _exit(status) (twin_fails(FAULT_EXIT), _exit(status))

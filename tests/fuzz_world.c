@@ -14,8 +14,12 @@
 #include "fuzz_puppet.h"
 #include "sys.h"
 
-/* Descriptors: the socket, its other end, the counter; five a worker. */
-enum { SOCKET = 100, FAR_SOCKET, COUNTER, FIRST_WORKER = 200 };
+_Static_assert((int)EPOLLIN == POLLIN && (int)EPOLLOUT == POLLOUT &&
+    (int)EPOLLHUP == POLLHUP, "one function tells both");
+
+/* Descriptors: the socket, its other end, the counter, the set to wait for;
+   five a worker. */
+enum { SOCKET = 100, FAR_SOCKET, COUNTER, SET, FIRST_WORKER = 200 };
 enum { RESULTS, TASKS, ERRORS, OWN_TASKS, OWN_RESULTS, ENDS };
 #define SERVER_PID 4242
 #define POLLS_MOST 100000
@@ -39,6 +43,7 @@ void world_begin(size_t workers)
 		h->tasks.len = h->results.len = 0;
 	}
 	memset(world.open, 0, sizeof world.open);
+	memset(world.watched, 0, sizeof world.watched);
 	memset(world.bad, 0, (size_t)world.lives * sizeof *world.bad);
 	world.now = 1000 * MS_IN_NS;
 	world.workers = workers;
@@ -402,6 +407,8 @@ void __wrap_sys_close(int *fd)
 	if (*fd >= 0) {
 		WORLD_REQUIRE((size_t)*fd < COUNTOF(world.open) &&
 		    world.open[*fd], "a descriptor is closed twice");
+		WORLD_REQUIRE(world.watched[*fd].events == 0 ||
+		    !world.open[SET], "closed while it is waited for");
 		world.open[*fd] = false;
 	}
 	*fd = -1;
@@ -498,6 +505,11 @@ void __wrap_slot_copy_out(const struct slot *s, uint64_t position, void *to,
 /* ---- the twins: waiting and the rest ---- */
 
 int __wrap_sys_poll(struct pollfd *fds, size_t count, int ms);
+int __wrap_sys_epoll(void);
+int __wrap_sys_epoll_ctl(int set, int op, int fd, uint32_t events,
+    uint64_t key);
+int __wrap_sys_epoll_wait(int set, struct epoll_event *to, size_t count,
+    int ms);
 uint64_t __wrap_sys_now(void);
 long __wrap_sys_threads(void);
 int __wrap_sys_block_signals(sigset_t *old);
@@ -524,6 +536,11 @@ static short events_of(int fd)
 	    (h->results.ended ? POLLHUP : 0));
 }
 
+static short told(int fd, short events)
+{
+	return (short)(events_of(fd) & (events | POLLHUP | POLLERR));
+}
+
 static int look(struct pollfd *fds, size_t count)
 {
 	int ready = 0;
@@ -532,11 +549,48 @@ static int look(struct pollfd *fds, size_t count)
 		fds[i].revents = 0;
 		if (fds[i].fd < 0)
 			continue;
-		fds[i].revents = (short)(events_of(fds[i].fd) &
-		    (fds[i].events | POLLHUP | POLLERR));
+		fds[i].revents = told(fds[i].fd, fds[i].events);
 		ready += fds[i].revents != 0;
 	}
 	return ready;
+}
+
+/* The events of both kinds of wait have the same numbers. */
+static int look_in_set(struct epoll_event *to, size_t count)
+{
+	size_t ready = 0;
+
+	for (size_t fd = 0; fd < COUNTOF(world.watched); fd++) {
+		const struct world_watched *w = &world.watched[fd];
+		short events = w->events ? told((int)fd, (short)w->events) : 0;
+
+		if (events == 0 || ready == count)
+			continue;
+		to[ready++] = (struct epoll_event){
+			.events = (uint32_t)events,
+			.data.u64 = w->key,
+		};
+	}
+	return (int)ready;
+}
+
+/* The world turns once: may it still change? */
+static bool turn(void)
+{
+	WORLD_REQUIRE(world.polls++ < POLLS_MOST,
+	    "the pool goes round and round");
+	return world_turn();
+}
+
+/* Nothing was ready after that, or so many were: is it to be looked again? */
+static bool waits_on(bool alive, int ready, int ms)
+{
+	WORLD_REQUIRE(alive || ready > 0 || ms >= 0,
+	    "the pool waits for what will not come");
+	if (ready == 0 && ms < 0)
+		return true;
+	world.now += ready ? 1000 : MAX((uint64_t)ms * MS_IN_NS, 1000);
+	return false;
 }
 
 int __wrap_sys_poll(struct pollfd *fds, size_t count, int ms)
@@ -545,14 +599,46 @@ int __wrap_sys_poll(struct pollfd *fds, size_t count, int ms)
 	int ready;
 
 	do {
-		WORLD_REQUIRE(world.polls++ < POLLS_MOST,
-		    "the pool goes round and round");
-		alive = world_turn();
+		alive = turn();
 		ready = look(fds, count);
-		WORLD_REQUIRE(alive || ready > 0 || ms >= 0,
-		    "the pool waits for what will not come");
-	} while (ready == 0 && ms < 0);
-	world.now += ready ? 1000 : MAX((uint64_t)ms * MS_IN_NS, 1000);
+	} while (waits_on(alive, ready, ms));
+	return ready;
+}
+
+int __wrap_sys_epoll(void)
+{
+	open_fd(SET);
+	return SET;
+}
+
+/* To wait for more may need memory; what begins with a worker's hire must
+   not, for then it would be killed and nobody be to blame. */
+int __wrap_sys_epoll_ctl(int set, int op, int fd, uint32_t events,
+    uint64_t key)
+{
+	struct world_watched *w = &world.watched[fd];
+
+	WORLD_REQUIRE(set == SET && world.open[SET], "no set to wait for");
+	WORLD_REQUIRE(world.open[fd], "what is closed is waited for");
+	WORLD_REQUIRE((op == EPOLL_CTL_ADD) == (w->events == 0),
+	    "it is in the set, or is not");
+	if (events & EPOLLOUT && no_memory())
+		return -ENOMEM;
+	*w = (struct world_watched){ events, key };
+	return 0;
+}
+
+int __wrap_sys_epoll_wait(int set, struct epoll_event *to, size_t count,
+    int ms)
+{
+	bool alive;
+	int ready;
+
+	WORLD_REQUIRE(set == SET && world.open[SET], "no set to wait for");
+	do {
+		alive = turn();
+		ready = look_in_set(to, count);
+	} while (waits_on(alive, ready, ms));
 	return ready;
 }
 

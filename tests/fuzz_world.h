@@ -6,7 +6,7 @@
  * so vm_fork() forks nobody, nothing waits, and a run depends on its input
  * alone.  The fork server is honest; what its workers do is said elsewhere.
  *
- * Easy to get wrong: sys_poll() is where all else happens; it calls
+ * Easy to get wrong: the two waits are where all else happens; they call
  * world_turn(), which the fuzz target defines.
  */
 #ifndef FUZZ_WORLD_H
@@ -47,6 +47,12 @@ struct world_file {
 	unsigned char data[WORLD_FILE];
 };
 
+/* A descriptor that is waited for; no events: it is not. */
+struct world_watched {
+	uint32_t events;
+	uint64_t key;
+};
+
 /* A place for a worker, as the fork server sees it. */
 struct place {
 	bool lives;
@@ -69,6 +75,7 @@ struct world {
 	bool lose, refuse;	/* the next worker, or its descriptors */
 	bool captures;		/* workers have a file for their stderr */
 	bool open[512];		/* descriptors of the caller */
+	struct world_watched watched[512];
 	uint64_t woken;		/* what the eventfd has */
 	int lives;
 	bool bad[WORLD_LIVES];	/* that worker has not been honest */
@@ -101,7 +108,7 @@ int world_result_end(size_t which);
 /* Adds bytes to a pipe: how many it took. */
 size_t world_write(struct world_pipe *, const void *, size_t size);
 
-/* Called inside sys_poll(): true while the world may still change. */
+/* Called inside a wait: true while the world may still change. */
 bool world_turn(void);
 
 /* Called for each new worker and each that ends, for the books; and to make

@@ -85,6 +85,7 @@ check_calls()
 		if (!index(" " waiters " ", " " file " ")) {
 			banned["sys_poll"] = "a wait in the wrong file"
 			banned["sys_ppoll"] = banned["sys_poll"]
+			banned["sys_epoll_wait"] = banned["sys_poll"]
 		}
 	}
 	{
