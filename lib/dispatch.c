@@ -169,11 +169,10 @@ static uint32_t spare_items(const struct member *m, const struct span *s)
 /* The member whose last such span has the most to spare. */
 static struct member *busiest(struct engine *e)
 {
-	struct member *best = NULL;
+	struct member *m = e->crew.roster.busy.first, *best = NULL;
 	uint32_t most = 0;
 
-	for (size_t i = 0; i < e->crew.count; i++) {
-		struct member *m = &e->crew.members[i];
+	for (; m != NULL; m = roster_next(m, IN_BUSY)) {
 		struct span *s = last_untaken(m);
 		uint32_t n;
 
@@ -258,14 +257,13 @@ static struct member *partly_arrived(struct engine *e)
 /* Who has the item that is to be handed out next? */
 static struct member *holder(struct engine *e, uint64_t seq)
 {
-	for (size_t i = 0; i < e->crew.count; i++) {
-		struct member *m = &e->crew.members[i];
+	struct member *m = e->crew.roster.busy.first;
 
+	for (; m != NULL; m = roster_next(m, IN_BUSY))
 		for (struct span *s = m->sent; s != NULL; s = s->next)
 			if (seq >= span_seq(s) &&
 			    seq < span_seq(s) + s->count)
 				return m;
-	}
 	return NULL;
 }
 

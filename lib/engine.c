@@ -289,10 +289,10 @@ static int stir(struct engine *e, uint64_t now)
 	bool any = false;
 	int r = 0;
 
-	for (m = e->crew.roster.state[MEMBER_READY].first; m != NULL && r >= 0;
-	    m = next) {
-		next = roster_next(m, IN_STATE);
-		if (m->nsent == 0 || (e->only != NULL && e->only != m))
+	for (m = e->crew.roster.busy.first; m != NULL && r >= 0; m = next) {
+		next = roster_next(m, IN_BUSY);
+		if (m->state != MEMBER_READY ||
+		    (e->only != NULL && e->only != m))
 			continue;
 		atomic_store(&m->slot->wanted, 1);
 		r = settle_ring(e, m, now);

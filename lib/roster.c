@@ -91,6 +91,8 @@ static struct list *list_for(struct crew *c, const struct member *m,
 		return &r->state[m->state];
 	case IN_ROOM:
 		return has_room(c, m) ? &r->room[m->nsent] : NULL;
+	case IN_BUSY:
+		return m->nsent > 0 ? &r->busy : NULL;
 	case IN_SENDING:
 		if (m->channel.pending == 0 || m->state == MEMBER_DOOMED)
 			return NULL;
@@ -115,6 +117,7 @@ static unsigned traits(const struct member *m)
 	    TRAIT_UNTRIED |
 	    (unsigned)(m->first == FIRST_FAILED) << TRAIT_MISFIT |
 	    (unsigned)(ready && m->told_to_stop) << TRAIT_STOPPING |
+	    (unsigned)(m->nsent > 0) << TRAIT_BUSY |
 	    (unsigned)(!m->wanted && m->nsent > 0) << TRAIT_EXTRA;
 }
 
@@ -174,6 +177,8 @@ static size_t listed(const struct roster *r, enum roster_kind kind)
 	if (kind == IN_ROOM)
 		for (size_t i = 0; i < COUNTOF(r->room); i++)
 			n += length(&r->room[i], kind);
+	if (kind == IN_BUSY)
+		n = length(&r->busy, kind);
 	if (kind == IN_SENDING)
 		n = length(&r->fresh, kind) + length(&r->full, kind);
 	if (kind == IN_OUT)

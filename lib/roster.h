@@ -9,6 +9,7 @@
  *	by state	each member of the crew is in one of these
  *	room		may have another chunk, by how many it has; who joined
  *			last is first: its caches are warm
+ *	busy		have chunks
  *	fresh, full	have bytes to send; not yet tried, or waiting for room
  *			in the pipe
  *	out		are to be told to stop
@@ -31,7 +32,8 @@ struct member;
 #define MEMBER_STATES 8
 
 /* A member is in one list of each kind at most. */
-enum roster_kind { IN_STATE, IN_ROOM, IN_SENDING, IN_OUT, ROSTER_KINDS };
+enum roster_kind { IN_STATE, IN_ROOM, IN_BUSY, IN_SENDING, IN_OUT,
+	ROSTER_KINDS };
 
 struct list {
 	struct member *first, *last;
@@ -51,13 +53,15 @@ enum trait {
 	TRAIT_UNTRIED,		/* wanted, no setup has ended there yet */
 	TRAIT_MISFIT,		/* the first setup there has failed */
 	TRAIT_STOPPING,		/* at work, and told to stop */
-	TRAIT_EXTRA,		/* not wanted, and has chunks */
+	TRAIT_BUSY,		/* has chunks */
+	TRAIT_EXTRA,		/* of these: not wanted */
 	TRAITS
 };
 
 struct roster {
 	struct list state[MEMBER_STATES];
 	struct list room[SLOT_LEASES];
+	struct list busy;
 	struct list fresh, full;
 	struct list out;
 	size_t having[TRAITS];
