@@ -63,6 +63,7 @@ struct engine {
 	struct window window;
 	struct results results;
 	struct pace pace;
+	size_t cpus;		/* that workers share */
 
 	struct slots slots;
 	struct server server;

@@ -114,7 +114,7 @@ static int start_processes(struct engine *e)
 
 int engine_start(struct engine *e, struct settings *set, struct words *words)
 {
-	int r;
+	int r, cpus = sys_affinity();
 
 	*e = (struct engine){ .set = *set, .words = words, .wake = -1 };
 	e->server.socket = e->server.pidfd = -1;
@@ -125,6 +125,7 @@ int engine_start(struct engine *e, struct settings *set, struct words *words)
 	    e->set.total_factor * e->set.workers, e->set.max_bytes);
 	results_init(&e->results, &e->window, e->set.ordered);
 	pace_init(&e->pace, e->set.chunk_size);
+	e->cpus = (size_t)MAX(cpus, 1);
 	if (e->set.serial) {
 		r = serial_start(e);
 		if (r == 0)

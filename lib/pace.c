@@ -9,6 +9,10 @@
 /* Waking a worker costs tens of microseconds: ten times that is work worth
    sending, and a tail nobody notices. */
 #define TARGET_NS 250000.0
+/* But where workers wait for CPUs, or are asleep, no longer than that. */
+#define LONGEST_NS 50000000.0
+/* What a crowd gets done is looked at over such a time. */
+#define SAMPLE_NS (4 * MS_IN_NS)
 /* What a worker has taken cannot be taken back: no more than this much. */
 #define STRIDE_NS 1000.0
 
@@ -30,7 +34,7 @@ uint32_t pace_stride(const struct pace *p)
 /* Slower is believed at once, faster by and by. */
 void pace_learn(struct pace *p, uint32_t items, uint64_t ns)
 {
-	double now, want;
+	double now, want, cost;
 
 	if (items == 0)
 		return;
@@ -41,7 +45,26 @@ void pace_learn(struct pace *p, uint32_t items, uint64_t ns)
 		p->item_ns += (now - p->item_ns) / 4;
 	if (p->fixed)
 		return;
-	want = MIN(TARGET_NS / p->item_ns, 2.0 * p->aim);
+	cost = p->item_ns;
+	if (p->share_ns > 0) {
+		cost = MIN(cost, p->share_ns);
+		cost = MAX(cost, p->item_ns * (TARGET_NS / LONGEST_NS));
+	}
+	want = MIN(TARGET_NS / cost, 2.0 * p->aim);
 	want = MIN(want, (double)CHUNK_ITEMS_MOST);
 	p->aim = want < 1 ? 1 : (uint32_t)want;
+}
+
+/* In a crowd a chunk takes long because its worker waits for others, or to be
+   woken; smaller chunks would make that worse. */
+void pace_crowd(struct pace *p, uint32_t items, uint64_t now, size_t workers,
+    size_t cpus)
+{
+	p->done += items;
+	if (now - p->since < SAMPLE_NS || p->done == 0)
+		return;
+	p->share_ns = workers <= cpus ? 0 :
+	    (double)(now - p->since) * (double)cpus / (double)p->done;
+	p->since = now;
+	p->done = 0;
 }

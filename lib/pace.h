@@ -20,6 +20,10 @@ struct pace {
 	uint32_t fixed;		/* chunk_size; 0: by measure */
 	uint32_t aim;		/* items in the next chunk */
 	double item_ns;		/* what an item takes, smoothed; 0: unknown */
+	double share_ns;	/* CPU time there is for an item of a crowd;
+				   0: there is none, or it is unknown */
+	uint64_t since;		/* then on it has done */
+	uint64_t done;		/* so many items */
 };
 
 /* The option, or 0 to go by measure. */
@@ -39,5 +43,10 @@ uint32_t pace_stride(const struct pace *);
 
 /* A worker took that long for so many items. */
 void pace_learn(struct pace *, uint32_t items, uint64_t ns);
+
+/* So many items were done by now, by so many workers that share the CPUs; to
+   be said before what one of them took. */
+void pace_crowd(struct pace *, uint32_t items, uint64_t now, size_t workers,
+    size_t cpus);
 
 #endif

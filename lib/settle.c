@@ -209,6 +209,8 @@ static int end(struct engine *e, struct member *m, struct answer *a,
 	    channel_sent(&m->channel) < s->sent_until)
 		return -EPROTO;
 	close_answer(e, a);
+	pace_crowd(&e->pace, s->sent_count - s->count, now,
+	    e->set.workers, e->cpus);
 	pace_learn(&e->pace, s->sent_count - s->count,
 	    now - MAX(s->sent_at, m->heard_at));
 	crew_unlease(&e->crew, m);

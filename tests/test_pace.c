@@ -203,6 +203,51 @@ START_TEST(grows_to_the_most_and_no_further)
 }
 END_TEST
 
+/* Each of 64 workers on 2 CPUs has its turn every 32nd time only. */
+START_TEST(a_crowd_is_paced_by_what_it_gets_done)
+{
+	struct pace alone, crowd;
+	uint64_t now = SECOND;
+
+	pace_init(&alone, 0);
+	pace_init(&crowd, 0);
+	pace_crowd(&crowd, 1, now, 64, 2);
+	for (int i = 0; i < 40000; i++) {
+		now += 1000;
+		pace_crowd(&alone, 10, now, 2, 2);
+		pace_crowd(&crowd, 10, now, 64, 2);
+		pace_learn(&alone, 10, 64000);
+		pace_learn(&crowd, 10, 64000);
+	}
+	ck_assert_uint_eq(aim_of(&alone), 250000 / 6400);
+	ck_assert_uint_eq(aim_of(&crowd), 250 * 5);
+}
+END_TEST
+
+/* They are asleep, so many at a time: none is to have much more than it can
+   do soon. */
+START_TEST(a_crowd_that_sleeps_has_short_chunks)
+{
+	struct pace p;
+	uint64_t now = SECOND;
+
+	pace_init(&p, 0);
+	for (int i = 0; i < 10000; i++) {
+		now += 10000;
+		pace_crowd(&p, 1, now, 1000, 2);
+		pace_learn(&p, 1, 10 * MS_IN_NS);
+	}
+	ck_assert_uint_eq(aim_of(&p), 5);
+	/* Fewer of them: as ever. */
+	for (int i = 0; i < 1000; i++) {
+		now += 10000;
+		pace_crowd(&p, 1, now, 2, 2);
+		pace_learn(&p, 1, 10 * MS_IN_NS);
+	}
+	ck_assert_uint_eq(aim_of(&p), 1);
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const tests[] = { one_at_first, a_given_number_is_kept,
@@ -210,7 +255,9 @@ int main(void)
 		slower_is_believed_at_once_faster_by_and_by,
 		many_bytes_are_enough, only_short_items_are_taken_together,
 		nothing_teaches_nothing,
-		stays_within_bounds, grows_to_the_most_and_no_further };
+		stays_within_bounds, grows_to_the_most_and_no_further,
+		a_crowd_is_paced_by_what_it_gets_done,
+		a_crowd_that_sleeps_has_short_chunks };
 
 	return run_tests("pace", tests, COUNTOF(tests), 30);
 }
