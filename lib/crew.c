@@ -139,7 +139,7 @@ int crew_written(struct crew *c, struct member *m, bool full)
 	    full ? EPOLLOUT : 0, watch_key(WATCHED_TASKS, m->which));
 
 	m->full = full && r == 0;
-	roster_book(c, m);
+	roster_book_sending(c, m);
 	return r;
 }
 
@@ -296,7 +296,8 @@ uint32_t crew_grantable(const struct crew *c, const struct member *m)
 void crew_ungrant(struct crew *c, struct member *m, uint32_t items)
 {
 	m->granted -= items;
-	roster_book(c, m);
+	if (items > 0)
+		roster_book_load(c, m);
 }
 
 int crew_lease(struct crew *c, struct member *m, struct span *s, uint64_t now)
@@ -332,7 +333,8 @@ int crew_lease(struct crew *c, struct member *m, struct span *s, uint64_t now)
 	m->sent_bytes += bytes;
 	m->granted += s->count;
 	m->alone = span_is_suspect(s);
-	roster_book(c, m);
+	roster_book_load(c, m);
+	roster_book_sending(c, m);
 	return 0;
 }
 
@@ -347,7 +349,7 @@ struct span *crew_unlease(struct crew *c, struct member *m)
 	m->nsent--;
 	m->sent_bytes -= s->sent_bytes;
 	m->alone = false;
-	roster_book(c, m);
+	roster_book_load(c, m);
 	return s;
 }
 

@@ -81,7 +81,7 @@ static bool is_out(const struct crew *c, const struct member *m)
 }
 
 /* The list of a kind that it belongs in, or NULL. */
-static struct list *list_for(struct crew *c, const struct member *m,
+static inline struct list *list_for(struct crew *c, const struct member *m,
     enum roster_kind kind)
 {
 	struct roster *r = &c->roster;
@@ -102,6 +102,22 @@ static struct list *list_for(struct crew *c, const struct member *m,
 	}
 }
 
+/* Turns are taken in most lists; who may have a chunk is another matter. */
+static inline void place(struct crew *c, struct member *m,
+    enum roster_kind kind)
+{
+	struct list *to = list_for(c, m, kind), *from = m->link[kind].list;
+
+	if (to == from)
+		return;
+	if (from != NULL)
+		leave(m, kind);
+	if (to != NULL && kind == IN_ROOM)
+		join_first(to, m, kind);
+	else if (to != NULL)
+		join_last(to, m, kind);
+}
+
 /* What it is, a bit a trait. */
 static unsigned traits(const struct member *m)
 {
@@ -117,13 +133,12 @@ static unsigned traits(const struct member *m)
 	    TRAIT_UNTRIED |
 	    (unsigned)(m->first == FIRST_FAILED) << TRAIT_MISFIT |
 	    (unsigned)(ready && m->told_to_stop) << TRAIT_STOPPING |
-	    (unsigned)(m->nsent > 0) << TRAIT_BUSY |
 	    (unsigned)(!m->wanted && m->nsent > 0) << TRAIT_EXTRA;
 }
 
-static void count(struct roster *r, struct member *m)
+static void count(struct roster *r, struct member *m, unsigned now)
 {
-	unsigned now = traits(m), changed = now ^ m->traits;
+	unsigned changed = now ^ m->traits;
 
 	for (int i = 0; changed >> i != 0; i++) {
 		if (!(changed >> i & 1))
@@ -136,22 +151,28 @@ static void count(struct roster *r, struct member *m)
 	m->traits = now;
 }
 
-/* Turns are taken in most lists; who may have a chunk is another matter. */
 void roster_book(struct crew *c, struct member *m)
 {
-	for (int kind = 0; kind < ROSTER_KINDS; kind++) {
-		struct list *to = list_for(c, m, (enum roster_kind)kind);
+	unsigned now = traits(m);
 
-		if (to == m->link[kind].list)
-			continue;
-		if (m->link[kind].list != NULL)
-			leave(m, (enum roster_kind)kind);
-		if (to != NULL && kind == IN_ROOM)
-			join_first(to, m, IN_ROOM);
-		else if (to != NULL)
-			join_last(to, m, (enum roster_kind)kind);
-	}
-	count(&c->roster, m);
+	for (int kind = 0; kind < ROSTER_KINDS; kind++)
+		place(c, m, (enum roster_kind)kind);
+	if (now != m->traits)
+		count(&c->roster, m, now);
+}
+
+void roster_book_load(struct crew *c, struct member *m)
+{
+	place(c, m, IN_ROOM);
+	place(c, m, IN_BUSY);
+	place(c, m, IN_OUT);
+	if (!m->wanted)
+		count(&c->roster, m, traits(m));
+}
+
+void roster_book_sending(struct crew *c, struct member *m)
+{
+	place(c, m, IN_SENDING);
 }
 
 /* ---- is it right? ---- */

@@ -53,8 +53,7 @@ enum trait {
 	TRAIT_UNTRIED,		/* wanted, no setup has ended there yet */
 	TRAIT_MISFIT,		/* the first setup there has failed */
 	TRAIT_STOPPING,		/* at work, and told to stop */
-	TRAIT_BUSY,		/* has chunks */
-	TRAIT_EXTRA,		/* of these: not wanted */
+	TRAIT_EXTRA,		/* not wanted, and has chunks */
 	TRAITS
 };
 
@@ -69,6 +68,10 @@ struct roster {
 
 /* A member of the crew has changed: puts it where it belongs now. */
 void roster_book(struct crew *, struct member *);
+
+/* The same if it has only got or lost items; if only bytes to send. */
+void roster_book_load(struct crew *, struct member *);
+void roster_book_sending(struct crew *, struct member *);
 
 /* The next in its list of that kind. */
 struct member *roster_next(const struct member *, enum roster_kind);
