@@ -322,8 +322,12 @@ static int before(struct engine *e, uint64_t now)
 
 int engine_turn(struct engine *e, uint64_t until)
 {
+	return engine_turn_at(e, sys_now(), until);
+}
+
+int engine_turn_at(struct engine *e, uint64_t now, uint64_t until)
+{
 	struct epoll_event told[EVENTS_MOST];
-	uint64_t now = sys_now();
 	int ms, count, r = before(e, now);
 	bool ready;
 

@@ -139,6 +139,9 @@ int engine_cancel(struct engine *);
    does what is due then: 0; -errno, and the next turn goes on. */
 int engine_turn(struct engine *, uint64_t until);
 
+/* The same for a caller that has just looked at the clock. */
+int engine_turn_at(struct engine *, uint64_t now, uint64_t until);
+
 /* Waits for the fork server's end, so many ns: true when it is gone. */
 bool engine_await_server(struct engine *, uint64_t bound);
 

@@ -53,20 +53,34 @@ int engine_cancel(struct engine *e)
 	return r;
 }
 
-/* Everything that is to be done before the next result is looked for. */
-static int prepare(struct engine *e)
+/* Reads inputs and sends them.  If nothing was with the workers, no result can
+   be there before the source is asked again. */
+static int feed(struct engine *e, uint64_t *now)
+{
+	bool idle;
+	int r;
+
+	do {
+		idle = e->window.nsent == 0;
+		r = e->broken ? 0 : intake_run(e);
+		if (r == 0 && e->serial != NULL && !results_ready(&e->results))
+			r = serial_run(e);
+		*now = sys_now();
+		if (r == 0)
+			r = dispatch_run(e, *now);
+	} while (r == 0 && idle && e->window.nsent > 0 && intake_wants(e));
+	return r;
+}
+
+/* Everything that is to be done before the next result is looked for; sets
+   the time. */
+static int prepare(struct engine *e, uint64_t *now)
 {
 	int r = engine_cancel(e);
 
 	if (r == 0 && e->broken)
 		r = bury_inputs(e);
-	if (r == 0 && !e->broken)
-		r = intake_run(e);
-	if (r == 0 && e->serial != NULL && !results_ready(&e->results))
-		r = serial_run(e);
-	if (r == 0)
-		r = dispatch_run(e, sys_now());
-	return r;
+	return r == 0 ? feed(e, now) : r;
 }
 
 /* Is there nothing in flight, and no descriptor that may bring more? */
@@ -110,6 +124,7 @@ static bool take_given_up(struct engine *e, struct item *item)
 
 int engine_next(struct engine *e, struct item *item, uint64_t until)
 {
+	uint64_t now;
 	int r;
 
 	results_let_go(&e->results);
@@ -118,9 +133,9 @@ int engine_next(struct engine *e, struct item *item, uint64_t until)
 			return 1;
 		if (!results_in_hand(&e->results) || e->ask_again) {
 			e->ask_again = false;
-			r = prepare(e);
+			r = prepare(e, &now);
 			if (r == 0)
-				r = engine_turn(e, bound(e, until));
+				r = engine_turn_at(e, now, bound(e, until));
 			if (r < 0 && !results_ready(&e->results))
 				return r;
 		}
