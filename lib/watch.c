@@ -112,13 +112,14 @@ int watch_source(struct watch *w, int fd)
 	uint32_t events = fd >= 0 ? EPOLLIN | EPOLLONESHOT : 0;
 	int r = fd >= 0 ? put_source(w, fd) : 0;
 
-	/* A plain file, none at all, or the set that we wait for. */
-	if (r == -EPERM || r == -EBADF || r == -EINVAL || r == -ELOOP)
-		return 1;
+	if (r == 0)
+		r = watch_set(w, w->outer, &w->outer_events, events,
+		    watch_key(WATCHED_SOURCE, 0));
 	if (r < 0)
-		return r;
-	return watch_set(w, w->outer, &w->outer_events, events,
-	    watch_key(WATCHED_SOURCE, 0));
+		forget_source(w);
+	/* A plain file, none at all, or the set that we wait for. */
+	return r == -EPERM || r == -EBADF || r == -EINVAL || r == -ELOOP ? 1 :
+	    r;
 }
 
 void watch_source_told(struct watch *w)

@@ -1,0 +1,218 @@
+/*
+ * test_crowd.c - many workers: a thousand of them work, those with nothing to
+ * do cost nothing, and what is waited for goes with its worker.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base.h"
+#include "face.h"
+#include "tools.h"
+
+static int echo(struct vm_context *me, const void *input, size_t size)
+{
+	return vm_output(me, input, size);
+}
+
+static const struct vm_worker echoing = { .process = echo };
+
+/* May this process have so many descriptors more? */
+static bool may_have(rlim_t descriptors)
+{
+	struct rlimit limit;
+
+	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	if (limit.rlim_max < descriptors) {
+		printf("skipped: %ju descriptors are too few\n",
+		    (uintmax_t)limit.rlim_max);
+		return false;
+	}
+	if (limit.rlim_cur < descriptors)
+		limit.rlim_cur = descriptors;
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	return true;
+}
+
+/* ---- a thousand ---- */
+
+START_TEST(a_thousand_work)
+{
+	const struct vm_options options = { .workers = 1000 };
+	static int cause[20000];
+	int fds = count_fds();
+	vm_pool *pool;
+
+	if (!may_have(2200))
+		return;
+	pool = vm_fork(&echoing, &options);
+	if (pool == NULL && (errno == EAGAIN || errno == ENOMEM)) {
+		printf("skipped: %s\n", vm_error(NULL));
+		return;
+	}
+	ck_assert_msg(pool != NULL, "%s", vm_error(NULL));
+	ck_assert_int_eq(vm_ready(pool, -1), 0);
+	imap_to(pool, vm_range(0, 20000));
+	ck_assert_int_eq(take_numbers(pool, 20000, cause), 0);
+	for (int i = 0; i < 20000; i++)
+		ck_assert_int_eq(cause[i], 0);
+	ck_assert(roster_is_right(&pool->engine.crew));
+	close_pool(pool);
+	ck_assert_int_eq(count_fds(), fds);
+	ck_assert_int_eq(count_children(), 0);
+}
+END_TEST
+
+/* ---- those with nothing to do ---- */
+
+#define IDLERS 300
+
+/* Pages that only members lie in; each may be used again once it was hit. */
+static struct {
+	char *at;
+	size_t size, pages;
+	volatile sig_atomic_t hits;
+} guarded;
+
+static void hit(int signal, siginfo_t *info, void *context)
+{
+	char *at = info->si_addr;
+	size_t page;
+
+	(void)signal;
+	(void)context;
+	if (at < guarded.at || at >= guarded.at + guarded.pages * guarded.size)
+		_exit(98);
+	page = (size_t)(at - guarded.at) / guarded.size;
+	guarded.hits++;
+	if (mprotect(guarded.at + page * guarded.size, guarded.size,
+	    PROT_READ | PROT_WRITE) != 0)
+		_exit(99);
+}
+
+static void guard(struct crew *c)
+{
+	uintptr_t first = (uintptr_t)c->members;
+	uintptr_t end = (uintptr_t)(c->members + c->count);
+	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+	const struct sigaction action = { .sa_sigaction = hit,
+		.sa_flags = SA_SIGINFO };
+
+	guarded.size = page;
+	guarded.at = (char *)c->members + (page - first % page) % page;
+	guarded.pages = (end - (uintptr_t)guarded.at) / page;
+	guarded.hits = 0;
+	ck_assert_uint_gt(guarded.pages, 20);
+	ck_assert_int_eq(sigaction(SIGSEGV, &action, NULL), 0);
+	ck_assert_int_eq(mprotect(guarded.at, guarded.pages * page,
+	    PROT_NONE), 0);
+}
+
+static void unguard(void)
+{
+	ck_assert_int_eq(mprotect(guarded.at, guarded.pages * guarded.size,
+	    PROT_READ | PROT_WRITE), 0);
+	signal(SIGSEGV, SIG_DFL);
+}
+
+/* One item at a time: whoever gets it, and its neighbour in a list, are all
+   that is looked at. */
+START_TEST(idle_ones_are_not_looked_at)
+{
+	const struct vm_options options = { .workers = IDLERS };
+	struct vm_result r;
+	vm_pool *pool;
+
+	if (!may_have(2 * IDLERS + 200))
+		return;
+	pool = fork_pool(&echoing, &options);
+	ck_assert_int_eq(vm_ready(pool, -1), 0);
+	guard(&pool->engine.crew);
+	for (int64_t i = 0; i < 200; i++) {
+		imap_to(pool, vm_range(i, i + 1));
+		take(pool, &r);
+		ck_assert_int_eq(number(r.output), i);
+	}
+	unguard();
+	ck_assert_int_le(guarded.hits, 8);
+	take_end(pool);
+	close_pool(pool);
+}
+END_TEST
+
+/* ---- what is waited for ---- */
+
+/* How many descriptors are in the set, by the kernel's count. */
+static int watched(const vm_pool *pool)
+{
+	char name[64], line[256];
+	int n = 0;
+	FILE *f;
+
+	snprintf(name, sizeof name, "/proc/self/fdinfo/%d",
+	    pool->engine.watch.set);
+	f = fopen(name, "r");
+	ck_assert_ptr_nonnull(f);
+	while (fgets(line, sizeof line, f) != NULL)
+		n += strncmp(line, "tfd:", 4) == 0;
+	fclose(f);
+	return n;
+}
+
+static int exit_at_7(struct vm_context *me, const void *input, size_t size)
+{
+	if (number(input) == 7)
+		_exit(3);
+	return vm_output(me, input, size);
+}
+
+/* Copies of the pipes that a child of the host holds keep them open. */
+START_TEST(pipes_of_the_dead_are_not_waited_for)
+{
+	const struct vm_worker worker = { .process = exit_at_7 };
+	const struct vm_options options = { .workers = 2, .chunk_size = 1 };
+	vm_pool *pool = fork_pool(&worker, &options);
+	int cause[20], before;
+	pid_t child;
+
+	ck_assert_int_eq(vm_ready(pool, -1), 0);
+	before = watched(pool);
+	ck_assert_int_ge(before, 4);
+	child = fork();
+	if (child == 0) {
+		pause();
+		_exit(0);
+	}
+	ck_assert_int_gt(child, 0);
+	imap_to(pool, vm_range(0, 20));
+	ck_assert_int_eq(take_numbers(pool, 20, cause), 0);
+	ck_assert_int_eq(cause[7], VM_EXITED);
+	ck_assert_int_eq(vm_ready(pool, -1), 0);
+	while (pool->engine.crew.roster.state[MEMBER_READY].first ==
+	    pool->engine.crew.roster.state[MEMBER_READY].last) {
+		imap_to(pool, vm_range(0, 1));
+		ck_assert_int_eq(take_numbers(pool, 1, cause), 0);
+	}
+	ck_assert_int_eq(watched(pool), before);
+	kill(child, SIGKILL);
+	ck_assert_int_eq(waitpid(child, NULL, 0), child);
+	close_pool(pool);
+}
+END_TEST
+
+int main(void)
+{
+	const TTest *const tests[] = { a_thousand_work,
+		idle_ones_are_not_looked_at,
+		pipes_of_the_dead_are_not_waited_for };
+
+	return run_tests("crowd", tests, COUNTOF(tests), 120);
+}
