@@ -16,6 +16,11 @@
 #include "engine.h"
 #include "sys.h"
 
+/* So many chunks are read, and sent, before it is looked whether anything has
+   come back.  With many workers those few that have just been at work do the
+   next chunks, which is less memory to go through. */
+#define WAITING_MOST 16
+
 void intake_add(struct engine *e, struct source *s)
 {
 	struct source **at = &e->sources;
@@ -199,7 +204,7 @@ static bool may_ask(struct engine *e, const struct source *s)
 	if (e->filling == NULL && !window_room(&e->window))
 		return false;
 	/* What waits for every worker already is read early enough. */
-	if (e->window.nwaiting >= e->set.workers)
+	if (e->window.nwaiting >= MIN(e->set.workers, WAITING_MOST))
 		return false;
 	if (source_prompt(s))
 		return true;
