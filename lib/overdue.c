@@ -109,7 +109,8 @@ int overdue_run(struct engine *e, uint64_t now)
 		struct member *m = &e->crew.members[i];
 		uint64_t left;
 
-		if (!is_timed(m)) {
+		/* What is not settled yet moves nothing when it is. */
+		if (!is_timed(m) || m->unsettled) {
 			m->watched_from = NEVER;
 			continue;
 		}
