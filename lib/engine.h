@@ -8,6 +8,7 @@
  *	next.c       the next item for the caller
  *	intake.c     source next -> chunk pack -> window admit
  *	dispatch.c   crew pick -> channel send; taking back
+ *	greet.c      a worker's first and last words
  *	settle.c     channel receive -> window settle -> results
  *	retry.c      what a failure costs
  *	overdue.c    items that take too long
@@ -215,6 +216,15 @@ int settle_ring(struct engine *, struct member *, uint64_t now);
 
 /* Books what is answered: it may be taken. */
 void settle_span(struct engine *, struct span *answer);
+
+/* ---- greet.c ---- */
+
+/* What workers say of themselves; the frame's kind has been checked to be
+   right in the member's state.  0 or -EPROTO. */
+int greet_hello(struct engine *, struct member *, const struct frame *);
+int greet_unfit(struct engine *, struct member *, const struct frame *,
+    uint64_t now);
+int greet_leaving(struct engine *, struct member *, uint64_t now);
 
 /* ---- retry.c ---- */
 

@@ -16,9 +16,7 @@
 #include "base.h"
 #include "engine.h"
 
-/* How long a worker may take to be gone after it said that its setup failed,
-   and after its pipe has ended. */
-#define UNFIT_NS (1000 * MS_IN_NS)
+/* How long a worker may take to be gone after its pipe has ended. */
 #define ENDED_NS (200 * MS_IN_NS)
 
 /* Consecutive results of one span in one block, while they are gathered. */
@@ -223,61 +221,6 @@ static int end(struct engine *e, struct member *m, struct answer *a,
 	return 0;
 }
 
-static int hello(struct engine *e, struct member *m, const struct frame *f)
-{
-	struct frame_hello h;
-
-	if (frame_body(f, &h, sizeof h) < 0 || h.version != FRAME_VERSION ||
-	    h.order != FRAME_ORDER || h.generation != m->generation)
-		return -EPROTO;
-	/* It could not write even that out, and never had anything to do: a
-	   setup that fails, or the place would be filled again for ever.  But
-	   one that was told to leave may have done so before this was read. */
-	if (m->state == MEMBER_DEAD && !m->told_to_stop)
-		return 0;
-	m->greeted = true;
-	m->setups_failed = 0;
-	if (m->first == FIRST_PENDING)
-		m->first = FIRST_WELL;
-	if (m->state != MEMBER_DEAD)
-		crew_move(&e->crew, m, MEMBER_READY);
-	engine_say(e, "hello: worker %d", m->index);
-	return 0;
-}
-
-/* Setup failed: its own words, or ours. */
-static int unfit(struct engine *e, struct member *m, const struct frame *f,
-    uint64_t now)
-{
-	struct failure why;
-	size_t text;
-
-	if (frame_failure(f->body, f->size, &why) < 0)
-		return -EPROTO;
-	text = MIN(why.head.message_size, (size_t)400);
-	if (text > 0)
-		words_set(&e->setup_words, 0, "Setup failed in worker %d: "
-		    "%.*s", m->index, (int)text, why.message);
-	else
-		words_set(&e->setup_words, 0, "Setup failed in worker %d "
-		    "with code %d.", m->index, (int)why.head.code);
-	autopsy_complete(e, m);
-	m->unfit = true;
-	m->setup_by = NEVER;
-	crew_bear(&e->crew, m, now + UNFIT_NS);
-	return 0;
-}
-
-static int leaving(struct engine *e, struct member *m, uint64_t now)
-{
-	if (!m->told_to_stop || m->sent != NULL)
-		return -EPROTO;
-	crew_bear(&e->crew, m, now + e->set.teardown_ns);
-	if (m->state != MEMBER_DEAD)
-		crew_move(&e->crew, m, MEMBER_LEAVING);
-	return 0;
-}
-
 /* One frame, by what may be said in the member's state, or several outputs;
    f->length is set to what they take.  The dead are read to the end, in the
    state they died in. */
@@ -290,9 +233,9 @@ static int settle_frame(struct engine *e, struct member *m, struct answer *a,
 	bool ready = m->greeted && (dead || m->state == MEMBER_READY);
 
 	if (f->kind == FRAME_HELLO && starting)
-		return hello(e, m, f);
+		return greet_hello(e, m, f);
 	if (f->kind == FRAME_UNFIT && starting)
-		return unfit(e, m, f, now);
+		return greet_unfit(e, m, f, now);
 	if (f->kind == FRAME_OUTPUT && ready)
 		return outputs(e, m, a, f);
 	if (f->kind == FRAME_PLACED && ready)
@@ -302,7 +245,7 @@ static int settle_frame(struct engine *e, struct member *m, struct answer *a,
 	if (f->kind == FRAME_END && ready)
 		return end(e, m, a, f, now);
 	if (f->kind == FRAME_LEAVING && ready)
-		return leaving(e, m, now);
+		return greet_leaving(e, m, now);
 	return -EPROTO;
 }
 
