@@ -655,6 +655,7 @@ static int hide_and_hang(struct vm_context *me, const void *input,
 	slot = (void *)own_slot(sh, &n);
 	for (int i = 0; i < SLOT_LEASES; i++)
 		slot->lease[i] -= slot->lease[i] != 0;
+	slot->begun--;
 	atomic_fetch_add(&sh->counter[GATE], 1);
 	hang();
 }
