@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -279,6 +280,16 @@ ssize_t sys_receive(int fd, void *message, size_t size, int fds[SYS_FDS],
 }
 
 /* ---- waiting ---- */
+
+void sys_linger(int fd, int times)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	int kept = errno;
+
+	while (times-- > 0 && poll(&p, 1, 0) == 0)
+		sched_yield();
+	errno = kept;
+}
 
 int sys_poll(struct pollfd *fds, size_t count, int ms)
 {

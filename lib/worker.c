@@ -23,6 +23,13 @@
    out: so that the kernel takes a worker and not the host. */
 #define OOM_SCORE "500"
 
+/* Where so many bytes came at once, several chunks or a large one, more are on
+   their way.  Then others are let run, so often, before the worker sleeps, for
+   to be woken costs more; and for so many reads to come. */
+#define STREAM 128
+#define YIELDS 5
+#define LINGERS 16
+
 /* What must be there beside what hooks need: a block of inputs, an output. */
 #define ROOM_TO_WORK ((size_t)256 * 1024)
 
@@ -35,6 +42,7 @@ static _Alignas(1024) struct worker {
 	struct worker_life life;
 	struct slot *slot;
 	struct channel tasks;
+	int lingers;		/* so many reads it waits for awake */
 	struct stage stage;
 	struct owner owner;	/* this process, not one forked here */
 	struct crash crash;
@@ -239,8 +247,12 @@ static void receive(struct frame *f)
 
 	while ((r = channel_receive(&self.tasks, SIZE_MAX, f)) == 0) {
 		flush();
-		if (channel_fill(&self.tasks) < 0)
+		if (self.lingers > 0)
+			sys_linger(self.tasks.in, YIELDS);
+		r = channel_fill(&self.tasks);
+		if (r < 0)
 			give_up();
+		self.lingers = r >= STREAM ? LINGERS : MAX(self.lingers - 1, 0);
 	}
 	if (r < 0)
 		give_up();
