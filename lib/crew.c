@@ -12,6 +12,8 @@
 
 /* Orders under way: what the fork server's socket holds without waiting. */
 #define ASKED_MOST 16
+/* Bytes on the way to one worker that keep it busy between two wake-ups. */
+#define BYTES_ENOUGH ((size_t)64 * 1024)
 /* Pauses before a place is filled again. */
 #define PAUSE_FIRST (10 * MS_IN_NS)
 #define PAUSE_MOST (1000 * MS_IN_NS)
@@ -300,6 +302,18 @@ void crew_ungrant(struct crew *c, struct member *m, uint32_t items)
 		roster_book_load(c, m);
 }
 
+/* Has it had enough?  Then it is not given more before half of that is done, so
+   that several chunks leave in one write. */
+static void weigh(const struct crew *c, struct member *m)
+{
+	if ((int)m->nsent >= c->leases ||
+	    (m->nsent >= 2 && m->sent_bytes >= BYTES_ENOUGH))
+		m->sated = true;
+	else if (m->nsent < 2 || (2 * (int)m->nsent <= c->leases &&
+	    2 * m->sent_bytes <= BYTES_ENOUGH))
+		m->sated = false;
+}
+
 int crew_lease(struct crew *c, struct member *m, struct span *s, uint64_t now)
 {
 	size_t bytes = 0;
@@ -333,6 +347,7 @@ int crew_lease(struct crew *c, struct member *m, struct span *s, uint64_t now)
 	m->sent_bytes += bytes;
 	m->granted += s->count;
 	m->alone = span_is_suspect(s);
+	weigh(c, m);
 	roster_book_load(c, m);
 	roster_book_sending(c, m);
 	return 0;
@@ -349,6 +364,7 @@ struct span *crew_unlease(struct crew *c, struct member *m)
 	m->nsent--;
 	m->sent_bytes -= s->sent_bytes;
 	m->alone = false;
+	weigh(c, m);
 	roster_book_load(c, m);
 	return s;
 }

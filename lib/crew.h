@@ -66,6 +66,7 @@ struct member {
 	struct span *sent, **sent_end; /* oldest first */
 	uint32_t nsent;
 	size_t sent_bytes;
+	bool sated;		/* has had enough, and not done half of it */
 	uint32_t ordinal;	/* of the next chunk */
 	uint64_t finished;	/* items, in this worker's life */
 	uint64_t granted;	/* items it was given and not taken back */

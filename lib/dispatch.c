@@ -70,12 +70,11 @@ static int send_first(struct engine *e, struct member *m, uint64_t now)
 	return 0;
 }
 
-int dispatch_run(struct engine *e, uint64_t now)
+int dispatch_give(struct engine *e, uint64_t now)
 {
 	struct member *m;
 	int r = 0;
 
-	window_wake(&e->window, now);
 	while (r == 0 && !e->closing && !e->broken &&
 	    e->window.waiting != NULL && window_may_send(&e->window)) {
 		m = pick_for(e, e->window.waiting);
@@ -83,6 +82,16 @@ int dispatch_run(struct engine *e, uint64_t now)
 			break;
 		r = send_first(e, m, now);
 	}
+	return r;
+}
+
+int dispatch_run(struct engine *e, uint64_t now)
+{
+	struct member *m;
+	int r;
+
+	window_wake(&e->window, now);
+	r = dispatch_give(e, now);
 	while (r == 0 && (m = e->crew.roster.fresh.first) != NULL)
 		r = dispatch_flush(e, m);
 	return r;

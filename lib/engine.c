@@ -338,6 +338,8 @@ int engine_turn_at(struct engine *e, uint64_t now, uint64_t until)
 	if (count < 0)
 		return engine_waits(e, count);
 	now = sys_now();
+	e->turned_at = now;
+	e->put_off = 0;
 	ready = count > 0 || r == 1;
 	e->stirs = ready ? 0 : e->stirs;
 	heed(e, told, count, now);

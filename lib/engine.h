@@ -80,6 +80,8 @@ struct engine {
 				   listened to until that changes */
 	bool ask_again;		/* a source that said VM_LATER may be asked */
 	int stirs;		/* in vain, since anything has come */
+	uint64_t turned_at;	/* the end of the last turn, */
+	size_t put_off;		/* and results handed out instead of another */
 	uint64_t sample_at;	/* when overdue.c looks the next time */
 	uint64_t weigh_at;	/* when staff.c looks at memory */
 	int wake;		/* eventfd: vm_cancel() */
@@ -163,7 +165,7 @@ void intake_add(struct engine *, struct source *);
 
 /* Reads inputs while bounds allow, from a source that may block only if
    there is nothing else to do: 0 or -ENOMEM. */
-int intake_run(struct engine *);
+int intake_run(struct engine *, uint64_t now);
 
 /* Would a source be asked now? */
 bool intake_wants(struct engine *);
@@ -184,7 +186,11 @@ int intake_finish(struct engine *);
 
 /* ---- dispatch.c ---- */
 
-/* Gives waiting spans to workers and writes: 0 or -errno. */
+/* Gives waiting spans to workers, as far as they may have them: 0 or -ENOMEM.
+   Nothing is written yet. */
+int dispatch_give(struct engine *, uint64_t now);
+
+/* The same, and writes: 0 or -errno. */
 int dispatch_run(struct engine *, uint64_t now);
 
 /* Writes once to a member; a worker that cannot be written to is doomed.  0;

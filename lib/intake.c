@@ -273,20 +273,19 @@ static int fill(struct engine *e, struct source *s)
 
 /* Reads one source until it has no more for now or bounds say stop.  One
    that may block is left after each chunk, so that results are seen. */
-static int read_source(struct engine *e, struct source *s)
+static int read_source(struct engine *e, struct source *s, uint64_t now)
 {
-	bool more = true, placed;
+	bool more = true;
 	int r = 0;
 
 	while (r == 0 && more && may_ask(e, s)) {
 		r = fill(e, s);
 		more = r == 1 && source_prompt(s);
-		placed = r == 1 && e->filling->where == CHUNK_PLACED;
 		if (r == 1)
 			r = intake_admit(e);
-		/* So that the next one is placed by what is known then. */
-		if (r == 0 && placed)
-			r = dispatch_run(e, sys_now());
+		/* Several for one worker leave together, later. */
+		if (r == 0 && more)
+			r = dispatch_give(e, now);
 	}
 	return r;
 }
@@ -304,7 +303,7 @@ static bool turn_to_next(struct engine *e)
 	return true;
 }
 
-int intake_run(struct engine *e)
+int intake_run(struct engine *e, uint64_t now)
 {
 	struct source *s;
 	int r = 0;
@@ -313,7 +312,7 @@ int intake_run(struct engine *e)
 		if (e->filling != NULL && e->filled_from != s)
 			r = intake_admit(e);
 		if (r == 0)
-			r = read_source(e, s);
+			r = read_source(e, s, now);
 		if (r < 0 || !turn_to_next(e))
 			break;
 		r = intake_admit(e);

@@ -13,6 +13,11 @@
 #include "engine.h"
 #include "sys.h"
 
+/* So long, and for so many results ready of all that may be in flight, a turn
+   is put off. */
+#define PUT_OFF_NS 20000
+#define PUT_OFF 4
+
 /* Nothing is ready: is that the end, and which?  1: no, wait. */
 static int at_end(struct engine *e)
 {
@@ -62,10 +67,10 @@ static int feed(struct engine *e, uint64_t *now)
 
 	do {
 		idle = e->window.nsent == 0;
-		r = e->broken ? 0 : intake_run(e);
+		*now = sys_now();
+		r = e->broken ? 0 : intake_run(e, *now);
 		if (r == 0 && e->serial != NULL && !results_ready(&e->results))
 			r = serial_run(e);
-		*now = sys_now();
 		if (r == 0)
 			r = dispatch_run(e, *now);
 	} while (r == 0 && idle && e->window.nsent > 0 && intake_wants(e));
@@ -122,12 +127,28 @@ static bool take_given_up(struct engine *e, struct item *item)
 	return true;
 }
 
+/* Results are ready, and workers have enough to do: may a turn be put off?
+   Where a chunk has few items, a turn for each costs more than they do. */
+static bool may_put_off(struct engine *e)
+{
+	return results_ready(&e->results) && !e->ask_again && e->ndue == 0 &&
+	    e->put_off < e->window.max_real / PUT_OFF &&
+	    !atomic_load(&e->cancelled) &&
+	    sys_now() - e->turned_at < PUT_OFF_NS;
+}
+
 int engine_next(struct engine *e, struct item *item, uint64_t until)
 {
 	uint64_t now;
 	int r;
 
 	results_let_go(&e->results);
+	if (may_put_off(e)) {
+		e->put_off++;
+		results_take(&e->results, item);
+		engine_took(e);
+		return 1;
+	}
 	for (;;) {
 		if (engine_draw(e, item))
 			return 1;

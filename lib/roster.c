@@ -10,9 +10,6 @@
 
 _Static_assert(MEMBER_GONE == MEMBER_STATES - 1, "roster.h says how many");
 
-/* Bytes on the way to one worker that keep it busy between two wake-ups. */
-#define BYTES_ENOUGH ((size_t)64 * 1024)
-
 /* ---- lists ---- */
 
 static void leave(struct member *m, enum roster_kind kind)
@@ -65,8 +62,7 @@ static bool has_room(const struct crew *c, const struct member *m)
 	if (m->state != MEMBER_READY || m->told_to_stop || m->alone ||
 	    crew_grantable(c, m) == 0)
 		return false;
-	return m->nsent == 0 || ((int)m->nsent < c->leases &&
-	    (m->nsent < 2 || m->sent_bytes < BYTES_ENOUGH));
+	return m->nsent == 0 || !m->sated;
 }
 
 /* Is it to be told to stop, and can be? */
