@@ -20,6 +20,13 @@
 /* Never: a time that does not come. */
 #define NEVER UINT64_MAX
 
+/* A function off the path of items, kept out of those that are on it. */
+#ifdef __GNUC__
+#define RARELY __attribute__((__noinline__, __cold__))
+#else
+#define RARELY
+#endif
+
 #ifdef __GNUC__
 #define PRINTF_LIKE(f, a) __attribute__((__format__(__printf__, f, a)))
 #else

@@ -69,18 +69,17 @@ void chunk_drop(struct chunk *);
    with nothing changed.  Inline, as it is done for each item. */
 static inline int chunk_pack(struct chunk *c, const void *input, size_t size)
 {
-	size_t length = frame_length(size);
-	size_t start = c->count == 0 ? FRAME_START : 0;
+	const uint32_t count = c->count;
+	const size_t length = frame_length(size);
+	const size_t at = c->items.len + (count == 0 ? FRAME_START : 0);
 
-	if (buf_reserve(&c->items, start + length) < 0)
+	if (buf_reserve(&c->items, at - c->items.len + length) < 0)
 		return -ENOMEM;
-	c->items.len += start;
-	frame_write(c->items.data + c->items.len, FRAME_ITEM, input, size);
-	c->items.len += length;
-	c->items.data[c->items.len] = 0;
-	c->each = c->count == 0 || c->each == length ? length : 0;
-	c->count++;
-	c->untaken++;
+	c->items.len = at + length;
+	c->each = count == 0 || c->each == length ? length : 0;
+	c->count = c->untaken = count + 1;
+	frame_write(c->items.data + at, FRAME_ITEM, input, size);
+	c->items.data[at + length] = 0;
 	return 0;
 }
 

@@ -6,8 +6,6 @@
 #include <errno.h>
 #include <string.h>
 
-_Static_assert(sizeof(struct frame_top) == FRAME_HEAD, "it has 8 bytes");
-
 int frame_body(const struct frame *f, void *to, size_t size)
 {
 	if (f->size != size)

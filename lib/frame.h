@@ -110,13 +110,14 @@ struct frame {
 	size_t length;		/* of it all, padding included */
 };
 
-/* A head as it lies in the stream. */
-struct frame_top {
-	uint8_t zero;		/* ends the body before it */
-	uint8_t kind;
-	uint16_t size_high;
-	uint32_t size_low;
-};
+/* A head is one word, of which the first byte is the zero that ends the body
+   before it, then comes the kind, then the size. */
+#if defined __BYTE_ORDER__ && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+enum { FRAME_KIND_AT = 48, FRAME_SIZE_AT = 0 };
+#else
+enum { FRAME_KIND_AT = 8, FRAME_SIZE_AT = 16 };
+#endif
+#define FRAME_SIZE_MASK (((uint64_t)1 << 48) - 1)
 
 /* Bytes a frame takes with a body of that size (at most FRAME_MAX). */
 static inline size_t frame_length(size_t body_size)
@@ -128,13 +129,10 @@ static inline size_t frame_length(size_t body_size)
 static inline void frame_head(unsigned char *at, enum frame_kind kind,
     size_t body_size)
 {
-	const struct frame_top h = {
-		.kind = (uint8_t)kind,
-		.size_high = (uint16_t)((uint64_t)body_size >> 32),
-		.size_low = (uint32_t)body_size,
-	};
+	const uint64_t top = (uint64_t)kind << FRAME_KIND_AT |
+	    (uint64_t)body_size << FRAME_SIZE_AT;
 
-	memcpy(at, &h, sizeof h);
+	memcpy(at, &top, sizeof top);
 }
 
 /* Zeroes what follows the body up to the frame's end. */
@@ -160,11 +158,11 @@ static inline void frame_write(unsigned char *at, enum frame_kind kind,
    that frame_read() has seen.  Inline, as it is done for each item. */
 static inline void frame_look(unsigned char *at, struct frame *f)
 {
-	struct frame_top top;
+	uint64_t top;
 
 	memcpy(&top, at, sizeof top);
-	f->kind = (enum frame_kind)top.kind;
-	f->size = (size_t)((uint64_t)top.size_high << 32 | top.size_low);
+	f->kind = (enum frame_kind)(top >> FRAME_KIND_AT & 0xff);
+	f->size = (size_t)(top >> FRAME_SIZE_AT & FRAME_SIZE_MASK);
 	f->body = at + FRAME_HEAD;
 	f->length = frame_length(f->size);
 }
@@ -178,20 +176,18 @@ static inline void frame_look(unsigned char *at, struct frame *f)
 static inline int frame_read(unsigned char *at, size_t have, size_t max,
     struct frame *f)
 {
-	struct frame_top top;
-	uint64_t size;
+	struct frame said;
 
 	f->length = 0;
-	if (have < sizeof top)
+	if (have < FRAME_HEAD)
 		return 0;
-	memcpy(&top, at, sizeof top);
-	size = (uint64_t)top.size_high << 32 | top.size_low;
-	if (top.zero != 0 || top.kind == 0 || top.kind >= FRAME_KINDS ||
-	    size > max || size > FRAME_MAX) {
+	frame_look(at, &said);
+	if (at[0] != 0 || said.kind == 0 || said.kind >= FRAME_KINDS ||
+	    said.size > max || said.size > FRAME_MAX) {
 		at[0] = 0;	/* still ends the body before it */
 		return -EPROTO;
 	}
-	frame_look(at, f);
+	*f = said;
 	return have >= f->length;
 }
 

@@ -120,51 +120,68 @@ static void show_given_up(struct vm_pool *p, const struct item *i,
 	exception_make(p, i);
 }
 
-static void show(struct vm_pool *p, const struct item *i,
-    struct vm_result *r)
+/* What every result has; it is filled in for each item. */
+static inline void show(const struct item *i, struct vm_result *r)
 {
 	const struct span *s = i->span;
-	bool good = s->outcome.cause == 0 && i->kind == FRAME_OUTPUT;
 
 	*r = (struct vm_result){
 		.input = i->input,
 		.input_size = i->input_size,
-		.output = good ? i->body : NULL,
-		.output_size = good ? i->size : 0,
-		.exception = good ? NULL : &p->exception,
+		.output = i->body,
+		.output_size = i->size,
 		.tag = s->chunk->tag,
 		.index = i->index,
-		.type = good ? VM_OUTPUT : VM_EXCEPTION,
+		.type = VM_OUTPUT,
 		.attempts = s->attempt,
 		.worker_index = s->attempt > 0 ? s->worker_index : -1,
 	};
-	if (!good)
-		exception_make(p, i);
+}
+
+/* There is no output. */
+RARELY static void show_failure(struct vm_pool *p, const struct item *i,
+    struct vm_result *r)
+{
+	r->output = NULL;
+	r->output_size = 0;
+	r->type = VM_EXCEPTION;
+	r->exception = &p->exception;
+	exception_make(p, i);
+}
+
+/* There is none at hand: waits for the next item, or shows what else is to be
+   told. */
+RARELY static int wait_for(struct vm_pool *p, struct item *item,
+    struct vm_result *result, int ms)
+{
+	int kept = errno;
+	int r = engine_next(&p->engine, item, moment(ms));
+
+	if (r == 1 && item->given_up != NULL)
+		show_given_up(p, item, result);
+	return answer(p, r, kept);
 }
 
 int vm_zip_in_out_within(vm_pool *p, struct vm_result *result, int ms)
 {
 	int error = pool_refuses(p);
 	struct item item;
-	int kept, r;
+	int r;
 
 	if (error == 0 && result == NULL)
 		error = EINVAL;
 	if (error != 0)
 		return refuse(error);
-	if (engine_draw(&p->engine, &item)) {
-		show(p, &item, result);
-		return 1;
+	if (!engine_draw(&p->engine, &item)) {
+		r = wait_for(p, &item, result, ms);
+		if (r != 1 || item.given_up != NULL)
+			return r;
 	}
-	kept = errno;
-	r = engine_next(&p->engine, &item, moment(ms));
-	if (r == 1 && item.given_up != NULL)
-		show_given_up(p, &item, result);
-	else if (r == 1)
-		show(p, &item, result);
-	return answer(p, r, kept);
+	show(&item, result);
+	if (item.span->outcome.cause != 0 || item.kind != FRAME_OUTPUT)
+		show_failure(p, &item, result);
+	return 1;
 }
-
 int vm_zip_in_out(vm_pool *p, struct vm_result *result)
 {
 	return vm_zip_in_out_within(p, result, -1);

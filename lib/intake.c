@@ -123,7 +123,7 @@ static void place(struct engine *e, struct chunk *c, size_t size)
 }
 
 /* Must what is being filled go as it is, before an input is packed? */
-static bool goes_before(const struct engine *e, size_t size)
+static inline bool goes_before(const struct engine *e, size_t size)
 {
 	const struct chunk *c = e->filling;
 
@@ -131,7 +131,32 @@ static bool goes_before(const struct engine *e, size_t size)
 		return false;
 	if (c->where == CHUNK_PLACED)
 		return !chunk_fits(c, size);
-	return is_large(e, size) && !e->pace.fixed;
+	return size >= SLOT_LARGE && !e->pace.fixed && is_large(e, size);
+}
+
+/* Packs the input a source holds.  Inline, as it is done for each item. */
+static inline int add(struct engine *e, struct source *s, struct chunk *c)
+{
+	int r = chunk_pack(c, s->input, s->size);
+
+	if (r == 0) {
+		s->held = false;
+		s->index++;
+		e->seq++;
+	}
+	return r;
+}
+
+/* An empty chunk for the input a source holds, or NULL. */
+static struct chunk *begin(struct engine *e, const struct source *s)
+{
+	struct chunk *c = chunk_new(s->index, e->seq, s->hooks.tag);
+
+	if (c != NULL)
+		place(e, c, s->size);
+	if (c != NULL && c->where == CHUNK_PACKED)
+		chunk_expect(c, e->chunk_bytes);
+	return c;
 }
 
 /* Packs the input a source holds; starts a chunk for it if there is none. */
@@ -142,25 +167,17 @@ static int pack(struct engine *e, struct source *s)
 	int r;
 
 	if (fresh)
-		c = chunk_new(s->index, e->seq, s->hooks.tag);
+		c = begin(e, s);
 	if (c == NULL)
 		return -ENOMEM;
-	if (fresh)
-		place(e, c, s->size);
-	if (fresh && c->where == CHUNK_PACKED)
-		chunk_expect(c, e->chunk_bytes);
-	r = chunk_pack(c, s->input, s->size);
-	if (r < 0) {
-		if (fresh)
-			chunk_drop(c);
-		return r;
+	r = add(e, s, c);
+	if (r == 0) {
+		e->filling = c;
+		e->filled_from = s;
+	} else if (fresh) {
+		chunk_drop(c);
 	}
-	s->held = false;
-	s->index++;
-	e->seq++;
-	e->filling = c;
-	e->filled_from = s;
-	return 0;
+	return r;
 }
 
 int intake_finish(struct engine *e)
@@ -260,11 +277,11 @@ static int fill(struct engine *e, struct source *s)
 	do {
 		if (source_next(s, e->set.plan.max_item) != 1)
 			return 0;
-		if (must_wait(e, s->size))
+		if (s->size >= SLOT_LARGE && must_wait(e, s->size))
 			return 0;
 		if (goes_before(e, s->size))
 			return 1;
-		r = pack(e, s);
+		r = e->filling ? add(e, s, e->filling) : pack(e, s);
 		if (r == 0 && is_full(e, left))
 			return 1;
 	} while (r == 0 && (prompt || may_ask(e, s)));

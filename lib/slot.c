@@ -9,21 +9,17 @@
 
 #include "base.h"
 #include "chunk.h"
-#include "frame.h"
 #include "sys.h"
 
 #define BITS 24
 #define FIELD (((uint64_t)1 << BITS) - 1)
 
-/* Where the ring begins: a constant, for it is looked up for each item.  As a
-   stream does in its buffer, so that bodies made in it are aligned. */
-#define CONTROL ((size_t)4096 + FRAME_START)
-_Static_assert(sizeof(struct slot) <= CONTROL, "the ring lies behind it");
+_Static_assert(sizeof(struct slot) <= SLOT_CONTROL, "the ring lies behind it");
 
 /* Where the payload area begins: no page is larger than this is a multiple
    of. */
 #define PAYLOAD ((size_t)192 * 1024)
-_Static_assert(CONTROL + SLOT_RING <= PAYLOAD, "it lies behind the ring");
+_Static_assert(SLOT_CONTROL + SLOT_RING <= PAYLOAD, "it lies behind the ring");
 
 int slots_map(struct slots *s, size_t count)
 {
@@ -93,20 +89,6 @@ void slot_reset(struct slot *s)
 }
 
 /* ---- the ring ---- */
-
-static unsigned char *ring(const struct slot *s)
-{
-	return (unsigned char *)s + CONTROL;
-}
-
-unsigned char *slot_view(const struct slot *s, uint64_t position,
-    uint64_t end, size_t *size)
-{
-	size_t start = (size_t)(position % SLOT_RING);
-
-	*size = MIN((size_t)(end - position), SLOT_RING - start);
-	return ring(s) + start;
-}
 
 void slot_copy_out(const struct slot *s, uint64_t position, void *to,
     size_t size)

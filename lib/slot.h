@@ -39,6 +39,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "frame.h"
+
 #define SLOT_RING ((size_t)128 * 1024)
 #define SLOT_LEASES 64
 /* Bytes of each half of the payload area, if they can be had; else less, and
@@ -121,9 +123,22 @@ void slot_copy_out(const struct slot *, uint64_t position, void *to,
 void slot_copy_in(struct slot *, uint64_t position, const void *from,
     size_t size);
 
-/* Worker: where the bytes from a position lie, and how many without a gap. */
-unsigned char *slot_view(const struct slot *, uint64_t position,
-    uint64_t end, size_t *size);
+/* Where the ring begins: as a stream does in its buffer, so that bodies made
+   in it are aligned. */
+#define SLOT_CONTROL ((size_t)4096 + FRAME_START)
+
+/* Worker: where the bytes from a position lie, and how many without a gap.
+   Inline, as it is asked for each item. */
+static inline unsigned char *slot_view(const struct slot *s,
+    uint64_t position, uint64_t end, size_t *size)
+{
+	size_t start = (size_t)(position % SLOT_RING);
+	size_t gap = SLOT_RING - start;
+
+	*size = (size_t)(end - position) < gap ? (size_t)(end - position) :
+	    gap;
+	return (unsigned char *)s + SLOT_CONTROL + start;
+}
 
 /*
  * Caller: how many bytes the ring has beyond a position: 0 or more, -EPROTO

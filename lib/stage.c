@@ -63,19 +63,6 @@ static int put_directly(struct stage *g, const unsigned char *at, size_t left)
 	return r;
 }
 
-/* The fence: what "flushed" has become is seen before what overwrites bytes
-   below it. */
-unsigned char *stage_place(const struct stage *g, size_t *room)
-{
-	uint64_t end = g->flushed + SLOT_RING;
-	unsigned char *at = slot_view(g->slot, g->committed, end, room);
-
-	atomic_thread_fence(memory_order_release);
-	if (g->payload > 0)
-		*room = MIN(*room, SLOT_LARGE);
-	return at;
-}
-
 /* What does not fit behind the last one may where the area begins again. */
 unsigned char *stage_place_large(struct stage *g, size_t least, size_t *room)
 {
@@ -140,9 +127,7 @@ static int put_placed(struct stage *g, unsigned char *frame, size_t length)
 
 int stage_add(struct stage *g, unsigned char *frame, size_t length)
 {
-	size_t room;
-
-	if (frame == stage_place(g, &room)) {
+	if (frame == g->place) {
 		commit(g, length);
 		return 0;
 	}

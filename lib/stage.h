@@ -23,6 +23,7 @@ struct stage {
 	int fd;			/* of the result pipe, blocking */
 	uint64_t committed;	/* as in the slot, which is not trusted here */
 	uint64_t flushed;	/* either */
+	unsigned char *place;	/* for the next frame, in the ring */
 	unsigned char *outputs;	/* our half of the payload area, */
 	size_t payload;		/* its bytes, 0 if there is none, */
 	uint64_t made;		/* and up to where there are outputs in it */
@@ -34,8 +35,19 @@ struct stage {
 void stage_init(struct stage *, struct slot *, const struct slots *, int fd);
 
 /* Where a frame can be made in place, its head first, and how many bytes there
-   are without a gap; less than a frame takes, even 0, when it has to be put. */
-unsigned char *stage_place(const struct stage *, size_t *room);
+   are without a gap; less than a frame takes, even 0, when it has to be put.
+   Inline, as it is asked for each item. */
+static inline unsigned char *stage_place(struct stage *g, size_t *room)
+{
+	g->place = slot_view(g->slot, g->committed, g->flushed + SLOT_RING,
+	    room);
+	/* What "flushed" has become is seen before what overwrites bytes
+	   below it. */
+	atomic_thread_fence(memory_order_release);
+	if (g->payload > 0 && *room > SLOT_LARGE)
+		*room = SLOT_LARGE;
+	return g->place;
+}
 
 /* The same for a large one, of at least that many bytes, in the payload area;
    NULL if there is no room. */

@@ -245,6 +245,8 @@ static void receive(struct frame *f)
 {
 	int r;
 
+	if (channel_next(&self.tasks, f))
+		return;
 	while ((r = channel_receive(&self.tasks, SIZE_MAX, f)) == 0) {
 		flush();
 		if (self.lingers > 0)
