@@ -58,6 +58,7 @@ static int send_first(struct engine *e, struct member *m, uint64_t now)
 	int r = shorten(e, m, s);
 
 	s->stride = pace_stride(&e->pace);
+	s->report = pace_worth(&e->pace, s->count);
 	if (r == 0)
 		r = crew_lease(&e->crew, m, s, now);
 	if (r < 0)

@@ -68,7 +68,9 @@ struct frame_chunk {
 	uint32_t count;		/* items, as ITEM frames that follow or as
 				   "where" says */
 	uint32_t attempt;	/* the how manieth at each of them, from 1 */
-	uint32_t stride;	/* items to take at once */
+	uint16_t stride;	/* items to take at once */
+	uint16_t report;	/* not 0: it takes so long that its results are
+				   to be written out when it is done */
 	uint32_t where;		/* enum chunk_where */
 	uint64_t at;		/* of the first item: INHERITED: address;
 				   PLACED: offset in the inputs' half */

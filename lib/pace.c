@@ -24,11 +24,16 @@ void pace_init(struct pace *p, size_t chunk_size)
 	};
 }
 
-uint32_t pace_stride(const struct pace *p)
+uint16_t pace_stride(const struct pace *p)
 {
 	double n = p->item_ns > 0 ? STRIDE_NS / p->item_ns : 1;
 
-	return n < 1 ? 1 : (uint32_t)MIN(n, (double)CHUNK_STRIDE);
+	return n < 1 ? 1 : (uint16_t)MIN(n, (double)CHUNK_STRIDE);
+}
+
+bool pace_worth(const struct pace *p, uint32_t items)
+{
+	return items * p->item_ns >= TARGET_NS / 2;
 }
 
 /* Slower is believed at once, faster by and by. */

@@ -39,7 +39,11 @@ static inline bool pace_enough(const struct pace *p, uint32_t items,
 
 /* So many items a worker may take at once, 1 to CHUNK_STRIDE: as many as are
    done in no time. */
-uint32_t pace_stride(const struct pace *);
+uint16_t pace_stride(const struct pace *);
+
+/* Do so many items take so long that to wake the caller for them costs little
+   beside that? */
+bool pace_worth(const struct pace *, uint32_t items);
 
 /* A worker took that long for so many items. */
 void pace_learn(struct pace *, uint32_t items, uint64_t ns);

@@ -94,6 +94,7 @@ void span_write_head(struct span *s)
 		.count = s->count,
 		.attempt = (uint32_t)s->attempt,
 		.stride = s->stride,
+		.report = s->report,
 		.where = (uint32_t)(away ? CHUNK_PACKED : s->chunk->where),
 		.at = whereabouts(s),
 		.size = s->chunk->each,

@@ -75,7 +75,8 @@ struct span {
 	uint32_t ordinal;	/* the worker's how manieth chunk */
 	uint32_t limit;		/* what its lease word must have as limit */
 	uint32_t sent_count;	/* items it was sent with; for the pace */
-	uint32_t stride;	/* its worker takes so many at once */
+	uint16_t stride;	/* its worker takes so many at once */
+	bool report;		/* and writes its results out when it is done */
 	bool in_place;		/* it finds them in its payload area */
 	size_t sent_bytes;	/* on their way to the worker */
 	uint64_t sent_until;	/* channel_sent() when all of it is out */

@@ -28,7 +28,8 @@ struct stage {
 	size_t payload;		/* its bytes, 0 if there is none, */
 	uint64_t made;		/* and up to where there are outputs in it */
 	size_t worked;		/* bytes of outputs since the last flush, and of
-				   inputs, which the worker adds */
+				   inputs that travelled, which the worker
+				   adds */
 };
 
 /* An empty stream into a fresh slot, one of those, and its pipe. */

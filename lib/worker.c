@@ -283,7 +283,8 @@ static void work(const struct frame_chunk *chunk, uint32_t number,
 	if (stage_is_awaited(&self.stage))
 		flush();
 	slot_begin(self.slot, chunk->ordinal, number + 1);
-	self.stage.worked += input->size;
+	if (chunk->where != CHUNK_INHERITED)
+		self.stage.worked += input->size;
 	context_begin(&self.context, chunk, number);
 	note_beginning();
 	frame = context_process(&self.context, input->body, input->size,
@@ -352,7 +353,7 @@ static void work_through(const struct frame_chunk *chunk)
 	}
 	said.next = next;
 	put(FRAME_END, &said, sizeof said);
-	if (stage_is_due(&self.stage))
+	if (chunk->report || stage_is_due(&self.stage))
 		flush();
 }
 
