@@ -26,8 +26,9 @@ int slots_map(struct slots *s, size_t count)
 	s->count = count;
 	s->payload = 2 * SLOT_PAYLOAD;
 	do {
-		s->payload = s->payload / 2 < SLOT_PAYLOAD_LEAST ? 0 :
-		    s->payload / 2;
+		/* Whole pages, whatever they have. */
+		s->payload = s->payload / 2 / SLOT_PAYLOAD_LEAST *
+		    SLOT_PAYLOAD_LEAST;
 		s->stride = PAYLOAD + 2 * s->payload;
 		s->at = sys_map_shared(s->stride * count);
 	} while (s->at == NULL && s->payload > 0);

@@ -43,9 +43,9 @@
 
 #define SLOT_RING ((size_t)128 * 1024)
 #define SLOT_LEASES 64
-/* Bytes of each half of the payload area, if they can be had; else less, and
-   less than the least is none. */
-#define SLOT_PAYLOAD ((size_t)4 * 1024 * 1024)
+/* Bytes of each half of the payload area, if they can be had: four items of
+   1 MiB with their heads; else less, and less than the least is none. */
+#define SLOT_PAYLOAD ((size_t)(4096 + 64) * 1024)
 #define SLOT_PAYLOAD_LEAST ((size_t)64 * 1024)
 /* From this size on it is worth its while. */
 #define SLOT_LARGE ((size_t)16 * 1024)

@@ -208,11 +208,69 @@ START_TEST(pipes_of_the_dead_are_not_waited_for)
 }
 END_TEST
 
+/* ---- an idle pool ---- */
+
+/* How often a process has run and stopped again. */
+static unsigned long switches_of(pid_t pid)
+{
+	unsigned long all = 0, n;
+	char path[64], line[256];
+	FILE *f;
+
+	snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
+	f = fopen(path, "r");
+	ck_assert_ptr_nonnull(f);
+	while (fgets(line, sizeof line, f) != NULL)
+		if (sscanf(line, "voluntary_ctxt_switches: %lu", &n) == 1 ||
+		    sscanf(line, "nonvoluntary_ctxt_switches: %lu", &n) == 1)
+			all += n;
+	fclose(f);
+	return all;
+}
+
+static unsigned long switches_of_all(const vm_pool *pool)
+{
+	unsigned long all = switches_of(pool->engine.server.pid);
+
+	for (size_t i = 0; i < pool->engine.crew.count; i++)
+		all += switches_of(pool->engine.crew.members[i].pid);
+	return all;
+}
+
+/* Nothing wakes up while nobody asks: not once in some seconds.  Without a
+   pidfd of its parent the fork server has to look for it. */
+START_TEST(an_idle_pool_sleeps)
+{
+	static int cause[1000];
+	unsigned long before, now;
+	vm_pool *pool;
+
+	pool = fork_pool(&echoing, &(struct vm_options){ .workers = 4,
+	    .item_timeout_ms = 100, .max_rss_per_worker = (size_t)1 << 40 });
+	ck_assert_int_eq(vm_ready(pool, -1), 0);
+	imap_to(pool, vm_range(0, COUNTOF(cause)));
+	ck_assert_int_eq(take_numbers(pool, COUNTOF(cause), cause), 0);
+	now = switches_of_all(pool);
+	do {
+		before = now;
+		usleep(200000);
+		now = switches_of_all(pool);
+	} while (now != before);
+	usleep(2500000);
+	now = switches_of_all(pool);
+	if (pool->engine.server.pidfd >= 0)
+		ck_assert_uint_eq(now, before);
+	else
+		ck_assert_uint_le(now - before, 2 * 4);
+	close_pool(pool);
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const tests[] = { a_thousand_work,
 		idle_ones_are_not_looked_at,
-		pipes_of_the_dead_are_not_waited_for };
+		pipes_of_the_dead_are_not_waited_for, an_idle_pool_sleeps };
 
 	return run_tests("crowd", tests, COUNTOF(tests), 120);
 }
