@@ -17,8 +17,10 @@
 _Static_assert(sizeof(struct slot) <= SLOT_CONTROL, "the ring lies behind it");
 
 /* Where the payload area begins: no page is larger than this is a multiple
-   of. */
-#define PAYLOAD ((size_t)192 * 1024)
+   of.  Outputs lie as in the ring, so that bodies are aligned, and end in a
+   page more. */
+#define PAGE_MOST ((size_t)64 * 1024)
+#define PAYLOAD (3 * PAGE_MOST)
 _Static_assert(SLOT_CONTROL + SLOT_RING <= PAYLOAD, "it lies behind the ring");
 
 int slots_map(struct slots *s, size_t count)
@@ -29,7 +31,7 @@ int slots_map(struct slots *s, size_t count)
 		/* Whole pages, whatever they have. */
 		s->payload = s->payload / 2 / SLOT_PAYLOAD_LEAST *
 		    SLOT_PAYLOAD_LEAST;
-		s->stride = PAYLOAD + 2 * s->payload;
+		s->stride = PAYLOAD + 2 * s->payload + PAGE_MOST;
 		s->at = sys_map_shared(s->stride * count);
 	} while (s->at == NULL && s->payload > 0);
 	return s->at == NULL ? -ENOMEM : 0;
@@ -70,7 +72,7 @@ unsigned char *slot_inputs(const struct slot *s)
 
 unsigned char *slot_outputs(const struct slot *s, const struct slots *all)
 {
-	return slot_inputs(s) + all->payload;
+	return slot_inputs(s) + all->payload + FRAME_START;
 }
 
 void slot_reset(struct slot *s)

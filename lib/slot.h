@@ -106,7 +106,8 @@ void slots_dont_fork(struct slots *);
 /* One of them, from 0. */
 struct slot *slots_get(const struct slots *, size_t which);
 
-/* The halves of its payload area. */
+/* The halves of its payload area; that for outputs begins as a stream does in
+   its buffer. */
 unsigned char *slot_inputs(const struct slot *);
 unsigned char *slot_outputs(const struct slot *, const struct slots *);
 

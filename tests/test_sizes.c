@@ -81,6 +81,8 @@ static int answer(struct vm_context *me, const void *input, size_t size)
 	room = vm_reserve(me, out);
 	if (room == NULL)
 		return -1;
+	if ((uintptr_t)room % 16 != 0)
+		return vm_fail(me, 3, "bad room for %zu bytes: %p", out, room);
 	fill(room, ~me->index, out);
 	return vm_commit(me, out);
 }
