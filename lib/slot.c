@@ -43,16 +43,19 @@ void slots_unmap(struct slots *s)
 	s->at = NULL;
 }
 
+/* What a hook forks may look at the input, as anywhere else. */
 void slots_keep_one(struct slots *s, size_t which)
 {
 	size_t before = which * s->stride;
 	size_t after = (s->count - which - 1) * s->stride;
+	size_t inputs = before + PAYLOAD, outputs = inputs + s->payload;
 
 	sys_unmap(before ? s->at : NULL, before);
 	sys_unmap(after ? s->at + before + s->stride : NULL, after);
-	sys_dont_fork(s->at + before, s->stride);
+	sys_dont_fork(s->at + before, PAYLOAD);
+	sys_dont_fork(s->at + outputs, s->payload + PAGE_MOST);
 	if (s->payload > 0)
-		sys_read_only(slot_inputs(slots_get(s, which)), s->payload);
+		sys_read_only(s->at + inputs, s->payload);
 }
 
 void slots_dont_fork(struct slots *s)

@@ -96,8 +96,8 @@ int slots_map(struct slots *, size_t count);
 /* Gives all back (this process's mapping). */
 void slots_unmap(struct slots *);
 
-/* In a worker: gives back all but one, keeps that one from processes forked
-   here, and its inputs from being written to. */
+/* In a worker: gives back all but one, keeps that one, but for its inputs, from
+   processes forked here, and its inputs from being written to. */
 void slots_keep_one(struct slots *, size_t which);
 
 /* In the caller, after its fork: the host's children do not get them. */

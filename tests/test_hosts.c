@@ -812,6 +812,48 @@ static int forks_and_returns(struct vm_context *me, const void *input,
 	return vm_output(me, input, size);
 }
 
+/* What it forks looks at the input: is each byte of it a 1? */
+static int child_reads(struct vm_context *me, const void *input, size_t size)
+{
+	const unsigned char *at = input;
+	pid_t pid = fork();
+	int status = -1;
+
+	if (pid == 0) {
+		while (size > 0 && at[size - 1] == 1)
+			size--;
+		_exit(size > 0);
+	}
+	if (pid < 0 || waitpid(pid, &status, 0) != pid || status != 0)
+		return vm_fail(me, 1, "status 0x%x", status);
+	return 0;
+}
+
+START_TEST(children_of_hooks_have_the_input)
+{
+	const size_t sizes[] = { 10, 10000, 100000, 1000000 };
+	const struct vm_worker worker = { .process = child_reads };
+	vm_pool *pool = fork_pool(&worker,
+	    &(struct vm_options){ .workers = 2 });
+	unsigned char *items = malloc(2000000);
+	struct vm_result r;
+
+	ck_assert_ptr_nonnull(items);
+	memset(items, 1, 2000000);
+	for (size_t i = 0; i < COUNTOF(sizes); i++) {
+		imap_to(pool, vm_array(items, 2, sizes[i]));
+		for (int j = 0; j < 2; j++) {
+			take(pool, &r);
+			ck_assert_msg(r.type == VM_OUTPUT, "%zu bytes: %s",
+			    sizes[i], r.exception ? r.exception->message : "");
+		}
+	}
+	take_end(pool);
+	close_pool(pool);
+	free(items);
+}
+END_TEST
+
 static int setup_forks(struct vm_context *me)
 {
 	(void)me;
@@ -1018,6 +1060,7 @@ int main(void)
 		host_forks_in_a_thread, host_forks_in_many_threads,
 		pools_in_workers, pools_in_workers_end_with_them,
 		pool_in_a_child_of_the_host,
+		children_of_hooks_have_the_input,
 		copies_of_workers_disturb_nothing,
 		later_workers_see_the_moment_of_the_fork,
 		host_in_a_pid_namespace, workers_write_to_a_terminal };
