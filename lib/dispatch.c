@@ -42,14 +42,17 @@ static int shorten(struct engine *e, struct member *m, struct span *s)
 	return 0;
 }
 
-/* Who may have this span: somebody with nothing, if it is a suspect. */
+/* Who may have this span: somebody with nothing, if it is a suspect; else the
+   worker it is placed with, but what that one is too busy for is another's. */
 static struct member *pick_for(struct engine *e, const struct span *s)
 {
-	struct member *home = crew_home(s->chunk);
+	struct member *home = crew_home(s->chunk), *idle = crew_idle(&e->crew);
 
-	if (home != NULL && !span_is_suspect(s))
+	if (span_is_suspect(s))
+		return idle;
+	if (home != NULL && (home->nsent == 0 || idle == NULL))
 		return home;
-	return span_is_suspect(s) ? crew_idle(&e->crew) : crew_pick(&e->crew);
+	return crew_pick(&e->crew);
 }
 
 static int send_first(struct engine *e, struct member *m, uint64_t now)

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "base.h"
+#include "face.h"
 #include "tools.h"
 
 /* So long anything may take at most. */
@@ -196,6 +197,34 @@ START_TEST(all_chunks_behind_a_blocked_item_are_taken_back)
 }
 END_TEST
 
+/* Large ones lie with the worker that was to have them, and go to the other
+   all the same; not to and fro. */
+START_TEST(large_items_behind_a_blocked_one_go_to_the_other)
+{
+	struct shared *s = shared_new();
+	const struct vm_worker worker = { .process = wait_for_back,
+		.config = s };
+	vm_pool *pool = fork_pool(&worker, &(struct vm_options){
+	    .workers = 2, .chunk_size = 4 });
+	static int64_t inputs[4][12500] = { { 3 } };
+	const struct member *m = pool->engine.crew.members;
+	struct vm_result r;
+
+	ck_assert_int_eq(vm_ready(pool, -1), 0);
+	imap_to(pool, vm_array(inputs, 4, sizeof *inputs));
+	for (int i = 0; i < 4; i++) {
+		take(pool, &r);
+		ck_assert_int_eq(r.type, VM_OUTPUT);
+		atomic_fetch_add(&s->counter[BACK], 1);
+	}
+	take_end(pool);
+	ck_assert_uint_eq(MIN(m[0].ordinal, m[1].ordinal), 1);
+	ck_assert_uint_le(MAX(m[0].ordinal, m[1].ordinal), 3);
+	close_pool(pool);
+	shared_free(s);
+}
+END_TEST
+
 /* ---- a source that blocks ---- */
 
 struct waiting_source {
@@ -299,6 +328,7 @@ int main(void)
 		a_fast_item_does_not_wait_for_the_slow_one_behind_it,
 		a_chunk_behind_a_blocked_item_is_taken_back,
 		all_chunks_behind_a_blocked_item_are_taken_back,
+		large_items_behind_a_blocked_one_go_to_the_other,
 		a_source_may_wait_until_its_inputs_are_begun,
 		a_source_may_wait_though_inputs_pass_a_pipe_in_parts,
 		a_source_may_wait_though_workers_are_being_set_up };
