@@ -63,7 +63,8 @@ static int put_directly(struct stage *g, const unsigned char *at, size_t left)
 	return r;
 }
 
-/* What does not fit behind the last one may where the area begins again. */
+/* What does not fit behind the last one may where the area begins again; what
+   is left out then counts as used until the caller has taken an output. */
 unsigned char *stage_place_large(struct stage *g, size_t least, size_t *room)
 {
 	uint64_t taken = atomic_load_explicit(&g->slot->released,
@@ -75,6 +76,8 @@ unsigned char *stage_place_large(struct stage *g, size_t least, size_t *room)
 		return NULL;
 	offset = (size_t)(g->made % g->payload);
 	end = g->payload - offset;
+	if (end < least && left - end < least)
+		return NULL;
 	if (end < least) {
 		g->made += end;
 		left -= end;
@@ -82,7 +85,7 @@ unsigned char *stage_place_large(struct stage *g, size_t least, size_t *room)
 		offset = 0;
 	}
 	*room = MIN(left, end);
-	return *room < least ? NULL : g->outputs + offset;
+	return g->outputs + offset;
 }
 
 static void commit(struct stage *g, size_t length)

@@ -16,7 +16,9 @@
 
 #include "base.h"
 #include "chunk.h"
+#include "frame.h"
 #include "slot.h"
+#include "stage.h"
 #include "tools.h"
 
 #define SEED UINT64_C(362436069362436069)
@@ -291,6 +293,37 @@ START_TEST(intact_until_the_pipe_has_more)
 			ck_assert_int_eq(slot_intact(slot, position),
 			    flushed <= position);
 	}
+	slots_unmap(&s);
+}
+END_TEST
+
+/* ---- the payload area ---- */
+
+/* A large output, made and taken by the caller. */
+static bool places(struct stage *g, size_t size)
+{
+	size_t room, length = frame_length(size);
+	unsigned char *at = stage_place_large(g, length, &room);
+
+	if (at == NULL)
+		return false;
+	ck_assert_uint_ge(room, length);
+	frame_head(at, FRAME_OUTPUT, size);
+	ck_assert_int_eq(stage_add(g, at, length), 0);
+	atomic_store(&g->slot->released, g->made);
+	return true;
+}
+
+START_TEST(an_output_that_does_not_fit_takes_no_room)
+{
+	struct slots s = slots_new(1);
+	struct stage g;
+
+	stage_init(&g, slots_get(&s, 0), &s, -1);
+	ck_assert(places(&g, 100000));
+	ck_assert(!places(&g, s.payload - 50000));
+	for (int i = 0; i < 100; i++)
+		ck_assert(places(&g, 1000000));
 	slots_unmap(&s);
 }
 END_TEST
@@ -637,6 +670,7 @@ int main(void)
 		a_view_ends_at_the_gap, ahead_is_what_only_the_ring_has,
 		hostile_words_give_no_more_than_a_ring,
 		intact_until_the_pipe_has_more,
+		an_output_that_does_not_fit_takes_no_room,
 		takes_each_item_up_to_the_limit, leases_do_not_meddle,
 		takes_several_at_once, tells_how_far_the_worker_is,
 		ordinals_that_wrap_around_are_in_order,
