@@ -414,9 +414,10 @@ struct vm_exception {
 
 /*
  * An input and what became of it.  All pointers belong to the library and
- * stay valid until the next vm_zip_in_out() or vm_close() on this pool; no
- * other call touches them.  Data is aligned for any type that fits in it,
- * and followed by a 0 byte that no size counts.
+ * stay valid until the next vm_zip_in_out() or vm_close() on this pool, but
+ * not in a process forked meanwhile; no other call touches them.  Data is
+ * aligned for any type that fits in it, and followed by a 0 byte that no size
+ * counts.
  */
 struct vm_result {
 	const void *input;	/* never NULL, but with tell_setup_failures:
