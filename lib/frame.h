@@ -186,7 +186,10 @@ static inline int frame_read(unsigned char *at, size_t have, size_t max,
 	frame_look(at, &said);
 	if (at[0] != 0 || said.kind == 0 || said.kind >= FRAME_KINDS ||
 	    said.size > max || said.size > FRAME_MAX) {
-		at[0] = 0;	/* still ends the body before it */
+		/* It still ends the body before it, and is no frame if it is
+		   read again. */
+		if (at[0] != 0)
+			at[0] = at[1] = 0;
 		return -EPROTO;
 	}
 	*f = said;

@@ -196,7 +196,7 @@ START_TEST(no_part_of_a_frame_is_a_frame)
 END_TEST
 
 /* Refused, with as little there as the head, and nothing changed but the 0
-   that ends the body before. */
+   that ends the body before, and the kind; and refused again. */
 static void refused(const unsigned char *at, size_t max)
 {
 	static const size_t haves[] = { FRAME_HEAD, FRAME_HEAD + 1, 32 };
@@ -209,11 +209,13 @@ static void refused(const unsigned char *at, size_t max)
 		ck_assert_int_eq(frame_read(copy, haves[i], max, &f),
 		    -EPROTO);
 		ck_assert_uint_eq(copy[0], 0);
-		ck_assert_int_eq(memcmp(copy + 1, at + 1, 31), 0);
+		ck_assert_int_eq(memcmp(copy + 2, at + 2, 30), 0);
 		ck_assert_int_eq(f.kind, FRAME_KINDS);
 		ck_assert_uint_eq(f.size, 77);
 		ck_assert_ptr_null(f.body);
 		ck_assert_uint_eq(f.length, 0);
+		ck_assert_int_eq(frame_read(copy, haves[i], max, &f),
+		    -EPROTO);
 	}
 }
 
