@@ -223,7 +223,8 @@ static bool may_ask(struct engine *e, const struct source *s)
 	/* What waits for every worker already is read early enough. */
 	if (e->window.nwaiting >= MIN(e->set.workers, WAITING_MOST))
 		return false;
-	if (source_prompt(s))
+	/* What it holds it need not be asked for. */
+	if (source_prompt(s) || s->held)
 		return true;
 	return !results_ready(&e->results) && e->window.nwaiting == 0 &&
 	    e->window.paused == NULL &&

@@ -471,6 +471,47 @@ START_TEST(a_source_may_wait_for_a_pausing_item)
 }
 END_TEST
 
+/* Two, of which only one has room where it is shared with a worker. */
+static int next_huge(void *from, const void **input, size_t *size)
+{
+	long given = atomic_fetch_add(&sh->counter[RUNS], 1);
+
+	*input = from;
+	*size = SLOT_PAYLOAD / 4 * 3;
+	return given < 2;
+}
+
+/* The first fails once the source has given the other one. */
+static int fail_after_next(struct vm_context *me, const void *input,
+    size_t size)
+{
+	(void)input;
+	(void)size;
+	return me->index == 0 ? await(&sh->counter[RUNS], 2, 20000) - 1 : 0;
+}
+
+START_TEST(what_was_read_does_not_wait_for_a_pause)
+{
+	const struct vm_worker worker = { .process = fail_after_next };
+	const struct vm_options options = { .workers = 1, .max_attempts = 2,
+		.retry_delay_ms = 300000, .retry_delay_max_ms = 300000 };
+	void *bytes = calloc(1, SLOT_PAYLOAD);
+	struct vm_result r;
+	vm_pool *pool;
+
+	start();
+	pool = fork_pool(&worker, &options);
+	ck_assert_int_eq(vm_ready(pool, -1), 0);
+	imap_to(pool, (struct vm_source){ .next = next_huge, .from = bytes });
+	take(pool, &r);
+	ck_assert_int_eq(r.type, VM_OUTPUT);
+	ck_assert_uint_eq(r.index, 1);
+	close_pool(pool);
+	shared_free(sh);
+	free(bytes);
+}
+END_TEST
+
 /* ---- who pays ---- */
 
 enum { POISON = 77 };
@@ -657,6 +698,7 @@ int main(void)
 		closing_sends_nothing_that_had_paused,
 		closing_does_not_wait_for_a_pause,
 		a_source_may_wait_for_a_pausing_item,
+		what_was_read_does_not_wait_for_a_pause,
 		only_the_guilty_attempt_counts,
 		too_many_failures_cancel_the_rest, attempts_are_no_failures };
 
