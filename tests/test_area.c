@@ -1,0 +1,258 @@
+/*
+ * test_area.c - area: regions that never overlap, never wrap around, and are
+ * all there again when all were given back, in whatever order.
+ */
+#include "config.h"
+
+#include <string.h>
+
+#include "area.h"
+#include "base.h"
+#include "tools.h"
+
+/* A region of so many bytes, which there must be, at that offset. */
+static struct region *taken(struct area *a, size_t size, size_t offset)
+{
+	struct region *r;
+
+	ck_assert(area_has(a, size));
+	r = area_take(a, size);
+	ck_assert_ptr_nonnull(r);
+	ck_assert_uint_eq(region_offset(r), offset);
+	ck_assert_uint_eq(r->to - r->from, size);
+	return r;
+}
+
+static void check_none(struct area *a, size_t size)
+{
+	ck_assert(!area_has(a, size));
+	ck_assert_ptr_null(area_take(a, size));
+}
+
+/* Nothing is taken: all of it can be had at once. */
+static void check_empty(struct area *a)
+{
+	struct region *r;
+
+	ck_assert(area_has(a, a->size));
+	r = area_take(a, a->size);
+	ck_assert_ptr_nonnull(r);
+	ck_assert_uint_eq(region_offset(r), 0);
+	check_none(a, 1);
+	region_drop(r);
+	ck_assert_ptr_null(a->first);
+}
+
+START_TEST(an_area_of_nothing_has_no_room)
+{
+	struct area a;
+
+	area_init(&a, 0);
+	check_none(&a, 0);
+	check_none(&a, 1);
+	check_none(&a, SIZE_MAX);
+	region_drop(NULL);
+}
+END_TEST
+
+START_TEST(one_may_have_all_and_none_more_than_that)
+{
+	struct area a;
+
+	area_init(&a, 100);
+	check_none(&a, 0);
+	check_none(&a, 101);
+	check_none(&a, SIZE_MAX);
+	check_empty(&a);
+	check_empty(&a);
+	region_drop(taken(&a, 1, 0));
+	check_none(&a, 101);
+	check_empty(&a);
+}
+END_TEST
+
+START_TEST(regions_come_in_turn)
+{
+	struct area a;
+	struct region *r[10];
+
+	area_init(&a, 100);
+	for (size_t i = 0; i < 10; i++)
+		r[i] = taken(&a, 10, 10 * i);
+	check_none(&a, 1);
+	for (size_t i = 0; i < 10; i++) {
+		region_drop(r[i]);
+		check_none(&a, 11);
+		r[i] = taken(&a, 10, 10 * i);
+		check_none(&a, 1);
+	}
+	for (size_t i = 0; i < 10; i++)
+		region_drop(r[i]);
+	check_empty(&a);
+}
+END_TEST
+
+START_TEST(none_goes_across_the_end)
+{
+	struct area a;
+	struct region *first, *second, *third;
+
+	area_init(&a, 100);
+	first = taken(&a, 40, 0);
+	second = taken(&a, 40, 40);
+	check_none(&a, 21);
+	region_drop(first);
+	/* 20 at the end are left out, and count until they are passed. */
+	third = taken(&a, 40, 0);
+	check_none(&a, 1);
+	region_drop(second);
+	second = taken(&a, 30, 40);
+	check_none(&a, 31);
+	first = taken(&a, 30, 70);
+	check_none(&a, 1);
+	region_drop(third);
+	region_drop(second);
+	region_drop(first);
+	check_empty(&a);
+}
+END_TEST
+
+START_TEST(the_oldest_holds_what_comes_after)
+{
+	struct area a;
+	struct region *first, *second, *third;
+
+	area_init(&a, 100);
+	first = taken(&a, 30, 0);
+	second = taken(&a, 30, 30);
+	third = taken(&a, 30, 60);
+	region_drop(third);
+	region_drop(second);
+	check_none(&a, 11);
+	second = taken(&a, 10, 90);
+	check_none(&a, 1);
+	region_drop(first);
+	first = taken(&a, 90, 0);
+	region_drop(second);
+	region_drop(first);
+	check_empty(&a);
+}
+END_TEST
+
+/* Every order in which four can come back. */
+START_TEST(they_come_back_in_any_order)
+{
+	struct area a;
+
+	area_init(&a, 100);
+	for (int n = 0; n < 4 * 4 * 4 * 4; n++) {
+		struct region *r[4];
+		bool back[4] = { false };
+
+		for (size_t i = 0; i < 4; i++) {
+			r[i] = area_take(&a, 25);
+			ck_assert_ptr_nonnull(r[i]);
+		}
+		check_none(&a, 1);
+		for (int i = 0, left = n; i < 4; i++, left /= 4) {
+			if (!back[left % 4])
+				region_drop(r[left % 4]);
+			back[left % 4] = true;
+		}
+		for (int i = 0; i < 4; i++)
+			if (!back[i])
+				region_drop(r[i]);
+		check_empty(&a);
+	}
+}
+END_TEST
+
+/* ---- a long run against a map of what is taken ---- */
+
+enum { SIZE = 1000, LIVE = 40 };
+
+static struct region *live[LIVE];
+static size_t sizes[LIVE];
+static unsigned char map[SIZE];	/* 1 + which of the live has that byte */
+
+static void take_one(struct area *a, size_t which, size_t size)
+{
+	size_t at;
+
+	ck_assert(area_has(a, size));
+	live[which] = area_take(a, size);
+	ck_assert_ptr_nonnull(live[which]);
+	sizes[which] = size;
+	at = region_offset(live[which]);
+	ck_assert_uint_le(at + size, SIZE);
+	for (size_t i = at; i < at + size; i++) {
+		ck_assert_uint_eq(map[i], 0);
+		map[i] = (unsigned char)(which + 1);
+	}
+}
+
+static void give_one(size_t which)
+{
+	size_t at = region_offset(live[which]);
+
+	for (size_t i = at; i < at + sizes[which]; i++)
+		ck_assert_uint_eq(map[i], which + 1);
+	memset(map + at, 0, sizes[which]);
+	region_drop(live[which]);
+	live[which] = NULL;
+}
+
+/* The positions that are neither taken nor held by what was taken before,
+   which is all that is promised. */
+static bool must_have(const struct area *a, size_t size)
+{
+	size_t used = a->first ? (size_t)(a->head - a->first->from) : 0;
+	size_t lost = (size_t)(a->head % a->size);
+
+	lost = lost + size > a->size ? a->size - lost : 0;
+	return a->first == NULL || used + lost + size <= a->size;
+}
+
+START_TEST(a_long_run_agrees_with_a_map)
+{
+	struct area a;
+	uint32_t x = 4711;
+	int took = 0, refused = 0;
+
+	area_init(&a, SIZE);
+	for (int i = 0; i < 200000; i++) {
+		size_t which, size;
+
+		x = x * 1103515245u + 12345u;
+		which = (x >> 16) % LIVE;
+		x = x * 1103515245u + 12345u;
+		size = 1 + (x >> 16) % (x >> 8 & 15 ? 60 : SIZE);
+		if (live[which] != NULL) {
+			give_one(which);
+		} else if (must_have(&a, size)) {
+			take_one(&a, which, size);
+			took++;
+		} else {
+			check_none(&a, size);
+			refused++;
+		}
+	}
+	ck_assert_int_gt(took, 10000);
+	ck_assert_int_gt(refused, 10000);
+	for (size_t i = 0; i < LIVE; i++)
+		if (live[i] != NULL)
+			give_one(i);
+	check_empty(&a);
+}
+END_TEST
+
+int main(void)
+{
+	const TTest *const tests[] = { an_area_of_nothing_has_no_room,
+		one_may_have_all_and_none_more_than_that,
+		regions_come_in_turn, none_goes_across_the_end,
+		the_oldest_holds_what_comes_after,
+		they_come_back_in_any_order, a_long_run_agrees_with_a_map };
+
+	return run_tests("area", tests, COUNTOF(tests), 60);
+}
