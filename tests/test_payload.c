@@ -1,0 +1,678 @@
+/*
+ * test_payload.c - large inputs and outputs, which travel through shared
+ * memory: they come back right in whatever order their room is given back,
+ * whoever dies, and nobody waits for room that is not to come.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base.h"
+#include "face.h"
+#include "tools.h"
+
+#define KIB ((size_t)1024)
+#define MIB (KIB * KIB)
+
+/* The largest input and output that a half of the area takes: with a head and
+   what ends or pads it. */
+#define FITS (SLOT_PAYLOAD - 24)
+
+/* ---- patterns ---- */
+
+static uint64_t word(uint64_t number, size_t i)
+{
+	return (number + 1) * 0x9e3779b97f4a7c15u ^ i * 0x2545f4914f6cdd1du;
+}
+
+static void fill(void *at, uint64_t number, size_t size)
+{
+	uint64_t w;
+
+	for (size_t i = 0; i < size; i += sizeof w) {
+		w = word(number, i);
+		memcpy((char *)at + i, &w, MIN(sizeof w, size - i));
+	}
+}
+
+static bool is_filled(const void *at, uint64_t number, size_t size)
+{
+	uint64_t w;
+
+	for (size_t i = 0; i < size; i += sizeof w) {
+		w = word(number, i);
+		if (memcmp((const char *)at + i, &w, MIN(sizeof w, size - i)))
+			return false;
+	}
+	return ((const char *)at)[size] == 0 && (uintptr_t)at % 16 == 0;
+}
+
+/* ---- a job: inputs and outputs of given sizes ---- */
+
+enum { STARTED, DONE, GATE };
+
+static struct job {
+	const size_t *in, *out;
+	size_t count, given;
+	unsigned char *room;
+	struct shared *sh;
+} job;
+
+/* What else an item does before it is answered; fails if not 0. */
+static int (*prank)(struct vm_context *, const void *input, size_t size);
+
+static int answer(struct vm_context *me, const void *input, size_t size)
+{
+	void *room;
+	int r;
+
+	atomic_fetch_add(&job.sh->counter[STARTED], 1);
+	if (size != job.in[me->index] || !is_filled(input, me->index, size))
+		return vm_fail(me, 1, "a bad input");
+	r = prank ? prank(me, input, size) : 0;
+	if (r != 0)
+		return r;
+	room = vm_reserve(me, job.out[me->index]);
+	if (room == NULL)
+		return -1;
+	fill(room, ~me->index, job.out[me->index]);
+	vm_commit(me, job.out[me->index]);
+	atomic_fetch_add(&job.sh->counter[DONE], 1);
+	return 0;
+}
+
+static const struct vm_worker answering = { .process = answer };
+
+static int next_of_job(void *from, const void **input, size_t *size)
+{
+	(void)from;
+	if (job.given == job.count)
+		return 0;
+	fill(job.room, job.given, job.in[job.given]);
+	*input = job.room;
+	*size = job.in[job.given++];
+	return 1;
+}
+
+static const struct vm_source by_and_by = { .next = next_of_job };
+
+static vm_pool *start(const size_t *in, const size_t *out, size_t count,
+    const struct vm_options *options)
+{
+	size_t most = 1;
+
+	no_cores();
+	for (size_t i = 0; i < count; i++)
+		most = MAX(most, in[i]);
+	job = (struct job){ in, out, count, 0, malloc(most), shared_new() };
+	ck_assert_ptr_nonnull(job.room);
+	return fork_pool(&answering, options);
+}
+
+static void stop(vm_pool *pool)
+{
+	close_pool(pool);
+	ck_assert_int_eq(count_children(), 0);
+	shared_free(job.sh);
+	free(job.room);
+}
+
+/* Has anything gone through shared memory, to workers and from them? */
+static uint64_t placed_in(const vm_pool *pool)
+{
+	const struct crew *c = &pool->engine.crew;
+	uint64_t n = 0;
+
+	for (size_t i = 0; i < c->count; i++)
+		n += c->members[i].inputs.head;
+	return n;
+}
+
+static uint64_t placed_out(const vm_pool *pool)
+{
+	const struct crew *c = &pool->engine.crew;
+	uint64_t n = 0;
+
+	for (size_t i = 0; i < c->count; i++)
+		n += c->members[i].slot->released;
+	return n;
+}
+
+static void check_right(const struct vm_result *r)
+{
+	ck_assert_msg(r->type == VM_OUTPUT, "number %d: %s", (int)r->index,
+	    r->exception ? r->exception->message : "");
+	ck_assert_uint_eq(r->input_size, job.in[r->index]);
+	ck_assert_uint_eq(r->output_size, job.out[r->index]);
+	ck_assert(is_filled(r->input, r->index, r->input_size));
+	ck_assert(is_filled(r->output, ~r->index, r->output_size));
+}
+
+/* Takes so many results, each of another number, to be looked at by somebody. */
+static void take_some(vm_pool *pool, size_t count, char *seen,
+    void (*look)(const struct vm_result *))
+{
+	struct vm_result r;
+
+	for (size_t i = 0; i < count; i++) {
+		int rc = vm_zip_in_out_within(pool, &r, 20000);
+
+		ck_assert_msg(rc == 1, "%d after %d results: %s", rc, (int)i,
+		    vm_error(pool));
+		ck_assert_uint_lt(r.index, job.count);
+		ck_assert_int_eq(seen[r.index]++, 0);
+		look(&r);
+	}
+}
+
+static void take_all(vm_pool *pool, void (*look)(const struct vm_result *))
+{
+	char *seen = calloc(job.count, 1);
+
+	ck_assert_ptr_nonnull(seen);
+	take_some(pool, job.count, seen, look);
+	take_end(pool);
+	free(seen);
+}
+
+/* In each way that makes a difference.  Chunks of a given size are placed if
+   they happen to begin with a large input. */
+static const struct vm_options ways[] = {
+	{ .workers = 1 },
+	{ .workers = 1, .ordered = 1, .chunk_size = 3 },
+	{ .workers = 2, .chunk_size = 1 },
+	{ .workers = 2, .chunk_size = 3 },
+	{ .workers = 3, .ordered = 1 },
+	{ .workers = 3, .ordered = 1, .chunk_size = 1 },
+};
+
+static void run_all_ways(const size_t *in, const size_t *out, size_t count,
+    void (*look)(const struct vm_result *), struct vm_options more)
+{
+	uint64_t ins = 0, outs = 0;
+
+	for (size_t i = 0; i < COUNTOF(ways); i++) {
+		struct vm_options o = more;
+		vm_pool *pool;
+
+		o.workers = ways[i].workers;
+		o.ordered = ways[i].ordered;
+		o.chunk_size = ways[i].chunk_size;
+		pool = start(in, out, count, &o);
+		imap_to(pool, by_and_by);
+		take_all(pool, look);
+		ins += placed_in(pool);
+		outs += placed_out(pool);
+		stop(pool);
+	}
+	ck_assert_uint_gt(ins, 0);
+	ck_assert_uint_gt(outs, 0);
+}
+
+/* ---- sizes ---- */
+
+static const size_t edges[] = { SLOT_LARGE - 1, SLOT_LARGE, SLOT_LARGE + 1,
+	3, 100000, 0, MIB, 100000, SLOT_LARGE - 24, SLOT_LARGE - 23, FITS, 1,
+	FITS + 1, SLOT_PAYLOAD - 1, SLOT_PAYLOAD, SLOT_PAYLOAD + 1,
+	SLOT_PAYLOAD / 2, SLOT_PAYLOAD / 2 + 1, 5 * MIB, 7, 100001, MIB + 1 };
+
+START_TEST(sizes_at_the_edges)
+{
+	run_all_ways(edges, edges, COUNTOF(edges), check_right,
+	    (struct vm_options){ 0 });
+}
+END_TEST
+
+START_TEST(serial_pools_place_nothing)
+{
+	vm_pool *pool = start(edges, edges, COUNTOF(edges),
+	    &(struct vm_options){ .workers = VM_SERIAL });
+
+	imap_to(pool, by_and_by);
+	take_all(pool, check_right);
+	stop(pool);
+}
+END_TEST
+
+/* One item, with an input and an output of that size: are they placed? */
+static void check_placed(size_t size, bool in, bool out)
+{
+	vm_pool *pool = start(&size, &size, 1,
+	    &(struct vm_options){ .workers = 1 });
+
+	ck_assert_int_eq(vm_ready(pool, 20000), 0);
+	imap_to(pool, by_and_by);
+	take_all(pool, check_right);
+	ck_assert_int_eq(placed_in(pool) > 0, in);
+	ck_assert_int_eq(placed_out(pool) > 0, out);
+	stop(pool);
+}
+
+START_TEST(what_fits_is_placed)
+{
+	check_placed(SLOT_LARGE - 100, false, false);
+	check_placed(SLOT_LARGE - 1, false, true);
+	check_placed(SLOT_LARGE, true, true);
+	check_placed(FITS, true, true);
+	check_placed(FITS + 1, false, false);
+}
+END_TEST
+
+/* ---- many, with bounds and slow hands ---- */
+
+enum { MANY = 120 };
+
+static size_t large[MANY], mixed[MANY];
+
+static void draw_sizes(void)
+{
+	uint32_t x = 99;
+
+	for (size_t i = 0; i < MANY; i++) {
+		x = x * 1103515245u + 12345u;
+		large[i] = 60000 + (x >> 16) % 90000;
+		mixed[i] = i % 3 ? (x >> 16) % 100 : 20000 + (x >> 12) % MIB;
+	}
+}
+
+static void check_slowly(const struct vm_result *r)
+{
+	nap_ms(1);
+	check_right(r);
+}
+
+START_TEST(many_large_ones)
+{
+	draw_sizes();
+	run_all_ways(large, mixed, MANY, check_right,
+	    (struct vm_options){ 0 });
+	run_all_ways(mixed, large, MANY, check_right,
+	    (struct vm_options){ .max_in_flight_bytes = 300000 });
+	run_all_ways(mixed, large, MANY, check_right,
+	    (struct vm_options){ .max_in_flight_bytes = 1 });
+	run_all_ways(large, large, MANY, check_slowly,
+	    (struct vm_options){ 0 });
+	run_all_ways(large, large, MANY, check_slowly,
+	    (struct vm_options){ .max_real_in_flight_factor = 1,
+	    .max_total_in_flight_factor = 2 });
+}
+END_TEST
+
+/* A source that never blocks is read as far as there is room. */
+START_TEST(from_an_array)
+{
+	enum { EACH = 100000 };
+	unsigned char *array = malloc((size_t)MANY * EACH);
+	size_t *sizes = malloc(MANY * sizeof *sizes);
+
+	ck_assert(array != NULL && sizes != NULL);
+	draw_sizes();
+	for (size_t i = 0; i < MANY; i++) {
+		fill(array + i * EACH, i, EACH);
+		sizes[i] = EACH;
+	}
+	for (size_t i = 0; i < COUNTOF(ways); i++) {
+		vm_pool *pool = start(sizes, mixed, MANY, &ways[i]);
+
+		imap_to(pool, vm_array(array, MANY, EACH));
+		take_all(pool, i % 2 ? check_right : check_slowly);
+		ck_assert_uint_gt(placed_in(pool), 0);
+		stop(pool);
+	}
+	free(sizes);
+	free(array);
+}
+END_TEST
+
+/* ---- nobody waits for room that is not to come ---- */
+
+/* The first one waits for all others, whose results it then holds up. */
+static int wait_for_all(struct vm_context *me, const void *input, size_t size)
+{
+	(void)input;
+	(void)size;
+	if (me->index == 0 &&
+	    await(&job.sh->counter[DONE], MANY - 1, 20000) < 0)
+		return vm_fail(me, 2, "the others are not done");
+	return 0;
+}
+
+START_TEST(a_slow_one_stops_nobody)
+{
+	static const size_t chunks[] = { 0, 1, 3 };
+
+	draw_sizes();
+	for (size_t i = 0; i < 2 * COUNTOF(chunks); i++) {
+		vm_pool *pool;
+
+		prank = wait_for_all;
+		pool = start(large, large, MANY, &(struct vm_options){
+		    .workers = 2, .ordered = i % 2,
+		    .chunk_size = chunks[i / 2] });
+		imap_to(pool, by_and_by);
+		take_all(pool, check_right);
+		ck_assert_uint_gt(placed_in(pool), 0);
+		stop(pool);
+	}
+}
+END_TEST
+
+/* Each input comes only when the one before it was begun. */
+static int next_when_begun(void *from, const void **input, size_t *size)
+{
+	if (await(&job.sh->counter[STARTED], (long)job.given, 20000) < 0) {
+		errno = ETIME;
+		return -1;
+	}
+	return next_of_job(from, input, size);
+}
+
+START_TEST(a_source_may_wait_for_its_items)
+{
+	draw_sizes();
+	for (size_t i = 0; i < COUNTOF(ways); i++) {
+		vm_pool *pool = start(i % 2 ? large : mixed, mixed, MANY,
+		    &(struct vm_options){ .workers = ways[i].workers,
+		    .ordered = ways[i].ordered });
+
+		imap_to(pool, (struct vm_source){ .next = next_when_begun });
+		take_all(pool, check_right);
+		ck_assert_uint_gt(placed_in(pool), 0);
+		stop(pool);
+	}
+}
+END_TEST
+
+static int tick[2];
+
+static int tell(struct vm_context *me, const void *input, size_t size)
+{
+	(void)me;
+	(void)input;
+	(void)size;
+	return write(tick[1], "", 1) == 1 ? 0 : 99;
+}
+
+static int next_at_tick(void *from, const void **input, size_t *size)
+{
+	char byte;
+	ssize_t n = job.given < job.count ? read(tick[0], &byte, 1) : 1;
+
+	if (n < 0)
+		return errno == EAGAIN ? VM_LATER : -1;
+	return next_of_job(from, input, size);
+}
+
+static int tick_fd(void *from)
+{
+	(void)from;
+	return tick[0];
+}
+
+/* Two inputs are under way, and another comes when one is begun. */
+START_TEST(a_source_may_have_something_later)
+{
+	draw_sizes();
+	for (size_t i = 0; i < COUNTOF(ways); i++) {
+		vm_pool *pool;
+
+		ck_assert_int_eq(pipe(tick), 0);
+		fcntl(tick[0], F_SETFL, O_NONBLOCK);
+		ck_assert_int_eq(write(tick[1], "12", 2), 2);
+		prank = tell;
+		pool = start(large, mixed, MANY, &ways[i]);
+		imap_to(pool, (struct vm_source){ .next = next_at_tick,
+		    .wait_fd = tick_fd });
+		take_all(pool, check_right);
+		ck_assert_uint_gt(placed_in(pool), 0);
+		stop(pool);
+		close(tick[0]);
+		close(tick[1]);
+	}
+}
+END_TEST
+
+/* ---- deaths ---- */
+
+static int die_at_first(struct vm_context *me, const void *input, size_t size)
+{
+	(void)input;
+	(void)size;
+	if (me->index % 7 == 3 && me->attempt == 1)
+		raise(SIGKILL);
+	return 0;
+}
+
+static void check_attempts(const struct vm_result *r)
+{
+	ck_assert_int_eq(r->attempts, r->index % 7 == 3 ? 2 : 1);
+	check_right(r);
+}
+
+START_TEST(what_a_dead_worker_had_is_sent_again)
+{
+	draw_sizes();
+	prank = die_at_first;
+	run_all_ways(large, large, MANY, check_attempts,
+	    (struct vm_options){ .max_attempts = 2 });
+	run_all_ways(mixed, large, MANY, check_attempts,
+	    (struct vm_options){ .max_attempts = 2 });
+}
+END_TEST
+
+/* ---- a pool that changes or ends ---- */
+
+static void check_right_or_cancelled(const struct vm_result *r)
+{
+	if (r->type == VM_OUTPUT) {
+		check_right(r);
+		return;
+	}
+	ck_assert_int_eq(r->exception->cause, VM_CANCELLED);
+	ck_assert(is_filled(r->input, r->index, job.in[r->index]));
+}
+
+START_TEST(cancelled_in_the_middle)
+{
+	draw_sizes();
+	for (size_t i = 0; i < COUNTOF(ways); i++) {
+		char seen[MANY] = { 0 };
+		vm_pool *pool = start(large, large, MANY, &ways[i]);
+		struct vm_result r;
+
+		imap_to(pool, by_and_by);
+		take_some(pool, MANY / 3, seen, check_right);
+		ck_assert_uint_gt(placed_in(pool), 0);
+		vm_cancel(pool);
+		while (vm_zip_in_out_within(pool, &r, 20000) == 1) {
+			ck_assert_int_eq(seen[r.index]++, 0);
+			check_right_or_cancelled(&r);
+		}
+		for (size_t n = 0; n < job.given; n++)
+			ck_assert_int_eq(seen[n], 1);
+		/* It goes on with the next source. */
+		job.given = 0;
+		imap_to(pool, by_and_by);
+		take_all(pool, check_right);
+		stop(pool);
+	}
+}
+END_TEST
+
+START_TEST(closed_with_results_untaken)
+{
+	int fds = count_fds();
+
+	draw_sizes();
+	for (size_t i = 0; i < COUNTOF(ways); i++) {
+		char seen[MANY] = { 0 };
+		vm_pool *pool = start(large, large, MANY, &ways[i]);
+
+		imap_to(pool, by_and_by);
+		take_some(pool, 3 + i, seen, check_right);
+		stop(pool);
+		ck_assert_int_eq(count_fds(), fds);
+	}
+}
+END_TEST
+
+START_TEST(resized_in_the_middle)
+{
+	static const int sizes[] = { 4, 1, 3, 2, 4 };
+
+	draw_sizes();
+	for (size_t i = 0; i < COUNTOF(ways); i++) {
+		struct vm_options o = ways[i];
+		char seen[MANY] = { 0 };
+		vm_pool *pool;
+
+		o.max_workers = 4;
+		pool = start(large, mixed, MANY, &o);
+		imap_to(pool, by_and_by);
+		for (size_t n = 0; n < COUNTOF(sizes); n++) {
+			take_some(pool, 20, seen, check_right);
+			ck_assert_int_eq(vm_resize(pool, sizes[n]), 0);
+		}
+		take_some(pool, MANY - 100, seen, check_right);
+		take_end(pool);
+		ck_assert_uint_gt(placed_in(pool), 0);
+		stop(pool);
+	}
+}
+END_TEST
+
+/* ---- workers that write where they must not ---- */
+
+enum { BAD = 25 };
+
+/* Before its input, and behind it. */
+static const ptrdiff_t beside[] = { -1, -(FRAME_HEAD + FRAME_START), 100000,
+	150000 };
+static size_t nth;
+
+static int write_beside(struct vm_context *me, const void *input, size_t size)
+{
+	volatile char *at = (volatile char *)(uintptr_t)input;
+
+	(void)size;
+	if (me->index == BAD) {
+		signal(SIGSEGV, SIG_DFL);
+		at[beside[nth]] = 1;
+	}
+	return 0;
+}
+
+static void check_crash(const struct vm_result *r)
+{
+	ck_assert_int_eq(r->attempts, 1);
+	if (r->index != BAD) {
+		check_right(r);
+		return;
+	}
+	ck_assert_int_eq(r->type, VM_EXCEPTION);
+	ck_assert_int_eq(r->exception->cause, VM_KILLED);
+	ck_assert_int_eq(r->exception->signal, SIGSEGV);
+	ck_assert(is_filled(r->input, r->index, r->input_size));
+}
+
+START_TEST(inputs_cannot_be_written_to)
+{
+	for (size_t i = 0; i < MANY; i++)
+		large[i] = mixed[i] = 100000;
+	prank = write_beside;
+	for (nth = 0; nth < COUNTOF(beside); nth++)
+		run_all_ways(large, mixed, 60, check_crash,
+		    (struct vm_options){ 0 });
+}
+END_TEST
+
+static unsigned char *outputs;
+
+static void *scribble(void *unused)
+{
+	for (unsigned char n = 0;; n++)
+		memset(outputs, n, SLOT_PAYLOAD - FRAME_HEAD);
+	return unused;
+}
+
+/* The worker that has the first item writes all over its outputs from then on,
+   while it works and while the caller reads.  Each has one of the first two. */
+static int scribble_on(struct vm_context *me, const void *input, size_t size)
+{
+	pthread_t thread;
+
+	(void)input;
+	(void)size;
+	if (me->index > 1)
+		return 0;
+	if (me->index == 0) {
+		outputs = vm_reserve(me, 100000);
+		if (outputs == NULL ||
+		    pthread_create(&thread, NULL, scribble, NULL) != 0)
+			return vm_fail(me, 3, "cannot scribble");
+		job.sh->pid[0] = getpid();
+	}
+	atomic_fetch_add(&job.sh->counter[GATE], 1);
+	if (await(&job.sh->counter[GATE], 2, 20000) < 0)
+		return vm_fail(me, 4, "the other one has not begun");
+	return 0;
+}
+
+static int scribbler, by_scribbler, by_others;
+
+static void check_unless_scribbled(const struct vm_result *r)
+{
+	if (r->index == 0)
+		scribbler = r->worker_index;
+	ck_assert_int_eq(r->type, VM_OUTPUT);
+	ck_assert_uint_eq(r->output_size, 100000);
+	ck_assert_int_eq(((const char *)r->output)[100000], 0);
+	ck_assert(is_filled(r->input, r->index, r->input_size));
+	if (r->worker_index == scribbler) {
+		by_scribbler++;
+		return;
+	}
+	by_others++;
+	check_right(r);
+}
+
+START_TEST(who_scribbles_over_its_outputs_spoils_its_own)
+{
+	vm_pool *pool;
+
+	for (size_t i = 0; i < MANY; i++)
+		large[i] = 100000;
+	prank = scribble_on;
+	pool = start(large, large, MANY, &(struct vm_options){ .workers = 2,
+	    .chunk_size = 1, .max_real_in_flight_factor = 1, .ordered = 1 });
+	ck_assert_int_eq(vm_ready(pool, 20000), 0);
+	imap_to(pool, by_and_by);
+	take_all(pool, check_unless_scribbled);
+	ck_assert_int_gt(by_scribbler, 0);
+	ck_assert_int_gt(by_others, 0);
+	ck_assert_uint_gt(placed_out(pool), 0);
+	stop(pool);
+}
+END_TEST
+
+int main(void)
+{
+	const TTest *const tests[] = { sizes_at_the_edges,
+		serial_pools_place_nothing, what_fits_is_placed,
+		many_large_ones, from_an_array, a_slow_one_stops_nobody,
+		a_source_may_wait_for_its_items,
+		a_source_may_have_something_later,
+		what_a_dead_worker_had_is_sent_again,
+		cancelled_in_the_middle, closed_with_results_untaken,
+		resized_in_the_middle, inputs_cannot_be_written_to,
+		who_scribbles_over_its_outputs_spoils_its_own };
+
+	return run_tests("payload", tests, COUNTOF(tests), 60);
+}
