@@ -548,6 +548,29 @@ START_TEST(resized_in_the_middle)
 }
 END_TEST
 
+/* ---- processes forked by a hook ---- */
+
+/* What process() may read, a child of it may read too. */
+static int read_in_child(struct vm_context *me, const void *input, size_t size)
+{
+	int status;
+	pid_t pid = fork();
+
+	if (pid == 0)
+		_exit(is_filled(input, me->index, size) ? 0 : 1);
+	if (pid < 0 || waitpid(pid, &status, 0) != pid)
+		return vm_fail(me, 5, "no child");
+	return status == 0 ? 0 : vm_fail(me, 6, "status %d", status);
+}
+
+START_TEST(children_of_workers_have_inputs)
+{
+	draw_sizes();
+	prank = read_in_child;
+	run_all_ways(large, mixed, 40, check_right, (struct vm_options){ 0 });
+}
+END_TEST
+
 /* ---- workers that write where they must not ---- */
 
 enum { BAD = 25 };
@@ -671,7 +694,8 @@ int main(void)
 		a_source_may_have_something_later,
 		what_a_dead_worker_had_is_sent_again,
 		cancelled_in_the_middle, closed_with_results_untaken,
-		resized_in_the_middle, inputs_cannot_be_written_to,
+		resized_in_the_middle, children_of_workers_have_inputs,
+		inputs_cannot_be_written_to,
 		who_scribbles_over_its_outputs_spoils_its_own };
 
 	return run_tests("payload", tests, COUNTOF(tests), 60);
