@@ -1,0 +1,261 @@
+/*
+ * test_strides.c - items that a worker takes several at once: each death is
+ * its own item's alone, what is not begun is nobody's fault, and nothing that
+ * is done waits for what is taken.
+ */
+#include "config.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base.h"
+#include "chunk.h"
+#include "face.h"
+#include "tools.h"
+
+/* One chunk of three strides. */
+enum { ITEMS = 3 * CHUNK_STRIDE };
+enum { GATE, OTHERS, STARTED, SEEN };
+
+static struct shared *sh;
+static int bad;
+static void (*harm)(void);
+
+/* So many items of its first chunk has a worker taken. */
+static long taken(void)
+{
+	size_t size;
+	const struct slot *s = (void *)own_slot(sh, &size);
+
+	return (long)(s->lease[0] & 0xffffff);
+}
+
+/* Tells how many were taken with the first one. */
+static void note_first(int64_t n)
+{
+	if (n == 0)
+		atomic_store(&sh->counter[SEEN], taken());
+	atomic_fetch_add(&sh->counter[STARTED], 1);
+}
+
+static vm_pool *start(int (*process)(struct vm_context *, const void *,
+    size_t), struct vm_options options)
+{
+	const struct vm_worker worker = { .process = process };
+	vm_pool *pool;
+
+	no_cores();
+	sh = shared_new();
+	options.chunk_size = ITEMS;
+	pool = fork_pool(&worker, &options);
+	ck_assert_int_eq(vm_ready(pool, 20000), 0);
+	/* As if items had been measured to take no time. */
+	pool->engine.pace.item_ns = 1;
+	imap_to(pool, vm_range(0, ITEMS));
+	return pool;
+}
+
+static void stop(vm_pool *pool)
+{
+	ck_assert_int_eq(atomic_load(&sh->counter[SEEN]), CHUNK_STRIDE);
+	close_pool(pool);
+	ck_assert_int_eq(count_children(), 0);
+	shared_free(sh);
+}
+
+/* The next result, if it comes in 20 s; it must be an output of one attempt. */
+static int64_t take_well(vm_pool *pool)
+{
+	struct vm_result r;
+
+	ck_assert_int_eq(vm_zip_in_out_within(pool, &r, 20000), 1);
+	ck_assert_int_eq(r.type, VM_OUTPUT);
+	ck_assert_int_eq(r.attempts, 1);
+	ck_assert_int_eq(number(r.output), number(r.input));
+	return number(r.input);
+}
+
+/* ---- deaths ---- */
+
+static int may_harm(struct vm_context *me, const void *input, size_t size)
+{
+	int64_t n = number(input);
+
+	note_first(n);
+	atomic_fetch_add(&sh->pid[n], 1);
+	if (n == bad)
+		harm();
+	return vm_output(me, input, size);
+}
+
+static void be_killed(void)
+{
+	raise(SIGKILL);
+}
+
+static void leave(void)
+{
+	_exit(3);
+}
+
+static void hang(void)
+{
+	for (;;)
+		pause();
+}
+
+static void check_one(struct vm_options options, enum vm_cause cause)
+{
+	vm_pool *pool = start(may_harm, options);
+	struct vm_result r;
+
+	for (int i = 0; i < ITEMS; i++) {
+		ck_assert_int_eq(vm_zip_in_out_within(pool, &r, 20000), 1);
+		ck_assert_int_eq(r.attempts, 1);
+		if (number(r.input) != bad) {
+			ck_assert_int_eq(r.type, VM_OUTPUT);
+			continue;
+		}
+		ck_assert_int_eq(r.type, VM_EXCEPTION);
+		ck_assert_int_eq(r.exception->cause, cause);
+	}
+	take_end(pool);
+	for (int i = 0; i < ITEMS; i++)
+		ck_assert_int_eq(atomic_load(&sh->pid[i]), 1);
+	stop(pool);
+}
+
+/* At each place in a stride, and at some of the next. */
+static void check_harm(void (*how)(void), enum vm_cause cause, int step,
+    int timeout_ms)
+{
+	harm = how;
+	for (bad = 0; bad < CHUNK_STRIDE + 2; bad += step)
+		for (int workers = 1; workers < 3; workers++)
+			check_one((struct vm_options){ .workers = workers,
+			    .ordered = bad & 1,
+			    .item_timeout_ms = timeout_ms }, cause);
+}
+
+START_TEST(killed_at_any_item)
+{
+	check_harm(be_killed, VM_KILLED, 1, 0);
+}
+END_TEST
+
+START_TEST(exits_at_any_item)
+{
+	check_harm(leave, VM_EXITED, 1, 0);
+}
+END_TEST
+
+START_TEST(takes_too_long_at_any_item)
+{
+	check_harm(hang, VM_TIMED_OUT, 3, 200);
+}
+END_TEST
+
+/* ---- slow ones ---- */
+
+enum { SLOW = 3 };
+
+static int slow_at_gate(struct vm_context *me, const void *input, size_t size)
+{
+	int64_t n = number(input);
+
+	note_first(n);
+	if (n == SLOW && await(&sh->counter[GATE], 1, 20000) < 0)
+		return vm_fail(me, 1, "nobody has opened the gate");
+	return vm_output(me, input, size);
+}
+
+/* What is done before a slow one comes, though it was taken with it. */
+START_TEST(fast_ones_are_not_held_up)
+{
+	for (int ordered = 0; ordered < 2; ordered++) {
+		vm_pool *pool = start(slow_at_gate, (struct vm_options){
+		    .workers = 1, .ordered = ordered });
+
+		for (int i = 0; i < SLOW; i++)
+			ck_assert_int_eq(take_well(pool), i);
+		atomic_store(&sh->counter[GATE], 1);
+		for (int i = SLOW; i < ITEMS; i++)
+			ck_assert_int_eq(take_well(pool), i);
+		take_end(pool);
+		stop(pool);
+	}
+}
+END_TEST
+
+START_TEST(cancelled_within_a_stride)
+{
+	vm_pool *pool = start(slow_at_gate, (struct vm_options){
+	    .workers = 1 });
+	bool seen[ITEMS] = { false };
+	struct vm_result r;
+
+	for (int i = 0; i < SLOW; i++)
+		seen[take_well(pool)] = true;
+	vm_cancel(pool);
+	/* All but what was taken comes while the gate is shut. */
+	for (int i = CHUNK_STRIDE; i < ITEMS; i++) {
+		ck_assert_int_eq(vm_zip_in_out_within(pool, &r, 20000), 1);
+		ck_assert_int_eq(r.type, VM_EXCEPTION);
+		ck_assert_int_eq(r.exception->cause, VM_CANCELLED);
+		ck_assert_int_eq(r.attempts, 0);
+		ck_assert_int_ge(number(r.input), CHUNK_STRIDE);
+		ck_assert(!seen[number(r.input)]);
+		seen[number(r.input)] = true;
+	}
+	atomic_store(&sh->counter[GATE], 1);
+	for (int i = SLOW; i < CHUNK_STRIDE; i++) {
+		int64_t n = take_well(pool);
+
+		ck_assert(n < CHUNK_STRIDE && !seen[n]);
+		seen[n] = true;
+	}
+	take_end(pool);
+	stop(pool);
+}
+END_TEST
+
+/* The slow one waits for all that another worker can have. */
+static int slow_for_others(struct vm_context *me, const void *input,
+    size_t size)
+{
+	int64_t n = number(input);
+
+	note_first(n);
+	if (n == SLOW && await(&sh->counter[OTHERS], ITEMS - CHUNK_STRIDE,
+	    20000) < 0)
+		return vm_fail(me, 1, "the others are not done");
+	if (n >= CHUNK_STRIDE)
+		atomic_fetch_add(&sh->counter[OTHERS], 1);
+	return vm_output(me, input, size);
+}
+
+START_TEST(what_is_not_taken_is_taken_back)
+{
+	for (int ordered = 0; ordered < 2; ordered++) {
+		vm_pool *pool = start(slow_for_others, (struct vm_options){
+		    .workers = 2, .ordered = ordered });
+
+		for (int i = 0; i < ITEMS; i++)
+			take_well(pool);
+		take_end(pool);
+		ck_assert_int_eq(atomic_load(&sh->counter[STARTED]), ITEMS);
+		stop(pool);
+	}
+}
+END_TEST
+
+int main(void)
+{
+	const TTest *const tests[] = { killed_at_any_item, exits_at_any_item,
+		takes_too_long_at_any_item, fast_ones_are_not_held_up,
+		cancelled_within_a_stride, what_is_not_taken_is_taken_back };
+
+	return run_tests("strides", tests, COUNTOF(tests), 60);
+}
