@@ -178,6 +178,63 @@ static void write_short_unfit(void)
 	write_kind(FRAME_UNFIT, 3);
 }
 
+/* An output that is said to be in the payload area. */
+static void write_placed(uint64_t at, uint64_t size)
+{
+	const struct frame_placed p = { at, size };
+	unsigned char frame[64];
+
+	frame_write(frame, FRAME_PLACED, &p, sizeof p);
+	write_all(frame, frame_length(sizeof p));
+}
+
+static void write_placed_beyond(void)
+{
+	write_placed((uint64_t)1 << 40, 16);
+}
+
+static void write_placed_across(void)
+{
+	write_placed(0, SLOT_PAYLOAD - 7);
+}
+
+/* What is left out must reach to where the area begins again. */
+static void write_placed_amiss(void)
+{
+	write_placed(16, 16);
+}
+
+static void write_placed_before(void)
+{
+	write_placed((uint64_t)0 - 16, 16);
+}
+
+static void write_placed_gib(void)
+{
+	write_placed(0, (uint64_t)1 << 30);
+}
+
+static void write_placed_absurd(void)
+{
+	write_placed(0, UINT64_MAX);
+}
+
+static void write_short_placed(void)
+{
+	write_kind(FRAME_PLACED, sizeof(struct frame_placed) - 1);
+}
+
+static void write_long_placed(void)
+{
+	write_kind(FRAME_PLACED, sizeof(struct frame_placed) + 1);
+}
+
+/* As it should be, but that nothing was asked for. */
+static void write_early_placed(void)
+{
+	write_placed(0, 16);
+}
+
 static void fill_slot(int byte)
 {
 	size_t size;
@@ -394,6 +451,40 @@ START_TEST(forges_a_frame)
 }
 END_TEST
 
+static void (*const misplaced[])(void) = { write_placed_beyond,
+	write_placed_across, write_placed_amiss, write_placed_before,
+	write_placed_gib, write_placed_absurd, write_short_placed,
+	write_long_placed };
+
+START_TEST(forges_where_an_output_is)
+{
+	forges = true;
+	for (size_t i = 0; i < COUNTOF(misplaced); i++) {
+		check_alone(misplaced[i], RETURN, CRASHED);
+		check_alone(misplaced[i], WAIT, VM_GARBLED);
+		check_alone(misplaced[i], DIE, CRASHED);
+		check_among(misplaced[i], RETURN, CRASHED);
+	}
+}
+END_TEST
+
+static void write_placed_fitting(void)
+{
+	write_placed(0, 1001);
+}
+
+/* It would fit where it is said to be, but no output may be so large. */
+START_TEST(forges_where_a_large_output_is)
+{
+	forges = true;
+	sabotage = write_placed_fitting;
+	then = WAIT;
+	check_pool(&(struct vm_options){ .workers = 2, .chunk_size = 1,
+	    .max_real_in_flight_factor = 1, .max_item_bytes = 1000 },
+	    VM_GARBLED, 1);
+}
+END_TEST
+
 /* ---- the pipe, with more in the worker's hand ---- */
 
 START_TEST(writes_nonsense_among_others)
@@ -493,6 +584,7 @@ START_TEST(forges_in_setup)
 	for (size_t i = 0; i < COUNTOF(nonsense); i++)
 		check_setup(nonsense[i], RETURN);
 	check_setup(write_early_output, WAIT);
+	check_setup(write_early_placed, WAIT);
 	check_setup(write_short_unfit, WAIT);
 }
 END_TEST
@@ -508,7 +600,8 @@ int main(void)
 		writes_nonsense_among_others_and_waits,
 		writes_nonsense_among_others_and_dies,
 		scribbles_over_its_pages, misbehaves_in_setup,
-		forges_a_frame, forges_in_setup };
+		forges_a_frame, forges_in_setup, forges_where_an_output_is,
+		forges_where_a_large_output_is };
 
 	return run_tests("garbled", tests, COUNTOF(tests), 60);
 }
