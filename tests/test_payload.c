@@ -9,8 +9,10 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -103,8 +105,7 @@ static int next_of_job(void *from, const void **input, size_t *size)
 
 static const struct vm_source by_and_by = { .next = next_of_job };
 
-static vm_pool *start(const size_t *in, const size_t *out, size_t count,
-    const struct vm_options *options)
+static void set_job(const size_t *in, const size_t *out, size_t count)
 {
 	size_t most = 1;
 
@@ -113,6 +114,18 @@ static vm_pool *start(const size_t *in, const size_t *out, size_t count,
 		most = MAX(most, in[i]);
 	job = (struct job){ in, out, count, 0, malloc(most), shared_new() };
 	ck_assert_ptr_nonnull(job.room);
+}
+
+static void end_job(void)
+{
+	shared_free(job.sh);
+	free(job.room);
+}
+
+static vm_pool *start(const size_t *in, const size_t *out, size_t count,
+    const struct vm_options *options)
+{
+	set_job(in, out, count);
 	return fork_pool(&answering, options);
 }
 
@@ -120,8 +133,7 @@ static void stop(vm_pool *pool)
 {
 	close_pool(pool);
 	ck_assert_int_eq(count_children(), 0);
-	shared_free(job.sh);
-	free(job.room);
+	end_job();
 }
 
 /* Has anything gone through shared memory, to workers and from them? */
@@ -685,6 +697,89 @@ START_TEST(who_scribbles_over_its_outputs_spoils_its_own)
 }
 END_TEST
 
+/* ---- no addresses for all of it ---- */
+
+/* The address sanitizer reserves more addresses than any limit allows. */
+#if defined(__SANITIZE_ADDRESS__)
+#define SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define SANITIZED 1
+#endif
+#endif
+#ifndef SANITIZED
+#define SANITIZED 0
+#endif
+
+struct narrow {
+	size_t mib;		/* more addresses than there are in use */
+	size_t payload;		/* which should come of it */
+};
+
+/* This process may have so many more addresses. */
+static bool limit(size_t bytes)
+{
+	struct rlimit most;
+	long pages = 0;
+	FILE *f = fopen("/proc/self/statm", "r");
+	bool well = f != NULL && fscanf(f, "%ld", &pages) == 1;
+
+	if (f != NULL)
+		fclose(f);
+	most.rlim_cur = (rlim_t)pages * (rlim_t)sysconf(_SC_PAGESIZE) + bytes;
+	most.rlim_max = RLIM_INFINITY;
+	return well && setrlimit(RLIMIT_AS, &most) == 0;
+}
+
+/* A pool of many places, each with a slot: 0, or what went wrong. */
+static int narrow_pool(void *arg)
+{
+	const struct narrow *n = arg;
+	FILE *words = tmpfile();
+	char line[4096] = "";
+	struct vm_result r;
+	size_t taken = 0;
+	vm_pool *pool;
+
+	if (words == NULL || dup2(fileno(words), STDERR_FILENO) < 0 ||
+	    !limit(n->mib * MIB))
+		return 10;
+	pool = vm_fork(&answering, &(struct vm_options){ .workers = 2,
+	    .max_workers = 256, .debug = 1, .max_in_flight_bytes = MIB });
+	if (pool == NULL)
+		return 11;
+	if (pool->engine.slots.payload != n->payload)
+		return 12;
+	if (vm_imap(pool, by_and_by) != 0)
+		return 13;
+	while (vm_zip_in_out_within(pool, &r, 20000) == 1)
+		taken += r.type == VM_OUTPUT &&
+		    is_filled(r.output, ~r.index, r.output_size);
+	if (taken != job.count || vm_close(pool) != 0)
+		return 14;
+	fflush(stderr);
+	rewind(words);
+	while (fgets(line, sizeof line, words) != NULL)
+		if (strstr(line, "payload: ") != NULL)
+			return 0;
+	return 15;
+}
+
+/* 256 slots take 48 MiB, and 32 MiB more for each 64 KiB of a half. */
+START_TEST(less_of_it_or_none_will_do)
+{
+	static struct narrow cases[] = { { 90, SLOT_PAYLOAD_LEAST },
+		{ 150, 2 * SLOT_PAYLOAD_LEAST }, { 70, 0 } };
+
+	draw_sizes();
+	for (size_t i = 0; i < COUNTOF(cases) && !SANITIZED; i++) {
+		set_job(mixed, large, MANY);
+		ck_assert_int_eq(in_child(narrow_pool, &cases[i], 40), 0);
+		end_job();
+	}
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const tests[] = { sizes_at_the_edges,
@@ -696,7 +791,8 @@ int main(void)
 		cancelled_in_the_middle, closed_with_results_untaken,
 		resized_in_the_middle, children_of_workers_have_inputs,
 		inputs_cannot_be_written_to,
-		who_scribbles_over_its_outputs_spoils_its_own };
+		who_scribbles_over_its_outputs_spoils_its_own,
+		less_of_it_or_none_will_do };
 
 	return run_tests("payload", tests, COUNTOF(tests), 60);
 }
