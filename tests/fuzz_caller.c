@@ -74,6 +74,7 @@ static size_t pipe_cap(void)
 
 static uint64_t total;		/* inputs there are */
 static unsigned input_size;
+static bool large;		/* some of them are */
 static bool wide;		/* the head has options of all kinds */
 static int resize_to;		/* 0: as it is */
 static unsigned idle;		/* turns in which nothing happens */
@@ -219,17 +220,28 @@ void world_kills(size_t which)
 
 /* ---- the source ---- */
 
+/* Short ones, or large ones as well, not all of which can be placed; through a
+   narrow pipe those would take long. */
+static size_t size_of(uint64_t n)
+{
+	size_t size = sizeof n + (n * input_size) % 256;
+
+	if (input_size == 3 && n % 4 == 1 && large)
+		size += SLOT_LARGE + n * 1000;
+	return size;
+}
+
 static int give(void *from, const void **input, size_t *size)
 {
-	static unsigned char item[8 + 255];
+	static unsigned char item[SLOT_LARGE + ITEMS_MOST * 1000 + 256];
 
 	(void)from;
 	if (given == total)
 		return 0;
-	memset(item, 0x5a, sizeof item);
+	*size = size_of(given);
+	memset(item, 0x5a, *size);
 	memcpy(item, &given, sizeof given);
 	*input = item;
-	*size = sizeof given + (given * input_size) % 256;
 	given++;
 	return 1;
 }
@@ -279,6 +291,21 @@ static void say(size_t which)
 	}
 }
 
+/* Where an output is that is not there, or may be. */
+static void misplace(size_t which, unsigned how)
+{
+	const struct slot *slot = world.place[which].slot;
+	struct frame_placed p = { .at = slot->released };
+
+	if (how & 8)
+		bytes(&p, sizeof p);
+	else
+		p.at += number(16, SIZE_MAX);
+	if (how & 16)
+		p.size = number(64, SIZE_MAX);
+	puppet_say(which, FRAME_PLACED, &p, sizeof p);
+}
+
 /* A right frame, but of a worker that has not begun the item. */
 static void lie(size_t which)
 {
@@ -289,6 +316,10 @@ static void lie(size_t which)
 
 	if (how % 4 == 0) {
 		puppet_say(which, FRAME_END, &end, sizeof end);
+		return;
+	}
+	if ((how & 7) == 3) {
+		misplace(which, how);
 		return;
 	}
 	puppet_output(body, c->seq, 8 + how * 16 % 4000);
@@ -673,7 +704,9 @@ static void check_result(const struct vm_result *r)
 	WORLD_REQUIRE(r->input_size >= sizeof n, "another input's size");
 	memcpy(&n, r->input, sizeof n);
 	WORLD_REQUIRE(n < given && n == r->index, "another input");
-	WORLD_REQUIRE(r->input_size == sizeof n + (n * input_size) % 256,
+	WORLD_REQUIRE(r->input_size == size_of(n) &&
+	    (r->input_size == sizeof n ||
+	    ((const unsigned char *)r->input)[r->input_size - 1] == 0x5a),
 	    "an input has changed");
 	WORLD_REQUIRE(truth[n].taken++ == 0, "an input is answered twice");
 	for (size_t i = 0; i < ITEMS_MOST; i++)
@@ -795,6 +828,7 @@ static void read_head(void)
 	b = byte();
 	total = b % ITEMS_MOST;
 	input_size = b / ITEMS_MOST;
+	large = options.max_item_bytes > SLOT_LARGE && tasks >= 1024;
 	if (wide)
 		read_more();
 	world_begin((size_t)options.max_workers);

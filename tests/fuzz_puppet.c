@@ -10,6 +10,7 @@
 #include "base.h"
 #include "capture.h"
 #include "channel.h"
+#include "chunk.h"
 #include "fuzz_truth.h"
 #include "fuzz_world.h"
 #include "stage.h"
@@ -23,6 +24,7 @@ static struct puppet {
 	struct puppet_mood mood;
 	struct frame_chunk chunk;
 	uint32_t left;		/* items of it not yet received */
+	unsigned char *at;	/* the next of them, if they are placed */
 	uint32_t next;		/* for END: the one it stops before */
 	uint32_t end;		/* before which it has taken all */
 	bool more;		/* the lease has not ended */
@@ -33,6 +35,7 @@ static struct puppet {
 	struct frame_failure failure; /* what it says, if it then fails */
 	/* What it says next, and whether it then writes, leaves, is done. */
 	size_t length;
+	unsigned char *placed;	/* where, if not here */
 	bool then_flush, then_leave, then_done, then_failed;
 	_Alignas(16) unsigned char frame[FRAME_MOST];
 } puppets[WORLD_WORKERS];
@@ -109,6 +112,20 @@ void puppet_output(unsigned char *to, uint64_t number, size_t size)
 
 /* ---- saying ---- */
 
+/* An output in the payload area is told of; if that has to wait, it is as if
+   it had not been tried. */
+static int put_placed(struct puppet *p)
+{
+	uint64_t made = p->stage.made;
+	int r = stage_add(&p->stage, p->placed, p->length);
+
+	if (r < 0)
+		p->stage.made = made;
+	else
+		p->placed = NULL;
+	return r;
+}
+
 /* A frame that the ring does not take goes to the pipe in one go. */
 static int put(size_t which)
 {
@@ -117,6 +134,8 @@ static int put(size_t which)
 	size_t cap = pipe->cap;
 	int r;
 
+	if (p->placed != NULL)
+		return put_placed(p);
 	if (p->length > SLOT_RING) {
 		if (pipe->len > 0)
 			return -EAGAIN;
@@ -252,7 +271,7 @@ static void finish(size_t which)
 {
 	static unsigned char body[FRAME_MOST];
 	struct puppet *p = &puppets[which];
-	size_t size = p->mood.size ? p->mood.size :
+	size_t room, size = p->mood.size ? p->mood.size :
 	    PUPPET_OUTPUT_LEAST + p->number % 40;
 
 	p->at_work = false;
@@ -263,6 +282,11 @@ static void finish(size_t which)
 	puppet_output(body, p->number, size);
 	prepare(p, FRAME_OUTPUT, body, size);
 	p->then_done = true;
+	if (size < SLOT_LARGE)
+		return;
+	p->placed = stage_place_large(&p->stage, p->length, &room);
+	if (p->placed != NULL)
+		memcpy(p->placed, p->frame, p->length);
 }
 
 /* What it notes and writes when an item begins. */
@@ -346,7 +370,22 @@ static void heed(size_t which, const struct frame *f)
 		p->left = p->chunk.count;
 		p->next = p->end = p->chunk.first;
 		p->more = true;
+		p->at = slot_inputs(world.place[which].slot) + p->chunk.at;
 	}
+}
+
+/* The next of a chunk that lies in the payload area; what was taken back need
+   not be looked at. */
+static void find(size_t which)
+{
+	struct puppet *p = &puppets[which];
+	struct frame f;
+
+	frame_look(p->at, &f);
+	p->at += f.length;
+	heed(which, &f);
+	if (!p->more)
+		p->left = 0;
 }
 
 static bool receive(size_t which)
@@ -386,6 +425,8 @@ bool puppet_act(size_t which)
 		finish(which);
 	} else if (p->left == 0 && p->chunk.count > 0) {
 		end_chunk(p);
+	} else if (p->left > 0 && p->chunk.where == CHUNK_PLACED) {
+		find(which);
 	} else {
 		return receive(which);
 	}
