@@ -31,7 +31,8 @@ int slots_map(struct slots *s, size_t count)
 		/* Whole pages, whatever they have. */
 		s->payload = s->payload / 2 / SLOT_PAYLOAD_LEAST *
 		    SLOT_PAYLOAD_LEAST;
-		s->stride = PAYLOAD + 2 * s->payload + PAGE_MOST;
+		s->stride = PAYLOAD + 2 * s->payload +
+		    (s->payload > 0 ? PAGE_MOST : 0);
 		s->at = sys_map_shared(s->stride * count);
 	} while (s->at == NULL && s->payload > 0);
 	return s->at == NULL ? -ENOMEM : 0;
@@ -53,9 +54,10 @@ void slots_keep_one(struct slots *s, size_t which)
 	sys_unmap(before ? s->at : NULL, before);
 	sys_unmap(after ? s->at + before + s->stride : NULL, after);
 	sys_dont_fork(s->at + before, PAYLOAD);
+	if (s->payload == 0)
+		return;
 	sys_dont_fork(s->at + outputs, s->payload + PAGE_MOST);
-	if (s->payload > 0)
-		sys_read_only(s->at + inputs, s->payload);
+	sys_read_only(s->at + inputs, s->payload);
 }
 
 void slots_dont_fork(struct slots *s)

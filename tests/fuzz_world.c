@@ -419,7 +419,8 @@ void __wrap_sys_close(int *fd)
 void *__wrap_sys_map_shared(size_t size)
 {
 	size_t payload = world.workers <= 2 ? SLOT_PAYLOAD_LEAST : 0;
-	size_t most = world.workers * (SLOT_PAYLOAD_LEAST * 3 + 2 * payload);
+	size_t none = world.workers * SLOT_PAYLOAD_LEAST * 3;
+	size_t most = payload > 0 ? 2 * none : none;
 	unsigned char *at = size > most ? NULL : aligned_alloc(PAGE, size);
 
 	if (size > most)
@@ -430,7 +431,7 @@ void *__wrap_sys_map_shared(size_t size)
 		.at = at,
 		.stride = size / world.workers,
 		.count = world.workers,
-		.payload = payload,
+		.payload = size > none ? payload : 0,
 	};
 	return at;
 }
