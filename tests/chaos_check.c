@@ -267,6 +267,19 @@ static int count_names(const char *path)
 	return n;
 }
 
+/* Are there more names than there were, and do they stay?  Other programs may
+   use the same directory for a while. */
+static bool has_grown(const char *path, int was)
+{
+	int tries = 0;
+
+	while (count_names(path) > was && tries < 300) {
+		usleep(100000);
+		tries++;
+	}
+	return tries == 300;
+}
+
 static long memory_kib(void)
 {
 	FILE *f = fopen("/proc/self/statm", "r");
@@ -317,7 +330,7 @@ void check_nothing_left(const struct round *r)
 		fail(r, "a child is left");
 	if (fds != before.fds)
 		fail(r, "%d descriptors, were %d", fds, before.fds);
-	if (count_names("/dev/shm") > before.shm)
+	if (has_grown("/dev/shm", before.shm))
 		fail(r, "there is something new in /dev/shm");
 	for (int i = 0; i < n; i++) {
 		check_gone(r, "worker", atomic_load(&world->records[i].pid));
