@@ -64,20 +64,12 @@ struct member {
 				   other one cannot read; else -1 */
 	int errors;		/* the file its stderr goes to, or -1 */
 	struct span *sent, **sent_end; /* oldest first */
-	uint32_t nsent;
 	size_t sent_bytes;
-	bool sated;		/* has had enough, and not done half of it */
+	uint32_t nsent;
 	uint32_t ordinal;	/* of the next chunk */
 	uint64_t finished;	/* items, in this worker's life */
 	uint64_t granted;	/* items it was given and not taken back */
-	bool alone;		/* has an item that travels alone */
 	struct span *spare;	/* so that a death needs no memory */
-	enum vm_cause blame;	/* for a death that is our doing; else 0 */
-	bool killed;		/* by our order */
-	bool presumed;		/* so blamed for the end of its pipe only */
-	bool garbled;		/* what it left behind cannot be believed */
-	bool told_to_stop;
-	bool wanted;		/* the pool is to have a worker here */
 	struct notice death;	/* valid if DEAD */
 	int trouble;		/* deaths in a row without an item begun */
 	int setups_failed;	/* in a row */
@@ -91,11 +83,19 @@ struct member {
 	uint64_t watched_from;	/* channel.position then, */
 	uint64_t watched_at;	/* when that was, */
 	uint64_t ran;		/* and ns that item has been seen to run */
-	uint32_t in_events, out_events; /* waited for of its pipes */
-	bool full;		/* its task pipe is, as far as we know */
 	struct link link[ROSTER_KINDS]; /* the roster's, */
 	unsigned traits;	/* as these */
+	uint32_t in_events, out_events; /* waited for of its pipes */
+	enum vm_cause blame;	/* for a death that is our doing; else 0 */
 	size_t partial;		/* of crew.partial: its part */
+	bool sated;		/* has had enough, and not done half of it */
+	bool alone;		/* has an item that travels alone */
+	bool full;		/* its task pipe is, as far as we know */
+	bool killed;		/* by our order */
+	bool presumed;		/* so blamed for the end of its pipe only */
+	bool garbled;		/* what it left behind cannot be believed */
+	bool told_to_stop;
+	bool wanted;		/* the pool is to have a worker here */
 	bool greeted;		/* has said hello */
 	bool unfit;		/* has said that its setup failed */
 	bool ended;		/* its result pipe has; no death notice yet */

@@ -83,6 +83,7 @@ static inline void results_draw(struct results *r, struct item *item)
 		f.body[f.size] = 0;
 		r->output += f.length;
 	} else {
+		item->kind = FRAME_KINDS;	/* none */
 		item->body = NULL;
 		item->size = 0;
 	}
