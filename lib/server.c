@@ -50,10 +50,11 @@ static void flush_text(void)
 		sys_take_sigpipe();
 }
 
-/* In the child: only what is the fork server's own stays open. */
+/* In the child: only what is the fork server's own stays open, and mapped. */
 static _Noreturn void be_server(struct forkserver *f)
 {
 	fds_drop_all();
+	slots_drop_others(&f->slots, f->caller);
 	fds_unlock();
 	forkserver_main(f);
 }

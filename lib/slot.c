@@ -5,10 +5,12 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base.h"
 #include "chunk.h"
+#include "fds.h"
 #include "sys.h"
 
 #define BITS 24
@@ -23,8 +25,58 @@ _Static_assert(sizeof(struct slot) <= SLOT_CONTROL, "the ring lies behind it");
 #define PAYLOAD (3 * PAGE_MOST)
 _Static_assert(SLOT_CONTROL + SLOT_RING <= PAYLOAD, "it lies behind the ring");
 
+/* ---- all of this process ---- */
+
+/* What a process has mapped, under the lock of fds.h.  In a child of the host
+   what others own is not there, and something else may be. */
+static struct {
+	unsigned char *at;
+	size_t size;
+	pid_t owner;
+} *listed;
+static size_t listed_count;
+
+static int enlist(const struct slots *s)
+{
+	void *grown = realloc(listed, (listed_count + 1) * sizeof *listed);
+
+	if (grown == NULL)
+		return -ENOMEM;
+	listed = grown;
+	listed[listed_count].at = s->at;
+	listed[listed_count].size = s->stride * s->count;
+	listed[listed_count++].owner = sys_getpid();
+	return 0;
+}
+
+/* The list goes with its last entry. */
+static void strike_off(const struct slots *s)
+{
+	size_t i = 0;
+
+	while (i < listed_count && listed[i].at != s->at)
+		i++;
+	if (i < listed_count)
+		listed[i] = listed[--listed_count];
+	if (listed_count == 0) {
+		free(listed);
+		listed = NULL;
+	}
+}
+
+void slots_drop_others(const struct slots *s, pid_t owner)
+{
+	for (size_t i = 0; i < listed_count; i++)
+		if (listed[i].owner == owner && listed[i].at != s->at)
+			sys_unmap(listed[i].at, listed[i].size);
+}
+
+/* ---- mapping ---- */
+
 int slots_map(struct slots *s, size_t count)
 {
+	int r;
+
 	s->count = count;
 	s->payload = 2 * SLOT_PAYLOAD;
 	do {
@@ -35,12 +87,22 @@ int slots_map(struct slots *s, size_t count)
 		    (s->payload > 0 ? PAGE_MOST : 0);
 		s->at = sys_map_shared(s->stride * count);
 	} while (s->at == NULL && s->payload > 0);
-	return s->at == NULL ? -ENOMEM : 0;
+	if (s->at == NULL)
+		return -ENOMEM;
+	fds_lock();
+	r = enlist(s);
+	fds_unlock();
+	if (r < 0)
+		slots_unmap(s);
+	return r;
 }
 
 void slots_unmap(struct slots *s)
 {
+	fds_lock();
+	strike_off(s);
 	sys_unmap(s->at, s->stride * s->count);
+	fds_unlock();
 	s->at = NULL;
 }
 

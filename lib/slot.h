@@ -38,6 +38,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "frame.h"
 
@@ -95,6 +96,12 @@ int slots_map(struct slots *, size_t count);
 
 /* Gives all back (this process's mapping). */
 void slots_unmap(struct slots *);
+
+/* In a new fork server, under the lock it was born with: gives back what other
+   pools of its caller have mapped.  Nothing would come of it where they keep it
+   from children, but for another thread that is just about to; and a tool that
+   watches memory takes for there what nobody gave back. */
+void slots_drop_others(const struct slots *, pid_t owner);
 
 /* In a worker: gives back all but one, keeps that one, but for its inputs, from
    processes forked here, and its inputs from being written to. */

@@ -139,6 +139,41 @@ START_TEST(later_children_get_none)
 }
 END_TEST
 
+static struct slots pair[2];
+
+/* Which of the two are mapped, as bits. */
+static int left_mapped(void)
+{
+	return is_mapped(&pair[0], 0) | is_mapped(&pair[1], 0) << 1;
+}
+
+static int drops_what_is_the_callers(void *arg)
+{
+	(void)arg;
+	slots_drop_others(&pair[1], getppid());
+	return left_mapped();
+}
+
+/* What a grandparent had mapped is not there: something else may be. */
+static int drops_nothing(void *arg)
+{
+	(void)arg;
+	slots_drop_others(&pair[1], getpid());
+	return left_mapped();
+}
+
+START_TEST(a_fork_server_keeps_one_pools)
+{
+	for (size_t i = 0; i < COUNTOF(pair); i++)
+		pair[i] = slots_new(1 + i);
+	ck_assert_int_eq(in_child(drops_what_is_the_callers, NULL, 20), 2 << 8);
+	ck_assert_int_eq(in_child(drops_nothing, NULL, 20), 3 << 8);
+	slots_unmap(&pair[0]);
+	ck_assert_int_eq(in_child(drops_what_is_the_callers, NULL, 20), 2 << 8);
+	slots_unmap(&pair[1]);
+}
+END_TEST
+
 /* ---- the ring ---- */
 
 static unsigned char byte_of(uint64_t position)
@@ -666,7 +701,8 @@ int main(void)
 {
 	const TTest *const tests[] = { slots_lie_apart,
 		a_reset_slot_knows_nothing, a_worker_keeps_its_own_to_itself,
-		later_children_get_none, bytes_come_out_as_they_went_in,
+		later_children_get_none, a_fork_server_keeps_one_pools,
+		bytes_come_out_as_they_went_in,
 		a_view_ends_at_the_gap, ahead_is_what_only_the_ring_has,
 		hostile_words_give_no_more_than_a_ring,
 		intact_until_the_pipe_has_more,
