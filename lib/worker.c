@@ -3,7 +3,6 @@
 
 #include "worker.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -15,13 +14,10 @@
 #include "context.h"
 #include "crash.h"
 #include "frame.h"
+#include "resource.h"
 #include "owner.h"
 #include "stage.h"
 #include "sys.h"
-
-/* How much likelier than the host a worker is to be chosen when memory runs
-   out: so that the kernel takes a worker and not the host. */
-#define OOM_SCORE "500"
 
 /* Where so many bytes came at once, several chunks or a large one, more are on
    their way.  Then others are let run, so often, before the worker sleeps, for
@@ -29,9 +25,6 @@
 #define STREAM 128
 #define YIELDS 5
 #define LINGERS 16
-
-/* What must be there beside what hooks need: a block of inputs, an output. */
-#define ROOM_TO_WORK ((size_t)256 * 1024)
 
 /*
  * One worker's state.  In static memory: the exit handler needs it.  Where it
@@ -120,29 +113,6 @@ static void flush(void)
 
 /* ---- starting ---- */
 
-#define OOM_FILE "/proc/self/oom_score_adj"
-
-/* A host that is chosen early already has workers that are. */
-static bool must_volunteer(void)
-{
-	char now[16] = "";
-	int fd = sys_open(OOM_FILE, O_RDONLY);
-	bool must = fd >= 0 && sys_read(fd, now, sizeof now - 1) > 0 &&
-	    atoi(now) < atoi(OOM_SCORE);
-
-	sys_close(&fd);
-	return must;
-}
-
-static void volunteer(void)
-{
-	int fd = sys_open(OOM_FILE, O_WRONLY);
-
-	if (fd >= 0)
-		sys_write(fd, OOM_SCORE, sizeof OOM_SCORE - 1);
-	sys_close(&fd);
-}
-
 void worker_prepare(void)
 {
 	int fd = sys_open("/dev/null", O_RDONLY);
@@ -151,7 +121,7 @@ void worker_prepare(void)
 		sys_dup_onto(fd, 0);
 	sys_close(&fd);
 	self.unguarded = guard_exit() != 0;
-	self.volunteers = must_volunteer();
+	self.volunteers = resource_must_volunteer();
 	owner_init(&self.owner);
 	crash_prepare(&self.crash);
 }
@@ -168,7 +138,7 @@ static void become_worker(void)
 		sys_close(&self.life.fds[i]);
 	slots_keep_one(&self.life.slots, self.life.which);
 	if (self.volunteers)
-		volunteer();
+		resource_volunteer();
 	sys_handle_sigchld(false);
 	sigemptyset(&none);
 	sys_set_mask(&none);
@@ -183,32 +153,6 @@ static _Noreturn void unfit(void)
 	if (stage_put(&self.stage, frame, length) == 0)
 		flush();
 	leave(EXIT_FAILURE);
-}
-
-/* The limits that options ask for: 0, or the worker has failed. */
-static int limit(void)
-{
-	const struct plan *p = self.life.plan;
-	struct vm_context *me = &self.context.public;
-	uint64_t cpu = (uint64_t)p->max_cpu_s;
-	int r = 0;
-
-	/* A host may ignore the signal; then nothing would tell the cause. */
-	if (cpu > 0) {
-		sys_default(SIGXCPU);
-		r = sys_limit(RLIMIT_CPU, cpu, cpu + 1);
-	}
-	if (r == 0 && p->max_address_space > 0)
-		r = sys_limit(RLIMIT_AS, p->max_address_space,
-		    p->max_address_space);
-	if (r < 0) {
-		errno = -r;
-		return vm_fail(me, -r, "Limits cannot be set: %m.");
-	}
-	if (sys_has_room(ROOM_TO_WORK) < 0)
-		return vm_fail(me, ENOMEM, "There is no memory to work "
-		    "with.");
-	return 0;
 }
 
 static void set_up(void)
@@ -226,7 +170,7 @@ static void set_up(void)
 		    "There was no memory to start the worker.");
 		unfit();
 	}
-	r = limit();
+	r = resource_limit(self.life.plan, &self.context.public);
 	if (r == 0)
 		r = context_setup(&self.context);
 	leave_if_copy();
