@@ -1,8 +1,8 @@
 /*
  * resource.h - what the kernel is asked to hold a worker to.
  *
- * Runs in: worker, but for resource_must_volunteer().  Set before setup(), so that
- * it is held to them as well.
+ * Runs in: worker, but for resource_must_volunteer().  Set before setup(), so
+ * that it is held to them as well.
  */
 #ifndef RESOURCE_H
 #define RESOURCE_H

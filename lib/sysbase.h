@@ -1,7 +1,7 @@
 /*
  * sysbase.h - what the files of the system calls share: how results are told.
  *
- * Runs in: everywhere.  For sys.c and sysproc.c only.
+ * Runs in: everywhere.  For sys*.c only.
  */
 #ifndef SYSBASE_H
 #define SYSBASE_H

@@ -1,4 +1,4 @@
-/* sysproc.c - see sys.h: system calls on processes, memory, signals. */
+/* sysproc.c - see sys.h: system calls on processes and signals. */
 #include "config.h"
 
 #include "sys.h"
@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -25,9 +24,6 @@ void __gcov_dump(void);
 #define KEEP_COUNTS() __gcov_dump()
 #else
 #define KEEP_COUNTS() ((void)0)
-#endif
-#ifndef MADV_WIPEONFORK
-#define MADV_WIPEONFORK 18
 #endif
 #ifndef P_PIDFD
 #define P_PIDFD 3
@@ -235,66 +231,6 @@ uint64_t sys_fd_limit(void)
 
 	getrlimit(RLIMIT_NOFILE, &limit);
 	return limit.rlim_cur;
-}
-
-/* ---- memory ---- */
-
-static void *map(size_t size, int flags)
-{
-	void *at = mmap(NULL, size, PROT_READ | PROT_WRITE,
-	    flags | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-
-	return at == MAP_FAILED ? NULL : at;
-}
-
-void *sys_map_shared(size_t size)
-{
-	return map(size, MAP_SHARED);
-}
-
-void *sys_map_private(size_t size)
-{
-	return map(size, MAP_PRIVATE);
-}
-
-int sys_read_only(void *at, size_t size)
-{
-	return mprotect(at, size, PROT_READ) == 0 ? 0 : -errno;
-}
-
-void sys_unmap(void *at, size_t size)
-{
-	int kept = errno;
-
-	if (at != NULL && size > 0)
-		munmap(at, size);
-	errno = kept;
-}
-
-int sys_dont_fork(void *at, size_t size)
-{
-	return result_of(madvise(at, size, MADV_DONTFORK));
-}
-
-int sys_wipe_on_fork(void *at, size_t size)
-{
-	return result_of(madvise(at, size, MADV_WIPEONFORK));
-}
-
-int sys_has_room(size_t size)
-{
-	void *at = mmap(NULL, size, PROT_READ | PROT_WRITE,
-	    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-	if (at == MAP_FAILED)
-		return -errno;
-	munmap(at, size);
-	return 0;
-}
-
-size_t sys_page_size(void)
-{
-	return (size_t)sysconf(_SC_PAGESIZE);
 }
 
 /* ---- signals ---- */

@@ -304,6 +304,7 @@ static enum fault_kind wait_kind(idtype_t type)
 
 #include "../lib/sys.c"
 #include "../lib/sysproc.c"
+#include "../lib/sysmem.c"
 
 /* ---- memory ---- */
 

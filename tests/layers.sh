@@ -10,7 +10,7 @@ here=$srcdir/tests
 LC_ALL=C
 export LC_ALL
 
-# The system calls, and what is as good as one, that only sys.c and sysproc.c may make.
+# The system calls, and what is as good as one, that only sys*.c may make.
 calls='read write readv writev pread pwrite open openat creat close dup dup2
 dup3 pipe pipe2 fcntl ioctl lseek ftruncate fsync fstat stat lstat access
 readlink readlinkat unlink rename mkdir getdents64 memfd_create eventfd
@@ -80,7 +80,7 @@ check_calls()
 	BEGIN {
 		n = split(calls, a)
 		for (i = 1; i <= n; i++)
-			if (file !~ /^sys(proc)?\.c$/)
+			if (file !~ /^sys(proc|mem)?\.c$/)
 				banned[a[i]] = "a system call outside sys*.c"
 		if (!index(" " waiters " ", " " file " ")) {
 			banned["sys_poll"] = "a wait in the wrong file"
