@@ -464,6 +464,43 @@ VM_EXPORT struct vm_result *vm_result_copy(const struct vm_result *);
 /* "failed", "killed", "timed out": for tables. */
 VM_EXPORT const char *vm_cause_name(enum vm_cause);
 
+/*
+ * Maps an array to an array on all cores, as easily as a loop: forks a pool,
+ * has process() make element i of out of element i of in (both from 0), closes
+ * the pool; waits for all that.  Workers have the inputs as of this call;
+ * nothing is copied but outputs, so out may be in.  Each output must have
+ * out_size bytes, or its element has failed (code EINVAL); the room that
+ * vm_reserve() gives is where it lies in an array of them, and aligned so.
+ * "ordered" and tell_setup_failures have no meaning.
+ *
+ * 0: all are done.  1: some have failed; they are zeroes in out, and for each
+ * failed(arg, result) was called, in the caller, in no order, if it is not
+ * NULL; the result is gone when it returns.  -1 and errno, words in
+ * vm_error(NULL), as vm_fork() and vm_zip_in_out(); and EINVAL for an array
+ * that is NULL, has too many bytes, or has outputs of 0 bytes or more than
+ * max_item_bytes.  What out has then is not defined.
+ */
+VM_EXPORT int vm_map_array_sized(const struct vm_worker *, size_t worker_size,
+    const struct vm_options *, size_t options_size, const void *in,
+    size_t count, size_t in_size, void *out, size_t out_size,
+    void (*failed)(void *arg, const struct vm_result *), void *arg);
+
+#ifdef VM_NO_INLINE
+VM_EXPORT int vm_map_array(const struct vm_worker *,
+    const struct vm_options *, const void *in, size_t count, size_t in_size,
+    void *out, size_t out_size,
+    void (*failed)(void *arg, const struct vm_result *), void *arg);
+#else
+static inline int
+vm_map_array(const struct vm_worker *worker, const struct vm_options *options,
+    const void *in, size_t count, size_t in_size, void *out, size_t out_size,
+    void (*failed)(void *arg, const struct vm_result *), void *arg)
+{
+	return vm_map_array_sized(worker, sizeof *worker, options,
+	    sizeof *options, in, count, in_size, out, out_size, failed, arg);
+}
+#endif
+
 /* ---- 5. While it runs ------------------------------------------------ */
 
 /*

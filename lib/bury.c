@@ -139,6 +139,22 @@ static size_t judge(struct engine *e, struct member *m)
 	return all;
 }
 
+/* What it had done of an array of outputs counts, though it did not come to say
+   so; not if its words cannot be believed.  0 or -ENOMEM. */
+static int take_done(struct engine *e, struct member *m)
+{
+	const struct span *s = m->sent;
+	uint32_t next, finished;
+
+	if (s == NULL || s->outputs == NULL || m->blame == VM_GARBLED ||
+	    slot_begun(m->slot, s->ordinal, s->limit, &next) < 0)
+		return 0;
+	finished = slot_done(m->slot, s->ordinal, s->limit);
+	if (finished <= s->first || finished > next)
+		return 0;
+	return MIN(settle_done(e, m, finished), 0) == -ENOMEM ? -ENOMEM : 0;
+}
+
 /* All that was sent comes back: true if an item had been begun. */
 static bool put_back(struct engine *e, struct member *m)
 {
@@ -193,6 +209,8 @@ int bury_member(struct engine *e, struct member *m, uint64_t now)
 	int r = drain(e, m, now);
 	bool began;
 
+	if (r == 0)
+		r = take_done(e, m);
 	if (r < 0)
 		return r;
 	if (!m->greeted)
@@ -265,6 +283,7 @@ void bury_pool(struct engine *e, enum vm_cause cause, uint64_t now)
 		if (m->state == MEMBER_DOOMED)
 			crew_move(&e->crew, m, MEMBER_DEAD);
 		drain(e, m, now);
+		take_done(e, m);
 		answer_sent(e, m, cause);
 		crew_clear(&e->crew, m, fds_drop);
 		if (m->state != MEMBER_GONE)

@@ -16,15 +16,6 @@
 /* What a frame of that output takes at most. */
 #define ROOM_FOR(size) (FRAME_HEAD + (size) + PAD)
 
-/* Spreads a number over 64 bits (the finaliser of splitmix64). */
-static uint64_t spread(uint64_t x)
-{
-	x += 0x9e3779b97f4a7c15u;
-	x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9u;
-	x = (x ^ x >> 27) * 0x94d049bb133111ebu;
-	return x ^ x >> 31;
-}
-
 int context_init(struct context *c, const struct plan *plan,
     int worker_index, int errors, struct stage *stage)
 {
@@ -33,7 +24,9 @@ int context_init(struct context *c, const struct plan *plan,
 	c->public.worker_index = worker_index;
 	c->plan = plan;
 	c->stage = stage;
-	c->seed = spread(plan->seed);
+	c->cause = VM_FAILED;
+	c->noted = plan->capture || plan->measure;
+	c->seed = context_spread(plan->seed);
 	capture_init(&c->capture, errors);
 	buf_init(&c->out, FRAME_START + ROOM_FOR(plan->max_item));
 	return buf_reserve(&c->out, FRAME_START + ROOM_FOR(0));
@@ -44,13 +37,19 @@ void context_release(struct context *c)
 	buf_release(&c->out);
 }
 
-/* Forgets what the last call said. */
-static void begin(struct context *c)
+static RARELY void forget_failure(struct context *c)
 {
 	c->failed = false;
 	c->code = 0;
 	c->cause = VM_FAILED;
 	c->message[0] = '\0';
+}
+
+/* Forgets what the last call said. */
+static void begin(struct context *c)
+{
+	if (c->failed)
+		forget_failure(c);
 	c->reserved = c->size = 0;
 }
 
@@ -78,23 +77,8 @@ void context_teardown(struct context *c)
 		c->plan->hooks.teardown(&c->public);
 }
 
-/* A failure must be told even when there is no memory: it has its own room. */
-static unsigned char *failure(struct context *c, size_t *length)
+void context_note(struct context *c)
 {
-	static _Alignas(16) unsigned char room[16 + CONTEXT_FAILURE_ROOM];
-
-	*length = context_failure(c, FRAME_FAILURE, room + FRAME_START);
-	return room + FRAME_START;
-}
-
-void context_begin(struct context *c, const struct frame_chunk *chunk,
-    uint32_t item)
-{
-	uint32_t nth = item - chunk->first;
-
-	c->public.index = chunk->index + nth;
-	c->public.attempt = (int)chunk->attempt;
-	c->public.seed = spread(c->seed ^ (chunk->seq + nth));
 	if (c->plan->capture)
 		capture_mark(&c->capture);
 	if (c->plan->measure) {
@@ -154,19 +138,58 @@ static int spill(struct context *c, size_t size)
 	return r;
 }
 
+/* Runs process(): true if it has not failed. */
+static bool run(struct context *c, const void *input, size_t size)
+{
+	int r;
+
+	c->in_process = true;
+	r = c->plan->hooks.process(&c->public, input, size);
+	c->in_process = false;
+	return end(c, r) == 0;
+}
+
+static RARELY bool no_element(struct context *c)
+{
+	vm_fail(&c->public, EINVAL, "The output has %zu bytes; an element of "
+	    "the array has %zu.", c->size, c->plan->element);
+	return false;
+}
+
+bool context_fill(struct context *c, const void *input, size_t size,
+    unsigned char *place)
+{
+	size_t element = c->plan->element;
+
+	begin(c);
+	c->at = place - FRAME_HEAD;
+	c->room = ROOM_FOR(element);
+	return run(c, input, size) && (c->size == element || no_element(c));
+}
+
+unsigned char *context_tell(struct context *c, size_t *length)
+{
+	static _Alignas(16) unsigned char room[16 + CONTEXT_FAILURE_ROOM];
+
+	*length = context_failure(c, FRAME_FAILURE, room + FRAME_START);
+	return room + FRAME_START;
+}
+
 unsigned char *context_process(struct context *c, const void *input,
     size_t size, size_t *length)
 {
+	size_t element = c->plan->element;
+	bool ok;
+
 	begin(c);
 	c->room = 0;
 	c->at = c->stage ? stage_place(c->stage, &c->room) : NULL;
-	c->in_process = true;
-	end(c, c->plan->hooks.process(&c->public, input, size));
-	c->in_process = false;
-	if (!c->failed && c->room < ROOM_FOR(0) && spill(c, 0) < 0)
+	ok = run(c, input, size) &&
+	    (element == 0 || c->size == element || no_element(c));
+	if (ok && c->room < ROOM_FOR(0) && spill(c, 0) < 0)
 		no_room(c, ENOMEM, 0);
 	if (c->failed)
-		return failure(c, length);
+		return context_tell(c, length);
 	*length = frame_length(c->size);
 	frame_head(c->at, FRAME_OUTPUT, c->size);
 	frame_pad(c->at, c->size);

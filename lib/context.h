@@ -34,6 +34,7 @@ struct context {
 	size_t size;		/* of which so many are the output's so far, */
 	size_t reserved;	/* and so many more vm_reserve()'s */
 	struct buf out;		/* FRAME_START bytes, then room for a frame */
+	bool noted;		/* options ask for what context_note() notes */
 	bool in_process;	/* vm_output() is allowed */
 	bool failed;
 	int code;
@@ -53,9 +54,31 @@ void context_release(struct context *);
 /* Runs setup(): 0, or -1 and failed, code and message say why. */
 int context_setup(struct context *);
 
-/* An attempt at an item of a chunk begins. */
-void context_begin(struct context *, const struct frame_chunk *,
-    uint32_t item);
+/* Spreads a number over 64 bits (the finaliser of splitmix64). */
+static inline uint64_t context_spread(uint64_t x)
+{
+	x += 0x9e3779b97f4a7c15u;
+	x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9u;
+	x = (x ^ x >> 27) * 0x94d049bb133111ebu;
+	return x ^ x >> 31;
+}
+
+/* Notes the time, and how far standard error has come, as far as options ask
+   for it. */
+void context_note(struct context *);
+
+/* An attempt at an item of a chunk begins.  Inline, as it is for each. */
+static inline void context_begin(struct context *c,
+    const struct frame_chunk *chunk, uint32_t item)
+{
+	uint32_t nth = item - chunk->first;
+
+	c->public.index = chunk->index + nth;
+	c->public.attempt = (int)chunk->attempt;
+	c->public.seed = context_spread(c->seed ^ (chunk->seq + nth));
+	if (c->noted)
+		context_note(c);
+}
 
 /*
  * Runs process() on its input and makes the result frame of it, OUTPUT or
@@ -64,6 +87,15 @@ void context_begin(struct context *, const struct frame_chunk *,
  */
 unsigned char *context_process(struct context *, const void *input,
     size_t size, size_t *length);
+
+/* The same where the output has a place of its own in an array, as bytes lie
+   behind a head: true if it is there now, false if the item has failed. */
+bool context_fill(struct context *, const void *input, size_t size,
+    unsigned char *place);
+
+/* The FAILURE frame of the item that has just failed, as context_process()
+   returns it.  Needs no memory: it has its own room. */
+unsigned char *context_tell(struct context *, size_t *length);
 
 /* Runs teardown(). */
 void context_teardown(struct context *);

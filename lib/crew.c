@@ -42,6 +42,7 @@ int crew_init(struct crew *c, size_t count, size_t wanted,
 		m->index = indices ? indices[i] : (int)i;
 		m->slot = slots_get(slots, i);
 		area_init(&m->inputs, slots->payload);
+		area_init(&m->arrays, slots->payload);
 		m->outputs = slot_outputs(m->slot, slots);
 		m->sent_end = &m->sent;
 		m->reader = m->errors = -1;
@@ -69,12 +70,10 @@ void crew_clear(struct crew *c, struct member *m, void (*close)(int *fd))
 	close(&m->reader);
 	close(&m->errors);
 	m->ordinal = 0;
-	m->outputs_at = 0;
-	m->finished = m->granted = 0;
+	m->outputs_at = m->finished = m->granted = 0;
 	m->blame = 0;
 	m->killed = m->garbled = m->told_to_stop = m->alone = false;
-	m->presumed = false;
-	m->greeted = m->unfit = m->ended = m->unsettled = false;
+	m->presumed = m->greeted = m->unfit = m->ended = m->unsettled = false;
 	m->doom_at = m->setup_by = NEVER;
 	roster_book(c, m);
 }
@@ -333,6 +332,8 @@ int crew_lease(struct crew *c, struct member *m, struct span *s, uint64_t now)
 	s->sent_count = s->count;
 	s->sent_bytes = bytes;
 	s->finished = m->finished;
+	if (c->element > 0)
+		span_place_outputs(s, &m->arrays, c->element);
 	span_write_head(s);
 	slot_lease(m->slot, s->ordinal, s->first, s->limit);
 	channel_send(&m->channel, s->head, sizeof s->head);
@@ -361,6 +362,7 @@ struct span *crew_unlease(struct crew *c, struct member *m)
 	if (m->sent == NULL)
 		m->sent_end = &m->sent;
 	s->next = NULL;
+	span_displace_outputs(s);
 	m->nsent--;
 	m->sent_bytes -= s->sent_bytes;
 	m->alone = false;

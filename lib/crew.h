@@ -57,8 +57,9 @@ struct member {
 	pid_t pid;		/* for people to read */
 	struct slot *slot;
 	struct area inputs;	/* of its payload area: chunks placed there */
-	unsigned char *outputs;	/* the other half, */
-	uint64_t outputs_at;	/* taken up to that position */
+	unsigned char *outputs;	/* the other half: */
+	uint64_t outputs_at;	/* taken up to that position; */
+	struct area arrays;	/* or given out for arrays of outputs */
 	struct channel channel;
 	int reader;		/* read end of the task pipe, held open if the
 				   other one cannot read; else -1 */
@@ -115,6 +116,7 @@ struct crew {
 	uint64_t alarm;		/* nothing else is due with anybody before */
 	int leases;		/* chunks a worker may have */
 	uint64_t max_items;	/* items a worker may have; 0: no limit */
+	size_t element;		/* bytes of each output, if they make arrays */
 };
 
 /* So many places, all ABSENT, of which the first so many are wanted now: 0 or

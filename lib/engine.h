@@ -66,6 +66,7 @@ struct engine {
 	struct pace pace;
 	size_t cpus;		/* that workers share */
 
+	unsigned char *array;	/* for outputs that make one: the caller's */
 	struct slots slots;
 	struct server server;
 	struct crew crew;
@@ -219,6 +220,11 @@ int settle_read(struct engine *, struct member *, uint64_t now);
 /* Takes what a member's ring is ahead of its pipe: 1 if anything, 0, or
    -ENOMEM. */
 int settle_ring(struct engine *, struct member *, uint64_t now);
+
+/* The oldest span of a member is done up to a number, its outputs being in
+   their place: they are copied to the caller's array, and nobody has to take
+   them.  0, -ENOMEM; -EPROTO if they have no place, or the number is none. */
+int settle_done(struct engine *, struct member *, uint32_t next);
 
 /* Books what is answered: it may be taken. */
 void settle_span(struct engine *, struct span *answer);

@@ -22,6 +22,10 @@ struct vm_pool {
 	struct words message;
 };
 
+/* Makes a pool with those settings, which are its own from then on: 0, or
+   -errno and words. */
+int pool_open(struct vm_pool **, struct settings *, struct words *);
+
 /* Is this another process than the one that made the pool? */
 static inline bool pool_is_foreign(const struct vm_pool *p)
 {

@@ -13,7 +13,9 @@
  *
  *	caller to worker: CHUNK, then its ITEMs, if packed; ...; STOP
  *	worker to caller: HELLO or UNFIT; for each chunk one OUTPUT, PLACED or
- *	FAILURE for every item begun, in order, then END; ...; LEAVING
+ *	FAILURE for every item begun, in order, then END; ...; LEAVING.  Where
+ *	outputs have a place as an array: DONE and FAILURE for each failure,
+ *	and END stands for what is left
  *
  * Easy to get wrong: sizes come from the other side.  frame_read() refuses
  * them before anybody allocates or adds.
@@ -48,6 +50,8 @@ enum frame_kind {
 	FRAME_LEAVING,		/* worker: has stopped, teardown begins */
 	FRAME_PLACED,		/* worker: the output of the next item lies in
 				   the payload area; a frame_placed */
+	FRAME_DONE,		/* worker: all items of the chunk before one
+				   are done, outputs in place; a frame_end */
 	FRAME_KINDS
 };
 
@@ -75,6 +79,8 @@ struct frame_chunk {
 	uint64_t at;		/* of the first item: INHERITED: address;
 				   PLACED: offset in the inputs' half */
 	uint64_t size;		/* INHERITED: what each has */
+	uint64_t outputs;	/* offset in the outputs' half of a place for
+				   an array of outputs; FRAME_NOWHERE: none */
 };
 
 /* Followed by the message and, if stderr is captured, a 0 and its tail. */
@@ -93,6 +99,8 @@ struct failure {
 	const char *message;
 	const char *tail;	/* NULL: not captured */
 };
+
+#define FRAME_NOWHERE UINT64_MAX
 
 struct frame_end {
 	uint32_t ordinal;

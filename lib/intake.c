@@ -242,6 +242,8 @@ static int refer(struct engine *e, struct source *s,
     struct source_array *array)
 {
 	size_t n = MIN(array->left, e->pace.aim);
+	size_t most = e->crew.element ? e->slots.payload / 4 /
+	    e->crew.element : n;
 	struct chunk *c;
 
 	if (e->filling != NULL)
@@ -253,6 +255,8 @@ static int refer(struct engine *e, struct source *s,
 	c = chunk_new(s->index, e->seq, s->hooks.tag);
 	if (c == NULL)
 		return -ENOMEM;
+	/* Arrays of their outputs must find a place, some at a time. */
+	n = MIN(n, MAX(most, 1));
 	chunk_inherit(c, array->items, (uint32_t)n, array->size);
 	array->items += n * array->size;
 	array->left -= n;

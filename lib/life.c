@@ -96,6 +96,7 @@ static int start_processes(struct engine *e)
 		r = crew_init(&e->crew, n, e->set.workers, e->set.indices,
 		    &e->server, &e->slots, &e->watch);
 	e->crew.leases = e->set.leases;
+	e->crew.element = e->set.plan.element;
 	e->crew.max_items = e->set.max_items;
 	if (r == 0 && e->set.tell_setup_failures)
 		e->given_up = calloc(n, sizeof *e->given_up);
@@ -124,7 +125,7 @@ int engine_start(struct engine *e, struct settings *set, struct words *words)
 	window_init(&e->window, e->set.real_factor * e->set.workers,
 	    e->set.total_factor * e->set.workers, e->set.max_bytes);
 	results_init(&e->results, &e->window, e->set.ordered);
-	pace_init(&e->pace, e->set.chunk_size);
+	pace_init(&e->pace, e->set.chunk_size, e->set.plan.element > 0);
 	e->cpus = (size_t)MAX(cpus, 1);
 	if (e->set.serial) {
 		r = serial_start(e);

@@ -23,9 +23,9 @@
    One that does not has lost its pipe, or was stopped. */
 #define BEGIN_NS (5000 * MS_IN_NS)
 
-/* The span whose first item the worker is at, by its pages; NULL if at none.
-   Sets *sane to false if a word makes no sense. */
-static struct span *present(const struct member *m, bool *sane)
+/* The item that the worker is at, by its pages: its number among all read;
+   NEVER if at none.  Sets *sane to false if a word makes no sense. */
+static uint64_t present(const struct member *m, bool *sane)
 {
 	uint32_t next;
 
@@ -33,9 +33,9 @@ static struct span *present(const struct member *m, bool *sane)
 	for (struct span *s = m->sent; s != NULL && *sane; s = s->next) {
 		*sane = slot_begun(m->slot, s->ordinal, s->limit, &next) == 0;
 		if (*sane && s->count > 0 && next > s->first)
-			return s;
+			return s->chunk->seq + next - 1;
 	}
-	return NULL;
+	return NEVER;
 }
 
 /* Has anything changed since the last look, or may it have, unread? */
@@ -51,26 +51,24 @@ static bool has_moved(const struct engine *e, const struct member *m,
 static uint64_t look_at(struct engine *e, struct member *m, uint64_t now)
 {
 	uint64_t most = e->set.item_ns, step;
-	struct span *s;
 	uint64_t at;
 	bool sane;
 
-	s = present(m, &sane);
+	at = present(m, &sane);
 	/* What was begun cannot be unbegun. */
-	if (s == NULL && m->watched != NEVER && !has_moved(e, m, m->watched))
+	if (at == NEVER && m->watched != NEVER && !has_moved(e, m, m->watched))
 		sane = false;
 	if (!sane) {
 		crew_doom(&e->crew, m, VM_GARBLED);
 		return NEVER;
 	}
-	at = s != NULL ? span_seq(s) : NEVER;
 	step = MIN(now - m->watched_at, most / PART);
 	m->ran = has_moved(e, m, at) ? 0 : m->ran + step;
 	m->watched = at;
 	m->watched_from = m->channel.position;
 	/* It may have begun after the turn looked at the clock. */
 	m->watched_at = m->ran > 0 ? now : sys_now();
-	most += s != NULL ? 0 : BEGIN_NS;
+	most += at != NEVER ? 0 : BEGIN_NS;
 	if (m->ran < most)
 		return most - m->ran;
 	/* What it has written since this turn looked is heard first. */

@@ -17,6 +17,11 @@ struct plan {
 	struct vm_worker hooks;
 	uint64_t seed;		/* vm_options.seed */
 	size_t max_item;	/* bytes an output may have */
+	size_t element;		/* bytes each output must have, for it is one of
+				   an array; 0: any */
+	void *left_out;		/* pages of the host's that no process of the
+				   pool needs */
+	size_t left_out_size;	/* bytes; 0: none */
 	bool measure;		/* time each attempt */
 	bool capture;		/* standard error goes into failures */
 	int max_cpu_s;		/* CPU seconds; 0: no limit */

@@ -33,6 +33,27 @@ static void free_pool(struct vm_pool *p)
 
 /* ---- fork and close ---- */
 
+int pool_open(struct vm_pool **pool, struct settings *set,
+    struct words *words)
+{
+	struct vm_pool *p = calloc(1, sizeof *p);
+	int r;
+
+	*pool = NULL;
+	if (p == NULL)
+		return words_set(words, ENOMEM, "There was no memory for a "
+		    "pool.");
+	owner_init(&p->owner);
+	r = engine_start(&p->engine, set, &p->words);
+	if (r < 0) {
+		*words = p->words;
+		free_pool(p);
+		return r;
+	}
+	*pool = p;
+	return 0;
+}
+
 vm_pool *vm_fork_sized(const struct vm_worker *worker, size_t worker_size,
     const struct vm_options *options, size_t options_size)
 {
@@ -43,25 +64,10 @@ vm_pool *vm_fork_sized(const struct vm_worker *worker, size_t worker_size,
 	int r = settings_make(&set, worker, worker_size, options,
 	    options_size, &words);
 
-	if (r < 0)
-		goto out;
-	p = calloc(1, sizeof *p);
-	if (p == NULL) {
-		r = words_set(&words, ENOMEM, "There was no memory for a "
-		    "pool.");
-		goto out;
-	}
-	owner_init(&p->owner);
-	r = engine_start(&p->engine, &set, &p->words);
-	if (r < 0)
-		words = p->words;
-out:
+	if (r == 0)
+		r = pool_open(&p, &set, &words);
 	settings_release(&set);
 	*error_words() = words;
-	if (r < 0) {
-		free_pool(p);
-		p = NULL;
-	}
 	errno = r < 0 ? -r : kept;
 	return p;
 }

@@ -59,6 +59,20 @@ static _Noreturn void be_server(struct forkserver *f)
 	forkserver_main(f);
 }
 
+/* Without pages that the pool does not need: page tables need not be copied,
+   nor each page of them that the caller writes to later.  What else is forked
+   meanwhile goes without them, too: of pools that is prevented by the lock. */
+static pid_t fork_without(const struct plan *p)
+{
+	bool left_out = p->left_out_size > 0 &&
+	    sys_dont_fork(p->left_out, p->left_out_size) == 0;
+	pid_t pid = sys_fork();
+
+	if (left_out && pid != 0)
+		sys_do_fork(p->left_out, p->left_out_size);
+	return pid;
+}
+
 /* Forks under the lock, with all signals blocked. */
 static int fork_server(struct server *s, struct forkserver *f)
 {
@@ -80,7 +94,7 @@ static int fork_server(struct server *s, struct forkserver *f)
 	if (r < 0)
 		goto out;
 	flush_text();
-	r = sys_fork();
+	r = fork_without(f->plan);
 	if (r == 0)
 		be_server(f);
 	sys_set_mask(&mask);

@@ -113,7 +113,7 @@ static int outputs(struct engine *e, struct member *m, struct answer *a,
 	size_t bytes = f->length;
 	int r;
 
-	if (most == 0)
+	if (most == 0 || m->sent->outputs != NULL)
 		return -EPROTO;
 	while (items < most && channel_peek(&m->channel, bytes,
 	    e->set.plan.max_item, f) == 1 && f->kind == FRAME_OUTPUT) {
@@ -151,7 +151,8 @@ static int placed(struct engine *e, struct member *m, struct answer *a,
 	struct block *b;
 	struct span *s;
 
-	if (expected(m) == 0 || whereabouts(e, m, f, &p) < 0)
+	if (expected(m) == 0 || m->sent->outputs != NULL ||
+	    whereabouts(e, m, f, &p) < 0)
 		return -EPROTO;
 	close_answer(e, a);
 	b = block_new(FRAME_START + frame_length(p.size));
@@ -193,6 +194,44 @@ static int failure(struct engine *e, struct member *m, struct answer *a,
 	return r;
 }
 
+int settle_done(struct engine *e, struct member *m, uint32_t next)
+{
+	struct span *of = m->sent, *done;
+	size_t element = e->crew.element;
+	uint32_t n;
+
+	if (of == NULL || of->outputs == NULL || next < of->first ||
+	    next > of->limit || next > of->first + of->count)
+		return -EPROTO;
+	n = next - of->first;
+	if (n == 0)
+		return 0;
+	done = take_first(of, n, m->pid);
+	if (done == NULL)
+		return -ENOMEM;
+	memcpy(e->array + (done->chunk->index + done->first) * element,
+	    m->outputs + span_output_offset(of, done->first, element),
+	    n * element);
+	m->finished += n;
+	window_move(&e->window, done, SPAN_ANSWERED);
+	window_taken(&e->window, done, n);
+	window_free(&e->window, done);
+	return 0;
+}
+
+/* Items before one are done. */
+static int done(struct engine *e, struct member *m, struct answer *a,
+    const struct frame *f)
+{
+	struct frame_end said;
+
+	close_answer(e, a);
+	if (m->sent == NULL || frame_body(f, &said, sizeof said) < 0 ||
+	    said.ordinal != m->sent->ordinal)
+		return -EPROTO;
+	return settle_done(e, m, said.next);
+}
+
 /* The worker is through with its oldest chunk, as far as it was granted.  It
    must have been sent all of it: what is queued still points into it. */
 static int end(struct engine *e, struct member *m, struct answer *a,
@@ -200,13 +239,19 @@ static int end(struct engine *e, struct member *m, struct answer *a,
 {
 	struct span *s = m->sent;
 	struct frame_end said;
+	int r = 0;
 
 	if (s == NULL || frame_body(f, &said, sizeof said) < 0 ||
-	    said.ordinal != s->ordinal || said.next != s->limit ||
-	    s->first != s->limit ||
-	    channel_sent(&m->channel) < s->sent_until)
+	    said.ordinal != s->ordinal || said.next != s->limit)
 		return -EPROTO;
 	close_answer(e, a);
+	if (s->outputs != NULL)
+		r = settle_done(e, m, said.next);
+	if (r < 0)
+		return r;
+	if (s->first != s->limit ||
+	    channel_sent(&m->channel) < s->sent_until)
+		return -EPROTO;
 	pace_crowd(&e->pace, s->sent_count - s->count, now,
 	    e->set.workers, e->cpus);
 	pace_learn(&e->pace, s->sent_count - s->count,
@@ -242,6 +287,8 @@ static int settle_frame(struct engine *e, struct member *m, struct answer *a,
 		return placed(e, m, a, f);
 	if (f->kind == FRAME_FAILURE && ready)
 		return failure(e, m, a, f);
+	if (f->kind == FRAME_DONE && ready)
+		return done(e, m, a, f);
 	if (f->kind == FRAME_END && ready)
 		return end(e, m, a, f, now);
 	if (f->kind == FRAME_LEAVING && ready)

@@ -150,6 +150,7 @@ void slot_reset(struct slot *s)
 	atomic_store(&s->released, 0);
 	atomic_store(&s->wanted, 0);
 	atomic_store(&s->begun, 0);
+	atomic_store(&s->done, 0);
 	atomic_store(&s->started_at, 0);
 	atomic_store(&s->started_cpu, 0);
 	atomic_store(&s->tail_from, 0);
@@ -357,4 +358,17 @@ int slot_begun(const struct slot *s, uint32_t ordinal, uint32_t limit,
 	else if (r == 0)
 		*next = ahead > 0 ? taken : 0;
 	return r;
+}
+
+uint32_t slot_done(const struct slot *s, uint32_t ordinal, uint32_t limit)
+{
+	uint64_t done = atomic_load(&s->done), begun = atomic_load(&s->begun);
+	uint64_t last = 0;
+
+	if ((uint16_t)(done >> (2 * BITS)) == (uint16_t)ordinal)
+		last = done & FIELD;
+	/* What was begun is not done, what was before it is. */
+	if ((uint16_t)(begun >> (2 * BITS)) == (uint16_t)ordinal)
+		last = MAX(last, MAX(begun & FIELD, 1) - 1);
+	return (uint32_t)MIN(last, (uint64_t)limit);
 }

@@ -71,6 +71,9 @@ struct slot {
 	/* Worker writes before an item begins: a word like a lease's, without
 	   a limit, next being the number behind that item's. */
 	_Atomic uint64_t begun;
+	/* The same for the last item whose output is in its place in an array
+	   of outputs; written when no other one begins. */
+	_Atomic uint64_t done;
 	/* Caller sets before it sends the chunk; both change. */
 	_Atomic uint64_t lease[SLOT_LEASES];
 	/* Worker writes when an item begins, as far as options ask: the time,
@@ -213,6 +216,14 @@ static inline void slot_begin(struct slot *s, uint32_t ordinal, uint32_t next)
 	    (uint64_t)(uint16_t)ordinal << 48 | next, memory_order_release);
 }
 
+/* Worker: the output of the item before that number is in its place in an
+   array, and that of each before it; another may not begin soon. */
+static inline void slot_finish(struct slot *s, uint32_t ordinal, uint32_t next)
+{
+	atomic_store_explicit(&s->done,
+	    (uint64_t)(uint16_t)ordinal << 48 | next, memory_order_release);
+}
+
 /*
  * Caller: takes back what is not taken, from number "from" at least: sets
  * the limit that now holds.  -EPROTO if the word is not what it was given as
@@ -230,5 +241,9 @@ int slot_next(const struct slot *, uint32_t ordinal, uint32_t limit,
    chunk was not.  -EPROTO as above. */
 int slot_begun(const struct slot *, uint32_t ordinal, uint32_t limit,
     uint32_t *next);
+
+/* Caller: the number behind the last item of that chunk known to have its
+   output in its place, at most limit; 0: none.  Not checked further. */
+uint32_t slot_done(const struct slot *, uint32_t ordinal, uint32_t limit);
 
 #endif

@@ -6,6 +6,9 @@
 #include <assert.h>
 #include <stdlib.h>
 
+/* Arrays of outputs are apart by cache lines. */
+#define LINE 64
+
 _Static_assert((FRAME_HEAD + sizeof(struct frame_chunk) + 15) / 16 * 16 ==
     sizeof((struct span *)0)->head, "a CHUNK frame fits");
 
@@ -31,11 +34,32 @@ struct span *span_set(struct span *s, struct chunk *c, uint32_t first,
 	return s;
 }
 
+void span_place_outputs(struct span *s, struct area *area, size_t element)
+{
+	size_t size = FRAME_HEAD + element * s->count;
+
+	s->outputs = area_take(area, (size + LINE - 1) / LINE * LINE);
+	s->outputs_first = s->first;
+}
+
+void span_displace_outputs(struct span *s)
+{
+	region_drop(s->outputs);
+	s->outputs = NULL;
+}
+
+size_t span_output_offset(const struct span *s, uint32_t item, size_t element)
+{
+	return region_offset(s->outputs) + FRAME_HEAD +
+	    (item - s->outputs_first) * element;
+}
+
 void span_free(struct span *s)
 {
 	if (s == NULL)
 		return;
 	chunk_drop(s->chunk);
+	span_displace_outputs(s);
 	block_drop(s->block);
 	evidence_free(s->evidence);
 	free(s);
@@ -98,6 +122,8 @@ void span_write_head(struct span *s)
 		.where = (uint32_t)(away ? CHUNK_PACKED : s->chunk->where),
 		.at = whereabouts(s),
 		.size = s->chunk->each,
+		.outputs = s->outputs ? region_offset(s->outputs) :
+		    FRAME_NOWHERE,
 	};
 
 	frame_write(s->head, FRAME_CHUNK, &c, sizeof c);

@@ -82,7 +82,9 @@ struct span {
 	uint64_t sent_until;	/* channel_sent() when all of it is out */
 	uint64_t sent_at;	/* in ns; for the pace */
 	uint64_t finished;	/* items its worker had finished by then */
-	unsigned char head[64];	/* the CHUNK frame, while it is sent */
+	struct region *outputs;	/* for an array of its outputs; NULL: none */
+	uint32_t outputs_first;	/* number of the item that begins it */
+	unsigned char head[80];	/* the CHUNK frame, while it is sent */
 
 	/* ANSWERED */
 	struct block *block;	/* one reference; NULL if outcome.cause */
@@ -115,6 +117,17 @@ void span_advance(struct span *, uint32_t items);
 /* A new span for the last items, from number "from" of the chunk on, which
    leave this one.  Same history; NULL: no memory, nothing changed. */
 struct span *span_cut(struct span *, uint32_t from);
+
+/* Gives it a place for an array of its outputs, if the area has one: the first
+   lies as behind a frame's head, the others behind it. */
+void span_place_outputs(struct span *, struct area *, size_t element);
+
+/* Where in the area that of an item of it is; it has such a place. */
+size_t span_output_offset(const struct span *, uint32_t item,
+    size_t element);
+
+/* Gives the place back, if it has one. */
+void span_displace_outputs(struct span *);
 
 /* Writes the CHUNK frame for it into span->head. */
 void span_write_head(struct span *);

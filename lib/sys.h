@@ -156,6 +156,8 @@ void sys_unmap(void *at, size_t size);
 int sys_read_only(void *at, size_t size);
 /* Children forked from now on do not have these pages. */
 int sys_dont_fork(void *at, size_t size);
+/* They have them again. */
+void sys_do_fork(void *at, size_t size);
 /* Children forked from now on find these private pages zeroed. */
 int sys_wipe_on_fork(void *at, size_t size);
 /* Could this process have so much more memory now?  0, -ENOMEM. */

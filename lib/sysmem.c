@@ -50,6 +50,14 @@ int sys_dont_fork(void *at, size_t size)
 	return result_of(madvise(at, size, MADV_DONTFORK));
 }
 
+void sys_do_fork(void *at, size_t size)
+{
+	int kept = errno;
+
+	madvise(at, size, MADV_DOFORK);
+	errno = kept;
+}
+
 int sys_wipe_on_fork(void *at, size_t size)
 {
 	return result_of(madvise(at, size, MADV_WIPEONFORK));

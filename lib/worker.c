@@ -14,8 +14,8 @@
 #include "context.h"
 #include "crash.h"
 #include "frame.h"
-#include "resource.h"
 #include "owner.h"
+#include "resource.h"
 #include "stage.h"
 #include "sys.h"
 
@@ -37,6 +37,7 @@ static _Alignas(1024) struct worker {
 	struct channel tasks;
 	int lingers;		/* so many reads it waits for awake */
 	struct stage stage;
+	unsigned char *outputs;	/* their half of the payload area */
 	struct owner owner;	/* this process, not one forked here */
 	struct crash crash;
 	bool unguarded;		/* worker_prepare() could not guard exit() */
@@ -210,7 +211,7 @@ static void note_beginning(void)
 {
 	const struct context *c = &self.context;
 
-	if (c->plan->measure || c->plan->capture)
+	if (c->noted)
 		slot_note(self.slot, c->started_at, c->started_cpu,
 		    c->capture.from);
 }
@@ -275,12 +276,21 @@ static void fetch(const struct frame_chunk *chunk, unsigned char **at,
 	f->body[f->size] = 0;
 }
 
+/* The worker is through with a chunk, up to an item. */
+static void finish(const struct frame_chunk *chunk, uint32_t next)
+{
+	const struct frame_end said = { chunk->ordinal, next };
+
+	put(FRAME_END, &said, sizeof said);
+	if (chunk->report || stage_is_due(&self.stage))
+		flush();
+}
+
 /* Items that are sent must be received, those taken back as well. */
 static void work_through(const struct frame_chunk *chunk)
 {
 	unsigned char *at = chunk->where == CHUNK_PLACED ?
 	    slot_inputs(self.slot) + chunk->at : (void *)(uintptr_t)chunk->at;
-	struct frame_end said = { .ordinal = chunk->ordinal };
 	uint32_t next = chunk->first, end = next;
 	bool more = true;
 	struct frame input;
@@ -295,10 +305,57 @@ static void work_through(const struct frame_chunk *chunk)
 		if (stage_is_due(&self.stage) && i + 1 < chunk->count)
 			flush();
 	}
-	said.next = next;
-	put(FRAME_END, &said, sizeof said);
-	if (chunk->report || stage_is_due(&self.stage))
+	finish(chunk, next);
+}
+
+/* An item whose output has a place has failed: that those before it have not is
+   told first. */
+static void tell_failure(const struct frame_chunk *chunk, uint32_t number)
+{
+	const struct frame_end done = { chunk->ordinal, number };
+	size_t length;
+	unsigned char *frame = context_tell(&self.context, &length);
+
+	put(FRAME_DONE, &done, sizeof done);
+	if (stage_add(&self.stage, frame, length) < 0) {
+		slot_begin(self.slot, chunk->ordinal, number);
+		give_up();
+	}
+}
+
+/* Does items of an inherited array, outputs having their places in another one:
+   only failures are told. */
+static void fill(const struct frame_chunk *chunk, uint32_t next, uint32_t end)
+{
+	const unsigned char *in = (void *)(uintptr_t)chunk->at;
+	unsigned char *place = self.outputs + chunk->outputs + FRAME_HEAD;
+	size_t element = self.life.plan->element, nth = next - chunk->first;
+
+	if (stage_is_awaited(&self.stage) || stage_is_due(&self.stage))
 		flush();
+	for (; next < end; next++, nth++) {
+		bool ok;
+
+		slot_begin(self.slot, chunk->ordinal, next + 1);
+		context_begin(&self.context, chunk, next);
+		note_beginning();
+		ok = context_fill(&self.context, in + nth * chunk->size,
+		    chunk->size, place + nth * element);
+		leave_if_copy();
+		if (!ok)
+			tell_failure(chunk, next);
+	}
+	slot_finish(self.slot, chunk->ordinal, end);
+}
+
+static void fill_through(const struct frame_chunk *chunk)
+{
+	uint32_t next = chunk->first, end;
+
+	for (; next < chunk->first + chunk->count && take(chunk, next, &end);
+	    next = end)
+		fill(chunk, next, end);
+	finish(chunk, next);
 }
 
 void worker_main(struct worker_life *life)
@@ -312,6 +369,10 @@ void worker_main(struct worker_life *life)
 	owner_claim(&self.owner);
 	self.crash = (struct crash){ self.slot, &self.owner };
 	stage_init(&self.stage, self.slot, &life->slots, life->results);
+	self.outputs = slot_outputs(self.slot, &life->slots);
+	/* The caller gives out that half. */
+	if (life->plan->element > 0)
+		self.stage.payload = 0;
 	channel_open(&self.tasks, life->tasks, -1);
 	set_up();
 	for (;;) {
@@ -321,7 +382,10 @@ void worker_main(struct worker_life *life)
 		if (f.kind != FRAME_CHUNK ||
 		    frame_body(&f, &chunk, sizeof chunk) < 0)
 			give_up();
-		work_through(&chunk);
+		if (chunk.outputs != FRAME_NOWHERE)
+			fill_through(&chunk);
+		else
+			work_through(&chunk);
 	}
 	put(FRAME_LEAVING, NULL, 0);
 	flush();

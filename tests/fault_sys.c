@@ -219,6 +219,8 @@ static enum fault_kind syscall_kind(long number)
 
 static enum fault_kind advice_kind(int advice)
 {
+	if (advice == MADV_DOFORK)
+		return FAULT_DO_FORK;
 	return advice == MADV_DONTFORK ? FAULT_DONT_FORK : FAULT_WIPE_ON_FORK;
 }
 

@@ -143,6 +143,7 @@ static void send_chunk(void)
 		.count = b % 16,
 		.attempt = 1 + (b >> 6),
 		.stride = 1 + b % 3 * 7,
+		.outputs = FRAME_NOWHERE,
 	};
 
 	slot_lease(slot, c.ordinal, c.first, c.first + c.count);

@@ -419,13 +419,54 @@ START_TEST(no_memory_serial)
 }
 END_TEST
 
+#define ARRAY 3000
+
+/* 0, or -1 for want of memory; then it says so. */
+static int map_short(const int64_t *in, int64_t *out)
+{
+	int r;
+
+	SHORT(r = vm_map_array(&twicer, NULL, in, ARRAY, sizeof *in, out,
+	    sizeof *out, NULL, NULL));
+	ck_assert(r == 0 || (r == -1 && errno == ENOMEM &&
+	    strlen(vm_error(NULL)) > 0));
+	for (int64_t i = 0; i < ARRAY && r == 0; i++)
+		ck_assert_int_eq(out[i], 2 * in[i]);
+	return r;
+}
+
+START_TEST(no_memory_for_an_array)
+{
+	static int64_t in[ARRAY], out[ARRAY];
+	int fds = count_fds(), children = count_children(), failed = 0;
+	int nth = 0;
+
+	for (int64_t i = 0; i < ARRAY; i++)
+		in[i] = i;
+	do {
+		fault_plan(FAULT_MALLOC, ++nth, 1, ENOMEM, FAULT_HERE);
+		failed += map_short(in, out) == -1;
+		ck_assert_int_eq(count_fds(), fds);
+		ck_assert_int_eq(count_children(), children);
+	} while (fault_hits() > 0);
+	ck_assert_int_gt(failed, 6);
+	fault_plan(FAULT_MAP_SHARED, 1, MAPPINGS - 1, ENOMEM, FAULT_HERE);
+	ck_assert_int_eq(map_short(in, out), 0);
+	ck_assert_int_eq(fault_hits(), MAPPINGS - 1);
+	fault_plan(FAULT_DONT_FORK, 1, 99, ENOMEM, FAULT_HERE);
+	ck_assert_int_eq(map_short(in, out), 0);
+	ck_assert_int_gt(fault_hits(), 0);
+	fault_plan(FAULT_NONE, 0, 0, 0, FAULT_HERE);
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const tests[] = { no_process, no_descriptor,
 		less_shared_memory, no_shared_memory, old_kernel, no_replacement_at_first,
 		no_descriptors_for_a_replacement, orders_and_news_wait,
 		waiting_pipes_are_nobodys, real_limits, no_memory,
-		no_memory_in_order, no_memory_serial };
+		no_memory_in_order, no_memory_serial, no_memory_for_an_array };
 
 	return run_tests("faults", tests, COUNTOF(tests), 60);
 }

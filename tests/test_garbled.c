@@ -148,6 +148,16 @@ static void write_end(void)
 	write_kind(FRAME_END, sizeof(struct frame_end));
 }
 
+static void write_done(void)
+{
+	write_kind(FRAME_DONE, sizeof(struct frame_end));
+}
+
+static void write_short_done(void)
+{
+	write_kind(FRAME_DONE, 1);
+}
+
 static void write_leaving(void)
 {
 	write_kind(FRAME_LEAVING, 0);
@@ -397,7 +407,8 @@ END_TEST
 
 static void (*const nonsense[])(void) = { write_ones, write_zeros,
 	write_one_byte, write_noise, write_absurd, write_hello, write_end,
-	write_leaving, write_causeless, write_short_failure };
+	write_leaving, write_causeless, write_short_failure, write_done,
+	write_short_done };
 
 START_TEST(writes_nonsense)
 {
