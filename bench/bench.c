@@ -21,6 +21,8 @@
 #define KIB ((size_t)1024)
 #define MIB (KIB * KIB)
 #define SKEW_SEED UINT32_C(20261121)
+/* A us of an ordinary CPU, about. */
+#define US_STEPS 850
 
 extern char **environ;
 
@@ -115,16 +117,30 @@ static void run_index(const void *in, void *out, size_t count)
 		((uint64_t *)out)[i] = add_up(block(((const uint64_t *)in)[i]));
 }
 
+/* So many steps, each of which waits for the one before. */
+static void step(unsigned steps)
+{
+	volatile uint32_t x = 1;
+
+	while (steps-- > 0)
+		x = x * 1664525 + 1013904223;
+}
+
 /* Keeps this thread busy for so much CPU time. */
 static void burn(double seconds)
 {
 	double end = read_clock(CLOCK_THREAD_CPUTIME_ID) + seconds;
-	volatile uint32_t x = 1;
 
 	do
-		for (int i = 0; i < 1000; i++)
-			x = x * 1664525 + 1013904223;
+		step(1000);
 	while (read_clock(CLOCK_THREAD_CPUTIME_ID) < end);
+}
+
+static void run_us(const void *in, void *out, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		step(US_STEPS);
+	run_tiny(in, out, count);
 }
 
 static void run_ms(const void *in, void *out, size_t count)
@@ -171,6 +187,7 @@ static const struct load loads[] = {
 	{ "mib", MIB, MIB, run_mib },
 	{ "sum", MIB, 8, run_sum },
 	{ "index", 8, 8, run_index },
+	{ "us", 8, 8, run_us },
 	{ "ms", 8, 8, run_ms },
 	{ "skew", 8, 8, run_skew },
 	{ "pingpong", 8, 8, run_tiny },

@@ -2,7 +2,8 @@
  * peer_openmp.c - the workloads on OpenMP threads, schedule(dynamic, CHUNK).
  *
  * OpenMP has loops and no streams: the caller makes ROUND items at a time,
- * all threads map them, and the caller looks at the outputs.
+ * all threads map them, and the caller looks at the outputs.  With a WINDOW of
+ * 1 there is one round, of all items.
  */
 #include "bench.h"
 
@@ -42,6 +43,8 @@ int main(int argc, char **argv)
 		round = 16;
 	if (bench_is(&b, "ms") || bench_is(&b, "skew"))
 		round = ROUND_ITEMS;
+	if (b.window == 1)
+		round = b.items;
 	in = bench_memory(round * b.load->in_size);
 	out = bench_memory(round * b.load->out_size);
 	omp_set_num_threads(b.workers);

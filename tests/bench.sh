@@ -63,14 +63,15 @@ try()
 
 # Every program finds the same sums, since each has compared them with its
 # own.
-for workload in tiny kib ms skew; do
-	for program in pool raw_pipe raw_shm peer_threads peer_openmp \
+for workload in tiny kib us ms skew; do
+	for program in pool map_array raw_pipe raw_shm peer_threads peer_openmp \
 	    peer_zmq; do
 		[ ! -x bench/$program ] ||
 		    try bench/$program $workload 20 2 3 2
 	done
 done
 try bench/pool mib 3 2
+try bench/map_array mib 3 2
 try bench/pool sum 66 2
 try bench/pool index 66 2
 try bench/pool pingpong 20 1

@@ -1,0 +1,54 @@
+/*
+ * map_array.c - a workload of items in an array, by vm_map_array().
+ *
+ * CHUNK is chunk_size; 0 is the default.  The array is made, mapped in one
+ * call, which starts and ends its own workers, and looked at.
+ */
+#include "bench.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <vimap.h>
+
+static int process(struct vm_context *me, const void *input, size_t size)
+{
+	const struct load *load = me->config;
+	uint64_t word;
+	void *out = &word;
+
+	(void)size;
+	if (load->out_size > sizeof word &&
+	    (out = vm_reserve(me, load->out_size)) == NULL)
+		return -1;
+	load->run(input, out, 1);
+	if (out == &word)
+		return vm_output(me, out, sizeof word);
+	return vm_commit(me, load->out_size);
+}
+
+int main(int argc, char **argv)
+{
+	struct bench b;
+	struct vm_worker worker = { .process = process };
+	struct vm_options options = { 0 };
+	union { const struct load *load; void *config; } what;
+	void *in, *out;
+
+	bench_open(&b, argc, argv);
+	what.load = b.load;
+	worker.config = what.config;
+	options.workers = b.workers;
+	options.chunk_size = b.chunk;
+	in = bench_memory(b.items * b.load->in_size);
+	out = bench_memory(b.items * b.load->out_size);
+	bench_begin(&b);
+	bench_fill(&b, 0, b.items, in);
+	if (vm_map_array(&worker, &options, in, b.items, b.load->in_size, out,
+	    b.load->out_size, NULL, NULL) != 0) {
+		fprintf(stderr, "map_array: %s\n", vm_error(NULL));
+		return EXIT_FAILURE;
+	}
+	bench_check(&b, out, b.items);
+	return bench_end(&b);
+}
