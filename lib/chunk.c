@@ -5,21 +5,20 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <stdlib.h>
 
 #include "frame.h"
+#include "shelf.h"
 
-struct chunk *chunk_new(uint64_t index, uint64_t seq, void *tag)
+struct chunk *chunk_new(struct shelf *shelf, uint64_t index, uint64_t seq,
+    void *tag)
 {
-	struct chunk *c = calloc(1, sizeof *c);
+	struct chunk *c = shelf_take_chunk(shelf);
 
 	if (c == NULL)
 		return NULL;
-	c->refs = 1;
-	c->index = index;
-	c->seq = seq;
-	c->tag = tag;
-	buf_init(&c->items, SIZE_MAX / 4);
+	*c = (struct chunk){ .refs = 1, .shelf = shelf, .index = index,
+		.seq = seq, .tag = tag, .items = c->items };
+	c->items.max = SIZE_MAX / 4;
 	return c;
 }
 
@@ -38,10 +37,10 @@ void chunk_drop(struct chunk *c)
 {
 	if (c == NULL || --c->refs > 0)
 		return;
-	if (c->where != CHUNK_PLACED)
-		buf_release(&c->items);
+	if (c->where == CHUNK_PLACED)
+		buf_init(&c->items, 0);
 	region_drop(c->region);
-	free(c);
+	shelf_put_chunk(c->shelf, c);
 }
 
 size_t chunk_skip(const struct chunk *c, size_t at, uint32_t items)
@@ -77,7 +76,8 @@ void chunk_place(struct chunk *c, struct region *r, unsigned char *at)
 {
 	size_t room = (size_t)(r->to - r->from) - 1;
 
-	assert(c->count == 0 && c->items.data == NULL);
+	assert(c->count == 0);
+	buf_release(&c->items);
 	c->where = CHUNK_PLACED;
 	c->region = r;
 	c->items = (struct buf){ .data = at, .cap = room, .max = room };

@@ -23,6 +23,8 @@
 #include "buf.h"
 #include "frame.h"
 
+struct shelf;
+
 /* What an item costs beside its bytes, in the bound on bytes. */
 #define CHUNK_ITEM_CHARGE 64
 
@@ -42,6 +44,7 @@ enum chunk_where {
 
 struct chunk {
 	size_t refs;
+	struct shelf *shelf;	/* its spans' too; or NULL */
 	enum chunk_where where;
 	uint64_t index;		/* of the first item in its source */
 	uint64_t seq;		/* of the first item among all read */
@@ -55,8 +58,10 @@ struct chunk {
 	struct buf items;	/* PACKED, PLACED */
 };
 
-/* An empty one with one reference, or NULL. */
-struct chunk *chunk_new(uint64_t index, uint64_t seq, void *tag);
+/* An empty one with one reference, or NULL.  shelf: where to look for one, and
+   where it goes in the end, which must outlive it; or NULL. */
+struct chunk *chunk_new(struct shelf *, uint64_t index, uint64_t seq,
+    void *tag);
 
 /* So many bytes of frames are expected: room for them, if there is memory. */
 void chunk_expect(struct chunk *, size_t bytes);

@@ -322,7 +322,7 @@ int crew_lease(struct crew *c, struct member *m, struct span *s, uint64_t now)
 	if (!s->in_place)
 		bytes = chunk_bytes(s->chunk, s->at, s->count);
 	if (m->spare == NULL)
-		m->spare = span_new();
+		m->spare = span_new(s->chunk->shelf);
 	if (m->spare == NULL || channel_prepare(&m->channel, 2) < 0)
 		return -ENOMEM;
 	s->ordinal = m->ordinal++;

@@ -36,6 +36,7 @@
 #include "results.h"
 #include "server.h"
 #include "settings.h"
+#include "shelf.h"
 #include "slot.h"
 #include "source.h"
 #include "watch.h"
@@ -61,6 +62,7 @@ struct engine {
 	bool in_hook;		/* one of a source's, or of the worker's with
 				   VM_SERIAL, runs now */
 
+	struct shelf shelf;
 	struct window window;
 	struct results results;
 	struct pace pace;

@@ -150,7 +150,7 @@ static inline int add(struct engine *e, struct source *s, struct chunk *c)
 /* An empty chunk for the input a source holds, or NULL. */
 static struct chunk *begin(struct engine *e, const struct source *s)
 {
-	struct chunk *c = chunk_new(s->index, e->seq, s->hooks.tag);
+	struct chunk *c = chunk_new(&e->shelf, s->index, e->seq, s->hooks.tag);
 
 	if (c != NULL)
 		place(e, c, s->size);
@@ -252,7 +252,7 @@ static int refer(struct engine *e, struct source *s,
 		source_close(s);
 		return 0;
 	}
-	c = chunk_new(s->index, e->seq, s->hooks.tag);
+	c = chunk_new(&e->shelf, s->index, e->seq, s->hooks.tag);
 	if (c == NULL)
 		return -ENOMEM;
 	/* Arrays of their outputs must find a place, some at a time. */

@@ -223,6 +223,7 @@ int engine_stop(struct engine *e, bool foreign)
 	results_release(&e->results);
 	window_release(&e->window);
 	crew_release(&e->crew, close);
+	shelf_release(&e->shelf);
 	close(&e->server.socket);
 	close(&e->server.pidfd);
 	close(&e->wake);

@@ -42,7 +42,7 @@ static void close_answer(struct engine *e, struct answer *a)
 /* A new span for the first items of a sent one, which leave it. */
 static struct span *take_first(struct span *of, uint32_t items, pid_t pid)
 {
-	struct span *s = span_new();
+	struct span *s = span_new(of->chunk->shelf);
 
 	if (s == NULL)
 		return NULL;

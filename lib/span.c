@@ -4,7 +4,8 @@
 #include "span.h"
 
 #include <assert.h>
-#include <stdlib.h>
+
+#include "shelf.h"
 
 /* Arrays of outputs are apart by cache lines. */
 #define LINE 64
@@ -12,14 +13,13 @@
 _Static_assert((FRAME_HEAD + sizeof(struct frame_chunk) + 15) / 16 * 16 ==
     sizeof((struct span *)0)->head, "a CHUNK frame fits");
 
-struct span *span_new(void)
+struct span *span_new(struct shelf *shelf)
 {
-	struct span *s = calloc(1, sizeof *s);
+	struct span *s = shelf_take_span(shelf);
 
-	if (s != NULL) {
-		s->worker_index = -1;
-		s->outcome.exit_status = -1;
-	}
+	if (s != NULL)
+		*s = (struct span){ .worker_index = -1,
+			.outcome = { .exit_status = -1 } };
 	return s;
 }
 
@@ -56,13 +56,16 @@ size_t span_output_offset(const struct span *s, uint32_t item, size_t element)
 
 void span_free(struct span *s)
 {
+	struct shelf *shelf;
+
 	if (s == NULL)
 		return;
+	shelf = s->chunk ? s->chunk->shelf : NULL;
 	chunk_drop(s->chunk);
 	span_displace_outputs(s);
 	block_drop(s->block);
 	evidence_free(s->evidence);
-	free(s);
+	shelf_put_span(shelf, s);
 }
 
 uint64_t span_seq(const struct span *s)
@@ -86,7 +89,7 @@ void span_advance(struct span *s, uint32_t items)
 struct span *span_cut(struct span *s, uint32_t from)
 {
 	uint32_t stay = from - s->first;
-	struct span *rest = span_new();
+	struct span *rest = span_new(s->chunk->shelf);
 
 	assert(from >= s->first && stay <= s->count);
 	if (rest == NULL)

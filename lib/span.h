@@ -94,15 +94,16 @@ struct span {
 	struct evidence *evidence; /* owned; NULL: none */
 };
 
-/* An empty one, or NULL. */
-struct span *span_new(void);
+/* An empty one, or NULL.  shelf: where to look for one, or NULL. */
+struct span *span_new(struct shelf *);
 
 /* Makes an empty one stand for those items of a chunk, with a reference to
    it. */
 struct span *span_set(struct span *, struct chunk *, uint32_t first,
     uint32_t count, size_t at);
 
-/* Frees it and lets go of its chunk and block; NULL is fine. */
+/* Lets go of its chunk and block, and gives it to the chunk's shelf; NULL is
+   fine. */
 void span_free(struct span *);
 
 /* Number among all items read of its first item. */

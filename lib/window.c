@@ -66,7 +66,7 @@ bool window_full_of_results(const struct window *w)
 
 int window_admit(struct window *w, struct chunk *c)
 {
-	struct span *s = span_new();
+	struct span *s = span_new(c->shelf);
 
 	if (s == NULL)
 		return -ENOMEM;

@@ -47,7 +47,7 @@ static void pack(struct chunk *c, size_t begin, size_t end)
 
 static struct chunk *chunk_with(size_t inputs)
 {
-	struct chunk *c = chunk_new(1000, 2000, NULL);
+	struct chunk *c = chunk_new(NULL, 1000, 2000, NULL);
 
 	ck_assert_ptr_nonnull(c);
 	pack(c, 0, inputs);
@@ -67,7 +67,7 @@ static bool is_input(size_t nth, const unsigned char *at, size_t size)
 START_TEST(a_new_one_is_empty)
 {
 	int tag;
-	struct chunk *c = chunk_new(5, 77, &tag);
+	struct chunk *c = chunk_new(NULL, 5, 77, &tag);
 
 	ck_assert_ptr_nonnull(c);
 	ck_assert_uint_eq(c->refs, 1);
@@ -102,7 +102,7 @@ END_TEST
 
 START_TEST(an_input_of_no_bytes_may_be_null)
 {
-	struct chunk *c = chunk_new(0, 0, NULL);
+	struct chunk *c = chunk_new(NULL, 0, 0, NULL);
 	size_t at, size = 1;
 	const void *input = NULL;
 
@@ -123,7 +123,7 @@ END_TEST
 START_TEST(the_last_input_ends_with_a_zero_too)
 {
 	for (size_t nth = 0; nth < 64; nth++) {
-		struct chunk *c = chunk_new(0, 0, NULL);
+		struct chunk *c = chunk_new(NULL, 0, 0, NULL);
 		const void *input;
 		size_t size;
 
@@ -174,7 +174,7 @@ END_TEST
 
 START_TEST(charges_for_bytes_and_items)
 {
-	struct chunk *c = chunk_new(0, 0, NULL);
+	struct chunk *c = chunk_new(NULL, 0, 0, NULL);
 	size_t before = 0;
 
 	ck_assert_ptr_nonnull(c);
@@ -212,7 +212,7 @@ START_TEST(without_memory_nothing_changes)
 	volatile size_t most = FRAME_MAX;
 	static const char some[8] = "";
 	struct chunk *c = chunk_with(5);
-	struct chunk *empty = chunk_new(0, 0, NULL);
+	struct chunk *empty = chunk_new(NULL, 0, 0, NULL);
 	size_t len = c->items.len, charge = chunk_charge(c), size;
 	const void *input;
 

@@ -50,7 +50,7 @@ static void books_close(struct books *b)
 /* Sends a chunk of so many: its span, whose index is 1000 more than seq. */
 static struct span *send_chunk(struct books *b, uint32_t items)
 {
-	struct chunk *c = chunk_new(b->seq + 1000, b->seq, NULL);
+	struct chunk *c = chunk_new(NULL, b->seq + 1000, b->seq, NULL);
 	struct span *s;
 
 	ck_assert_ptr_nonnull(c);

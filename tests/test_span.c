@@ -17,7 +17,7 @@
 /* A chunk whose n-th item is n bytes, all of them n. */
 static struct chunk *chunk_of_20(void)
 {
-	struct chunk *c = chunk_new(INDEX, SEQ, NULL);
+	struct chunk *c = chunk_new(NULL, INDEX, SEQ, NULL);
 	unsigned char input[COUNT];
 
 	ck_assert_ptr_nonnull(c);
@@ -30,7 +30,7 @@ static struct chunk *chunk_of_20(void)
 
 static struct span *span_of(struct chunk *c)
 {
-	struct span *s = span_new();
+	struct span *s = span_new(NULL);
 
 	ck_assert_ptr_nonnull(s);
 	ck_assert_ptr_eq(span_set(s, c, 0, COUNT, FRAME_START), s);
@@ -56,7 +56,7 @@ static void stands_for(const struct span *s, uint32_t first, uint32_t count)
 
 START_TEST(a_new_one_is_in_nobodys_books)
 {
-	struct span *s = span_new();
+	struct span *s = span_new(NULL);
 
 	ck_assert_ptr_nonnull(s);
 	ck_assert_int_eq(s->state, SPAN_NEW);

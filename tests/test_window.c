@@ -30,7 +30,7 @@ static uint32_t below(uint64_t *state, size_t most)
 /* Admits a chunk of so many items of 8 bytes: what it is charged with. */
 static size_t admit(struct window *w, uint64_t seq, uint32_t items)
 {
-	struct chunk *c = chunk_new(seq, seq, NULL);
+	struct chunk *c = chunk_new(NULL, seq, seq, NULL);
 	size_t charge;
 
 	ck_assert_ptr_nonnull(c);
@@ -343,7 +343,7 @@ static void do_answer(struct model *m)
 	if (s == NULL || m->nanswered == MOST)
 		return;
 	n = 1 + below(&m->state, s->count);
-	answer = span_new();
+	answer = span_new(NULL);
 	ck_assert_ptr_nonnull(answer);
 	span_set(answer, s->chunk, s->first, n, s->at);
 	answer->bytes = below(&m->state, 3000);
