@@ -94,6 +94,9 @@ int dispatch_run(struct engine *e, uint64_t now)
 	struct member *m;
 	int r;
 
+	if (e->window.waiting == NULL && e->window.paused == NULL &&
+	    e->crew.roster.fresh.first == NULL)
+		return 0;
 	window_wake(&e->window, now);
 	r = dispatch_give(e, now);
 	while (r == 0 && (m = e->crew.roster.fresh.first) != NULL)

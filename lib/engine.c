@@ -18,11 +18,6 @@
 #include "fds.h"
 #include "sys.h"
 
-/* So long a caller waits before it looks for results that are staged, and how
-   often it does: a worker that begins an item may not yet see that it was
-   asked, nor the caller what was staged, but by the second time both do. */
-#define SHORT_NS (1 * MS_IN_NS)
-#define STIRS 2
 /* The fork server's end is waited for in steps, so that a stopped machine
    costs one only; without a pidfd it is looked for in shorter ones. */
 #define STEP_MS 50
@@ -120,7 +115,7 @@ static int watch_all(struct engine *e, uint64_t now)
 static uint64_t next_alarm(const struct engine *e, uint64_t until,
     uint64_t now)
 {
-	uint64_t due, sample, weigh, ping, hire;
+	uint64_t due, sample, weigh, ping, hire, stir;
 
 	if (e->broken || e->crew.roster.state[MEMBER_DEAD].first != NULL)
 		return now;
@@ -129,8 +124,8 @@ static uint64_t next_alarm(const struct engine *e, uint64_t until,
 	until = MIN(until, hire);
 	if (news_owed(e))
 		until = MIN(until, now + OWED_NS);
-	if (e->stirs < STIRS && e->window.nsent > 0)
-		until = MIN(until, now + SHORT_NS);
+	stir = stir_alarm(e, now);
+	until = MIN(until, stir);
 	due = window_due(&e->window);
 	until = MIN(until, due);
 	sample = overdue_alarm(e);
@@ -278,31 +273,6 @@ static int look_after(struct engine *e, uint64_t now)
 	return r;
 }
 
-/*
- * Nothing came in a while: asks busy workers to write out what they have,
- * takes what their rings hold, and gives idle ones something: true if that
- * has changed anything.
- */
-static int stir(struct engine *e, uint64_t now)
-{
-	struct member *m, *next;
-	bool any = false;
-	int r = 0;
-
-	for (m = e->crew.roster.busy.first; m != NULL && r >= 0; m = next) {
-		next = roster_next(m, IN_BUSY);
-		if (m->state != MEMBER_READY ||
-		    (e->only != NULL && e->only != m))
-			continue;
-		atomic_store(&m->slot->wanted, 1);
-		r = settle_ring(e, m, now);
-		any |= r > 0;
-	}
-	if (r < 0)
-		return r;
-	return dispatch_take_back(e) || any;
-}
-
 /* What is to be done before the wait: 0, 1 if it need not begin, -errno. */
 static int before(struct engine *e, uint64_t now)
 {
@@ -344,10 +314,8 @@ int engine_turn_at(struct engine *e, uint64_t now, uint64_t until)
 	e->stirs = ready ? 0 : e->stirs;
 	heed(e, told, count, now);
 	r = attend_all(e, told, count, ms != 0, now);
-	if (!ready && r == 0 && e->stirs < STIRS && until > 0) {
-		r = stir(e, now);
-		e->stirs = r == 0 ? e->stirs + 1 : 0;
-	}
+	if (!ready && r == 0 && until > 0)
+		r = stir_run(e, now);
 	if (r >= 0)
 		r = overdue_run(e, now);
 	if (r >= 0)

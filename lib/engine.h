@@ -11,6 +11,7 @@
  *	greet.c      a worker's first and last words
  *	settle.c     channel receive -> window settle -> results
  *	retry.c      what a failure costs
+ *	stir.c       what nobody has told of yet
  *	overdue.c    items that take too long
  *	news.c       the fork server tells of hires and deaths
  *	staff.c      who works here
@@ -251,6 +252,16 @@ void retry_again(struct engine *, struct span *);
 /* The item of that number has failed for good, by its own doing; too many
    cancel the rest. */
 void retry_never(struct engine *, uint64_t seq);
+
+/* ---- stir.c ---- */
+
+/* When that is worth while, if nothing comes; NEVER if it is not. */
+uint64_t stir_alarm(const struct engine *, uint64_t now);
+
+/* Nothing came in a while: asks busy workers to write out what they have,
+   takes what their rings hold, and gives idle ones something: 1 if that has
+   changed anything, 0, or -ENOMEM. */
+int stir_run(struct engine *, uint64_t now);
 
 /* ---- overdue.c ---- */
 
