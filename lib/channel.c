@@ -15,6 +15,10 @@
 #define BLOCK_CAP ((size_t)64 * 1024 + FRAME_START)
 /* Less room than this is not worth a read. */
 #define ROOM_LEAST ((size_t)8 * 1024)
+/* But most say no more than that they are there: the first block is small, and
+   serves as long as no read fills it. */
+#define FIRST_CAP ((size_t)512)
+#define FIRST_LEAST ((size_t)256)
 /* Ranges in one writev(). */
 #define PARTS_MOST 64
 
@@ -116,7 +120,8 @@ static int make_room(struct channel *c, size_t least)
 {
 	struct block *b = c->block;
 	size_t unread = b ? b->len - c->at : 0;
-	size_t cap = MAX(BLOCK_CAP, FRAME_START + 2 * unread);
+	size_t usual = least > FIRST_LEAST ? BLOCK_CAP : FIRST_CAP;
+	size_t cap = MAX(usual, FRAME_START + 2 * unread);
 	int r;
 
 	if (b != NULL && unread == 0 && b->cap > 4 * BLOCK_CAP) {
@@ -154,8 +159,10 @@ static ssize_t skip(struct channel *c, size_t n)
 
 int channel_fill(struct channel *c)
 {
+	const struct block *b = c->block;
+	bool small = b == NULL || (b->cap == FIRST_CAP && !c->filled);
 	size_t room;
-	ssize_t fresh, r = make_room(c, ROOM_LEAST);
+	ssize_t fresh, r = make_room(c, small ? FIRST_LEAST : ROOM_LEAST);
 
 	if (r < 0)
 		return (int)r;
@@ -165,6 +172,7 @@ int channel_fill(struct channel *c)
 		return 0;
 	if (r <= 0)
 		return r < 0 ? (int)r : -EPIPE;
+	c->filled = (size_t)r == room;
 	fresh = skip(c, (size_t)r);
 	c->block->len += fresh > 0 ? (size_t)fresh : 0;
 	c->block->data[c->block->len] = 0;	/* ends what is held there */

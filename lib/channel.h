@@ -27,6 +27,7 @@ struct channel {
 	int out;
 	struct block *block;	/* what has arrived; NULL: nothing yet */
 	size_t at;		/* of the first byte in it not yet received */
+	bool filled;		/* the last read took all the room there was */
 	uint64_t position;	/* in the stream, of the block's last byte */
 	struct buf again;	/* bytes the ring gave that the pipe will bring
 				   again, */

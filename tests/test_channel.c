@@ -309,6 +309,30 @@ START_TEST(nothing_is_there_at_first)
 }
 END_TEST
 
+/* Who says little needs little memory, who says much few reads. */
+START_TEST(room_grows_with_what_comes)
+{
+	static const unsigned char much[32 * 1024];
+	unsigned char little[16];
+	struct channel c;
+	struct frame f;
+	int far = open_in(&c);
+
+	frame_write(little, FRAME_LEAVING, NULL, 0);
+	for (int i = 0; i < 1000; i++) {
+		ck_assert(put(far, little, sizeof little));
+		ck_assert_int_eq(channel_fill(&c), sizeof little);
+		ck_assert_int_eq(channel_receive(&c, 0, &f), 1);
+		channel_pass(&c, &f);
+	}
+	ck_assert_uint_lt(c.block->cap, 1024);
+	ck_assert(put(far, much, sizeof much));
+	ck_assert_int_gt(channel_fill(&c), 0);
+	ck_assert_int_ge(channel_fill(&c), 8 * 1024);
+	close_both(&c, far);
+}
+END_TEST
+
 START_TEST(frames_come_whole_wherever_they_are_split)
 {
 	struct stream s = stream_new(few, COUNTOF(few));
@@ -664,6 +688,7 @@ int main(void)
 		one_flush_sends_many, very_many_small_sends,
 		preparing_fails_without_harm, nobody_reads_is_epipe,
 		nothing_is_there_at_first,
+		room_grows_with_what_comes,
 		frames_come_whole_wherever_they_are_split,
 		frames_come_byte_by_byte, refuses_what_is_no_frame,
 		the_end_is_epipe_after_all_was_read,
