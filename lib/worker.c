@@ -7,6 +7,9 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
+#ifdef HAVE_STDIO_EXT_H
+#include <stdio_ext.h>
+#endif
 
 #include "base.h"
 #include "channel.h"
@@ -48,11 +51,21 @@ _Static_assert(offsetof(struct worker, context.message) < 1024, "one page");
 
 /* ---- leaving ---- */
 
+/* To flush costs page faults, even where nothing waits. */
+static void flush_text(FILE *f)
+{
+#ifdef HAVE___FPENDING
+	if (__fpending(f) == 0)
+		return;
+#endif
+	fflush(f);
+}
+
 /* Text of the user's that waits in other streams is the user's to flush. */
 static _Noreturn void leave(int status)
 {
-	fflush(stdout);
-	fflush(stderr);
+	flush_text(stdout);
+	flush_text(stderr);
 	sys_exit(status);
 }
 
