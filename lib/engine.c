@@ -278,7 +278,8 @@ static int before(struct engine *e, uint64_t now)
 {
 	int r;
 
-	if (!e->closing && !e->broken && crew_hire(&e->crew, now))
+	if (!e->closing && !e->broken && crew_hire(&e->crew, now) &&
+	    e->started)
 		oom_look(&e->oom);
 	r = dispatch_run(e, now);
 	if (r < 0)

@@ -74,11 +74,13 @@ static int hire_all(struct engine *e)
 		if (e->broken)
 			return -e->broken_error;
 		if (e->crew.roster.having[TRAIT_UNBORN] == 0)
-			return 0;
+			break;
 		r = engine_turn(e, NEVER);
 		if (r < 0)
 			return explain(e, -r);
 	}
+	oom_look(&e->oom);
+	return 0;
 }
 
 static int start_processes(struct engine *e)
