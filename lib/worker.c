@@ -5,17 +5,14 @@
 
 #include <fcntl.h>
 #include <stddef.h>
-#include <stdio.h>
 #include <stdlib.h>
-#ifdef HAVE_STDIO_EXT_H
-#include <stdio_ext.h>
-#endif
 
 #include "base.h"
 #include "channel.h"
 #include "chunk.h"
 #include "context.h"
 #include "crash.h"
+#include "exit.h"
 #include "frame.h"
 #include "owner.h"
 #include "resource.h"
@@ -51,24 +48,6 @@ _Static_assert(offsetof(struct worker, context.message) < 1024, "one page");
 
 /* ---- leaving ---- */
 
-/* To flush costs page faults, even where nothing waits. */
-static void flush_text(FILE *f)
-{
-#ifdef HAVE___FPENDING
-	if (__fpending(f) == 0)
-		return;
-#endif
-	fflush(f);
-}
-
-/* Text of the user's that waits in other streams is the user's to flush. */
-static _Noreturn void leave(int status)
-{
-	flush_text(stdout);
-	flush_text(stderr);
-	sys_exit(status);
-}
-
 /* A process that a hook forked has come back from the hook: it must not go
    on as if it were the worker. */
 static void leave_if_copy(void)
@@ -77,37 +56,10 @@ static void leave_if_copy(void)
 		sys_exit(EXIT_FAILURE);
 }
 
-/* exit() in a hook must not run the host's handlers.  These are registered
-   after all of the host's, so they run before them; the fork server, where
-   that happens, leaves by _exit() only.  Where the status cannot be known it
-   counts as failure. */
-static void on_quick_way_out(void)
-{
-	leave(EXIT_FAILURE);
-}
-
-#ifdef HAVE_ON_EXIT
-static void on_way_out(int status, void *unused)
-{
-	(void)unused;
-	leave(status);
-}
-
-static int guard_exit(void)
-{
-	return on_exit(on_way_out, NULL) | at_quick_exit(on_quick_way_out);
-}
-#else
-static int guard_exit(void)
-{
-	return atexit(on_quick_way_out) | at_quick_exit(on_quick_way_out);
-}
-#endif
-
 /* The caller is gone or this process is broken: nothing more to tell. */
 static _Noreturn void give_up(void)
 {
-	leave(EXIT_FAILURE);
+	exit_leave(EXIT_FAILURE);
 }
 
 static void put(enum frame_kind kind, const void *body, size_t size)
@@ -134,7 +86,7 @@ void worker_prepare(void)
 	if (fd >= 0)
 		sys_dup_onto(fd, 0);
 	sys_close(&fd);
-	self.unguarded = guard_exit() != 0;
+	self.unguarded = exit_guard() != 0;
 	self.volunteers = resource_must_volunteer();
 	owner_init(&self.owner);
 	crash_prepare(&self.crash);
@@ -166,7 +118,7 @@ static _Noreturn void unfit(void)
 
 	if (stage_put(&self.stage, frame, length) == 0)
 		flush();
-	leave(EXIT_FAILURE);
+	exit_leave(EXIT_FAILURE);
 }
 
 static void set_up(void)
@@ -404,5 +356,5 @@ void worker_main(struct worker_life *life)
 	flush();
 	context_teardown(&self.context);
 	leave_if_copy();
-	leave(EXIT_SUCCESS);
+	exit_leave(EXIT_SUCCESS);
 }

@@ -1,0 +1,56 @@
+/* exit.c - see exit.h: the ways out of a worker. */
+#include "config.h"
+
+#include "exit.h"
+
+#include <stdio.h>
+#ifdef HAVE_STDIO_EXT_H
+#include <stdio_ext.h>
+#endif
+#include <stdlib.h>
+
+#include "sys.h"
+
+/* To flush costs page faults, even where nothing waits. */
+static void flush_text(FILE *f)
+{
+#ifdef HAVE___FPENDING
+	if (__fpending(f) == 0)
+		return;
+#endif
+	fflush(f);
+}
+
+_Noreturn void exit_leave(int status)
+{
+	flush_text(stdout);
+	flush_text(stderr);
+	sys_exit(status);
+}
+
+/* exit() in a hook must not run the host's handlers.  These are registered
+   after all of the host's, so they run before them; the fork server, where
+   that happens, leaves by _exit() only.  Where the status cannot be known it
+   counts as failure. */
+static void on_quick_way_out(void)
+{
+	exit_leave(EXIT_FAILURE);
+}
+
+#ifdef HAVE_ON_EXIT
+static void on_way_out(int status, void *unused)
+{
+	(void)unused;
+	exit_leave(status);
+}
+
+int exit_guard(void)
+{
+	return on_exit(on_way_out, NULL) | at_quick_exit(on_quick_way_out);
+}
+#else
+int exit_guard(void)
+{
+	return atexit(on_quick_way_out) | at_quick_exit(on_quick_way_out);
+}
+#endif
