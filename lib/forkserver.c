@@ -15,8 +15,9 @@
 #include "base.h"
 #include "fds.h"
 #include "orphans.h"
-#include "pipes.h"
+#include "spare.h"
 #include "sys.h"
+#include "worker.h"
 
 /* From TERM to KILL. */
 #define MERCY_NS (200 * MS_IN_NS)
@@ -36,7 +37,6 @@ static struct notice pong;	/* to be sent, if its kind is not 0 */
 /* What there is rarely; as long as there is none nobody looks for it. */
 static size_t doomed;		/* workers told to end */
 static size_t groups;		/* of dead workers, with something left */
-static bool behind;		/* some news would not go yet */
 /* They are not written to without need: after a fork that copies a page. */
 
 static size_t slot_of(const struct hand *h)
@@ -73,72 +73,37 @@ static bool tell_of(struct hand *h)
 /* There is news of this one; it goes at once unless older news wait. */
 static void announce(struct hand *h)
 {
-	if (!behind && !tell_of(h))
-		behind = true;
+	if (!self->behind && !tell_of(h))
+		self->behind = true;
 }
 
 /* Sends what has to wait: true when all is out. */
 static bool catch_up(void)
 {
-	for (size_t i = 0; i < self->slots.count && behind; i++)
+	for (size_t i = 0; i < self->slots.count && self->behind; i++)
 		if (!tell_of(&self->hands[i]))
 			return false;
-	if (behind)
-		behind = false;
+	if (self->behind)
+		self->behind = false;
 	return tell(&pong, NULL);
 }
 
 /* ---- hiring ---- */
 
-/* In the new worker: never returns. */
-static _Noreturn void start_worker(const struct notice *n, struct pipes *p,
-    pid_t parent)
-{
-	struct worker_life life = {
-		.plan = self->plan,
-		.slots = self->slots,
-		.which = n->slot,
-		.index = n->index,
-		.generation = n->generation,
-		.parent = parent,
-		.tasks = p->tasks[0],
-		.results = p->results[1],
-		.errors = p->errors,
-		.fds = { self->socket, self->caller_fd, p->tasks[1],
-			p->results[0], p->both },
-	};
-
-	for (size_t i = 0; i < self->slots.count && behind; i++)
-		for (int k = 0; k < NOTICE_FDS; k++)
-			sys_close(&self->hands[i].fds[k]);
-	worker_main(&life);
-}
-
 static void hire(const struct notice *order)
 {
 	struct hand *h = &self->hands[order->slot];
 	struct notice news = *order;
-	pid_t parent = sys_getpid();
-	struct pipes p;
-	int r = pipes_make(&p, self->plan->capture);
+	pid_t r = spare_hire(self, order, h->fds);
 
-	if (r == 0) {
-		r = sys_fork();
-		if (r == 0)
-			start_worker(order, &p, parent);
-		if (r < 0)
-			pipes_close(&p);
-	}
 	news.kind = r < 0 ? NOTICE_REFUSED : NOTICE_HIRED;
 	news.error = r < 0 ? -r : 0;
 	news.pid = MAX(r, 0);
 	h->arrival = news;
 	if (r > 0) {
-		sys_setpgid(r, r);
 		h->state = HAND_RUNNING;
 		self->pids[order->slot] = r;
 		h->generation = order->generation;
-		pipes_give(&p, h->fds);
 	}
 	announce(h);
 }
@@ -230,6 +195,8 @@ static int reap_ended(void)
 		h = hand_of(pid);
 		if (h != NULL)
 			sys_kill(-pid, SIGKILL);
+		if (h == NULL)
+			spare_bury(&self->spare, pid);
 		if (sys_reap(pid, &status, &usage) < 0 || h == NULL)
 			continue;
 		note_group(h, pid);
@@ -260,8 +227,9 @@ static bool sweep(void)
 	return groups > 0;
 }
 
-/* Kills and reaps until there is no child: 0; or for 2 s: ETIMEDOUT. */
-static int end_all(void)
+/* Kills and reaps until there is no child: 0; or for 2 s: ETIMEDOUT.  mask:
+   under which deaths are heard of. */
+static int end_all(const sigset_t *mask)
 {
 	uint64_t until = sys_now() + REAP_NS;
 	int r;
@@ -269,11 +237,12 @@ static int end_all(void)
 	for (size_t i = 0; i < self->slots.count; i++)
 		if (self->hands[i].state != HAND_VACANT)
 			strike(&self->hands[i], SIGKILL);
+	spare_want(&self->spare, false);
 	while ((r = reap_ended()) != -ECHILD && sys_now() < until) {
 		orphans_kill();
 		if (reap_ended() == -ECHILD)
 			return 0;
-		sys_poll(NULL, 0, REAP_STEP_MS);
+		sys_ppoll(NULL, 0, REAP_STEP_MS, mask);
 	}
 	return r == -ECHILD ? 0 : ETIMEDOUT;
 }
@@ -294,6 +263,8 @@ static void obey(const struct notice *n)
 		reap_ended();
 	if (n->kind == NOTICE_PING)
 		pong.kind = NOTICE_PONG;
+	else if (n->kind == NOTICE_SPARE)
+		spare_want(&self->spare, n->index != 0);
 	else if (n->kind == NOTICE_HIRE && h->state == HAND_VACANT)
 		hire(n);
 	else if (n->kind == NOTICE_KILL && h->state == HAND_RUNNING &&
@@ -334,8 +305,10 @@ static bool abandoned(void)
 /* Milliseconds until the next thing to do by the clock; -1: nothing. */
 static int patience(uint64_t now, bool sweeping)
 {
-	uint64_t next = sweeping ? now + SWEEP_MS * MS_IN_NS : NEVER;
+	uint64_t next = self->spare.due_at;
 
+	if (sweeping)
+		next = MIN(next, now + SWEEP_MS * MS_IN_NS);
 	for (size_t i = 0; i < self->slots.count && doomed > 0; i++)
 		if (self->hands[i].state == HAND_DOOMED)
 			next = MIN(next, self->hands[i].kill_at);
@@ -363,6 +336,8 @@ static void turn(const sigset_t *mask)
 		ending = true;
 	else if (fds[0].revents & (POLLIN | POLLHUP | POLLERR))
 		listen();
+	else
+		spare_fork(self);
 }
 
 /* Text the host had not flushed is the host's to print. */
@@ -380,6 +355,7 @@ void forkserver_main(struct forkserver *server)
 	sigset_t mask;
 
 	self = server;
+	spare_init(&self->spare);
 	sys_setsid();
 	sys_be_subreaper();
 	sys_forget_handlers();
@@ -390,7 +366,7 @@ void forkserver_main(struct forkserver *server)
 	sigdelset(&mask, SIGCHLD);
 	while (!ending)
 		turn(&mask);
-	farewell.error = end_all();
+	farewell.error = end_all(&mask);
 	notice_send(self->socket, &farewell, NULL);
 	sys_exit(farewell.error == 0 ? EXIT_SUCCESS : EXIT_FAILURE);
 }

@@ -21,7 +21,9 @@
 #include <sys/types.h>
 
 #include "notice.h"
-#include "worker.h"
+#include "plan.h"
+#include "slot.h"
+#include "spare.h"
 
 /* What the fork server knows of the worker in a slot. */
 enum hand_state {
@@ -52,6 +54,8 @@ struct forkserver {
 	struct hand *hands;	/* one a slot */
 	pid_t *pids;		/* of the worker in each slot; 0: none.  By
 				   themselves, for they are searched */
+	bool behind;		/* some news would not go yet */
+	struct spare spare;
 };
 
 /* Runs until the pool ends, signals blocked by the caller before. */

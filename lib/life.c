@@ -112,7 +112,10 @@ static int start_processes(struct engine *e)
 	if (r < 0)
 		return r;
 	slots_dont_fork(&e->slots);
-	return hire_all(e);
+	r = hire_all(e);
+	if (r == 0 && e->set.max_items > 0)
+		server_spare(&e->server, true);
+	return r;
 }
 
 int engine_start(struct engine *e, struct settings *set, struct words *words)
@@ -166,6 +169,7 @@ static void lay_off_all(struct engine *e)
 	struct member *m, *next;
 	int r = 0;
 
+	server_spare(&e->server, false);
 	want_nobody(e, deadline);
 	while (r == 0 && !e->broken) {
 		while ((m = all->state[MEMBER_ABSENT].first) != NULL)

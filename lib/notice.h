@@ -19,6 +19,7 @@ enum notice_kind {
 	NOTICE_KILL,		/* caller: end it, gently at first */
 	NOTICE_END,		/* caller: kill all, then end yourself */
 	NOTICE_PING,		/* caller: are you there? */
+	NOTICE_SPARE,		/* caller: keep a spare worker, or none */
 	NOTICE_HIRED,		/* server: it runs; with its descriptors */
 	NOTICE_REFUSED,		/* server: it could not be forked; error */
 	NOTICE_DIED,		/* server: it is dead and reaped */
@@ -39,7 +40,8 @@ struct notice {
 	int32_t kind;
 	uint32_t slot;
 	uint32_t generation;
-	int32_t index;		/* HIRE: vm_context.worker_index */
+	int32_t index;		/* HIRE: vm_context.worker_index; SPARE: 0 if
+				   there is to be none */
 	int32_t pid;		/* HIRED, DIED */
 	int32_t status;		/* DIED: as wait(2) gives it */
 	int32_t error;		/* REFUSED: errno; ENDED: of what is left */

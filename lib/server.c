@@ -126,7 +126,7 @@ int server_start(struct server *s, struct plan *plan,
 	int r = -ENOMEM;
 
 	*s = (struct server){ .socket = -1, .pidfd = -1 };
-	s->room = 2 * slots->count + 2;
+	s->room = 2 * slots->count + 4;
 	s->queue = calloc(s->room, sizeof *s->queue);
 	f.hands = calloc(slots->count, sizeof *f.hands);
 	f.pids = calloc(slots->count, sizeof *f.pids);
@@ -168,6 +168,8 @@ void server_hire(struct server *s, uint32_t slot, uint32_t generation,
     int index)
 {
 	order(s, NOTICE_HIRE, slot, generation, index);
+	if (generation > 1)
+		server_spare(s, true);
 }
 
 void server_kill(struct server *s, uint32_t slot, uint32_t generation)
@@ -180,6 +182,14 @@ void server_end(struct server *s)
 	order(s, NOTICE_END, 0, 0, 0);
 	if (s->state == SERVER_RUNNING)
 		s->state = SERVER_ENDING;
+}
+
+void server_spare(struct server *s, bool keep)
+{
+	if (s->spare == keep)
+		return;
+	s->spare = keep;
+	order(s, NOTICE_SPARE, 0, 0, keep);
 }
 
 void server_ping(struct server *s)

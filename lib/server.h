@@ -36,6 +36,7 @@ struct server {
 	uint64_t seen_at;	/* when that was last counted */
 	bool answered;		/* it has, once at least */
 	bool pinged;		/* and has not been heard since */
+	bool spare;		/* it is to keep one */
 	int left_over;		/* what ENDED said: 0, or ETIMEDOUT */
 };
 
@@ -46,11 +47,16 @@ struct server {
 int server_start(struct server *, struct plan *, struct slots *,
     struct words *);
 
-/* Orders.  They cannot fail: there is room for all that can be open. */
+/* Orders.  They cannot fail: there is room for all that can be open.  A second
+   worker in a place is a replacement: from then on a spare is kept. */
 void server_hire(struct server *, uint32_t slot, uint32_t generation,
     int index);
 void server_kill(struct server *, uint32_t slot, uint32_t generation);
 void server_end(struct server *);
+
+/* Has it keep a spare worker from now on, or none any more, when no more are
+   hired.  Said once each. */
+void server_spare(struct server *, bool keep);
 
 /* Asks it to say something, if it has not been asked since it last did. */
 void server_ping(struct server *);

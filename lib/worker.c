@@ -92,17 +92,16 @@ void worker_prepare(void)
 	crash_prepare(&self.crash);
 }
 
-static void become_worker(void)
+void worker_begin(struct worker_life *life)
 {
 	sigset_t none;
 
 	sys_setpgid(0, 0);
 	sys_die_with_parent();
-	if (sys_getppid() != self.life.parent)
+	if (sys_getppid() != life->parent)
 		sys_exit(EXIT_FAILURE);
-	for (size_t i = 0; i < COUNTOF(self.life.fds); i++)
-		sys_close(&self.life.fds[i]);
-	slots_keep_one(&self.life.slots, self.life.which);
+	for (size_t i = 0; i < COUNTOF(life->fds); i++)
+		sys_close(&life->fds[i]);
 	if (self.volunteers)
 		resource_volunteer();
 	sys_handle_sigchld(false);
@@ -323,14 +322,14 @@ static void fill_through(const struct frame_chunk *chunk)
 	finish(chunk, next);
 }
 
-void worker_main(struct worker_life *life)
+void worker_main(const struct worker_life *life)
 {
 	struct frame_chunk chunk;
 	struct frame f;
 
 	self.life = *life;
 	self.slot = slots_get(&life->slots, life->which);
-	become_worker();
+	slots_keep_one(&self.life.slots, life->which);
 	owner_claim(&self.owner);
 	self.crash = (struct crash){ self.slot, &self.owner };
 	stage_init(&self.stage, self.slot, &life->slots, life->results);

@@ -36,7 +36,11 @@ struct worker_life {
 /* Fork server, before it forks: does once what each worker would do first. */
 void worker_prepare(void);
 
-/* The whole life of a worker. */
-_Noreturn void worker_main(struct worker_life *);
+/* In a new process: does what comes before it must have a place, that is what
+   is the same for all; "which" and what follows from it need not be known. */
+void worker_begin(struct worker_life *);
+
+/* The whole life of a worker that has a place. */
+_Noreturn void worker_main(const struct worker_life *);
 
 #endif

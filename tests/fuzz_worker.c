@@ -768,8 +768,10 @@ static void live(void)
 	};
 	int status = setjmp(end);
 
-	if (status == 0)
+	if (status == 0) {
+		worker_begin(&life);
 		worker_main(&life);
+	}
 	check_all(status - 1);
 }
 

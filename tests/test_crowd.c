@@ -210,24 +210,6 @@ END_TEST
 
 /* ---- an idle pool ---- */
 
-/* How often a process has run and stopped again. */
-static unsigned long switches_of(pid_t pid)
-{
-	unsigned long all = 0, n;
-	char path[64], line[256];
-	FILE *f;
-
-	snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
-	f = fopen(path, "r");
-	ck_assert_ptr_nonnull(f);
-	while (fgets(line, sizeof line, f) != NULL)
-		if (sscanf(line, "voluntary_ctxt_switches: %lu", &n) == 1 ||
-		    sscanf(line, "nonvoluntary_ctxt_switches: %lu", &n) == 1)
-			all += n;
-	fclose(f);
-	return all;
-}
-
 static unsigned long switches_of_all(const vm_pool *pool)
 {
 	unsigned long all = switches_of(pool->engine.server.pid);

@@ -90,6 +90,39 @@ int count_children(void)
 	return count_entries("/proc", is_child);
 }
 
+int list_children(pid_t parent, pid_t *children, int most)
+{
+	DIR *d = opendir("/proc");
+	struct dirent *e;
+	char state;
+	int of, n = 0;
+
+	ck_assert_ptr_nonnull(d);
+	while ((e = readdir(d)) != NULL)
+		if (atoi(e->d_name) > 0 && n < most &&
+		    look_at(e->d_name, &state, &of) == 0 && of == parent)
+			children[n++] = atoi(e->d_name);
+	closedir(d);
+	return n;
+}
+
+unsigned long switches_of(pid_t pid)
+{
+	unsigned long all = 0, n;
+	char path[64], line[256];
+	FILE *f;
+
+	snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
+	f = fopen(path, "r");
+	ck_assert_ptr_nonnull(f);
+	while (fgets(line, sizeof line, f) != NULL)
+		if (sscanf(line, "voluntary_ctxt_switches: %lu", &n) == 1 ||
+		    sscanf(line, "nonvoluntary_ctxt_switches: %lu", &n) == 1)
+			all += n;
+	fclose(f);
+	return all;
+}
+
 int is_alive(pid_t pid)
 {
 	char name[32], state;

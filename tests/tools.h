@@ -29,6 +29,12 @@ int count_fds(void);
 /* Children of this process, zombies included. */
 int count_children(void);
 
+/* The children of a process, zombies included, at most so many: how many. */
+int list_children(pid_t parent, pid_t *children, int most);
+
+/* How often a process has run and stopped again. */
+unsigned long switches_of(pid_t);
+
 /* Is there a process of this pid that is no zombie? */
 int is_alive(pid_t);
 

@@ -49,6 +49,7 @@
 #define RESULT_MS 18000
 #define LEFT_MS 5000
 #define STOP_MS 300
+#define SPARE_MS 10
 
 #define TRIAL_KIND(kind, error, other, ways) \
 	[FAULT_##kind] = { #kind, { error, other }, ways },
@@ -317,7 +318,8 @@ static bool run(vm_pool *pool, const int *last)
 	return take_all(pool);
 }
 
-/* The second run is after a vm_cancel() that finds nothing to cancel. */
+/* The second run is after a vm_cancel() that finds nothing to cancel.  Before
+   it a pool whose workers are replaced has time for a spare. */
 static void use(vm_pool *pool)
 {
 	static const int first = FIRST, all = ITEMS;
@@ -325,6 +327,8 @@ static void use(vm_pool *pool)
 
 	if (run(pool, &first)) {
 		vm_cancel(pool);
+		if (life->rich)
+			nap_ms(SPARE_MS);
 		if (life->rich && vm_resize(pool, 3) == -1)
 			failed(pool, "vm_resize()", errno);
 		run(pool, &all);
