@@ -130,7 +130,7 @@ int engine_start(struct engine *e, struct settings *set, struct words *words)
 	window_init(&e->window, e->set.real_factor * e->set.workers,
 	    e->set.total_factor * e->set.workers, e->set.max_bytes);
 	results_init(&e->results, &e->window, e->set.ordered);
-	pace_init(&e->pace, e->set.chunk_size, e->set.plan.element > 0);
+	pace_init(&e->pace, e->set.chunk_size);
 	e->cpus = (size_t)MAX(cpus, 1);
 	if (e->set.serial) {
 		r = serial_start(e);

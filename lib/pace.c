@@ -6,11 +6,9 @@
 #include "base.h"
 #include "chunk.h"
 
-/* Waking a worker costs tens of microseconds: ten times that is work worth
-   sending, and a tail nobody notices. */
-#define TARGET_NS 250000.0
-/* Where all are waited for together the caller may be woken more rarely. */
-#define PATIENT_NS 1000000.0
+/* To wake the caller and a worker costs tens of microseconds of two CPUs: fifty
+   times that is work worth sending, and a tail nobody notices. */
+#define TARGET_NS 1000000.0
 /* But where workers wait for CPUs, or are asleep, no longer than that. */
 #define LONGEST_NS 50000000.0
 /* What a crowd gets done is looked at over such a time. */
@@ -18,12 +16,11 @@
 /* What a worker has taken cannot be taken back: no more than this much. */
 #define STRIDE_NS 1000.0
 
-void pace_init(struct pace *p, size_t chunk_size, bool patient)
+void pace_init(struct pace *p, size_t chunk_size)
 {
 	*p = (struct pace){
 		.fixed = (uint32_t)chunk_size,
 		.aim = chunk_size ? (uint32_t)chunk_size : 1,
-		.target_ns = patient ? PATIENT_NS : TARGET_NS,
 	};
 }
 
@@ -36,7 +33,7 @@ uint16_t pace_stride(const struct pace *p)
 
 bool pace_worth(const struct pace *p, uint32_t items)
 {
-	return items * p->item_ns >= p->target_ns / 2;
+	return items * p->item_ns >= TARGET_NS / 2;
 }
 
 /* Slower is believed at once, faster by and by. */
@@ -56,9 +53,9 @@ void pace_learn(struct pace *p, uint32_t items, uint64_t ns)
 	cost = p->item_ns;
 	if (p->share_ns > 0) {
 		cost = MIN(cost, p->share_ns);
-		cost = MAX(cost, p->item_ns * (p->target_ns / LONGEST_NS));
+		cost = MAX(cost, p->item_ns * (TARGET_NS / LONGEST_NS));
 	}
-	want = MIN(p->target_ns / cost, 2.0 * p->aim);
+	want = MIN(TARGET_NS / cost, 2.0 * p->aim);
 	want = MIN(want, (double)CHUNK_ITEMS_MOST);
 	p->aim = want < 1 ? 1 : (uint32_t)want;
 }

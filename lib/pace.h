@@ -19,7 +19,6 @@
 struct pace {
 	uint32_t fixed;		/* chunk_size; 0: by measure */
 	uint32_t aim;		/* items in the next chunk */
-	double target_ns;	/* what a chunk should take */
 	double item_ns;		/* what an item takes, smoothed; 0: unknown */
 	double share_ns;	/* CPU time there is for an item of a crowd;
 				   0: there is none, or it is unknown */
@@ -27,8 +26,8 @@ struct pace {
 	uint64_t done;		/* so many items */
 };
 
-/* The option, or 0 to go by measure; are all results waited for together? */
-void pace_init(struct pace *, size_t chunk_size, bool patient);
+/* The option, or 0 to go by measure. */
+void pace_init(struct pace *, size_t chunk_size);
 
 /* Should a chunk of so many items and bytes be sent as it is?  Inline, as it
    is asked for each item. */
