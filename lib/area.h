@@ -1,9 +1,11 @@
 /*
  * area.h - room in shared pages, given out in turn.
  *
- * Runs in: caller.  Pure: only positions, no bytes.  Regions are taken one
- * after the other, as in a ring, and given back in any order; the room of one
- * can be used again when all that were taken before it are back.
+ * Runs in: caller; area_place() in the worker, too.  Pure: only positions, no
+ * bytes.  Regions are taken one after the other, as in a ring, and given back
+ * in any order; the room of one can be used again when all that were taken
+ * before it are back.  When all are, the next one begins where the area does,
+ * so that no more memory is gone through than is needed.
  *
  * Easy to get wrong: a region never wraps around, so some room at the end may
  * be left out; and it must be given back before its area is released.
@@ -26,17 +28,36 @@ struct region {
 	struct area *area;
 	struct region *next;	/* taken after it */
 	uint64_t from, to;	/* positions, which only grow */
+	void *of;		/* its taker's, at first NULL */
 	bool back;		/* given back */
 };
 
 /* An empty one. */
 void area_init(struct area *, size_t size);
 
+/* Where the next region begins in an area of that size, of which held .. head
+   is taken, head being its head: true, or false if there is no room. */
+bool area_place(size_t area, uint64_t held, uint64_t head, size_t size,
+    uint64_t *at);
+
+/* From where on it is taken; its head if nothing is. */
+static inline uint64_t area_held(const struct area *a)
+{
+	return a->first ? a->first->from : a->head;
+}
+
 /* Is there room for so many bytes? */
 bool area_has(const struct area *, size_t size);
 
 /* A region of so many bytes, or NULL: no room, or no memory. */
 struct region *area_take(struct area *, size_t size);
+
+/* The same where somebody else has placed it.  May it be there? */
+bool area_allows(const struct area *, uint64_t at, size_t size);
+/* It is taken, if it may: NULL if there is no memory. */
+struct region *area_take_at(struct area *, uint64_t at, size_t size);
+/* Or it is back at once, which needs none. */
+void area_pass(struct area *, uint64_t at, size_t size);
 
 /* Where it begins, in bytes from the area's begin. */
 size_t region_offset(const struct region *);

@@ -139,6 +139,93 @@ START_TEST(the_oldest_holds_what_comes_after)
 }
 END_TEST
 
+/* However little of it was used, the rest is not gone through. */
+START_TEST(an_empty_one_begins_again)
+{
+	struct area a;
+	struct region *first;
+
+	area_init(&a, 100);
+	for (size_t i = 0; i < 100; i++) {
+		first = taken(&a, 10 + i % 7, 0);
+		region_drop(taken(&a, 20, 10 + i % 7));
+		ck_assert_uint_eq(area_held(&a), first->from);
+		region_drop(first);
+		ck_assert_uint_eq(area_held(&a), a.head);
+	}
+	check_empty(&a);
+}
+END_TEST
+
+/* ---- placed by somebody else ---- */
+
+START_TEST(it_may_begin_at_the_head_or_at_the_begin)
+{
+	struct area a;
+	struct region *first;
+
+	area_init(&a, 100);
+	ck_assert(area_allows(&a, 0, 100));
+	ck_assert(!area_allows(&a, 0, 101));
+	ck_assert(!area_allows(&a, 1, 10));
+	ck_assert(!area_allows(&a, 100, 10));
+	ck_assert(!area_allows(&a, (uint64_t)0 - 100, 10));
+	first = area_take_at(&a, 0, 30);
+	ck_assert_ptr_nonnull(first);
+	ck_assert(area_allows(&a, 30, 70));
+	ck_assert(!area_allows(&a, 30, 71));
+	ck_assert(!area_allows(&a, 31, 10));
+	ck_assert(!area_allows(&a, 0, 10));
+	/* Where it begins again it is taken. */
+	ck_assert(!area_allows(&a, 100, 1));
+	area_pass(&a, 30, 20);
+	ck_assert_uint_eq(area_held(&a), 0);
+	check_none(&a, 51);
+	region_drop(first);
+	ck_assert_uint_eq(area_held(&a), 50);
+	ck_assert(area_allows(&a, 50, 50));
+	ck_assert(!area_allows(&a, 50, 51));
+	ck_assert(area_allows(&a, 100, 100));
+	ck_assert(!area_allows(&a, 200, 10));
+	area_init(&a, 0);
+	ck_assert(!area_allows(&a, 0, 0));
+}
+END_TEST
+
+/* Two sides that keep to area_place() agree, whatever one has heard of what the
+   other gave back. */
+START_TEST(what_is_placed_is_allowed)
+{
+	struct area a;
+	uint64_t head = 0, held = 0, at;
+	struct region *r[8] = { NULL };
+	uint32_t x = 4711;
+	int placed = 0;
+
+	area_init(&a, 100);
+	for (size_t i = 0; i < 100000; i++) {
+		size_t size;
+
+		x = x * 1103515245u + 12345u;
+		size = 1 + (x >> 16) % 60;
+		if (x >> 30 == 0)
+			held = area_held(&a);
+		region_drop(r[i % 8]);
+		r[i % 8] = NULL;
+		if (!area_place(100, held, head, size, &at))
+			continue;
+		ck_assert(area_allows(&a, at, size));
+		r[i % 8] = area_take_at(&a, at, size);
+		head = at + size;
+		placed++;
+	}
+	ck_assert_int_gt(placed, 10000);
+	for (size_t i = 0; i < 8; i++)
+		region_drop(r[i]);
+	check_empty(&a);
+}
+END_TEST
+
 /* Every order in which four can come back. */
 START_TEST(they_come_back_in_any_order)
 {
@@ -251,7 +338,9 @@ int main(void)
 	const TTest *const tests[] = { an_area_of_nothing_has_no_room,
 		one_may_have_all_and_none_more_than_that,
 		regions_come_in_turn, none_goes_across_the_end,
-		the_oldest_holds_what_comes_after,
+		the_oldest_holds_what_comes_after, an_empty_one_begins_again,
+		it_may_begin_at_the_head_or_at_the_begin,
+		what_is_placed_is_allowed,
 		they_come_back_in_any_order, a_long_run_agrees_with_a_map };
 
 	return run_tests("area", tests, COUNTOF(tests), 60);
