@@ -104,11 +104,11 @@ static int no_room(struct context *c, int error, size_t size)
 	return -1;
 }
 
-/* Goes on with the frame at another place. */
+/* Goes on with the frame at another place, which may overlap with the first. */
 static void move(struct context *c, unsigned char *to, size_t room)
 {
 	if (c->size > 0)
-		memcpy(to + FRAME_HEAD, c->at + FRAME_HEAD, c->size);
+		memmove(to + FRAME_HEAD, c->at + FRAME_HEAD, c->size);
 	c->at = to;
 	c->room = room;
 }

@@ -42,8 +42,8 @@ int crew_init(struct crew *c, size_t count, size_t wanted,
 		m->index = indices ? indices[i] : (int)i;
 		m->slot = slots_get(slots, i);
 		area_init(&m->inputs, slots->payload);
-		area_init(&m->arrays, slots->payload);
-		m->outputs = slot_outputs(m->slot, slots);
+		area_init(&m->outputs, slots->payload);
+		m->outputs_at = slot_outputs(m->slot, slots);
 		m->sent_end = &m->sent;
 		m->reader = m->errors = -1;
 		m->doom_at = m->setup_by = NEVER;
@@ -70,7 +70,7 @@ void crew_clear(struct crew *c, struct member *m, void (*close)(int *fd))
 	close(&m->reader);
 	close(&m->errors);
 	m->ordinal = 0;
-	m->outputs_at = m->finished = m->granted = 0;
+	m->finished = m->granted = 0;
 	m->blame = 0;
 	m->killed = m->garbled = m->told_to_stop = m->alone = false;
 	m->presumed = m->greeted = m->unfit = m->ended = m->unsettled = false;
@@ -167,6 +167,7 @@ static void hire(struct crew *c, struct member *m)
 	m->generation++;
 	m->pid = 0;
 	slot_reset(m->slot);
+	slot_hold(m->slot, area_held(&m->outputs), m->outputs.head);
 	crew_move(c, m, MEMBER_ASKED);
 	server_hire(c->server, m->which, m->generation, m->index);
 }
@@ -332,8 +333,7 @@ int crew_lease(struct crew *c, struct member *m, struct span *s, uint64_t now)
 	s->sent_count = s->count;
 	s->sent_bytes = bytes;
 	s->finished = m->finished;
-	if (c->element > 0)
-		span_place_outputs(s, &m->arrays, c->element);
+	span_place_outputs(s, &m->outputs, c->element);
 	span_write_head(s);
 	slot_lease(m->slot, s->ordinal, s->first, s->limit);
 	channel_send(&m->channel, s->head, sizeof s->head);

@@ -57,9 +57,9 @@ struct member {
 	pid_t pid;		/* for people to read */
 	struct slot *slot;
 	struct area inputs;	/* of its payload area: chunks placed there */
-	unsigned char *outputs;	/* the other half: */
-	uint64_t outputs_at;	/* taken up to that position; */
-	struct area arrays;	/* or given out for arrays of outputs */
+	struct area outputs;	/* of the other half: results that lie there, or
+				   places for arrays of them, */
+	unsigned char *outputs_at; /* behind this */
 	struct channel channel;
 	int reader;		/* read end of the task pipe, held open if the
 				   other one cannot read; else -1 */

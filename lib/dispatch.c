@@ -67,6 +67,7 @@ static int send_first(struct engine *e, struct member *m, uint64_t now)
 	if (r < 0)
 		return r;
 	window_move(&e->window, s, SPAN_SENT);
+	placed_make_room(e, m);
 	e->stirs = 0;
 	engine_say(e, "send: %u items from number %llu to worker %d "
 	    "(attempt %d)", s->count, (unsigned long long)span_seq(s),

@@ -10,6 +10,7 @@
  *	dispatch.c   crew pick -> channel send; taking back
  *	greet.c      a worker's first and last words
  *	settle.c     channel receive -> window settle -> results
+ *	placed.c     outputs in shared memory
  *	retry.c      what a failure costs
  *	stir.c       what nobody has told of yet
  *	overdue.c    items that take too long
@@ -168,7 +169,7 @@ void engine_say(const struct engine *, const char *format, ...)
 void intake_add(struct engine *, struct source *);
 
 /* Reads inputs while bounds allow, from a source that may block only if
-   there is nothing else to do: 0 or -ENOMEM. */
+   there is nothing else to do: 0 or -errno. */
 int intake_run(struct engine *, uint64_t now);
 
 /* Would a source be asked now? */
@@ -231,6 +232,24 @@ int settle_done(struct engine *, struct member *, uint32_t next);
 
 /* Books what is answered: it may be taken. */
 void settle_span(struct engine *, struct span *answer);
+
+/* ---- placed.c ---- */
+
+/* Where an output lies in a member's payload area, as its worker says: 0;
+   -EPROTO if it cannot. */
+int placed_look(const struct engine *, const struct member *,
+    const struct frame *, struct frame_placed *);
+
+/* It becomes an empty span's: 0; -ENOMEM and nothing has changed. */
+int placed_take(struct engine *, struct member *,
+    const struct frame_placed *, struct span *);
+
+/* Copies out what lies there longest, while it is more than half of the area,
+   and tells the worker what is free; as far as there is memory. */
+void placed_make_room(struct engine *, struct member *);
+
+/* What was handed out last is no longer valid: its worker may write there. */
+void placed_let_go(struct engine *);
 
 /* ---- greet.c ---- */
 

@@ -110,6 +110,8 @@ struct frame_end {
 struct frame_placed {
 	uint64_t at;		/* position in the payload area, of a frame */
 	uint64_t size;		/* of the output */
+	uint32_t shut;		/* not 0: its worker cannot write there */
+	uint32_t reserved;
 };
 
 /* A frame that was read; body points into the bytes it was read from. */

@@ -142,7 +142,7 @@ int engine_next(struct engine *e, struct item *item, uint64_t until)
 	uint64_t now;
 	int r;
 
-	results_let_go(&e->results);
+	placed_let_go(e);
 	if (may_put_off(e)) {
 		e->put_off++;
 		results_take(&e->results, item);

@@ -119,9 +119,20 @@ static bool turn_over(struct results *r)
 	r->left = r->hand->count;
 	r->index = r->hand->chunk->index + r->hand->first;
 	r->input_at = r->hand->at;
-	r->output = r->hand->outcome.cause != 0 ? NULL :
+	r->output = r->hand->block == NULL ? NULL :
 	    r->hand->block->data + r->hand->output_at;
 	return true;
+}
+
+void results_draw_in_place(const struct span *s, struct item *item)
+{
+	bool any = s->region != NULL;
+
+	item->kind = any ? FRAME_OUTPUT : FRAME_KINDS;
+	item->body = any ? s->output : NULL;
+	item->size = any ? s->output_size : 0;
+	if (any)
+		item->body[item->size] = 0;
 }
 
 bool results_take(struct results *r, struct item *item)

@@ -64,6 +64,10 @@ bool results_in_hand(const struct results *);
 /* The last item of the span in hand was handed out. */
 void results_book(struct results *);
 
+/* What an item without a result frame has: an output where its worker made it,
+   which is ended here, or none. */
+void results_draw_in_place(const struct span *, struct item *);
+
 /* Hands out the next item of the span in hand, which must have one.  Inline,
    as it is done for each item. */
 static inline void results_draw(struct results *r, struct item *item)
@@ -83,9 +87,7 @@ static inline void results_draw(struct results *r, struct item *item)
 		f.body[f.size] = 0;
 		r->output += f.length;
 	} else {
-		item->kind = FRAME_KINDS;	/* none */
-		item->body = NULL;
-		item->size = 0;
+		results_draw_in_place(r->hand, item);
 	}
 	if (--r->left == 0)
 		results_book(r);

@@ -39,18 +39,24 @@ static void close_answer(struct engine *e, struct answer *a)
 	a->span = a->of = NULL;
 }
 
-/* A new span for the first items of a sent one, which leave it. */
-static struct span *take_first(struct span *of, uint32_t items, pid_t pid)
+/* The first items of a sent span leave it, for an empty one. */
+static void move_first(struct span *s, struct span *of, uint32_t items,
+    pid_t pid)
 {
-	struct span *s = span_new(of->chunk->shelf);
-
-	if (s == NULL)
-		return NULL;
 	span_set(s, of->chunk, of->first, items, of->at);
 	s->attempt = of->attempt;
 	s->worker_index = of->worker_index;
 	s->outcome.pid = pid;
 	span_advance(of, items);
+}
+
+/* The same, for a new one. */
+static struct span *take_first(struct span *of, uint32_t items, pid_t pid)
+{
+	struct span *s = span_new(of->chunk->shelf);
+
+	if (s != NULL)
+		move_first(s, of, items, pid);
 	return s;
 }
 
@@ -125,53 +131,26 @@ static int outputs(struct engine *e, struct member *m, struct answer *a,
 	return r;
 }
 
-/* Where an output lies in the payload area, as its worker says; checked. */
-static int whereabouts(const struct engine *e, const struct member *m,
-    const struct frame *f, struct frame_placed *p)
-{
-	size_t most = e->slots.payload;
-	uint64_t skipped;
-
-	if (frame_body(f, p, sizeof *p) < 0 || p->size > e->set.plan.max_item ||
-	    most == 0 || p->size > most)
-		return -EPROTO;
-	skipped = p->at - m->outputs_at;
-	if (skipped > most || (skipped > 0 && p->at % most != 0) ||
-	    p->at % most + frame_length(p->size) > most)
-		return -EPROTO;
-	return 0;
-}
-
-/* An output in the payload area.  It is copied out at once, for its worker
-   goes on and might write there. */
+/* An output in the payload area. */
 static int placed(struct engine *e, struct member *m, struct answer *a,
     const struct frame *f)
 {
 	struct frame_placed p;
-	struct block *b;
 	struct span *s;
 
 	if (expected(m) == 0 || m->sent->outputs != NULL ||
-	    whereabouts(e, m, f, &p) < 0)
+	    placed_look(e, m, f, &p) < 0)
 		return -EPROTO;
 	close_answer(e, a);
-	b = block_new(FRAME_START + frame_length(p.size));
-	s = b ? take_first(m->sent, 1, m->pid) : NULL;
-	if (s == NULL) {
-		block_drop(b);
+	s = span_new(m->sent->chunk->shelf);
+	if (s == NULL || placed_take(e, m, &p, s) < 0) {
+		span_free(s);
 		return -ENOMEM;
 	}
-	frame_write(b->data + FRAME_START, FRAME_OUTPUT,
-	    m->outputs + p.at % e->slots.payload + FRAME_HEAD, p.size);
-	b->len = b->cap;
-	m->outputs_at = p.at + frame_length(p.size);
-	atomic_store_explicit(&m->slot->released, m->outputs_at,
-	    memory_order_release);
-	s->block = b;
-	s->output_at = FRAME_START;
-	s->bytes = b->len;
+	move_first(s, m->sent, 1, m->pid);
 	m->finished++;
 	settle_span(e, s);
+	placed_make_room(e, m);
 	return 0;
 }
 
@@ -210,7 +189,7 @@ int settle_done(struct engine *e, struct member *m, uint32_t next)
 	if (done == NULL)
 		return -ENOMEM;
 	memcpy(e->array + (done->chunk->index + done->first) * element,
-	    m->outputs + span_output_offset(of, done->first, element),
+	    m->outputs_at + span_output_offset(of, done->first, element),
 	    n * element);
 	m->finished += n;
 	window_move(&e->window, done, SPAN_ANSWERED);

@@ -119,7 +119,7 @@ void slots_keep_one(struct slots *s, size_t which)
 	if (s->payload == 0)
 		return;
 	sys_dont_fork(s->at + outputs, s->payload + PAGE_MOST);
-	sys_read_only(s->at + inputs, s->payload);
+	sys_protect(s->at + inputs, s->payload, false);
 }
 
 void slots_dont_fork(struct slots *s)
@@ -147,7 +147,6 @@ void slot_reset(struct slot *s)
 	atomic_store(&s->committed, 0);
 	atomic_store(&s->flushed, 0);
 	atomic_store(&s->intended, 0);
-	atomic_store(&s->released, 0);
 	atomic_store(&s->wanted, 0);
 	atomic_store(&s->begun, 0);
 	atomic_store(&s->done, 0);
@@ -157,6 +156,12 @@ void slot_reset(struct slot *s)
 	atomic_store(&s->crash_size, 0);
 	for (size_t i = 0; i < SLOT_LEASES; i++)
 		atomic_store(&s->lease[i], 0);
+}
+
+void slot_hold(struct slot *s, uint64_t from, uint64_t to)
+{
+	atomic_store_explicit(&s->next, to, memory_order_relaxed);
+	atomic_store_explicit(&s->released, from, memory_order_release);
 }
 
 /* ---- the ring ---- */

@@ -18,7 +18,7 @@
  *
  * The payload area has a half for inputs, which the caller fills and the worker
  * can only read, and one for outputs, which the worker fills and the caller
- * copies from: what is large goes there, and only where it is is sent.
+ * reads: what is large goes there, and only where it is is sent.
  *
  * A lease word says how far a chunk may go and is: {generation 16, limit 24,
  * next 24 bits}, the generation being the end of the chunk's ordinal.  The
@@ -50,6 +50,12 @@
 #define SLOT_PAYLOAD_LEAST ((size_t)64 * 1024)
 /* From this size on it is worth its while. */
 #define SLOT_LARGE ((size_t)16 * 1024)
+/* From this size on an output is read where it lies, its worker being shut out
+   of the pages; less, to copy it costs no more.  Where there is little room, it
+   is a quarter of that. */
+#define SLOT_IN_PLACE ((size_t)128 * 1024)
+/* Outputs take whole pages, where that is their size. */
+#define SLOT_PAGE ((size_t)4096)
 /* What a crash can tell; all control words and this fit in a page. */
 #define SLOT_CRASH 3072
 
@@ -61,9 +67,12 @@ struct slot {
 	/* Worker writes before each write(2): how far the pipe will get.  What
 	   comes beyond was written by somebody else. */
 	_Atomic uint64_t intended;
-	/* Caller writes: up to where it has taken outputs from the payload
-	   area, as a position that only grows. */
+	/* Caller writes: from where on outputs in the payload area are not to
+	   be written over yet, and where those begin that it has not heard of,
+	   for a new worker.  Positions that only grow, as long as there is a
+	   slot. */
 	_Atomic uint64_t released;
+	_Atomic uint64_t next;
 	/* Caller sets, worker clears: write out what you have before you
 	   begin another item. */
 	_Atomic uint32_t wanted;
@@ -121,8 +130,20 @@ struct slot *slots_get(const struct slots *, size_t which);
 unsigned char *slot_inputs(const struct slot *);
 unsigned char *slot_outputs(const struct slot *, const struct slots *);
 
-/* Makes it ready for a new worker.  Nobody else uses it now. */
+/* Makes it ready for a new worker.  Nobody else uses it now.  What outputs
+   there are in its payload area stays. */
 void slot_reset(struct slot *);
+
+/* Caller: its outputs are held from there to there. */
+void slot_hold(struct slot *, uint64_t from, uint64_t to);
+
+/* Bytes that an output takes in the payload area, its frame, what ends it and
+   the rest of its last page. */
+static inline size_t slot_room(size_t output)
+{
+	return (FRAME_START + frame_length(output) + 1 + SLOT_PAGE - 1) /
+	    SLOT_PAGE * SLOT_PAGE;
+}
 
 /* ---- the ring ---- */
 

@@ -38,6 +38,8 @@ void span_place_outputs(struct span *s, struct area *area, size_t element)
 {
 	size_t size = FRAME_HEAD + element * s->count;
 
+	if (element == 0)
+		return;
 	s->outputs = area_take(area, (size + LINE - 1) / LINE * LINE);
 	s->outputs_first = s->first;
 }
@@ -64,6 +66,7 @@ void span_free(struct span *s)
 	chunk_drop(s->chunk);
 	span_displace_outputs(s);
 	block_drop(s->block);
+	region_drop(s->region);
 	evidence_free(s->evidence);
 	shelf_put_span(shelf, s);
 }

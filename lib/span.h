@@ -89,6 +89,9 @@ struct span {
 	/* ANSWERED */
 	struct block *block;	/* one reference; NULL if outcome.cause */
 	size_t output_at;	/* offset of the first result frame in it */
+	struct region *region;	/* or its only output is in this one, owned */
+	unsigned char *output;	/* if so: there, and */
+	size_t output_size;	/* its size */
 	size_t bytes;		/* of results it holds */
 	struct outcome outcome;
 	struct evidence *evidence; /* owned; NULL: none */
@@ -119,8 +122,9 @@ void span_advance(struct span *, uint32_t items);
    leave this one.  Same history; NULL: no memory, nothing changed. */
 struct span *span_cut(struct span *, uint32_t from);
 
-/* Gives it a place for an array of its outputs, if the area has one: the first
-   lies as behind a frame's head, the others behind it. */
+/* Gives it a place for an array of its outputs, if they have a size and the
+   area has room: the first lies as behind a frame's head, the others behind
+   it. */
 void span_place_outputs(struct span *, struct area *, size_t element);
 
 /* Where in the area that of an item of it is; it has such a place. */

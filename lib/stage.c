@@ -3,9 +3,29 @@
 
 #include "stage.h"
 
+#include "area.h"
 #include "base.h"
 #include "frame.h"
 #include "sys.h"
+
+/* The pages of the payload area from a position on. */
+static void *pages(const struct stage *g, uint64_t from)
+{
+	return g->outputs - FRAME_START + from % g->payload;
+}
+
+/* What the caller still reads of the last worker's outputs is not ours to
+   write to. */
+static void shut_held(struct stage *g)
+{
+	uint64_t from = atomic_load(&g->slot->released), to = g->told, end;
+
+	for (; from < to; from = end) {
+		end = MIN(to, from - from % g->payload + g->payload);
+		sys_protect(pages(g, from), (size_t)(end - from), false);
+		g->shut = true;
+	}
+}
 
 void stage_init(struct stage *g, struct slot *slot, const struct slots *all,
     int fd)
@@ -15,7 +35,10 @@ void stage_init(struct stage *g, struct slot *slot, const struct slots *all,
 		.fd = fd,
 		.outputs = slot_outputs(slot, all),
 		.payload = all->payload,
+		.in_place = MIN(SLOT_IN_PLACE, all->payload / 4),
+		.told = atomic_load(&slot->next),
 	};
+	shut_held(g);
 }
 
 int stage_flush(struct stage *g)
@@ -63,29 +86,34 @@ static int put_directly(struct stage *g, const unsigned char *at, size_t left)
 	return r;
 }
 
-/* What does not fit behind the last one may where the area begins again; what
-   is left out then counts as used until the caller has taken an output. */
+/* What the caller has not released begins there.  What was left out it takes
+   for used until it has heard of what comes behind. */
+static uint64_t held(const struct stage *g)
+{
+	uint64_t at = atomic_load_explicit(&g->slot->released,
+	    memory_order_acquire);
+
+	return at == g->skip_from ? g->skip_to : at;
+}
+
 unsigned char *stage_place_large(struct stage *g, size_t least, size_t *room)
 {
-	uint64_t taken = atomic_load_explicit(&g->slot->released,
-	    memory_order_acquire);
-	size_t left = g->payload - (size_t)(g->made - taken);
-	size_t offset, end;
+	uint64_t from = held(g), begin, end;
 
-	if (g->payload == 0 || left < least)
+	g->large = NULL;
+	if (!area_place(g->payload, from, g->told, least + FRAME_START + 1,
+	    &begin))
 		return NULL;
-	offset = (size_t)(g->made % g->payload);
-	end = g->payload - offset;
-	if (end < least && left - end < least)
+	end = begin - begin % g->payload + g->payload;
+	if (from != g->told)
+		end = MIN(end, from + g->payload);
+	if (g->shut && sys_protect(pages(g, begin), (size_t)(end - begin),
+	    true) < 0)
 		return NULL;
-	if (end < least) {
-		g->made += end;
-		left -= end;
-		end = g->payload;
-		offset = 0;
-	}
-	*room = MIN(left, end);
-	return g->outputs + offset;
+	g->next = begin;
+	g->large = g->outputs + begin % g->payload;
+	*room = (size_t)(end - begin) - FRAME_START - 1;
+	return g->large;
 }
 
 static void commit(struct stage *g, size_t length)
@@ -117,14 +145,24 @@ int stage_put(struct stage *g, const unsigned char *frame, size_t length)
 static int put_placed(struct stage *g, unsigned char *frame, size_t length)
 {
 	_Alignas(16) unsigned char told[32];
-	struct frame_placed p = { .at = g->made };
+	struct frame_placed p = { .at = g->next };
 	struct frame f;
 
 	frame_look(frame, &f);
 	p.size = f.size;
+	if (g->next != g->told) {
+		g->skip_from = g->told;
+		g->skip_to = g->next;
+	}
+	g->told = g->next + slot_room(f.size);
+	if (f.size >= g->in_place) {
+		g->shut = true;	/* or a part of it, if that fails */
+		p.shut = sys_protect(pages(g, g->next), slot_room(f.size),
+		    false) == 0;
+	}
 	frame_write(told, FRAME_PLACED, &p, sizeof p);
-	g->made += length;
 	g->worked += length;
+	g->large = NULL;
 	return stage_put(g, told, frame_length(sizeof p));
 }
 
@@ -134,7 +172,7 @@ int stage_add(struct stage *g, unsigned char *frame, size_t length)
 		commit(g, length);
 		return 0;
 	}
-	if (g->payload > 0 && frame == g->outputs + g->made % g->payload)
+	if (frame == g->large)
 		return put_placed(g, frame, length);
 	return stage_put(g, frame, length);
 }

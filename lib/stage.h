@@ -26,7 +26,12 @@ struct stage {
 	unsigned char *place;	/* for the next frame, in the ring */
 	unsigned char *outputs;	/* our half of the payload area, */
 	size_t payload;		/* its bytes, 0 if there is none, */
-	uint64_t made;		/* and up to where there are outputs in it */
+	uint64_t told;		/* up to where there are outputs in it, */
+	uint64_t skip_from, skip_to; /* what was left out last */
+	uint64_t next;		/* where the next one is to be, */
+	unsigned char *large;	/* and its frame there; NULL: nowhere */
+	size_t in_place;	/* outputs from that size on stay there: then */
+	bool shut;		/* there may be pages we cannot write to */
 	size_t worked;		/* bytes of outputs since the last flush, and of
 				   inputs that travelled, which the worker
 				   adds */
@@ -51,7 +56,7 @@ static inline unsigned char *stage_place(struct stage *g, size_t *room)
 }
 
 /* The same for a large one, of at least that many bytes, in the payload area;
-   NULL if there is no room. */
+   NULL if there is no room.  A new one may be where that one was. */
 unsigned char *stage_place_large(struct stage *, size_t least, size_t *room);
 
 /* Adds a whole frame of an output or a failure, wherever it was made; may

@@ -152,8 +152,8 @@ void *sys_map_shared(size_t size);
 void *sys_map_private(size_t size);
 /* Gives pages back; nothing for NULL.  Keeps errno. */
 void sys_unmap(void *at, size_t size);
-/* This process cannot write there any more. */
-int sys_read_only(void *at, size_t size);
+/* This process cannot write there any more, or can again. */
+int sys_protect(void *at, size_t size, bool writable);
 /* Children forked from now on do not have these pages. */
 int sys_dont_fork(void *at, size_t size);
 /* They have them again. */

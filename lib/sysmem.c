@@ -31,9 +31,10 @@ void *sys_map_private(size_t size)
 	return map(size, MAP_PRIVATE);
 }
 
-int sys_read_only(void *at, size_t size)
+int sys_protect(void *at, size_t size, bool writable)
 {
-	return mprotect(at, size, PROT_READ) == 0 ? 0 : -errno;
+	return result_of(mprotect(at, size,
+	    PROT_READ | (writable ? PROT_WRITE : 0)));
 }
 
 void sys_unmap(void *at, size_t size)

@@ -301,6 +301,7 @@ static void misplace(size_t which, unsigned how)
 		bytes(&p, sizeof p);
 	else
 		p.at += number(16, SIZE_MAX);
+	p.shut = how & 32;
 	if (how & 16)
 		p.size = number(64, SIZE_MAX);
 	puppet_say(which, FRAME_PLACED, &p, sizeof p);

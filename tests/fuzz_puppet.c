@@ -116,13 +116,17 @@ void puppet_output(unsigned char *to, uint64_t number, size_t size)
    it had not been tried. */
 static int put_placed(struct puppet *p)
 {
-	uint64_t made = p->stage.made;
+	const struct stage before = p->stage;
 	int r = stage_add(&p->stage, p->placed, p->length);
 
-	if (r < 0)
-		p->stage.made = made;
-	else
+	if (r < 0) {
+		p->stage.told = before.told;
+		p->stage.skip_from = before.skip_from;
+		p->stage.skip_to = before.skip_to;
+		p->stage.large = before.large;
+	} else {
 		p->placed = NULL;
+	}
 	return r;
 }
 

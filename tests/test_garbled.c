@@ -191,7 +191,7 @@ static void write_short_unfit(void)
 /* An output that is said to be in the payload area. */
 static void write_placed(uint64_t at, uint64_t size)
 {
-	const struct frame_placed p = { at, size };
+	const struct frame_placed p = { .at = at, .size = size };
 	unsigned char frame[64];
 
 	frame_write(frame, FRAME_PLACED, &p, sizeof p);

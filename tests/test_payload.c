@@ -23,9 +23,10 @@
 #define KIB ((size_t)1024)
 #define MIB (KIB * KIB)
 
-/* The largest input and output that a half of the area takes: with a head and
-   what ends or pads it. */
+/* The largest input that a half of the area takes, with a head and what ends
+   it; and output, for which room is made with what pads it. */
 #define FITS (SLOT_PAYLOAD - 24)
+#define OUT_FITS (SLOT_PAYLOAD - 33)
 
 /* ---- patterns ---- */
 
@@ -58,7 +59,7 @@ static bool is_filled(const void *at, uint64_t number, size_t size)
 
 /* ---- a job: inputs and outputs of given sizes ---- */
 
-enum { STARTED, DONE, GATE };
+enum { STARTED, DONE, GATE, PART };
 
 static struct job {
 	const size_t *in, *out;
@@ -232,7 +233,7 @@ static void run_all_ways(const size_t *in, const size_t *out, size_t count,
 
 static const size_t edges[] = { SLOT_LARGE - 1, SLOT_LARGE, SLOT_LARGE + 1,
 	3, 100000, 0, MIB, 100000, SLOT_LARGE - 24, SLOT_LARGE - 23, FITS, 1,
-	FITS + 1, SLOT_PAYLOAD - 1, SLOT_PAYLOAD, SLOT_PAYLOAD + 1,
+	FITS + 1, OUT_FITS, 1, OUT_FITS + 1, SLOT_PAYLOAD - 1, SLOT_PAYLOAD, SLOT_PAYLOAD + 1,
 	SLOT_PAYLOAD / 2, SLOT_PAYLOAD / 2 + 1, 5 * MIB, 7, 100001, MIB + 1 };
 
 START_TEST(sizes_at_the_edges)
@@ -272,7 +273,9 @@ START_TEST(what_fits_is_placed)
 	check_placed(SLOT_LARGE - 100, false, false);
 	check_placed(SLOT_LARGE - 1, false, true);
 	check_placed(SLOT_LARGE, true, true);
-	check_placed(FITS, true, true);
+	check_placed(OUT_FITS, true, true);
+	check_placed(OUT_FITS + 1, true, false);
+	check_placed(FITS, true, false);
 	check_placed(FITS + 1, false, false);
 }
 END_TEST
@@ -697,6 +700,352 @@ START_TEST(who_scribbles_over_its_outputs_spoils_its_own)
 }
 END_TEST
 
+/* ---- outputs that are read where they lie ---- */
+
+enum { HELD = 200000, FEW = 8, TIMES = 100 };
+
+static size_t small[TIMES], outs[TIMES];
+
+static void set_sizes(size_t size)
+{
+	for (size_t i = 0; i < TIMES; i++) {
+		small[i] = 16;
+		outs[i] = size;
+	}
+}
+
+static vm_pool *the_pool;
+static int in_place, copied;
+
+static bool lies_in_a_slot(const void *at)
+{
+	const struct slots *s = &the_pool->engine.slots;
+
+	return (uintptr_t)at >= (uintptr_t)s->at &&
+	    (uintptr_t)at < (uintptr_t)s->at + s->stride * s->count;
+}
+
+static void count_places(const struct vm_result *r)
+{
+	check_right(r);
+	in_place += lies_in_a_slot(r->output);
+	copied += !lies_in_a_slot(r->output);
+}
+
+/* So many items with outputs of one size, on a pool that is left open. */
+static void run_outputs(size_t size, size_t count, struct vm_options options)
+{
+	set_sizes(size);
+	options.chunk_size = 1;
+	in_place = copied = 0;
+	the_pool = start(small, outs, count, &options);
+	ck_assert_int_eq(vm_ready(the_pool, 20000), 0);
+	imap_to(the_pool, by_and_by);
+	take_all(the_pool, count_places);
+}
+
+/* Bytes that have come by rings and pipes. */
+static uint64_t streamed(void)
+{
+	const struct crew *c = &the_pool->engine.crew;
+	uint64_t n = 0;
+
+	for (size_t i = 0; i < c->count; i++)
+		n += c->members[i].channel.position;
+	return n;
+}
+
+START_TEST(all_of_one_size_are_placed)
+{
+	static const size_t sizes[] = { 20000, HELD, MIB, 3 * MIB, OUT_FITS };
+
+	for (size_t i = 0; i < COUNTOF(sizes); i++) {
+		run_outputs(sizes[i], TIMES, (struct vm_options){
+		    .workers = 1, .max_real_in_flight_factor = 1 });
+		ck_assert_uint_lt(streamed(), TIMES * 256);
+		ck_assert_int_eq(in_place, sizes[i] < SLOT_IN_PLACE ? 0 :
+		    TIMES);
+		stop(the_pool);
+	}
+}
+END_TEST
+
+static long faults(void)
+{
+	struct rusage u;
+
+	getrusage(RUSAGE_SELF, &u);
+	return u.ru_minflt;
+}
+
+static long faults_before;
+
+static void note_faults(const struct vm_result *r)
+{
+	if (r->index == 9)
+		faults_before = faults();
+	ck_assert(is_filled(r->output, ~r->index, r->output_size));
+}
+
+/* Each of them has 256 pages, and more than one. */
+START_TEST(no_pages_are_new_for_each)
+{
+	set_sizes(MIB);
+	the_pool = start(small, outs, TIMES, &(struct vm_options){
+	    .workers = 1, .max_real_in_flight_factor = 1, .chunk_size = 1 });
+	imap_to(the_pool, by_and_by);
+	take_all(the_pool, note_faults);
+	ck_assert_int_lt(faults() - faults_before, 10 * TIMES);
+	stop(the_pool);
+}
+END_TEST
+
+static int others;
+
+/* The first one waits for all others; some of those die. */
+static int wait_or_die(struct vm_context *me, const void *input, size_t size)
+{
+	(void)input;
+	(void)size;
+	if (me->index == 0 &&
+	    await(&job.sh->counter[DONE], others, 20000) < 0)
+		return vm_fail(me, 2, "the others are not done");
+	if (me->index % 3 == 2 && me->attempt == 1)
+		raise(SIGKILL);
+	return 0;
+}
+
+START_TEST(they_outlive_their_worker)
+{
+	prank = wait_or_die;
+	others = FEW - 1;
+	run_outputs(HELD, FEW, (struct vm_options){ .workers = 2,
+	    .ordered = 1, .max_attempts = 2,
+	    .max_real_in_flight_factor = 1 });
+	ck_assert_int_eq(in_place, FEW);
+	ck_assert_uint_lt(streamed(), FEW * 256);
+	stop(the_pool);
+}
+END_TEST
+
+START_TEST(what_waits_long_makes_room)
+{
+	prank = wait_or_die;
+	others = TIMES / 2 - 1;
+	run_outputs(MIB, TIMES / 2, (struct vm_options){ .workers = 2,
+	    .ordered = 1, .max_attempts = 2, .max_in_flight_bytes = 1 << 30,
+	    .max_real_in_flight_factor = 1 });
+	ck_assert_int_gt(in_place, 0);
+	ck_assert_int_gt(copied, TIMES / 4);
+	ck_assert_uint_lt(streamed(), TIMES * 256);
+	stop(the_pool);
+}
+END_TEST
+
+/* The result that was handed out stays, whatever becomes of its worker. */
+START_TEST(one_that_is_looked_at_stays)
+{
+	struct vm_result r;
+
+	set_sizes(HELD);
+	the_pool = start(small, outs, 2, &(struct vm_options){ .workers = 1,
+	    .chunk_size = 1, .max_real_in_flight_factor = 1 });
+	imap_to(the_pool, by_and_by);
+	for (int i = 0; i < 2; i++) {
+		const struct member *m = &the_pool->engine.crew.members[0];
+		uint32_t generation = m->generation;
+
+		ck_assert_int_eq(vm_zip_in_out_within(the_pool, &r, 20000), 1);
+		ck_assert(lies_in_a_slot(r.output));
+		ck_assert_int_eq(kill(m->pid, SIGKILL), 0);
+		while (m->generation == generation ||
+		    m->state != MEMBER_READY) {
+			ck_assert_int_ge(vm_ready(the_pool, 1), 0);
+			nap_ms(1);
+		}
+		check_right(&r);
+	}
+	take_end(the_pool);
+	stop(the_pool);
+}
+END_TEST
+
+enum { BEFORE = 16 * 20000 };
+
+/* The second item has made a part of its output when what lies before it is
+   given back, and then needs all of the area. */
+static int grow_later(struct vm_context *me, const void *input, size_t size)
+{
+	static char part[BEFORE];
+
+	(void)input;
+	(void)size;
+	if (me->index != 1)
+		return 0;
+	memset(part, 'x', sizeof part);
+	part[BEFORE / 2] = 'y';
+	if (vm_output(me, part, sizeof part) != 0)
+		return -1;
+	atomic_fetch_add(&job.sh->counter[PART], 1);
+	if (await(&job.sh->counter[GATE], 1, 20000) < 0)
+		return vm_fail(me, 8, "the gate stays shut");
+	return 0;
+}
+
+START_TEST(one_that_grows_moves_where_there_is_room)
+{
+	static unsigned char array[2][16];
+	struct vm_result r;
+	const char *made;
+
+	fill(array[0], 0, sizeof array[0]);
+	fill(array[1], 1, sizeof array[1]);
+	set_sizes(HELD);
+	outs[1] = SLOT_PAYLOAD - BEFORE - HELD / 2;
+	prank = grow_later;
+	the_pool = start(small, outs, 2, &(struct vm_options){ .workers = 1,
+	    .chunk_size = 1, .max_real_in_flight_factor = 2 });
+	imap_to(the_pool, vm_array(array, 2, sizeof array[0]));
+	ck_assert_int_eq(vm_zip_in_out_within(the_pool, &r, 20000), 1);
+	ck_assert(lies_in_a_slot(r.output));
+	check_right(&r);
+	ck_assert_int_eq(await(&job.sh->counter[PART], 1, 20000), 0);
+	ck_assert_int_eq(vm_zip_in_out_within(the_pool, &r, 1), VM_LATER);
+	atomic_store(&job.sh->counter[GATE], 1);
+	ck_assert_int_eq(vm_zip_in_out_within(the_pool, &r, 20000), 1);
+	made = r.output;
+	ck_assert_ptr_eq(made, the_pool->engine.crew.members[0].outputs_at +
+	    FRAME_HEAD);
+	ck_assert_uint_eq(r.output_size, BEFORE + outs[1]);
+	for (size_t i = 0; i < BEFORE; i++)
+		ck_assert_int_eq(made[i], i == BEFORE / 2 ? 'y' : 'x');
+	ck_assert(is_filled(made + BEFORE, ~r.index, outs[1]));
+	take_end(the_pool);
+	stop(the_pool);
+}
+END_TEST
+
+static char *last_made;
+
+static int write_to_the_last(struct vm_context *me, const void *input,
+    size_t size)
+{
+	(void)input;
+	(void)size;
+	if (me->index == BAD) {
+		signal(SIGSEGV, SIG_DFL);
+		last_made[HELD / 2] = 1;
+	}
+	last_made = vm_reserve(me, HELD);
+	return 0;
+}
+
+START_TEST(their_worker_cannot_write_there)
+{
+	set_sizes(HELD);
+	prank = write_to_the_last;
+	the_pool = start(small, outs, TIMES, &(struct vm_options){
+	    .workers = 1, .chunk_size = 1, .max_real_in_flight_factor = 1 });
+	imap_to(the_pool, by_and_by);
+	take_all(the_pool, check_crash);
+	stop(the_pool);
+}
+END_TEST
+
+enum { VICTIM = 1, CULPRIT };
+
+/* While the first item waits, one makes an output and another, in the next
+   worker there, writes to it. */
+static int write_to_another(struct vm_context *me, const void *input,
+    size_t size)
+{
+	atomic_long *where = &job.sh->counter[GATE];
+
+	if (me->index == VICTIM)
+		atomic_store(where, (long)(uintptr_t)vm_reserve(me, HELD));
+	if (me->index == CULPRIT && me->attempt == 2) {
+		signal(SIGSEGV, SIG_DFL);
+		((volatile char *)(uintptr_t)atomic_load(where))[HELD / 2] = 1;
+	}
+	return wait_or_die(me, input, size);
+}
+
+static void check_culprit(const struct vm_result *r)
+{
+	if (r->index != CULPRIT) {
+		check_right(r);
+		return;
+	}
+	ck_assert_int_eq(r->attempts, 2);
+	ck_assert_int_eq(r->type, VM_EXCEPTION);
+	ck_assert_int_eq(r->exception->signal, SIGSEGV);
+}
+
+START_TEST(the_next_worker_cannot_write_there)
+{
+	set_sizes(HELD);
+	prank = write_to_another;
+	others = FEW - 2;
+	the_pool = start(small, outs, FEW, &(struct vm_options){
+	    .workers = 2, .ordered = 1, .max_attempts = 2, .chunk_size = 1,
+	    .max_real_in_flight_factor = 1 });
+	imap_to(the_pool, by_and_by);
+	take_all(the_pool, check_culprit);
+	stop(the_pool);
+}
+END_TEST
+
+/* The second item waits for the first gate, the fifth for the next. */
+static int wait_at_gates(struct vm_context *me, const void *input,
+    size_t size)
+{
+	long gate = me->index == 1 ? 1 : me->index == 4 ? 2 : 0;
+
+	(void)input;
+	(void)size;
+	if (await(&job.sh->counter[GATE], gate, 20000) < 0)
+		return vm_fail(me, 7, "the gate stays shut");
+	return 0;
+}
+
+/* Reads results while one is looked at. */
+static void read_until_finished(uint64_t items)
+{
+	while (the_pool->engine.crew.members[0].finished < items) {
+		ck_assert_int_ge(vm_ready(the_pool, 1), 0);
+		nap_ms(1);
+	}
+}
+
+/* Nor does it give way when those that come after it need room. */
+START_TEST(one_that_is_looked_at_is_not_moved)
+{
+	static unsigned char array[FEW][16];
+	struct vm_result r;
+
+	set_sizes(MIB);
+	prank = wait_at_gates;
+	for (size_t i = 0; i < FEW; i++)
+		fill(array[i], i, sizeof array[i]);
+	the_pool = start(small, outs, FEW, &(struct vm_options){ .workers = 1,
+	    .chunk_size = 1, .max_real_in_flight_factor = FEW });
+	imap_to(the_pool, vm_array(array, FEW, sizeof array[0]));
+	ck_assert_int_eq(vm_zip_in_out_within(the_pool, &r, 20000), 1);
+	atomic_store(&job.sh->counter[GATE], 1);
+	read_until_finished(4);
+	atomic_store(&job.sh->counter[GATE], 2);
+	read_until_finished(5);
+	ck_assert(lies_in_a_slot(r.output));
+	check_right(&r);
+	for (int i = 1; i < FEW; i++) {
+		ck_assert_int_eq(vm_zip_in_out_within(the_pool, &r, 20000), 1);
+		check_right(&r);
+	}
+	take_end(the_pool);
+	stop(the_pool);
+}
+END_TEST
+
 /* ---- no addresses for all of it ---- */
 
 /* The address sanitizer reserves more addresses than any limit allows. */
@@ -792,6 +1141,12 @@ int main(void)
 		resized_in_the_middle, children_of_workers_have_inputs,
 		inputs_cannot_be_written_to,
 		who_scribbles_over_its_outputs_spoils_its_own,
+		all_of_one_size_are_placed, no_pages_are_new_for_each,
+		they_outlive_their_worker, what_waits_long_makes_room,
+		one_that_is_looked_at_stays, their_worker_cannot_write_there,
+		the_next_worker_cannot_write_there,
+		one_that_grows_moves_where_there_is_room,
+		one_that_is_looked_at_is_not_moved,
 		less_of_it_or_none_will_do };
 
 	return run_tests("payload", tests, COUNTOF(tests), 60);

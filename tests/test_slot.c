@@ -345,7 +345,7 @@ static bool places(struct stage *g, size_t size)
 	ck_assert_uint_ge(room, length);
 	frame_head(at, FRAME_OUTPUT, size);
 	ck_assert_int_eq(stage_add(g, at, length), 0);
-	atomic_store(&g->slot->released, g->made);
+	atomic_store(&g->slot->released, g->told);
 	return true;
 }
 
@@ -356,9 +356,81 @@ START_TEST(an_output_that_does_not_fit_takes_no_room)
 
 	stage_init(&g, slots_get(&s, 0), &s, -1);
 	ck_assert(places(&g, 100000));
+	atomic_store(&g.slot->released, 0);
 	ck_assert(!places(&g, s.payload - 50000));
+	atomic_store(&g.slot->released, g.told);
 	for (int i = 0; i < 100; i++)
 		ck_assert(places(&g, 1000000));
+	slots_unmap(&s);
+}
+END_TEST
+
+/* One that is told of; the caller has not heard of it.  *at: its position. */
+static bool tells(struct stage *g, size_t size, uint64_t *at)
+{
+	uint64_t released = atomic_load(&g->slot->released);
+	bool placed = places(g, size);
+
+	atomic_store(&g->slot->released, released);
+	*at = g->told - slot_room(size);
+	return placed;
+}
+
+START_TEST(an_empty_payload_area_begins_again)
+{
+	struct slots s = slots_new(1);
+	struct stage g;
+	uint64_t at;
+
+	stage_init(&g, slots_get(&s, 0), &s, -1);
+	for (int i = 0; i < 100; i++) {
+		ck_assert(tells(&g, 20000, &at));
+		ck_assert_uint_eq(at % s.payload, 0);
+		atomic_store(&g.slot->released, g.told);
+	}
+	slots_unmap(&s);
+}
+END_TEST
+
+START_TEST(what_was_left_out_is_not_used)
+{
+	struct slots s = slots_new(1);
+	struct stage g;
+	size_t size = s.payload / 4 * 3 - 100, rest = s.payload / 4 - 8192;
+	uint64_t at;
+
+	stage_init(&g, slots_get(&s, 0), &s, -1);
+	for (int i = 0; i < 100; i++) {
+		ck_assert(tells(&g, size, &at));
+		ck_assert_uint_eq(at % s.payload, 0);
+		/* The caller does not know yet where that has begun. */
+		ck_assert(tells(&g, rest, &at));
+		ck_assert(!tells(&g, rest, &at));
+		atomic_store(&g.slot->released, g.told);
+	}
+	slots_unmap(&s);
+}
+END_TEST
+
+/* A worker that comes after another leaves alone what is still read. */
+START_TEST(a_new_stage_begins_behind_what_is_held)
+{
+	struct slots s = slots_new(1);
+	struct slot *slot = slots_get(&s, 0);
+	uint64_t at, first;
+	struct stage g;
+
+	stage_init(&g, slot, &s, -1);
+	ck_assert(tells(&g, s.payload / 2, &first));
+	atomic_store(&slot->released, g.told);
+	ck_assert(tells(&g, s.payload / 4, &first));
+	ck_assert(tells(&g, s.payload / 4, &at));
+	slot_reset(slot);
+	slot_hold(slot, first, g.told);
+	stage_init(&g, slot, &s, -1);
+	ck_assert(!tells(&g, s.payload / 4 * 3, &at));
+	ck_assert(tells(&g, s.payload / 4, &at));
+	ck_assert_uint_ge(at, first + 2 * (s.payload / 4));
 	slots_unmap(&s);
 }
 END_TEST
@@ -707,6 +779,9 @@ int main(void)
 		hostile_words_give_no_more_than_a_ring,
 		intact_until_the_pipe_has_more,
 		an_output_that_does_not_fit_takes_no_room,
+		an_empty_payload_area_begins_again,
+		what_was_left_out_is_not_used,
+		a_new_stage_begins_behind_what_is_held,
 		takes_each_item_up_to_the_limit, leases_do_not_meddle,
 		takes_several_at_once, tells_how_far_the_worker_is,
 		ordinals_that_wrap_around_are_in_order,
