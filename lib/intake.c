@@ -21,6 +21,9 @@
    next chunks, which is less memory to go through. */
 #define WAITING_MOST 16
 
+/* A chunk of so many bytes is sent before the next is packed. */
+#define AT_ONCE ((size_t)128 * 1024)
+
 void intake_add(struct engine *e, struct source *s)
 {
 	struct source **at = &e->sources;
@@ -297,17 +300,20 @@ static int fill(struct engine *e, struct source *s)
    that may block is left after each chunk, so that results are seen. */
 static int read_source(struct engine *e, struct source *s, uint64_t now)
 {
-	bool more = true;
+	bool more = true, at_once;
 	int r = 0;
 
 	while (r == 0 && more && may_ask(e, s)) {
 		r = fill(e, s);
 		more = r == 1 && source_prompt(s);
+		at_once = more && e->filling->items.len >= AT_ONCE;
 		if (r == 1)
 			r = intake_admit(e);
-		/* Several for one worker leave together, later. */
+		/* Several for one worker leave together, later, but for those
+		   that take longer to pack than to send. */
 		if (r == 0 && more)
-			r = dispatch_give(e, now);
+			r = at_once ? dispatch_run(e, now) :
+			    dispatch_give(e, now);
 	}
 	return r;
 }
