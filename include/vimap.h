@@ -319,8 +319,9 @@ struct vm_source {
 	 * Sets the next input: 1.  The end: 0.  Failure: -1 and errno.  The
 	 * bytes are copied before the source is called again.  Size 0 is an
 	 * input like any other, and *input may be NULL then.  Blocking holds
-	 * up results, and inputs of a chunk that is not full yet: to wait
-	 * without that, have wait_fd, return VM_LATER.
+	 * up results, and inputs of a chunk that is not full yet (with
+	 * chunk_size 1 there are none: each is with a worker before the next
+	 * is asked for): to wait without that, have wait_fd, return VM_LATER.
 	 * Any other return, and an input beyond max_item_bytes (EFBIG), is a
 	 * failure of the source (EINVAL).
 	 */

@@ -395,7 +395,7 @@ START_TEST(a_source_may_wait_for_its_items)
 	for (size_t i = 0; i < COUNTOF(ways); i++) {
 		vm_pool *pool = start(i % 2 ? large : mixed, mixed, MANY,
 		    &(struct vm_options){ .workers = ways[i].workers,
-		    .ordered = ways[i].ordered });
+		    .ordered = ways[i].ordered, .chunk_size = 1 });
 
 		imap_to(pool, (struct vm_source){ .next = next_when_begun });
 		take_all(pool, check_right);
