@@ -164,7 +164,14 @@ bool context_fill(struct context *c, const void *input, size_t size,
 	begin(c);
 	c->at = place - FRAME_HEAD;
 	c->room = ROOM_FOR(element);
-	return run(c, input, size) && (c->size == element || no_element(c));
+	if (!run(c, input, size))
+		return false;
+	if (c->size != element)
+		return no_element(c);
+	/* More was reserved than came of it. */
+	if (c->at != place - FRAME_HEAD)
+		memcpy(place, c->at + FRAME_HEAD, element);
+	return true;
 }
 
 unsigned char *context_tell(struct context *c, size_t *length)

@@ -500,6 +500,47 @@ START_TEST(a_scribbled_slot_spoils_nothing)
 }
 END_TEST
 
+/* ---- room ---- */
+
+/* Reserves more than it needs, from the first byte on or later. */
+static int reserve_more(struct vm_context *me, const void *input, size_t size)
+{
+	size_t element = *(const size_t *)me->config;
+	size_t before = me->index % 3 * (element / 3);
+	unsigned char *at;
+
+	(void)input, (void)size;
+	for (size_t k = 0; k < before; k++) {
+		unsigned char byte = byte_of(me->index, k);
+
+		if (vm_output(me, &byte, 1) < 0)
+			return ENOMEM;
+	}
+	at = vm_reserve(me, 2 * element + me->index % 2 * 100000);
+	if (at == NULL)
+		return ENOMEM;
+	for (size_t k = before; k < element; k++)
+		at[k - before] = byte_of(me->index, k);
+	return vm_commit(me, element - before);
+}
+
+START_TEST(more_can_be_reserved_than_an_element)
+{
+	static const size_t sizes[] = { 1, 24, 65537 };
+
+	for (size_t i = 0; i < COUNTOF(sizes); i++) {
+		struct arrays a = arrays_new(100, sizes[i]);
+		struct vm_worker w = worker_of(reserve_more, &a);
+
+		ck_assert_int_eq(map(&a, &w, &(struct vm_options){
+		    .workers = 2, .chunk_size = 10 }, never), 0);
+		for (size_t k = 0; k < a.count; k++)
+			check_element(&a, k, true);
+		arrays_free(&a);
+	}
+}
+END_TEST
+
 /* ---- wrong calls ---- */
 
 static void wrong(const struct vm_worker *w, const struct vm_options *options,
@@ -562,7 +603,8 @@ int main(void)
 		a_crash_costs_its_element, an_output_of_another_size_fails,
 		an_element_that_hangs_is_ended, nobody_need_be_told,
 		what_was_done_outlives_its_worker,
-		a_scribbled_slot_spoils_nothing, wrong_calls_are_told,
+		a_scribbled_slot_spoils_nothing,
+		more_can_be_reserved_than_an_element, wrong_calls_are_told,
 		a_pool_that_cannot_work_is_an_error,
 	};
 
