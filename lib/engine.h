@@ -185,8 +185,8 @@ void intake_forget(struct engine *);
 /* Admits what is being filled, if anything: 0 or -ENOMEM. */
 int intake_admit(struct engine *);
 
-/* Admits all that was read and closes the sources: 0; -ENOMEM and they stay
-   as they are. */
+/* Admits all that was read, and all of an array that is mapped to an array, and
+   closes the sources: 0; -ENOMEM and they stay as they are. */
 int intake_finish(struct engine *);
 
 /* ---- dispatch.c ---- */

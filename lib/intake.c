@@ -183,6 +183,41 @@ static int pack(struct engine *e, struct source *s)
 	return r;
 }
 
+/* Fills an empty chunk with so many items that need not travel: 0 or
+   -ENOMEM. */
+static int refer(struct engine *e, struct source *s,
+    struct source_array *array, size_t n)
+{
+	struct chunk *c = chunk_new(&e->shelf, s->index, e->seq,
+	    s->hooks.tag);
+
+	if (c == NULL)
+		return -ENOMEM;
+	chunk_inherit(c, array->items, (uint32_t)n, array->size);
+	array->items += n * array->size;
+	array->left -= n;
+	s->index += n;
+	e->seq += n;
+	e->filling = c;
+	e->filled_from = s;
+	return 0;
+}
+
+/* Of an array that is mapped to an array each element is told of: what is left
+   of it is read. */
+static int refer_rest(struct engine *e, struct source *s)
+{
+	struct source_array *array = e->array ? source_inherited(s) : NULL;
+	int r = 0;
+
+	while (r == 0 && array != NULL && array->left > 0) {
+		r = refer(e, s, array, MIN(array->left, CHUNK_ITEMS_MOST));
+		if (r == 0)
+			r = intake_admit(e);
+	}
+	return r;
+}
+
 int intake_finish(struct engine *e)
 {
 	struct source *s = e->sources;
@@ -196,6 +231,8 @@ int intake_finish(struct engine *e)
 		r = pack(e, s);
 	if (r == 0)
 		r = intake_admit(e);
+	if (r == 0 && s != NULL)
+		r = refer_rest(e, s);
 	if (r == 0)
 		intake_close(e);
 	return r;
@@ -239,15 +276,14 @@ bool intake_wants(struct engine *e)
 	return e->sources != NULL && may_ask(e, e->sources);
 }
 
-/* A chunk of items that need not travel: 1; 0 if there are none left, or
-   -ENOMEM. */
-static int refer(struct engine *e, struct source *s,
+/* The next chunk of them: 1; 0 if there are none left, or -ENOMEM. */
+static int refer_some(struct engine *e, struct source *s,
     struct source_array *array)
 {
 	size_t n = MIN(array->left, e->pace.aim);
 	size_t most = e->crew.element ? e->slots.payload / 4 /
 	    e->crew.element : n;
-	struct chunk *c;
+	int r;
 
 	if (e->filling != NULL)
 		return 1;
@@ -255,19 +291,9 @@ static int refer(struct engine *e, struct source *s,
 		source_close(s);
 		return 0;
 	}
-	c = chunk_new(&e->shelf, s->index, e->seq, s->hooks.tag);
-	if (c == NULL)
-		return -ENOMEM;
 	/* Arrays of their outputs must find a place, some at a time. */
-	n = MIN(n, MAX(most, 1));
-	chunk_inherit(c, array->items, (uint32_t)n, array->size);
-	array->items += n * array->size;
-	array->left -= n;
-	s->index += n;
-	e->seq += n;
-	e->filling = c;
-	e->filled_from = s;
-	return 1;
+	r = refer(e, s, array, MIN(n, MAX(most, 1)));
+	return r < 0 ? r : 1;
 }
 
 /* Packs inputs until the chunk is full: 1; 0 if that has to wait; -ENOMEM.
@@ -281,7 +307,7 @@ static int fill(struct engine *e, struct source *s)
 	int r;
 
 	if (array != NULL)
-		return refer(e, s, array);
+		return refer_some(e, s, array);
 	do {
 		if (source_next(s, e->set.plan.max_item) != 1)
 			return 0;

@@ -412,6 +412,51 @@ START_TEST(an_output_of_another_size_fails)
 }
 END_TEST
 
+/* So many elements that most are not read when there were enough. */
+#define MANY 300000
+
+static void tell_many(void *arg, const struct vm_result *r)
+{
+	const struct arrays *a = arg;
+
+	ck_assert_int_eq(r->type, VM_EXCEPTION);
+	ck_assert_uint_eq((uint64_t)number(r->input), r->index);
+	if (r->exception->cause != VM_CANCELLED)
+		atomic_fetch_add(&sh->counter[FAILURES], 1);
+	a->in[r->index] = MANY;
+	atomic_fetch_add(&sh->counter[TOLD], 1);
+}
+
+static void give_up_early(int workers, unsigned chunk)
+{
+	struct arrays a = arrays_new(MANY, 8);
+	struct vm_worker w = worker_of(refuse, &a);
+	long told = 0;
+
+	sh = shared_new();
+	ck_assert_int_eq(map(&a, &w, &(struct vm_options){
+	    .workers = workers, .chunk_size = chunk, .max_failures = 2 },
+	    tell_many), 1);
+	for (size_t i = 0; i < MANY; i++) {
+		check_element(&a, i, a.in[i] == i);
+		told += a.in[i] != i;
+	}
+	ck_assert_int_eq(told, atomic_load(&sh->counter[TOLD]));
+	ck_assert_int_ge(atomic_load(&sh->counter[FAILURES]), 2);
+	ck_assert_int_gt(told, MANY / 2);
+	arrays_free(&a);
+	shared_free(sh);
+}
+
+START_TEST(what_is_given_up_is_told)
+{
+	give_up_early(2, 0);
+	give_up_early(2, 1);
+	give_up_early(1, 20000);
+	give_up_early(VM_SERIAL, 0);
+}
+END_TEST
+
 START_TEST(an_element_that_hangs_is_ended)
 {
 	map_badly(hang, VM_TIMED_OUT, 0, (struct vm_options){ .workers = 9,
@@ -601,6 +646,7 @@ int main(void)
 		an_array_can_become_its_own_outputs, children_have_the_outputs,
 		workers_do_not_have_the_outputs, a_failure_costs_its_element,
 		a_crash_costs_its_element, an_output_of_another_size_fails,
+		what_is_given_up_is_told,
 		an_element_that_hangs_is_ended, nobody_need_be_told,
 		what_was_done_outlives_its_worker,
 		a_scribbled_slot_spoils_nothing,
