@@ -110,6 +110,12 @@ static uint32_t expected(const struct member *m)
 	return MIN(of->count, of->limit - of->first);
 }
 
+/* May an output have that size?  One of an array is as large as all others. */
+static inline bool has_size(const struct engine *e, size_t size)
+{
+	return e->crew.element == 0 || size == e->crew.element;
+}
+
 /* The output that comes next, and all that follow it and are there.  *f: the
    first, then the last of them, for channel_pass(). */
 static int outputs(struct engine *e, struct member *m, struct answer *a,
@@ -119,10 +125,11 @@ static int outputs(struct engine *e, struct member *m, struct answer *a,
 	size_t bytes = f->length;
 	int r;
 
-	if (most == 0 || m->sent->outputs != NULL)
+	if (most == 0 || m->sent->outputs != NULL || !has_size(e, f->size))
 		return -EPROTO;
 	while (items < most && channel_peek(&m->channel, bytes,
-	    e->set.plan.max_item, f) == 1 && f->kind == FRAME_OUTPUT) {
+	    e->set.plan.max_item, f) == 1 && f->kind == FRAME_OUTPUT &&
+	    has_size(e, f->size)) {
 		bytes += f->length;
 		items++;
 	}
@@ -138,7 +145,7 @@ static int placed(struct engine *e, struct member *m, struct answer *a,
 	struct frame_placed p;
 	struct span *s;
 
-	if (expected(m) == 0 || m->sent->outputs != NULL ||
+	if (expected(m) == 0 || e->crew.element > 0 ||
 	    placed_look(e, m, f, &p) < 0)
 		return -EPROTO;
 	close_answer(e, a);

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base.h"
+#include "context.h"
 #include "slot.h"
 #include "tools.h"
 
@@ -545,6 +546,34 @@ START_TEST(a_scribbled_slot_spoils_nothing)
 }
 END_TEST
 
+/* Once makes its worker forget of how many bytes outputs are. */
+static int forget_size(struct vm_context *me, const void *input, size_t size)
+{
+	const struct context *c = CONTAINER_OF(me, struct context, public);
+	struct plan *plan = (struct plan *)(uintptr_t)c->plan;
+	size_t element = plan->element;
+
+	plan->element = me->index == 7 && me->attempt == 1 ? 0 : element;
+	if (plan->element == 0)
+		return vm_output(me, &element, me->index % 2 * 8);
+	return fill(me, input, size);
+}
+
+START_TEST(a_result_of_another_size_is_garbage)
+{
+	struct arrays a = arrays_new(20, SLOT_PAYLOAD + 1);
+	struct vm_worker w = worker_of(forget_size, &a);
+
+	sh = shared_new();
+	ck_assert_int_eq(map(&a, &w, &(struct vm_options){ .workers = 2,
+	    .chunk_size = 1, .max_attempts = 3 }, never), 0);
+	for (size_t i = 0; i < a.count; i++)
+		check_element(&a, i, true);
+	arrays_free(&a);
+	shared_free(sh);
+}
+END_TEST
+
 /* ---- room ---- */
 
 /* Reserves more than it needs, from the first byte on or later. */
@@ -650,6 +679,7 @@ int main(void)
 		an_element_that_hangs_is_ended, nobody_need_be_told,
 		what_was_done_outlives_its_worker,
 		a_scribbled_slot_spoils_nothing,
+		a_result_of_another_size_is_garbage,
 		more_can_be_reserved_than_an_element, wrong_calls_are_told,
 		a_pool_that_cannot_work_is_an_error,
 	};
