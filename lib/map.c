@@ -11,6 +11,7 @@
 #include "config.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define VM_NO_INLINE
@@ -88,6 +89,26 @@ static void leave_out(struct plan *p, const struct mapping *m)
 	p->left_out_size = to - from;
 }
 
+/* Without processes nobody keeps the inputs as they are now: they are copied,
+   to *copy, if an output could be written over that of another element. */
+static int keep_inputs(struct mapping *m, bool serial, void **copy,
+    struct words *w)
+{
+	uintptr_t in = (uintptr_t)m->in, out = (uintptr_t)m->out;
+	size_t bytes = m->count * m->in_size;
+
+	if (!serial || bytes == 0 || out >= in + bytes ||
+	    in >= out + m->count * m->out_size ||
+	    (out == in && m->out_size == m->in_size))
+		return 0;
+	*copy = malloc(bytes);
+	if (*copy == NULL)
+		return words_set(w, ENOMEM, "vm_map_array() had no memory for "
+		    "a copy of the inputs.");
+	m->in = memcpy(*copy, m->in, bytes);
+	return 0;
+}
+
 /* Runs it all: 1 if any failed, 0, or -errno and words. */
 static int run(vm_pool *p, const struct mapping *m, struct words *w)
 {
@@ -110,11 +131,11 @@ int vm_map_array_sized(const struct vm_worker *worker, size_t worker_size,
     size_t count, size_t in_size, void *out, size_t out_size,
     void (*failed)(void *arg, const struct vm_result *), void *arg)
 {
-	const struct mapping m = { in, out, count, in_size, out_size, failed,
-		arg };
+	struct mapping m = { in, out, count, in_size, out_size, failed, arg };
 	struct words words = { "" };
 	struct settings set;
 	vm_pool *p = NULL;
+	void *copy = NULL;
 	int kept = errno;
 	int r = settings_make(&set, worker, worker_size, options,
 	    options_size, &words);
@@ -125,6 +146,8 @@ int vm_map_array_sized(const struct vm_worker *worker, size_t worker_size,
 		r = settle_options(&set, &m, &words);
 	if (r == 0)
 		leave_out(&set.plan, &m);
+	if (r == 0)
+		r = keep_inputs(&m, set.serial, &copy, &words);
 	if (r == 0 && count > 0)
 		r = pool_open(&p, &set, &words);
 	settings_release(&set);
@@ -135,6 +158,7 @@ int vm_map_array_sized(const struct vm_worker *worker, size_t worker_size,
 			r = -errno;
 		}
 	}
+	free(copy);
 	*error_words() = words;
 	errno = r < 0 ? -r : kept;
 	return r < 0 ? -1 : r;

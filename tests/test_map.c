@@ -244,6 +244,48 @@ START_TEST(an_array_can_become_its_own_outputs)
 }
 END_TEST
 
+/* Outputs that lie over inputs of other elements, which may be tried again. */
+static int becomes_wide(struct vm_context *me, const void *input, size_t size)
+{
+	uint64_t n[2] = { me->index, 0 };
+
+	memcpy(n + 1, input, size);
+	if (me->index % 7 == 3 && me->attempt == 1)
+		return 1;
+	return vm_output(me, n, sizeof n);
+}
+
+static void map_over(int workers, size_t in_at)
+{
+	enum { COUNT = 1000 };
+	struct vm_worker w = { .process = becomes_wide };
+	unsigned char *room = malloc(COUNT * 16);
+	uint64_t *out = (void *)room;
+	uint32_t n;
+
+	for (uint32_t i = 0; i < COUNT; i++) {
+		n = ~i;
+		memcpy(room + in_at + i * sizeof n, &n, sizeof n);
+	}
+	ck_assert_int_eq(vm_map_array(&w, &(struct vm_options){
+	    .workers = workers, .max_attempts = 2, .retry_delay_ms = 1 },
+	    room + in_at, COUNT, sizeof n, room, 16, never, NULL), 0);
+	for (uint32_t i = 0; i < COUNT; i++) {
+		ck_assert_uint_eq(out[2 * i], i);
+		ck_assert_uint_eq(out[2 * i + 1], ~i);
+	}
+	free(room);
+}
+
+START_TEST(outputs_can_lie_over_inputs)
+{
+	map_over(2, 0);
+	map_over(VM_SERIAL, 0);
+	map_over(2, 1000 * 12);
+	map_over(VM_SERIAL, 1000 * 12);
+}
+END_TEST
+
 static const struct arrays *later;
 
 static int sees_outputs(void *arg)
@@ -672,7 +714,8 @@ int main(void)
 		every_element_is_mapped, elements_have_any_size,
 		outputs_make_an_array_in_the_worker,
 		large_elements_come_as_results, elements_are_aligned,
-		an_array_can_become_its_own_outputs, children_have_the_outputs,
+		an_array_can_become_its_own_outputs,
+		outputs_can_lie_over_inputs, children_have_the_outputs,
 		workers_do_not_have_the_outputs, a_failure_costs_its_element,
 		a_crash_costs_its_element, an_output_of_another_size_fails,
 		what_is_given_up_is_told,
