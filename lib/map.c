@@ -58,19 +58,36 @@ static int settle_options(struct settings *s, const struct mapping *m,
 	return 0;
 }
 
+/* An element that has failed is zeroes when it is told of; its input, which may
+   lie there too, is not.  1 or -ENOMEM. */
+static int give_up(const struct mapping *m, const struct vm_result *r,
+    unsigned char *at)
+{
+	uintptr_t input = (uintptr_t)r->input, place = (uintptr_t)at;
+	struct vm_result *copy = NULL;
+
+	if (m->failed != NULL && input < place + m->out_size &&
+	    place < input + m->in_size) {
+		r = copy = vm_result_copy(r);
+		if (copy == NULL)
+			return -ENOMEM;
+	}
+	memset(at, 0, m->out_size);
+	if (m->failed != NULL)
+		m->failed(m->arg, r);
+	free(copy);
+	return 1;
+}
+
 /* One result: an output that found no room in shared memory, or a failure. */
 static int take(const struct mapping *m, const struct vm_result *r)
 {
 	unsigned char *at = m->out + r->index * m->out_size;
 
-	if (r->type == VM_OUTPUT) {
-		memcpy(at, r->output, m->out_size);
-		return 0;
-	}
-	memset(at, 0, m->out_size);
-	if (m->failed != NULL)
-		m->failed(m->arg, r);
-	return 1;
+	if (r->type != VM_OUTPUT)
+		return give_up(m, r, at);
+	memcpy(at, r->output, m->out_size);
+	return 0;
 }
 
 /* Workers have no use for the outputs, and each page of them that they had
@@ -113,12 +130,17 @@ static int keep_inputs(struct mapping *m, bool serial, void **copy,
 static int run(vm_pool *p, const struct mapping *m, struct words *w)
 {
 	struct vm_result result;
-	int any = 0, r;
+	int any = 0, told = 0, r;
 
 	p->engine.array = m->out;
 	r = vm_imap(p, vm_inherited_array(m->in, m->count, m->in_size));
-	while (r != -1 && (r = vm_zip_in_out(p, &result)) == 1)
-		any |= take(m, &result);
+	while (r != -1 && told >= 0 && (r = vm_zip_in_out(p, &result)) == 1) {
+		told = take(m, &result);
+		any |= told;
+	}
+	if (told < 0)
+		return words_set(w, -told, "vm_map_array() had no memory for "
+		    "a copy of an input.");
 	if (r == 0)
 		return any;
 	r = -errno;

@@ -507,6 +507,36 @@ START_TEST(an_element_that_hangs_is_ended)
 }
 END_TEST
 
+static void tell_input(void *arg, const struct vm_result *r)
+{
+	(void)arg;
+	ck_assert_uint_eq((uint64_t)number(r->input), r->index);
+	atomic_fetch_add(&sh->counter[TOLD], 1);
+}
+
+/* Where its output would have been. */
+START_TEST(inputs_are_told_that_are_outputs_as_well)
+{
+	static const int workers[] = { 2, VM_SERIAL };
+
+	for (size_t i = 0; i < COUNTOF(workers); i++) {
+		struct arrays a = arrays_new(COUNT, 8);
+		struct vm_worker w = worker_of(refuse, &a);
+
+		sh = shared_new();
+		ck_assert_int_eq(vm_map_array(&w, &(struct vm_options){
+		    .workers = workers[i] }, a.in, COUNT, sizeof *a.in, a.in,
+		    sizeof *a.in, tell_input, NULL), 1);
+		ck_assert_int_eq(atomic_load(&sh->counter[TOLD]),
+		    COUNT / 1000);
+		for (size_t k = 0; k < COUNT; k++)
+			ck_assert_int_eq(a.in[k] == 0, is_bad(k));
+		arrays_free(&a);
+		shared_free(sh);
+	}
+}
+END_TEST
+
 START_TEST(nobody_need_be_told)
 {
 	struct arrays a = arrays_new(COUNT, 8);
@@ -719,7 +749,8 @@ int main(void)
 		workers_do_not_have_the_outputs, a_failure_costs_its_element,
 		a_crash_costs_its_element, an_output_of_another_size_fails,
 		what_is_given_up_is_told,
-		an_element_that_hangs_is_ended, nobody_need_be_told,
+		an_element_that_hangs_is_ended,
+		inputs_are_told_that_are_outputs_as_well, nobody_need_be_told,
 		what_was_done_outlives_its_worker,
 		a_scribbled_slot_spoils_nothing,
 		a_result_of_another_size_is_garbage,
