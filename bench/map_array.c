@@ -50,5 +50,7 @@ int main(int argc, char **argv)
 		return EXIT_FAILURE;
 	}
 	bench_check(&b, out, b.items);
+	free(in);
+	free(out);
 	return bench_end(&b);
 }
