@@ -26,8 +26,9 @@ static int at_end(struct engine *e)
 
 	if (e->window.nchunks > 0 || e->filling != NULL)
 		return 1;
+	/* A source may hold an input that is still to be answered. */
 	if (e->broken)
-		return -EPIPE;
+		return s != NULL ? 1 : -EPIPE;
 	if (s == NULL)
 		return 0;
 	if (s->state == SOURCE_FAILED) {
