@@ -314,11 +314,14 @@ static void fill(const struct frame_chunk *chunk, uint32_t next, uint32_t end)
 
 static void fill_through(const struct frame_chunk *chunk)
 {
+	const uint32_t behind = chunk->first + chunk->count;
 	uint32_t next = chunk->first, end;
 
-	for (; next < chunk->first + chunk->count && take(chunk, next, &end);
-	    next = end)
+	/* A hook may have spoiled the lease word: no further than the place. */
+	for (; next < behind && take(chunk, next, &end); next = end) {
+		end = MIN(end, behind);
 		fill(chunk, next, end);
+	}
 	finish(chunk, next);
 }
 

@@ -618,6 +618,36 @@ START_TEST(a_scribbled_slot_spoils_nothing)
 }
 END_TEST
 
+/* Has the lease of its chunk go on behind it, once that is taken by strides. */
+static int extend_lease(struct vm_context *me, const void *input, size_t size)
+{
+	size_t length;
+	_Atomic uint64_t *leases;
+
+	if (me->index == 4007) {
+		leases = (void *)(own_slot(sh, &length) +
+		    offsetof(struct slot, lease));
+		atomic_fetch_add(&leases[40], (uint64_t)50 << 24);
+	}
+	return fill(me, input, size);
+}
+
+START_TEST(no_more_is_done_than_there_is_a_place_for)
+{
+	struct arrays a = arrays_new(COUNT, 8);
+	struct vm_worker w = worker_of(extend_lease, &a);
+
+	sh = shared_new();
+	ck_assert_int_eq(map(&a, &w, &(struct vm_options){ .workers = 1,
+	    .chunk_size = 100 }, never), 0);
+	for (size_t i = 0; i < COUNT; i++)
+		check_element(&a, i, true);
+	ck_assert_int_eq(atomic_load(&sh->counter[RUNS]), COUNT);
+	arrays_free(&a);
+	shared_free(sh);
+}
+END_TEST
+
 /* Once makes its worker forget of how many bytes outputs are. */
 static int forget_size(struct vm_context *me, const void *input, size_t size)
 {
@@ -753,6 +783,7 @@ int main(void)
 		inputs_are_told_that_are_outputs_as_well, nobody_need_be_told,
 		what_was_done_outlives_its_worker,
 		a_scribbled_slot_spoils_nothing,
+		no_more_is_done_than_there_is_a_place_for,
 		a_result_of_another_size_is_garbage,
 		more_can_be_reserved_than_an_element, wrong_calls_are_told,
 		a_pool_that_cannot_work_is_an_error,
