@@ -312,11 +312,25 @@ static void fill(const struct frame_chunk *chunk, uint32_t next, uint32_t end)
 	slot_finish(self.slot, chunk->ordinal, end);
 }
 
+/* Do the outputs of a chunk fit where it says that they are to be? */
+static bool has_place(const struct frame_chunk *chunk)
+{
+	const size_t payload = self.life.slots.payload;
+	const size_t element = self.life.plan->element;
+
+	return chunk->where == CHUNK_INHERITED && element > 0 &&
+	    chunk->outputs < payload &&
+	    payload - chunk->outputs >= FRAME_HEAD &&
+	    (payload - chunk->outputs - FRAME_HEAD) / element >= chunk->count;
+}
+
 static void fill_through(const struct frame_chunk *chunk)
 {
 	const uint32_t behind = chunk->first + chunk->count;
 	uint32_t next = chunk->first, end;
 
+	if (!has_place(chunk))
+		give_up();
 	/* A hook may have spoiled the lease word: no further than the place. */
 	for (; next < behind && take(chunk, next, &end); next = end) {
 		end = MIN(end, behind);
