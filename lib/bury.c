@@ -282,8 +282,9 @@ void bury_pool(struct engine *e, enum vm_cause cause, uint64_t now)
 		/* It is not heard any more; but what it has said counts. */
 		if (m->state == MEMBER_DOOMED)
 			crew_move(&e->crew, m, MEMBER_DEAD);
-		drain(e, m, now);
-		take_done(e, m);
+		/* A failure that is not heard of would be taken for done. */
+		if (drain(e, m, now) == 0)
+			take_done(e, m);
 		answer_sent(e, m, cause);
 		crew_clear(&e->crew, m, fds_drop);
 		if (m->state != MEMBER_GONE)
