@@ -11,7 +11,8 @@
  * What must hold: each input read is in one place of the books, and is handed
  * out once; the counts agree with the lists; an honest worker is never
  * killed before its time, blamed or done again; what it said is what comes
- * out (fuzz_truth.h).
+ * out (fuzz_truth.h).  Some inputs have workers inherit an array, which may be
+ * mapped to another one (fuzz_array.h).
  */
 #include "config.h"
 
@@ -21,6 +22,7 @@
 
 #include "base.h"
 #include "face.h"
+#include "fuzz_array.h"
 #include "fuzz_puppet.h"
 #include "fuzz_truth.h"
 #include "fuzz_world.h"
@@ -78,6 +80,8 @@ static bool large;		/* some of them are */
 static bool wide;		/* the head has options of all kinds */
 static int resize_to;		/* 0: as it is */
 static unsigned idle;		/* turns in which nothing happens */
+static bool stopped;		/* the host wants no more */
+static bool broken;		/* the pool was, in the end */
 
 /* ---- the books ---- */
 
@@ -97,20 +101,22 @@ static void count_items(struct count *c, uint64_t first, uint32_t items)
 static void count_span(struct count *c, const struct span *s,
     enum span_state state)
 {
-	size_t i = 0;
+	const struct chunk *chunk = s->chunk;
+	size_t i = 0, end = arrays.inherits ? chunk->count * chunk->each :
+	    chunk->items.len;
 
 	WORLD_REQUIRE(s->state == state, "a span in the wrong list");
-	WORLD_REQUIRE(s->first + s->count <= s->chunk->count &&
-	    s->at <= s->chunk->items.len, "a span beyond its chunk");
+	WORLD_REQUIRE(s->first + s->count <= chunk->count && s->at <= end,
+	    "a span beyond its chunk");
 	c->waiting += state == SPAN_WAITING;
 	c->sent += state == SPAN_SENT;
 	c->result_bytes += state == SPAN_ANSWERED ? s->bytes : 0;
-	while (i < c->chunks && c->chunk[i] != s->chunk)
+	while (i < c->chunks && c->chunk[i] != chunk)
 		i++;
-	if (i < c->chunks || s->chunk->untaken == 0)
+	if (i < c->chunks || chunk->untaken == 0)
 		return;
-	c->chunk[c->chunks++] = s->chunk;
-	c->bytes += chunk_charge(s->chunk);
+	c->chunk[c->chunks++] = chunk;
+	c->bytes += chunk_charge(chunk);
 }
 
 /* Both the list and the heap: siblings on next, children on child. */
@@ -141,6 +147,13 @@ static void count_member(struct count *c, const struct member *m)
 	    m->state == MEMBER_GONE, "a death would need memory");
 }
 
+/* Of an array nobody is asked for the next input. */
+static void count_given(void)
+{
+	if (arrays.inherits)
+		given = pool->engine.seq;
+}
+
 static void check_books(void)
 {
 	struct engine *e = &pool->engine;
@@ -149,6 +162,7 @@ static void check_books(void)
 	struct count c = { 0 };
 	uint64_t last = 0;
 
+	count_given();
 	for (const struct span *s = w->waiting; s != NULL; s = s->next) {
 		WORLD_REQUIRE(s == w->waiting || span_seq(s) > last,
 		    "what waits is not in order");
@@ -307,6 +321,29 @@ static void misplace(size_t which, unsigned how)
 	puppet_say(which, FRAME_PLACED, &p, sizeof p);
 }
 
+/* What is wrong in the place of an array of outputs, or told of it. */
+static void misfill(size_t which, unsigned how)
+{
+	static unsigned char body[20000];
+	const struct frame_chunk *c = puppet_chunk(which);
+	const struct frame_end done = { c->ordinal, c->first + how / 4 };
+
+	switch (how % 4) {
+	case 0:
+	case 1:
+		puppet_say(which, FRAME_DONE, &done, sizeof done);
+		break;
+	case 2:
+		slot_finish(world.place[which].slot, c->ordinal,
+		    c->first + how / 4);
+		break;
+	case 3:
+		memset(body, (int)how, arrays.element);
+		puppet_say(which, FRAME_OUTPUT, body, arrays.element);
+		break;
+	}
+}
+
 /* A right frame, but of a worker that has not begun the item. */
 static void lie(size_t which)
 {
@@ -315,6 +352,10 @@ static void lie(size_t which)
 	static unsigned char body[4096];
 	unsigned how = byte();
 
+	if (arrays.maps && how % 2) {
+		misfill(which, how >> 1);
+		return;
+	}
 	if (how % 4 == 0) {
 		puppet_say(which, FRAME_END, &end, sizeof end);
 		return;
@@ -602,6 +643,7 @@ static void arrange(unsigned step)
 
 void world_race(size_t which, unsigned steps)
 {
+	count_given();
 	act(which, steps);
 }
 
@@ -676,6 +718,7 @@ static void check_output(const struct vm_result *r, uint64_t n)
 {
 	static unsigned char right[400000];
 	const unsigned char *output = r->output;
+	size_t least = arrays.maps ? arrays.element : PUPPET_OUTPUT_LEAST;
 	volatile unsigned char seen;
 	bool same;
 
@@ -685,30 +728,45 @@ static void check_output(const struct vm_result *r, uint64_t n)
 		seen = output[i];
 	(void)seen;
 	WORLD_REQUIRE(output[r->output_size] == 0, "no 0 behind an output");
+	WORLD_REQUIRE(!arrays.maps || r->output_size == arrays.element,
+	    "no element of the array");
 	WORLD_REQUIRE((uintptr_t)output % 16 == 0, "an output not aligned");
 	if (world.any_bad && !truth_is_done(n))
 		return;
 	WORLD_REQUIRE(truth_is_done(n), "an output that nobody made");
 	WORLD_REQUIRE(r->attempts == truth[n].done_attempt,
 	    "other attempts than there were");
-	puppet_output(right, n, MAX(r->output_size, PUPPET_OUTPUT_LEAST));
-	same = r->output_size >= PUPPET_OUTPUT_LEAST &&
+	puppet_output(right, n, MAX(r->output_size, least));
+	same = r->output_size >= least &&
 	    memcmp(output, right, r->output_size) == 0;
 	WORLD_REQUIRE(same, "another output than was made");
+}
+
+static void check_input(const struct vm_result *r)
+{
+	uint64_t n;
+
+	if (arrays.inherits) {
+		array_check_input(r);
+		return;
+	}
+	WORLD_REQUIRE(r->input_size >= sizeof n, "another input's size");
+	memcpy(&n, r->input, sizeof n);
+	WORLD_REQUIRE(n == r->index, "another input");
+	WORLD_REQUIRE(r->input_size == size_of(n) &&
+	    (r->input_size == sizeof n ||
+	    ((const unsigned char *)r->input)[r->input_size - 1] == 0x5a),
+	    "an input has changed");
 }
 
 static void check_result(const struct vm_result *r)
 {
 	static uint64_t last;
-	uint64_t n, before = 0;
+	uint64_t n = r->index, before = 0;
 
-	WORLD_REQUIRE(r->input_size >= sizeof n, "another input's size");
-	memcpy(&n, r->input, sizeof n);
-	WORLD_REQUIRE(n < given && n == r->index, "another input");
-	WORLD_REQUIRE(r->input_size == size_of(n) &&
-	    (r->input_size == sizeof n ||
-	    ((const unsigned char *)r->input)[r->input_size - 1] == 0x5a),
-	    "an input has changed");
+	count_given();
+	WORLD_REQUIRE(n < given, "an input that was not read");
+	check_input(r);
 	WORLD_REQUIRE(truth[n].taken++ == 0, "an input is answered twice");
 	for (size_t i = 0; i < ITEMS_MOST; i++)
 		before += (uint64_t)truth[i].taken;
@@ -738,49 +796,62 @@ static void resize(void)
 	resize_to = 0;
 }
 
-/* What is next: 1, and *n counts the items. */
-static int take_one(unsigned b, uint64_t *n)
+/* What is next, if anything. */
+static int take_one(unsigned b, struct vm_result *r)
 {
-	struct vm_result r;
-	int got = vm_zip_in_out_within(pool, &r, b % 4 == 3 ?
+	int got = vm_zip_in_out_within(pool, r, b % 4 == 3 ?
 	    (int)(b / 64) : -1);
 
-	if (got == 1 && r.input == NULL) {
-		truth_check_given_up(&r);
-	} else if (got == 1) {
-		check_result(&r);
-		++*n;
-	}
+	if (got == 1 && r->input == NULL)
+		truth_check_given_up(r);
+	else if (got == 1)
+		check_result(r);
 	check_books();
 	return got;
 }
 
-/* Takes all there is, or stops early if the input says so. */
-static void take_all(void)
+/* All is told, or the pool is broken. */
+static void check_end(int got)
 {
 	uint64_t n = 0;
+
+	for (size_t i = 0; i < ITEMS_MOST; i++)
+		n += (uint64_t)truth[i].taken;
+	broken = vm_broken(pool) == 1;
+	WORLD_REQUIRE(n == given, "the end comes too early");
+	WORLD_REQUIRE(got == 0 || broken, "an error for nothing");
+	WORLD_REQUIRE(got == 0 || harmed || unfit || world.any_bad ||
+	    world.lives >= 5, "broken for nothing");
+	WORLD_REQUIRE(given == total || (!arrays.maps && (got < 0 ||
+	    cancelled || options.max_failures > 0)), "inputs were not read");
+	truth_check_sums();
+}
+
+/* The next result: 1; 0 or -1 at the end, or early if the input says so. */
+static int take(struct vm_result *r)
+{
+	unsigned b;
 	int got;
 
 	for (;;) {
-		unsigned b = left > 0 ? byte() : 0;
-
-		if (b == 0xfe)
-			return;
+		b = left > 0 ? byte() : 0;
+		stopped = b == 0xfe;
+		if (stopped) {
+			errno = EINTR;
+			return -1;
+		}
 		if (b == 0xfd)
 			vm_ready(pool, 1);
 		if (resize_to > 0)
 			resize();
-		got = take_one(b, &n);
+		got = take_one(b, r);
+		if (got == 1)
+			return got;
 		if (got == 0 || (got == -1 && errno != ENOMEM))
 			break;
 	}
-	WORLD_REQUIRE(n == given, "the end comes too early");
-	WORLD_REQUIRE(got == 0 || vm_broken(pool) == 1, "an error for nothing");
-	WORLD_REQUIRE(got == 0 || harmed || unfit || world.any_bad ||
-	    world.lives >= 5, "broken for nothing");
-	WORLD_REQUIRE(got < 0 || cancelled || options.max_failures > 0 ||
-	    given == total, "inputs were not read");
-	truth_check_sums();
+	check_end(got);
+	return got;
 }
 
 /* The options that only some inputs have. */
@@ -809,9 +880,23 @@ static void read_more(void)
 	options.retry_on = causes[b >> 6];
 }
 
+/* Not so large that there is always a place for their outputs. */
+static void read_arrays(bool maps)
+{
+	unsigned how = byte(), where = byte();
+
+	array_begin(total, maps, options.max_item_bytes, how, where);
+	options.chunk_size = byte() % 40;
+	if (maps)
+		options.ordered = 0;
+}
+
+/* Which of the kinds of heads it is, by four bits of a byte. */
+enum { ANY_KIND, INHERITS = 1, MAPS = 5, INHERITS_WIDE = 7, MAPS_WIDE = 10 };
+
 static void read_head(void)
 {
-	unsigned b = byte();
+	unsigned b = byte(), kind;
 	size_t tasks = pipe_cap(), results = pipe_cap();
 
 	options = (struct vm_options){
@@ -825,18 +910,26 @@ static void read_head(void)
 	options.max_workers = options.workers;
 	b = byte();
 	options.max_real_in_flight_factor = 1 + (int)(b % 16);
-	wide = b >> 6 == 2;
+	kind = b >> 4;
+	wide = b >> 6 == 2 || kind == INHERITS_WIDE;
 	b = byte();
 	total = b % ITEMS_MOST;
 	input_size = b / ITEMS_MOST;
 	large = options.max_item_bytes > SLOT_LARGE && tasks >= 1024;
+	array_none();
+	if (kind == INHERITS || kind == INHERITS_WIDE)
+		read_arrays(false);
+	else if (kind == MAPS || kind == MAPS_WIDE)
+		read_arrays(true);
 	if (wide)
 		read_more();
+	options.tell_setup_failures &= !arrays.maps;
 	world_begin((size_t)options.max_workers);
 	world.captures = options.stderr_tail != 0;
 	truth_begin();
 	resize_to = 0;
 	idle = 0;
+	stopped = broken = false;
 	for (size_t i = 0; i < WORLD_WORKERS; i++) {
 		world.place[i].tasks.cap = tasks;
 		world.place[i].results.cap = results;
@@ -850,24 +943,79 @@ static int no_process(struct vm_context *me, const void *input, size_t size)
 	return vm_fail(me, 1, "No process is forked here.");
 }
 
+/* ---- the twins: what vm_map_array() does with its pool ---- */
+
+int __wrap_pool_open(struct vm_pool **p, struct settings *set,
+    struct words *words);
+int __real_pool_open(struct vm_pool **p, struct settings *set,
+    struct words *words);
+int __wrap_vm_zip_in_out(vm_pool *p, struct vm_result *result);
+int __wrap_vm_close(vm_pool *p);
+int __real_vm_close(vm_pool *p);
+
+int __wrap_pool_open(struct vm_pool **p, struct settings *set,
+    struct words *words)
+{
+	int r = __real_pool_open(p, set, words);
+
+	pool = *p;
+	return r;
+}
+
+/* No error of the pool's is passed on before the end. */
+int __wrap_vm_zip_in_out(vm_pool *p, struct vm_result *result)
+{
+	WORLD_REQUIRE(p == pool, "another pool");
+	return take(result);
+}
+
+int __wrap_vm_close(vm_pool *p)
+{
+	int r;
+
+	world.leaving = true;
+	world.memory = 0;
+	r = __real_vm_close(p);
+	pool = NULL;
+	return r;
+}
+
+/* ---- a run ---- */
+
+static bool may_fail(void)
+{
+	return stopped || broken || starved || world.any_refused || harmed;
+}
+
+static void imap(const struct vm_worker *worker)
+{
+	struct vm_source s = { .next = give };
+	struct vm_result result;
+	int r;
+
+	pool = vm_fork(worker, &options);
+	if (pool == NULL)
+		return;
+	if (arrays.inherits)
+		s = array_source();
+	r = vm_imap(pool, s);
+	WORLD_REQUIRE(r == 0 || vm_broken(pool), "no source taken");
+	while (take(&result) == 1)
+		continue;
+	vm_close(pool);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	const struct vm_worker worker = { .process = no_process };
-	int r;
 
 	program = data;
 	left = MIN(size, INPUT_MOST);
 	read_head();
-	pool = vm_fork(&worker, &options);
-	if (pool != NULL) {
-		r = vm_imap(pool, (struct vm_source){ .next = give });
-		WORLD_REQUIRE(r == 0 || vm_broken(pool), "no source taken");
-		take_all();
-		world.leaving = true;
-		world.memory = 0;
-		vm_close(pool);
-		pool = NULL;
-	}
+	if (arrays.maps)
+		array_map(&worker, &options, may_fail);
+	else
+		imap(&worker);
 	/* One that was to fail and did not come is not the next input's. */
 	world.memory = 0;
 	puppet_release_all();

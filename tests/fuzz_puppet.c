@@ -11,6 +11,7 @@
 #include "capture.h"
 #include "channel.h"
 #include "chunk.h"
+#include "fuzz_array.h"
 #include "fuzz_truth.h"
 #include "fuzz_world.h"
 #include "stage.h"
@@ -28,6 +29,11 @@ static struct puppet {
 	uint32_t next;		/* for END: the one it stops before */
 	uint32_t end;		/* before which it has taken all */
 	bool more;		/* the lease has not ended */
+	bool fills;		/* the chunk's outputs have places: */
+	bool made;		/* that of the last item is in its own, but
+				   nothing says so yet */
+	bool open;		/* what it took last is not finished */
+	bool then_fail;		/* the failure that comes is announced */
 	bool greeted;
 	bool at_work, owes_flush;
 	uint64_t number;	/* of the item it is at */
@@ -56,6 +62,8 @@ void world_born(size_t which)
 	p->work.seen_at = world.now;
 	stage_init(&p->stage, world.place[which].slot, &world.slots,
 	    world_result_end(which));
+	if (arrays.maps)
+		p->stage.payload = 0;
 	channel_open(&p->tasks, world_task_end(which), -1);
 }
 
@@ -107,7 +115,7 @@ size_t world_allows(size_t which, size_t size)
 void puppet_output(unsigned char *to, uint64_t number, size_t size)
 {
 	memset(to, (int)(number % 251), size);
-	memcpy(to, &number, sizeof number);
+	memcpy(to, &number, MIN(size, sizeof number));
 }
 
 /* ---- saying ---- */
@@ -170,6 +178,7 @@ static void answered(size_t which)
 		truth_failed(which, p->number, &p->failure, p->work.written);
 	if (p->then_done || p->then_failed)
 		p->work.busy = false;
+	p->work.lingers = false;
 	p->work.seen_at = world.now;
 	if (p->then_leave)
 		p->work.left_at = world.now;
@@ -270,15 +279,58 @@ static void fail(size_t which)
 	p->mood.fail = p->mood.too_big = false;
 }
 
+/* Where an array of outputs has the one it is at. */
+static unsigned char *place_of(size_t which)
+{
+	const struct puppet *p = &puppets[which];
+	size_t end = FRAME_HEAD + p->chunk.count * arrays.element;
+	size_t nth = (size_t)(p->number - p->chunk.seq);
+
+	WORLD_REQUIRE(arrays.maps && p->chunk.where == CHUNK_INHERITED &&
+	    p->chunk.outputs <= world.slots.payload &&
+	    end <= world.slots.payload - p->chunk.outputs,
+	    "a place beyond the area");
+	return slot_outputs(world.place[which].slot, &world.slots) +
+	    p->chunk.outputs + FRAME_HEAD + nth * arrays.element;
+}
+
+/* Its process() returns, where the output has a place. */
+static void finish_there(size_t which)
+{
+	struct puppet *p = &puppets[which];
+	const struct frame_end done = { p->chunk.ordinal, p->next - 1 };
+	unsigned char *place = place_of(which);
+
+	if (!p->mood.fail) {
+		puppet_output(place, p->number, arrays.element);
+		p->made = true;
+		return;
+	}
+	memset(place, 'f', arrays.element);
+	prepare(p, FRAME_DONE, &done, sizeof done);
+	p->then_fail = true;
+}
+
+static size_t output_size(const struct puppet *p)
+{
+	if (arrays.maps)
+		return arrays.element;
+	return p->mood.size ? p->mood.size :
+	    PUPPET_OUTPUT_LEAST + p->number % 40;
+}
+
 /* Its process() returns. */
 static void finish(size_t which)
 {
 	static unsigned char body[FRAME_MOST];
 	struct puppet *p = &puppets[which];
-	size_t room, size = p->mood.size ? p->mood.size :
-	    PUPPET_OUTPUT_LEAST + p->number % 40;
+	size_t room, size = output_size(p);
 
 	p->at_work = false;
+	if (p->fills) {
+		finish_there(which);
+		return;
+	}
 	if (p->mood.fail) {
 		fail(which);
 		return;
@@ -286,7 +338,7 @@ static void finish(size_t which)
 	puppet_output(body, p->number, size);
 	prepare(p, FRAME_OUTPUT, body, size);
 	p->then_done = true;
-	if (size < SLOT_LARGE)
+	if (size < SLOT_LARGE || arrays.maps)
 		return;
 	p->placed = stage_place_large(&p->stage, p->length, &room);
 	if (p->placed != NULL)
@@ -304,6 +356,7 @@ static void note(size_t which)
 	if (p->work.begun_at < world.now)
 		p->work.before_at = p->work.begun_at;
 	p->work.busy = true;
+	p->work.lingers = false;
 	p->work.number = p->number;
 	p->work.begun_at = p->work.seen_at = world.now;
 	if (f->size < 0 || f->size > WORLD_FILE / 2)
@@ -318,33 +371,106 @@ static void note(size_t which)
 	f->size += (int64_t)n;
 }
 
-static void begin(size_t which, const struct frame *f)
+/* Takes the next items of its chunk, if any are left. */
+static void take_some(size_t which)
 {
 	struct puppet *p = &puppets[which];
-	struct slot *slot = world.place[which].slot;
 	uint32_t first, limit;
-	uint64_t number;
 
-	if (p->next == p->end) {
-		first = slot_take(slot, p->chunk.ordinal, p->chunk.stride,
-		    &limit);
-		p->more = first < limit;
-		p->end = MIN(first + p->chunk.stride, limit);
-	}
-	if (!p->more)
-		return;
-	memcpy(&number, f->body, sizeof number);
+	first = slot_take(world.place[which].slot, p->chunk.ordinal,
+	    p->chunk.stride, &limit);
+	p->more = first < limit;
+	p->end = MIN(first + p->chunk.stride, limit);
+}
+
+/* Begins the next item of what it took. */
+static void start(size_t which)
+{
+	struct puppet *p = &puppets[which];
+
 	p->number = p->chunk.seq + (p->next - p->chunk.first);
-	if (!world.bad[world.place[which].life])
-		WORLD_REQUIRE(f->size >= sizeof number && number == p->number,
-		    "a worker gets another input than it should");
-	p->owes_flush = stage_is_awaited(&p->stage) &&
-	    stage_flush(&p->stage) < 0;
-	slot_begin(slot, p->chunk.ordinal, p->next + 1);
+	slot_begin(world.place[which].slot, p->chunk.ordinal, p->next + 1);
 	p->at_work = true;
 	note(which);
 	truth_begun(which, p->number, (int)p->chunk.attempt);
 	p->next++;
+}
+
+static void heed_caller(struct puppet *p)
+{
+	p->owes_flush = stage_is_awaited(&p->stage) &&
+	    stage_flush(&p->stage) < 0;
+}
+
+static void check_input(size_t which, const struct frame *f, uint64_t n)
+{
+	uint64_t number;
+
+	if (world.bad[world.place[which].life])
+		return;
+	if (arrays.inherits) {
+		array_check_seen(f->body, n);
+		return;
+	}
+	WORLD_REQUIRE(f->size >= sizeof number, "an input's size");
+	memcpy(&number, f->body, sizeof number);
+	WORLD_REQUIRE(number == n,
+	    "a worker gets another input than it should");
+}
+
+static void begin(size_t which, const struct frame *f)
+{
+	struct puppet *p = &puppets[which];
+
+	if (p->next == p->end)
+		take_some(which);
+	if (!p->more)
+		return;
+	check_input(which, f, p->chunk.seq + (p->next - p->chunk.first));
+	heed_caller(p);
+	start(which);
+}
+
+/* That the last output is in its place shows from now on. */
+static void show(size_t which)
+{
+	struct puppet *p = &puppets[which];
+
+	if (!p->made)
+		return;
+	truth_done(which, p->number);
+	p->made = p->work.busy = false;
+	p->work.lingers = true;
+	p->work.seen_at = world.now;
+}
+
+/* The next step at a chunk whose outputs have places. */
+static void fill(size_t which)
+{
+	struct puppet *p = &puppets[which];
+	uint64_t nth = p->next - p->chunk.first;
+	struct frame f = { .body = p->at + nth * p->chunk.size };
+
+	if (p->then_fail) {
+		p->then_fail = false;
+		fail(which);
+	} else if (p->next < p->end) {
+		check_input(which, &f, p->chunk.seq + nth);
+		show(which);
+		start(which);
+	} else if (p->open) {
+		show(which);
+		slot_finish(world.place[which].slot, p->chunk.ordinal, p->end);
+		p->open = false;
+	} else {
+		p->more = p->next < p->chunk.first + p->chunk.count;
+		if (p->more)
+			take_some(which);
+		p->open = p->fills = p->more;
+		p->end = p->more ? p->end : p->next;
+		if (p->more)
+			heed_caller(p);
+	}
 }
 
 static void end_chunk(struct puppet *p)
@@ -371,21 +497,27 @@ static void heed(size_t which, const struct frame *f)
 		WORLD_REQUIRE(f->kind == FRAME_CHUNK &&
 		    frame_body(f, &p->chunk, sizeof p->chunk) == 0 &&
 		    p->chunk.count > 0, "not a CHUNK");
-		p->left = p->chunk.count;
+		p->fills = p->chunk.outputs != FRAME_NOWHERE;
+		p->left = p->fills ? 0 : p->chunk.count;
 		p->next = p->end = p->chunk.first;
 		p->more = true;
-		p->at = slot_inputs(world.place[which].slot) + p->chunk.at;
+		p->open = false;
+		p->at = p->chunk.where == CHUNK_INHERITED ?
+		    (void *)(uintptr_t)p->chunk.at :
+		    slot_inputs(world.place[which].slot) + p->chunk.at;
 	}
 }
 
-/* The next of a chunk that lies in the payload area; what was taken back need
-   not be looked at. */
+/* The next of a chunk that need not be received; what was taken back need not
+   be looked at. */
 static void find(size_t which)
 {
 	struct puppet *p = &puppets[which];
-	struct frame f;
+	struct frame f = { .kind = FRAME_ITEM, .body = p->at,
+		.size = p->chunk.size, .length = p->chunk.size };
 
-	frame_look(p->at, &f);
+	if (p->chunk.where == CHUNK_PLACED)
+		frame_look(p->at, &f);
 	p->at += f.length;
 	heed(which, &f);
 	if (!p->more)
@@ -427,9 +559,11 @@ bool puppet_act(size_t which)
 		p->owes_flush = false;
 	} else if (p->at_work) {
 		finish(which);
+	} else if (p->fills) {
+		fill(which);
 	} else if (p->left == 0 && p->chunk.count > 0) {
 		end_chunk(p);
-	} else if (p->left > 0 && p->chunk.where == CHUNK_PLACED) {
+	} else if (p->left > 0 && p->chunk.where != CHUNK_PACKED) {
 		find(which);
 	} else {
 		return receive(which);

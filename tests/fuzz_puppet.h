@@ -32,7 +32,9 @@ struct puppet_mood *puppet_mood(size_t which);
 
 /* What it has done that the caller may judge. */
 struct puppet_work {
-	bool busy;		/* at an item, its result not staged */
+	bool busy;		/* at an item, its result not staged, or not
+				   said to be in its place */
+	bool lingers;		/* nothing says that it is not at it still */
 	uint64_t number;	/* of that item, or the last */
 	uint64_t begun_at;
 	uint64_t before_at;	/* when one was begun before that time */

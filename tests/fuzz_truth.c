@@ -15,6 +15,8 @@
 /* Bounds of the library's own: for a worker to begin, and to tear down. */
 #define BEGIN_NS (5000 * MS_IN_NS)
 #define TEARDOWN_NS (5000 * MS_IN_NS)
+/* Deaths in a row upon an item not begun that are taken for its doing. */
+#define SUSPICIONS 3
 #define OWN_DOING (VM_FAILED | VM_KILLED | VM_EXITED | VM_TIMED_OUT | \
 	VM_TOO_BIG | VM_GARBLED)
 
@@ -28,6 +30,7 @@ bool cancelled, unfit, harmed, starved;
 /* What was told. */
 static int told_failed, told_cancelled;
 static unsigned told_given_up;	/* places */
+static int idle_deaths;		/* of workers at no item */
 
 void truth_begin(void)
 {
@@ -37,6 +40,7 @@ void truth_begin(void)
 	cancelled = unfit = harmed = starved = false;
 	told_failed = told_cancelled = 0;
 	told_given_up = 0;
+	idle_deaths = 0;
 }
 
 bool truth_is_done(uint64_t number)
@@ -63,12 +67,15 @@ static uint64_t pause_before(int attempt)
 	return MIN(pause, most ? most : 60000 * MS_IN_NS);
 }
 
-/* Another attempt: one that was asked for, and not too early. */
+/* Another attempt: one that was asked for, and not too early.  One may be
+   over before it was begun. */
 static void check_again(const struct truth *t, int attempt)
 {
+	int unbegun = (idle_deaths - t->idle_deaths) / SUSPICIONS;
+
 	WORLD_REQUIRE(attempt == t->attempt || world.any_bad ||
-	    t->attempt == 0 || attempt == t->attempt + 1,
-	    "an attempt is left out");
+	    t->attempt == 0 || (attempt > t->attempt &&
+	    attempt <= t->attempt + 1 + unbegun), "an attempt is left out");
 	if (attempt <= t->attempt || t->attempt == 0 || world.any_bad)
 		return;
 	WORLD_REQUIRE(t->cause == 0 || options.retry_on == 0 ||
@@ -91,6 +98,7 @@ void truth_begun(size_t which, uint64_t n, int attempt)
 	    "an attempt too many");
 	check_again(t, attempt);
 	t->attempt = attempt;
+	t->idle_deaths = idle_deaths;
 	t->cause = 0;
 	t->begun++;
 	WORLD_REQUIRE(world.any_bad || t->begun <= options.max_attempts,
@@ -149,6 +157,7 @@ void world_died(size_t which, int status)
 	end->written = w->written;
 	end->died_at = world.now;
 	end->status = status;
+	idle_deaths += !w->busy;
 	if (!w->busy || world.bad[world.place[which].life])
 		return;
 	/* It was begun when another's time was over already. */
@@ -172,7 +181,7 @@ static bool is_overdue(const struct puppet_work *w)
 
 	if (most == 0)
 		return false;
-	if (w->busy || (now && at > 0))
+	if (w->busy || w->lingers || (now && at > 0))
 		return at > 0 && world.now >= at + most;
 	return world.now >= w->seen_at + most + BEGIN_NS;
 }

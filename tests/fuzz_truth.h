@@ -34,6 +34,7 @@ struct truth {
 	int taken;
 	int begun;
 	int attempt;		/* the last that was begun */
+	int idle_deaths;	/* of workers at no item, by then */
 	int done_by;		/* the life that has said its output, or -1 */
 	int done_attempt;
 	enum vm_cause cause;	/* why its last attempt failed; 0: unknown */

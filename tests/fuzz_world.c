@@ -334,6 +334,7 @@ void *__wrap_sys_map_shared(size_t size);
 void __wrap_sys_unmap(void *at, size_t size);
 void __real_sys_unmap(void *at, size_t size);
 int __wrap_sys_dont_fork(void *at, size_t size);
+void __wrap_sys_do_fork(void *at, size_t size);
 int __wrap_sys_protect(void *at, size_t size, bool writable);
 
 ssize_t __wrap_sys_read(int fd, void *to, size_t size)
@@ -452,6 +453,11 @@ int __wrap_sys_dont_fork(void *at, size_t size)
 	(void)at;
 	(void)size;
 	return 0;
+}
+
+void __wrap_sys_do_fork(void *at, size_t size)
+{
+	__wrap_sys_dont_fork(at, size);
 }
 
 /* Caller and workers are one process here. */
