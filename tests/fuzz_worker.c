@@ -10,7 +10,9 @@
  * What must hold: what the worker has written and staged is a stream of whole
  * frames, one for each item that the hook saw, as it should be; what it says
  * of the stream in its slot is true before it is done; and what it says of a
- * failure is what the hook said, wrote and took.
+ * failure is what the hook said, wrote and took.  Some inputs have it do chunks
+ * of an inherited array, whose outputs may have places (fuzz_fill.h): these are
+ * where they belong then, and nothing else is said to be.
  */
 #include "config.h"
 
@@ -25,6 +27,7 @@
 #include "capture.h"
 #include "channel.h"
 #include "context.h"
+#include "fuzz_fill.h"
 #include "notice.h"
 #include "owner.h"
 #include "sys.h"
@@ -99,17 +102,21 @@ static struct run {
 	size_t write_most;	/* in one write */
 	bool broken;		/* the result pipe is gone */
 	bool scribbled;		/* the slot's words mean nothing any more */
+	bool arrays;		/* chunks are fill_chunk()'s */
 	int calls;		/* of process() */
 	bool set_up;
 	struct call {
 		bool good;
+		const struct fill_item *item; /* or NULL */
 		size_t size;	/* of its output */
 		int cause, code;
 		size_t message;	/* bytes of it that are kept; 0: ours */
+		bool told_why;	/* by the library */
 		size_t from, to; /* what the file had by its begin, its end */
 		bool cut;	/* the file was cut meanwhile */
 		uint64_t begun_at, ended_at;
 	} call[CALLS_MOST];
+	const struct call *filled; /* the last whose output has a place */
 	uint64_t now;		/* of both clocks; CPU time is half of it */
 	size_t file;		/* bytes in the file */
 	bool no_file;		/* it cannot be read any more */
@@ -146,6 +153,8 @@ static void send_chunk(void)
 		.outputs = FRAME_NOWHERE,
 	};
 
+	if (run.arrays)
+		fill_chunk(&c, byte());
 	slot_lease(slot, c.ordinal, c.first, c.first + c.count);
 	run.seq += c.count;
 	send_frame(FRAME_CHUNK, &c, sizeof c);
@@ -335,10 +344,12 @@ static int add(struct vm_context *me, struct call *c, size_t size, bool copy)
 	return 0;
 }
 
-/* What is staged is told before an item begins, if somebody waits. */
-static void check_heeded(void)
+/* What is staged is told before an item begins, if somebody waits; or before
+   several are taken at once whose outputs have places. */
+static void check_heeded(const struct fill_item *item)
 {
-	if (!run.scribbled)
+	if (!run.scribbled && (item == NULL || item->place == NULL ||
+	    item->strides))
 		REQUIRE(atomic_load(&slot->wanted) == 0 ||
 		    atomic_load(&slot->flushed) ==
 		    atomic_load(&slot->committed), "a caller is not heeded");
@@ -354,6 +365,46 @@ static void check_input(const void *input, size_t size)
 	for (size_t i = 0; i < size; i++)
 		seen = bytes_of[i];
 	(void)seen;
+}
+
+static uint64_t word(uint32_t ordinal, uint32_t next)
+{
+	return (uint64_t)(uint16_t)ordinal << 48 | next;
+}
+
+/* It gets what it was sent, and what it is at shows in the slot. */
+static void check_item(const struct fill_item *item, const void *input,
+    size_t size)
+{
+	uint64_t begun = atomic_load(&slot->begun);
+	uint64_t done = atomic_load(&slot->done);
+
+	if (item == NULL || item->input == NULL) {
+		check_input(input, size);
+	} else {
+		REQUIRE(input == item->input && size == item->size,
+		    "not the input that was meant");
+		if (size > 0)
+			REQUIRE(((const unsigned char *)input)[size - 1] ==
+			    0x44, "an input has changed");
+	}
+	if (item == NULL || run.scribbled)
+		return;
+	REQUIRE(!item->refused, "outputs are made that have no place");
+	REQUIRE(begun == word(item->ordinal, item->number + 1),
+	    "it is at another item than it says");
+	REQUIRE(done >> 48 != (uint16_t)item->ordinal ||
+	    (uint32_t)done <= item->number, "said to be done too early");
+}
+
+/* With nothing to do it has said what it has done in places. */
+static void check_done(void)
+{
+	const struct fill_item *item = run.filled ? run.filled->item : NULL;
+
+	if (item != NULL && !run.scribbled)
+		REQUIRE(atomic_load(&slot->done) == word(item->ordinal,
+		    item->number + 1), "what is done is not said to be");
 }
 
 /* What the caller would tell if this item were the last. */
@@ -373,30 +424,60 @@ static void check_noted(const struct call *c)
 	    "the file grows");
 }
 
+/* An output, of any size or of that of an element. */
+static int make(struct vm_context *me, struct call *c, unsigned b)
+{
+	size_t most = run.output_bytes < STREAM / 4 ? 220000 : 64;
+	size_t whole = plan.element, part;
+	int r = 0;
+
+	if (whole > 0 && (b & 8) == 0) {
+		part = whole * (b >> 6) / 3;
+		r = part > 0 ? add(me, c, part, b & 16) : 0;
+		return r < 0 ? r : add(me, c, whole - part, b & 32);
+	}
+	for (unsigned n = b >> 1 & 3; n > 0 && r == 0; n--)
+		r = add(me, c, number(most), n & 1);
+	return r;
+}
+
+/* An element must have its size; that it has not is found when it returns. */
+static void judge_size(struct call *c)
+{
+	if (!c->good || plan.element == 0 || c->size == plan.element)
+		return;
+	c->good = false;
+	c->told_why = true;
+	c->code = EINVAL;
+}
+
 static int on_process(struct vm_context *me, const void *input, size_t size)
 {
 	struct call *c = &run.call[run.calls % CALLS_MOST];
+	const struct fill_item *item = run.arrays ? fill_item(me->index) : NULL;
 	unsigned b = byte();
-	size_t most = run.output_bytes < STREAM / 4 ? 220000 : 64;
-	int r = 0;
+	int r;
 
 	REQUIRE(run.calls < CALLS_MOST, "the test's own bound");
 	REQUIRE(run.set_up, "process() without setup()");
-	check_input(input, size);
-	check_heeded();
+	check_item(item, input, size);
+	check_heeded(item);
 	*c = (struct call){
 		.good = true,
+		.item = item,
 		.cause = VM_FAILED,
 		.from = run.file,
 		.begun_at = run.now,
 	};
 	check_noted(c);
 	run.calls++;
+	if (item != NULL && item->place != NULL)
+		run.filled = c;
 	be_busy(c);
 	if (b & 1)
 		interfere(byte());
-	for (unsigned n = b >> 1 & 3; n > 0 && r == 0; n--)
-		r = add(me, c, number(most), n & 1);
+	r = make(me, c, b);
+	c->told_why = r < 0;
 	if (r < 0)
 		c->cause = VM_TOO_BIG;
 	c->code = r < 0 ? EFBIG : 0;
@@ -406,6 +487,7 @@ static int on_process(struct vm_context *me, const void *input, size_t size)
 		r = -1;
 	}
 	c->good = r == 0;
+	judge_size(c);
 	c->to = run.file;
 	c->ended_at = run.now;
 	run.output_bytes += c->size;
@@ -450,6 +532,7 @@ ssize_t __wrap_sys_read(int fd, void *to, size_t size)
 	(void)fd;
 	REQUIRE(run.scribbled || atomic_load(&slot->flushed) ==
 	    atomic_load(&slot->committed), "sleeps on what it has staged");
+	check_done();
 	while (left > 0 && step())
 		continue;
 	n = MIN(size, run.ntasks - run.at_task);
@@ -609,7 +692,7 @@ static void check_failure(const struct failure *f, const struct call *c)
 	    f->head.code == c->code, "a failure's cause");
 	REQUIRE(f->head.wall_ns == (plan.measure ? wall : 0) &&
 	    f->head.cpu_ns == (plan.measure ? cpu : 0), "a failure's times");
-	REQUIRE(c->cause == VM_TOO_BIG ? f->head.message_size > 0 :
+	REQUIRE(c->told_why ? f->head.message_size > 0 :
 	    f->head.message_size == c->message, "a message's size");
 	for (size_t i = 0; i < c->message; i++)
 		REQUIRE(f->message[i] == 'x', "a message has changed");
@@ -653,6 +736,60 @@ static void check_frame(const struct frame *f, const struct call *c)
 	check_failure(&why, c);
 }
 
+static bool has_place(const struct call *c)
+{
+	return c->item != NULL && c->item->place != NULL;
+}
+
+static void check_place(const struct call *c)
+{
+	REQUIRE(c->good, "a failure is said to be done");
+	for (size_t i = 0; i < plan.element; i++)
+		REQUIRE(c->item->place[i] == (c - run.call + 1) % 251,
+		    "an output is not in its place");
+}
+
+/* The items of a chunk up to one are done, those that have places silently:
+   how many are answered now. */
+static int pass_filled(const struct frame *f, int answered)
+{
+	const struct call *c = &run.call[answered];
+	struct frame_end said;
+
+	REQUIRE(frame_body(f, &said, sizeof said) == 0, "no frame_end");
+	for (; answered < run.calls && has_place(c) && c->item->ordinal ==
+	    said.ordinal && c->item->number < said.next; c++, answered++)
+		check_place(c);
+	REQUIRE(f->kind != FRAME_DONE || (answered < run.calls &&
+	    has_place(c) && !c->good && c->item->ordinal == said.ordinal &&
+	    c->item->number == said.next), "no failure where one was said");
+	return answered;
+}
+
+/* One frame: how many items are answered now; *others: frames that answer
+   none. */
+static int check_one(const struct frame *f, int answered, int *others)
+{
+	struct failure why;
+
+	if (f->kind == FRAME_OUTPUT || f->kind == FRAME_FAILURE ||
+	    f->kind == FRAME_PLACED) {
+		REQUIRE(answered < run.calls, "an item too many");
+		REQUIRE(!has_place(&run.call[answered]) ||
+		    f->kind == FRAME_FAILURE, "an output that has a place");
+		check_frame(f, &run.call[answered]);
+		return answered + 1;
+	}
+	REQUIRE(*others > 0 || f->kind == FRAME_HELLO ||
+	    f->kind == FRAME_UNFIT, "no hello");
+	REQUIRE(f->kind != FRAME_UNFIT ||
+	    frame_failure(f->body, f->size, &why) == 0,
+	    "a setup's failure is not told");
+	++*others;
+	return f->kind == FRAME_DONE || f->kind == FRAME_END ?
+	    pass_filled(f, answered) : answered;
+}
+
 /* All frames, the last of which may be cut if the pipe was: how many items
    they answer. */
 static int check_stream(bool whole, bool *left_well)
@@ -660,25 +797,13 @@ static int check_stream(bool whole, bool *left_well)
 	size_t at = FRAME_START, length = run.written;
 	int answered = 0, others = 0;
 	struct frame f;
-	struct failure why;
 	static _Alignas(16) unsigned char copy[STREAM + 16];
 
 	memcpy(copy + at, stream, length);
 	copy[at + length] = 0;
 	*left_well = false;
 	while (length > 0 && frame_read(copy + at, length, SIZE_MAX, &f) == 1) {
-		if (f.kind == FRAME_OUTPUT || f.kind == FRAME_FAILURE ||
-		    f.kind == FRAME_PLACED) {
-			REQUIRE(answered < run.calls, "an item too many");
-			check_frame(&f, &run.call[answered++]);
-		} else {
-			REQUIRE(others > 0 || f.kind == FRAME_HELLO ||
-			    f.kind == FRAME_UNFIT, "no hello");
-			REQUIRE(f.kind != FRAME_UNFIT ||
-			    frame_failure(f.body, f.size, &why) == 0,
-			    "a setup's failure is not told");
-			others++;
-		}
+		answered = check_one(&f, answered, &others);
 		*left_well = f.kind == FRAME_LEAVING;
 		at += f.length;
 		length -= f.length;
@@ -707,6 +832,7 @@ static void check_all(int status)
 	bool left_well;
 	int answered;
 
+	REQUIRE(!run.arrays || fill_is_clean(), "written beside a place");
 	if (run.scribbled) {
 		/* A lease word may even make it answer less: no more. */
 		check_stream(false, &left_well);
@@ -780,9 +906,22 @@ static void forget(int *fd)
 	*fd = -1;
 }
 
+/* Arrays, and with outputs of one size if they are mapped to one. */
+static unsigned read_arrays(void)
+{
+	static const size_t elements[] = { 0, 1, 8, 40, 300, 1000, 5000,
+		60000 };
+	unsigned how = byte();
+
+	plan.element = MIN(elements[how & 7], plan.max_item);
+	if (how & 64)
+		run.ordinal = UINT16_MAX - 1;
+	return how >> 3 & 3;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	unsigned b;
+	unsigned b, how;
 
 	program = data;
 	left = MIN(size, INPUT_MOST);
@@ -802,10 +941,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		.measure = (b & 0xe0) == 0xa0 || (b & 0xe0) == 0xe0,
 		.capture = (b & 0xe0) == 0xc0 || (b & 0xe0) == 0xe0,
 	};
+	run.arrays = (b & 0x1c) == 0x18;
+	run.filled = NULL;
+	how = run.arrays ? read_arrays() : 0;
 	if (b & 2)
 		receive_notice();
 	REQUIRE(slots_map(&slots, 1) == 0, "no memory for the test itself");
 	slot = slots_get(&slots, 0);
+	if (run.arrays)
+		fill_begin(&slots, slot, plan.element, how);
 	live();
 	channel_close(tasks_of_worker, forget);
 	context_release(context_of_worker);
