@@ -49,12 +49,15 @@ static int enlist(const struct slots *s)
 	return 0;
 }
 
-/* The list goes with its last entry. */
+/* What a parent had mapped may have been at the same address.  The list goes
+   with its last entry. */
 static void strike_off(const struct slots *s)
 {
+	pid_t owner = sys_getpid();
 	size_t i = 0;
 
-	while (i < listed_count && listed[i].at != s->at)
+	while (i < listed_count &&
+	    (listed[i].at != s->at || listed[i].owner != owner))
 		i++;
 	if (i < listed_count)
 		listed[i] = listed[--listed_count];

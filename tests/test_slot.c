@@ -174,6 +174,39 @@ START_TEST(a_fork_server_keeps_one_pools)
 }
 END_TEST
 
+#define TRIES 64
+
+/* Maps until one lies where its parent's was, gives that one back, and has
+   something else there, which it keeps. */
+static int lies_where_another_was(void *arg)
+{
+	const struct slots *first = arg;
+	struct slots own[TRIES];
+	int n = 0;
+
+	do
+		own[n] = slots_new(first->count);
+	while (own[n].at != first->at && ++n < TRIES);
+	ck_assert_int_lt(n, TRIES);
+	slots_unmap(&own[n]);
+	ck_assert_ptr_eq(mmap(first->at, first->stride, PROT_READ,
+	    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), first->at);
+	pair[0] = *first;
+	pair[1] = slots_new(1);
+	slots_drop_others(&pair[1], getpid());
+	return left_mapped();
+}
+
+START_TEST(what_was_given_back_is_not_dropped)
+{
+	struct slots s = slots_new(1);
+
+	slots_dont_fork(&s);
+	ck_assert_int_eq(in_child(lies_where_another_was, &s, 20), 3 << 8);
+	slots_unmap(&s);
+}
+END_TEST
+
 /* ---- the ring ---- */
 
 static unsigned char byte_of(uint64_t position)
@@ -774,6 +807,7 @@ int main(void)
 	const TTest *const tests[] = { slots_lie_apart,
 		a_reset_slot_knows_nothing, a_worker_keeps_its_own_to_itself,
 		later_children_get_none, a_fork_server_keeps_one_pools,
+		what_was_given_back_is_not_dropped,
 		bytes_come_out_as_they_went_in,
 		a_view_ends_at_the_gap, ahead_is_what_only_the_ring_has,
 		hostile_words_give_no_more_than_a_ring,
