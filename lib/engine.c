@@ -315,8 +315,8 @@ int engine_turn_at(struct engine *e, uint64_t now, uint64_t until)
 	e->stirs = ready ? 0 : e->stirs;
 	heed(e, told, count, now);
 	r = attend_all(e, told, count, ms != 0, now);
-	if (!ready && r == 0 && until > 0)
-		r = stir_run(e, now);
+	if (r == 0)
+		r = stir_run(e, !ready && until > 0, now);
 	if (r >= 0)
 		r = overdue_run(e, now);
 	if (r >= 0)

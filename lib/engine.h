@@ -84,7 +84,8 @@ struct engine {
 	bool muted;		/* some had something to say, and are not
 				   listened to until that changes */
 	bool ask_again;		/* a source that said VM_LATER may be asked */
-	int stirs;		/* in vain, since anything has come */
+	int stirs;		/* in vain, since anything has come, */
+	uint64_t stirred_at;	/* and when that was, or any other */
 	uint64_t turned_at;	/* the end of the last turn, */
 	size_t put_off;		/* and results handed out instead of another */
 	uint64_t sample_at;	/* when overdue.c looks the next time */
@@ -277,10 +278,11 @@ void retry_never(struct engine *, uint64_t seq);
 /* When that is worth while, if nothing comes; NEVER if it is not. */
 uint64_t stir_alarm(const struct engine *, uint64_t now);
 
-/* Nothing came in a while: asks busy workers to write out what they have,
-   takes what their rings hold, and gives idle ones something: 1 if that has
-   changed anything, 0, or -ENOMEM. */
-int stir_run(struct engine *, uint64_t now);
+/* Asks busy workers to write out what they have, takes what their rings hold,
+   and gives idle ones something: all, if it is quiet, for nothing came in a
+   while; else only those not heard of in a longer while, if that is due.  1 if
+   it has changed anything, 0, or -ENOMEM. */
+int stir_run(struct engine *, bool quiet, uint64_t now);
 
 /* ---- overdue.c ---- */
 

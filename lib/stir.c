@@ -1,6 +1,6 @@
 /*
- * stir.c - the engine's restlessness: nothing came in a while, though some of
- * it may be there.
+ * stir.c - the engine's restlessness: nothing came in a while, of anybody or of
+ * some, though some of it may be there.
  *
  * Runs in: caller.  Easy to get wrong: a worker that begins an item may not yet
  * see that it was asked, nor the caller what was staged; so it is done twice.
@@ -14,6 +14,9 @@
    often it does: by the second time both sides see. */
 #define SHORT_NS (1 * MS_IN_NS)
 #define STIRS 2
+/* Whatever others send all the time: so often those are asked that were not
+   heard of for so long. */
+#define LONG_NS (10 * MS_IN_NS)
 /* Where so few are with workers it is looked whether that is of use: a timer
    costs more. */
 #define ONLY_MOST 4
@@ -38,9 +41,9 @@ uint64_t stir_alarm(const struct engine *e, uint64_t now)
 	return may_help(e) ? now + SHORT_NS : NEVER;
 }
 
-/* All that are busy are asked, and their rings looked at: true if that has
-   changed anything, or -ENOMEM. */
-static int ask_all(struct engine *e, uint64_t now)
+/* All that are busy and were not heard of since are asked, and their rings
+   looked at: true if that has changed anything, or -ENOMEM. */
+static int ask_all(struct engine *e, uint64_t since, uint64_t now)
 {
 	struct member *m, *next;
 	bool any = false;
@@ -48,7 +51,7 @@ static int ask_all(struct engine *e, uint64_t now)
 
 	for (m = e->crew.roster.busy.first; m != NULL && r >= 0; m = next) {
 		next = roster_next(m, IN_BUSY);
-		if (m->state != MEMBER_READY ||
+		if (m->state != MEMBER_READY || m->heard_at > since ||
 		    (e->only != NULL && e->only != m))
 			continue;
 		atomic_store(&m->slot->wanted, 1);
@@ -60,13 +63,23 @@ static int ask_all(struct engine *e, uint64_t now)
 	return dispatch_take_back(e) || any;
 }
 
-int stir_run(struct engine *e, uint64_t now)
+/* Is it time to ask those that are not heard of among all that comes?  Not
+   while results are too many. */
+static bool is_due(const struct engine *e, uint64_t now)
+{
+	return e->window.nsent > 0 && now - e->stirred_at >= LONG_NS &&
+	    !e->deaf && e->heard == NULL;
+}
+
+int stir_run(struct engine *e, bool quiet, uint64_t now)
 {
 	int r;
 
-	if (e->stirs >= STIRS)
+	if (quiet ? e->stirs >= STIRS : !is_due(e, now))
 		return 0;
-	r = ask_all(e, now);
-	e->stirs = r == 0 ? e->stirs + 1 : 0;
+	e->stirred_at = now;
+	r = ask_all(e, quiet ? now : now - LONG_NS, now);
+	if (quiet)
+		e->stirs = r == 0 ? e->stirs + 1 : 0;
 	return r;
 }

@@ -7,6 +7,8 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #include "base.h"
 #include "face.h"
@@ -175,6 +177,55 @@ START_TEST(a_fast_item_does_not_wait_for_the_slow_one_behind_it)
 }
 END_TEST
 
+/* An input that is done at once, and one that waits for its result; then there
+   may always be more, and is not, until both are back. */
+struct restless {
+	struct shared *s;
+	int fd;			/* always readable */
+	int64_t n, input;
+};
+
+static int next_restless(void *from, const void **input, size_t *size)
+{
+	struct restless *at = from;
+
+	if (at->n == 2)
+		return atomic_load(&at->s->counter[BACK]) == 2 ? 0 : VM_LATER;
+	at->input = at->n++;
+	*input = &at->input;
+	*size = sizeof at->input;
+	return 1;
+}
+
+static int restless_fd(void *from)
+{
+	return ((struct restless *)from)->fd;
+}
+
+START_TEST(a_fast_item_does_not_wait_though_something_happens)
+{
+	struct restless at = { .s = shared_new(), .fd = eventfd(1, 0) };
+	const struct vm_source source = { .next = next_restless,
+		.from = &at, .wait_fd = restless_fd };
+	const struct vm_worker worker = { .process = wait_for_back,
+		.config = at.s };
+	const struct vm_options options = { .workers = 1, .chunk_size = 2 };
+	vm_pool *pool = fork_pool(&worker, &options);
+	struct vm_result r;
+
+	imap_to(pool, source);
+	for (int i = 0; i < 2; i++) {
+		take(pool, &r);
+		ck_assert_int_eq(r.type, VM_OUTPUT);
+		atomic_fetch_add(&at.s->counter[BACK], 1);
+	}
+	take_end(pool);
+	close_pool(pool);
+	close(at.fd);
+	shared_free(at.s);
+}
+END_TEST
+
 START_TEST(a_chunk_behind_a_blocked_item_is_taken_back)
 {
 	const int64_t inputs[10] = { 9 };
@@ -326,6 +377,7 @@ int main(void)
 		large_chunks_are_shared_out_among_all,
 		seventy_are_inside_at_one_moment,
 		a_fast_item_does_not_wait_for_the_slow_one_behind_it,
+		a_fast_item_does_not_wait_though_something_happens,
 		a_chunk_behind_a_blocked_item_is_taken_back,
 		all_chunks_behind_a_blocked_item_are_taken_back,
 		large_items_behind_a_blocked_one_go_to_the_other,
