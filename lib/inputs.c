@@ -32,6 +32,13 @@ void *inputs_state(const void *from, size_t size)
 	return state;
 }
 
+/* The promise not to block; what wraps a source can pass it on. */
+static int no_fd(void *from)
+{
+	(void)from;
+	return -1;
+}
+
 struct vm_source inputs_make(inputs_next next, void *state, uint64_t length)
 {
 	if (state == NULL)
@@ -41,7 +48,8 @@ struct vm_source inputs_make(inputs_next next, void *state, uint64_t length)
 		.close = free,
 		.from = state,
 		.length = length,
-		.reserved = { (void *)(uintptr_t)SOURCE_PROMPT },
+		.wait_fd = no_fd,
+		.reserved = { (void *)(uintptr_t)SOURCE_OWN },
 	};
 }
 
@@ -86,7 +94,7 @@ struct vm_source vm_inherited_array(const void *items, size_t count,
 	/* Empty items are handed out as they lie there, but never as NULL. */
 	if (a != NULL && items == NULL)
 		a->items = (const unsigned char *)"";
-	if ((uintptr_t)s.reserved[0] == SOURCE_PROMPT)
+	if ((uintptr_t)s.reserved[0] == SOURCE_OWN)
 		s.reserved[0] = (void *)(uintptr_t)SOURCE_INHERITED;
 	return s;
 }

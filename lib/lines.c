@@ -187,7 +187,7 @@ struct vm_source vm_lines(FILE *file)
 		return inputs_unmade(EINVAL);
 	s = make(file_next, file, -1);
 	if (s.next != NULL)
-		s.reserved[0] = (void *)(uintptr_t)SOURCE_MAY_BLOCK;
+		s.wait_fd = NULL;	/* it may block */
 	return s;
 }
 

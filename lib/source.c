@@ -80,8 +80,7 @@ static enum source_mark mark(const struct source *s)
 
 bool source_prompt(const struct source *s)
 {
-	return s->hooks.wait_fd != NULL || mark(s) == SOURCE_PROMPT ||
-	    mark(s) == SOURCE_INHERITED;
+	return s->hooks.wait_fd != NULL;
 }
 
 struct source_array *source_inherited(const struct source *s)

@@ -37,8 +37,8 @@ struct source {
 
 /* How ready-made sources tell the pool what they are, in hooks.reserved. */
 enum source_mark {
-	SOURCE_PROMPT = 1,	/* next() never blocks */
-	SOURCE_MAY_BLOCK,	/* it may; reserved[2] may point to its bound */
+	SOURCE_OWN = 1,		/* the library's; reserved[2] may point to the
+				   bound of its inputs */
 	SOURCE_INHERITED,	/* from is a source_array that workers have */
 	SOURCE_UNMADE		/* could not be made; reserved[1]: errno */
 };

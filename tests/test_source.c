@@ -283,25 +283,6 @@ START_TEST(a_wait_fd_is_a_hook_and_a_promise)
 }
 END_TEST
 
-START_TEST(a_mark_may_promise_too)
-{
-	static const struct { enum source_mark mark; bool prompt; } marks[] =
-	    { { SOURCE_PROMPT, true }, { SOURCE_MAY_BLOCK, false } };
-	bool in_hook = false;
-
-	for (size_t i = 0; i < COUNTOF(marks); i++) {
-		struct vm_source hooks = { .next = script_next };
-		struct source *source;
-
-		hooks.reserved[0] = (void *)(uintptr_t)marks[i].mark;
-		source = source_new(&hooks, &in_hook);
-		ck_assert_ptr_nonnull(source);
-		ck_assert_int_eq(source_prompt(source), marks[i].prompt);
-		source_free(source);
-	}
-}
-END_TEST
-
 int main(void)
 {
 	const TTest *const tests[] = { a_new_one_calls_nothing,
@@ -310,7 +291,7 @@ int main(void)
 		too_large_is_efbig, later_is_not_the_end,
 		closing_ends_it_and_drops_what_is_held,
 		needs_no_close_and_no_wait_fd,
-		a_wait_fd_is_a_hook_and_a_promise, a_mark_may_promise_too };
+		a_wait_fd_is_a_hook_and_a_promise };
 
 	return run_tests("source", tests, COUNTOF(tests), 30);
 }
