@@ -63,6 +63,19 @@ int sys_nonblock(int fd);
 /* Makes descriptor "to" a copy of fd, inherited by programs it executes. */
 int sys_dup_onto(int fd, int to);
 
+/* ---- files that have room for all ---- */
+
+/* Writes to a place in a file: as sys_write(). */
+ssize_t sys_pwrite(int fd, const void *from, size_t size, uint64_t at);
+/* An empty file in memory; what it has goes with its last descriptor. */
+int sys_memory_file(void);
+/* The same in a directory, where it has no name. */
+int sys_temporary(const char *dir);
+/* The bytes read as 0 from now on, and take no room, where that can be. */
+void sys_punch(int fd, uint64_t at, uint64_t size);
+/* How many bytes a file may have. */
+uint64_t sys_file_limit(void);
+
 /* ---- messages with descriptors ---- */
 
 /* The most descriptors that travel with a message. */

@@ -1,0 +1,216 @@
+/*
+ * vimap_reduce.h - map, collect and reduce on a pool of worker processes.
+ *
+ * map() turns each input into (key, value) pairs; reduce() gets each key with
+ * all its values and makes one output of them.  Both run on the workers, and
+ * the caller iterates over (key, output) - its loop is what other systems
+ * call finish.  Counting words:
+ *
+ *	static int split(struct vm_context *me, const void *input, size_t size)
+ *	{
+ *		const char *word, *end = (const char *)input + size;
+ *		static const uint64_t one = 1;
+ *
+ *		for (word = input; (word = skip_blanks(word, end)) < end;) {
+ *			size_t n = word_length(word, end);
+ *			if (vm_emit(me, word, n, &one, sizeof one) < 0)
+ *				return -1;
+ *			word += n;
+ *		}
+ *		return 0;
+ *	}
+ *
+ *	static int sum(struct vm_context *me, const void *key, size_t size,
+ *	    struct vm_values *values)
+ *	{
+ *		uint64_t n = 0;
+ *		const void *value;
+ *
+ *		(void)key, (void)size;
+ *		while ((value = vm_value(values, NULL)))
+ *			n += *(const uint64_t *)value;
+ *		return vm_output(me, &n, sizeof n);
+ *	}
+ *
+ *	struct vm_job job = { .map = split, .reduce = sum };
+ *	struct vm_reduced r;
+ *	vm_reducer *reducer = vm_fork_job(&job, NULL, NULL);
+ *
+ *	if (vm_map_reduce(reducer, 0, vm_lines(stdin)) == 0)
+ *		while ((rc = vm_zip_key_out(reducer, &r)) == 1)
+ *			use(r.key, r.key_size, r.output, r.output_size);
+ *	vm_reducer_close(reducer);
+ *
+ * Everything vimap.h says about workers, lifetimes, alignment, the 0 byte
+ * after each piece of data, threads and growth holds here.  The caller never
+ * looks into pairs: they pass it, or temporary files, in sealed partitions.
+ */
+#ifndef VIMAP_REDUCE_H
+#define VIMAP_REDUCE_H
+
+#include <vimap.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct vm_reducer vm_reducer;	/* a pool and the jobs it can do */
+struct vm_values;			/* the values of one key */
+
+/*
+ * What the workers do.  At least one of map and reduce.  Pairs count only
+ * when the call that emitted them returned 0: an attempt that fails or
+ * crashes leaves no pair behind, and no value is counted twice.
+ */
+struct vm_job {
+	int (*setup)(struct vm_context *);	/* as in vm_worker; optional */
+	void (*teardown)(struct vm_context *);	/* likewise */
+
+	/* Emits any number of pairs for one input.  NULL: the source gives
+	   pairs already, see vm_pairs(). */
+	int (*map)(struct vm_context *, const void *input, size_t size);
+
+	/* Optional.  On the mapping worker, for each key, zero, one or more
+	   times before reduce(): emits fewer pairs of the same key (another
+	   is EINVAL) in place of those given.  What comes out in the end must
+	   not depend on how often it ran. */
+	int (*collect)(struct vm_context *, const void *key, size_t key_size,
+	    struct vm_values *);
+
+	/* Once a key; makes its output by vm_output().  NULL: results have
+	   the values themselves, grouped by key. */
+	int (*reduce)(struct vm_context *, const void *key, size_t key_size,
+	    struct vm_values *);
+
+	void *config;				/* vm_context.config */
+};
+
+/* How jobs run; 0 is the default everywhere. */
+struct vm_reduce_options {
+	int partitions;		/* into which keys are hashed (4 a worker) */
+	int sorted;		/* not 0: all results in order of keys, as
+				   memcmp() over the common length, a prefix
+				   before what it begins.  Costs a merge. */
+	int in_input_order;	/* not 0: a key's values in order of inputs;
+				   with sorted, runs give equal bytes */
+	int reserved;		/* 0 */
+	size_t memory_limit;	/* for pairs, past which they are spilled to
+				   a file (256 MiB) */
+	const char *spill_dir;	/* for that one, opened and unlinked before
+				   the fork ($TMPDIR, /tmp) */
+};
+
+/* ---- On the workers -------------------------------------------------- */
+
+/*
+ * Emits a pair, which is copied; either may be empty.  In map() and collect()
+ * only.  0, or -1 with errno (EINVAL elsewhere, EFBIG, ENOSPC, ENOMEM), and
+ * then the present call has failed whatever it returns.
+ */
+VM_EXPORT int vm_emit(struct vm_context *, const void *key, size_t key_size,
+    const void *value, size_t value_size);
+
+/*
+ * The next value, and its size unless size is NULL; NULL after the last.
+ * Valid until the next call on the same values.  Never NULL for an empty
+ * value.
+ */
+VM_EXPORT const void *vm_value(struct vm_values *, size_t *size);
+
+/* The number of values, where it is known without reading them, else 0. */
+VM_EXPORT uint64_t vm_value_count(const struct vm_values *);
+
+/* A ready-made collect for values that are uint64_t: emits their sum. */
+VM_EXPORT int vm_add_up(struct vm_context *, const void *key, size_t key_size,
+    struct vm_values *);
+
+/* ---- In the caller --------------------------------------------------- */
+
+/*
+ * Forks a pool for jobs, which are numbered from 0; vm_fork_job() has just
+ * one.  Errors as vm_fork(), words from vm_error(NULL); EINVAL also for a job
+ * with neither map nor reduce, EACCES or ENOENT for spill_dir.
+ */
+VM_EXPORT vm_reducer *vm_fork_jobs_sized(const struct vm_job *, size_t count,
+    size_t job_size, const struct vm_options *, size_t options_size,
+    const struct vm_reduce_options *, size_t reduce_options_size)
+    VM_CHECK_RESULT;
+
+#ifdef VM_NO_INLINE
+VM_EXPORT vm_reducer *vm_fork_jobs(const struct vm_job *, size_t count,
+    const struct vm_options *, const struct vm_reduce_options *);
+VM_EXPORT vm_reducer *vm_fork_job(const struct vm_job *,
+    const struct vm_options *, const struct vm_reduce_options *);
+#else
+VM_CHECK_RESULT static inline vm_reducer *
+vm_fork_jobs(const struct vm_job *jobs, size_t count,
+    const struct vm_options *options, const struct vm_reduce_options *how)
+{
+	return vm_fork_jobs_sized(jobs, count, sizeof *jobs, options,
+	    sizeof *options, how, sizeof *how);
+}
+
+VM_CHECK_RESULT static inline vm_reducer *
+vm_fork_job(const struct vm_job *job, const struct vm_options *options,
+    const struct vm_reduce_options *how)
+{
+	return vm_fork_jobs(job, 1, options, how);
+}
+#endif
+
+/*
+ * Queues a run of a job over a source, which now belongs to the reducer, on
+ * failure too.  Runs are done one after another, in this order.  0 or -1.
+ */
+VM_EXPORT int vm_map_reduce(vm_reducer *, size_t job, struct vm_source)
+    VM_CHECK_RESULT;
+
+/* Where pairs come from for a job without map; as vm_source otherwise. */
+struct vm_pair_source {
+	int (*next)(void *from, const void **key, size_t *key_size,
+	    const void **value, size_t *value_size);
+	void (*close)(void *from);
+	void *from;
+};
+VM_EXPORT struct vm_source vm_pairs(struct vm_pair_source);
+
+enum vm_stage { VM_MAP_STAGE = 1, VM_REDUCE_STAGE = 2 };
+
+/* What a key came to; or what failed for good.  Valid until the next call. */
+struct vm_reduced {
+	const void *key;	/* NULL if an input failed in map */
+	size_t key_size;
+	const void *output;	/* of reduce; NULL if none or failed */
+	size_t output_size;
+	struct vm_values *values; /* if the job has no reduce, else NULL */
+	const void *input;	/* the input that failed in map, else NULL */
+	size_t input_size;
+	const struct vm_exception *exception;	/* NULL if VM_OUTPUT */
+	uint64_t run;		/* the how manieth vm_map_reduce(), from 0 */
+	enum vm_type type;
+	enum vm_stage stage;
+};
+
+/*
+ * The next result: 1; the end of the present run: 0, and the next call goes
+ * on with the next one; -1 as vm_zip_in_out(), ENOSPC if spilling failed.
+ * Inputs and keys that failed for good come as VM_EXCEPTION while the rest
+ * of the run goes on; a key of which an input was lost is still reduced.
+ */
+VM_EXPORT int vm_zip_key_out(vm_reducer *, struct vm_reduced *) VM_CHECK_RESULT;
+
+/* The pool below, for vm_fd(), vm_cancel(), vm_resize() and vm_error(); it
+   must not be given inputs, nor results be taken from it. */
+VM_EXPORT vm_pool *vm_reducer_pool(vm_reducer *);
+
+/* What went wrong last, in words, as vm_error(); of NULL, in this thread's last
+   vm_fork_job(). */
+VM_EXPORT const char *vm_reducer_error(const vm_reducer *);
+
+/* Ends it all, at any moment, as vm_close(); temporary space is given back. */
+VM_EXPORT int vm_reducer_close(vm_reducer *);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

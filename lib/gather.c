@@ -1,0 +1,363 @@
+/* gather.c - see gather.h: the values of each key, brought together. */
+#include "config.h"
+
+#include "gather.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base.h"
+#include "hash.h"
+#include "merge.h"
+#include "values.h"
+
+/* Memory that a run takes while it is read. */
+#define RUN_MEMORY ((size_t)192 * 1024)
+/* Runs that are merged at once, if memory is short. */
+#define RUNS_LEAST 8
+
+/* A record in memory, and the first bytes of its key. */
+struct handle {
+	uint64_t prefix;
+	union {
+		size_t at;	/* while records are added: where it is */
+		const unsigned char *record;	/* when they are sorted */
+	};
+};
+
+/* One gathering. */
+struct work {
+	const struct gathering *g;
+	uint64_t bytes;		/* of all runs */
+	struct buf records, handles;
+	struct buf runs;	/* that were sorted */
+	struct sink values, index;
+	struct buf key;		/* of the group that is being made */
+	struct group group;
+	bool any;		/* there is one */
+	uint64_t keys;
+};
+
+static void work_open(struct work *w, const struct gathering *g)
+{
+	*w = (struct work){ .g = g };
+	buf_init(&w->records, SIZE_MAX / 4);
+	buf_init(&w->handles, SIZE_MAX / 4);
+	buf_init(&w->runs, SIZE_MAX / 4);
+	buf_init(&w->key, SIZE_MAX / 4);
+}
+
+static void work_close(struct work *w)
+{
+	buf_release(&w->records);
+	buf_release(&w->handles);
+	buf_release(&w->runs);
+	buf_release(&w->key);
+	sink_release(&w->values);
+	sink_release(&w->index);
+}
+
+/* ---- what comes out ---- */
+
+/* For all that may come of so many bytes of records. */
+static int open_sinks(struct work *w)
+{
+	const struct gathering *g = w->g;
+	int r = sink_open(&w->values, g->store, g->place, w->bytes);
+
+	/* A record in the index is at most five times as long as a pair. */
+	if (r == 0)
+		r = sink_open(&w->index, g->store, g->place, 5 * w->bytes);
+	return r;
+}
+
+/* The group that was being made is whole. */
+static int end_group(struct work *w)
+{
+	struct record r = { w->key.data, (const unsigned char *)&w->group,
+		(uint32_t)w->key.len, sizeof w->group, false };
+
+	if (!w->any)
+		return 0;
+	w->group.size = sink_at(&w->values) - w->group.at;
+	w->keys++;
+	w->any = false;
+	return sink_put_record(&w->index, &r);
+}
+
+static int begin_group(struct work *w, const struct record *r)
+{
+	w->group = (struct group){ .at = sink_at(&w->values),
+		.seal = HASH_START };
+	w->any = true;
+	w->key.len = 0;
+	return buf_append(&w->key, r->key, r->key_size);
+}
+
+static bool is_same_key(const struct work *w, const struct record *r)
+{
+	return w->any && w->key.len == r->key_size &&
+	    (r->key_size == 0 || memcmp(w->key.data, r->key, r->key_size) == 0);
+}
+
+/* The next record in the order of keys. */
+static int put(struct work *w, const struct record *r)
+{
+	uint32_t size = r->apart ? RECORD_APART : r->body_size;
+	struct run run;
+	int error = 0;
+
+	if (!is_same_key(w, r)) {
+		error = end_group(w);
+		if (error == 0)
+			error = begin_group(w, r);
+	}
+	if (error == 0)
+		error = sink_put(&w->values, &size, sizeof size);
+	if (error == 0)
+		error = sink_put(&w->values, r->body, r->body_size);
+	w->group.count++;
+	if (r->apart) {
+		memcpy(&run, r->body, sizeof run);
+		w->group.seal = values_seal_apart(w->group.seal, &run);
+	} else {
+		w->group.seal = values_seal(w->group.seal, r->body,
+		    r->body_size);
+	}
+	return error;
+}
+
+static int finish(struct work *w, struct gathered *out)
+{
+	struct run values;
+	int r = end_group(w);
+
+	if (r == 0)
+		r = sink_close(&w->values, &values);
+	if (r == 0)
+		r = sink_close(&w->index, &out->index);
+	out->keys = w->keys;
+	return r;
+}
+
+/* ---- what is in memory ---- */
+
+/* The first bytes of a key as a number with the same order. */
+static uint64_t prefix_of(const struct record *r)
+{
+	unsigned char bytes[8] = { 0 };
+	uint64_t n = 0;
+
+	memcpy(bytes, r->key, MIN(r->key_size, sizeof bytes));
+	for (size_t i = 0; i < sizeof bytes; i++)
+		n = n << 8 | bytes[i];
+	return n;
+}
+
+/* Reads one again that was checked when it came. */
+static void look(const struct handle *h, struct record *r)
+{
+	record_read(h->record, SIZE_MAX, UINT32_MAX, r);
+}
+
+/* Keeps a record in memory. */
+static int keep(struct work *w, const struct record *r)
+{
+	struct handle h = { prefix_of(r), { w->records.len } };
+	int error = record_append(&w->records, r);
+
+	return error == 0 ? buf_append(&w->handles, &h, sizeof h) : error;
+}
+
+/* Equal keys are in the order of where they lie, which is that they came in;
+   qsort() alone would not keep it. */
+static int by_key(const void *a, const void *b)
+{
+	const struct handle *x = a, *y = b;
+	struct record p, q;
+	int r;
+
+	if (x->prefix != y->prefix)
+		return x->prefix < y->prefix ? -1 : 1;
+	look(x, &p);
+	look(y, &q);
+	r = record_compare(p.key, p.key_size, q.key, q.key_size);
+	return r != 0 ? r : (x->record > y->record) - (x->record < y->record);
+}
+
+static void sort(struct work *w)
+{
+	struct handle *h = (void *)w->handles.data;
+	size_t count = w->handles.len / sizeof *h;
+
+	for (size_t i = 0; i < count; i++)
+		h[i].record = w->records.data + h[i].at;
+	if (count > 0)
+		qsort(h, count, sizeof *h, by_key);
+}
+
+/* Hands all that is in memory on, in the order of keys, and forgets it. */
+static int pass(struct work *w,
+    int (*to)(struct work *, const struct record *))
+{
+	const struct handle *h = (const void *)w->handles.data;
+	size_t count = w->handles.len / sizeof *h;
+	struct record r;
+	int error = 0;
+
+	sort(w);
+	for (size_t i = 0; i < count && error == 0; i++) {
+		look(&h[i], &r);
+		error = to(w, &r);
+	}
+	w->records.len = w->handles.len = 0;
+	return error;
+}
+
+/* ---- runs that are sorted ---- */
+
+/* The sink for those is that of values, which has no other use before. */
+static int put_sorted(struct work *w, const struct record *r)
+{
+	return sink_put_record(&w->values, r);
+}
+
+static int close_run(struct work *w)
+{
+	struct run run;
+	int r = sink_close(&w->values, &run);
+
+	sink_release(&w->values);
+	if (r == 0)
+		r = buf_append(&w->runs, &run, sizeof run);
+	return r;
+}
+
+/* What is in memory becomes one. */
+static int write_sorted(struct work *w)
+{
+	int r = sink_open(&w->values, w->g->store, w->g->place,
+	    w->records.len);
+
+	if (r == 0)
+		r = pass(w, put_sorted);
+	return r == 0 ? close_run(w) : r;
+}
+
+/* Merges some of them, and hands the records on. */
+static int merge(struct work *w, const struct run *runs, size_t count,
+    int (*to)(struct work *, const struct record *))
+{
+	struct record record;
+	struct merge m;
+	int r = merge_open(&m, w->g->store, runs, count, w->g->key_most);
+
+	while (r == 0 && (r = merge_next(&m, &record)) == 1)
+		r = to(w, &record);
+	merge_close(&m);
+	return r;
+}
+
+/* The first ones, as many as can be merged at once, become one, which stands
+   behind the others' place: nothing loses its order that way only if all are
+   merged in turns. */
+static int merge_turn(struct work *w, size_t most)
+{
+	struct buf old = w->runs;
+	const struct run *runs = (const void *)old.data;
+	size_t count = old.len / sizeof *runs;
+	int r = 0;
+
+	buf_init(&w->runs, SIZE_MAX / 4);
+	for (size_t i = 0, n; i < count && r == 0; i += n) {
+		uint64_t bytes = 0;
+
+		n = MIN(most, count - i);
+		for (size_t k = 0; k < n; k++)
+			bytes += runs[i + k].extent.size;
+		r = sink_open(&w->values, w->g->store, w->g->place, bytes);
+		if (r == 0)
+			r = merge(w, runs + i, n, put_sorted);
+		if (r == 0)
+			r = close_run(w);
+		for (size_t k = 0; k < n && r == 0; k++)
+			store_drop(w->g->store, &runs[i + k].extent);
+	}
+	buf_release(&old);
+	return r;
+}
+
+static int merge_all(struct work *w)
+{
+	size_t most = MAX(w->g->memory / RUN_MEMORY, RUNS_LEAST);
+	const struct run *runs;
+	size_t count;
+	int r = 0;
+
+	while (r == 0 && w->runs.len / sizeof(struct run) > most)
+		r = merge_turn(w, most);
+	runs = (const void *)w->runs.data;
+	count = w->runs.len / sizeof *runs;
+	if (r == 0)
+		r = open_sinks(w);
+	if (r == 0)
+		r = merge(w, runs, count, put);
+	for (size_t i = 0; i < count && r == 0; i++)
+		store_drop(w->g->store, &runs[i].extent);
+	return r;
+}
+
+/* ---- the whole ---- */
+
+/* Has so much come into memory that it is to be written? */
+static bool is_full(const struct work *w)
+{
+	return w->records.len + 2 * w->handles.len >= w->g->memory;
+}
+
+static int read_run(struct work *w, const struct run *run)
+{
+	struct scan s;
+	int r = scan_open(&s, w->g->store, run, w->g->key_most);
+
+	while (r == 0 && (r = scan_next(&s)) == 1) {
+		w->bytes += RECORD_HEAD + (uint64_t)s.now.key_size +
+		    s.now.body_size;
+		r = keep(w, &s.now);
+		if (r == 0 && is_full(w))
+			r = write_sorted(w);
+	}
+	scan_release(&s);
+	return r;
+}
+
+/* What fits in memory is not written in between. */
+static int pass_all(struct work *w)
+{
+	int r;
+
+	if (w->runs.len == 0) {
+		r = open_sinks(w);
+		return r == 0 ? pass(w, put) : r;
+	}
+	r = w->records.len > 0 ? write_sorted(w) : 0;
+	return r == 0 ? merge_all(w) : r;
+}
+
+int gather(const struct gathering *g, const struct run *runs, size_t count,
+    struct gathered *out)
+{
+	struct work w;
+	int r = 0;
+
+	work_open(&w, g);
+	for (size_t i = 0; i < count && r == 0; i++)
+		r = read_run(&w, &runs[i]);
+	if (r == 0)
+		r = pass_all(&w);
+	if (r == 0)
+		r = finish(&w, out);
+	work_close(&w);
+	return r;
+}

@@ -1,0 +1,39 @@
+/*
+ * gather.h - brings the values of each key of a partition together.
+ *
+ * Runs in: worker.  Runs are read one after another into memory, where records
+ * are sorted by key; what does not fit in memory is written, sorted, and merged
+ * in the end.  Out come the values of one key behind those of another, and an
+ * index of the keys in their order, which says where they are.
+ *
+ * Easy to get wrong: the order of values of a key is that of the runs, and in
+ * each as they lie there; each step keeps it.
+ */
+#ifndef GATHER_H
+#define GATHER_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "record.h"
+#include "store.h"
+
+/* What is to be gathered, and in how much memory. */
+struct gathering {
+	struct store *store;
+	size_t place;
+	size_t memory;		/* bytes, about */
+	size_t key_most;
+};
+
+/* What came of it. */
+struct gathered {
+	struct run index;	/* records whose bodies are struct group */
+	uint64_t keys;
+};
+
+/* Gathers so many runs: 0 or -errno; -EBADMSG if one is not what was written. */
+int gather(const struct gathering *, const struct run *runs, size_t count,
+    struct gathered *);
+
+#endif

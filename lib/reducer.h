@@ -1,0 +1,88 @@
+/*
+ * reducer.h - what is behind a vm_reducer: a pool, and the run of a job that is
+ * at it.
+ *
+ * Runs in: caller.  A run is three rounds of inputs for the pool, each to its
+ * end: the inputs, which are mapped; the partitions, which are gathered; the
+ * keys, which are reduced.  So all that holds for items of a pool holds for a
+ * call of map() and of reduce(): it is tried again, bounded in time, blamed, as
+ * any item.
+ *
+ * Easy to get wrong: what failed in gathering is nobody's item: it is done
+ * again, and in the end the run has failed.
+ */
+#ifndef REDUCER_H
+#define REDUCER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "buf.h"
+#include "job.h"
+#include "merge.h"
+#include "owner.h"
+#include "shuffle.h"
+#include "vimap_reduce.h"
+#include "words.h"
+
+/* One vm_map_reduce() that is not done. */
+struct run_order {
+	struct run_order *next;
+	struct vm_source source;
+	size_t job;
+};
+
+enum run_stage {
+	RUN_NONE,		/* nothing is being done */
+	RUN_MAPPING,
+	RUN_GATHERING,
+	RUN_REDUCING,		/* by workers */
+	RUN_LISTING		/* no reduce(): the caller reads the values */
+};
+
+/* A partition that has pairs. */
+struct partition {
+	struct run list;	/* of its runs */
+	struct gathered gathered;
+	bool listed;		/* there is anything in it */
+	int tries;		/* it was given to a worker */
+	bool due;		/* it is to be given to one */
+};
+
+struct vm_reducer {
+	vm_pool *pool;
+	struct job_plan plan;
+	bool sorted;
+	size_t item_most;	/* bytes of an input */
+	struct shuffle shuffle;
+	struct run_order *orders, **last;
+	/* The present run. */
+	enum run_stage stage;
+	uint64_t run;
+	struct vm_source source;	/* while it is mapped */
+	size_t job;
+	struct partition *partitions;
+	uint32_t partition;	/* the next one to look at */
+	struct merge keys;	/* of all partitions, or of one */
+	bool merging;
+	struct vm_values values;	/* of the key that was listed last */
+	struct buf item;	/* what the pool is given next */
+	struct vm_exception exception;	/* of what the pool thinks went well */
+	struct words words;
+	struct owner owner;
+};
+
+/* ---- run.c ---- */
+
+/* Begins the next run that was asked for, if any: 0 or -errno. */
+int run_begin(struct vm_reducer *);
+
+/* What comes next of the present run: 1, 0 at its end, or -errno with words if
+   they are not the pool's. */
+int run_next(struct vm_reducer *, struct vm_reduced *);
+
+/* Frees what the present run has. */
+void run_release(struct vm_reducer *);
+
+#endif
