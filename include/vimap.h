@@ -375,6 +375,22 @@ VM_EXPORT struct vm_source vm_lines_fd(int fd);
 /* Numbers: each input is one int64_t, from begin up to, not with, end. */
 VM_EXPORT struct vm_source vm_range(int64_t begin, int64_t end);
 
+/*
+ * Parts of a length, each input being one struct vm_part: what lies there the
+ * worker makes or finds itself.  At most so many parts, none of them empty, in
+ * order.  EINVAL for 0 parts.
+ *	VM_CUT_EVENLY	sizes differ by 1 at most, the longer ones first
+ *	VM_CUT_PYMAR	as Pymar's Producer cuts: length / parts + 1 each, and
+ *			the rest, so it may be fewer parts
+ */
+struct vm_part {
+	uint64_t offset;
+	uint64_t limit;		/* how many from there on */
+};
+enum vm_cut { VM_CUT_EVENLY = 0, VM_CUT_PYMAR = 1 };
+VM_EXPORT struct vm_source vm_parts(uint64_t length, uint64_t parts,
+    enum vm_cut);
+
 /* Names of files that match, sorted, as of this call.  No match is an empty
    source. */
 VM_EXPORT struct vm_source vm_glob(const char *pattern);

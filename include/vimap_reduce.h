@@ -210,6 +210,24 @@ VM_EXPORT const char *vm_reducer_error(const vm_reducer *);
 /* Ends it all, at any moment, as vm_close(); temporary space is given back. */
 VM_EXPORT int vm_reducer_close(vm_reducer *);
 
+/* ---- Without keys ---------------------------------------------------- */
+
+/*
+ * Gives an idle pool a source and calls fold() with each result, exceptions
+ * included, in the caller, in the order they come (with vm_options.ordered, of
+ * the inputs), as vimap's VimapFold does.  A worker that is given a part of
+ * the input at a time (vm_parts()) accumulates there before.
+ *
+ * 0: all were outputs.  1: there were exceptions.  -1: as vm_imap() and
+ * vm_zip_in_out(), what had come is folded; ECANCELED if fold() returned
+ * anything but 0: then what has not begun is given up, and what had is not
+ * folded.  EINVAL for no fold().  The pool can be given more in each case, but
+ * if it broke down.
+ */
+VM_EXPORT int vm_fold(vm_pool *, struct vm_source,
+    int (*fold)(void *accumulator, const struct vm_result *),
+    void *accumulator);
+
 #ifdef __cplusplus
 }
 #endif

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base.h"
 #include "inputs.h"
 
 struct vm_source inputs_unmade(int error)
@@ -126,6 +127,50 @@ struct vm_source vm_strings(char *const *strings, size_t count)
 	if (strings == NULL && count > 0)
 		return inputs_unmade(EINVAL);
 	return inputs_make(strings_next, inputs_state(&s, sizeof s), count);
+}
+
+/* ---- parts ---- */
+
+struct parts {
+	uint64_t length, offset;
+	uint64_t size;		/* of the next part */
+	uint64_t longer;	/* parts that are one longer than the others */
+	struct vm_part given;
+};
+
+static int parts_next(void *from, const void **input, size_t *size)
+{
+	struct parts *p = from;
+	uint64_t left = p->length - p->offset;
+
+	if (left == 0)
+		return 0;
+	p->given.offset = p->offset;
+	p->given.limit = MIN(left, p->size);
+	p->offset += p->given.limit;
+	if (p->longer > 0 && --p->longer == 0)
+		p->size--;
+	*input = &p->given;
+	*size = sizeof p->given;
+	return 1;
+}
+
+struct vm_source vm_parts(uint64_t length, uint64_t parts, enum vm_cut cut)
+{
+	struct parts p = { .length = length };
+
+	if (parts == 0 || (cut != VM_CUT_EVENLY && cut != VM_CUT_PYMAR))
+		return inputs_unmade(EINVAL);
+	p.size = length / parts;
+	if (cut == VM_CUT_EVENLY)
+		p.longer = length % parts;
+	/* Evenly, only the longer ones are one more than the quotient. */
+	if (cut == VM_CUT_PYMAR || p.longer > 0)
+		p.size += p.size < UINT64_MAX;
+	if (cut == VM_CUT_PYMAR)
+		parts = length / p.size + (length % p.size > 0);
+	return inputs_make(parts_next, inputs_state(&p, sizeof p),
+	    MIN(parts, length));
 }
 
 /* ---- numbers ---- */

@@ -276,11 +276,13 @@ int vm_reducer_close(vm_reducer *r)
 int vm_map_reduce(vm_reducer *r, size_t job, struct vm_source source)
 {
 	struct run_order *o = NULL;
-	int error = r == NULL || job >= r->plan.count || source.next == NULL ?
-	    EINVAL : 0;
+	int error = r == NULL || job >= r->plan.count ? EINVAL : 0;
 
 	if (error == 0 && owner_is_other(&r->owner))
 		error = EPERM;
+	/* The pool knows what is wrong with it. */
+	if (error == 0 && source.next == NULL)
+		return vm_imap(r->pool, source);
 	if (error == 0) {
 		o = calloc(1, sizeof *o);
 		error = o == NULL ? ENOMEM : 0;

@@ -1,0 +1,52 @@
+/*
+ * fold.c - vm_fold(): all results of a source, one after another, in a loop
+ * that need not be written again.
+ *
+ * Runs in: caller.  Stands on vimap.h.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <stdbool.h>
+
+#include "vimap_reduce.h"
+
+/* What is left is given up and not folded. */
+static void drain(vm_pool *pool)
+{
+	struct vm_result r;
+	int got;
+
+	vm_cancel(pool);
+	do
+		got = vm_zip_in_out(pool, &r);
+	while (got == 1 || (got == -1 && errno != ENOMEM &&
+	    vm_broken(pool) == 0));
+}
+
+int vm_fold(vm_pool *pool, struct vm_source source,
+    int (*fold)(void *accumulator, const struct vm_result *),
+    void *accumulator)
+{
+	bool any_failed = false;
+	struct vm_result r;
+	int got, error = 0;
+
+	if (fold == NULL) {
+		if (source.close != NULL)
+			source.close(source.from);
+		errno = EINVAL;
+		return -1;
+	}
+	got = vm_imap(pool, source) < 0 ? -1 : 1;
+	while (got == 1 && error == 0 && (got = vm_zip_in_out(pool, &r)) == 1) {
+		any_failed |= r.type != VM_OUTPUT;
+		error = fold(accumulator, &r);
+	}
+	if (error != 0) {
+		drain(pool);
+		errno = ECANCELED;
+		return -1;
+	}
+	return got < 0 ? -1 : any_failed;
+}
