@@ -13,7 +13,7 @@
 #include "table.h"
 
 /* So many values of a key are collected before there are more. */
-#define COLLECT_AT 32
+#define COLLECT_AT 10
 
 /* What a hook may do with vm_emit() at present. */
 enum emitting { EMIT_NOTHING, EMIT_PAIRS, EMIT_COLLECTED };
@@ -32,8 +32,10 @@ struct layer {
 	struct emit emit;
 	struct table table;	/* for collect() */
 	struct vm_values values;
-	/* The key whose values are being collected, and what came of it. */
+	/* The key whose values are being collected, and what came of it: sizes
+	   in 4 bytes, and values. */
 	uint32_t entry;
+	struct buf collected;
 };
 
 /* ---- hooks of a job ---- */
@@ -66,6 +68,7 @@ static void free_layer(struct layer *l)
 {
 	emit_close(&l->emit);
 	table_release(&l->table);
+	buf_release(&l->collected);
 	values_release(&l->values);
 	free(l->states);
 	free(l);
@@ -80,6 +83,7 @@ static int open_layer(struct layer *l, struct vm_context *me)
 	l->store = p->store;
 	l->place = (size_t)place_of(p, me->worker_index);
 	table_init(&l->table);
+	buf_init(&l->collected, SIZE_MAX / 4);
 	values_init(&l->values, p->pair_most);
 	l->states = calloc(p->count, sizeof *l->states);
 	if (l->states == NULL)
@@ -163,35 +167,60 @@ static bool is_collected_key(const struct layer *l, const void *key,
 	const struct table_entry *e = table_entry(&l->table, l->entry);
 
 	return e->key_size == size && (size == 0 ||
-	    memcmp(table_key(&l->table, e), key, size) == 0);
+	    memcmp(e->key, key, size) == 0);
+}
+
+/* What collect() has emitted takes the place of the values it was given. */
+static int replace(struct layer *l, uint32_t entry)
+{
+	const unsigned char *at = l->collected.data;
+	const unsigned char *end = at + l->collected.len;
+	uint32_t size;
+	int r = 0;
+
+	table_empty(&l->table, entry);
+	for (; at < end && r == 0; at += size) {
+		memcpy(&size, at, sizeof size);
+		at += sizeof size;
+		r = table_add(&l->table, entry, at, size);
+	}
+	return r < 0 ? cannot_emit(l, -r) : 0;
 }
 
 /* Runs collect() over the values of a key, which it emits anew. */
 static int collect(struct layer *l, uint32_t entry)
 {
-	struct table *t = &l->table;
-	const struct table_entry *e = table_entry(t, entry);
-	uint32_t count, first = table_take(t, entry, &count);
-	/* The table may move while collect() emits. */
-	unsigned char small[64], *key = small;
-	size_t size = e->key_size;
+	const struct table_entry *e = table_entry(&l->table, entry);
 	int r;
 
-	if (size >= sizeof small)
-		key = malloc(size + 1);
-	if (key == NULL)
-		return cannot_emit(l, ENOMEM);
-	memcpy(key, table_key(t, e), size);
-	key[size] = 0;
 	l->entry = entry;
+	l->collected.len = 0;
 	l->emitting = EMIT_COLLECTED;
-	values_of_table(&l->values, t, first, count);
-	r = l->job->collect(l->me, key, size, &l->values);
+	values_of_table(&l->values, &l->table, entry);
+	r = l->job->collect(l->me, e->key, e->key_size, &l->values);
 	l->emitting = EMIT_PAIRS;
-	table_reuse(t, first);
-	if (key != small)
-		free(key);
-	return r != 0 || l->failed ? (r ? r : -1) : 0;
+	if (r == 0 && l->values.error != 0)
+		r = cannot_emit(l, l->values.error);
+	if (r != 0 || l->failed)
+		return r != 0 ? r : -1;
+	return replace(l, entry);
+}
+
+/* Emits the values of a key for good. */
+static int emit_values(struct layer *l, uint32_t entry)
+{
+	const struct table_entry *e = table_entry(&l->table, entry);
+	const void *value;
+	size_t size;
+	int r = 0;
+
+	values_of_table(&l->values, &l->table, entry);
+	while (r == 0 && (value = vm_value(&l->values, &size)) != NULL)
+		r = emit_pair(&l->emit, e->hash, e->key, e->key_size, value,
+		    size);
+	if (r == 0)
+		r = -l->values.error;
+	return r < 0 ? cannot_emit(l, -r) : 0;
 }
 
 /* All keys are collected, and what came of them is emitted. */
@@ -200,39 +229,38 @@ static int empty_table(struct layer *l)
 	struct table *t = &l->table;
 	int r = 0;
 
-	for (uint32_t i = 0; i < t->count && r == 0; i++) {
+	for (uint32_t i = 0; i < table_end(t) && r == 0;
+	    i = table_behind(t, i)) {
 		if (table_entry(t, i)->count > 1)
 			r = collect(l, i);
-		for (uint32_t n = table_entry(t, i)->first;
-		    r == 0 && n != TABLE_NONE; n = table_node(t, n)->next) {
-			const struct table_entry *e = table_entry(t, i);
-			const struct table_node *v = table_node(t, n);
-
-			r = emit_pair(&l->emit, e->hash, table_key(t, e),
-			    e->key_size, v->value, v->size);
-			if (r < 0)
-				r = cannot_emit(l, -r);
-		}
+		if (r == 0)
+			r = emit_values(l, i);
 	}
 	table_clear(t);
 	return r;
 }
 
-/* Adds a pair to the table; keys with many values are collected. */
+/* Adds a pair to the table; keys with many values are collected.  vm_add_up()
+   is known, and what it would come to is done at once. */
 static int tabulate(struct layer *l, uint64_t hash, const void *key,
     size_t key_size, const void *value, size_t value_size)
 {
-	int64_t entry = table_find(&l->table, hash, key, key_size);
-	int r;
+	struct table *t = &l->table;
+	int64_t found = table_find(t, hash, key, key_size);
+	uint32_t entry = (uint32_t)found;
+	int r = found < 0 ? (int)found : 0;
 
-	if (entry < 0)
-		return cannot_emit(l, (int)-entry);
-	r = table_add(&l->table, (uint32_t)entry, value, value_size);
+	if (r == 0 && value_size == sizeof(uint64_t) &&
+	    l->job->collect == vm_add_up &&
+	    table_sum(table_entry(t, entry), value))
+		return 0;
+	if (r == 0)
+		r = table_add(t, entry, value, value_size);
 	if (r < 0)
 		return cannot_emit(l, -r);
-	if (table_entry(&l->table, (uint32_t)entry)->count >= COLLECT_AT)
-		r = collect(l, (uint32_t)entry);
-	if (r == 0 && table_size(&l->table) > l->plan->memory)
+	if (table_entry(t, entry)->count >= COLLECT_AT)
+		r = collect(l, entry);
+	if (r == 0 && table_size(t) > l->plan->memory)
 		r = empty_table(l);
 	return r != 0 ? -1 : 0;
 }
@@ -241,11 +269,14 @@ static int tabulate(struct layer *l, uint64_t hash, const void *key,
 static int emit_collected(struct layer *l, const void *key, size_t key_size,
     const void *value, size_t value_size)
 {
+	uint32_t n = (uint32_t)value_size;
 	int r;
 
 	if (!is_collected_key(l, key, key_size))
 		return cannot_emit(l, EINVAL);
-	r = table_add(&l->table, l->entry, value, value_size);
+	r = buf_append(&l->collected, &n, sizeof n);
+	if (r == 0)
+		r = buf_append(&l->collected, value, value_size);
 	return r < 0 ? cannot_emit(l, -r) : 0;
 }
 

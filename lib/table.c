@@ -4,76 +4,76 @@
 #include "table.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base.h"
+#include "hash.h"
 
 #define SLOTS_LEAST 256
-/* A node is a number of these. */
-#define UNIT ((size_t)16)
-/* A small value: one that fits in one of them, behind the node's head. */
-#define SMALL ((size_t)8)
+/* Values that a key's first block has room for, and each other one; large ones
+   have a block each. */
+#define FIRST_ROOM 2
+#define MORE_ROOM 8
+#define LARGE_VALUE 256
 
 void table_init(struct table *t)
 {
-	*t = (struct table){ .unused = TABLE_NONE };
-	buf_init(&t->entries, (size_t)UINT32_MAX);
-	buf_init(&t->keys, (size_t)UINT32_MAX);
-	/* Numbers of units have 32 bits. */
-	buf_init(&t->nodes, SIZE_MAX / 4);
+	*t = (struct table){ .slots = NULL };
+	buf_init(&t->entries, SIZE_MAX / 4);
+	buf_init(&t->blocks, SIZE_MAX / 4);
 }
 
 void table_release(struct table *t)
 {
 	free(t->slots);
 	buf_release(&t->entries);
-	buf_release(&t->keys);
-	buf_release(&t->nodes);
+	buf_release(&t->blocks);
 	table_init(t);
+}
+
+static size_t slots_size(const struct table *t)
+{
+	return t->slots ? (t->mask + (size_t)1) * sizeof *t->slots : 0;
 }
 
 void table_clear(struct table *t)
 {
-	if (t->slots != NULL)
-		memset(t->slots, 0xff, (t->mask + (size_t)1) *
-		    sizeof *t->slots);
+	if (t->count > 0)
+		memset(t->slots, 0xff, slots_size(t));
 	t->count = 0;
-	t->entries.len = t->keys.len = t->nodes.len = 0;
-	t->unused = TABLE_NONE;
+	t->entries.len = t->blocks.len = 0;
 }
 
 size_t table_size(const struct table *t)
 {
-	return t->entries.len + t->keys.len + t->nodes.len +
-	    (t->mask + (size_t)1) * sizeof *t->slots;
+	return t->entries.len + t->blocks.len + slots_size(t);
 }
 
 /* ---- keys ---- */
 
-/* Where an entry of that hash is, or a free slot, at first. */
-static uint32_t slot_of(const struct table *t, uint64_t hash)
+static uint32_t tag_of(uint64_t hash)
 {
-	return (uint32_t)(hash >> 16) & t->mask;
+	return (uint32_t)(hash >> 32);
 }
 
 static void put_slot(struct table *t, uint32_t entry)
 {
-	uint32_t at = slot_of(t, table_entry(t, entry)->hash);
+	uint64_t hash = table_entry(t, entry)->hash;
+	uint32_t at = (uint32_t)hash & t->mask;
 
-	while (t->slots[at] != TABLE_NONE)
+	while (t->slots[at].entry != TABLE_NONE)
 		at = (at + 1) & t->mask;
-	t->slots[at] = entry;
+	t->slots[at] = (struct table_slot){ tag_of(hash), entry };
 }
 
-/* Keeps half of the slots free. */
-static int grow(struct table *t)
+/* Twice as many slots. */
+static RARELY int grow(struct table *t)
 {
 	size_t n = t->slots ? ((size_t)t->mask + 1) * 2 : SLOTS_LEAST;
-	uint32_t *slots;
+	struct table_slot *slots;
 
-	if (t->slots != NULL && t->count < (t->mask + (size_t)1) / 2)
-		return 0;
 	if (n > (size_t)1 << 31)
 		return -EFBIG;
 	slots = malloc(n * sizeof *slots);
@@ -83,124 +83,164 @@ static int grow(struct table *t)
 	free(t->slots);
 	t->slots = slots;
 	t->mask = (uint32_t)(n - 1);
-	for (uint32_t i = 0; i < t->count; i++)
+	for (uint32_t i = 0; i < table_end(t); i = table_behind(t, i))
 		put_slot(t, i);
 	return 0;
 }
 
-static int64_t add_entry(struct table *t, uint64_t hash, const void *key,
-    size_t size)
+static RARELY int64_t add_entry(struct table *t, uint64_t hash,
+    const void *key, size_t size)
 {
-	struct table_entry e = {
+	const struct table_entry e = {
 		.hash = hash,
-		.key = (uint32_t)t->keys.len,
 		.key_size = (uint32_t)size,
 		.first = TABLE_NONE,
 		.last = TABLE_NONE,
 	};
-	int r = buf_reserve(&t->entries, sizeof e);
+	size_t length = (sizeof e + size + TABLE_UNIT) / TABLE_UNIT *
+	    TABLE_UNIT;
+	uint32_t number = table_end(t);
+	unsigned char *at;
+	int r = t->entries.len / TABLE_UNIT < TABLE_NONE - 1 - length ?
+	    buf_reserve(&t->entries, length) : -EFBIG;
 
-	if (r == 0)
-		r = buf_append(&t->keys, key, size);
 	if (r < 0)
 		return r;
-	buf_append(&t->entries, &e, sizeof e);
-	put_slot(t, t->count);
-	return t->count++;
+	at = t->entries.data + t->entries.len;
+	/* What the key does not fill is 0. */
+	memset(at + length - TABLE_UNIT, 0, TABLE_UNIT);
+	memcpy(at, &e, sizeof e);
+	buf_copy(at + sizeof e, key, size);
+	t->entries.len += length;
+	put_slot(t, number);
+	t->count++;
+	return number;
+}
+
+/* Without a call for short ones, as it is asked for each pair. */
+static inline bool is_same(const unsigned char *a, const unsigned char *b,
+    size_t size)
+{
+	uint64_t x, y;
+
+	for (; size >= 8; a += 8, b += 8, size -= 8) {
+		memcpy(&x, a, 8);
+		memcpy(&y, b, 8);
+		if (x != y)
+			return false;
+	}
+	if (size >= 4)
+		return hash_tail(a, size) == hash_tail(b, size);
+	for (; size > 0; size--)
+		if (*a++ != *b++)
+			return false;
+	return true;
 }
 
 int64_t table_find(struct table *t, uint64_t hash, const void *key,
     size_t size)
 {
 	const struct table_entry *e;
-	int r = grow(t);
+	const struct table_slot *s;
+	int r;
 
-	if (r < 0)
-		return r;
-	for (uint32_t at = slot_of(t, hash); t->slots[at] != TABLE_NONE;
-	    at = (at + 1) & t->mask) {
-		e = table_entry(t, t->slots[at]);
-		if (e->hash == hash && e->key_size == size &&
-		    memcmp(table_key(t, e), key, size) == 0)
-			return t->slots[at];
+	/* Half of the slots are free. */
+	if (t->slots == NULL || t->count > t->mask / 2) {
+		r = grow(t);
+		if (r < 0)
+			return r;
 	}
-	return add_entry(t, hash, key, size);
+	for (uint32_t at = (uint32_t)hash & t->mask;; at = (at + 1) & t->mask) {
+		s = &t->slots[at];
+		if (s->entry == TABLE_NONE)
+			return add_entry(t, hash, key, size);
+		if (s->tag != tag_of(hash))
+			continue;
+		e = table_entry(t, s->entry);
+		if (e->key_size == size && is_same(e->key, key, size))
+			return s->entry;
+	}
 }
 
 /* ---- values ---- */
 
-/* A node for a value: its number; or -ENOMEM, -EFBIG. */
-static int64_t new_node(struct table *t, size_t size)
+/* Another block for an entry, behind the others: 0, -ENOMEM or -EFBIG. */
+static RARELY int add_block(struct table *t, uint32_t entry, size_t size)
 {
-	size_t units = (SMALL + size + UNIT - 1) / UNIT;
-	uint32_t node = t->unused;
-	int r;
+	struct table_entry *e = table_entry(t, entry);
+	uint32_t number = (uint32_t)(t->blocks.len / 8);
+	struct table_block b = {
+		.next = TABLE_NONE,
+		.size = (uint32_t)size,
+		.room = size >= LARGE_VALUE ? 1 :
+		    e->first == TABLE_NONE ? FIRST_ROOM : MORE_ROOM,
+	};
+	size_t length = sizeof b + b.room * table_stride(size);
+	int r = t->blocks.len / 8 < TABLE_NONE - 1 ?
+	    buf_reserve(&t->blocks, length) : -EFBIG;
 
-	if (size <= SMALL && node != TABLE_NONE) {
-		t->unused = table_node(t, node)->next;
-		return node;
-	}
-	/* Its value is aligned, so its head ends where a unit does. */
-	if (t->nodes.len == 0) {
-		r = buf_reserve(&t->nodes, UNIT);
-		if (r < 0)
-			return r;
-		t->nodes.len = UNIT;
-	}
-	if (t->nodes.len / UNIT + units >= TABLE_NONE)
-		return -EFBIG;
-	r = buf_reserve(&t->nodes, units * UNIT);
 	if (r < 0)
 		return r;
-	node = (uint32_t)(t->nodes.len / UNIT - 1);
-	t->nodes.len += units * UNIT;
-	return node;
+	memcpy(t->blocks.data + t->blocks.len, &b, sizeof b);
+	t->blocks.len += length;
+	if (e->first == TABLE_NONE)
+		e->first = number;
+	else
+		table_block(t, e->last)->next = number;
+	e->last = number;
+	return 0;
+}
+
+/* The block that has room for a value; it may be one that was emptied. */
+static inline struct table_block *block_for(struct table *t,
+    struct table_entry *e, size_t size)
+{
+	struct table_block *b;
+
+	while (e->last != TABLE_NONE) {
+		b = table_block(t, e->last);
+		if (b->size == size && b->used < b->room)
+			return b;
+		if (b->next == TABLE_NONE)
+			break;
+		e->last = b->next;
+	}
+	return NULL;
 }
 
 int table_add(struct table *t, uint32_t entry, const void *value,
     size_t size)
 {
-	int64_t node = new_node(t, size);
 	struct table_entry *e = table_entry(t, entry);
-	struct table_node *n;
+	struct table_block *b;
+	int r;
 
-	if (node < 0)
-		return (int)node;
-	n = table_node(t, (uint32_t)node);
-	n->next = TABLE_NONE;
-	n->size = (uint32_t)size;
-	buf_copy(n->value, value, size);
-	if (e->first == TABLE_NONE)
-		e->first = (uint32_t)node;
-	else
-		table_node(t, e->last)->next = (uint32_t)node;
-	e->last = (uint32_t)node;
+	if (e->count == 0 && size == sizeof e->value) {
+		memcpy(e->value, value, sizeof e->value);
+		e->has_value = 1;
+		e->count = 1;
+		return 0;
+	}
+	b = block_for(t, e, size);
+	if (b == NULL) {
+		r = add_block(t, entry, size);
+		if (r < 0)
+			return r;
+		b = table_block(t, e->last);
+	}
+	buf_copy(b->values + b->used++ * table_stride(size), value, size);
 	e->count++;
 	return 0;
 }
 
-uint32_t table_take(struct table *t, uint32_t entry, uint32_t *count)
+void table_empty(struct table *t, uint32_t entry)
 {
 	struct table_entry *e = table_entry(t, entry);
-	uint32_t first = e->first;
+	uint32_t at = e->first;
 
-	*count = e->count;
-	e->first = e->last = TABLE_NONE;
+	for (; at != TABLE_NONE; at = table_block(t, at)->next)
+		table_block(t, at)->used = 0;
+	e->last = e->first;
 	e->count = 0;
-	return first;
-}
-
-void table_reuse(struct table *t, uint32_t first)
-{
-	struct table_node *n;
-	uint32_t next;
-
-	for (; first != TABLE_NONE; first = next) {
-		n = table_node(t, first);
-		next = n->next;
-		if (n->size > SMALL)
-			continue;
-		n->next = t->unused;
-		t->unused = first;
-	}
+	e->has_value = 0;
 }

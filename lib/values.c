@@ -22,13 +22,16 @@ void values_init(struct vm_values *v, size_t value_most)
 	buf_init(&v->value, SIZE_MAX / 4);
 }
 
-void values_of_table(struct vm_values *v, struct table *t, uint32_t node,
-    uint64_t count)
+void values_of_table(struct vm_values *v, const struct table *t,
+    uint32_t entry)
 {
+	const struct table_entry *e = table_entry(t, entry);
+
 	v->table = t;
-	v->node = node;
-	v->group.count = count;
-	v->given = 0;
+	v->entry = e->has_value ? e : NULL;
+	v->block = e->first;
+	v->nth = 0;
+	v->group.count = e->count;
 	v->error = 0;
 }
 
@@ -60,39 +63,51 @@ uint64_t values_seal_apart(uint64_t seal, const struct run *run)
 	return hash_word(seal, run->seal);
 }
 
-/* Makes room for the present value, and a 0: 0 or -errno. */
-static int make_room(struct vm_values *v, uint64_t size)
+/* Room for the present value, aligned, with a 0 behind it; NULL: no memory.
+   Inline, as small ones need little more. */
+static inline unsigned char *room_for(struct vm_values *v, size_t size)
 {
-	int r;
+	unsigned char *at = v->small;
 
-	if (size > v->value_most)
-		return -EBADMSG;
-	v->value.len = 0;
-	r = buf_reserve(&v->value, (size_t)size);
-	if (r == 0) {
-		v->value.len = (size_t)size;
-		v->value.data[size] = 0;
+	if (size >= sizeof v->small) {
+		v->value.len = 0;
+		if (buf_reserve(&v->value, size) < 0)
+			return NULL;
+		at = v->value.data;
 	}
-	return r;
+	at[size] = 0;
+	return at;
 }
 
 /* ---- of a table ---- */
 
-/* The next one, to v->value: 1, 0 or -errno.  A copy, for the table may move
-   when collect() emits. */
-static int next_of_table(struct vm_values *v)
+/* The next one, at *to: 1, 0 or -ENOMEM. */
+static inline int next_of_table(struct vm_values *v, const unsigned char **to,
+    size_t *size)
 {
-	const struct table_node *n;
-	int r;
+	const struct table_block *b;
+	unsigned char *at;
 
-	if (v->node == TABLE_NONE)
-		return 0;
-	n = table_node(v->table, v->node);
-	r = make_room(v, n->size);
-	if (r < 0)
-		return r;
-	v->node = n->next;
-	buf_copy(v->value.data, n->value, n->size);
+	if (v->entry != NULL) {
+		*size = sizeof v->entry->value;
+		*to = memcpy(v->small, v->entry->value, *size);
+		v->small[*size] = 0;
+		v->entry = NULL;
+		return 1;
+	}
+	for (;; v->block = b->next, v->nth = 0) {
+		if (v->block == TABLE_NONE)
+			return 0;
+		b = table_block(v->table, v->block);
+		if (v->nth < b->used)
+			break;
+	}
+	at = room_for(v, b->size);
+	if (at == NULL)
+		return -ENOMEM;
+	buf_copy(at, b->values + v->nth++ * table_stride(b->size), b->size);
+	*to = at;
+	*size = b->size;
 	return 1;
 }
 
@@ -125,28 +140,51 @@ static int read_ahead(struct vm_values *v, size_t want)
 	return 0;
 }
 
-/* The present value lies apart. */
-static int fetch(struct vm_values *v)
+/* One that lies apart. */
+static int fetch(struct vm_values *v, const unsigned char **to, size_t *size)
 {
 	struct run run;
+	unsigned char *at;
 	int r = read_ahead(v, sizeof run);
 
 	if (r < 0)
 		return r;
 	memcpy(&run, v->buf.data + v->from, sizeof run);
 	v->from += sizeof run;
-	r = make_room(v, run.extent.size);
-	if (r == 0)
-		r = run_read(v->store, &run, v->value.data);
-	if (r == 0)
-		v->seal = values_seal_apart(v->seal, &run);
-	return r;
+	if (run.extent.size > v->value_most)
+		return -EBADMSG;
+	*size = (size_t)run.extent.size;
+	at = room_for(v, *size);
+	if (at == NULL)
+		return -ENOMEM;
+	*to = at;
+	v->seal = values_seal_apart(v->seal, &run);
+	return run_read(v->store, &run, at);
 }
 
-/* The next one, to v->value: 1; 0 after the last; -errno. */
-static int next_of_group(struct vm_values *v)
+/* One that lies among the others. */
+static int take(struct vm_values *v, const unsigned char **to, size_t size)
 {
-	uint32_t size;
+	unsigned char *at;
+	int r = size <= RECORD_LARGE ? read_ahead(v, size) : -EBADMSG;
+
+	if (r < 0)
+		return r;
+	at = room_for(v, size);
+	if (at == NULL)
+		return -ENOMEM;
+	*to = at;
+	buf_copy(at, v->buf.data + v->from, size);
+	v->seal = values_seal(v->seal, at, size);
+	v->from += size;
+	return 0;
+}
+
+/* The next one, at *to: 1; 0 after the last; -errno. */
+static int next_of_group(struct vm_values *v, const unsigned char **to,
+    size_t *size)
+{
+	uint32_t n;
 	int r;
 
 	if (v->given == v->group.count)
@@ -154,20 +192,10 @@ static int next_of_group(struct vm_values *v)
 	r = read_ahead(v, SIZE);
 	if (r < 0)
 		return r;
-	memcpy(&size, v->buf.data + v->from, SIZE);
+	memcpy(&n, v->buf.data + v->from, SIZE);
 	v->from += SIZE;
-	if (size == RECORD_APART) {
-		r = fetch(v);
-	} else {
-		r = size <= RECORD_LARGE ? read_ahead(v, size) : -EBADMSG;
-		if (r == 0)
-			r = make_room(v, size);
-		if (r < 0)
-			return r;
-		buf_copy(v->value.data, v->buf.data + v->from, size);
-		v->seal = values_seal(v->seal, v->value.data, size);
-		v->from += size;
-	}
+	*size = n;
+	r = n == RECORD_APART ? fetch(v, to, size) : take(v, to, n);
 	v->given++;
 	return r < 0 ? r : 1;
 }
@@ -176,18 +204,21 @@ static int next_of_group(struct vm_values *v)
 
 const void *vm_value(struct vm_values *v, size_t *size)
 {
+	const unsigned char *at;
+	size_t n;
 	int r;
 
 	if (v->error != 0)
 		return NULL;
-	r = v->table != NULL ? next_of_table(v) : next_of_group(v);
+	r = v->table != NULL ? next_of_table(v, &at, &n) :
+	    next_of_group(v, &at, &n);
 	if (r < 0)
 		v->error = -r;
 	if (r <= 0)
 		return NULL;
 	if (size != NULL)
-		*size = v->value.len;
-	return v->value.data;
+		*size = n;
+	return at;
 }
 
 uint64_t vm_value_count(const struct vm_values *v)

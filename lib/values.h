@@ -27,11 +27,15 @@ struct group {
 };
 
 struct table;
+struct table_entry;
 
 /* Which values are next.  One of both. */
 struct vm_values {
-	struct table *table;
-	uint32_t node;		/* in it: of the next one */
+	const struct table *table;
+	const struct table_entry *entry; /* there; NULL: its value was given */
+	uint32_t block;		/* there, of the next one, */
+	uint32_t nth;		/* and its number in it */
+	_Alignas(16) unsigned char small[64];	/* the present one, if it fits */
 	const struct store *store;
 	struct group group;
 	uint64_t read;		/* bytes of it so far */
@@ -40,16 +44,16 @@ struct vm_values {
 	size_t value_most;
 	size_t from;		/* in buf, of what was not given */
 	struct buf buf;		/* read ahead */
-	struct buf value;	/* the present one, aligned */
+	struct buf value;	/* the present one, if it does not */
 	int error;		/* errno of what could not be read, or 0 */
 };
 
 /* Makes them empty, for values of at most so many bytes; once. */
 void values_init(struct vm_values *, size_t value_most);
 
-/* The values of a key that is in a table, from that node on. */
-void values_of_table(struct vm_values *, struct table *, uint32_t node,
-    uint64_t count);
+/* The values of an entry of a table, which does not change meanwhile. */
+void values_of_table(struct vm_values *, const struct table *,
+    uint32_t entry);
 
 /* The values of a group. */
 void values_of_group(struct vm_values *, const struct store *,

@@ -1,0 +1,59 @@
+/* words.c - see words.h: what the word counts in C share. */
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "words.h"
+
+struct text text_open(const char *path)
+{
+	struct text t = { "", 0 };
+	struct stat st;
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0 || fstat(fd, &st) < 0) {
+		perror(path);
+		exit(EXIT_FAILURE);
+	}
+	t.size = (size_t)st.st_size;
+	if (t.size > 0)
+		t.at = mmap(NULL, t.size, PROT_READ, MAP_PRIVATE, fd, 0);
+	if (t.at == MAP_FAILED) {
+		perror(path);
+		exit(EXIT_FAILURE);
+	}
+	close(fd);
+	return t;
+}
+
+double seconds(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static double cpu_of(int who)
+{
+	struct rusage u;
+
+	getrusage(who, &u);
+	return (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) +
+	    (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6;
+}
+
+double cpu_of_self(void)
+{
+	return cpu_of(RUSAGE_SELF);
+}
+
+double cpu_of_children(void)
+{
+	return cpu_of(RUSAGE_CHILDREN);
+}
