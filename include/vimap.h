@@ -158,6 +158,13 @@ VM_EXPORT int vm_fail(struct vm_context *, int code, const char *format, ...)
 VM_EXPORT int vm_vfail(struct vm_context *, int code, const char *format,
     va_list) VM_PRINTF(3, 0);
 
+/*
+ * Says that the present input is worked on: item_timeout_ms begins anew.  For
+ * what takes as long as it takes, but never long between two of these.  Costs
+ * next to nothing.  From process() only; does nothing elsewhere.
+ */
+VM_EXPORT void vm_alive(struct vm_context *);
+
 /* ---- 2. The pool ----------------------------------------------------- */
 
 /* Why an item failed.  Single bits, so that they can make a mask. */

@@ -302,6 +302,14 @@ int vm_output(struct vm_context *me, const void *data, size_t size)
 	return 0;
 }
 
+void vm_alive(struct vm_context *me)
+{
+	const struct context *c = me ? around(me) : NULL;
+
+	if (c != NULL && c->in_process && c->stage != NULL)
+		slot_live(c->stage->slot);
+}
+
 int vm_vfail(struct vm_context *me, int code, const char *format, va_list ap)
 {
 	struct context *c = me ? around(me) : NULL;

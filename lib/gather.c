@@ -14,6 +14,8 @@
 
 /* Memory that a run takes while it is read. */
 #define RUN_MEMORY ((size_t)192 * 1024)
+/* So many records, and it is said that the item goes on. */
+#define ALIVE 1024
 /* Runs that are merged at once, if memory is short. */
 #define RUNS_LEAST 8
 
@@ -37,6 +39,8 @@ struct work {
 	struct group group;
 	bool any;		/* there is one */
 	uint64_t keys;
+	unsigned handled;	/* records, to say now and then that it goes
+				   on */
 };
 
 static void work_open(struct work *w, const struct gathering *g)
@@ -56,6 +60,13 @@ static void work_close(struct work *w)
 	buf_release(&w->key);
 	sink_release(&w->values);
 	sink_release(&w->index);
+}
+
+/* A record is handled. */
+static void go_on(struct work *w)
+{
+	if (++w->handled % ALIVE == 0)
+		vm_alive(w->g->me);
 }
 
 /* ---- what comes out ---- */
@@ -209,6 +220,7 @@ static int pass(struct work *w,
 	sort(w);
 	for (size_t i = 0; i < count && error == 0; i++) {
 		look(&h[i], &r);
+		go_on(w);
 		error = to(w, &r);
 	}
 	w->records.len = w->handles.len = 0;
@@ -253,8 +265,10 @@ static int merge(struct work *w, const struct run *runs, size_t count,
 	struct merge m;
 	int r = merge_open(&m, w->g->store, runs, count, w->g->key_most);
 
-	while (r == 0 && (r = merge_next(&m, &record)) == 1)
+	while (r == 0 && (r = merge_next(&m, &record)) == 1) {
+		go_on(w);
 		r = to(w, &record);
+	}
 	merge_close(&m);
 	return r;
 }
@@ -324,6 +338,7 @@ static int read_run(struct work *w, const struct run *run)
 	while (r == 0 && (r = scan_next(&s)) == 1) {
 		w->bytes += RECORD_HEAD + (uint64_t)s.now.key_size +
 		    s.now.body_size;
+		go_on(w);
 		r = keep(w, &s.now);
 		if (r == 0 && is_full(w))
 			r = write_sorted(w);

@@ -17,6 +17,7 @@
 
 #include "record.h"
 #include "store.h"
+#include "vimap.h"
 
 /* What is to be gathered, and in how much memory. */
 struct gathering {
@@ -24,6 +25,7 @@ struct gathering {
 	size_t place;
 	size_t memory;		/* bytes, about */
 	size_t key_most;
+	struct vm_context *me;	/* whose item it is, to say that it goes on */
 };
 
 /* What came of it. */

@@ -372,7 +372,7 @@ static int gather_partition(struct layer *l, const void *input)
 {
 	struct task_gather task;
 	struct gathering g = { &l->store, l->place, l->plan->memory,
-		l->plan->pair_most };
+		l->plan->pair_most, l->me };
 	struct gathered out;
 	struct run *runs;
 	int r;

@@ -3,8 +3,8 @@
  *
  * Runs in: caller.  No clock runs in the worker: the lease words are sampled
  * eight times in item_timeout_ms, and an item that is seen at two samples a
- * timeout apart, with nothing heard of its worker in between, is overdue.  So
- * it is never early, and an eighth late at most.
+ * timeout apart, with nothing heard of its worker in between, nor vm_alive()
+ * called, is overdue.  So it is never early, and an eighth late at most.
  *
  * Easy to get wrong: only a worker that is read can be judged, for one that
  * waits to hand over its results looks as busy; and time that the caller
@@ -43,6 +43,7 @@ static bool has_moved(const struct engine *e, const struct member *m,
     uint64_t at)
 {
 	return m->watched != at ||
+	    m->watched_alive != atomic_load(&m->slot->alive) ||
 	    m->watched_from != m->channel.position || !engine_hears(e, m) ||
 	    m->unsettled || slot_ahead(m->slot, m->channel.position) != 0;
 }
@@ -65,6 +66,7 @@ static uint64_t look_at(struct engine *e, struct member *m, uint64_t now)
 	step = MIN(now - m->watched_at, most / PART);
 	m->ran = has_moved(e, m, at) ? 0 : m->ran + step;
 	m->watched = at;
+	m->watched_alive = atomic_load(&m->slot->alive);
 	m->watched_from = m->channel.position;
 	/* It may have begun after the turn looked at the clock. */
 	m->watched_at = m->ran > 0 ? now : sys_now();

@@ -237,6 +237,11 @@ bool slot_intact(const struct slot *s, uint64_t position)
 	return atomic_load(&s->flushed) <= position;
 }
 
+void slot_live(struct slot *s)
+{
+	atomic_fetch_add_explicit(&s->alive, 1, memory_order_relaxed);
+}
+
 /* ---- beginnings and crashes ---- */
 
 void slot_note(struct slot *s, uint64_t started_at, uint64_t started_cpu,

@@ -76,7 +76,8 @@ struct slot {
 	/* Caller sets, worker clears: write out what you have before you
 	   begin another item. */
 	_Atomic uint32_t wanted;
-	uint32_t reserved;
+	/* Worker counts: the item that it is at goes on. */
+	_Atomic uint32_t alive;
 	/* Worker writes before an item begins: a word like a lease's, without
 	   a limit, next being the number behind that item's. */
 	_Atomic uint64_t begun;
@@ -190,6 +191,9 @@ bool slot_allows(const struct slot *, uint64_t begin, size_t length);
 
 /* Caller: bytes copied from that position on were not overwritten. */
 bool slot_intact(const struct slot *, uint64_t position);
+
+/* Worker: the item that it is at goes on. */
+void slot_live(struct slot *);
 
 /* ---- beginnings and crashes ---- */
 

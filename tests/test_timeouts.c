@@ -71,6 +71,50 @@ static void check_timed_out(const struct vm_result *r, int ms)
 	ck_assert_uint_gt(x->max_rss, 0);
 }
 
+/* ---- what says that it goes on ---- */
+
+/* Eight times as long as it may, and the odd ones are silent in the end. */
+static int go_on(struct vm_context *me, const void *input, size_t size)
+{
+	uint64_t end = clock_ns() + 8 * 100 * MS_IN_NS;
+	int64_t n = begin(input);
+
+	while (clock_ns() < end) {
+		vm_alive(me);
+		nap_ms(1);
+	}
+	if (n % 2) {
+		atomic_store(&sh->counter[n], (long)clock_ns());
+		vm_alive(me);
+		hang();
+	}
+	return vm_output(me, input, size);
+}
+
+START_TEST(items_that_go_on_are_let_be)
+{
+	const struct vm_worker worker = { .process = go_on };
+	struct vm_result r;
+	vm_pool *pool;
+
+	start();
+	vm_alive(NULL);
+	pool = fork_pool(&worker, &(struct vm_options){ .workers = 2,
+	    .chunk_size = 1, .item_timeout_ms = 100 });
+	imap_to(pool, vm_range(0, 4));
+	for (int i = 0; i < 4; i++) {
+		take(pool, &r);
+		if (number(r.input) % 2)
+			check_timed_out(&r, 100);
+		else
+			ck_assert_int_eq(r.type, VM_OUTPUT);
+	}
+	take_end(pool);
+	close_pool(pool);
+	shared_free(sh);
+}
+END_TEST
+
 /* ---- ways to take too long ---- */
 
 enum { LOOPS = 3, SLEEPS = 8, IGNORES = 9, BLOCKS = 20, STOPS = 25 };
@@ -1081,7 +1125,8 @@ END_TEST
 
 int main(void)
 {
-	const TTest *const tests[] = { what_takes_too_long_ends_alone,
+	const TTest *const tests[] = { items_that_go_on_are_let_be,
+		what_takes_too_long_ends_alone,
 		several_workers_at_once, it_is_never_early,
 		nor_if_it_began_after_the_clock_was_read,
 		waiting_in_a_chunk_does_not_count,
