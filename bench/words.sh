@@ -31,7 +31,7 @@ make_text()
 	    /usr/include "$src/.." -type f \( -name '*.txt' -o -name '*.pod' \
 	    -o -name '*.h' -o -name '*.md' -o -name 'GPL*' -o -name '*.pm' \
 	    -o -name copyright \) -print 2>/dev/null | sort |
-	    xargs cat 2>/dev/null | tr -cd '\11\12\15\40-\176' >"$tmp/once"
+	    xargs cat 2>/dev/null | tr -cd '\11\12\40-\176' >"$tmp/once"
 	[ -s "$tmp/once" ] || return 1
 	size=0
 	n=0

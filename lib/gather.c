@@ -330,18 +330,52 @@ static bool is_full(const struct work *w)
 	return w->records.len + 2 * w->handles.len >= w->g->memory;
 }
 
+/* Keeps a record in memory, or writes what is there. */
+static int add(struct work *w, const struct record *r)
+{
+	int error;
+
+	w->bytes += RECORD_HEAD + (uint64_t)r->key_size + r->body_size;
+	error = keep(w, r);
+	return error == 0 && is_full(w) ? write_sorted(w) : error;
+}
+
+/* What has been collected. */
+static int add_pair(void *arg, uint64_t hash, const void *key,
+    size_t key_size, const void *value, size_t value_size)
+{
+	struct work *w = arg;
+	struct record r = { key, value, (uint32_t)key_size,
+		(uint32_t)value_size, value_size >= RECORD_LARGE };
+	struct run run;
+	int error = 0;
+
+	(void)hash;
+	if (r.apart) {
+		error = run_write(w->g->store, w->g->place, value, value_size,
+		    &run);
+		r.body = (const unsigned char *)&run;
+		r.body_size = sizeof run;
+	}
+	return error == 0 ? add(w, &r) : error;
+}
+
+/* A value that lies apart is not read for that. */
+static int collect(struct work *w, const struct record *r)
+{
+	return combine_add(w->g->combine, hash_bytes(r->key, r->key_size),
+	    r->key, r->key_size, r->body, r->body_size);
+}
+
 static int read_run(struct work *w, const struct run *run)
 {
 	struct scan s;
 	int r = scan_open(&s, w->g->store, run, w->g->key_most);
 
 	while (r == 0 && (r = scan_next(&s)) == 1) {
-		w->bytes += RECORD_HEAD + (uint64_t)s.now.key_size +
-		    s.now.body_size;
 		go_on(w);
-		r = keep(w, &s.now);
-		if (r == 0 && is_full(w))
-			r = write_sorted(w);
+		r = w->g->job != NULL && !s.now.apart ? collect(w, &s.now) :
+		    add(w, &s.now);
 	}
 	scan_release(&s);
 	return r;
@@ -367,8 +401,12 @@ int gather(const struct gathering *g, const struct run *runs, size_t count,
 	int r = 0;
 
 	work_open(&w, g);
+	if (g->job != NULL)
+		combine_begin(g->combine, g->job, add_pair, &w);
 	for (size_t i = 0; i < count && r == 0; i++)
 		r = read_run(&w, &runs[i]);
+	if (r == 0 && g->job != NULL)
+		r = combine_end(g->combine);
 	if (r == 0)
 		r = pass_all(&w);
 	if (r == 0)

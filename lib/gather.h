@@ -3,7 +3,8 @@
  *
  * Runs in: worker.  Runs are read one after another into memory, where records
  * are sorted by key; what does not fit in memory is written, sorted, and merged
- * in the end.  Out come the values of one key behind those of another, and an
+ * in the end.  Where collect() may make fewer of them it is run before that.
+ * Out come the values of one key behind those of another, and an
  * index of the keys in their order, which says where they are.
  *
  * Easy to get wrong: the order of values of a key is that of the runs, and in
@@ -15,6 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "combine.h"
 #include "record.h"
 #include "store.h"
 #include "vimap.h"
@@ -26,6 +28,8 @@ struct gathering {
 	size_t memory;		/* bytes, about */
 	size_t key_most;
 	struct vm_context *me;	/* whose item it is, to say that it goes on */
+	struct combine *combine;
+	const struct vm_job *job;	/* whose collect() is run; NULL: none */
 };
 
 /* What came of it. */
@@ -34,7 +38,8 @@ struct gathered {
 	uint64_t keys;
 };
 
-/* Gathers so many runs: 0 or -errno; -EBADMSG if one is not what was written. */
+/* Gathers so many runs: 0 or -errno; -EBADMSG if one is not what was written,
+   -ECANCELED if collect() has failed. */
 int gather(const struct gathering *, const struct run *runs, size_t count,
     struct gathered *);
 

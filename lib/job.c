@@ -8,15 +8,9 @@
 #include <string.h>
 
 #include "base.h"
+#include "combine.h"
 #include "emit.h"
 #include "hash.h"
-#include "table.h"
-
-/* So many values of a key are collected before there are more. */
-#define COLLECT_AT 10
-
-/* What a hook may do with vm_emit() at present. */
-enum emitting { EMIT_NOTHING, EMIT_PAIRS, EMIT_COLLECTED };
 
 /* A worker's own, behind vm_context.layer. */
 struct layer {
@@ -27,15 +21,11 @@ struct layer {
 	void **states;		/* of the jobs */
 	size_t set_up;		/* jobs of which setup has run */
 	const struct vm_job *job;	/* the present one */
-	enum emitting emitting;
-	bool failed;		/* the present call, by what vm_emit() said */
+	bool emitting;		/* map() runs, or collect() */
+	bool failed;		/* the present call, by what it emitted */
 	struct emit emit;
-	struct table table;	/* for collect() */
+	struct combine combine;
 	struct vm_values values;
-	/* The key whose values are being collected, and what came of it: sizes
-	   in 4 bytes, and values. */
-	uint32_t entry;
-	struct buf collected;
 };
 
 /* ---- hooks of a job ---- */
@@ -67,8 +57,7 @@ static int64_t place_of(const struct job_plan *p, int worker_index)
 static void free_layer(struct layer *l)
 {
 	emit_close(&l->emit);
-	table_release(&l->table);
-	buf_release(&l->collected);
+	combine_release(&l->combine);
 	values_release(&l->values);
 	free(l->states);
 	free(l);
@@ -82,8 +71,7 @@ static int open_layer(struct layer *l, struct vm_context *me)
 	l->plan = p;
 	l->store = p->store;
 	l->place = (size_t)place_of(p, me->worker_index);
-	table_init(&l->table);
-	buf_init(&l->collected, SIZE_MAX / 4);
+	combine_init(&l->combine, me, p->memory, p->pair_most);
 	values_init(&l->values, p->pair_most);
 	l->states = calloc(p->count, sizeof *l->states);
 	if (l->states == NULL)
@@ -141,6 +129,8 @@ static int cannot_emit(struct layer *l, int error)
 {
 	l->failed = true;
 	switch (error) {
+	case ECANCELED:		/* collect() has, and may have said why */
+		break;
 	case EFBIG:
 		vm_fail(l->me, error, "A key or a value would have more than "
 		    "%zu bytes.", l->plan->pair_most);
@@ -161,122 +151,9 @@ static int cannot_emit(struct layer *l, int error)
 	return -1;
 }
 
-static bool is_collected_key(const struct layer *l, const void *key,
-    size_t size)
+/* The call fails, unless r is 0: 0 or -1. */
+static int cannot_if(struct layer *l, int r)
 {
-	const struct table_entry *e = table_entry(&l->table, l->entry);
-
-	return e->key_size == size && (size == 0 ||
-	    memcmp(e->key, key, size) == 0);
-}
-
-/* What collect() has emitted takes the place of the values it was given. */
-static int replace(struct layer *l, uint32_t entry)
-{
-	const unsigned char *at = l->collected.data;
-	const unsigned char *end = at + l->collected.len;
-	uint32_t size;
-	int r = 0;
-
-	table_empty(&l->table, entry);
-	for (; at < end && r == 0; at += size) {
-		memcpy(&size, at, sizeof size);
-		at += sizeof size;
-		r = table_add(&l->table, entry, at, size);
-	}
-	return r < 0 ? cannot_emit(l, -r) : 0;
-}
-
-/* Runs collect() over the values of a key, which it emits anew. */
-static int collect(struct layer *l, uint32_t entry)
-{
-	const struct table_entry *e = table_entry(&l->table, entry);
-	int r;
-
-	l->entry = entry;
-	l->collected.len = 0;
-	l->emitting = EMIT_COLLECTED;
-	values_of_table(&l->values, &l->table, entry);
-	r = l->job->collect(l->me, e->key, e->key_size, &l->values);
-	l->emitting = EMIT_PAIRS;
-	if (r == 0 && l->values.error != 0)
-		r = cannot_emit(l, l->values.error);
-	if (r != 0 || l->failed)
-		return r != 0 ? r : -1;
-	return replace(l, entry);
-}
-
-/* Emits the values of a key for good. */
-static int emit_values(struct layer *l, uint32_t entry)
-{
-	const struct table_entry *e = table_entry(&l->table, entry);
-	const void *value;
-	size_t size;
-	int r = 0;
-
-	values_of_table(&l->values, &l->table, entry);
-	while (r == 0 && (value = vm_value(&l->values, &size)) != NULL)
-		r = emit_pair(&l->emit, e->hash, e->key, e->key_size, value,
-		    size);
-	if (r == 0)
-		r = -l->values.error;
-	return r < 0 ? cannot_emit(l, -r) : 0;
-}
-
-/* All keys are collected, and what came of them is emitted. */
-static int empty_table(struct layer *l)
-{
-	struct table *t = &l->table;
-	int r = 0;
-
-	for (uint32_t i = 0; i < table_end(t) && r == 0;
-	    i = table_behind(t, i)) {
-		if (table_entry(t, i)->count > 1)
-			r = collect(l, i);
-		if (r == 0)
-			r = emit_values(l, i);
-	}
-	table_clear(t);
-	return r;
-}
-
-/* Adds a pair to the table; keys with many values are collected.  vm_add_up()
-   is known, and what it would come to is done at once. */
-static int tabulate(struct layer *l, uint64_t hash, const void *key,
-    size_t key_size, const void *value, size_t value_size)
-{
-	struct table *t = &l->table;
-	int64_t found = table_find(t, hash, key, key_size);
-	uint32_t entry = (uint32_t)found;
-	int r = found < 0 ? (int)found : 0;
-
-	if (r == 0 && value_size == sizeof(uint64_t) &&
-	    l->job->collect == vm_add_up &&
-	    table_sum(table_entry(t, entry), value))
-		return 0;
-	if (r == 0)
-		r = table_add(t, entry, value, value_size);
-	if (r < 0)
-		return cannot_emit(l, -r);
-	if (table_entry(t, entry)->count >= COLLECT_AT)
-		r = collect(l, entry);
-	if (r == 0 && table_size(t) > l->plan->memory)
-		r = empty_table(l);
-	return r != 0 ? -1 : 0;
-}
-
-/* A pair that collect() emits, in place of those it was given. */
-static int emit_collected(struct layer *l, const void *key, size_t key_size,
-    const void *value, size_t value_size)
-{
-	uint32_t n = (uint32_t)value_size;
-	int r;
-
-	if (!is_collected_key(l, key, key_size))
-		return cannot_emit(l, EINVAL);
-	r = buf_append(&l->collected, &n, sizeof n);
-	if (r == 0)
-		r = buf_append(&l->collected, value, value_size);
 	return r < 0 ? cannot_emit(l, -r) : 0;
 }
 
@@ -286,7 +163,7 @@ static bool may_emit(struct vm_context *me, const void *key, size_t key_size,
 {
 	struct layer *l = me ? me->layer : NULL;
 
-	if (l != NULL && l->emitting != EMIT_NOTHING && !l->failed &&
+	if (l != NULL && l->emitting && !l->failed &&
 	    (key != NULL || key_size == 0) &&
 	    (value != NULL || value_size == 0)) {
 		if (key_size <= l->plan->pair_most &&
@@ -311,14 +188,16 @@ int vm_emit(struct vm_context *me, const void *key, size_t key_size,
 
 	if (!may_emit(me, key, key_size, value, value_size))
 		return -1;
-	if (l->emitting == EMIT_COLLECTED)
-		return emit_collected(l, key, key_size, value, value_size);
-	hash = hash_bytes(key, key_size);
-	/* A large value lies apart, and is collected by reduce(). */
-	if (l->job->collect != NULL && value_size < RECORD_LARGE)
-		return tabulate(l, hash, key, key_size, value, value_size);
-	r = emit_pair(&l->emit, hash, key, key_size, value, value_size);
-	return r < 0 ? cannot_emit(l, -r) : 0;
+	if (l->combine.collecting) {
+		r = combine_take(&l->combine, key, key_size, value,
+		    value_size);
+	} else {
+		hash = hash_bytes(key, key_size);
+		r = l->job->collect != NULL ? combine_add(&l->combine, hash,
+		    key, key_size, value, value_size) : emit_pair(&l->emit,
+		    hash, key, key_size, value, value_size);
+	}
+	return cannot_if(l, r);
 }
 
 /* ---- the kinds of items ---- */
@@ -335,22 +214,27 @@ int job_emit_input(struct vm_context *me, const void *input, size_t size)
 	    size - key_size);
 }
 
+/* Pairs go on to the output. */
+static int to_output(void *arg, uint64_t hash, const void *key,
+    size_t key_size, const void *value, size_t value_size)
+{
+	return emit_pair(arg, hash, key, key_size, value, value_size);
+}
+
 static int map(struct layer *l, const void *input, size_t size)
 {
 	int r;
 
 	emit_begin(&l->emit);
-	table_clear(&l->table);
-	l->failed = false;
-	l->emitting = EMIT_PAIRS;
+	combine_begin(&l->combine, l->job, to_output, &l->emit);
+	l->emitting = true;
 	r = l->job->map(l->me, input, size);
 	if (r == 0 && !l->failed)
-		r = empty_table(l);
-	l->emitting = EMIT_NOTHING;
-	if (r != 0 || l->failed)
-		return r;
-	r = emit_end(&l->emit, l->me);
-	return r < 0 ? cannot_emit(l, -r) : 0;
+		r = cannot_if(l, combine_end(&l->combine));
+	l->emitting = false;
+	if (r == 0 && !l->failed)
+		r = cannot_if(l, emit_end(&l->emit, l->me));
+	return l->combine.code != 0 ? l->combine.code : r;
 }
 
 static int reduce(struct layer *l, const unsigned char *input, size_t size)
@@ -372,7 +256,7 @@ static int gather_partition(struct layer *l, const void *input)
 {
 	struct task_gather task;
 	struct gathering g = { &l->store, l->place, l->plan->memory,
-		l->plan->pair_most, l->me };
+		l->plan->pair_most, l->me, &l->combine, NULL };
 	struct gathered out;
 	struct run *runs;
 	int r;
@@ -383,12 +267,18 @@ static int gather_partition(struct layer *l, const void *input)
 		return vm_fail(l->me, ENOMEM, "There was no memory for the "
 		    "runs of a partition.");
 	r = run_read(&l->store, &task.runs, runs);
+	if (l->job->collect != NULL && !task.plainly)
+		g.job = l->job;
+	l->emitting = true;
 	if (r == 0)
 		r = gather(&g, runs, task.runs.extent.size / sizeof *runs,
 		    &out);
+	l->emitting = false;
 	free(runs);
 	if (r == 0)
 		return vm_output(l->me, &out, sizeof out);
+	if (r == -ECANCELED)
+		return l->combine.code;
 	return vm_fail(l->me, -r, "The pairs of a partition could not be "
 	    "brought together: %s.", strerror(-r));
 }
@@ -404,6 +294,7 @@ int job_process(struct vm_context *me, const void *input, size_t size)
 	memcpy(&task, input, sizeof task);
 	size -= sizeof task;
 	enter(l, task.job);
+	l->failed = false;
 	if (task.kind == TASK_MAP)
 		r = map(l, body, size);
 	else if (task.kind == TASK_REDUCE)

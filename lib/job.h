@@ -36,7 +36,8 @@ struct task {
 /* A partition that is to be gathered. */
 struct task_gather {
 	struct run runs;	/* of struct run, in their order */
-	uint64_t partition;	/* the caller's number of it */
+	uint32_t partition;	/* the caller's number of it */
+	uint32_t plainly;	/* not 0: without collect() */
 };
 
 /* A key that is to be reduced; the key follows. */

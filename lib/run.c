@@ -181,8 +181,8 @@ static int next_partition(void *from, const void **input, size_t *size)
 	p = &r->partitions[r->partition];
 	p->due = false;
 	p->tries++;
-	task.runs = p->list;
-	task.partition = r->partition;
+	/* collect() may be what it died of. */
+	task = (struct task_gather){ p->list, r->partition, p->tries > 1 };
 	error = begin_item(r, TASK_GATHER);
 	if (error == 0)
 		error = buf_append(&r->item, &task, sizeof task);
@@ -219,7 +219,8 @@ static int begin_gathering(struct vm_reducer *r)
 static int gather_again(struct vm_reducer *r, struct partition *p,
     const struct vm_exception *x)
 {
-	if (x->cause == VM_FAILED)
+	/* Once more without collect(). */
+	if (x->cause == VM_FAILED && p->tries > 1)
 		return words_set(&r->words, x->code > 0 ? x->code : EIO,
 		    "%s", x->message);
 	if (x->cause == VM_CANCELLED)
@@ -247,7 +248,7 @@ static int take_gathered(struct vm_reducer *r, const struct vm_result *result)
 		return words_set(&r->words, EBADMSG, "A worker has put out "
 		    "what is no index of keys.");
 	memcpy(&p->gathered, result->output, sizeof p->gathered);
-	shuffle_drop(&r->shuffle, (uint32_t)task.partition, &p->list);
+	shuffle_drop(&r->shuffle, task.partition, &p->list);
 	return 0;
 }
 
