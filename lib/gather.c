@@ -4,10 +4,10 @@
 #include "gather.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base.h"
+#include "batch.h"
 #include "hash.h"
 #include "merge.h"
 #include "values.h"
@@ -19,20 +19,11 @@
 /* Runs that are merged at once, if memory is short. */
 #define RUNS_LEAST 8
 
-/* A record in memory, and the first bytes of its key. */
-struct handle {
-	uint64_t prefix;
-	union {
-		size_t at;	/* while records are added: where it is */
-		const unsigned char *record;	/* when they are sorted */
-	};
-};
-
 /* One gathering. */
 struct work {
 	const struct gathering *g;
 	uint64_t bytes;		/* of all runs */
-	struct buf records, handles;
+	struct batch batch;
 	struct buf runs;	/* that were sorted */
 	struct sink values, index;
 	struct buf key;		/* of the group that is being made */
@@ -46,16 +37,14 @@ struct work {
 static void work_open(struct work *w, const struct gathering *g)
 {
 	*w = (struct work){ .g = g };
-	buf_init(&w->records, SIZE_MAX / 4);
-	buf_init(&w->handles, SIZE_MAX / 4);
+	batch_init(&w->batch);
 	buf_init(&w->runs, SIZE_MAX / 4);
 	buf_init(&w->key, SIZE_MAX / 4);
 }
 
 static void work_close(struct work *w)
 {
-	buf_release(&w->records);
-	buf_release(&w->handles);
+	batch_release(&w->batch);
 	buf_release(&w->runs);
 	buf_release(&w->key);
 	sink_release(&w->values);
@@ -154,76 +143,20 @@ static int finish(struct work *w, struct gathered *out)
 
 /* ---- what is in memory ---- */
 
-/* The first bytes of a key as a number with the same order. */
-static uint64_t prefix_of(const struct record *r)
-{
-	unsigned char bytes[8] = { 0 };
-	uint64_t n = 0;
-
-	memcpy(bytes, r->key, MIN(r->key_size, sizeof bytes));
-	for (size_t i = 0; i < sizeof bytes; i++)
-		n = n << 8 | bytes[i];
-	return n;
-}
-
-/* Reads one again that was checked when it came. */
-static void look(const struct handle *h, struct record *r)
-{
-	record_read(h->record, SIZE_MAX, UINT32_MAX, r);
-}
-
-/* Keeps a record in memory. */
-static int keep(struct work *w, const struct record *r)
-{
-	struct handle h = { prefix_of(r), { w->records.len } };
-	int error = record_append(&w->records, r);
-
-	return error == 0 ? buf_append(&w->handles, &h, sizeof h) : error;
-}
-
-/* Equal keys are in the order of where they lie, which is that they came in;
-   qsort() alone would not keep it. */
-static int by_key(const void *a, const void *b)
-{
-	const struct handle *x = a, *y = b;
-	struct record p, q;
-	int r;
-
-	if (x->prefix != y->prefix)
-		return x->prefix < y->prefix ? -1 : 1;
-	look(x, &p);
-	look(y, &q);
-	r = record_compare(p.key, p.key_size, q.key, q.key_size);
-	return r != 0 ? r : (x->record > y->record) - (x->record < y->record);
-}
-
-static void sort(struct work *w)
-{
-	struct handle *h = (void *)w->handles.data;
-	size_t count = w->handles.len / sizeof *h;
-
-	for (size_t i = 0; i < count; i++)
-		h[i].record = w->records.data + h[i].at;
-	if (count > 0)
-		qsort(h, count, sizeof *h, by_key);
-}
-
 /* Hands all that is in memory on, in the order of keys, and forgets it. */
 static int pass(struct work *w,
     int (*to)(struct work *, const struct record *))
 {
-	const struct handle *h = (const void *)w->handles.data;
-	size_t count = w->handles.len / sizeof *h;
+	size_t count = batch_sort(&w->batch);
 	struct record r;
 	int error = 0;
 
-	sort(w);
 	for (size_t i = 0; i < count && error == 0; i++) {
-		look(&h[i], &r);
+		batch_look(&w->batch, i, &r);
 		go_on(w);
 		error = to(w, &r);
 	}
-	w->records.len = w->handles.len = 0;
+	batch_clear(&w->batch);
 	return error;
 }
 
@@ -250,7 +183,7 @@ static int close_run(struct work *w)
 static int write_sorted(struct work *w)
 {
 	int r = sink_open(&w->values, w->g->store, w->g->place,
-	    w->records.len);
+	    w->batch.records.len);
 
 	if (r == 0)
 		r = pass(w, put_sorted);
@@ -324,20 +257,15 @@ static int merge_all(struct work *w)
 
 /* ---- the whole ---- */
 
-/* Has so much come into memory that it is to be written? */
-static bool is_full(const struct work *w)
-{
-	return w->records.len + 2 * w->handles.len >= w->g->memory;
-}
-
 /* Keeps a record in memory, or writes what is there. */
 static int add(struct work *w, const struct record *r)
 {
 	int error;
 
 	w->bytes += RECORD_HEAD + (uint64_t)r->key_size + r->body_size;
-	error = keep(w, r);
-	return error == 0 && is_full(w) ? write_sorted(w) : error;
+	error = batch_add(&w->batch, r);
+	return error == 0 && batch_size(&w->batch) >= w->g->memory ?
+	    write_sorted(w) : error;
 }
 
 /* What has been collected. */
@@ -390,7 +318,7 @@ static int pass_all(struct work *w)
 		r = open_sinks(w);
 		return r == 0 ? pass(w, put) : r;
 	}
-	r = w->records.len > 0 ? write_sorted(w) : 0;
+	r = w->batch.records.len > 0 ? write_sorted(w) : 0;
 	return r == 0 ? merge_all(w) : r;
 }
 

@@ -73,13 +73,66 @@ struct vm_reducer {
 	struct owner owner;
 };
 
-/* ---- run.c ---- */
+/* ---- round.c ---- */
+
+/* Begins the item that is made next: 0 or -ENOMEM. */
+int round_item(struct vm_reducer *, enum task_kind);
+
+/* The item is made, unless there was an error (-errno), and is what the pool is
+   to have: what a source returns. */
+int round_give(struct vm_reducer *, int error, const void **input,
+    size_t *size);
+
+/* As vm_source.wait_fd, of sources that do not block. */
+int round_no_fd(void *from);
+
+/* Gives the pool a source, and the run comes to that stage: 0 or -errno. */
+int round_begin(struct vm_reducer *, enum run_stage, struct vm_source);
+
+/* ---- mapping.c ---- */
 
 /* Begins the next run that was asked for, if any: 0 or -errno. */
 int run_begin(struct vm_reducer *);
 
-/* What comes next of the present run: 1, 0 at its end, or -errno with words if
-   they are not the pool's. */
+/* An input was mapped, or a worker given up: 1 if it is to be told of, 0, or
+   -errno. */
+int mapping_take(struct vm_reducer *, const struct vm_result *,
+    struct vm_reduced *);
+
+/* ---- gathering.c ---- */
+
+/* All inputs are mapped: 0 or -errno. */
+int gathering_begin(struct vm_reducer *);
+
+/* A partition was gathered, or not: 0, or -errno if the run has failed. */
+int gathering_take(struct vm_reducer *, const struct vm_result *);
+
+/* Is any partition to be given to a worker, once more? */
+bool gathering_is_due(const struct vm_reducer *);
+
+/* Gives the pool those: 0 or -errno. */
+int gathering_go_on(struct vm_reducer *);
+
+/* ---- reducing.c ---- */
+
+/* All partitions are gathered: 0 or -errno. */
+int reducing_begin(struct vm_reducer *);
+
+/* A key was reduced, or not: 1. */
+int reducing_take(struct vm_reducer *, const struct vm_result *,
+    struct vm_reduced *);
+
+/* The next key and its values, where there is no reduce(): 1, 0 after the last,
+   or -errno. */
+int reducing_list(struct vm_reducer *, struct vm_reduced *);
+
+/* Stops reading keys. */
+void reducing_release(struct vm_reducer *);
+
+/* ---- run.c ---- */
+
+/* What comes next of the present run: 1, 0 at its end, or -errno, with words
+   unless they are the pool's. */
 int run_next(struct vm_reducer *, struct vm_reduced *);
 
 /* Frees what the present run has. */

@@ -1,0 +1,109 @@
+/*
+ * gathering.c - the second round of a run: its partitions are gathered.
+ *
+ * Runs in: caller.  Easy to get wrong: nobody is to be blamed for one that
+ * fails, so it is done again.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base.h"
+#include "reducer.h"
+
+/* Times that a partition is gathered before its run has failed: nothing of the
+   user's runs meanwhile, so it is somebody else who ended the worker. */
+#define TRIES 5
+
+static int next_partition(void *from, const void **input, size_t *size)
+{
+	struct vm_reducer *r = from;
+	struct partition *p;
+	struct task_gather task;
+	int error;
+
+	while (r->partition < r->plan.partitions &&
+	    !r->partitions[r->partition].due)
+		r->partition++;
+	if (r->partition == r->plan.partitions)
+		return 0;
+	p = &r->partitions[r->partition];
+	p->due = false;
+	p->tries++;
+	/* collect() may be what it died of. */
+	task = (struct task_gather){ p->list, r->partition, p->tries > 1 };
+	error = round_item(r, TASK_GATHER);
+	if (error == 0)
+		error = buf_append(&r->item, &task, sizeof task);
+	return round_give(r, error, input, size);
+}
+
+int gathering_go_on(struct vm_reducer *r)
+{
+	r->partition = 0;
+	return round_begin(r, RUN_GATHERING, (struct vm_source){
+	    .next = next_partition, .from = r, .wait_fd = round_no_fd });
+}
+
+int gathering_begin(struct vm_reducer *r)
+{
+	int error;
+
+	for (uint32_t i = 0; i < r->plan.partitions; i++) {
+		struct partition *p = &r->partitions[i];
+
+		*p = (struct partition){ .tries = 0 };
+		error = shuffle_list(&r->shuffle, i, &p->list);
+		if (error < 0)
+			return words_set(&r->words, -error, "Pairs could not "
+			    "be kept: %s.", strerror(-error));
+		p->listed = p->due = error == 1;
+	}
+	return gathering_go_on(r);
+}
+
+/* A partition could not be gathered: again, unless that is of no use. */
+static int gather_again(struct vm_reducer *r, struct partition *p,
+    const struct vm_exception *x)
+{
+	/* Once more without collect(). */
+	if (x->cause == VM_FAILED && p->tries > 1)
+		return words_set(&r->words, x->code > 0 ? x->code : EIO,
+		    "%s", x->message);
+	if (x->cause == VM_CANCELLED)
+		return words_set(&r->words, ECANCELED, "The run was "
+		    "cancelled.");
+	if (p->tries >= TRIES)
+		return words_set(&r->words, EIO, "The pairs of a partition "
+		    "could not be brought together.  %s", x->message);
+	p->due = true;
+	return 0;
+}
+
+int gathering_take(struct vm_reducer *r, const struct vm_result *result)
+{
+	struct task_gather task;
+	struct partition *p;
+
+	memcpy(&task, (const unsigned char *)result->input +
+	    sizeof(struct task), sizeof task);
+	p = &r->partitions[task.partition];
+	if (result->type != VM_OUTPUT)
+		return gather_again(r, p, result->exception);
+	if (result->output_size != sizeof p->gathered)
+		return words_set(&r->words, EBADMSG, "A worker has put out "
+		    "what is no index of keys.");
+	memcpy(&p->gathered, result->output, sizeof p->gathered);
+	shuffle_drop(&r->shuffle, task.partition, &p->list);
+	return 0;
+}
+
+bool gathering_is_due(const struct vm_reducer *r)
+{
+	bool any = false;
+
+	for (uint32_t i = 0; i < r->plan.partitions; i++)
+		any |= r->partitions[i].due;
+	return any;
+}
