@@ -41,9 +41,16 @@
  *			use(r.key, r.key_size, r.output, r.output_size);
  *	vm_reducer_close(reducer);
  *
- * Everything vimap.h says about workers, lifetimes, alignment, the 0 byte
- * after each piece of data, threads and growth holds here.  The caller never
- * looks into pairs: they pass it, or temporary files, in sealed partitions.
+ * A run has three rounds: inputs are mapped; when all are, the values of each
+ * key are brought together, a partition of the keys at a time; then keys are
+ * reduced.  Inputs and keys are items of the pool below, so what vm_options say
+ * of items holds for each call of map() and of reduce(): attempts, timeouts,
+ * limits, order.  What vimap.h says of workers, lifetimes, alignment, the 0
+ * byte after each piece of data, threads and growth holds here too.
+ *
+ * The caller never looks into pairs: small amounts pass it as they are, others
+ * workers write, sealed, to memory that is a file, and past memory_limit to an
+ * unlinked one on a disk.
  */
 #ifndef VIMAP_REDUCE_H
 #define VIMAP_REDUCE_H
@@ -60,7 +67,9 @@ struct vm_values;			/* the values of one key */
 /*
  * What the workers do.  At least one of map and reduce.  Pairs count only
  * when the call that emitted them returned 0: an attempt that fails or
- * crashes leaves no pair behind, and no value is counted twice.
+ * crashes leaves no pair behind, and no value is counted twice.  Hooks run as
+ * those of vm_worker do; each job has a config and a state of its own there,
+ * and each worker is set up for all jobs.
  */
 struct vm_job {
 	int (*setup)(struct vm_context *);	/* as in vm_worker; optional */
@@ -70,15 +79,17 @@ struct vm_job {
 	   pairs already, see vm_pairs(). */
 	int (*map)(struct vm_context *, const void *input, size_t size);
 
-	/* Optional.  On the mapping worker, for each key, zero, one or more
-	   times before reduce(): emits fewer pairs of the same key (another
-	   is EINVAL) in place of those given.  What comes out in the end must
-	   not depend on how often it ran. */
+	/* Optional.  For each key, zero, one or more times before reduce(),
+	   by the worker that maps and again where values are brought together:
+	   emits fewer pairs of the same key (another is EINVAL) in place of
+	   those given.  What comes out in the end must not depend on how often
+	   it ran, nor over which of the values.  mincemeat's collectfn. */
 	int (*collect)(struct vm_context *, const void *key, size_t key_size,
 	    struct vm_values *);
 
-	/* Once a key; makes its output by vm_output().  NULL: results have
-	   the values themselves, grouped by key. */
+	/* Once a key; makes its output by vm_output().  me->index is the
+	   key's number.  NULL: results have the values themselves, grouped by
+	   key. */
 	int (*reduce)(struct vm_context *, const void *key, size_t key_size,
 	    struct vm_values *);
 
@@ -87,25 +98,34 @@ struct vm_job {
 
 /* How jobs run; 0 is the default everywhere. */
 struct vm_reduce_options {
-	int partitions;		/* into which keys are hashed (4 a worker) */
+	int partitions;		/* into which keys are hashed (4 a worker; at
+				   most 4096) */
 	int sorted;		/* not 0: all results in order of keys, as
 				   memcmp() over the common length, a prefix
-				   before what it begins.  Costs a merge. */
-	int in_input_order;	/* not 0: a key's values in order of inputs;
+				   before what it begins.  Else keys of one
+				   partition come after those of another */
+	int in_input_order;	/* not 0: a key's values in order of inputs and,
+				   of one, as emitted, unless there is collect;
 				   with sorted, runs give equal bytes */
 	int reserved;		/* 0 */
-	size_t memory_limit;	/* for pairs, past which they are spilled to
-				   a file (256 MiB) */
-	const char *spill_dir;	/* for that one, opened and unlinked before
-				   the fork ($TMPDIR, /tmp) */
+	size_t memory_limit;	/* bytes for pairs, of all processes; past half
+				   of it, which the workers do not need, they
+				   go to a file (256 MiB).  A value is in
+				   memory as a whole when it is used, and each
+				   worker has 64 KiB at least */
+	const char *spill_dir;	/* for that one, which is opened before the
+				   fork and has no name ($TMPDIR, /tmp) */
 };
 
 /* ---- On the workers -------------------------------------------------- */
 
 /*
- * Emits a pair, which is copied; either may be empty.  In map() and collect()
- * only.  0, or -1 with errno (EINVAL elsewhere, EFBIG, ENOSPC, ENOMEM), and
- * then the present call has failed whatever it returns.
+ * Emits a pair, which is copied; either may be empty, and NULL then.  In map()
+ * and collect() only.  0, or -1 with errno, and then the present call has
+ * failed whatever it returns: EINVAL elsewhere, or if collect() emits another
+ * key than the one it was given; EFBIG for a key or a value beyond
+ * max_item_bytes; ENOSPC, or another, if the temporary file cannot have it;
+ * ENOMEM.  May write to that file.
  */
 VM_EXPORT int vm_emit(struct vm_context *, const void *key, size_t key_size,
     const void *value, size_t value_size);
@@ -113,14 +133,17 @@ VM_EXPORT int vm_emit(struct vm_context *, const void *key, size_t key_size,
 /*
  * The next value, and its size unless size is NULL; NULL after the last.
  * Valid until the next call on the same values.  Never NULL for an empty
- * value.
+ * value.  NULL too if it cannot be read or is not what was emitted (EBADMSG):
+ * then the present call of reduce() or collect() has failed, or, in the caller,
+ * the next vm_zip_key_out() tells.  Reads the temporary file.
  */
 VM_EXPORT const void *vm_value(struct vm_values *, size_t *size);
 
-/* The number of values, where it is known without reading them, else 0. */
+/* The number of values. */
 VM_EXPORT uint64_t vm_value_count(const struct vm_values *);
 
-/* A ready-made collect for values that are uint64_t: emits their sum. */
+/* A ready-made collect for values that are uint64_t: emits their sum.  It is
+   known, and costs less than one that does the same. */
 VM_EXPORT int vm_add_up(struct vm_context *, const void *key, size_t key_size,
     struct vm_values *);
 
@@ -128,8 +151,12 @@ VM_EXPORT int vm_add_up(struct vm_context *, const void *key, size_t key_size,
 
 /*
  * Forks a pool for jobs, which are numbered from 0; vm_fork_job() has just
- * one.  Errors as vm_fork(), words from vm_error(NULL); EINVAL also for a job
- * with neither map nor reduce, EACCES or ENOENT for spill_dir.
+ * one.  All structs may be changed or freed on return; options and how may be
+ * NULL.  NULL on failure, as vm_fork(), words from vm_error(NULL); EINVAL also
+ * for a job with neither map nor reduce, or worker_indices that are not all
+ * different; EACCES, ENOENT, ENOSPC or what else spill_dir is refused with.
+ * item_timeout_ms counts for calls of the hooks; bringing values together is
+ * done in items as well, which say that they go on (vm_alive()).
  */
 VM_EXPORT vm_reducer *vm_fork_jobs_sized(const struct vm_job *, size_t count,
     size_t job_size, const struct vm_options *, size_t options_size,
@@ -160,12 +187,16 @@ vm_fork_job(const struct vm_job *job, const struct vm_options *options,
 
 /*
  * Queues a run of a job over a source, which now belongs to the reducer, on
- * failure too.  Runs are done one after another, in this order.  0 or -1.
+ * failure too.  Runs are done one after another, in this order; the source is
+ * read when it is its turn.  0 or -1: EINVAL for a job there is not, or no
+ * source, ENOMEM, EPERM in a child of the process that forked the reducer, or
+ * what a ready-made source failed of.
  */
 VM_EXPORT int vm_map_reduce(vm_reducer *, size_t job, struct vm_source)
     VM_CHECK_RESULT;
 
-/* Where pairs come from for a job without map; as vm_source otherwise. */
+/* Where pairs come from for a job without map; as vm_source otherwise.  Each
+   is an input, and index counts them. */
 struct vm_pair_source {
 	int (*next)(void *from, const void **key, size_t *key_size,
 	    const void **value, size_t *value_size);
@@ -176,7 +207,8 @@ VM_EXPORT struct vm_source vm_pairs(struct vm_pair_source);
 
 enum vm_stage { VM_MAP_STAGE = 1, VM_REDUCE_STAGE = 2 };
 
-/* What a key came to; or what failed for good.  Valid until the next call. */
+/* What a key came to; or what failed for good.  All it points to is the
+   library's and valid until the next vm_zip_key_out() or vm_reducer_close(). */
 struct vm_reduced {
 	const void *key;	/* NULL if an input failed in map */
 	size_t key_size;
@@ -192,22 +224,29 @@ struct vm_reduced {
 };
 
 /*
- * The next result: 1; the end of the present run: 0, and the next call goes
- * on with the next one; -1 as vm_zip_in_out(), ENOSPC if spilling failed.
- * Inputs and keys that failed for good come as VM_EXCEPTION while the rest
- * of the run goes on; a key of which an input was lost is still reduced.
+ * Waits for the next result: 1.  0: the end of the present run, or there is
+ * none; the next call goes on with the next one.  Inputs and keys that failed
+ * for good come as VM_EXCEPTION while the rest of the run goes on; a key of
+ * which an input was lost is still reduced.
+ * -1: as vm_zip_in_out(), a source that failed included: call again for the
+ * rest.  Or the run has failed, words in vm_reducer_error(), and the next call
+ * goes on with the next run: ENOSPC and others if the temporary file cannot
+ * have the pairs, EBADMSG if it has others than were written, EIO if values
+ * could not be brought together, ECANCELED after vm_cancel(), unless inputs
+ * were being mapped: then what was mapped is reduced.
  */
 VM_EXPORT int vm_zip_key_out(vm_reducer *, struct vm_reduced *) VM_CHECK_RESULT;
 
-/* The pool below, for vm_fd(), vm_cancel(), vm_resize() and vm_error(); it
-   must not be given inputs, nor results be taken from it. */
+/* The pool below, for vm_cancel(), vm_resize(), vm_workers(), vm_ready() and
+   vm_broken(); it must not be given inputs, nor results be taken from it. */
 VM_EXPORT vm_pool *vm_reducer_pool(vm_reducer *);
 
 /* What went wrong last, in words, as vm_error(); of NULL, in this thread's last
    vm_fork_job(). */
 VM_EXPORT const char *vm_reducer_error(const vm_reducer *);
 
-/* Ends it all, at any moment, as vm_close(); temporary space is given back. */
+/* Ends it all, at any moment, as vm_close(): sources are closed, temporary
+   space is given back.  0 or -1 as there; NULL is fine. */
 VM_EXPORT int vm_reducer_close(vm_reducer *);
 
 /* ---- Without keys ---------------------------------------------------- */

@@ -39,11 +39,21 @@ static int next_partition(void *from, const void **input, size_t *size)
 	return round_give(r, error, input, size);
 }
 
-int gathering_go_on(struct vm_reducer *r)
+/* Gives the pool those partitions that are due: 0 or -errno. */
+static int give_due(struct vm_reducer *r)
 {
 	r->partition = 0;
 	return round_begin(r, RUN_GATHERING, (struct vm_source){
 	    .next = next_partition, .from = r, .wait_fd = round_no_fd });
+}
+
+int gathering_go_on(struct vm_reducer *r)
+{
+	/* All were read in the first turn, unless that was given up. */
+	for (uint32_t i = 0; i < r->plan.partitions; i++)
+		if (r->partitions[i].due && r->partitions[i].tries == 0)
+			return round_cancelled(r);
+	return give_due(r);
 }
 
 int gathering_begin(struct vm_reducer *r)
@@ -60,7 +70,7 @@ int gathering_begin(struct vm_reducer *r)
 			    "be kept: %s.", strerror(-error));
 		p->listed = p->due = error == 1;
 	}
-	return gathering_go_on(r);
+	return give_due(r);
 }
 
 /* A partition could not be gathered: again, unless that is of no use. */
@@ -72,8 +82,7 @@ static int gather_again(struct vm_reducer *r, struct partition *p,
 		return words_set(&r->words, x->code > 0 ? x->code : EIO,
 		    "%s", x->message);
 	if (x->cause == VM_CANCELLED)
-		return words_set(&r->words, ECANCELED, "The run was "
-		    "cancelled.");
+		return round_cancelled(r);
 	if (p->tries >= TRIES)
 		return words_set(&r->words, EIO, "The pairs of a partition "
 		    "could not be brought together.  %s", x->message);

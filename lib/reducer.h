@@ -89,6 +89,9 @@ int round_no_fd(void *from);
 /* Gives the pool a source, and the run comes to that stage: 0 or -errno. */
 int round_begin(struct vm_reducer *, enum run_stage, struct vm_source);
 
+/* The run has failed, since the caller has cancelled it: -ECANCELED. */
+int round_cancelled(struct vm_reducer *);
+
 /* ---- mapping.c ---- */
 
 /* Begins the next run that was asked for, if any: 0 or -errno. */
@@ -121,6 +124,9 @@ int reducing_begin(struct vm_reducer *);
 /* A key was reduced, or not: 1. */
 int reducing_take(struct vm_reducer *, const struct vm_result *,
     struct vm_reduced *);
+
+/* The pool has no more keys: 0; -ECANCELED if there were some left. */
+int reducing_end(struct vm_reducer *);
 
 /* The next key and its values, where there is no reduce(): 1, 0 after the last,
    or -errno. */

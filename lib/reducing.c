@@ -68,6 +68,13 @@ static int next_group(struct vm_reducer *r, struct record *key,
 	return got;
 }
 
+/* The run has failed: -errno. */
+static int unreadable(struct vm_reducer *r, int error)
+{
+	return words_set(&r->words, -error, "The keys could not be read: %s.",
+	    strerror(-error));
+}
+
 static int next_key(void *from, const void **input, size_t *size)
 {
 	struct vm_reducer *r = from;
@@ -117,6 +124,17 @@ int reducing_take(struct vm_reducer *r, const struct vm_result *result,
 	return 1;
 }
 
+int reducing_end(struct vm_reducer *r)
+{
+	struct group group;
+	struct record key;
+	int got = next_group(r, &key, &group);
+
+	if (got < 0)
+		return unreadable(r, got);
+	return got == 0 ? 0 : round_cancelled(r);
+}
+
 int reducing_list(struct vm_reducer *r, struct vm_reduced *out)
 {
 	struct group group;
@@ -131,8 +149,7 @@ int reducing_list(struct vm_reducer *r, struct vm_reduced *out)
 	if (got == 1 && buf_append(&r->item, key.key, key.key_size) < 0)
 		got = -ENOMEM;
 	if (got < 0)
-		return words_set(&r->words, -got, "The keys could not be "
-		    "read: %s.", strerror(-got));
+		return unreadable(r, got);
 	if (got == 0)
 		return 0;
 	values_of_group(&r->values, &r->plan.store, &group);

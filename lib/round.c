@@ -44,3 +44,8 @@ int round_begin(struct vm_reducer *r, enum run_stage stage,
 	r->stage = stage;
 	return 0;
 }
+
+int round_cancelled(struct vm_reducer *r)
+{
+	return words_set(&r->words, ECANCELED, "The run was cancelled.");
+}

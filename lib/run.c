@@ -80,7 +80,7 @@ static int next_stage(struct vm_reducer *r)
 	else if (r->stage == RUN_GATHERING)
 		error = reducing_begin(r);
 	else
-		return 0;
+		return r->stage == RUN_REDUCING ? reducing_end(r) : 0;
 	return error < 0 ? error : VM_LATER;
 }
 

@@ -35,7 +35,8 @@ struct vm_values {
 	const struct table_entry *entry; /* there; NULL: its value was given */
 	uint32_t block;		/* there, of the next one, */
 	uint32_t nth;		/* and its number in it */
-	_Alignas(16) unsigned char small[64];	/* the present one, if it fits */
+	/* The present one, if it fits. */
+	_Alignas(16) unsigned char small[64];
 	const struct store *store;
 	struct group group;
 	uint64_t read;		/* bytes of it so far */
