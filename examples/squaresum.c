@@ -1,0 +1,160 @@
+/*
+ * squaresum.c - the sum of i * i for 0 <= i < N, in parts.
+ *
+ * Usage: squaresum [N [PARTS]]
+ *
+ * N is 10000000 and PARTS is 4 if not given.  Prints, for each part in order,
+ * where it begins, how many numbers it has and what they come to, and then
+ * the result.
+ *
+ * It shows inputs that the workers make themselves: what travels are the parts
+ * of a length, by vm_parts().  Each worker sums its part up, and the caller
+ * adds up what comes, by vm_fold().  Sums have more than 64 bits.
+ *
+ * Exit status: 0 if all went well, 1 if not, 2 for a usage error.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <vimap.h>
+#include <vimap_reduce.h>
+
+/* The squares of numbers up to N_MOST are below BASE. */
+#define N_MOST UINT64_C(1000000000)
+#define BASE UINT64_C(1000000000000000000)
+
+/* high * BASE + low: as two digits of a base that prints easily. */
+struct sum {
+	uint64_t high;
+	uint64_t low;		/* below BASE */
+};
+
+static void add(struct sum *sum, const struct sum *more)
+{
+	sum->high += more->high;
+	sum->low += more->low;
+	if (sum->low >= BASE) {
+		sum->low -= BASE;
+		sum->high++;
+	}
+}
+
+static void print_sum(const struct sum *sum)
+{
+	if (sum->high > 0)
+		printf("%" PRIu64 "%018" PRIu64 "\n", sum->high, sum->low);
+	else
+		printf("%" PRIu64 "\n", sum->low);
+}
+
+/* ---- In the worker ----------------------------------------------------- */
+
+/* The input is a struct vm_part; nothing else is sent. */
+static int sum_part(struct vm_context *me, const void *input, size_t size)
+{
+	const struct vm_part *part = input;
+	struct sum sum = { 0 }, square = { 0 };
+	uint64_t i;
+
+	(void)size;
+	for (i = part->offset; i < part->offset + part->limit; i++) {
+		square.low = i * i;
+		add(&sum, &square);
+	}
+	return vm_output(me, &sum, sizeof sum);
+}
+
+/* ---- In the caller ----------------------------------------------------- */
+
+static void complain(const char *words)
+{
+	fprintf(stderr, "squaresum: %s\n", words);
+}
+
+/* Adds what a part came to. */
+static int add_result(void *accumulator, const struct vm_result *r)
+{
+	const struct vm_part *part = r->input;
+	struct sum *total = accumulator;
+
+	if (r->type != VM_OUTPUT) {
+		complain(r->exception->message);
+		return 0;
+	}
+	printf("%" PRIu64 " %" PRIu64 " ", part->offset, part->limit);
+	print_sum(r->output);
+	add(total, r->output);
+	return 0;
+}
+
+/* Prints the parts and the result: 0, or -1 after a message. */
+static int sum_all(uint64_t length, uint64_t parts)
+{
+	const struct vm_worker worker = { .process = sum_part };
+	const struct vm_options options = { .ordered = 1, .chunk_size = 1 };
+	vm_pool *pool = vm_fork(&worker, &options);
+	struct sum total = { 0 };
+	int rc = -1;
+
+	if (pool)
+		rc = vm_fold(pool, vm_parts(length, parts, VM_CUT_PYMAR),
+			     add_result, &total);
+	if (rc == -1)
+		complain(vm_error(pool));
+	else if (rc == 0)
+		print_sum(&total);
+	if (vm_close(pool) == -1) {
+		complain(vm_error(NULL));
+		rc = -1;
+	}
+	return rc == 0 ? 0 : -1;
+}
+
+/* Reads a plain decimal number from least to most: 0, or -1 with a message. */
+static int parse_number(const char *text, uint64_t least, uint64_t most,
+			uint64_t *number)
+{
+	char *end;
+
+	errno = 0;
+	*number = strtoumax(text, &end, 10);
+	if (*text >= '0' && *text <= '9' && *end == '\0' && errno == 0 &&
+	    *number >= least && *number <= most)
+		return 0;
+	fprintf(stderr, "squaresum: '%s' is no number from %" PRIu64 " to %"
+		PRIu64 "\n", text, least, most);
+	return -1;
+}
+
+/* Output that did not reach its file is a failure: 0, or -1 and a message. */
+static int close_stdout(void)
+{
+	int failed = ferror(stdout);
+
+	if (fclose(stdout) == 0 && !failed)
+		return 0;
+	complain("can't write the output");
+	return -1;
+}
+
+int main(int argc, char **argv)
+{
+	uint64_t length = 10000000, parts = 4;
+	int rc;
+
+	if (argc > 3) {
+		complain("usage: squaresum [N [PARTS]]");
+		return 2;
+	}
+	if (argc > 1 && parse_number(argv[1], 0, N_MOST, &length) == -1)
+		return 2;
+	if (argc > 2 && parse_number(argv[2], 1, N_MOST, &parts) == -1)
+		return 2;
+	rc = sum_all(length, parts);
+	if (close_stdout() == -1)
+		rc = -1;
+	return rc == 0 ? 0 : 1;
+}

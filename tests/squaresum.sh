@@ -1,0 +1,93 @@
+#!/bin/sh
+# squaresum.sh - examples/squaresum cuts where it should and comes to sums
+# that are known.
+#
+# Usage: tests/squaresum.sh, with the program in $SQUARESUM (by default
+# ./examples/squaresum).
+# Exit status: 0 for success, 1 for failure, 77 if there is no program.
+
+SQUARESUM=${SQUARESUM:-./examples/squaresum}
+LC_ALL=C
+export LC_ALL
+
+if [ ! -x "$SQUARESUM" ]; then
+	echo "no program $SQUARESUM: skipped"
+	exit 77
+fi
+dir=$(mktemp -d) || exit 1
+trap 'rm -rf "$dir"' EXIT
+trap 'exit 1' HUP INT TERM
+
+failures=0
+fail()
+{
+	echo "FAIL: $*"
+	failures=$((failures + 1))
+}
+
+# run STATUS ARGUMENT...: what it prints is in "$dir/out".
+run()
+{
+	expected=$1
+	shift
+	"$SQUARESUM" "$@" >"$dir/out" 2>"$dir/err"
+	status=$?
+	[ $status -eq "$expected" ] ||
+	    fail "'$*': exit status $status, not $expected"
+	if [ "$expected" -eq 0 ]; then
+		[ ! -s "$dir/err" ] || fail "'$*': something on stderr"
+	else
+		[ -s "$dir/err" ] || fail "'$*': no message"
+	fi
+}
+
+# same: "$dir/out" is what comes from stdin.
+same()
+{
+	diff - "$dir/out" || fail "(< expected, > printed)"
+}
+
+run 0
+same <<END
+0 2500001 5208336458333750000
+2500001 2500001 36458367708343750001
+5000002 2500001 98958436458368750004
+7500003 2499997 192708142708288749995
+333333283333335000000
+END
+
+run 0 1000
+cut -d' ' -f 1,2 "$dir/out" | paste -sd' ' - >"$dir/cuts"
+[ "$(cat "$dir/cuts")" = "0 251 251 251 502 251 753 247 332833500" ] ||
+    fail "1000: other parts or another sum: $(cat "$dir/cuts")"
+for parts in 1 2 3 7 999 1000 5000; do
+	run 0 1000 $parts
+	[ "$(tail -n 1 "$dir/out")" = 332833500 ] ||
+	    fail "1000 in $parts parts: $(tail -n 1 "$dir/out")"
+done
+run 0 0
+same <<END
+0
+END
+# About 10^18, where a second digit is needed, and the first has zeroes.
+for end in 1442250:999999853754584125 1442251:1000001933839646625; do
+	run 0 ${end%:*} 1
+	same <<-END
+	0 ${end%:*} ${end#*:}
+	${end#*:}
+	END
+done
+
+for arguments in x -1 1.5 1000000001 "10 0" "10 2 3"; do
+	# shellcheck disable=SC2086 # several words are meant
+	run 2 $arguments
+done
+
+if [ -c /dev/full ]; then
+	"$SQUARESUM" >/dev/full 2>"$dir/err"
+	status=$?
+	[ $status -eq 1 ] || fail "full disk: exit status $status, not 1"
+	[ -s "$dir/err" ] || fail "full disk: no message"
+fi
+
+[ $failures -eq 0 ]
