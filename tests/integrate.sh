@@ -1,0 +1,90 @@
+#!/bin/sh
+# integrate.sh - examples/integrate cuts where it should and comes to the sums
+# that are known.
+#
+# Usage: tests/integrate.sh, with the program in $INTEGRATE (by default
+# ./examples/integrate).
+# Exit status: 0 for success, 1 for failure, 77 if there is no program.
+
+INTEGRATE=${INTEGRATE:-./examples/integrate}
+LC_ALL=C
+export LC_ALL
+
+if [ ! -x "$INTEGRATE" ]; then
+	echo "no program $INTEGRATE: skipped"
+	exit 77
+fi
+dir=$(mktemp -d) || exit 1
+trap 'rm -rf "$dir"' EXIT
+trap 'exit 1' HUP INT TERM
+
+failures=0
+fail()
+{
+	echo "FAIL: $*"
+	failures=$((failures + 1))
+}
+
+# run STATUS ARGUMENT...: what it prints is in "$dir/out".
+run()
+{
+	expected=$1
+	shift
+	"$INTEGRATE" "$@" >"$dir/out" 2>"$dir/err"
+	status=$?
+	[ $status -eq "$expected" ] ||
+	    fail "'$*': exit status $status, not $expected"
+	if [ "$expected" -eq 0 ]; then
+		[ ! -s "$dir/err" ] || fail "'$*': something on stderr"
+	else
+		[ -s "$dir/err" ] || fail "'$*': no message"
+	fi
+}
+
+# same: "$dir/out" is what comes from stdin, but sums may differ by one part in
+# 10^14, for libraries of mathematics do in their last digits.
+same()
+{
+	awk '
+	function differs(a, b) { return (a - b) ^ 2 > (1e-14 * b) ^ 2 }
+	NR == FNR { line[FNR] = $0; last[FNR] = $NF; lines = FNR; next }
+	{ seen++; sum = $NF; $NF = ""; parts = line[FNR]
+	  sub(/[^ ]*$/, "", parts)
+	  if (differs(sum, last[FNR]) || $0 != parts) {
+		print "not as expected: " $0 sum
+		bad = 1
+	  } }
+	END { exit bad || seen != lines }' - "$dir/out" || fail "other sums"
+}
+
+run 0
+same <<END
+0 225000 23.071942728635943
+225000 225000 218.90049784088762
+450000 225000 2076.8700979617474
+675000 224999 19704.57459343792
+22023.41713196919
+END
+for parts in 1 9 1000; do
+	run 0 $parts
+	# Added in another order, so a little more may differ.
+	sum=$(tail -n 1 "$dir/out")
+	awk -v sum="$sum" 'BEGIN {
+		d = sum - 22023.41713196919
+		exit d * d > 1e-12
+	}' || fail "in $parts parts: '$sum'"
+done
+
+for arguments in 0 x -4 4.5 "1 2"; do
+	# shellcheck disable=SC2086 # several words are meant
+	run 2 $arguments
+done
+
+if [ -c /dev/full ]; then
+	"$INTEGRATE" >/dev/full 2>"$dir/err"
+	status=$?
+	[ $status -eq 1 ] || fail "full disk: exit status $status, not 1"
+	[ -s "$dir/err" ] || fail "full disk: no message"
+fi
+
+[ $failures -eq 0 ]
