@@ -1,0 +1,280 @@
+/*
+ * mapreduce_wordcount.c - counts words by map, collect and reduce.
+ *
+ * Usage: mapreduce_wordcount [-w workers] [-c chunk_size] [FILE...]
+ *
+ *	-w	how many worker processes (0, the default: one a CPU)
+ *	-c	how many lines travel together (0, the default: as it suits)
+ *
+ * Counts the words of the files, or of four lines about Humpty Dumpty if none
+ * is given.  A word is what stands between white space, as it is written.
+ * Prints lines "COUNT WORD", the words in byte order.
+ *
+ * It shows a job of vimap_reduce.h: map() emits each word with a 1, vm_add_up()
+ * makes one pair of those that a worker has of the same word, reduce() sums up
+ * what is left, and the caller gets each word once.  It also shows a source
+ * written by hand, which gives the lines of one file after another.  A file
+ * that can't be read is named on stderr, and all others are counted.
+ *
+ * Exit status: 0 if all went well, 1 if not, 2 for a usage error.
+ */
+#define _POSIX_C_SOURCE 200809L
+
+#include <errno.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/types.h>
+#include <unistd.h>
+
+#include <vimap.h>
+#include <vimap_reduce.h>
+
+/* ---- In the worker ----------------------------------------------------- */
+
+/* As isspace() in the C locale; no other locale has a say. */
+static int is_blank(char c)
+{
+	return c == ' ' || (c >= '\t' && c <= '\r');
+}
+
+/* Emits each word of a line with the number 1. */
+static int split(struct vm_context *me, const void *input, size_t size)
+{
+	static const uint64_t one = 1;
+	const char *text = input;
+	size_t i, begin;
+
+	for (i = 0;;) {
+		while (i < size && is_blank(text[i]))
+			i++;
+		if (i == size)
+			return 0;
+		begin = i;
+		while (i < size && !is_blank(text[i]))
+			i++;
+		if (vm_emit(me, text + begin, i - begin, &one,
+			    sizeof one) == -1)
+			return -1;
+	}
+}
+
+/* Makes one number of all those of a word. */
+static int sum(struct vm_context *me, const void *key, size_t key_size,
+	       struct vm_values *values)
+{
+	const void *value;
+	uint64_t total = 0;
+
+	(void)key, (void)key_size;
+	while ((value = vm_value(values, NULL)))
+		total += *(const uint64_t *)value;
+	return vm_output(me, &total, sizeof total);
+}
+
+/* ---- The source, in the caller ----------------------------------------- */
+
+static void complain(const char *words)
+{
+	fprintf(stderr, "mapreduce_wordcount: %s\n", words);
+}
+
+/* Lines of files: vm_source.from. */
+struct reader {
+	char *const *names;	/* of the files not opened yet, */
+	size_t count;		/* and how many there are */
+	const char *name;	/* of the one being read */
+	FILE *file;		/* NULL between two files */
+	char *line;		/* what getline() needs */
+	size_t room;
+	size_t failed;		/* how many files could not be read */
+};
+
+/* Leaves the file being read; because of errno if it has failed. */
+static void leave_file(struct reader *reader, int failed)
+{
+	if (failed) {
+		fprintf(stderr, "mapreduce_wordcount: %s: %s\n", reader->name,
+			strerror(errno));
+		reader->failed++;
+	}
+	if (reader->file)
+		fclose(reader->file);	/* only read: nothing can be lost */
+	reader->file = NULL;
+}
+
+/* For vm_source: the next line, of whichever file. */
+static int next_line(void *from, const void **input, size_t *size)
+{
+	struct reader *reader = from;
+	ssize_t length;
+
+	while (reader->file || reader->count > 0) {
+		if (!reader->file) {
+			reader->name = *reader->names++;
+			reader->count--;
+			reader->file = fopen(reader->name, "r");
+		}
+		length = -1;
+		if (reader->file)
+			length = getline(&reader->line, &reader->room,
+					 reader->file);
+		if (length != -1) {
+			*input = reader->line;
+			*size = (size_t)length;
+			return 1;
+		}
+		leave_file(reader, !reader->file || !feof(reader->file));
+	}
+	return 0;
+}
+
+/* For vm_source: it is called once, wherever reading has ended. */
+static void close_reader(void *from)
+{
+	struct reader *reader = from;
+
+	leave_file(reader, 0);
+	free(reader->line);
+}
+
+static struct vm_source lines_of(struct reader *reader)
+{
+	return (struct vm_source){
+		.next = next_line,
+		.close = close_reader,
+		.from = reader,
+	};
+}
+
+/* ---- In the caller ----------------------------------------------------- */
+
+/* Prints all words: 0, or -1 if a line, a word or the pool has failed. */
+static int print_words(vm_reducer *reducer)
+{
+	struct vm_reduced r;
+	int rc, status = 0;
+
+	while ((rc = vm_zip_key_out(reducer, &r)) == 1) {
+		if (r.type == VM_OUTPUT) {
+			printf("%" PRIu64 " ", *(const uint64_t *)r.output);
+			fwrite(r.key, 1, r.key_size, stdout);
+			putchar('\n');
+		} else {
+			complain(r.exception->message);
+			status = -1;
+		}
+	}
+	if (rc == -1) {
+		complain(vm_reducer_error(reducer));
+		status = -1;
+	}
+	return status;
+}
+
+/* Counts and prints the words of a source: 0, or -1 after a message. */
+static int count_words(struct vm_source source,
+		       const struct vm_options *options)
+{
+	const struct vm_job job = {
+		.map = split,
+		.collect = vm_add_up,
+		.reduce = sum,
+	};
+	const struct vm_reduce_options how = { .sorted = 1 };
+	vm_reducer *reducer = vm_fork_job(&job, options, &how);
+	int status = -1;
+
+	/* Without a reducer, vm_map_reduce() only closes the source. */
+	if (vm_map_reduce(reducer, 0, source) == -1)
+		complain(vm_reducer_error(reducer));
+	else
+		status = print_words(reducer);
+	if (vm_reducer_close(reducer) == -1) {
+		complain(vm_reducer_error(NULL));
+		status = -1;
+	}
+	return status;
+}
+
+/* Reads a plain decimal number from 0 to max: 0, or -1 with a message. */
+static int parse_number(const char *text, uintmax_t max, uintmax_t *number)
+{
+	char *end;
+
+	errno = 0;
+	*number = strtoumax(text, &end, 10);
+	if (*text >= '0' && *text <= '9' && *end == '\0' && errno == 0 &&
+	    *number <= max)
+		return 0;
+	fprintf(stderr, "mapreduce_wordcount: '%s' is no number from 0 to "
+		"%ju\n", text, max);
+	return -1;
+}
+
+/* Reads the options up to the first file: 0, or -1 with a message. */
+static int parse_options(int argc, char **argv, struct vm_options *options)
+{
+	uintmax_t number;
+	int letter;
+
+	while ((letter = getopt(argc, argv, "c:w:")) != -1) {
+		switch (letter) {
+		case 'c':
+			if (parse_number(optarg, SIZE_MAX, &number) == -1)
+				return -1;
+			options->chunk_size = (size_t)number;
+			break;
+		case 'w':
+			if (parse_number(optarg, INT_MAX, &number) == -1)
+				return -1;
+			options->workers = (int)number;
+			break;
+		default:
+			return -1;
+		}
+	}
+	return 0;
+}
+
+/* Output that did not reach its file is a failure: 0, or -1 and a message. */
+static int close_stdout(void)
+{
+	int failed = ferror(stdout);
+
+	if (fclose(stdout) == 0 && !failed)
+		return 0;
+	complain("can't write the output");
+	return -1;
+}
+
+int main(int argc, char **argv)
+{
+	static char *const humpty[] = {
+		"Humpty Dumpty sat on a wall",
+		"Humpty Dumpty had a great fall",
+		"All the King's horses and all the King's men",
+		"Couldn't put Humpty together again",
+	};
+	struct vm_options options = { .workers = 0 };
+	struct reader reader = { .names = NULL };
+	int status;
+
+	if (parse_options(argc, argv, &options) == -1) {
+		complain("usage: mapreduce_wordcount [-w workers] "
+			 "[-c chunk_size] [FILE...]");
+		return 2;
+	}
+	reader.names = argv + optind;
+	reader.count = (size_t)(argc - optind);
+	if (reader.count > 0)
+		status = count_words(lines_of(&reader), &options);
+	else
+		status = count_words(vm_strings(humpty, 4), &options);
+	if (close_stdout() == -1 || reader.failed > 0)
+		status = -1;
+	return status == 0 ? 0 : 1;
+}
