@@ -34,6 +34,8 @@ for program in $EXAMPLES; do
 		cat "$tmp/out"
 		echo "FAIL: not 2 4 6 8"
 		failures=$((failures + 1));;
+	*/folder_wordcount)
+		run "./$program" "$srcdir/examples";;
 	*/squares)
 		run "./$program" -d 0;;
 	*/failures)
