@@ -31,7 +31,7 @@ int sys_memory_file(void)
 /* Where a file cannot be made without a name, it loses it at once. */
 static int make_and_unlink(const char *dir)
 {
-	char path[4096];
+	char path[3840];	/* a stack frame may have 4096 */
 	int n = snprintf(path, sizeof path, "%s/vimap.XXXXXX", dir);
 	int fd;
 
