@@ -1,5 +1,6 @@
 #!/bin/sh
-# header.sh - vimap.h alone compiles without a warning in every language it is
+# header.sh - each public header alone compiles without a warning in every
+# language it is
 # for: C99 to C2x and C++11 to C++20, with each compiler there is.
 #
 # Warnings include those on padding: structs that users fill have none.
@@ -34,6 +35,28 @@ write_users()
 		return vm_fork(&worker, &options);
 	}
 	END
+	echo '#include <vimap_reduce.h>' >"$tmp/reduce.c"
+	cat >>"$tmp/reduce.c" <<-'END'
+	struct vm_job zero_job = {0};
+	struct vm_reduce_options zero_how = {0}, how = { .sorted = 1 };
+	vm_reducer *forked(void);
+	vm_reducer *forked(void)
+	{
+		return vm_fork_job(&zero_job, NULL, &how);
+	}
+	END
+	cat >"$tmp/reduce.cc" <<-'END'
+	#include <vimap_reduce.h>
+	vm_reducer *forked()
+	{
+		struct vm_job job = {};
+		struct vm_reduce_options how = {};
+		struct vm_reduced result = {};
+		how.sorted = 1;
+		return result.key != nullptr ? nullptr :
+		    vm_fork_job(&job, nullptr, &how);
+	}
+	END
 	cp "$tmp/alone.c" "$tmp/alone.cc"
 	cp "$tmp/plain.c" "$tmp/plain.cc"
 	cat >"$tmp/zero.cc" <<-'END'
@@ -60,7 +83,7 @@ try()
 		echo "$1 does not know $2"
 		return 0
 	fi
-	for user in alone plain zero; do
+	for user in alone plain zero reduce; do
 		compiled=$((compiled + 1))
 		# shellcheck disable=SC2086 # several words are meant
 		"$1" -std="$2" $warnings -I"$srcdir/include" -fsyntax-only \

@@ -7,8 +7,9 @@ srcdir=${srcdir:-.}
 here=$srcdir/tests
 status=0
 
-for name in $(awk -f "$here/strip.awk" "$srcdir/include/vimap.h" |
-    awk -f "$here/public.awk"); do
+for name in $(for header in "$srcdir"/include/*.h; do
+	awk -f "$here/strip.awk" "$header" | awk -f "$here/public.awk"
+done); do
 	grep -w "$name" "$srcdir"/man/*.3 >/dev/null && continue
 	echo "FAIL: no page of section 3 names $name()"
 	status=1

@@ -1,4 +1,4 @@
-# public.awk - the functions that vimap.h declares, a name a line, unsorted.
+# public.awk - the functions that a public header declares, a name a line, unsorted.
 #
 # Reads what strip.awk makes of the header.  A declaration goes from VM_EXPORT
 # to the next semicolon.

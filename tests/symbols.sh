@@ -1,5 +1,5 @@
 #!/bin/sh
-# symbols.sh - the shared library exports what vimap.h declares, no more and
+# symbols.sh - the shared library exports what its headers declare, no more and
 # no less; and what it takes from others is bound when it is loaded, if the
 # linker can (NOW_LDFLAGS), so that no worker looks it up again.
 #
@@ -23,12 +23,13 @@ if [ ! -f $library ]; then
 	exit 77
 fi
 
-awk -f "$here/strip.awk" "$srcdir/include/vimap.h" |
-    awk -f "$here/public.awk" | sort >"$tmp/declared"
+for header in "$srcdir"/include/*.h; do
+	awk -f "$here/strip.awk" "$header" | awk -f "$here/public.awk"
+done | sort >"$tmp/declared"
 $NM -D --defined-only $library | awk '{ print $NF }' | sort >"$tmp/exported"
 
 if ! [ -s "$tmp/declared" ]; then
-	echo "no function was found in vimap.h"
+	echo "no function was found in the headers"
 	status=1
 fi
 if grep -v '^vm_[a-z]' "$tmp/exported"; then
@@ -36,7 +37,7 @@ if grep -v '^vm_[a-z]' "$tmp/exported"; then
 	status=1
 fi
 if ! diff "$tmp/declared" "$tmp/exported"; then
-	echo "(< declared in vimap.h, > exported)"
+	echo "(< declared in a header, > exported)"
 	status=1
 fi
 if [ -n "$NOW_LDFLAGS" ] && command -v readelf >/dev/null &&
