@@ -5,35 +5,19 @@
 # ./examples/failures) and the sources in $srcdir (by default .).
 # Exit status: 0 for success, 1 for failure, 77 if there is no program.
 
-FAILURES=${FAILURES:-./examples/failures}
+program=${FAILURES:-./examples/failures}
 expected=${srcdir:-.}/examples/failures.expected
-LC_ALL=C
-export LC_ALL
-
-if [ ! -x "$FAILURES" ]; then
-	echo "no program $FAILURES: skipped"
-	exit 77
-fi
+. "${srcdir:-.}/tests/program.sh"
 case $USER_CFLAGS in
 *-fsanitize=*)
 	echo "a sanitizer needs more address space than the example allows"
 	exit 77;;
 esac
-dir=$(mktemp -d) || exit 1
-trap 'rm -rf "$dir"' EXIT
-trap 'exit 1' HUP INT TERM
-
-failures=0
-fail()
-{
-	echo "FAIL: $*"
-	failures=$((failures + 1))
-}
 
 # What is left behind would have this in its environment.
 FAILURES_MARK=$$-$(basename "$dir")
 export FAILURES_MARK
-"$FAILURES" >"$dir/out" 2>"$dir/err"
+"$program" >"$dir/out" 2>"$dir/err"
 status=$?
 for environ in /proc/[0-9]*/environ; do
 	pid=${environ#/proc/}
@@ -51,11 +35,6 @@ if [ -s "$dir/err" ]; then
 	fail "there was something on stderr"
 fi
 
-if [ -c /dev/full ]; then
-	"$FAILURES" >/dev/full 2>"$dir/err"
-	status=$?
-	[ $status -eq 1 ] || fail "full disk: exit status $status, not 1"
-	[ -s "$dir/err" ] || fail "full disk: no message"
-fi
+on_full_disk
 
 [ $failures -eq 0 ]

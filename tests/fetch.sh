@@ -7,35 +7,20 @@
 # Exit status: 0 for success, 1 for failure, 77 without the program, which
 # needs libcurl, or without Python, which is the server.
 
-FETCH=${FETCH:-./examples/fetch}
+program=${FETCH:-./examples/fetch}
 srcdir=${srcdir:-.}
-LC_ALL=C
 no_proxy=127.0.0.1
-export LC_ALL no_proxy
+export no_proxy
 
-if [ ! -x "$FETCH" ]; then
-	echo "no program $FETCH, for want of libcurl: skipped"
-	exit 77
-fi
 if ! python3 -c 'import http.server' 2>/dev/null; then
 	echo "no python3 with http.server: skipped"
 	exit 77
 fi
-dir=$(mktemp -d) || exit 1
+. "$srcdir/tests/program.sh"
 server=
-cleanup()
+leave()
 {
 	[ -z "$server" ] || kill "$server" 2>/dev/null
-	rm -rf "$dir"
-}
-trap cleanup EXIT
-trap 'exit 1' HUP INT TERM
-
-failures=0
-fail()
-{
-	echo "FAIL: $*"
-	failures=$((failures + 1))
 }
 
 give_up()
@@ -52,7 +37,7 @@ fetch()
 	what=$1
 	expected=$2
 	shift 2
-	"$FETCH" "$@" >"$dir/out" 2>"$dir/err"
+	"$program" "$@" >"$dir/out" 2>"$dir/err"
 	status=$?
 	[ $status -eq "$expected" ] ||
 	    fail "$what: exit status $status, not $expected"
@@ -121,7 +106,7 @@ for workers in 1 3; do
 	    fail "$workers workers: $connections connections"
 done
 # shellcheck disable=SC2002 # a pipe is meant
-cat "$dir/urls" | "$FETCH" >"$dir/out" || fail "a pipe: exit status $?"
+cat "$dir/urls" | "$program" >"$dir/out" || fail "a pipe: exit status $?"
 diff "$dir/expected" "$dir/out" || fail "a pipe: (< expected, > printed)"
 
 # Each failure is told, and all other pages are there.
@@ -153,7 +138,7 @@ for arguments in "-w" "-w x" "-w -1" "-t 1s" "-t 99999999" "-q"; do
 done
 
 if [ -c /dev/full ]; then
-	"$FETCH" "$here/small" >/dev/full 2>"$dir/err"
+	"$program" "$here/small" >/dev/full 2>"$dir/err"
 	status=$?
 	[ $status -eq 1 ] || fail "full disk: exit status $status, not 1"
 	[ -s "$dir/err" ] || fail "full disk: no message"

@@ -6,25 +6,9 @@
 # ./examples/folder_wordcount) and the sources in $srcdir (by default .).
 # Exit status: 0 for success, 1 for failure, 77 if there is no program.
 
-FOLDER=${FOLDER:-./examples/folder_wordcount}
+program=${FOLDER:-./examples/folder_wordcount}
 srcdir=${srcdir:-.}
-LC_ALL=C
-export LC_ALL
-
-if [ ! -x "$FOLDER" ]; then
-	echo "no program $FOLDER: skipped"
-	exit 77
-fi
-dir=$(mktemp -d) || exit 1
-trap 'rm -rf "$dir"' EXIT
-trap 'exit 1' HUP INT TERM
-
-failures=0
-fail()
-{
-	echo "FAIL: $*"
-	failures=$((failures + 1))
-}
+. "$srcdir/tests/program.sh"
 
 # expect WHAT STATUS ARGUMENT...: the program prints "$dir/expected" and has
 # that exit status.
@@ -33,7 +17,7 @@ expect()
 	what=$1
 	expected=$2
 	shift 2
-	"$FOLDER" "$@" >"$dir/out" 2>"$dir/err"
+	"$program" "$@" >"$dir/out" 2>"$dir/err"
 	status=$?
 	[ $status -eq "$expected" ] ||
 	    fail "$what: exit status $status, not $expected"
@@ -77,13 +61,13 @@ for workers in 1 4 0; do
 	expect "$workers workers" 0 -s -n $workers "$texts"
 	quiet "$workers workers"
 done
-"$FOLDER" "$texts" >"$dir/any" 2>"$dir/err" || fail "exit status $?"
+"$program" "$texts" >"$dir/any" 2>"$dir/err" || fail "exit status $?"
 quiet "as they come"
 sort -k 4 "$dir/any" >"$dir/out"
 sort -k 4 "$dir/expected" >"$dir/sorted"
 diff "$dir/sorted" "$dir/out" || fail "as they come: other lines"
 
-"$FOLDER" -s -o "$dir/file" "$texts" >"$dir/out" 2>"$dir/err" ||
+"$program" -s -o "$dir/file" "$texts" >"$dir/out" 2>"$dir/err" ||
     fail "-o: exit status $?"
 compare "-o" "$dir/file"
 [ ! -s "$dir/out" ] || fail "-o: something on stdout"
@@ -108,7 +92,7 @@ for name in COPYING empty; do
 	count "$texts/$name"
 done >>"$dir/expected"
 sort -k 4 "$dir/expected" >"$dir/sorted"
-"$FOLDER" "$texts" >"$dir/any" 2>"$dir/err"
+"$program" "$texts" >"$dir/any" 2>"$dir/err"
 status=$?
 [ $status -eq 1 ] || fail "failures: exit status $status, not 1"
 sort -k 4 "$dir/any" >"$dir/out"
@@ -133,7 +117,7 @@ if [ -c /dev/full ]; then
 	expect "-o /dev/full" 1 -g COPYING -o /dev/full "$texts"
 	grep -F "can't write" "$dir/err" >/dev/null ||
 	    fail "-o /dev/full: no message"
-	"$FOLDER" -g COPYING "$texts" >/dev/full 2>"$dir/err"
+	"$program" -g COPYING "$texts" >/dev/full 2>"$dir/err"
 	status=$?
 	[ $status -eq 1 ] || fail "full disk: exit status $status, not 1"
 	grep -F "can't write" "$dir/err" >/dev/null ||

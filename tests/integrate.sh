@@ -6,31 +6,15 @@
 # ./examples/integrate).
 # Exit status: 0 for success, 1 for failure, 77 if there is no program.
 
-INTEGRATE=${INTEGRATE:-./examples/integrate}
-LC_ALL=C
-export LC_ALL
-
-if [ ! -x "$INTEGRATE" ]; then
-	echo "no program $INTEGRATE: skipped"
-	exit 77
-fi
-dir=$(mktemp -d) || exit 1
-trap 'rm -rf "$dir"' EXIT
-trap 'exit 1' HUP INT TERM
-
-failures=0
-fail()
-{
-	echo "FAIL: $*"
-	failures=$((failures + 1))
-}
+program=${INTEGRATE:-./examples/integrate}
+. "${srcdir:-.}/tests/program.sh"
 
 # run STATUS ARGUMENT...: what it prints is in "$dir/out".
 run()
 {
 	expected=$1
 	shift
-	"$INTEGRATE" "$@" >"$dir/out" 2>"$dir/err"
+	"$program" "$@" >"$dir/out" 2>"$dir/err"
 	status=$?
 	[ $status -eq "$expected" ] ||
 	    fail "'$*': exit status $status, not $expected"
@@ -80,11 +64,6 @@ for arguments in 0 x -4 4.5 "1 2"; do
 	run 2 $arguments
 done
 
-if [ -c /dev/full ]; then
-	"$INTEGRATE" >/dev/full 2>"$dir/err"
-	status=$?
-	[ $status -eq 1 ] || fail "full disk: exit status $status, not 1"
-	[ -s "$dir/err" ] || fail "full disk: no message"
-fi
+on_full_disk
 
 [ $failures -eq 0 ]

@@ -8,25 +8,9 @@
 # default .).
 # Exit status: 0 for success, 1 for failure, 77 if there is no program.
 
-MAPREDUCE=${MAPREDUCE:-./examples/mapreduce_wordcount}
+program=${MAPREDUCE:-./examples/mapreduce_wordcount}
 srcdir=${srcdir:-.}
-LC_ALL=C
-export LC_ALL
-
-if [ ! -x "$MAPREDUCE" ]; then
-	echo "no program $MAPREDUCE: skipped"
-	exit 77
-fi
-dir=$(mktemp -d) || exit 1
-trap 'rm -rf "$dir"' EXIT
-trap 'exit 1' HUP INT TERM
-
-failures=0
-fail()
-{
-	echo "FAIL: $*"
-	failures=$((failures + 1))
-}
+. "$srcdir/tests/program.sh"
 
 # expect WHAT STATUS ARGUMENT...: the program prints "$dir/expected" and has
 # that exit status.
@@ -35,7 +19,7 @@ expect()
 	what=$1
 	expected=$2
 	shift 2
-	"$MAPREDUCE" "$@" >"$dir/out" 2>"$dir/err"
+	"$program" "$@" >"$dir/out" 2>"$dir/err"
 	status=$?
 	[ $status -eq "$expected" ] ||
 	    fail "$what: exit status $status, not $expected"
@@ -118,12 +102,6 @@ for arguments in "-w" "-w x" "-w -1" "-c 1k" "-q"; do
 	expect "'$arguments'" 2 $arguments
 done
 
-# A full disk is noticed.
-if [ -c /dev/full ]; then
-	"$MAPREDUCE" >/dev/full 2>"$dir/err"
-	status=$?
-	[ $status -eq 1 ] || fail "full disk: exit status $status, not 1"
-	[ -s "$dir/err" ] || fail "full disk: no message"
-fi
+on_full_disk
 
 [ $failures -eq 0 ]

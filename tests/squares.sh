@@ -6,24 +6,8 @@
 # ./examples/squares).
 # Exit status: 0 for success, 1 for failure, 77 if there is no program.
 
-SQUARES=${SQUARES:-./examples/squares}
-LC_ALL=C
-export LC_ALL
-
-if [ ! -x "$SQUARES" ]; then
-	echo "no program $SQUARES: skipped"
-	exit 77
-fi
-dir=$(mktemp -d) || exit 1
-trap 'rm -rf "$dir"' EXIT
-trap 'exit 1' HUP INT TERM
-
-failures=0
-fail()
-{
-	echo "FAIL: $*"
-	failures=$((failures + 1))
-}
+program=${SQUARES:-./examples/squares}
+. "${srcdir:-.}/tests/program.sh"
 
 # squares STATUS ARGUMENT...: the lines of the output joined, in $lines; the
 # time is left out.
@@ -31,7 +15,7 @@ squares()
 {
 	expected=$1
 	shift
-	"$SQUARES" "$@" >"$dir/out" 2>"$dir/err"
+	"$program" "$@" >"$dir/out" 2>"$dir/err"
 	status=$?
 	[ $status -eq "$expected" ] ||
 	    fail "'$*': exit status $status, not $expected"
@@ -67,11 +51,6 @@ for arguments in "-w" "-w x" "-w -1" "-d" "-d -1" "-d nan" "-d 1s" "-q"; do
 	is ''
 done
 
-if [ -c /dev/full ]; then
-	"$SQUARES" -d 0 >/dev/full 2>"$dir/err"
-	status=$?
-	[ $status -eq 1 ] || fail "full disk: exit status $status, not 1"
-	[ -s "$dir/err" ] || fail "full disk: no message"
-fi
+on_full_disk -d 0
 
 [ $failures -eq 0 ]

@@ -6,31 +6,15 @@
 # ./examples/squaresum).
 # Exit status: 0 for success, 1 for failure, 77 if there is no program.
 
-SQUARESUM=${SQUARESUM:-./examples/squaresum}
-LC_ALL=C
-export LC_ALL
-
-if [ ! -x "$SQUARESUM" ]; then
-	echo "no program $SQUARESUM: skipped"
-	exit 77
-fi
-dir=$(mktemp -d) || exit 1
-trap 'rm -rf "$dir"' EXIT
-trap 'exit 1' HUP INT TERM
-
-failures=0
-fail()
-{
-	echo "FAIL: $*"
-	failures=$((failures + 1))
-}
+program=${SQUARESUM:-./examples/squaresum}
+. "${srcdir:-.}/tests/program.sh"
 
 # run STATUS ARGUMENT...: what it prints is in "$dir/out".
 run()
 {
 	expected=$1
 	shift
-	"$SQUARESUM" "$@" >"$dir/out" 2>"$dir/err"
+	"$program" "$@" >"$dir/out" 2>"$dir/err"
 	status=$?
 	[ $status -eq "$expected" ] ||
 	    fail "'$*': exit status $status, not $expected"
@@ -83,11 +67,6 @@ for arguments in x -1 1.5 1000000001 "10 0" "10 2 3"; do
 	run 2 $arguments
 done
 
-if [ -c /dev/full ]; then
-	"$SQUARESUM" >/dev/full 2>"$dir/err"
-	status=$?
-	[ $status -eq 1 ] || fail "full disk: exit status $status, not 1"
-	[ -s "$dir/err" ] || fail "full disk: no message"
-fi
+on_full_disk
 
 [ $failures -eq 0 ]

@@ -6,25 +6,9 @@
 # ./examples/wordcount) and the sources in $srcdir (by default .).
 # Exit status: 0 for success, 1 for failure, 77 if there is no program.
 
-WORDCOUNT=${WORDCOUNT:-./examples/wordcount}
+program=${WORDCOUNT:-./examples/wordcount}
 srcdir=${srcdir:-.}
-LC_ALL=C
-export LC_ALL
-
-if [ ! -x "$WORDCOUNT" ]; then
-	echo "no program $WORDCOUNT: skipped"
-	exit 77
-fi
-dir=$(mktemp -d) || exit 1
-trap 'rm -rf "$dir"' EXIT
-trap 'exit 1' HUP INT TERM
-
-failures=0
-fail()
-{
-	echo "FAIL: $*"
-	failures=$((failures + 1))
-}
+. "$srcdir/tests/program.sh"
 
 give_up()
 {
@@ -34,9 +18,9 @@ give_up()
 
 # The program, with a bound on its time where there is timeout(1).
 if command -v timeout >/dev/null 2>&1; then
-	wordcount() { timeout 120 "$WORDCOUNT" "$@"; }
+	wordcount() { timeout 120 "$program" "$@"; }
 else
-	wordcount() { "$WORDCOUNT" "$@"; }
+	wordcount() { "$program" "$@"; }
 fi
 
 # The texts: copies, so that nobody changes them meanwhile.
@@ -147,12 +131,6 @@ for arguments in "" "-a" "-w" "-w x /dev/null" "-w -1 /dev/null" \
 	[ ! -s "$dir/out" ] || fail "'$arguments': something on stdout"
 done
 
-# A full disk is noticed.
-if [ -c /dev/full ]; then
-	wordcount "$dir/x" >/dev/full 2>"$dir/err"
-	status=$?
-	[ $status -eq 1 ] || fail "full disk: exit status $status, not 1"
-	[ -s "$dir/err" ] || fail "full disk: no message"
-fi
+on_full_disk "$dir/x"
 
 [ $failures -eq 0 ]
