@@ -125,7 +125,7 @@ struct vm_reduce_options {
  * failed whatever it returns: EINVAL elsewhere, or if collect() emits another
  * key than the one it was given; EFBIG for a key or a value beyond
  * max_item_bytes; ENOSPC, or another, if the temporary file cannot have it;
- * ENOMEM.  May write to that file.
+ * ENOMEM; ECANCELED if collect() has failed.  May write to that file.
  */
 VM_EXPORT int vm_emit(struct vm_context *, const void *key, size_t key_size,
     const void *value, size_t value_size);

@@ -8,7 +8,8 @@
 
 #include "record.h"
 
-/* So many values of a key are collected before there are more. */
+/* So many values of a key are collected before there are more; of all keys
+   after collect() has spared less than half of some. */
 #define COLLECT_AT 10
 
 void combine_init(struct combine *c, struct vm_context *me, size_t memory,
@@ -34,6 +35,7 @@ void combine_begin(struct combine *c, const struct vm_job *job,
 	c->to = to;
 	c->arg = arg;
 	c->code = 0;
+	c->collect_at = COLLECT_AT;
 	table_clear(&c->table);
 }
 
@@ -60,6 +62,7 @@ static int replace(struct combine *c, uint32_t entry)
 static int collect(struct combine *c, uint32_t entry)
 {
 	const struct table_entry *e = table_entry(&c->table, entry);
+	int r;
 
 	c->entry = entry;
 	c->collected.len = 0;
@@ -71,7 +74,10 @@ static int collect(struct combine *c, uint32_t entry)
 		return -ECANCELED;
 	if (c->values.error != 0)
 		return -c->values.error;
-	return replace(c, entry);
+	r = replace(c, entry);
+	if (e->count > c->collect_at / 2)
+		c->collect_at = 2 * (size_t)e->count;
+	return r;
 }
 
 int combine_take(struct combine *c, const void *key, size_t key_size,
@@ -139,7 +145,7 @@ int combine_add(struct combine *c, uint64_t hash, const void *key,
 	    table_sum(table_entry(t, entry), value))
 		return 0;
 	r = table_add(t, entry, value, value_size);
-	if (r == 0 && table_entry(t, entry)->count >= COLLECT_AT)
+	if (r == 0 && table_entry(t, entry)->count >= c->collect_at)
 		r = collect(c, entry);
 	return r == 0 && table_size(t) > c->memory ? combine_end(c) : r;
 }

@@ -34,6 +34,7 @@ struct combine {
 	uint32_t entry;		/* over the values of this key, */
 	struct buf collected;	/* and has emitted: sizes in 4 bytes, values */
 	int code;		/* what it has returned, if not 0 */
+	size_t collect_at;	/* values of a key */
 	struct table table;
 	struct vm_values values;
 };

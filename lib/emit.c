@@ -41,9 +41,10 @@ void emit_close(struct emit *e)
 
 void emit_begin(struct emit *e)
 {
-	if (e->bytes > 0)
+	if (e->begun)
 		for (uint32_t i = 0; i < e->partitions; i++)
 			e->parts[i].len = 0;
+	e->begun = false;
 	e->bytes = 0;
 	e->pieces.len = 0;
 }
@@ -89,6 +90,7 @@ int emit_pair(struct emit *e, uint64_t hash, const void *key,
 		error = record_append(part, &r);
 	if (error < 0)
 		return error;
+	e->begun = true;
 	e->bytes += RECORD_HEAD + key_size + r.body_size;
 	return e->bytes < e->most ? 0 : flush(e);
 }

@@ -46,6 +46,7 @@ struct emit {
 	size_t pair_most;	/* of a key, and of a value */
 	struct buf *parts;	/* records, a partition each */
 	size_t bytes;		/* in all of them */
+	bool begun;		/* there may be some, of a call that failed */
 	struct buf pieces;	/* of what was written */
 };
 

@@ -38,8 +38,8 @@ struct gathered {
 	uint64_t keys;
 };
 
-/* Gathers so many runs: 0 or -errno; -EBADMSG if one is not what was written,
-   -ECANCELED if collect() has failed. */
+/* Gathers so many runs: 0 or -errno; -EBADMSG if one is not what was
+   written, -ECANCELED if collect() has failed. */
 int gather(const struct gathering *, const struct run *runs, size_t count,
     struct gathered *);
 

@@ -100,10 +100,12 @@ int gathering_take(struct vm_reducer *r, const struct vm_result *result)
 	p = &r->partitions[task.partition];
 	if (result->type != VM_OUTPUT)
 		return gather_again(r, p, result->exception);
-	if (result->output_size != sizeof p->gathered)
+	/* What collect() has put out, if anything, comes before. */
+	if (result->output_size < sizeof p->gathered)
 		return words_set(&r->words, EBADMSG, "A worker has put out "
 		    "what is no index of keys.");
-	memcpy(&p->gathered, result->output, sizeof p->gathered);
+	memcpy(&p->gathered, (const unsigned char *)result->output +
+	    result->output_size - sizeof p->gathered, sizeof p->gathered);
 	shuffle_drop(&r->shuffle, task.partition, &p->list);
 	return 0;
 }

@@ -41,6 +41,7 @@ static void enter(struct layer *l, size_t job)
 static void leave(struct layer *l)
 {
 	l->states[l->job - l->plan->jobs] = l->me->state;
+	l->me->config = (void *)(uintptr_t)l->plan;
 }
 
 /* The place of this worker; -1 if there is none. */
@@ -188,6 +189,8 @@ int vm_emit(struct vm_context *me, const void *key, size_t key_size,
 
 	if (!may_emit(me, key, key_size, value, value_size))
 		return -1;
+	key = key != NULL ? key : "";
+	value = value != NULL ? value : "";
 	if (l->combine.collecting) {
 		r = combine_take(&l->combine, key, key_size, value,
 		    value_size);
@@ -202,14 +205,24 @@ int vm_emit(struct vm_context *me, const void *key, size_t key_size,
 
 /* ---- the kinds of items ---- */
 
+static int not_a_pair(struct vm_context *me)
+{
+	return vm_fail(me, EINVAL, "An input of a job without map() must be "
+	    "of vm_pairs().");
+}
+
 int job_emit_input(struct vm_context *me, const void *input, size_t size)
 {
 	const unsigned char *bytes = input;
 	uint64_t key_size;
 
+	if (size < sizeof key_size)
+		return not_a_pair(me);
 	memcpy(&key_size, bytes, sizeof key_size);
 	bytes += sizeof key_size;
 	size -= sizeof key_size;
+	if (key_size > size)
+		return not_a_pair(me);
 	return vm_emit(me, bytes, key_size, bytes + key_size,
 	    size - key_size);
 }

@@ -11,6 +11,7 @@
 
 #include "base.h"
 #include "reducer.h"
+#include "source.h"
 
 static int next_input(void *from, const void **input, size_t *size)
 {
@@ -24,8 +25,11 @@ static int next_input(void *from, const void **input, size_t *size)
 		error = -EFBIG;
 	if (*input == NULL && *size > 0)
 		error = -EINVAL;
-	if (error == 0)
-		error = round_item(r, TASK_MAP);
+	if (error < 0) {
+		errno = -error;
+		return -1;
+	}
+	error = round_item(r, TASK_MAP);
 	if (error == 0)
 		error = buf_append(&r->item, *input, *size);
 	return round_give(r, error, input, size);
@@ -47,10 +51,22 @@ static void close_input(void *from)
 	r->source = (struct vm_source){ 0 };
 }
 
+/* What the pool is to know of how a source can be waited for. */
+static int (*wait_of(const struct vm_source *s))(void *)
+{
+	uintptr_t mark = (uintptr_t)s->reserved[0];
+
+	if (s->wait_fd != NULL)
+		return wait_for_input;
+	return mark == SOURCE_PROMPT || mark == SOURCE_INHERITED ?
+	    round_no_fd : NULL;
+}
+
 int run_begin(struct vm_reducer *r)
 {
 	struct run_order *o = r->orders;
 	struct vm_source source;
+	int error;
 
 	if (o == NULL)
 		return 0;
@@ -64,10 +80,12 @@ int run_begin(struct vm_reducer *r)
 		.next = next_input,
 		.close = close_input,
 		.from = r,
-		.wait_fd = r->source.wait_fd ? wait_for_input : NULL,
+		.wait_fd = wait_of(&r->source),
 		.length = r->source.length,
 	};
-	return round_begin(r, RUN_MAPPING, source);
+	error = round_begin(r, RUN_MAPPING, source);
+	r->run += error < 0;
+	return error;
 }
 
 /* An output that no worker of ours can have made. */

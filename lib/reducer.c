@@ -27,48 +27,74 @@
 #define ITEM_HEAD ((size_t)4096)
 #define ITEM_LEAST ((size_t)1024 * 1024)
 /* As in vm_options. */
-#define WORKERS_MOST_LEAST 16
+#define WORKERS_MOST_LEAST ((size_t)16)
+#define WORKERS_MOST 32766
+/* What a worker's table can number is more. */
+#define MEMORY_MOST ((size_t)1 << 30)
+/* What the caller takes to read the keys of a partition; of all of them at the
+   same time, if they are to be sorted. */
+#define KEYS_MEMORY ((size_t)128 * 1024)
 
 /* ---- what it is to be ---- */
 
-/* A struct of the caller's, who may have another version of it. */
-static void take_struct(void *to, size_t size, const void *from,
-    size_t from_size)
+/* A struct of the caller's, who may have another version of it: 0, or -EINVAL
+   if it has something that is not known here. */
+static int take_struct(void *to, size_t size, const void *from,
+    size_t from_size, const char *name, struct words *w)
 {
+	const unsigned char *bytes = from;
+
 	memset(to, 0, size);
 	if (from != NULL)
 		memcpy(to, from, MIN(size, from_size));
+	for (size_t i = size; from != NULL && i < from_size; i++)
+		if (bytes[i] != 0)
+			return words_set(w, EINVAL, "struct %s has a field "
+			    "that this version of the library does not know.",
+			    name);
+	return 0;
 }
 
-/* How many workers there may be, which is said so then. */
+/* How many workers there are at first. */
+static size_t first_workers(const struct vm_options *o)
+{
+	if (o->workers == 0)
+		return (size_t)cpus_usable("");
+	return o->workers > 0 ? (size_t)o->workers : 1;
+}
+
+/* How many there may be, which is said so then.  What cannot be is left for
+   vm_fork() to refuse. */
 static size_t settle_workers(struct vm_options *o)
 {
-	int workers = o->workers > 0 ? o->workers : 1;
+	size_t workers = first_workers(o);
 
-	if (o->workers == 0)
-		workers = cpus_usable("");
-	if (o->workers == VM_SERIAL)
+	if (workers > WORKERS_MOST || o->workers < 0 || o->max_workers < 0 ||
+	    o->max_workers > WORKERS_MOST)
 		return 1;
-	if (o->max_workers <= 0 && o->worker_indices != NULL)
-		return (size_t)workers;
-	if (o->max_workers <= 0)
-		o->max_workers = MAX(2 * workers, WORKERS_MOST_LEAST);
+	if (o->worker_indices != NULL)
+		return workers;
+	if (o->max_workers == 0)
+		o->max_workers = (int)MIN(MAX(2 * workers,
+		    WORKERS_MOST_LEAST), WORKERS_MOST);
 	return (size_t)o->max_workers;
 }
 
 static int copy_indices(struct job_plan *p, const struct vm_options *o,
     struct words *w)
 {
-	if (o->worker_indices == NULL || o->workers <= 0)
+	size_t count = first_workers(o);
+
+	if (o->worker_indices == NULL || o->workers == 0 ||
+	    count != p->workers)
 		return 0;
-	p->indices = calloc(p->workers, sizeof *p->indices);
+	p->indices = calloc(count, sizeof *p->indices);
 	if (p->indices == NULL)
 		return words_set(w, ENOMEM, "There was no memory for a "
 		    "reducer.");
-	memcpy(p->indices, o->worker_indices,
-	    (size_t)o->workers * sizeof *p->indices);
-	for (int i = 0; i < o->workers; i++)
-		for (int k = 0; k < i; k++)
+	memcpy(p->indices, o->worker_indices, count * sizeof *p->indices);
+	for (size_t i = 0; i < count; i++)
+		for (size_t k = 0; k < i; k++)
 			if (p->indices[i] == p->indices[k])
 				return words_set(w, EINVAL, "Workers of a "
 				    "reducer need indices of their own; %d "
@@ -76,10 +102,26 @@ static int copy_indices(struct job_plan *p, const struct vm_options *o,
 	return 0;
 }
 
+static int copy_job(struct vm_job *j, const void *from, size_t size,
+    size_t number, struct words *w)
+{
+	int r = take_struct(j, sizeof *j, from, size, "vm_job", w);
+
+	if (r < 0)
+		return r;
+	if (j->map == NULL && j->reduce == NULL)
+		return words_set(w, EINVAL, "Job %zu has neither map nor "
+		    "reduce.", number);
+	if (j->map == NULL)
+		j->map = job_emit_input;
+	return 0;
+}
+
 static int copy_jobs(struct job_plan *p, const struct vm_job *jobs,
     size_t count, size_t job_size, struct words *w)
 {
 	const unsigned char *from = (const void *)jobs;
+	int r = 0;
 
 	if (jobs == NULL || count == 0 || count > UINT32_MAX)
 		return words_set(w, EINVAL, "A reducer needs a job.");
@@ -88,17 +130,9 @@ static int copy_jobs(struct job_plan *p, const struct vm_job *jobs,
 		return words_set(w, ENOMEM, "There was no memory for %zu "
 		    "jobs.", count);
 	p->count = count;
-	for (size_t i = 0; i < count; i++) {
-		struct vm_job *j = &p->jobs[i];
-
-		take_struct(j, sizeof *j, from + i * job_size, job_size);
-		if (j->map == NULL && j->reduce == NULL)
-			return words_set(w, EINVAL, "Job %zu has neither map "
-			    "nor reduce.", i);
-		if (j->map == NULL)
-			j->map = job_emit_input;
-	}
-	return 0;
+	for (size_t i = 0; i < count && r == 0; i++)
+		r = copy_job(&p->jobs[i], from + i * job_size, job_size, i, w);
+	return r;
 }
 
 static int check_options(const struct vm_reduce_options *h, struct words *w)
@@ -113,6 +147,14 @@ static int check_options(const struct vm_reduce_options *h, struct words *w)
 	return 0;
 }
 
+/* The keys of all take an eighth of that memory, if workers need no more. */
+static size_t usual_partitions(size_t workers, size_t memory)
+{
+	size_t most = MAX(memory / 8 / KEYS_MEMORY, workers);
+
+	return MIN(MIN(PARTITIONS_A_WORKER * workers, most), PARTITIONS_MOST);
+}
+
 /* All of the plan but the store. */
 static int make_plan(struct vm_reducer *r, struct vm_options *o,
     const struct vm_reduce_options *h, struct words *w)
@@ -120,16 +162,14 @@ static int make_plan(struct vm_reducer *r, struct vm_options *o,
 	struct job_plan *p = &r->plan;
 	size_t item = o->max_item_bytes > 0 ? o->max_item_bytes : ITEM;
 	size_t memory = h->memory_limit > 0 ? h->memory_limit : MEMORY;
-	size_t workers;
+	size_t workers = first_workers(o);
 
 	p->workers = settle_workers(o);
-	workers = o->workers > 0 ? (size_t)o->workers :
-	    o->workers == 0 ? (size_t)cpus_usable("") : 1;
 	p->partitions = (uint32_t)(h->partitions > 0 ? (size_t)h->partitions :
-	    MIN(PARTITIONS_A_WORKER * workers, PARTITIONS_MOST));
+	    usual_partitions(workers, h->sorted ? memory : SIZE_MAX));
 	/* Half of it is for the store, a quarter at most for the workers: what
 	   they have may be twice as long, in part, where bytes grow. */
-	p->memory = MAX(memory / 8 / workers, 64 * 1024);
+	p->memory = MIN(MAX(memory / 8 / workers, 64 * 1024), MEMORY_MOST);
 	r->item_most = item;
 	p->pair_most = MIN(item, (size_t)UINT32_MAX - 1);
 	r->sorted = h->sorted != 0;
@@ -140,13 +180,14 @@ static int make_plan(struct vm_reducer *r, struct vm_options *o,
 
 /* ---- its life ---- */
 
-static void drop_orders(struct vm_reducer *r)
+/* Nothing more is to be run; if it is ours, sources are closed. */
+static void drop_orders(struct vm_reducer *r, bool ours)
 {
 	struct run_order *o;
 
 	while ((o = r->orders) != NULL) {
 		r->orders = o->next;
-		if (o->source.close != NULL)
+		if (ours && o->source.close != NULL)
 			o->source.close(o->source.from);
 		free(o);
 	}
@@ -231,13 +272,18 @@ vm_reducer *vm_fork_jobs_sized(const struct vm_job *jobs, size_t count,
 	struct vm_reduce_options h;
 	struct vm_options o;
 	struct words words = { "" };
-	int kept = errno, error;
+	int kept = errno;
+	int error = take_struct(&o, sizeof o, options, options_size,
+	    "vm_options", &words);
 
-	take_struct(&o, sizeof o, options, options_size);
-	take_struct(&h, sizeof h, how, how_size);
-	error = r == NULL ? words_set(&words, ENOMEM, "There was no memory "
-	    "for a reducer.") : copy_jobs(&r->plan, jobs, count, job_size,
-	    &words);
+	if (error == 0)
+		error = take_struct(&h, sizeof h, how, how_size,
+		    "vm_reduce_options", &words);
+	if (error == 0 && r == NULL)
+		error = words_set(&words, ENOMEM, "There was no memory for a "
+		    "reducer.");
+	if (error == 0)
+		error = copy_jobs(&r->plan, jobs, count, job_size, &words);
 	if (error == 0)
 		error = open_reducer(r, &o, &h, &words);
 	if (error < 0 && r != NULL) {
@@ -253,6 +299,7 @@ vm_reducer *vm_fork_jobs_sized(const struct vm_job *jobs, size_t count,
 int vm_reducer_close(vm_reducer *r)
 {
 	int kept = errno, error;
+	bool ours = r != NULL && !owner_is_other(&r->owner);
 
 	if (r == NULL)
 		return 0;
@@ -261,11 +308,12 @@ int vm_reducer_close(vm_reducer *r)
 		errno = error;
 		return -1;
 	}
+	drop_orders(r, ours);
 	/* In a child of the host's own nothing is its. */
-	if (!owner_is_other(&r->owner)) {
-		drop_orders(r);
+	if (ours)
 		store_close(&r->plan.store);
-	}
+	else
+		store_leave(&r->plan.store);
 	free_reducer(r);
 	errno = error != 0 ? error : kept;
 	return error != 0 ? -1 : 0;
@@ -278,6 +326,11 @@ int vm_map_reduce(vm_reducer *r, size_t job, struct vm_source source)
 	struct run_order *o = NULL;
 	int error = r == NULL || job >= r->plan.count ? EINVAL : 0;
 
+	if (r != NULL)
+		r->words.text[0] = '\0';
+	if (r != NULL && error != 0)
+		words_set(&r->words, error, "There is no job %zu, only %zu.",
+		    job, r->plan.count);
 	if (error == 0 && owner_is_other(&r->owner))
 		error = EPERM;
 	/* The pool knows what is wrong with it. */

@@ -38,7 +38,8 @@ enum run_stage {
 	RUN_MAPPING,
 	RUN_GATHERING,
 	RUN_REDUCING,		/* by workers */
-	RUN_LISTING		/* no reduce(): the caller reads the values */
+	RUN_LISTING,		/* no reduce(): the caller reads the values */
+	RUN_FAILING		/* what the pool has of it is given up */
 };
 
 /* A partition that has pairs. */
@@ -62,6 +63,8 @@ struct vm_reducer {
 	uint64_t run;
 	struct vm_source source;	/* while it is mapped */
 	size_t job;
+	int unmade;		/* errno of an item that could not be made */
+	int failure;		/* -errno, while it is failing */
 	struct partition *partitions;
 	uint32_t partition;	/* the next one to look at */
 	struct merge keys;	/* of all partitions, or of one */
@@ -79,7 +82,8 @@ struct vm_reducer {
 int round_item(struct vm_reducer *, enum task_kind);
 
 /* The item is made, unless there was an error (-errno), and is what the pool is
-   to have: what a source returns. */
+   to have: what a source returns.  After an error its round ends, and the run
+   fails then. */
 int round_give(struct vm_reducer *, int error, const void **input,
     size_t *size);
 

@@ -22,8 +22,8 @@ int round_give(struct vm_reducer *r, int error, const void **input,
     size_t *size)
 {
 	if (error < 0) {
-		errno = -error;
-		return -1;
+		r->unmade = -error;
+		return 0;
 	}
 	*input = r->item.data;
 	*size = r->item.len;
@@ -39,6 +39,7 @@ int round_no_fd(void *from)
 int round_begin(struct vm_reducer *r, enum run_stage stage,
     struct vm_source source)
 {
+	r->unmade = 0;
 	if (vm_imap(r->pool, source) < 0)
 		return words_set(&r->words, errno, "%s", vm_error(r->pool));
 	r->stage = stage;

@@ -30,22 +30,32 @@ static int end_run(struct vm_reducer *r)
 	    "stored could not be given back: %s.", strerror(-error)) : 0;
 }
 
-/* The run has failed, not by the pool: what the pool still has of it is given
-   up. */
-static int give_up(struct vm_reducer *r, int error)
+/* What the pool still has of a run that has failed is given up: -errno of that
+   failure, or -ENOMEM if there is more to give up in the next call. */
+static int drain(struct vm_reducer *r)
 {
 	struct words why = r->words;
 	struct vm_result result;
 	int got;
 
-	vm_cancel(r->pool);
 	do
 		got = vm_zip_in_out(r->pool, &result);
 	while (got == 1 || (got == -1 && errno != ENOMEM &&
 	    !vm_broken(r->pool)));
+	if (got == -1 && !vm_broken(r->pool))
+		return -ENOMEM;
 	end_run(r);
 	r->words = why;
-	return error;
+	return r->failure;
+}
+
+/* The run has failed, and the pool knows nothing of it. */
+static int give_up(struct vm_reducer *r, int error)
+{
+	r->stage = RUN_FAILING;
+	r->failure = error;
+	vm_cancel(r->pool);
+	return drain(r);
 }
 
 /* What the pool has: 1; VM_LATER if it is nothing for the caller; 0 at the end
@@ -73,7 +83,11 @@ static int next_stage(struct vm_reducer *r)
 {
 	int error;
 
-	if (r->stage == RUN_MAPPING)
+	if (r->unmade != 0)
+		error = words_set(&r->words, r->unmade, "An input, a "
+		    "partition or a key could not be passed to workers: %s.",
+		    strerror(r->unmade));
+	else if (r->stage == RUN_MAPPING)
 		error = gathering_begin(r);
 	else if (r->stage == RUN_GATHERING && gathering_is_due(r))
 		error = gathering_go_on(r);
@@ -88,6 +102,8 @@ int run_next(struct vm_reducer *r, struct vm_reduced *out)
 {
 	int got;
 
+	if (r->stage == RUN_FAILING)
+		return drain(r);
 	r->words.text[0] = '\0';
 	do {
 		got = r->stage == RUN_LISTING ? reducing_list(r, out) :

@@ -57,16 +57,22 @@ int store_open(struct store *s, size_t workers, uint64_t memory_most,
 	return 0;
 }
 
-void store_close(struct store *s)
+void store_leave(struct store *s)
 {
 	if (s->places == 0)
 		return;
-	/* Other processes may have the files: nothing of ours stays there. */
-	store_empty(s);
 	for (size_t i = 0; i < COUNTOF(s->file); i++)
 		sys_close(&s->file[i]);
 	sys_unmap(s->words, words_size(s->places));
 	*s = (struct store){ .file = { -1, -1 } };
+}
+
+void store_close(struct store *s)
+{
+	/* Other processes may have the files: nothing of ours stays there. */
+	if (s->places > 0)
+		store_empty(s);
+	store_leave(s);
 }
 
 int store_empty(struct store *s)

@@ -67,6 +67,9 @@ int store_open(struct store *, size_t workers, uint64_t memory_most,
    is all zero, is fine. */
 void store_close(struct store *);
 
+/* In another process than the one that opened it: what is in it stays. */
+void store_leave(struct store *);
+
 /* Caller, when nobody reads or writes: what is in it goes.  0 or -errno. */
 int store_empty(struct store *);
 

@@ -1,5 +1,4 @@
 /* sysfile.c - see sys.h: system calls on files that have room for all. */
-#define _GNU_SOURCE
 #include "config.h"
 
 #include "sys.h"
