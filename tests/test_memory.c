@@ -1,0 +1,230 @@
+/*
+ * test_memory.c - how much memory a run takes, of all its processes and of the
+ * file in memory, when its pairs are ten times what they may take; and that
+ * room is given back.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base.h"
+#include "reducer.h"
+#include "runs.h"
+#include "tools.h"
+
+#define LIMIT ((long)16 << 20)
+/* Pairs of 16 bytes and their heads: ten times that. */
+#define INPUTS 700
+#define PAIRS_EACH 10000
+#define KEYS 20000
+
+/* ---- what is there ---- */
+
+/* The memory of a process in bytes, of what it shares its part. */
+static long pss(pid_t pid)
+{
+	char path[64], line[256];
+	long kib = 0;
+	FILE *f;
+
+	snprintf(path, sizeof path, "/proc/%d/smaps_rollup", (int)pid);
+	f = fopen(path, "r");
+	while (f != NULL && fgets(line, sizeof line, f) != NULL)
+		if (sscanf(line, "Pss: %ld", &kib) == 1)
+			break;
+	if (f != NULL)
+		fclose(f);
+	return kib * 1024;
+}
+
+/* This process, its fork server, the workers. */
+static long pss_of_all(void)
+{
+	pid_t server[4], pids[64];
+	long sum = pss(getpid());
+	int servers = list_children(getpid(), server, COUNTOF(server));
+
+	for (int i = 0; i < servers; i++) {
+		int n = list_children(server[i], pids, COUNTOF(pids));
+
+		sum += pss(server[i]);
+		for (int k = 0; k < n; k++)
+			sum += pss(pids[k]);
+	}
+	return sum;
+}
+
+/* Bytes that a file takes. */
+static long room_of(int fd)
+{
+	struct stat s;
+
+	return fd >= 0 && fstat(fd, &s) == 0 ? (long)s.st_blocks * 512 : 0;
+}
+
+struct sampler {
+	vm_reducer *reducer;
+	atomic_int stop;
+	long most, in_file, spilled, looks;
+};
+
+static void look(struct sampler *s)
+{
+	const struct store *store = &s->reducer->plan.store;
+	long file = room_of(store->file[0]), all = pss_of_all() + file;
+	long disk = room_of(store->file[1]);
+
+	s->most = MAX(s->most, all);
+	s->in_file = MAX(s->in_file, file);
+	s->spilled = MAX(s->spilled, disk);
+	s->looks++;
+}
+
+static void *look_all_the_time(void *arg)
+{
+	struct sampler *s = arg;
+
+	while (!atomic_load(&s->stop)) {
+		look(s);
+		nap_ms(1);
+	}
+	return NULL;
+}
+
+/* ---- the run ---- */
+
+static int map_pairs(struct vm_context *me, const void *input, size_t size)
+{
+	uint64_t n = (uint64_t)number(input) * PAIRS_EACH, key, one = 1;
+
+	(void)size;
+	for (uint64_t end = n + PAIRS_EACH; n < end; n++) {
+		key = n * 7919 % KEYS;
+		if (vm_emit(me, &key, sizeof key, &one, sizeof one) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static void run_in_little(int sorted, int workers, int collect)
+{
+	const struct vm_job job = { .map = map_pairs, .reduce = reduce_sum,
+		.collect = collect ? vm_add_up : NULL };
+	const struct vm_options o = { .workers = workers };
+	const struct vm_reduce_options h = { .memory_limit = LIMIT,
+		.sorted = sorted };
+	struct sampler s = { .stop = 0 };
+	struct vm_reduced one;
+	long before, keys = 0;
+	pthread_t thread;
+	int got;
+
+	s.reducer = fork_job(&job, &o, &h);
+	ck_assert_int_eq(vm_ready(vm_reducer_pool(s.reducer), -1), 0);
+	/* Each has done something, once. */
+	queue_run(s.reducer, 0, vm_range(0, 0));
+	ck_assert_int_eq(vm_zip_key_out(s.reducer, &one), 0);
+	look(&s);
+	before = s.most;
+	ck_assert_int_gt(before, 0);
+	ck_assert_int_eq(pthread_create(&thread, NULL, look_all_the_time,
+	    &s), 0);
+	queue_run(s.reducer, 0, vm_range(0, INPUTS));
+	for (; (got = vm_zip_key_out(s.reducer, &one)) == 1; keys++) {
+		ck_assert_int_eq(one.type, VM_OUTPUT);
+		ck_assert_uint_eq(*(const uint64_t *)one.output,
+		    INPUTS * PAIRS_EACH / KEYS);
+	}
+	atomic_store(&s.stop, 1);
+	pthread_join(thread, NULL);
+	ck_assert_int_eq(got, 0);
+	ck_assert_int_eq(keys, KEYS);
+	/* Most of it was on the disk. */
+	ck_assert_int_gt(s.looks, 20);
+	ck_assert_int_gt(s.spilled, 4 * LIMIT);
+	ck_assert_int_gt(s.in_file, 0);
+	ck_assert_msg(s.most - before <= LIMIT + LIMIT / 5,
+	    "%ld KiB instead of %ld at most", (s.most - before) / 1024,
+	    LIMIT / 1024 * 6 / 5);
+	/* And is given back. */
+	ck_assert_int_eq(room_of(s.reducer->plan.store.file[0]), 0);
+	ck_assert_int_eq(room_of(s.reducer->plan.store.file[1]), 0);
+	close_reducer(s.reducer);
+}
+
+START_TEST(keeps_to_its_limit)
+{
+	run_in_little(0, 2, 0);
+}
+END_TEST
+
+START_TEST(keeps_to_it_collected_and_sorted)
+{
+	run_in_little(1, 3, 1);
+}
+END_TEST
+
+/* ---- one key ---- */
+
+#define VALUES ((uint64_t)1000000)
+
+static int map_values(struct vm_context *me, const void *input, size_t size)
+{
+	uint64_t n = (uint64_t)number(input) * 10000;
+
+	(void)size;
+	for (uint64_t end = n + 10000; n < end; n++)
+		if (vm_emit(me, "key", 3, &n, sizeof n) < 0)
+			return -1;
+	return 0;
+}
+
+/* Sums them up, and notes how much more memory it has meanwhile. */
+static int reduce_in_little(struct vm_context *me, const void *key,
+    size_t key_size, struct vm_values *values)
+{
+	long before = memory_kib(), most = 0;
+	uint64_t sum = 0, left = vm_value_count(values);
+	const void *value;
+
+	(void)key;
+	(void)key_size;
+	while ((value = vm_value(values, NULL)) != NULL) {
+		sum += *(const uint64_t *)value;
+		if (left-- % 4096 == 0)
+			most = MAX(most, memory_kib() - before);
+	}
+	if (left != 0 || most > 1024)
+		return vm_fail(me, 1, "%ld KiB", most);
+	return vm_output(me, &sum, sizeof sum);
+}
+
+START_TEST(values_of_a_key_need_little)
+{
+	const struct vm_job job = { .map = map_values,
+		.reduce = reduce_in_little };
+	const struct vm_reduce_options h = { .memory_limit = 1 << 20 };
+	vm_reducer *r = fork_job(&job, NULL, &h);
+	struct counts c;
+
+	queue_run(r, 0, vm_range(0, VALUES / 10000));
+	take_good_run(r, &c);
+	ck_assert_uint_eq(count_of(&c, "key"), VALUES * (VALUES - 1) / 2);
+	counts_free(&c);
+	close_reducer(r);
+}
+END_TEST
+
+int main(void)
+{
+	const TTest *const tests[] = { keeps_to_its_limit, keeps_to_it_collected_and_sorted,
+		values_of_a_key_need_little };
+
+	return run_tests("memory", tests, COUNTOF(tests), 120);
+}

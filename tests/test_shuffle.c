@@ -1,0 +1,309 @@
+/*
+ * test_shuffle.c - pairs from a call of map() to the partitions: nothing lost,
+ * nothing of a call that failed, and nothing of what no worker can have made.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base.h"
+#include "emit.h"
+#include "hash.h"
+#include "shuffle.h"
+#include "tools.h"
+
+#define PARTITIONS 3
+#define KEY_MOST 1000
+
+static struct store store;
+static struct emit emit;
+
+static void open_store(void)
+{
+	struct words w = { "" };
+
+	ck_assert_msg(store_open(&store, 1, UINT64_MAX, NULL, &w) == 0, "%s",
+	    w.text);
+}
+
+/* ---- what comes out ---- */
+
+/* The numbers in the values of all partitions, by number: how often. */
+static void tally(struct shuffle *s, int *often, int most)
+{
+	struct run list, runs[1000];
+	struct scan scan;
+	int r, n;
+
+	memset(often, 0, (size_t)most * sizeof *often);
+	for (uint32_t p = 0; p < s->count; p++) {
+		r = shuffle_list(s, p, &list);
+		ck_assert_int_ge(r, 0);
+		if (r == 0)
+			continue;
+		ck_assert_uint_le(list.extent.size, sizeof runs);
+		ck_assert_int_eq(run_read(&store, &list, runs), 0);
+		for (size_t i = 0; i < list.extent.size / sizeof *runs; i++) {
+			scan_open(&scan, &store, &runs[i], KEY_MOST);
+			while ((r = scan_next(&scan)) == 1) {
+				memcpy(&n, scan.now.body, sizeof n);
+				ck_assert_int_lt(n, most);
+				often[n]++;
+			}
+			ck_assert_int_eq(r, 0);
+			scan_release(&scan);
+		}
+		shuffle_drop(s, p, &list);
+		ck_assert_int_eq(shuffle_list(s, p, &list), 0);
+	}
+}
+
+/* ---- calls that emit ---- */
+
+/* An input: numbers from .. to - 1 are emitted with so many bytes of key. */
+struct call {
+	int from, to;
+	size_t key;
+	int before;		/* bytes of an output of its own */
+};
+
+static int emit_numbers(const struct call *c)
+{
+	char key[KEY_MOST] = "";
+	int r = 0;
+
+	emit_begin(&emit);
+	for (int n = c->from; n < c->to && r == 0; n++) {
+		memcpy(key, &n, sizeof n);
+		r = emit_pair(&emit, hash_bytes(key, c->key), key, c->key, &n,
+		    sizeof n);
+	}
+	return r;
+}
+
+static int process(struct vm_context *me, const void *input, size_t size)
+{
+	struct call c;
+	int r;
+
+	ck_assert_uint_eq(size, sizeof c);
+	memcpy(&c, input, sizeof c);
+	if (c.before > 0)
+		vm_output(me, "what map() had to say", (size_t)c.before);
+	r = emit_numbers(&c);
+	return r == 0 ? emit_end(&emit, me) : -r;
+}
+
+/* Runs calls and adds what they put out: how many failed. */
+static int add_calls(struct shuffle *s, const struct call *calls, size_t n)
+{
+	const struct vm_worker worker = { .process = process };
+	vm_pool *pool = fork_pool(&worker, &(struct vm_options){
+	    .workers = VM_SERIAL });
+	struct vm_result result;
+	int failed = 0;
+
+	imap_to(pool, vm_array(calls, n, sizeof *calls));
+	for (size_t i = 0; i < n; i++) {
+		take(pool, &result);
+		if (result.type == VM_OUTPUT)
+			ck_assert_int_eq(shuffle_add(s, result.output,
+			    result.output_size), 0);
+		failed += result.type != VM_OUTPUT;
+	}
+	take_end(pool);
+	close_pool(pool);
+	return failed;
+}
+
+/* In the output, in files, in both; with little kept open, or much. */
+START_TEST(pairs_come_once)
+{
+	const struct call calls[] = { { 0, 10, 4, 0 }, { 10, 10, 4, 0 },
+		{ 10, 500, 4, 7 }, { 500, 900, 300, 0 }, { 900, 901, 9, 21 },
+		{ 901, 1000, 900, 3 } };
+	const size_t most[] = { 1, 5000, 1 << 20 };
+	int often[1000];
+	struct shuffle s;
+
+	for (int i = 0; i < 18; i++) {
+		open_store();
+		ck_assert_int_eq(emit_open(&emit, &store, 0, PARTITIONS,
+		    most[i % 3], KEY_MOST), 0);
+		ck_assert_int_eq(shuffle_open(&s, &store, PARTITIONS,
+		    most[i / 3 % 3], i >= 9), 0);
+		for (int round = 0; round < 2; round++) {
+			ck_assert_int_eq(add_calls(&s, calls,
+			    COUNTOF(calls)), 0);
+			tally(&s, often, 1000);
+			for (int n = 0; n < 1000; n++)
+				ck_assert_int_eq(often[n], 1);
+		}
+		ck_assert_int_eq(add_calls(&s, calls, 1), 0);
+		shuffle_clear(&s);
+		tally(&s, often, 1000);
+		ck_assert_int_eq(often[0], 0);
+		shuffle_close(&s);
+		emit_close(&emit);
+		store_close(&store);
+	}
+}
+END_TEST
+
+/* There is room for some of the partitions' runs; the next call finds none of
+   what the others had. */
+START_TEST(calls_that_fail_leave_nothing)
+{
+	const struct call calls[] = { { 0, 30, 900, 0 }, { 30, 40, 4, 0 } };
+	int often[40], failed = 0;
+	struct shuffle s;
+
+	for (uint64_t pages = 0; pages < 40; pages++) {
+		open_store();
+		store.stretch = pages * 4096;
+		ck_assert_int_eq(emit_open(&emit, &store, 0, PARTITIONS,
+		    20000, KEY_MOST), 0);
+		ck_assert_int_eq(shuffle_open(&s, &store, PARTITIONS, 1 << 20,
+		    false), 0);
+		failed = add_calls(&s, calls, 2);
+		ck_assert_int_le(failed, 1);
+		/* What is open has a place of its own. */
+		store.stretch = 1 << 20;
+		tally(&s, often, 40);
+		for (int n = 0; n < 40; n++)
+			ck_assert_int_eq(often[n], n >= 30 || failed == 0);
+		shuffle_close(&s);
+		emit_close(&emit);
+		store_close(&store);
+	}
+	ck_assert_int_eq(failed, 0);
+}
+END_TEST
+
+START_TEST(large_pairs_are_refused)
+{
+	static char key[KEY_MOST + 1];
+
+	open_store();
+	ck_assert_int_eq(emit_open(&emit, &store, 0, PARTITIONS, 100,
+	    KEY_MOST), 0);
+	emit_begin(&emit);
+	ck_assert_int_eq(emit_pair(&emit, 0, key, KEY_MOST + 1, "", 0),
+	    -EFBIG);
+	ck_assert_int_eq(emit_pair(&emit, 0, key, 0, "", KEY_MOST + 1),
+	    -EFBIG);
+	ck_assert_uint_eq(emit.bytes, 0);
+	ck_assert_int_eq(emit_pair(&emit, UINT64_MAX, key, KEY_MOST, key,
+	    KEY_MOST), 0);
+	emit_close(&emit);
+	store_close(&store);
+}
+END_TEST
+
+/* ---- outputs that no worker can have made ---- */
+
+struct forged {
+	struct piece pieces[3];
+	unsigned char here[30];
+	struct parcel parcel;
+};
+
+static const struct forged right = {
+	.pieces = { { .partition = 0, .here = 10 },
+		{ .partition = 2, .run = { { 4096, 100 }, 5 } },
+		{ .partition = 1, .here = 20 } },
+	.parcel = { sizeof(struct piece) * 3 + 30 + sizeof(struct parcel), 3 },
+};
+
+/* As it would lie in an output, without the padding of the struct. */
+static size_t forge(const struct forged *f, unsigned char *at)
+{
+	memcpy(at, f->pieces, sizeof f->pieces);
+	memcpy(at + sizeof f->pieces, f->here, sizeof f->here);
+	memcpy(at + sizeof f->pieces + sizeof f->here, &f->parcel,
+	    sizeof f->parcel);
+	return sizeof f->pieces + sizeof f->here + sizeof f->parcel;
+}
+
+static size_t held(const struct shuffle *s)
+{
+	size_t n = 0;
+
+	for (uint32_t p = 0; p < s->count; p++)
+		n += s->parts[p].open.len + s->parts[p].runs.len;
+	return n;
+}
+
+static void refuses(struct shuffle *s, const struct forged *f)
+{
+	unsigned char at[sizeof *f];
+	size_t size = forge(f, at);
+
+	ck_assert_int_eq(shuffle_add(s, at, size), -EBADMSG);
+	ck_assert_uint_eq(held(s), 0);
+}
+
+START_TEST(garbage_is_refused)
+{
+	unsigned char at[sizeof right];
+	size_t size = forge(&right, at);
+	struct forged f;
+	struct shuffle s;
+
+	open_store();
+	ck_assert_int_eq(shuffle_open(&s, &store, PARTITIONS, 1 << 20, false),
+	    0);
+	f = right, f.pieces[2].partition = PARTITIONS;
+	refuses(&s, &f);
+	f = right, f.pieces[0].partition = UINT32_MAX;
+	refuses(&s, &f);
+	f = right, f.pieces[0].here = 11;
+	refuses(&s, &f);
+	f = right, f.pieces[2].here = UINT32_MAX;
+	refuses(&s, &f);
+	f = right, f.pieces[2].here = 19;
+	refuses(&s, &f);
+	f = right, f.parcel.pieces = 2;
+	refuses(&s, &f);
+	f = right, f.parcel.pieces = UINT64_MAX;
+	refuses(&s, &f);
+	f = right, f.parcel.pieces = UINT64_MAX / sizeof(struct piece) + 1;
+	refuses(&s, &f);
+	f = right, f.parcel.size = UINT64_MAX;
+	refuses(&s, &f);
+	f = right, f.parcel.size = sizeof f.parcel - 1;
+	refuses(&s, &f);
+	f = right, f.parcel.size++;
+	refuses(&s, &f);
+	f = right, f.parcel.size--;
+	refuses(&s, &f);
+	f = right, f.parcel.size = 0;
+	refuses(&s, &f);
+	/* Cut anywhere; of just that size, for checkers of memory. */
+	for (size_t n = 0; n < size; n++) {
+		unsigned char *exact = malloc(n + !n);
+
+		memcpy(exact, at + size - n, n);
+		ck_assert_int_eq(shuffle_add(&s, exact, n), -EBADMSG);
+		memcpy(exact, at, n);
+		shuffle_add(&s, exact, n);
+		free(exact);
+	}
+	ck_assert_uint_eq(held(&s), 0);
+	ck_assert_int_eq(shuffle_add(&s, at, size), 0);
+	ck_assert_uint_eq(held(&s), 30 + sizeof(struct run));
+	shuffle_close(&s);
+	store_close(&store);
+}
+END_TEST
+
+int main(void)
+{
+	const TTest *const tests[] = { pairs_come_once,
+		calls_that_fail_leave_nothing, large_pairs_are_refused,
+		garbage_is_refused };
+
+	return run_tests("shuffle", tests, COUNTOF(tests), 60);
+}
