@@ -195,8 +195,10 @@ static ssize_t twin_recvmsg(int fd, struct msghdr *m, int flags)
 	return r;
 }
 
-static enum fault_kind open_kind(const char *path)
+static enum fault_kind open_kind(const char *path, int flags, ...)
 {
+	if ((flags & O_TMPFILE) == O_TMPFILE)
+		return FAULT_TEMPORARY;
 	if (strncmp(path, "/proc/self/fd/", 14) == 0)
 		return FAULT_REOPEN;
 	return strstr(path, "/children") ? FAULT_OPEN_CHILDREN : FAULT_OPEN;
@@ -252,12 +254,19 @@ static enum fault_kind wait_kind(idtype_t type)
 #define read(fd, to, size) CALL(READ, read(fd, to, twin_cut(size)))
 #define write(fd, from, size) CALL(WRITE, write(fd, from, twin_cut(size)))
 #define writev(...) CALL(WRITEV, twin_writev(__VA_ARGS__))
-#define pread(...) CALL(PREAD, pread(__VA_ARGS__))
+#define pread(fd, to, size, at) \
+	CALL(PREAD, pread(fd, to, twin_cut(size), at))
 #define fstat(fd, to) CALL(SIZE, fstat(fd, to))
 #define ftruncate(...) CALL(EMPTY, ftruncate(__VA_ARGS__))
 #define readlink(...) CALL(READLINK, readlink(__VA_ARGS__))
 #define close(fd) twin_close(fd)
-#define open(path, ...) TWIN(open_kind(path), -1, open(path, __VA_ARGS__))
+#define open(path, ...) \
+	TWIN(open_kind(path, __VA_ARGS__), -1, open(path, __VA_ARGS__))
+#define mkostemp(...) CALL(NAMED, mkostemp(__VA_ARGS__))
+#define unlink(path) CALL(UNLINK, unlink(path))
+#define pwrite(fd, from, size, at) \
+	CALL(PWRITE, pwrite(fd, from, twin_cut(size), at))
+#define fallocate(...) CALL(PUNCH, fallocate(__VA_ARGS__))
 #define pipe2(...) CALL(PIPE, pipe2(__VA_ARGS__))
 #define socketpair(...) CALL(SOCKETPAIR, socketpair(__VA_ARGS__))
 #define eventfd(...) CALL(EVENTFD, eventfd(__VA_ARGS__))
@@ -307,6 +316,7 @@ static enum fault_kind wait_kind(idtype_t type)
 #include "../lib/sys.c"
 #include "../lib/sysproc.c"
 #include "../lib/sysmem.c"
+#include "../lib/sysfile.c"
 
 /* ---- memory ---- */
 

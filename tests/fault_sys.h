@@ -1,7 +1,7 @@
 /*
  * fault_sys.h - the failing twin of lib/sys.c and the like.
  *
- * Linked in their place, it is the same two files over calls of the C library
+ * Linked in their place, it is the same files over calls of the C library
  * of which the n-th of one kind misbehaves, in processes of the chosen roles:
  * below the policies of those files, so that these are tested as well.  The
  * plan lies in a page that the planner shares with all it forks.
@@ -36,6 +36,13 @@ enum fault_way {
 	X(SIZE, EIO, 0, FAULT_WHOLE) \
 	X(EMPTY, EIO, 0, FAULT_INTR | FAULT_RARE) \
 	X(MEMFD, ENOSYS, EMFILE, FAULT_COSTS) \
+	X(TEMPORARY, EMFILE, EOPNOTSUPP, FAULT_INTR | FAULT_COSTS | \
+	    FAULT_RARE) \
+	X(NAMED, EMFILE, EACCES, FAULT_COSTS | FAULT_RARE) \
+	X(UNLINK, EIO, 0, FAULT_RARE) \
+	X(PWRITE, ENOSPC, EIO, FAULT_INTR | FAULT_SHORT | FAULT_COSTS | \
+	    FAULT_RARE) \
+	X(PUNCH, EOPNOTSUPP, 0, FAULT_INTR | FAULT_RARE) \
 	X(LIST, EIO, 0, FAULT_INTR | FAULT_RARE) \
 	X(READLINK, ENOENT, 0, FAULT_NEEDED) \
 	X(CLOSE, EIO, EINTR, FAULT_WHOLE) \

@@ -1,0 +1,325 @@
+/*
+ * test_spill.c - reducers of which one call of the system, or one allocation,
+ * fails, at each place in their lives and in each of their processes: what is
+ * told is right, or it is told that something failed, and nothing is left.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "base.h"
+#include "fault_sys.h"
+#include "tools.h"
+#include "trial.h"
+#include "vimap_reduce.h"
+
+/* Words of an input, of so many different ones; each comes EACH times. */
+#define INPUTS 24
+#define WORDS 1000
+#define KEYS 300
+#define EACH (INPUTS * WORDS / KEYS)
+/* Longest life, and calls that may fail before its run ends. */
+#define LIFE_S 40
+#define ERRORS_MOST 20
+
+/* ---- the job ---- */
+
+/* Keys are long enough for pairs to be spilled. */
+static int map(struct vm_context *me, const void *input, size_t size)
+{
+	char key[64] = "";
+	uint64_t n = (uint64_t)number(input) * WORDS;
+	const uint64_t one = 1;
+
+	(void)size;
+	for (uint64_t end = n + WORDS; n < end; n++) {
+		key[0] = (char)(n % KEYS % 128);
+		key[1] = (char)(n % KEYS / 128);
+		if (vm_emit(me, key, sizeof key, &one, sizeof one) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int reduce(struct vm_context *me, const void *key, size_t key_size,
+    struct vm_values *values)
+{
+	uint64_t sum = 0;
+	const void *value;
+
+	(void)key;
+	(void)key_size;
+	while ((value = vm_value(values, NULL)) != NULL)
+		sum += *(const uint64_t *)value;
+	return vm_output(me, &sum, sizeof sum);
+}
+
+/* What came of a life; allocates nothing. */
+struct life {
+	struct fault fault;
+	int lists, collects;	/* the kind of job */
+	int harmless;
+	uint64_t told[KEYS];
+	int bad_inputs, bad_keys, errors, outputs;
+};
+
+/* Why a life is wrong, for who watches. */
+static int wrong(const struct life *l, const char *why)
+{
+	fprintf(stderr, "call %d of kind %d in %d, error %d: %s\n",
+	    l->fault.nth, (int)l->fault.kind, (int)l->fault.where,
+	    l->fault.error, why);
+	return 1;
+}
+
+static uint64_t number_of(const struct vm_reduced *r)
+{
+	uint64_t n = 0;
+	const void *value;
+
+	if (r->output != NULL)
+		return *(const uint64_t *)r->output;
+	while ((value = vm_value(r->values, NULL)) != NULL)
+		n += *(const uint64_t *)value;
+	return n;
+}
+
+static int note(struct life *l, const struct vm_reduced *r)
+{
+	const unsigned char *key = r->key;
+	int n;
+
+	if (r->type == VM_EXCEPTION) {
+		l->bad_inputs += r->stage == VM_MAP_STAGE;
+		l->bad_keys += r->stage == VM_REDUCE_STAGE;
+		return r->exception->message[0] != '\0' ? 0 :
+		    wrong(l, "no message");
+	}
+	n = key[0] + 128 * key[1];
+	if (r->key_size != 64 || n >= KEYS || l->told[n] != 0)
+		return wrong(l, "a key that is none, or came twice");
+	l->told[n] = number_of(r);
+	l->outputs++;
+	return 0;
+}
+
+static int take_all(struct life *l, vm_reducer *r)
+{
+	struct vm_reduced one;
+	int got, bad = 0;
+
+	while ((got = vm_zip_key_out(r, &one)) != 0 && bad == 0)
+		if (got == 1) {
+			bad = note(l, &one);
+		} else if (++l->errors > ERRORS_MOST ||
+		    vm_broken(vm_reducer_pool(r))) {
+			break;
+		} else if (vm_reducer_error(r)[0] == '\0') {
+			return wrong(l, "no words");
+		}
+	return bad;
+}
+
+/* With all inputs mapped, what is told is right: in a list, but for what is
+   found to be unreadable in the next call. */
+static int judge(const struct life *l)
+{
+	int unsure = l->lists && l->errors > 0;
+
+	for (int i = 0; i < KEYS && l->bad_inputs == 0; i++)
+		if (l->told[i] != 0 && l->told[i] != EACH && unsure-- <= 0)
+			return wrong(l, "a wrong number");
+	for (int i = 0; i < KEYS; i++)
+		if (l->told[i] > EACH)
+			return wrong(l, "too large a number");
+	if (l->errors == 0 && l->bad_inputs == 0 &&
+	    l->outputs + l->bad_keys != KEYS)
+		return wrong(l, "keys are missing");
+	if (l->harmless && (l->errors || l->bad_inputs || l->bad_keys))
+		return wrong(l, "it was noticed");
+	return 0;
+}
+
+static int live(struct life *l)
+{
+	const struct vm_job job = { .map = map,
+		.reduce = l->lists ? NULL : reduce,
+		.collect = l->collects ? vm_add_up : NULL };
+	const struct vm_options o = { .workers = 2, .max_attempts = 2 };
+	const struct vm_reduce_options h = { .memory_limit = 1,
+		.sorted = l->lists };
+	vm_reducer *r = vm_fork_job(&job, &o, &h);
+	int bad = 0;
+
+	if (r == NULL) {
+		l->errors++;
+		return vm_reducer_error(NULL)[0] ? 0 : wrong(l, "no words");
+	}
+	if (vm_map_reduce(r, 0, vm_range(0, INPUTS)) == 0)
+		bad = take_all(l, r);
+	else
+		l->errors++;
+	if (vm_reducer_close(r) < 0)
+		l->errors++;
+	return bad;
+}
+
+/* 0: right, and no fault was met; 2: right, after one. */
+static int watch_life(void *arg)
+{
+	struct life *l = arg;
+	int fds = count_fds(), bad, hits;
+	long blocks;
+
+	no_cores();
+	/* What is made once, by the first. */
+	vm_reducer_close(vm_fork_job(&(struct vm_job){ .map = map },
+	    &(struct vm_options){ .workers = 1 }, NULL));
+	blocks = fault_blocks();
+	fault_arm(&l->fault);
+	fault_malloc_on(1);
+	bad = live(l);
+	fault_malloc_on(0);
+	hits = fault_hits();
+	fault_arm(&(struct fault){ .kind = FAULT_NONE });
+	if (bad == 0)
+		bad = judge(l);
+	if (bad == 0 && fault_blocks() != blocks)
+		bad = wrong(l, "memory is left");
+	if (bad == 0 && count_fds() != fds)
+		bad = wrong(l, "descriptors are left");
+	if (bad == 0 && count_children() != 0)
+		bad = wrong(l, "processes are left");
+	return bad ? 1 : hits > 0 ? 2 : 0;
+}
+
+/* The fault at the first call, the second ...; at some of them, if they are
+   many.  How many met theirs. */
+static int try_calls(struct life l)
+{
+	int met = 0, status = 2 << 8;
+
+	for (int nth = 1; status == 2 << 8; met++,
+	    nth += trials_long() ? 1 : 1 + nth / 4) {
+		l.fault.nth = nth;
+		status = in_child(watch_life, &l, LIFE_S);
+		ck_assert(status == 0 || status == 2 << 8);
+	}
+	return met - 1;
+}
+
+static const enum fault_where roles[] = { FAULT_HERE, FAULT_IN_WORKERS };
+
+static void try_kind(enum fault_kind kind, enum fault_act act, int error,
+    int harmless)
+{
+	int met = 0;
+
+	for (size_t i = 0; i < COUNTOF(roles); i++)
+		for (int job = 0; job < 2; job++)
+			met += try_calls((struct life){ .fault = {
+			    .kind = kind, .act = act, .error = error,
+			    .times = 1, .where = roles[i] }, .lists = job,
+			    .collects = job, .harmless = harmless });
+	ck_assert_int_gt(met, 0);
+}
+
+START_TEST(writing_fails)
+{
+	try_kind(FAULT_PWRITE, FAULT_FAIL, ENOSPC, 0);
+	try_kind(FAULT_PWRITE, FAULT_FAIL, EIO, 0);
+}
+END_TEST
+
+START_TEST(reading_fails)
+{
+	try_kind(FAULT_PREAD, FAULT_FAIL, EIO, 0);
+}
+END_TEST
+
+START_TEST(calls_are_interrupted_or_do_less)
+{
+	try_kind(FAULT_PWRITE, FAULT_FAIL, EINTR, 1);
+	try_kind(FAULT_PWRITE, FAULT_ONE_BYTE, 0, 1);
+	try_kind(FAULT_PWRITE, FAULT_HALF, 0, 1);
+	try_kind(FAULT_PREAD, FAULT_FAIL, EINTR, 1);
+	try_kind(FAULT_PREAD, FAULT_HALF, 0, 1);
+	try_kind(FAULT_TEMPORARY, FAULT_FAIL, EINTR, 1);
+}
+END_TEST
+
+START_TEST(files_cannot_be_had)
+{
+	try_kind(FAULT_TEMPORARY, FAULT_FAIL, EMFILE, 0);
+	/* One with a name will do, and so will one on the disk alone. */
+	try_kind(FAULT_TEMPORARY, FAULT_FAIL, EOPNOTSUPP, 1);
+	try_kind(FAULT_TEMPORARY, FAULT_FAIL, EISDIR, 1);
+	try_kind(FAULT_MEMFD, FAULT_FAIL, ENOSYS, 1);
+}
+END_TEST
+
+/* Neither way, and names that cannot be taken away. */
+START_TEST(files_cannot_be_had_by_name)
+{
+	struct life l = { .fault = { .kind = FAULT_NAMED, .error = EACCES,
+		.times = 1, .where = FAULT_HERE, .lacks = FAULT_TEMPORARY,
+		.lacks_error = EOPNOTSUPP } };
+
+	ck_assert_int_gt(try_calls(l), 0);
+}
+END_TEST
+
+START_TEST(room_cannot_be_given_back)
+{
+	try_kind(FAULT_PUNCH, FAULT_FAIL, EOPNOTSUPP, 1);
+	try_kind(FAULT_EMPTY, FAULT_FAIL, EIO, 0);
+	try_kind(FAULT_MAP_SHARED, FAULT_FAIL, ENOMEM, 0);
+}
+END_TEST
+
+START_TEST(memory_is_short_in_the_caller)
+{
+	for (int job = 0; job < 2; job++)
+		ck_assert_int_gt(try_calls((struct life){ .fault = {
+		    .kind = FAULT_MALLOC, .error = ENOMEM, .times = 1,
+		    .where = FAULT_HERE }, .lists = job,
+		    .collects = job }), 10);
+}
+END_TEST
+
+START_TEST(memory_is_short_in_workers)
+{
+	for (int job = 0; job < 2; job++)
+		ck_assert_int_gt(try_calls((struct life){ .fault = {
+		    .kind = FAULT_MALLOC, .error = ENOMEM, .times = 1,
+		    .where = FAULT_IN_WORKERS }, .lists = job,
+		    .collects = job }), 10);
+}
+END_TEST
+
+/* From some call on there is no room any more, for anybody. */
+START_TEST(the_disk_stays_full)
+{
+	for (size_t i = 0; i < COUNTOF(roles); i++)
+		ck_assert_int_gt(try_calls((struct life){ .fault = {
+		    .kind = FAULT_PWRITE, .error = ENOSPC, .times = 1 << 30,
+		    .where = roles[i] } }), 0);
+}
+END_TEST
+
+int main(void)
+{
+	const TTest *const tests[] = { writing_fails, reading_fails,
+		calls_are_interrupted_or_do_less, files_cannot_be_had,
+		files_cannot_be_had_by_name, room_cannot_be_given_back,
+		memory_is_short_in_the_caller, memory_is_short_in_workers,
+		the_disk_stays_full };
+
+	return run_tests("spill", tests, COUNTOF(tests), 300);
+}
