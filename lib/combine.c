@@ -44,16 +44,15 @@ void combine_begin(struct combine *c, const struct vm_job *job,
 /* What collect() has emitted takes the place of the values it was given. */
 static int replace(struct combine *c, uint32_t entry)
 {
-	const unsigned char *at = c->collected.data;
-	const unsigned char *end = at + c->collected.len;
+	const struct buf *b = &c->collected;
 	uint32_t size;
 	int r = 0;
 
 	table_empty(&c->table, entry);
-	for (; at < end && r == 0; at += size) {
-		memcpy(&size, at, sizeof size);
+	for (size_t at = 0; at < b->len && r == 0; at += size) {
+		memcpy(&size, b->data + at, sizeof size);
 		at += sizeof size;
-		r = table_add(&c->table, entry, at, size);
+		r = table_add(&c->table, entry, b->data + at, size);
 	}
 	return r;
 }

@@ -37,6 +37,11 @@ void context_release(struct context *c)
 	buf_release(&c->out);
 }
 
+bool context_has_failed(const struct vm_context *me)
+{
+	return CONTAINER_OF(me, const struct context, public)->failed;
+}
+
 static RARELY void forget_failure(struct context *c)
 {
 	c->failed = false;
