@@ -377,6 +377,60 @@ static int reduce_late(struct vm_context *me, const void *key,
 	return reduce_sum(me, key, key_size, values);
 }
 
+/* Runs where values of several inputs come together, and waits there. */
+static int collect_late(struct vm_context *me, const void *key,
+    size_t key_size, struct vm_values *values)
+{
+	atomic_store(&shared->counter[2], KILLS);
+	if (await(&shared->counter[1], KILLS, 20000) < 0)
+		return vm_fail(me, ETIME, "nobody was killed");
+	atomic_fetch_add(&shared->counter[3], 1);
+	return vm_add_up(me, key, key_size, values);
+}
+
+/* Ten words, each once. */
+static int map_each_once(struct vm_context *me, const void *input,
+    size_t size)
+{
+	uint64_t n = (uint64_t)number(input) % 10 + 1;
+	char word[] = "word0";
+
+	(void)size;
+	for (; word[4] <= '9'; word[4]++)
+		if (vm_emit(me, word, 5, &n, sizeof n) < 0)
+			return -1;
+	return 0;
+}
+
+START_TEST(gathers_while_workers_are_killed)
+{
+	const struct vm_job job = { .map = map_each_once,
+		.collect = collect_late, .reduce = reduce_sum };
+	const struct vm_options o = { .workers = 3, .max_attempts = 1000 };
+	struct killer k = { .stop = 0 };
+	pthread_t thread;
+	struct counts c;
+	vm_reducer *r;
+
+	shared = shared_new();
+	r = fork_job(&job, &o, NULL);
+	ck_assert_int_eq(list_children(getpid(), &k.server, 1), 1);
+	ck_assert_int_eq(pthread_create(&thread, NULL, kill_workers, &k), 0);
+	queue_run(r, 0, vm_range(0, LINES));
+	take_good_run(r, &c);
+	atomic_store(&k.stop, 1);
+	pthread_join(thread, NULL);
+	ck_assert_int_ge(shared->counter[1], KILLS);
+	ck_assert_int_gt(shared->counter[3], 0);
+	ck_assert_uint_eq(c.outputs, 10);
+	for (size_t i = 0; i < c.size; i++)
+		ck_assert_uint_eq(c.of[i].n, LINES / 10 * 55);
+	counts_free(&c);
+	close_reducer(r);
+	shared_free(shared);
+}
+END_TEST
+
 static void count_while_killed(int collect, int sorted, size_t memory)
 {
 	const struct vm_job job = { .map = map_late, .reduce = reduce_late,
@@ -733,6 +787,7 @@ int main(void)
 		jobs_have_their_own, jobs_lie_in_jobs, runs_are_told_apart,
 		counts_while_workers_are_killed,
 		counts_and_spills_while_workers_are_killed,
+		gathers_while_workers_are_killed,
 		keeps_the_order_of_inputs, sorts_a_million_keys,
 		passes_a_value_of_100_mb, keys_are_any_bytes, empty_runs_end,
 		collect_may_spare_little };
