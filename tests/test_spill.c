@@ -303,6 +303,46 @@ START_TEST(memory_is_short_in_workers)
 }
 END_TEST
 
+/* A worker that dies there costs nobody anything but another attempt. */
+START_TEST(workers_die_at_their_files)
+{
+	const enum fault_kind kinds[] = { FAULT_PWRITE, FAULT_PREAD,
+		FAULT_PUNCH };
+	const enum fault_act acts[] = { FAULT_KILL_BEFORE, FAULT_KILL_AFTER };
+	int met = 0;
+
+	for (size_t i = 0; i < COUNTOF(kinds) * COUNTOF(acts); i++)
+		for (int job = 0; job < 2; job++)
+			met += try_calls((struct life){ .fault = {
+			    .kind = kinds[i / 2], .act = acts[i % 2],
+			    .times = 1, .where = FAULT_IN_WORKERS },
+			    .lists = job, .collects = job, .harmless = 1 });
+	ck_assert_int_gt(met, 20);
+}
+END_TEST
+
+/* What pools call as well. */
+START_TEST(other_calls_fail)
+{
+	const enum fault_where where[] = { FAULT_HERE, FAULT_IN_SERVER,
+		FAULT_IN_WORKERS };
+	int met = 0;
+
+	for (int kind = FAULT_NONE + 1; kind < FAULT_MALLOC; kind++)
+		for (size_t i = 0; i < COUNTOF(where); i++)
+			if (trial_kinds[kind].errors[0] != 0)
+				met += try_calls((struct life){ .fault = {
+				    .kind = (enum fault_kind)kind,
+				    .error = trial_kinds[kind].errors[0],
+				    .times = 1, .where = where[i] },
+				    .harmless = kind != FAULT_PREAD &&
+					kind != FAULT_EMPTY &&
+					!(trial_kinds[kind].ways &
+					FAULT_COSTS) });
+	ck_assert_int_gt(met, FAULT_MALLOC);
+}
+END_TEST
+
 /* From some call on there is no room any more, for anybody. */
 START_TEST(the_disk_stays_full)
 {
@@ -319,7 +359,7 @@ int main(void)
 		calls_are_interrupted_or_do_less, files_cannot_be_had,
 		files_cannot_be_had_by_name, room_cannot_be_given_back,
 		memory_is_short_in_the_caller, memory_is_short_in_workers,
-		the_disk_stays_full };
+		workers_die_at_their_files, other_calls_fail, the_disk_stays_full };
 
 	return run_tests("spill", tests, COUNTOF(tests), 300);
 }
