@@ -98,8 +98,8 @@ struct vm_job {
 
 /* How jobs run; 0 is the default everywhere. */
 struct vm_reduce_options {
-	int partitions;		/* into which keys are hashed (4 a worker; at
-				   most 4096) */
+	int partitions;		/* into which keys are hashed (4 a worker, fewer
+				   to sort in little memory; at most 4096) */
 	int sorted;		/* not 0: all results in order of keys, as
 				   memcmp() over the common length, a prefix
 				   before what it begins.  Else keys of one
