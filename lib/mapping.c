@@ -11,7 +11,6 @@
 
 #include "base.h"
 #include "reducer.h"
-#include "source.h"
 
 static int next_input(void *from, const void **input, size_t *size)
 {
@@ -51,17 +50,6 @@ static void close_input(void *from)
 	r->source = (struct vm_source){ 0 };
 }
 
-/* What the pool is to know of how a source can be waited for. */
-static int (*wait_of(const struct vm_source *s))(void *)
-{
-	uintptr_t mark = (uintptr_t)s->reserved[0];
-
-	if (s->wait_fd != NULL)
-		return wait_for_input;
-	return mark == SOURCE_PROMPT || mark == SOURCE_INHERITED ?
-	    round_no_fd : NULL;
-}
-
 int run_begin(struct vm_reducer *r)
 {
 	struct run_order *o = r->orders;
@@ -80,7 +68,7 @@ int run_begin(struct vm_reducer *r)
 		.next = next_input,
 		.close = close_input,
 		.from = r,
-		.wait_fd = wait_of(&r->source),
+		.wait_fd = r->source.wait_fd ? wait_for_input : NULL,
 		.length = r->source.length,
 	};
 	error = round_begin(r, RUN_MAPPING, source);
