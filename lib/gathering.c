@@ -13,7 +13,8 @@
 #include "reducer.h"
 
 /* Times that a partition is gathered before its run has failed: nothing of the
-   user's runs meanwhile, so it is somebody else who ended the worker. */
+   user's runs meanwhile, but for collect() in the first one, so it is somebody
+   else who ended the worker. */
 #define TRIES 5
 
 static int next_partition(void *from, const void **input, size_t *size)

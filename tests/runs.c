@@ -5,12 +5,50 @@
 
 #include <check.h>
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base.h"
 #include "record.h"
 #include "tools.h"
+
+static void *kill_workers(void *arg)
+{
+	struct killer *k = arg;
+	unsigned seed = 7;
+	pid_t pids[32];
+	int n;
+
+	while (!atomic_load(&k->stop)) {
+		n = list_children(k->server, pids, COUNTOF(pids));
+		if (n > 0 && atomic_load(k->killed) < atomic_load(k->most)) {
+			seed = seed * 1103515245 + 12345;
+			if (kill(pids[(seed >> 16) % (unsigned)n],
+			    SIGKILL) == 0)
+				atomic_fetch_add(k->killed, 1);
+		}
+		nap_ms(3);
+	}
+	return NULL;
+}
+
+void killer_start(struct killer *k, atomic_long *killed,
+    const atomic_long *most)
+{
+	atomic_init(&k->stop, 0);
+	k->killed = killed;
+	k->most = most;
+	ck_assert_int_eq(list_children(getpid(), &k->server, 1), 1);
+	ck_assert_int_eq(pthread_create(&k->thread, NULL, kill_workers, k), 0);
+}
+
+void killer_stop(struct killer *k)
+{
+	atomic_store(&k->stop, 1);
+	pthread_join(k->thread, NULL);
+}
 
 vm_reducer *fork_job(const struct vm_job *job, const struct vm_options *o,
     const struct vm_reduce_options *h)

@@ -7,8 +7,12 @@
 #ifndef TESTS_RUNS_H
 #define TESTS_RUNS_H
 
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include <sys/types.h>
 
 #include "vimap_reduce.h"
 
@@ -29,6 +33,19 @@ struct counts {
 	int rc;			/* how it ended: 0, or -1 */
 	int error;		/* and errno */
 };
+
+/* Kills workers of the only pool there is, at random, while fewer were killed
+   than are to be: a thread, from start to stop. */
+struct killer {
+	pid_t server;
+	atomic_int stop;
+	atomic_long *killed;
+	const atomic_long *most;
+	pthread_t thread;
+};
+void killer_start(struct killer *, atomic_long *killed,
+    const atomic_long *most);
+void killer_stop(struct killer *);
 
 /* A reducer, or the test fails with vm_reducer_error(). */
 vm_reducer *fork_job(const struct vm_job *, const struct vm_options *,

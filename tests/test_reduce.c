@@ -310,32 +310,6 @@ END_TEST
 
 #define KILLS 12
 
-struct killer {
-	pid_t server;
-	atomic_int stop;
-};
-
-/* Kills workers, at random, as long as it is wanted. */
-static void *kill_workers(void *arg)
-{
-	struct killer *k = arg;
-	unsigned seed = 7;
-	pid_t pids[32];
-	int n;
-
-	while (!atomic_load(&k->stop)) {
-		n = list_children(k->server, pids, COUNTOF(pids));
-		if (n > 0 && shared->counter[1] < shared->counter[2]) {
-			seed = seed * 1103515245 + 12345;
-			if (kill(pids[(seed >> 16) % (unsigned)n],
-			    SIGKILL) == 0)
-				atomic_fetch_add(&shared->counter[1], 1);
-		}
-		nap_ms(3);
-	}
-	return NULL;
-}
-
 #define LINES 600
 
 /* A line has each of ten words n % 10 + 1 times. */
@@ -407,19 +381,16 @@ START_TEST(gathers_while_workers_are_killed)
 	const struct vm_job job = { .map = map_each_once,
 		.collect = collect_late, .reduce = reduce_sum };
 	const struct vm_options o = { .workers = 3, .max_attempts = 1000 };
-	struct killer k = { .stop = 0 };
-	pthread_t thread;
+	struct killer k;
 	struct counts c;
 	vm_reducer *r;
 
 	shared = shared_new();
 	r = fork_job(&job, &o, NULL);
-	ck_assert_int_eq(list_children(getpid(), &k.server, 1), 1);
-	ck_assert_int_eq(pthread_create(&thread, NULL, kill_workers, &k), 0);
+	killer_start(&k, &shared->counter[1], &shared->counter[2]);
 	queue_run(r, 0, vm_range(0, LINES));
 	take_good_run(r, &c);
-	atomic_store(&k.stop, 1);
-	pthread_join(thread, NULL);
+	killer_stop(&k);
 	ck_assert_int_ge(shared->counter[1], KILLS);
 	ck_assert_int_gt(shared->counter[3], 0);
 	ck_assert_uint_eq(c.outputs, 10);
@@ -438,8 +409,7 @@ static void count_while_killed(int collect, int sorted, size_t memory)
 	const struct vm_options o = { .workers = 3, .max_attempts = 1000 };
 	const struct vm_reduce_options h = { .sorted = sorted,
 		.memory_limit = memory };
-	struct killer k = { .stop = 0 };
-	pthread_t thread;
+	struct killer k;
 	struct counts c;
 	vm_reducer *r;
 	int n = 0;
@@ -447,12 +417,10 @@ static void count_while_killed(int collect, int sorted, size_t memory)
 	shared = shared_new();
 	atomic_store(&shared->counter[2], KILLS);
 	r = fork_job(&job, &o, &h);
-	ck_assert_int_eq(list_children(getpid(), &k.server, 1), 1);
-	ck_assert_int_eq(pthread_create(&thread, NULL, kill_workers, &k), 0);
+	killer_start(&k, &shared->counter[1], &shared->counter[2]);
 	queue_run(r, 0, (struct vm_source){ .next = next_line, .from = &n });
 	take_good_run(r, &c);
-	atomic_store(&k.stop, 1);
-	pthread_join(thread, NULL);
+	killer_stop(&k);
 	ck_assert_int_ge(shared->counter[1], 2 * KILLS);
 	ck_assert_uint_eq(c.outputs, 10);
 	for (size_t i = 0; i < c.size; i++)
