@@ -211,7 +211,7 @@ static int read_block(struct scan *s)
 	if (n == 0)
 		return s->seal == s->run.seal ? 0 : -EBADMSG;
 	s->buf.len -= s->from;
-	if (s->buf.len > 0)
+	if (s->buf.data != NULL)
 		memmove(s->buf.data, s->buf.data + s->from, s->buf.len);
 	s->from = 0;
 	r = buf_reserve(&s->buf, n);

@@ -19,6 +19,10 @@
 #include "reducer.h"
 
 #define MEMORY ((size_t)256 * 1024 * 1024)
+#define WORKER_LEAST ((size_t)64 * 1024)
+/* Of the open bytes of a partition in the caller. */
+#define OPEN_MOST ((size_t)256 * 1024)
+#define OPEN_LEAST ((size_t)4096)
 #define PARTITIONS_MOST 4096
 #define PARTITIONS_A_WORKER 4
 #define ITEM ((size_t)1 << 30)
@@ -169,7 +173,7 @@ static int make_plan(struct vm_reducer *r, struct vm_options *o,
 	    usual_partitions(workers, h->sorted ? memory : SIZE_MAX));
 	/* Half of it is for the store, a quarter at most for the workers: what
 	   they have may be twice as long, in part, where bytes grow. */
-	p->memory = MIN(MAX(memory / 8 / workers, 64 * 1024), MEMORY_MOST);
+	p->memory = MIN(MAX(memory / 8 / workers, WORKER_LEAST), MEMORY_MOST);
 	r->item_most = item;
 	p->pair_most = MIN(item, (size_t)UINT32_MAX - 1);
 	r->sorted = h->sorted != 0;
@@ -234,7 +238,7 @@ static int make_rest(struct vm_reducer *r, const struct vm_options *o,
 		return error;
 	r->partitions = calloc(n, sizeof *r->partitions);
 	error = shuffle_open(&r->shuffle, &r->plan.store, n,
-	    MAX(MIN(memory / 16 / n, 256 * 1024), 4096), o->ordered);
+	    MAX(MIN(memory / 16 / n, OPEN_MOST), OPEN_LEAST), o->ordered);
 	if (error < 0 || r->partitions == NULL)
 		return words_set(w, ENOMEM, "There was no memory for a "
 		    "reducer.");
@@ -282,9 +286,9 @@ vm_reducer *vm_fork_jobs_sized(const struct vm_job *jobs, size_t count,
 	if (error == 0 && r == NULL)
 		error = words_set(&words, ENOMEM, "There was no memory for a "
 		    "reducer.");
-	if (error == 0)
+	else if (error == 0)
 		error = copy_jobs(&r->plan, jobs, count, job_size, &words);
-	if (error == 0)
+	if (error == 0 && r != NULL)
 		error = open_reducer(r, &o, &h, &words);
 	if (error < 0 && r != NULL) {
 		store_close(&r->plan.store);
@@ -336,14 +340,12 @@ int vm_map_reduce(vm_reducer *r, size_t job, struct vm_source source)
 	/* The pool knows what is wrong with it. */
 	if (error == 0 && source.next == NULL)
 		return vm_imap(r->pool, source);
-	if (error == 0) {
+	if (error == 0)
 		o = calloc(1, sizeof *o);
-		error = o == NULL ? ENOMEM : 0;
-	}
-	if (error != 0) {
+	if (o == NULL) {
 		if (source.close != NULL)
 			source.close(source.from);
-		errno = error;
+		errno = error != 0 ? error : ENOMEM;
 		return -1;
 	}
 	o->source = source;

@@ -51,11 +51,7 @@ static int next_group(struct vm_reducer *r, struct record *key,
 {
 	int got = 0;
 
-	for (;;) {
-		if (r->merging)
-			got = merge_next(&r->keys, key);
-		if (got != 0)
-			break;
+	while (!r->merging || (got = merge_next(&r->keys, key)) == 0) {
 		reducing_release(r);
 		got = open_keys(r);
 		if (got <= 0)
