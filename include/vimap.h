@@ -158,6 +158,10 @@ VM_EXPORT int vm_fail(struct vm_context *, int code, const char *format, ...)
 VM_EXPORT int vm_vfail(struct vm_context *, int code, const char *format,
     va_list) VM_PRINTF(3, 0);
 
+/* Has vm_fail() been called, or was there no room for an output, since the
+   present hook began?  1 or 0.  For libraries between this one and you. */
+VM_EXPORT int vm_has_failed(const struct vm_context *);
+
 /*
  * Says that the present input is worked on: item_timeout_ms begins anew.  For
  * what takes as long as it takes, but never long between two of these.  Costs

@@ -152,7 +152,8 @@ VM_EXPORT int vm_add_up(struct vm_context *, const void *key, size_t key_size,
 /*
  * Forks a pool for jobs, which are numbered from 0; vm_fork_job() has just
  * one.  All structs may be changed or freed on return; options and how may be
- * NULL.  NULL on failure, as vm_fork(), words from vm_error(NULL); EINVAL also
+ * NULL.  NULL on failure, as vm_fork(), words from
+ * vm_reducer_error(NULL); EINVAL also
  * for a job with neither map nor reduce, or worker_indices that are not all
  * different; EACCES, ENOENT, ENOSPC or what else spill_dir is refused with.
  * item_timeout_ms counts for calls of the hooks; bringing values together is

@@ -37,11 +37,6 @@ void context_release(struct context *c)
 	buf_release(&c->out);
 }
 
-bool context_has_failed(const struct vm_context *me)
-{
-	return CONTAINER_OF(me, const struct context, public)->failed;
-}
-
 static RARELY void forget_failure(struct context *c)
 {
 	c->failed = false;
@@ -313,6 +308,12 @@ void vm_alive(struct vm_context *me)
 
 	if (c != NULL && c->in_process && c->stage != NULL)
 		slot_live(c->stage->slot);
+}
+
+int vm_has_failed(const struct vm_context *me)
+{
+	return me != NULL && CONTAINER_OF(me, const struct context,
+	    public)->failed;
 }
 
 int vm_vfail(struct vm_context *me, int code, const char *format, va_list ap)

@@ -51,10 +51,6 @@ int context_init(struct context *, const struct plan *,
 /* Frees what was gathered. */
 void context_release(struct context *);
 
-/* Has the present call of a hook said that it fails?  For hooks of our own that
-   call others. */
-bool context_has_failed(const struct vm_context *);
-
 /* Runs setup(): 0, or -1 and failed, code and message say why. */
 int context_setup(struct context *);
 

@@ -9,7 +9,6 @@
 
 #include "base.h"
 #include "combine.h"
-#include "context.h"
 #include "emit.h"
 #include "hash.h"
 
@@ -112,7 +111,7 @@ int job_setup(struct vm_context *me)
 		if (l->job->setup != NULL)
 			r = l->job->setup(me);
 		leave(l);
-		if (r == 0 && context_has_failed(me))
+		if (r == 0 && vm_has_failed(me))
 			r = -1;
 		l->set_up += r == 0;
 	}

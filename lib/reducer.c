@@ -15,7 +15,6 @@
 #define VM_NO_INLINE
 #include "base.h"
 #include "cpus.h"
-#include "face.h"
 #include "reducer.h"
 
 #define MEMORY ((size_t)256 * 1024 * 1024)
@@ -38,6 +37,9 @@
 /* What the caller takes to read the keys of a partition; of all of them at the
    same time, if they are to be sorted. */
 #define KEYS_MEMORY ((size_t)128 * 1024)
+
+/* What went wrong in this thread's last vm_fork_jobs(). */
+static _Thread_local struct words fork_words;
 
 /* ---- what it is to be ---- */
 
@@ -263,9 +265,8 @@ static int open_reducer(struct vm_reducer *r, struct vm_options *o,
 	if (error < 0)
 		return error;
 	r->pool = vm_fork(&worker, o);
-	if (r->pool == NULL)
-		return words_set(w, errno, "%s", vm_error(NULL));
-	return 0;
+	return r->pool != NULL ? 0 :
+	    words_set(w, errno, "%s", vm_error(NULL));
 }
 
 vm_reducer *vm_fork_jobs_sized(const struct vm_job *jobs, size_t count,
@@ -295,7 +296,7 @@ vm_reducer *vm_fork_jobs_sized(const struct vm_job *jobs, size_t count,
 		free_reducer(r);
 		r = NULL;
 	}
-	*error_words() = words;
+	fork_words = words;
 	errno = error < 0 ? -error : kept;
 	return r;
 }
@@ -381,7 +382,7 @@ vm_pool *vm_reducer_pool(vm_reducer *r)
 const char *vm_reducer_error(const vm_reducer *r)
 {
 	if (r == NULL)
-		return vm_error(NULL);
+		return fork_words.text;
 	return r->words.text[0] != '\0' ? r->words.text : vm_error(r->pool);
 }
 

@@ -66,6 +66,11 @@ check_includes()
 		print $1 ":" $2 ": includes " $3 ", which has no layer"
 		next
 	}
+	# What is above stands on the public headers, bytes and the ground.
+	layer[$1] == 6 && layer[$3] > 1 && layer[$3] < 6 {
+		print $1 ":" $2 ": layer 6 includes " $3 " of layer " layer[$3]
+		next
+	}
 	layer[$3] > layer[$1] {
 		print $1 ":" $2 ": layer " layer[$1] " includes " $3 \
 		    " of layer " layer[$3]
@@ -137,7 +142,12 @@ make_bad_tree()
 	LAYER_0 = lib/low.c \
 		lib/low.h lib/gone.c
 	LAYER_1 = lib/high.h
+	LAYER_3 = lib/middle.h
+	LAYER_6 = lib/above.c
 	END
+	printf '/* Fine. */\nint middle(int);\n' >"$tmp/bad/lib/middle.h"
+	printf '#include "high.h"\n#include "middle.h"\n' \
+	    >"$tmp/bad/lib/above.c"
 	printf '#include "high.h"\n' >"$tmp/bad/lib/low.c"
 	printf 'void low(void);\n' >"$tmp/bad/lib/low.h"
 	printf '/* Fine. */\nint high(int);\n' >"$tmp/bad/lib/high.h"
@@ -154,6 +164,7 @@ make_bad_tree()
 	cat >"$tmp/expected" <<-'END'
 	gone.c: in Makefile.am, but not in lib
 	extra.c: in lib, but in no layer of Makefile.am
+	above.c:2: layer 6 includes middle.h of layer 3
 	low.c:1: layer 0 includes high.h of layer 1
 	extra.c:1: read: a system call outside sys*.c
 	extra.c:2: fork: a system call outside sys*.c
