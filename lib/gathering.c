@@ -91,6 +91,12 @@ static int gather_again(struct vm_reducer *r, struct partition *p,
 	return 0;
 }
 
+static int no_index(struct vm_reducer *r)
+{
+	return words_set(&r->words, EBADMSG, "A worker has put out what is no "
+	    "index of keys.");
+}
+
 int gathering_take(struct vm_reducer *r, const struct vm_result *result)
 {
 	struct task_gather task;
@@ -103,10 +109,12 @@ int gathering_take(struct vm_reducer *r, const struct vm_result *result)
 		return gather_again(r, p, result->exception);
 	/* What collect() has put out, if anything, comes before. */
 	if (result->output_size < sizeof p->gathered)
-		return words_set(&r->words, EBADMSG, "A worker has put out "
-		    "what is no index of keys.");
+		return no_index(r);
 	memcpy(&p->gathered, (const unsigned char *)result->output +
 	    result->output_size - sizeof p->gathered, sizeof p->gathered);
+	if (!store_has(&r->plan.store, job_place(&r->plan,
+	    result->worker_index), &p->gathered.index.extent))
+		return no_index(r);
 	shuffle_drop(&r->shuffle, task.partition, &p->list);
 	return 0;
 }

@@ -44,15 +44,14 @@ static void leave(struct layer *l)
 	l->me->config = (void *)(uintptr_t)l->plan;
 }
 
-/* The place of this worker; -1 if there is none. */
-static int64_t place_of(const struct job_plan *p, int worker_index)
+size_t job_place(const struct job_plan *p, int worker_index)
 {
 	if (p->indices == NULL)
-		return worker_index;
+		return worker_index >= 0 ? (size_t)worker_index : SIZE_MAX;
 	for (size_t i = 0; i < p->workers; i++)
 		if (p->indices[i] == worker_index)
-			return (int64_t)i;
-	return -1;
+			return i;
+	return SIZE_MAX;
 }
 
 static void free_layer(struct layer *l)
@@ -71,7 +70,7 @@ static int open_layer(struct layer *l, struct vm_context *me)
 	l->me = me;
 	l->plan = p;
 	l->store = p->store;
-	l->place = (size_t)place_of(p, me->worker_index);
+	l->place = job_place(p, me->worker_index);
 	combine_init(&l->combine, me, p->memory, p->pair_most);
 	values_init(&l->values, p->pair_most);
 	l->states = calloc(p->count, sizeof *l->states);

@@ -61,6 +61,9 @@ struct job_plan {
    them: the size of the key in 8 bytes, the key, the value. */
 int job_emit_input(struct vm_context *, const void *input, size_t size);
 
+/* The place of the worker of that index; SIZE_MAX if there is none. */
+size_t job_place(const struct job_plan *, int worker_index);
+
 /* The hooks of such a pool; config is the plan. */
 int job_setup(struct vm_context *);
 int job_process(struct vm_context *, const void *input, size_t size);

@@ -112,7 +112,8 @@ int mapping_take(struct vm_reducer *r, const struct vm_result *result,
 
 	if (result->type != VM_OUTPUT)
 		return tell_input(r, result, result->exception, out);
-	error = shuffle_add(&r->shuffle, result->output, result->output_size);
+	error = shuffle_add(&r->shuffle, job_place(&r->plan,
+	    result->worker_index), result->output, result->output_size);
 	if (error == -EBADMSG) {
 		garbled(r, result);
 		return tell_input(r, result, &r->exception, out);

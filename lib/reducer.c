@@ -178,6 +178,7 @@ static int make_plan(struct vm_reducer *r, struct vm_options *o,
 	p->memory = MIN(MAX(memory / 8 / workers, WORKER_LEAST), MEMORY_MOST);
 	r->item_most = item;
 	p->pair_most = MIN(item, (size_t)UINT32_MAX - 1);
+	values_init(&r->values, p->pair_most);
 	r->sorted = h->sorted != 0;
 	o->ordered = o->ordered || h->sorted || h->in_input_order;
 	o->max_item_bytes = MAX(item, ITEM_LEAST) + ITEM_HEAD;
@@ -222,7 +223,6 @@ static struct vm_reducer *new_reducer(void)
 	owner_init(&r->owner);
 	r->last = &r->orders;
 	r->plan.store = (struct store){ .file = { -1, -1 } };
-	values_init(&r->values, SIZE_MAX / 4);
 	buf_init(&r->item, SIZE_MAX / 4);
 	return r;
 }

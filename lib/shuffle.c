@@ -87,8 +87,8 @@ static struct piece piece_of(const unsigned char *pieces, uint64_t which)
 }
 
 /* Is all of it as emit.h has it? */
-static int check(const struct shuffle *s, const struct parcel *parcel,
-    const unsigned char *pieces)
+static int check(const struct shuffle *s, size_t place,
+    const struct parcel *parcel, const unsigned char *pieces)
 {
 	uint64_t left = parcel->size - sizeof *parcel -
 	    parcel->pieces * sizeof(struct piece);
@@ -96,7 +96,8 @@ static int check(const struct shuffle *s, const struct parcel *parcel,
 	for (uint64_t i = 0; i < parcel->pieces; i++) {
 		struct piece p = piece_of(pieces, i);
 
-		if (p.partition >= s->count || p.here > left)
+		if (p.partition >= s->count || p.here > left || (p.here == 0 &&
+		    !store_has(s->store, place, &p.run.extent)))
 			return -EBADMSG;
 		left -= p.here;
 	}
@@ -118,14 +119,15 @@ static int add_piece(struct shuffle *s, const struct piece *p,
 	return r == 0 && part->open.len >= s->most ? close_part(s, part) : r;
 }
 
-int shuffle_add(struct shuffle *s, const void *output, size_t size)
+int shuffle_add(struct shuffle *s, size_t place, const void *output,
+    size_t size)
 {
 	const unsigned char *pieces, *here;
 	struct parcel parcel;
 	int r = open_parcel(output, size, &parcel, &pieces);
 
 	if (r == 0)
-		r = check(s, &parcel, pieces);
+		r = check(s, place, &parcel, pieces);
 	if (r < 0)
 		return r;
 	here = pieces + parcel.pieces * sizeof(struct piece);

@@ -41,9 +41,10 @@ void shuffle_close(struct shuffle *);
 /* Forgets all pairs. */
 void shuffle_clear(struct shuffle *);
 
-/* Adds what emit_end() has put out: 0; -EBADMSG if that cannot be it, and
-   nothing was added; -errno. */
-int shuffle_add(struct shuffle *, const void *output, size_t size);
+/* Adds what emit_end() has put out, at that place: 0; -EBADMSG if that cannot
+   be it, and nothing was added; -errno. */
+int shuffle_add(struct shuffle *, size_t place, const void *output,
+    size_t size);
 
 /* Writes a list of the runs of a partition, and what was in no run: 1 and the
    run the list is, 0 if there are none, or -errno. */

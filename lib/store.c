@@ -143,6 +143,14 @@ int store_take(struct store *s, size_t place, uint64_t size,
 	return 0;
 }
 
+bool store_has(const struct store *s, size_t place, const struct extent *e)
+{
+	uint64_t at = e->at & ~SPILL, from = place * s->stretch;
+
+	return place < s->places && at >= from && e->size <= s->stretch &&
+	    at - from <= s->stretch - e->size;
+}
+
 void store_shorten(struct store *s, struct extent *e, uint64_t size)
 {
 	if (size >= e->size)

@@ -18,6 +18,7 @@
 #define STORE_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -79,6 +80,9 @@ size_t store_own_place(const struct store *);
 /* Takes an extent of a place: in memory if so much is left of the bound.  0 or
    -ENOSPC. */
 int store_take(struct store *, size_t place, uint64_t size, struct extent *);
+
+/* Can a place have taken that extent? */
+bool store_has(const struct store *, size_t place, const struct extent *);
 
 /* Only so many bytes of an extent were written: the others are not counted
    any more. */

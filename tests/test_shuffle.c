@@ -109,7 +109,7 @@ static int add_calls(struct shuffle *s, const struct call *calls, size_t n)
 	for (size_t i = 0; i < n; i++) {
 		take(pool, &result);
 		if (result.type == VM_OUTPUT)
-			ck_assert_int_eq(shuffle_add(s, result.output,
+			ck_assert_int_eq(shuffle_add(s, 0, result.output,
 			    result.output_size), 0);
 		failed += result.type != VM_OUTPUT;
 	}
@@ -241,7 +241,7 @@ static void refuses(struct shuffle *s, const struct forged *f)
 	unsigned char at[sizeof *f];
 	size_t size = forge(f, at);
 
-	ck_assert_int_eq(shuffle_add(s, at, size), -EBADMSG);
+	ck_assert_int_eq(shuffle_add(s, 0, at, size), -EBADMSG);
 	ck_assert_uint_eq(held(s), 0);
 }
 
@@ -265,6 +265,15 @@ START_TEST(garbage_is_refused)
 	refuses(&s, &f);
 	f = right, f.pieces[2].here = 19;
 	refuses(&s, &f);
+	/* What is another's place, or beyond all places. */
+	f = right, f.pieces[1].run.extent.at = store.stretch;
+	refuses(&s, &f);
+	f = right, f.pieces[1].run.extent.at = store.stretch - 99;
+	refuses(&s, &f);
+	f = right, f.pieces[1].run.extent.size = UINT64_MAX;
+	refuses(&s, &f);
+	f = right, f.pieces[1].run.extent.at = UINT64_MAX;
+	refuses(&s, &f);
 	f = right, f.parcel.pieces = 2;
 	refuses(&s, &f);
 	f = right, f.parcel.pieces = UINT64_MAX;
@@ -286,13 +295,13 @@ START_TEST(garbage_is_refused)
 		unsigned char *exact = malloc(n + !n);
 
 		memcpy(exact, at + size - n, n);
-		ck_assert_int_eq(shuffle_add(&s, exact, n), -EBADMSG);
+		ck_assert_int_eq(shuffle_add(&s, 0, exact, n), -EBADMSG);
 		memcpy(exact, at, n);
-		shuffle_add(&s, exact, n);
+		shuffle_add(&s, 0, exact, n);
 		free(exact);
 	}
 	ck_assert_uint_eq(held(&s), 0);
-	ck_assert_int_eq(shuffle_add(&s, at, size), 0);
+	ck_assert_int_eq(shuffle_add(&s, 0, at, size), 0);
 	ck_assert_uint_eq(held(&s), 30 + sizeof(struct run));
 	shuffle_close(&s);
 	store_close(&store);
