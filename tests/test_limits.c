@@ -19,18 +19,6 @@
 #include "base.h"
 #include "tools.h"
 
-/* The address sanitizer reserves more addresses than any limit allows. */
-#if defined(__SANITIZE_ADDRESS__)
-#define SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define SANITIZED 1
-#endif
-#endif
-#ifndef SANITIZED
-#define SANITIZED 0
-#endif
-
 #define MIB ((size_t)1 << 20)
 
 enum { SETUPS, TEARDOWNS, DONE };

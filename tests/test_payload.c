@@ -1075,18 +1075,6 @@ END_TEST
 
 /* ---- no addresses for all of it ---- */
 
-/* The address sanitizer reserves more addresses than any limit allows. */
-#if defined(__SANITIZE_ADDRESS__)
-#define SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define SANITIZED 1
-#endif
-#endif
-#ifndef SANITIZED
-#define SANITIZED 0
-#endif
-
 struct narrow {
 	size_t mib;		/* more addresses than there are in use */
 	size_t payload;		/* which should come of it */

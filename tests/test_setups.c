@@ -18,18 +18,6 @@
 #include "base.h"
 #include "tools.h"
 
-/* A worker that a sanitizer watches tells nothing of its crash. */
-#if defined(__SANITIZE_ADDRESS__)
-#define SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define SANITIZED 1
-#endif
-#endif
-#ifndef SANITIZED
-#define SANITIZED 0
-#endif
-
 enum { FAILURES = 5, PLACES = 16 };
 
 /* SETUPS counts those of each worker, CLOCK has when one's began. */

@@ -13,6 +13,20 @@
 
 #include "vimap.h"
 
+/* Is the address sanitizer at work?  It reserves more addresses than any limit
+   allows, a worker that it watches tells nothing of its crash, and what is large
+   takes long. */
+#if defined(__SANITIZE_ADDRESS__)
+#define SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define SANITIZED 1
+#endif
+#endif
+#ifndef SANITIZED
+#define SANITIZED 0
+#endif
+
 /* A page that the test and all it forks share: counters, flags, pids. */
 struct shared {
 	atomic_long counter[64];
