@@ -76,6 +76,22 @@ struct vm_reducer {
 	struct owner owner;
 };
 
+/* ---- planning.c ---- */
+
+/* A struct of the caller's, who may have another version of it: 0, or -EINVAL
+   if it has something that is not known here. */
+int planning_take(void *to, size_t size, const void *from, size_t from_size,
+    const char *name, struct words *);
+
+/* The jobs of a plan: 0 or -errno. */
+int planning_jobs(struct job_plan *, const struct vm_job *, size_t count,
+    size_t job_size, struct words *);
+
+/* All else of the plan but the store; the options get what they are to be for
+   the pool and for what is made next.  0 or -errno. */
+int planning_make(struct vm_reducer *, struct vm_options *,
+    struct vm_reduce_options *, struct words *);
+
 /* ---- round.c ---- */
 
 /* Begins the item that is made next: 0 or -ENOMEM. */
