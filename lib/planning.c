@@ -171,6 +171,7 @@ int planning_make(struct vm_reducer *r, struct vm_options *o,
 	values_init(&r->values, p->pair_most);
 	r->sorted = h->sorted != 0;
 	o->ordered = o->ordered || h->sorted || h->in_input_order;
-	o->max_item_bytes = MAX(item, ITEM_LEAST) + ITEM_HEAD;
+	o->max_item_bytes = MIN(MAX(item, ITEM_LEAST), SIZE_MAX - ITEM_HEAD) +
+	    ITEM_HEAD;
 	return copy_indices(p, o, w);
 }

@@ -550,7 +550,8 @@ START_TEST(refuses_what_cannot_be)
 		{ .max_workers = -1 }, { .max_workers = INT_MAX },
 		{ .workers = 400, .max_workers = 2 },
 		{ .workers = 2, .worker_indices = twice },
-		{ .worker_indices = twice }, { .max_attempts = -1 } };
+		{ .worker_indices = twice }, { .max_attempts = -1 },
+		{ .max_item_bytes = SIZE_MAX } };
 	const struct vm_reduce_options worse[] = { { .partitions = -1 },
 		{ .partitions = INT_MAX }, { .reserved = 1 } };
 	struct kept before = look_around();
