@@ -137,6 +137,13 @@ vm_reducer *vm_fork_jobs_sized(const struct vm_job *jobs, size_t count,
 	return r;
 }
 
+/* Ends the pool: 0 or -errno; -EDEADLK in a hook of a source, be it one that
+   is closed since the reducer is. */
+static int close_pool(struct vm_reducer *r)
+{
+	return r->pool == NULL ? -EDEADLK : vm_close(r->pool) < 0 ? -errno : 0;
+}
+
 int vm_reducer_close(vm_reducer *r)
 {
 	int kept = errno, error;
@@ -144,11 +151,12 @@ int vm_reducer_close(vm_reducer *r)
 
 	if (r == NULL)
 		return 0;
-	error = vm_close(r->pool) < 0 ? errno : 0;
+	error = -close_pool(r);
 	if (error == EDEADLK) {
 		errno = error;
 		return -1;
 	}
+	r->pool = NULL;
 	drop_orders(r, ours);
 	/* In a child of the host's own nothing is its. */
 	if (ours)
@@ -162,6 +170,16 @@ int vm_reducer_close(vm_reducer *r)
 
 /* ---- runs ---- */
 
+/* Why it cannot be used here and now, as errno; 0: it can. */
+static int refuses(const struct vm_reducer *r)
+{
+	if (r == NULL)
+		return EINVAL;
+	if (owner_is_other(&r->owner))
+		return EPERM;
+	return r->pool == NULL ? EDEADLK : 0;
+}
+
 int vm_map_reduce(vm_reducer *r, size_t job, struct vm_source source)
 {
 	struct run_order *o = NULL;
@@ -172,8 +190,8 @@ int vm_map_reduce(vm_reducer *r, size_t job, struct vm_source source)
 	if (r != NULL && error != 0)
 		words_set(&r->words, error, "There is no job %zu, only %zu.",
 		    job, r->plan.count);
-	if (error == 0 && owner_is_other(&r->owner))
-		error = EPERM;
+	if (error == 0)
+		error = refuses(r);
 	/* The pool knows what is wrong with it. */
 	if (error == 0 && source.next == NULL)
 		return vm_imap(r->pool, source);
@@ -194,10 +212,10 @@ int vm_map_reduce(vm_reducer *r, size_t job, struct vm_source source)
 
 int vm_zip_key_out(vm_reducer *r, struct vm_reduced *out)
 {
-	int kept = errno, got = 0;
+	int kept = errno, got = 0, error = out == NULL ? EINVAL : refuses(r);
 
-	if (r == NULL || out == NULL || owner_is_other(&r->owner)) {
-		errno = r == NULL || out == NULL ? EINVAL : EPERM;
+	if (error != 0) {
+		errno = error;
 		return -1;
 	}
 	if (r->stage == RUN_NONE && r->orders == NULL)

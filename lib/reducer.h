@@ -52,7 +52,7 @@ struct partition {
 };
 
 struct vm_reducer {
-	vm_pool *pool;
+	vm_pool *pool;		/* NULL: it is closed, sources are still */
 	struct job_plan plan;
 	bool sorted;
 	size_t item_most;	/* bytes of an input */

@@ -31,7 +31,8 @@ static int end_run(struct vm_reducer *r)
 }
 
 /* What the pool still has of a run that has failed is given up: -errno of that
-   failure, or -ENOMEM if there is more to give up in the next call. */
+   failure; or -ENOMEM, or -EDEADLK in a hook of the source that is given up, if
+   there is more to give up in the next call. */
 static int drain(struct vm_reducer *r)
 {
 	struct words why = r->words;
@@ -40,10 +41,9 @@ static int drain(struct vm_reducer *r)
 
 	do
 		got = vm_zip_in_out(r->pool, &result);
-	while (got == 1 || (got == -1 && errno != ENOMEM &&
-	    !vm_broken(r->pool)));
+	while (got == 1);
 	if (got == -1 && !vm_broken(r->pool))
-		return -ENOMEM;
+		return -errno;
 	end_run(r);
 	r->words = why;
 	return r->failure;

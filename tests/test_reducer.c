@@ -846,13 +846,19 @@ END_TEST
 /* A source in whose hooks the reducer is used. */
 static vm_reducer *present;
 
-static int next_calls(void *from, const void **input, size_t *size)
+static int calls_are_refused(void)
 {
 	struct vm_reduced one;
+
+	return vm_zip_key_out(present, &one) == -1 && errno == EDEADLK &&
+	    vm_reducer_close(present) == -1 && errno == EDEADLK;
+}
+
+static int next_calls(void *from, const void **input, size_t *size)
+{
 	int *left = from;
 
-	if (vm_zip_key_out(present, &one) != -1 || errno != EDEADLK ||
-	    vm_reducer_close(present) != -1 || errno != EDEADLK)
+	if (!calls_are_refused())
 		return -1;
 	*input = "a";
 	*size = 1;
@@ -871,6 +877,59 @@ START_TEST(sources_may_not_use_the_reducer)
 	ck_assert_uint_eq(count_of(&c, "a"), 10);
 	counts_free(&c);
 	close_reducer(present);
+}
+END_TEST
+
+static void close_calls(void *from)
+{
+	*(int *)from += calls_are_refused();
+}
+
+START_TEST(nor_when_they_are_closed)
+{
+	int refused = 0;
+
+	present = fork_job(&count_words, NULL, NULL);
+	queue_run(present, 0, abc());
+	queue_run(present, 0, (struct vm_source){ .next = next_calls,
+	    .close = close_calls, .from = &refused });
+	close_reducer(present);
+	ck_assert_int_eq(refused, 1);
+}
+END_TEST
+
+static int next_text(void *from, const void **input, size_t *size)
+{
+	static const char text[1000] = "text";
+
+	(void)from;
+	*input = text;
+	*size = sizeof text;
+	return 1;
+}
+
+/* What the caller has no room for ends a run whose source has no end. */
+static int fails_while_it_maps(void *arg)
+{
+	const struct rlimit limit = { 2 << 20, 2 << 20 };
+	struct vm_reduced one;
+	int refused = 0;
+
+	(void)arg;
+	ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+	present = fork_job(&count_words, NULL, &little);
+	queue_run(present, 0, (struct vm_source){ .next = next_text,
+	    .close = close_calls, .from = &refused });
+	ck_assert_int_eq(vm_zip_key_out(present, &one), -1);
+	ck_assert_int_eq(errno, ENOSPC);
+	ck_assert_int_eq(refused, 1);
+	close_reducer(present);
+	return 0;
+}
+
+START_TEST(nor_when_their_run_fails)
+{
+	ck_assert_int_eq(in_child(fails_while_it_maps, NULL, 60), 0);
 }
 END_TEST
 
@@ -1139,7 +1198,8 @@ int main(void)
 		refuses_runs, needs_a_directory,
 		the_environment_names_a_directory, files_that_may_not_grow,
 		a_file_system_that_is_full, sources_fail_in_the_middle,
-		sources_may_not_use_the_reducer, ends_after_any_result,
+		sources_may_not_use_the_reducer, nor_when_they_are_closed,
+		nor_when_their_run_fails, ends_after_any_result,
 		runs_are_cancelled, failures_end_the_mapping,
 		pools_are_resized_meanwhile, a_pool_that_breaks_down_is_told,
 		belongs_to_one_process, nothing_is_left };
