@@ -112,7 +112,9 @@ struct vm_reduce_options {
 				   of it, which the workers do not need, they
 				   go to a file (256 MiB).  A value is in
 				   memory as a whole when it is used, and each
-				   worker has 64 KiB at least */
+				   worker has 64 KiB at least.  A quarter, 1
+				   to 64 MiB, is max_in_flight_bytes unless
+				   that is given */
 	const char *spill_dir;	/* for that one, which is opened before the
 				   fork and has no name ($TMPDIR, /tmp) */
 };

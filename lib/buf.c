@@ -48,6 +48,17 @@ int buf_append(struct buf *b, const void *from, size_t size)
 	return r;
 }
 
+void buf_empty(struct buf *b, size_t keep)
+{
+	size_t max = b->max;
+
+	if (b->cap > keep) {
+		buf_release(b);
+		buf_init(b, max);
+	}
+	b->len = 0;
+}
+
 void buf_release(struct buf *b)
 {
 	free(b->data);

@@ -45,6 +45,9 @@ static inline int buf_reserve(struct buf *b, size_t size)
 /* Appends a copy: 0, or as buf_reserve() with nothing changed. */
 int buf_append(struct buf *, const void *from, size_t size);
 
+/* Forgets the bytes; keeps no more memory than that for others. */
+void buf_empty(struct buf *, size_t keep);
+
 /* Frees the bytes; init again before use. */
 void buf_release(struct buf *);
 

@@ -8,8 +8,15 @@
 
 #include "base.h"
 
-/* So much goes through the caller; more, and each partition is a run. */
+/* So much goes through the caller; more, and each partition is a run.  What is
+   large lies in memory that the pool shares with its workers, some MiB of it
+   each: with less memory than that, it is not to be large. */
 #define HERE_MOST ((size_t)64 * 1024)
+#define HERE_LEAST ((size_t)12 * 1024)
+#define ENOUGH ((size_t)2 * 1024 * 1024)
+/* What a part keeps is twice its share of all, if it is not less than that:
+   where keys come one after another, each part has had as much as all. */
+#define KEEP_LEAST ((size_t)1024)
 
 int emit_open(struct emit *e, struct store *store, size_t place,
     uint32_t partitions, size_t most, size_t pair_most)
@@ -18,6 +25,8 @@ int emit_open(struct emit *e, struct store *store, size_t place,
 		.store = store,
 		.place = place,
 		.most = most,
+		.here = most < ENOUGH ? HERE_LEAST : HERE_MOST,
+		.keep = MAX(2 * most / partitions, KEEP_LEAST),
 		.pair_most = pair_most,
 	};
 	e->parts = calloc(partitions, sizeof *e->parts);
@@ -43,7 +52,7 @@ void emit_begin(struct emit *e)
 {
 	if (e->begun)
 		for (uint32_t i = 0; i < e->partitions; i++)
-			e->parts[i].len = 0;
+			buf_empty(&e->parts[i], e->keep);
 	e->begun = false;
 	e->bytes = 0;
 	e->pieces.len = 0;
@@ -64,7 +73,7 @@ static int flush(struct emit *e)
 		    &p.run);
 		if (r == 0)
 			r = buf_append(&e->pieces, &p, sizeof p);
-		part->len = 0;
+		buf_empty(part, e->keep);
 	}
 	e->bytes = 0;
 	return r;
@@ -113,7 +122,7 @@ static int describe(struct emit *e)
 int emit_end(struct emit *e, struct vm_context *me)
 {
 	struct parcel parcel = { sizeof parcel, 0 };
-	int r = e->bytes > HERE_MOST || e->pieces.len > 0 ? flush(e) :
+	int r = e->bytes > e->here || e->pieces.len > 0 ? flush(e) :
 	    describe(e);
 
 	if (r < 0)

@@ -43,6 +43,8 @@ struct emit {
 	size_t place;
 	uint32_t partitions;
 	size_t most;		/* bytes gathered before they are written */
+	size_t here;		/* bytes that go through the caller */
+	size_t keep;		/* bytes of memory that an empty part keeps */
 	size_t pair_most;	/* of a key, and of a value */
 	struct buf *parts;	/* records, a partition each */
 	size_t bytes;		/* in all of them */

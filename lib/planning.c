@@ -23,6 +23,7 @@
 #define ITEM_HEAD ((size_t)4096)
 #define ITEM_LEAST ((size_t)1024 * 1024)
 /* As in vm_options. */
+#define IN_FLIGHT ((size_t)64 * 1024 * 1024)
 #define WORKERS_MOST_LEAST ((size_t)16)
 #define WORKERS_MOST 32766
 /* What a worker's table can number is more. */
@@ -171,6 +172,9 @@ int planning_make(struct vm_reducer *r, struct vm_options *o,
 	values_init(&r->values, p->pair_most);
 	r->sorted = h->sorted != 0;
 	o->ordered = o->ordered || h->sorted || h->in_input_order;
+	if (o->max_in_flight_bytes == 0)
+		o->max_in_flight_bytes = MIN(MAX(memory / 4, ITEM_LEAST),
+		    IN_FLIGHT);
 	o->max_item_bytes = MIN(MAX(item, ITEM_LEAST), SIZE_MAX - ITEM_HEAD) +
 	    ITEM_HEAD;
 	return copy_indices(p, o, w);

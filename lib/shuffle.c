@@ -57,7 +57,7 @@ static int close_part(struct shuffle *s, struct shuffle_part *p)
 	    p->open.len, &run);
 	if (r == 0)
 		r = buf_append(&p->runs, &run, sizeof run);
-	p->open.len = 0;
+	buf_empty(&p->open, 2 * s->most);
 	return r;
 }
 

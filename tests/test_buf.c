@@ -50,10 +50,29 @@ START_TEST(refuses_sizes_that_wrap_around)
 }
 END_TEST
 
+START_TEST(keeps_little_when_it_is_empty)
+{
+	const char bytes[1000] = "";
+	struct buf b;
+
+	buf_init(&b, 100000);
+	ck_assert_int_eq(buf_append(&b, bytes, sizeof bytes), 0);
+	buf_empty(&b, b.cap);
+	ck_assert_uint_eq(b.len, 0);
+	ck_assert_uint_ge(b.cap, sizeof bytes);
+	buf_empty(&b, b.cap - 1);
+	ck_assert_ptr_null(b.data);
+	ck_assert_uint_eq(b.cap, 0);
+	ck_assert_int_eq(buf_append(&b, "abc", 3), 0);
+	ck_assert_uint_eq(b.max, 100000);
+	buf_release(&b);
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const tests[] = { appends_in_order, keeps_its_bound,
-		refuses_sizes_that_wrap_around };
+		refuses_sizes_that_wrap_around, keeps_little_when_it_is_empty };
 
 	return run_tests("buf", tests, COUNTOF(tests), 30);
 }

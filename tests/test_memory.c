@@ -22,6 +22,7 @@
 /* Pairs of 16 bytes and their heads: ten times that. */
 #define INPUTS 700
 #define PAIRS_EACH 10000
+#define FEW 2500
 #define KEYS 20000
 
 /* Sanitizers keep what was freed for a while, in each process. */
@@ -111,33 +112,56 @@ static void *look_all_the_time(void *arg)
 
 /* ---- the run ---- */
 
-static int map_pairs(struct vm_context *me, const void *input, size_t size)
+/* Emits some of the pairs that there are of all inputs. */
+static int emit_pairs(struct vm_context *me, uint64_t from, uint64_t count)
 {
-	uint64_t n = (uint64_t)number(input) * PAIRS_EACH, key, one = 1;
+	const uint64_t one = 1;
 
-	(void)size;
-	for (uint64_t end = n + PAIRS_EACH; n < end; n++) {
-		key = n * 7919 % KEYS;
+	for (uint64_t key; count-- > 0; from++) {
+		key = from * 7919 % KEYS;
 		if (vm_emit(me, &key, sizeof key, &one, sizeof one) < 0)
 			return -1;
 	}
 	return 0;
 }
 
-static void run_in_little(int sorted, int workers, int collect)
+static int map_pairs(struct vm_context *me, const void *input, size_t size)
 {
-	const struct vm_job job = { .map = map_pairs, .reduce = reduce_sum,
-		.collect = collect ? vm_add_up : NULL };
+	(void)size;
+	return emit_pairs(me, (uint64_t)number(input) * PAIRS_EACH,
+	    PAIRS_EACH);
+}
+
+static int map_few_pairs(struct vm_context *me, const void *input,
+    size_t size)
+{
+	(void)size;
+	return emit_pairs(me, (uint64_t)number(input) * FEW, FEW);
+}
+
+static int map_one_key(struct vm_context *me, const void *input, size_t size)
+{
+	const uint64_t one = 1;
+
+	for (int i = 0; i < PAIRS_EACH; i++)
+		if (vm_emit(me, input, size, &one, sizeof one) < 0)
+			return -1;
+	return 0;
+}
+
+/* A job of which each input comes to so many pairs, of so many keys in all. */
+static void run_in_little(const struct vm_job *job, int64_t pairs_each,
+    int64_t count, int workers, const struct vm_reduce_options *h)
+{
 	const struct vm_options o = { .workers = workers };
-	const struct vm_reduce_options h = { .memory_limit = LIMIT,
-		.sorted = sorted };
+	const int64_t pairs = INPUTS * PAIRS_EACH;
 	struct sampler s = { .stop = 0 };
 	struct vm_reduced one;
 	long before, keys = 0;
 	pthread_t thread;
 	int got;
 
-	s.reducer = fork_job(&job, &o, &h);
+	s.reducer = fork_job(job, &o, h);
 	ck_assert_int_eq(vm_ready(vm_reducer_pool(s.reducer), -1), 0);
 	/* Each has done something, once. */
 	queue_run(s.reducer, 0, vm_range(0, 0));
@@ -147,16 +171,15 @@ static void run_in_little(int sorted, int workers, int collect)
 	ck_assert_int_gt(before, 0);
 	ck_assert_int_eq(pthread_create(&thread, NULL, look_all_the_time,
 	    &s), 0);
-	queue_run(s.reducer, 0, vm_range(0, INPUTS));
+	queue_run(s.reducer, 0, vm_range(0, pairs / pairs_each));
 	for (; (got = vm_zip_key_out(s.reducer, &one)) == 1; keys++) {
 		ck_assert_int_eq(one.type, VM_OUTPUT);
-		ck_assert_uint_eq(*(const uint64_t *)one.output,
-		    INPUTS * PAIRS_EACH / KEYS);
+		ck_assert_int_eq(*(const int64_t *)one.output, pairs / count);
 	}
 	atomic_store(&s.stop, 1);
 	pthread_join(thread, NULL);
 	ck_assert_int_eq(got, 0);
-	ck_assert_int_eq(keys, KEYS);
+	ck_assert_int_eq(keys, count);
 	/* Most of it was on the disk. */
 	ck_assert_int_gt(s.looks, 20);
 	ck_assert_int_gt(s.spilled, 4 * LIMIT);
@@ -172,13 +195,44 @@ static void run_in_little(int sorted, int workers, int collect)
 
 START_TEST(keeps_to_its_limit)
 {
-	run_in_little(0, 2, 0);
+	const struct vm_job job = { .map = map_pairs, .reduce = reduce_sum };
+	const struct vm_reduce_options h = { .memory_limit = LIMIT };
+
+	run_in_little(&job, PAIRS_EACH, KEYS, 2, &h);
 }
 END_TEST
 
 START_TEST(keeps_to_it_collected_and_sorted)
 {
-	run_in_little(1, 3, 1);
+	const struct vm_job job = { .map = map_pairs, .reduce = reduce_sum,
+		.collect = vm_add_up };
+	const struct vm_reduce_options h = { .memory_limit = LIMIT,
+		.sorted = 1 };
+
+	run_in_little(&job, PAIRS_EACH, KEYS, 3, &h);
+}
+END_TEST
+
+/* What calls put out is not so much that they write it. */
+START_TEST(keeps_to_it_in_small_pieces)
+{
+	const struct vm_job job = { .map = map_few_pairs,
+		.reduce = reduce_sum };
+	const struct vm_reduce_options h = { .memory_limit = LIMIT };
+
+	run_in_little(&job, FEW, KEYS, 2, &h);
+}
+END_TEST
+
+/* All that a call emits belongs to the same partition, of many. */
+START_TEST(keeps_to_it_a_key_at_a_time)
+{
+	const struct vm_job job = { .map = map_one_key,
+		.reduce = reduce_sum };
+	const struct vm_reduce_options h = { .memory_limit = LIMIT,
+		.partitions = 64 };
+
+	run_in_little(&job, PAIRS_EACH, INPUTS, 2, &h);
 }
 END_TEST
 
@@ -236,6 +290,7 @@ END_TEST
 int main(void)
 {
 	const TTest *const tests[] = { keeps_to_its_limit, keeps_to_it_collected_and_sorted,
+		keeps_to_it_in_small_pieces, keeps_to_it_a_key_at_a_time,
 		values_of_a_key_need_little };
 
 	return run_tests("memory", tests, COUNTOF(tests), 120);
