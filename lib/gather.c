@@ -22,7 +22,8 @@
 /* One gathering. */
 struct work {
 	const struct gathering *g;
-	uint64_t bytes;		/* of all runs */
+	/* Bytes that are to be written at most. */
+	uint64_t values_most, index_most;
 	struct batch batch;
 	struct buf runs;	/* that were sorted */
 	struct sink values, index;
@@ -60,15 +61,13 @@ static void go_on(struct work *w)
 
 /* ---- what comes out ---- */
 
-/* For all that may come of so many bytes of records. */
 static int open_sinks(struct work *w)
 {
 	const struct gathering *g = w->g;
-	int r = sink_open(&w->values, g->store, g->place, w->bytes);
+	int r = sink_open(&w->values, g->store, g->place, w->values_most);
 
-	/* A record in the index is at most five times as long as a pair. */
 	if (r == 0)
-		r = sink_open(&w->index, g->store, g->place, 5 * w->bytes);
+		r = sink_open(&w->index, g->store, g->place, w->index_most);
 	return r;
 }
 
@@ -262,7 +261,9 @@ static int add(struct work *w, const struct record *r)
 {
 	int error;
 
-	w->bytes += RECORD_HEAD + (uint64_t)r->key_size + r->body_size;
+	w->values_most += sizeof(uint32_t) + (uint64_t)r->body_size;
+	w->index_most += RECORD_HEAD + (uint64_t)r->key_size +
+	    sizeof(struct group);
 	error = batch_add(&w->batch, r);
 	return error == 0 && batch_size(&w->batch) >= w->g->memory ?
 	    write_sorted(w) : error;

@@ -153,10 +153,17 @@ bool store_has(const struct store *s, size_t place, const struct extent *e)
 
 void store_shorten(struct store *s, struct extent *e, uint64_t size)
 {
+	uint64_t at = e->at & ~SPILL, room = whole_pages(e->size);
+	bool spill = (e->at & SPILL) != 0;
+	_Atomic uint64_t *taken;
+
 	if (size >= e->size)
 		return;
-	if ((e->at & SPILL) == 0)
-		give_memory(s, whole_pages(e->size) - whole_pages(size));
+	if (!spill)
+		give_memory(s, room - whole_pages(size));
+	taken = &s->words->place[at / s->stretch].taken[spill];
+	if (atomic_load(taken) == at % s->stretch + room)
+		atomic_fetch_sub(taken, room - whole_pages(size));
 	e->size = size;
 }
 

@@ -84,8 +84,9 @@ int store_take(struct store *, size_t place, uint64_t size, struct extent *);
 /* Can a place have taken that extent? */
 bool store_has(const struct store *, size_t place, const struct extent *);
 
-/* Only so many bytes of an extent were written: the others are not counted
-   any more. */
+/* Who has the place: only so many bytes of an extent were written.  The others
+   are not counted any more, and if it was the last one, the next begins
+   there. */
 void store_shorten(struct store *, struct extent *, uint64_t size);
 
 /* What an extent has is not needed any more: the room it takes is given

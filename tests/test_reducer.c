@@ -765,6 +765,47 @@ START_TEST(files_that_may_not_grow)
 }
 END_TEST
 
+static int map_different(struct vm_context *me, const void *input,
+    size_t size)
+{
+	(void)size;
+	for (int64_t n = number(input) * 8000, end = n + 8000; n < end; n++)
+		if (vm_emit(me, &n, sizeof n, &n, sizeof n) < 0)
+			return -1;
+	return 0;
+}
+
+/* Pairs that take 19 MB, in files of 128 MiB for each place. */
+static int in_larger_files(void *arg)
+{
+	const struct rlimit limit = { 256 << 20, 256 << 20 };
+	const struct vm_job job = { .map = map_different,
+		.reduce = reduce_sum };
+	const struct vm_options o = { .workers = 1, .max_workers = 1 };
+	const struct vm_reduce_options h = { .memory_limit = 16 << 20,
+		.partitions = 1 };
+	struct vm_reduced one;
+	int got, keys = 0;
+	vm_reducer *r;
+
+	(void)arg;
+	ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+	r = fork_job(&job, &o, &h);
+	queue_run(r, 0, vm_range(0, 100));
+	while ((got = vm_zip_key_out(r, &one)) == 1)
+		keys++;
+	ck_assert_msg(got == 0, "%s", vm_reducer_error(r));
+	ck_assert_int_eq(keys, 800000);
+	close_reducer(r);
+	return 0;
+}
+
+START_TEST(files_need_some_times_the_pairs)
+{
+	ck_assert_int_eq(in_child(in_larger_files, NULL, 60), 0);
+}
+END_TEST
+
 /* 77: this process may not mount. */
 static int in_small_file_system(void *dir)
 {
@@ -1197,6 +1238,7 @@ int main(void)
 		knows_only_its_own_fields, workers_have_indices_of_their_own,
 		refuses_runs, needs_a_directory,
 		the_environment_names_a_directory, files_that_may_not_grow,
+		files_need_some_times_the_pairs,
 		a_file_system_that_is_full, sources_fail_in_the_middle,
 		sources_may_not_use_the_reducer, nor_when_they_are_closed,
 		nor_when_their_run_fails, ends_after_any_result,

@@ -160,6 +160,32 @@ START_TEST(room_is_given_back)
 END_TEST
 
 /* Who has a copy of the descriptor has no room with it. */
+/* What was taken for more than was written is there for the next one. */
+START_TEST(what_is_not_written_is_taken_again)
+{
+	struct extent e[3];
+	struct store s;
+
+	for (uint64_t memory = 0; memory <= UINT64_MAX / 2;
+	    memory += UINT64_MAX / 2) {
+		open_store(&s, 1, memory);
+		ck_assert_int_eq(store_take(&s, 0, s.stretch, &e[0]), 0);
+		write_all(&s, &(struct extent){ e[0].at, PAGE + 1 }, 1);
+		store_shorten(&s, &e[0], PAGE + 1);
+		ck_assert_int_eq(store_take(&s, 0, 2 * PAGE, &e[1]), 0);
+		ck_assert_uint_eq(e[1].at, e[0].at + 2 * PAGE);
+		write_all(&s, &e[1], 2);
+		/* The last one only. */
+		store_shorten(&s, &e[0], 1);
+		ck_assert_int_eq(store_take(&s, 0, 1, &e[2]), 0);
+		ck_assert_uint_eq(e[2].at, e[1].at + 2 * PAGE);
+		check_all(&s, &e[0], 1);
+		check_all(&s, &e[1], 2);
+		store_close(&s);
+	}
+}
+END_TEST
+
 START_TEST(copies_have_nothing_after_the_end)
 {
 	struct extent e;
@@ -299,6 +325,7 @@ int main(void)
 {
 	const TTest *const tests[] = { memory_first, extents_never_overlap,
 		stretches_have_ends, room_is_given_back,
+		what_is_not_written_is_taken_again,
 		copies_have_nothing_after_the_end, left_files_stay_as_they_are,
 		what_was_not_written_is_noticed, directories_that_will_not_do,
 		limits_on_files_are_kept_to, workers_take_at_once };
