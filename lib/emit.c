@@ -56,6 +56,12 @@ void emit_begin(struct emit *e)
 	e->begun = false;
 	e->bytes = 0;
 	e->pieces.len = 0;
+	e->mark = store_mark(e->store, e->place);
+}
+
+void emit_undo(struct emit *e)
+{
+	store_rewind(e->store, e->place, e->mark);
 }
 
 /* Writes what was gathered, a run a partition. */

@@ -8,7 +8,8 @@
  *	| struct piece | ... | bytes of the pieces that are not in the store |
  *	| struct parcel |
  *
- * Pairs of a call that fails are forgotten, for nobody hears where they are.
+ * Pairs of a call that fails are forgotten, for nobody hears where they are; if
+ * its worker dies, they take room until the run ends.
  *
  * Easy to get wrong: the output ends with its description, since what map()
  * itself has put into the output comes before.
@@ -49,6 +50,7 @@ struct emit {
 	struct buf *parts;	/* records, a partition each */
 	size_t bytes;		/* in all of them */
 	bool begun;		/* there may be some, of a call that failed */
+	struct store_mark mark;	/* of the store, before this call */
 	struct buf pieces;	/* of what was written */
 };
 
@@ -66,6 +68,9 @@ void emit_begin(struct emit *);
    -ENOMEM or another -errno. */
 int emit_pair(struct emit *, uint64_t hash, const void *key, size_t key_size,
     const void *value, size_t value_size);
+
+/* The call has failed: what it has written is given back. */
+void emit_undo(struct emit *);
 
 /* Makes all of it the output of the call: 0 or -errno. */
 int emit_end(struct emit *, struct vm_context *);

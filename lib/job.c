@@ -248,6 +248,8 @@ static int map(struct layer *l, const void *input, size_t size)
 	l->emitting = false;
 	if (r == 0 && !l->failed)
 		r = cannot_if(l, emit_end(&l->emit, l->me));
+	if (r != 0 || l->failed || vm_has_failed(l->me))
+		emit_undo(&l->emit);
 	return l->combine.code != 0 ? l->combine.code : r;
 }
 

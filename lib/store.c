@@ -178,6 +178,28 @@ void store_drop(struct store *s, const struct extent *e)
 	sys_punch(s->file[(e->at & SPILL) != 0], e->at & ~SPILL, room);
 }
 
+struct store_mark store_mark(const struct store *s, size_t place)
+{
+	const struct store_place *p = &s->words->place[place];
+
+	return (struct store_mark){ { atomic_load(&p->taken[0]),
+	    atomic_load(&p->taken[1]) } };
+}
+
+void store_rewind(struct store *s, size_t place, struct store_mark m)
+{
+	struct store_place *p = &s->words->place[place];
+
+	for (size_t i = 0; i < COUNTOF(m.taken); i++) {
+		const struct extent e = {
+			(i > 0 ? SPILL : 0) | (place * s->stretch + m.taken[i]),
+			atomic_load(&p->taken[i]) - m.taken[i] };
+
+		store_drop(s, &e);
+		atomic_store(&p->taken[i], m.taken[i]);
+	}
+}
+
 int store_write(const struct store *s, uint64_t at, const void *from,
     size_t size)
 {

@@ -93,6 +93,16 @@ void store_shorten(struct store *, struct extent *, uint64_t size);
    back. */
 void store_drop(struct store *, const struct extent *);
 
+/* How far a place's stretches are taken. */
+struct store_mark {
+	uint64_t taken[2];
+};
+struct store_mark store_mark(const struct store *, size_t place);
+
+/* Who has the place: what was taken since then is not needed, and was neither
+   shortened nor dropped.  Its room is given back. */
+void store_rewind(struct store *, size_t place, struct store_mark);
+
 /* Writes, or reads, all bytes from there on: 0 or -errno; -EBADMSG if there are
    not so many. */
 int store_write(const struct store *, uint64_t at, const void *from,

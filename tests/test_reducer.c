@@ -775,6 +775,50 @@ static int map_different(struct vm_context *me, const void *input,
 	return 0;
 }
 
+/* Fails when it has emitted all. */
+static int map_in_vain(struct vm_context *me, const void *input, size_t size)
+{
+	int64_t n = number(input);
+
+	if (map_different(me, input, size) < 0)
+		return -1;
+	if (n % 3 == 0)
+		return vm_fail(me, 1, "in vain");
+	if (n % 3 == 1)
+		return vm_fail(me, 0, "in vain") + 1;
+	return 2;
+}
+
+/* Calls that emit 10 MB in all, in files of 512 KiB for each place. */
+static int in_small_files_in_vain(void *arg)
+{
+	const struct rlimit limit = { 1 << 20, 1 << 20 };
+	const struct vm_job job = { .map = map_in_vain };
+	const struct vm_options o = { .workers = 1, .max_workers = 1 };
+	vm_reducer *r;
+	struct vm_reduced one;
+	int got, n = 0;
+
+	(void)arg;
+	ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+	r = fork_job(&job, &o, &little);
+	queue_run(r, 0, vm_range(0, 60));
+	for (; (got = vm_zip_key_out(r, &one)) == 1; n++) {
+		ck_assert_int_eq(one.type, VM_EXCEPTION);
+		ck_assert_int_le(one.exception->code, 2);
+	}
+	ck_assert_int_eq(got, 0);
+	ck_assert_int_eq(n, 60);
+	close_reducer(r);
+	return 0;
+}
+
+START_TEST(calls_that_fail_give_back_their_room)
+{
+	ck_assert_int_eq(in_child(in_small_files_in_vain, NULL, 60), 0);
+}
+END_TEST
+
 /* Pairs that take 19 MB, in files of 128 MiB for each place. */
 static int in_larger_files(void *arg)
 {
@@ -1239,6 +1283,7 @@ int main(void)
 		refuses_runs, needs_a_directory,
 		the_environment_names_a_directory, files_that_may_not_grow,
 		files_need_some_times_the_pairs,
+		calls_that_fail_give_back_their_room,
 		a_file_system_that_is_full, sources_fail_in_the_middle,
 		sources_may_not_use_the_reducer, nor_when_they_are_closed,
 		nor_when_their_run_fails, ends_after_any_result,

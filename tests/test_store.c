@@ -186,6 +186,36 @@ START_TEST(what_is_not_written_is_taken_again)
 }
 END_TEST
 
+START_TEST(what_was_for_nothing_is_taken_again)
+{
+	struct store_mark mark;
+	struct extent e[4];
+	struct store s;
+
+	open_store(&s, 2, 4 * PAGE);
+	ck_assert_int_eq(store_take(&s, 1, PAGE, &e[0]), 0);
+	write_all(&s, &e[0], 1);
+	mark = store_mark(&s, 1);
+	ck_assert_int_eq(store_take(&s, 1, PAGE, &e[1]), 0);
+	write_all(&s, &e[1], 1);
+	for (size_t i = 2; i < 4; i++) {
+		ck_assert_int_eq(store_take(&s, 1, 2 * PAGE + 1, &e[i]), 0);
+		ck_assert_uint_eq(e[i].at & SPILL, SPILL);
+		write_all(&s, &e[i], 1);
+	}
+	store_rewind(&s, 1, mark);
+	ck_assert_uint_eq(s.words->in_memory, PAGE);
+	ck_assert_int_eq(room(&s, 0), (long)PAGE);
+	ck_assert_int_eq(room(&s, 1), 0);
+	ck_assert_int_eq(store_take(&s, 1, PAGE, &e[3]), 0);
+	ck_assert_uint_eq(e[3].at, e[1].at);
+	ck_assert_int_eq(store_take(&s, 1, 4 * PAGE, &e[3]), 0);
+	ck_assert_uint_eq(e[3].at, e[2].at);
+	check_all(&s, &e[0], 1);
+	store_close(&s);
+}
+END_TEST
+
 START_TEST(copies_have_nothing_after_the_end)
 {
 	struct extent e;
@@ -326,6 +356,7 @@ int main(void)
 	const TTest *const tests[] = { memory_first, extents_never_overlap,
 		stretches_have_ends, room_is_given_back,
 		what_is_not_written_is_taken_again,
+		what_was_for_nothing_is_taken_again,
 		copies_have_nothing_after_the_end, left_files_stay_as_they_are,
 		what_was_not_written_is_noticed, directories_that_will_not_do,
 		limits_on_files_are_kept_to, workers_take_at_once };
