@@ -3,10 +3,15 @@
 
 #include "batch.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base.h"
+
+/* So many records are sorted, or merged, before it is said again that the item
+   goes on. */
+#define SLICE ((size_t)4096)
 
 /* A record in memory, and the first bytes of its key. */
 struct handle {
@@ -21,12 +26,14 @@ void batch_init(struct batch *b)
 {
 	buf_init(&b->records, SIZE_MAX / 4);
 	buf_init(&b->handles, SIZE_MAX / 4);
+	buf_init(&b->room, SIZE_MAX / 4);
 }
 
 void batch_release(struct batch *b)
 {
 	buf_release(&b->records);
 	buf_release(&b->handles);
+	buf_release(&b->room);
 }
 
 void batch_clear(struct batch *b)
@@ -34,7 +41,7 @@ void batch_clear(struct batch *b)
 	b->records.len = b->handles.len = 0;
 }
 
-/* qsort() takes as much again for the handles. */
+/* To sort takes as much again for the handles. */
 size_t batch_size(const struct batch *b)
 {
 	return b->records.len + 2 * b->handles.len;
@@ -82,16 +89,42 @@ static int by_key(const void *a, const void *b)
 	return r != 0 ? r : (x->record > y->record) - (x->record < y->record);
 }
 
-size_t batch_sort(struct batch *b)
+/* Merges neighbours that are sorted, of which the first one has so many. */
+static void merge(struct handle *h, size_t first, size_t count,
+    struct handle *room, struct vm_context *me)
 {
-	struct handle *h = (void *)b->handles.data;
+	size_t a = 0, b = first, n = 0;
+
+	memcpy(room, h, first * sizeof *h);
+	while (a < first && b < count) {
+		if (n % SLICE == 0)
+			vm_alive(me);
+		if (by_key(&h[b], &room[a]) < 0)
+			h[n++] = h[b++];
+		else
+			h[n++] = room[a++];
+	}
+	memcpy(h + n, room + a, (first - a) * sizeof *h);
+}
+
+int64_t batch_sort(struct batch *b, struct vm_context *me)
+{
+	struct handle *h = (void *)b->handles.data, *room;
 	size_t count = b->handles.len / sizeof *h;
 
+	if (buf_reserve(&b->room, b->handles.len) < 0)
+		return -ENOMEM;
+	room = (void *)b->room.data;
 	for (size_t i = 0; i < count; i++)
 		h[i].record = b->records.data + h[i].at;
-	if (count > 0)
-		qsort(h, count, sizeof *h, by_key);
-	return count;
+	for (size_t i = 0; i < count; i += SLICE) {
+		qsort(h + i, MIN(SLICE, count - i), sizeof *h, by_key);
+		vm_alive(me);
+	}
+	for (size_t n = SLICE; n < count; n *= 2)
+		for (size_t i = 0; i + n < count; i += 2 * n)
+			merge(h + i, n, MIN(2 * n, count - i), room, me);
+	return (int64_t)count;
 }
 
 void batch_look(const struct batch *b, size_t which, struct record *r)

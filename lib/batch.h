@@ -10,9 +10,11 @@
 
 #include "buf.h"
 #include "record.h"
+#include "vimap.h"
 
 struct batch {
 	struct buf records, handles;
+	struct buf room;	/* for handles, while they are merged */
 };
 
 /* Makes it empty; once. */
@@ -30,8 +32,9 @@ size_t batch_size(const struct batch *);
 /* Adds a record: 0 or -ENOMEM. */
 int batch_add(struct batch *, const struct record *);
 
-/* Sorts them, once: how many there are.  None can be added then. */
-size_t batch_sort(struct batch *);
+/* Sorts them, once, saying meanwhile that the item goes on: how many there are,
+   or -ENOMEM.  None can be added then. */
+int64_t batch_sort(struct batch *, struct vm_context *);
 
 /* One of them, from 0, in the order of keys. */
 void batch_look(const struct batch *, size_t which, struct record *);

@@ -146,12 +146,12 @@ static int finish(struct work *w, struct gathered *out)
 static int pass(struct work *w,
     int (*to)(struct work *, const struct record *))
 {
-	size_t count = batch_sort(&w->batch);
+	int64_t count = batch_sort(&w->batch, w->g->me);
 	struct record r;
-	int error = 0;
+	int error = count < 0 ? (int)count : 0;
 
-	for (size_t i = 0; i < count && error == 0; i++) {
-		batch_look(&w->batch, i, &r);
+	for (int64_t i = 0; i < count && error == 0; i++) {
+		batch_look(&w->batch, (size_t)i, &r);
 		go_on(w);
 		error = to(w, &r);
 	}
@@ -280,6 +280,7 @@ static int add_pair(void *arg, uint64_t hash, const void *key,
 	int error = 0;
 
 	(void)hash;
+	go_on(w);
 	if (r.apart) {
 		error = run_write(w->g->store, w->g->place, value, value_size,
 		    &run);
