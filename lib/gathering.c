@@ -17,6 +17,8 @@
    else who ended the worker. */
 #define TRIES 5
 
+/* The end comes when all are gathered, and not before, for each may have to be
+   done again: a round that ends otherwise was cancelled. */
 static int next_partition(void *from, const void **input, size_t *size)
 {
 	struct vm_reducer *r = from;
@@ -27,34 +29,20 @@ static int next_partition(void *from, const void **input, size_t *size)
 	while (r->partition < r->plan.partitions &&
 	    !r->partitions[r->partition].due)
 		r->partition++;
-	if (r->partition == r->plan.partitions)
-		return 0;
+	if (r->partition == r->plan.partitions) {
+		r->gathered = r->gathering == 0;
+		return r->gathered ? 0 : VM_LATER;
+	}
 	p = &r->partitions[r->partition];
 	p->due = false;
 	p->tries++;
+	r->gathering++;
 	/* collect() may be what it died of. */
 	task = (struct task_gather){ p->list, r->partition, p->tries > 1 };
 	error = round_item(r, TASK_GATHER);
 	if (error == 0)
 		error = buf_append(&r->item, &task, sizeof task);
 	return round_give(r, error, input, size);
-}
-
-/* Gives the pool those partitions that are due: 0 or -errno. */
-static int give_due(struct vm_reducer *r)
-{
-	r->partition = 0;
-	return round_begin(r, RUN_GATHERING, (struct vm_source){
-	    .next = next_partition, .from = r, .wait_fd = round_no_fd });
-}
-
-int gathering_go_on(struct vm_reducer *r)
-{
-	/* All were read in the first turn, unless that was given up. */
-	for (uint32_t i = 0; i < r->plan.partitions; i++)
-		if (r->partitions[i].due && r->partitions[i].tries == 0)
-			return round_cancelled(r);
-	return give_due(r);
 }
 
 int gathering_begin(struct vm_reducer *r)
@@ -71,13 +59,18 @@ int gathering_begin(struct vm_reducer *r)
 			    "be kept: %s.", strerror(-error));
 		p->listed = p->due = error == 1;
 	}
-	return give_due(r);
+	r->partition = r->gathering = 0;
+	r->gathered = false;
+	return round_begin(r, RUN_GATHERING, (struct vm_source){
+	    .next = next_partition, .from = r, .wait_fd = round_no_fd });
 }
 
 /* A partition could not be gathered: again, unless that is of no use. */
-static int gather_again(struct vm_reducer *r, struct partition *p,
+static int gather_again(struct vm_reducer *r, uint32_t partition,
     const struct vm_exception *x)
 {
+	struct partition *p = &r->partitions[partition];
+
 	/* Once more without collect(). */
 	if (x->cause == VM_FAILED && p->tries > 1)
 		return words_set(&r->words, x->code > 0 ? x->code : EIO,
@@ -88,6 +81,7 @@ static int gather_again(struct vm_reducer *r, struct partition *p,
 		return words_set(&r->words, EIO, "The pairs of a partition "
 		    "could not be brought together.  %s", x->message);
 	p->due = true;
+	r->partition = MIN(r->partition, partition);
 	return 0;
 }
 
@@ -105,8 +99,9 @@ int gathering_take(struct vm_reducer *r, const struct vm_result *result)
 	memcpy(&task, (const unsigned char *)result->input +
 	    sizeof(struct task), sizeof task);
 	p = &r->partitions[task.partition];
+	r->gathering--;
 	if (result->type != VM_OUTPUT)
-		return gather_again(r, p, result->exception);
+		return gather_again(r, task.partition, result->exception);
 	/* What collect() has put out, if anything, comes before. */
 	if (result->output_size < sizeof p->gathered)
 		return no_index(r);
@@ -119,11 +114,7 @@ int gathering_take(struct vm_reducer *r, const struct vm_result *result)
 	return 0;
 }
 
-bool gathering_is_due(const struct vm_reducer *r)
+int gathering_end(struct vm_reducer *r)
 {
-	bool any = false;
-
-	for (uint32_t i = 0; i < r->plan.partitions; i++)
-		any |= r->partitions[i].due;
-	return any;
+	return r->gathered ? 0 : round_cancelled(r);
 }

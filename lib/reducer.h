@@ -67,6 +67,8 @@ struct vm_reducer {
 	int failure;		/* -errno, while it is failing */
 	struct partition *partitions;
 	uint32_t partition;	/* the next one to look at */
+	uint32_t gathering;	/* partitions that the pool has */
+	bool gathered;		/* nor will it be given any more */
 	struct merge keys;	/* of all partitions, or of one */
 	bool merging;
 	struct vm_values values;	/* of the key that was listed last */
@@ -130,11 +132,9 @@ int gathering_begin(struct vm_reducer *);
 /* A partition was gathered, or not: 0, or -errno if the run has failed. */
 int gathering_take(struct vm_reducer *, const struct vm_result *);
 
-/* Is any partition to be given to a worker, once more? */
-bool gathering_is_due(const struct vm_reducer *);
-
-/* Gives the pool those: 0 or -errno. */
-int gathering_go_on(struct vm_reducer *);
+/* The pool has no more partitions: 0; -ECANCELED if it was not done with
+   them. */
+int gathering_end(struct vm_reducer *);
 
 /* ---- reducing.c ---- */
 

@@ -78,6 +78,14 @@ static int take(struct vm_reducer *r, struct vm_reduced *out)
 	return got == 0 ? VM_LATER : got;
 }
 
+/* The values are brought together: 0 or -errno. */
+static int begin_last_round(struct vm_reducer *r)
+{
+	int error = gathering_end(r);
+
+	return error == 0 ? reducing_begin(r) : error;
+}
+
 /* The round has come to its end: VM_LATER if another begins, 0, or -errno. */
 static int next_stage(struct vm_reducer *r)
 {
@@ -89,10 +97,8 @@ static int next_stage(struct vm_reducer *r)
 		    strerror(r->unmade));
 	else if (r->stage == RUN_MAPPING)
 		error = gathering_begin(r);
-	else if (r->stage == RUN_GATHERING && gathering_is_due(r))
-		error = gathering_go_on(r);
 	else if (r->stage == RUN_GATHERING)
-		error = reducing_begin(r);
+		error = begin_last_round(r);
 	else
 		return r->stage == RUN_REDUCING ? reducing_end(r) : 0;
 	return error < 0 ? error : VM_LATER;

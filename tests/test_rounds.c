@@ -1,0 +1,215 @@
+/*
+ * test_rounds.c - what happens to a reducer while values are brought together:
+ * cancelled, closed, workers lost, the caller killed.
+ *
+ * Each key has one value of an input, so collect() runs in that round only: it
+ * says so and waits there.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base.h"
+#include "reducer.h"
+#include "runs.h"
+#include "tools.h"
+
+#define INPUTS 20
+#define KEYS 50
+/* Longer than any test waits. */
+#define LONG_MS 60000
+
+static struct shared *sh;
+
+/* Counters: calls of collect() that have begun; not 0: they may end, setups
+   fail.  Behind those, what collect() does first. */
+enum { COLLECTING, GO_ON, NO_SETUP, KILL_OTHER, KILL_CALLER };
+
+/* Where pids are beside those of workers: the caller's. */
+#define CALLER 511
+
+static int set_up(struct vm_context *me)
+{
+	if (atomic_load(&sh->counter[NO_SETUP]))
+		return vm_fail(me, 1, "no more workers");
+	atomic_store(&sh->pid[me->worker_index], (int)getpid());
+	return 0;
+}
+
+static int map(struct vm_context *me, const void *input, size_t size)
+{
+	const uint64_t one = 1;
+
+	(void)input;
+	(void)size;
+	for (uint64_t key = 0; key < KEYS; key++)
+		if (vm_emit(me, &key, sizeof key, &one, sizeof one) < 0)
+			return -1;
+	return 0;
+}
+
+/* The other one of two workers is to have no successor. */
+static void kill_other(const struct vm_context *me)
+{
+	atomic_store(&sh->counter[NO_SETUP], 1);
+	kill(sh->pid[1 - me->worker_index], SIGKILL);
+}
+
+static int collect(struct vm_context *me, const void *key, size_t key_size,
+    struct vm_values *values)
+{
+	if (atomic_fetch_add(&sh->counter[COLLECTING], 1) == 0 &&
+	    atomic_load(&sh->counter[KILL_OTHER]))
+		kill_other(me);
+	if (atomic_load(&sh->counter[KILL_CALLER]))
+		kill(sh->pid[CALLER], SIGKILL);
+	await(&sh->counter[GO_ON], 1, LONG_MS);
+	return vm_add_up(me, key, key_size, values);
+}
+
+static const struct vm_job job = { .setup = set_up, .map = map,
+	.collect = collect, .reduce = reduce_sum };
+
+static vm_reducer *begin(const struct vm_options *o, int partitions)
+{
+	const struct vm_reduce_options h = { .partitions = partitions };
+	vm_reducer *r;
+
+	r = fork_job(&job, o, &h);
+	queue_run(r, 0, vm_range(0, INPUTS));
+	return r;
+}
+
+/* All keys came, each with all its values. */
+static void check_all(const struct counts *c)
+{
+	ck_assert_uint_eq(c->outputs, KEYS);
+	for (size_t i = 0; i < c->size; i++)
+		ck_assert_uint_eq(c->of[i].n, INPUTS);
+}
+
+/* ---- cancelled ---- */
+
+struct canceller {
+	vm_reducer *r;
+	enum run_stage stage;	/* of the run, by then */
+};
+
+static void *cancel_then(void *arg)
+{
+	struct canceller *c = arg;
+
+	while (await(&sh->counter[COLLECTING], 1, LONG_MS) < 0)
+		continue;
+	c->stage = c->r->stage;
+	vm_cancel(vm_reducer_pool(c->r));
+	atomic_store(&sh->counter[GO_ON], 1);
+	return NULL;
+}
+
+/* Be it that partitions are left to begin with, or that none are. */
+START_TEST(cancelled)
+{
+	for (int partitions = 1; partitions <= 3; partitions++) {
+		struct canceller k;
+		pthread_t thread;
+		struct counts c;
+
+		sh = shared_new();
+		k.r = begin(&(struct vm_options){ .workers = 1 }, partitions);
+		ck_assert_int_eq(pthread_create(&thread, NULL, cancel_then,
+		    &k), 0);
+		take_run(k.r, &c);
+		pthread_join(thread, NULL);
+		ck_assert_int_eq(k.stage, RUN_GATHERING);
+		ck_assert_int_eq(c.rc, -1);
+		ck_assert_int_eq(c.error, ECANCELED);
+		ck_assert_uint_eq(c.size, 0);
+		counts_free(&c);
+		queue_run(k.r, 0, vm_range(0, INPUTS));
+		take_good_run(k.r, &c);
+		check_all(&c);
+		counts_free(&c);
+		close_reducer(k.r);
+		shared_free(sh);
+	}
+}
+END_TEST
+
+/* ---- closed ---- */
+
+/* The caller is told of a worker that was given up, whatever the round.  It
+   ends the reducer then, or goes on with the worker that is left. */
+START_TEST(closed)
+{
+	const struct vm_options o = { .workers = 2, .tell_setup_failures = 1,
+		.close_timeout_ms = 100 };
+	int fds = count_fds();
+	struct vm_reduced one;
+	struct counts c;
+	vm_reducer *r;
+
+	for (int goes_on = 0; goes_on < 2; goes_on++) {
+		sh = shared_new();
+		r = begin(&o, 1);
+		ck_assert_int_eq(vm_ready(vm_reducer_pool(r), -1), 0);
+		atomic_store(&sh->counter[KILL_OTHER], 1);
+		ck_assert_int_eq(vm_zip_key_out(r, &one), 1);
+		ck_assert_int_eq(one.exception->cause, VM_SETUP_FAILED);
+		ck_assert_ptr_null(one.input);
+		ck_assert_ptr_null(one.key);
+		ck_assert_int_eq(r->stage, RUN_GATHERING);
+		ck_assert_int_ge(sh->counter[COLLECTING], 1);
+		if (goes_on) {
+			atomic_store(&sh->counter[GO_ON], 1);
+			take_good_run(r, &c);
+			check_all(&c);
+			counts_free(&c);
+		}
+		close_reducer(r);
+		ck_assert_int_eq(count_fds(), fds);
+		ck_assert_int_eq(count_children(), 0);
+		shared_free(sh);
+	}
+}
+END_TEST
+
+static int runs_till_it_is_killed(void *arg)
+{
+	struct vm_reduced one;
+	vm_reducer *r;
+
+	(void)arg;
+	atomic_store(&sh->pid[CALLER], (int)getpid());
+	atomic_store(&sh->counter[KILL_CALLER], 1);
+	r = begin(&(struct vm_options){ .workers = 2 }, 1);
+	return vm_zip_key_out(r, &one);
+}
+
+START_TEST(killed)
+{
+	int status;
+
+	sh = shared_new();
+	status = in_child(runs_till_it_is_killed, NULL, 20);
+	ck_assert(WIFSIGNALED(status));
+	ck_assert_int_eq(WTERMSIG(status), SIGKILL);
+	ck_assert_int_ge(sh->counter[COLLECTING], 1);
+	for (int i = 0; i < 2; i++)
+		if (sh->pid[i] != 0)
+			wait_gone(sh->pid[i]);
+	shared_free(sh);
+}
+END_TEST
+
+int main(void)
+{
+	const TTest *const tests[] = { cancelled, closed, killed };
+
+	return run_tests("rounds", tests, COUNTOF(tests), 60);
+}
