@@ -263,8 +263,9 @@ VM_EXPORT int vm_reducer_close(vm_reducer *);
  * 0: all were outputs.  1: there were exceptions.  -1: as vm_imap() and
  * vm_zip_in_out(), what had come is folded; ECANCELED if fold() returned
  * anything but 0: then what has not begun is given up, and what had is not
- * folded.  EINVAL for no fold().  The pool can be given more in each case, but
- * if it broke down.
+ * folded.  EINVAL for no fold().  ENOMEM: what has not begun is given up as
+ * well.  The pool can be given more in each case, but if it broke down; only
+ * where there was no memory even to give up, what it has comes out of it first.
  */
 VM_EXPORT int vm_fold(vm_pool *, struct vm_source,
     int (*fold)(void *accumulator, const struct vm_result *),

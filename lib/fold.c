@@ -11,17 +11,20 @@
 
 #include "vimap_reduce.h"
 
-/* What is left is given up and not folded. */
-static void drain(vm_pool *pool)
+/* What is left is given up and not folded: 0 or -errno; -ENOMEM if some of it
+   is left still, since memory was short twice with nothing between. */
+static int drain(vm_pool *pool)
 {
 	struct vm_result r;
-	int got;
+	int got, tries = 0;
 
 	vm_cancel(pool);
-	do
+	do {
 		got = vm_zip_in_out(pool, &r);
-	while (got == 1 || (got == -1 && errno != ENOMEM &&
+		tries = got == -1 && errno == ENOMEM ? tries + 1 : 0;
+	} while (got == 1 || (got == -1 && tries < 2 &&
 	    vm_broken(pool) == 0));
+	return got < 0 ? -errno : 0;
 }
 
 int vm_fold(vm_pool *pool, struct vm_source source,
@@ -30,7 +33,7 @@ int vm_fold(vm_pool *pool, struct vm_source source,
 {
 	bool any_failed = false;
 	struct vm_result r;
-	int got, error = 0;
+	int got, left, error = 0;
 
 	if (fold == NULL) {
 		if (source.close != NULL)
@@ -43,9 +46,10 @@ int vm_fold(vm_pool *pool, struct vm_source source,
 		any_failed |= r.type != VM_OUTPUT;
 		error = fold(accumulator, &r);
 	}
-	if (error != 0) {
-		drain(pool);
-		errno = ECANCELED;
+	/* The next source is to be the only one. */
+	if (error != 0 || (got == -1 && errno == ENOMEM)) {
+		left = drain(pool);
+		errno = error == 0 || left == -ENOMEM ? ENOMEM : ECANCELED;
 		return -1;
 	}
 	return got < 0 ? -1 : any_failed;

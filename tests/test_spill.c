@@ -343,6 +343,77 @@ START_TEST(other_calls_fail)
 }
 END_TEST
 
+/* ---- without keys ---- */
+
+static int twice(struct vm_context *me, const void *input, size_t size)
+{
+	int64_t n = 2 * number(input);
+
+	(void)size;
+	return vm_output(me, &n, sizeof n);
+}
+
+struct folded {
+	int64_t sum, count, most;
+};
+
+static int fold(void *accumulator, const struct vm_result *r)
+{
+	struct folded *f = accumulator;
+
+	if (f->count == f->most)
+		return 1;
+	f->count++;
+	f->sum += r->type == VM_OUTPUT ? number(r->output) : 0;
+	return 0;
+}
+
+/* 0: right, and no fault was met; 2: right, after one. */
+static int fold_short_of_memory(void *arg)
+{
+	const struct life *l = arg;
+	const struct vm_worker worker = { .process = twice };
+	const struct vm_options o = { .workers = 2, .chunk_size = 3 };
+	struct folded f = { .most = l->lists ? 20 : 1000 };
+	vm_pool *pool = vm_fork(&worker, &o);
+	int got, met;
+
+	if (pool == NULL)
+		return wrong(l, "no pool");
+	fault_arm(&l->fault);
+	fault_malloc_on(1);
+	got = vm_fold(pool, vm_range(0, 200), fold, &f);
+	fault_malloc_on(0);
+	met = fault_hits() > 0;
+	if (got == -1 && errno != ENOMEM &&
+	    (errno != ECANCELED || !l->lists))
+		return wrong(l, "another error");
+	if (got == 0 && f.sum != 199 * 200)
+		return wrong(l, "a wrong sum");
+	f = (struct folded){ .most = 1000 };
+	if (vm_fold(pool, vm_range(0, 7), fold, &f) != 0 || f.count != 7 ||
+	    f.sum != 42)
+		return wrong(l, "results of another source");
+	return vm_close(pool) < 0 ? wrong(l, "no end") : met ? 2 : 0;
+}
+
+START_TEST(folding_short_of_memory)
+{
+	struct life l = { .fault = { .kind = FAULT_MALLOC, .error = ENOMEM,
+		.times = 1, .where = FAULT_HERE } };
+
+	for (l.lists = 0; l.lists < 2; l.lists++) {
+		int status = 2 << 8;
+
+		for (l.fault.nth = 1; status == 2 << 8; l.fault.nth++) {
+			status = in_child(fold_short_of_memory, &l, LIFE_S);
+			ck_assert(status == 0 || status == 2 << 8);
+		}
+		ck_assert_int_gt(l.fault.nth, 10);
+	}
+}
+END_TEST
+
 /* From some call on there is no room any more, for anybody. */
 START_TEST(the_disk_stays_full)
 {
@@ -359,7 +430,8 @@ int main(void)
 		calls_are_interrupted_or_do_less, files_cannot_be_had,
 		files_cannot_be_had_by_name, room_cannot_be_given_back,
 		memory_is_short_in_the_caller, memory_is_short_in_workers,
-		workers_die_at_their_files, other_calls_fail, the_disk_stays_full };
+		workers_die_at_their_files, other_calls_fail,
+		folding_short_of_memory, the_disk_stays_full };
 
 	return run_tests("spill", tests, COUNTOF(tests), 300);
 }
