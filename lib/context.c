@@ -73,6 +73,7 @@ int context_setup(struct context *c)
 
 void context_teardown(struct context *c)
 {
+	begin(c);
 	if (c->plan->hooks.teardown != NULL)
 		c->plan->hooks.teardown(&c->public);
 }

@@ -93,10 +93,12 @@ void store_shorten(struct store *, struct extent *, uint64_t size);
    back. */
 void store_drop(struct store *, const struct extent *);
 
-/* How far a place's stretches are taken. */
+/* How far stretches are taken. */
 struct store_mark {
 	uint64_t taken[2];
 };
+
+/* How far those of a place are now. */
 struct store_mark store_mark(const struct store *, size_t place);
 
 /* Who has the place: what was taken since then is not needed, and was neither

@@ -101,6 +101,80 @@ START_TEST(calls_out_of_place)
 }
 END_TEST
 
+static int setup_asks(struct vm_context *me)
+{
+	must(vm_has_failed(NULL) == 0);
+	must(vm_has_failed(me) == 0);
+	return 0;
+}
+
+/* Each fails in another way, so the next one begins behind a failure. */
+static int process_asks(struct vm_context *me, const void *input,
+    size_t size)
+{
+	static const char large[2000];
+
+	(void)input;
+	(void)size;
+	must(vm_has_failed(me) == 0);
+	switch (me->index) {
+	case 0:
+		vm_fail(me, 7, "so it is");
+		break;
+	case 1:
+		vm_fail(me, 0, "with 0");
+		break;
+	case 2:
+		must(vm_output(me, large, sizeof large) == -1);
+		break;
+	case 3:
+		return 5;
+	case 4:
+		must(vm_output(me, large, 1) == 0);
+		must(vm_has_failed(me) == 0);
+		vm_fail(NULL, 7, "nobody's");
+		must(vm_has_failed(me) == 0);
+		vm_fail(me, 7, "the last");
+	}
+	must(vm_has_failed(me) == 1);
+	must(vm_has_failed(NULL) == 0);
+	return 0;
+}
+
+static void teardown_asks(struct vm_context *me)
+{
+	must(vm_has_failed(me) == 0);
+	vm_fail(me, 7, "too late");
+	must(vm_has_failed(me) == 1);
+	atomic_fetch_add(&sh->counter[BEGUN], 1);
+}
+
+START_TEST(knows_whether_a_call_has_failed)
+{
+	const struct vm_worker worker = { .setup = setup_asks,
+		.process = process_asks, .teardown = teardown_asks };
+	const int workers[] = { 1, VM_SERIAL };
+	struct vm_result r;
+	vm_pool *pool;
+
+	sh = shared_new();
+	for (size_t i = 0; i < COUNTOF(workers); i++) {
+		pool = fork_pool(&worker, &(struct vm_options){
+		    .workers = workers[i], .max_item_bytes = 1000 });
+		imap_to(pool, vm_range(0, 5));
+		for (int n = 0; n < 5; n++) {
+			take(pool, &r);
+			ck_assert_int_eq(r.type, VM_EXCEPTION);
+		}
+		take_end(pool);
+		close_pool(pool);
+	}
+	ck_assert_int_eq(atomic_load(&sh->counter[BEGUN]), 2);
+	ck_assert_int_eq(atomic_load(&sh->counter[WRONG]), 0);
+	shared_free(sh);
+}
+END_TEST
+
 START_TEST(asks_about_no_pool)
 {
 	errno = 0;
@@ -628,7 +702,8 @@ END_TEST
 
 int main(void)
 {
-	const TTest *const tests[] = { calls_out_of_place, asks_about_no_pool,
+	const TTest *const tests[] = { calls_out_of_place,
+		knows_whether_a_call_has_failed, asks_about_no_pool,
 		forks_from_another_language, words_for_rare_causes,
 		cancels_before_the_next_attempt, tells_the_life_of_each_chunk,
 		setup_fails_for_good, marks_that_are_not_ours,
