@@ -30,23 +30,6 @@ give_up()
 	exit 1
 }
 
-# fetch WHAT STATUS ARGUMENT...: the program prints "$dir/expected" and has
-# that exit status.
-fetch()
-{
-	what=$1
-	expected=$2
-	shift 2
-	"$program" "$@" >"$dir/out" 2>"$dir/err"
-	status=$?
-	[ $status -eq "$expected" ] ||
-	    fail "$what: exit status $status, not $expected"
-	diff "$dir/expected" "$dir/out" ||
-	    fail "$what: (< expected, > printed)"
-	[ "$expected" -ne 0 ] || [ ! -s "$dir/err" ] ||
-	    fail "$what: $(head -n 5 "$dir/err")"
-}
-
 # page NAME SIZE: a page of that size.
 page()
 {
@@ -82,7 +65,7 @@ $here/large 200 1000000
 $here/small 200 10
 $here/middle 200 4321
 END
-fetch "three pages" 0 "$here/large" "$here/small" "$here/middle"
+expect 0 "$here/large" "$here/small" "$here/middle"
 
 # Many pages by few workers: a connection a worker, and no more.
 count=0
@@ -98,7 +81,7 @@ done
 for workers in 1 3; do
 	connections=$(logged connection)
 	requests=$(logged request)
-	fetch "$workers workers" 0 -w $workers <"$dir/urls"
+	expect 0 -w $workers <"$dir/urls"
 	connections=$(($(logged connection) - connections))
 	requests=$(($(logged request) - requests))
 	[ $requests -eq $count ] || fail "$requests requests, not $count"
@@ -114,7 +97,7 @@ cat >"$dir/expected" <<END
 $here/small 200 10
 $here/middle 200 4321
 END
-fetch "failures" 1 "$here/none" "$here/small" "file://$dir/urls" \
+expect 1 "$here/none" "$here/small" "file://$dir/urls" \
     http://127.0.0.1:1/ "$here/middle" ''
 for words in "$here/none: The server said 404." "file://$dir/urls: Protocol" \
     "http://127.0.0.1:1/: "; do
@@ -125,23 +108,17 @@ done
 # A server that does not answer: it is stopped, so the kernel accepts alone.
 kill -STOP "$server"
 : >"$dir/expected"
-fetch "no answer" 1 -t 1 "$here/small"
+expect 1 -t 1 "$here/small"
 grep -F "$here/small: The item took longer" "$dir/err" >/dev/null ||
     fail "no answer: $(cat "$dir/err")"
 kill -CONT "$server"
 
-fetch "nothing" 0 </dev/null
+expect 0 </dev/null
 for arguments in "-w" "-w x" "-w -1" "-t 1s" "-t 99999999" "-q"; do
 	# shellcheck disable=SC2086 # several words are meant
-	fetch "'$arguments'" 2 $arguments
-	[ -s "$dir/err" ] || fail "'$arguments': no message"
+	expect 2 $arguments
 done
 
-if [ -c /dev/full ]; then
-	"$program" "$here/small" >/dev/full 2>"$dir/err"
-	status=$?
-	[ $status -eq 1 ] || fail "full disk: exit status $status, not 1"
-	[ -s "$dir/err" ] || fail "full disk: no message"
-fi
+on_full_disk "$here/small"
 
 [ $failures -eq 0 ]

@@ -23,6 +23,39 @@ fail()
 	failures=$((failures + 1))
 }
 
+# run STATUS ARGUMENT...: the program ends with that status, and says why unless
+# it is 0.  What it prints is in "$dir/out" and "$dir/err".
+run()
+{
+	expected=$1
+	shift
+	"$program" "$@" >"$dir/out" 2>"$dir/err"
+	status=$?
+	[ $status -eq "$expected" ] ||
+	    fail "'$*': exit status $status, not $expected"
+	if [ "$expected" -ne 0 ]; then
+		[ -s "$dir/err" ] || fail "'$*': no message"
+	elif [ -s "$dir/err" ]; then
+		fail "'$*': $(head -n 5 "$dir/err")"
+	fi
+}
+
+# same WHAT [FILE]: "$dir/out", or that file, is as "$dir/expected".
+same()
+{
+	diff "$dir/expected" "${2:-$dir/out}" >"$dir/diff" && return
+	fail "$1: (< expected, > printed)"
+	head -n 20 "$dir/diff"
+}
+
+# expect STATUS ARGUMENT...: the same, and it prints "$dir/expected".
+expect()
+{
+	run "$@"
+	shift
+	same "'$*'"
+}
+
 # Called with what makes the program print: a full disk is noticed.
 on_full_disk()
 {
