@@ -99,7 +99,8 @@ struct vm_job {
 /* How jobs run; 0 is the default everywhere. */
 struct vm_reduce_options {
 	int partitions;		/* into which keys are hashed (4 a worker, fewer
-				   to sort in little memory; at most 4096) */
+				   to sort in little memory; at most 4096).
+				   Thousands pass a small memory_limit */
 	int sorted;		/* not 0: all results in order of keys, as
 				   memcmp() over the common length, a prefix
 				   before what it begins.  Else keys of one
