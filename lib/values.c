@@ -13,6 +13,8 @@
 
 /* Bytes that are read ahead. */
 #define AHEAD ((size_t)64 * 1024)
+/* Memory of a large value that is kept for the next key. */
+#define KEEP ((size_t)1024 * 1024)
 #define SIZE sizeof(uint32_t)
 
 void values_init(struct vm_values *v, size_t value_most)
@@ -44,6 +46,7 @@ void values_of_group(struct vm_values *v, const struct store *s,
 	v->read = v->given = 0;
 	v->seal = HASH_START;
 	v->from = v->buf.len = 0;
+	buf_empty(&v->value, KEEP);
 	v->error = 0;
 }
 

@@ -287,11 +287,60 @@ START_TEST(values_of_a_key_need_little)
 }
 END_TEST
 
+/* ---- a large value ---- */
+
+#define LARGE ((size_t)50 << 20)
+
+static int map_large_first(struct vm_context *me, const void *input,
+    size_t size)
+{
+	char *large = calloc(LARGE, 1);
+	int r = -1;
+
+	(void)input;
+	(void)size;
+	if (large != NULL && vm_emit(me, "a", 1, large, LARGE) == 0)
+		r = vm_emit(me, "b", 1, large, 1);
+	free(large);
+	return r;
+}
+
+static int reduce_to_memory(struct vm_context *me, const void *key,
+    size_t key_size, struct vm_values *values)
+{
+	uint64_t kib = (uint64_t)memory_kib();
+
+	(void)key;
+	(void)key_size;
+	while (vm_value(values, NULL) != NULL)
+		continue;
+	return vm_output(me, &kib, sizeof kib);
+}
+
+/* The key behind it finds the memory it had free again. */
+START_TEST(large_values_are_not_kept)
+{
+	const struct vm_job job = { .map = map_large_first,
+		.reduce = reduce_to_memory };
+	const struct vm_options o = { .workers = 1 };
+	const struct vm_reduce_options h = { .sorted = 1 };
+	vm_reducer *r = fork_job(&job, &o, &h);
+	struct counts c;
+
+	queue_run(r, 0, vm_range(0, 1));
+	take_good_run(r, &c);
+	ck_assert_uint_lt(count_of(&c, "b"), count_of(&c, "a") + 10240 +
+	    EXTRA / 1024);
+	counts_free(&c);
+	close_reducer(r);
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const tests[] = { keeps_to_its_limit, keeps_to_it_collected_and_sorted,
 		keeps_to_it_in_small_pieces, keeps_to_it_a_key_at_a_time,
-		values_of_a_key_need_little };
+		values_of_a_key_need_little, large_values_are_not_kept };
 
 	return run_tests("memory", tests, COUNTOF(tests), 120);
 }
