@@ -874,42 +874,6 @@ START_TEST(a_file_system_that_is_full)
 }
 END_TEST
 
-/* ---- what takes long ---- */
-
-/* Keys that are slow to compare, in no order. */
-static int map_alike(struct vm_context *me, const void *input, size_t size)
-{
-	uint64_t n = (uint64_t)number(input) * 8000, key[2] = { 0, 0 };
-
-	(void)size;
-	for (uint64_t end = n + 8000; n < end; n++) {
-		key[1] = n * 0x9e3779b97f4a7c15;
-		if (vm_emit(me, key, sizeof key, &n, sizeof n) < 0)
-			return -1;
-	}
-	return 0;
-}
-
-/* To sort all of them takes many times as long as an item may take. */
-START_TEST(gathering_may_take_long)
-{
-	const struct vm_job job = { .map = map_alike };
-	const struct vm_options o = { .workers = 1, .item_timeout_ms = 150 };
-	const struct vm_reduce_options h = { .memory_limit = 1 << 30,
-		.partitions = 1 };
-	vm_reducer *r = fork_job(&job, &o, &h);
-	struct vm_reduced one;
-	int got, keys = 0;
-
-	queue_run(r, 0, vm_range(0, 100));
-	while ((got = vm_zip_key_out(r, &one)) == 1)
-		keys++;
-	ck_assert_msg(got == 0, "%s", vm_reducer_error(r));
-	ck_assert_int_eq(keys, 800000);
-	close_reducer(r);
-}
-END_TEST
-
 /* ---- sources ---- */
 
 struct failing {
@@ -1320,7 +1284,7 @@ int main(void)
 		the_environment_names_a_directory, files_that_may_not_grow,
 		files_need_some_times_the_pairs,
 		calls_that_fail_give_back_their_room,
-		a_file_system_that_is_full, gathering_may_take_long,
+		a_file_system_that_is_full,
 		sources_fail_in_the_middle,
 		sources_may_not_use_the_reducer, nor_when_they_are_closed,
 		nor_when_their_run_fails, ends_after_any_result,

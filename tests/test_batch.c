@@ -1,0 +1,117 @@
+/*
+ * test_batch.c - records in memory come out in the order of keys, those of the
+ * same key as they came in, and however many there are, it is said all along
+ * that the item goes on.
+ */
+#include "config.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base.h"
+#include "batch.h"
+#include "tools.h"
+
+/* In place of vm_alive(), which needs a worker. */
+static size_t times_alive;
+void __wrap_vm_alive(struct vm_context *);
+void __wrap_vm_alive(struct vm_context *me)
+{
+	ck_assert_ptr_null(me);
+	times_alive++;
+}
+
+static uint64_t state;
+
+static uint32_t draw(uint32_t below)
+{
+	state = state * 6364136223846793005u + 1442695040888963407u;
+	return (uint32_t)((state >> 33) % below);
+}
+
+/* Keys of 0 to 11 bytes, each of a few values, so that many are the same, begin
+   another, or have their first 8 bytes in common. */
+static void add(struct batch *b, uint64_t number)
+{
+	unsigned char key[11];
+	struct record r = { key, (const unsigned char *)&number, 0,
+		sizeof number, false };
+
+	r.key_size = draw(sizeof key + 1);
+	for (size_t i = 0; i < sizeof key; i++)
+		key[i] = i < 6 ? 0xff : (unsigned char)draw(7);
+	ck_assert_int_eq(batch_add(b, &r), 0);
+}
+
+static uint64_t number_of(const struct record *r)
+{
+	uint64_t number;
+
+	ck_assert_uint_eq(r->body_size, sizeof number);
+	memcpy(&number, r->body, sizeof number);
+	return number;
+}
+
+static void check_order(const struct batch *b, size_t count)
+{
+	char *seen = calloc(count + 1, 1);
+	struct record last = { 0 }, r;
+	int order;
+
+	ck_assert_ptr_nonnull(seen);
+	for (size_t i = 0; i < count; i++, last = r) {
+		batch_look(b, i, &r);
+		ck_assert_uint_lt(number_of(&r), count);
+		ck_assert_int_eq(seen[number_of(&r)]++, 0);
+		if (i == 0)
+			continue;
+		order = record_compare(last.key, last.key_size, r.key,
+		    r.key_size);
+		ck_assert_int_le(order, 0);
+		if (order == 0)
+			ck_assert_uint_lt(number_of(&last), number_of(&r));
+	}
+	free(seen);
+}
+
+static const size_t sizes[] = { 0, 1, 2, 3, 1000, 4095, 4096, 4097, 8192, 12289,
+	20000, 100000 };
+
+START_TEST(sorts)
+{
+	struct batch b;
+
+	batch_init(&b);
+	for (size_t i = 0; i < COUNTOF(sizes); i++) {
+		batch_clear(&b);
+		for (size_t n = 0; n < sizes[i]; n++)
+			add(&b, n);
+		ck_assert_int_eq(batch_sort(&b, NULL), (int64_t)sizes[i]);
+		check_order(&b, sizes[i]);
+	}
+	batch_release(&b);
+}
+END_TEST
+
+/* To sort n records takes n log2(n) comparisons: once for 20,000 of them. */
+START_TEST(says_that_it_goes_on)
+{
+	enum { COUNT = 1 << 17, BITS = 17 };
+	struct batch b;
+
+	batch_init(&b);
+	for (size_t n = 0; n < COUNT; n++)
+		add(&b, n);
+	times_alive = 0;
+	ck_assert_int_eq(batch_sort(&b, NULL), COUNT);
+	ck_assert_uint_gt(times_alive, (size_t)COUNT * BITS / 20000);
+	batch_release(&b);
+}
+END_TEST
+
+int main(void)
+{
+	const TTest *const tests[] = { sorts, says_that_it_goes_on };
+
+	return run_tests("batch", tests, COUNTOF(tests), 20);
+}
