@@ -237,7 +237,8 @@ struct vm_reduced {
  * goes on with the next run: ENOSPC and others if the temporary file cannot
  * have the pairs, EBADMSG if it has others than were written, EIO if values
  * could not be brought together, ECANCELED after vm_cancel(), unless inputs
- * were being mapped: then what was mapped is reduced.
+ * were being mapped: then what was mapped is reduced; or all keys are with
+ * workers: then those that were not begun fail with VM_CANCELLED.
  */
 VM_EXPORT int vm_zip_key_out(vm_reducer *, struct vm_reduced *) VM_CHECK_RESULT;
 

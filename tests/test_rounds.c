@@ -1,6 +1,7 @@
 /*
  * test_rounds.c - what happens to a reducer while values are brought together:
- * cancelled, closed, workers lost, the caller killed.
+ * cancelled, closed, workers lost, the caller killed; and what a cancel does
+ * afterwards.
  *
  * Each key has one value of an input, so collect() runs in that round only: it
  * says so and waits there.
@@ -26,9 +27,9 @@
 
 static struct shared *sh;
 
-/* Counters: calls of collect() that have begun; not 0: they may end, setups
-   fail.  Behind those, what collect() does first. */
-enum { COLLECTING, GO_ON, NO_SETUP, KILL_OTHER, KILL_CALLER };
+/* Counters: calls of collect() and reduce() that have begun; not 0: they may end,
+   setups fail.  Behind those, what collect() does first. */
+enum { COLLECTING, REDUCING, GO_ON, NO_SETUP, KILL_OTHER, KILL_CALLER };
 
 /* Where pids are beside those of workers: the caller's. */
 #define CALLER 511
@@ -141,6 +142,65 @@ START_TEST(cancelled)
 }
 END_TEST
 
+enum { SINGLES = 3 };
+
+static int map_single(struct vm_context *me, const void *input, size_t size)
+{
+	return vm_emit(me, input, size, "", 0);
+}
+
+static int reduce_when_told(struct vm_context *me, const void *key,
+    size_t key_size, struct vm_values *values)
+{
+	(void)values;
+	atomic_fetch_add(&sh->counter[REDUCING], 1);
+	await(&sh->counter[GO_ON], 1, LONG_MS);
+	return vm_output(me, key, key_size);
+}
+
+/* The caller waits for the key that is being reduced; it has no more. */
+static void *cancel_late(void *arg)
+{
+	while (await(&sh->counter[REDUCING], 1, LONG_MS) < 0)
+		continue;
+	wait_asleep(getpid());
+	vm_cancel(arg);
+	return NULL;
+}
+
+/* Those keys that a worker has not begun are told of as such, and that while it
+   is busy with another. */
+START_TEST(cancelled_when_all_keys_are_given)
+{
+	const struct vm_job singles = { .map = map_single,
+		.reduce = reduce_when_told };
+	int got, outputs = 0, given_up = 0;
+	struct vm_reduced one;
+	pthread_t thread;
+	vm_reducer *r;
+
+	sh = shared_new();
+	r = fork_job(&singles, &(struct vm_options){ .workers = 1,
+	    .chunk_size = 1 }, &(struct vm_reduce_options){ 0 });
+	queue_run(r, 0, vm_range(0, SINGLES));
+	ck_assert_int_eq(pthread_create(&thread, NULL, cancel_late,
+	    vm_reducer_pool(r)), 0);
+	while ((got = vm_zip_key_out(r, &one)) == 1) {
+		ck_assert_int_eq(one.stage, VM_REDUCE_STAGE);
+		outputs += one.type == VM_OUTPUT;
+		given_up += one.type == VM_EXCEPTION &&
+		    one.exception->cause == VM_CANCELLED;
+		atomic_store(&sh->counter[GO_ON], given_up > 0);
+	}
+	pthread_join(thread, NULL);
+	ck_assert_int_eq(got, 0);
+	ck_assert_int_eq(outputs, 1);
+	ck_assert_int_eq(given_up, SINGLES - 1);
+	close_reducer(r);
+	shared_free(sh);
+}
+END_TEST
+
 /* ---- closed ---- */
 
 /* The caller is told of a worker that was given up, whatever the round.  It
@@ -209,7 +269,8 @@ END_TEST
 
 int main(void)
 {
-	const TTest *const tests[] = { cancelled, closed, killed };
+	const TTest *const tests[] = { cancelled,
+		cancelled_when_all_keys_are_given, closed, killed };
 
 	return run_tests("rounds", tests, COUNTOF(tests), 60);
 }
