@@ -62,6 +62,7 @@ static int send_first(struct engine *e, struct member *m, uint64_t now)
 
 	s->stride = pace_stride(&e->pace);
 	s->report = pace_worth(&e->pace, s->count);
+	s->awaited = e->cpus > 1 && e->window.nsent == 0;
 	if (r == 0)
 		r = crew_lease(&e->crew, m, s, now);
 	if (r < 0)

@@ -291,6 +291,13 @@ static int before(struct engine *e, uint64_t now)
 	return r;
 }
 
+/* Is there one chunk only to wait for?  Then a CPU is free to do that awake. */
+static bool awaits_one(const struct engine *e)
+{
+	return e->cpus > 1 && e->window.nsent == 1 &&
+	    e->window.waiting == NULL;
+}
+
 int engine_turn(struct engine *e, uint64_t until)
 {
 	return engine_turn_at(e, sys_now(), until);
@@ -305,6 +312,8 @@ int engine_turn_at(struct engine *e, uint64_t now, uint64_t until)
 	if (r < 0)
 		return r;
 	ms = r == 1 ? 0 : ms_until(next_alarm(e, until, now), now);
+	if (ms != 0 && awaits_one(e))
+		linger_at(&e->linger, e->watch.set);
 	count = sys_epoll_wait(e->watch.set, told, EVENTS_MOST, ms);
 	if (count < 0)
 		return engine_waits(e, count);

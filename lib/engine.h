@@ -33,6 +33,7 @@
 #include "chunk.h"
 #include "context.h"
 #include "crew.h"
+#include "linger.h"
 #include "oom.h"
 #include "pace.h"
 #include "results.h"
@@ -79,6 +80,7 @@ struct engine {
 				   there */
 	struct watch watch;	/* all there is to wait for, of which */
 	uint32_t socket_events, pidfd_events, wake_events;
+	struct linger linger;	/* while one chunk is all that is on its way */
 	bool deaf;		/* nobody is read in this turn, or only */
 	struct member *heard;	/* this one; NULL: all are */
 	bool muted;		/* some had something to say, and are not

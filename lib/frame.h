@@ -75,7 +75,9 @@ struct frame_chunk {
 	uint16_t stride;	/* items to take at once */
 	uint16_t report;	/* not 0: it takes so long that its results are
 				   to be written out when it is done */
-	uint32_t where;		/* enum chunk_where */
+	uint16_t where;		/* enum chunk_where */
+	uint16_t awaited;	/* not 0: it is all the caller waits for, so the
+				   next one may come soon after its result */
 	uint64_t at;		/* of the first item: INHERITED: address;
 				   PLACED: offset in the inputs' half */
 	uint64_t size;		/* INHERITED: what each has */

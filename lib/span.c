@@ -125,7 +125,8 @@ void span_write_head(struct span *s)
 		.attempt = (uint32_t)s->attempt,
 		.stride = s->stride,
 		.report = s->report,
-		.where = (uint32_t)(away ? CHUNK_PACKED : s->chunk->where),
+		.awaited = s->awaited,
+		.where = (uint16_t)(away ? CHUNK_PACKED : s->chunk->where),
 		.at = whereabouts(s),
 		.size = s->chunk->each,
 		.outputs = s->outputs ? region_offset(s->outputs) :

@@ -77,6 +77,7 @@ struct span {
 	uint32_t sent_count;	/* items it was sent with; for the pace */
 	uint16_t stride;	/* its worker takes so many at once */
 	bool report;		/* and writes its results out when it is done */
+	bool awaited;		/* nothing else is on its way */
 	bool in_place;		/* it finds them in its payload area */
 	size_t sent_bytes;	/* on their way to the worker */
 	uint64_t sent_until;	/* channel_sent() when all of it is out */

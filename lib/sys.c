@@ -281,14 +281,15 @@ ssize_t sys_receive(int fd, void *message, size_t size, int fds[SYS_FDS],
 
 /* ---- waiting ---- */
 
-void sys_linger(int fd, int times)
+bool sys_linger(int fd, int times)
 {
 	struct pollfd p = { .fd = fd, .events = POLLIN };
-	int kept = errno;
+	int kept = errno, ready;
 
-	while (times-- > 0 && poll(&p, 1, 0) == 0)
+	while ((ready = poll(&p, 1, 0)) == 0 && times-- > 0)
 		sched_yield();
 	errno = kept;
+	return ready != 0;
 }
 
 int sys_poll(struct pollfd *fds, size_t count, int ms)

@@ -94,8 +94,8 @@ ssize_t sys_receive(int fd, void *message, size_t size, int fds[SYS_FDS],
 
 /* As poll(2); ms < 0 waits for ever.  How many are ready; 0 after EINTR. */
 /* Lets others run, so many times at most, while there is nothing to read:
-   where more is on its way that is cheaper than to sleep. */
-void sys_linger(int fd, int times);
+   where more is on its way that is cheaper than to sleep.  Is there now? */
+bool sys_linger(int fd, int times);
 int sys_poll(struct pollfd *fds, size_t count, int ms);
 /* The same with a signal mask while it waits. */
 int sys_ppoll(struct pollfd *fds, size_t count, int ms, const sigset_t *mask);

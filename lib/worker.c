@@ -14,6 +14,7 @@
 #include "crash.h"
 #include "exit.h"
 #include "frame.h"
+#include "linger.h"
 #include "owner.h"
 #include "resource.h"
 #include "stage.h"
@@ -36,6 +37,8 @@ static _Alignas(1024) struct worker {
 	struct slot *slot;
 	struct channel tasks;
 	int lingers;		/* so many reads it waits for awake */
+	bool awaited;		/* the chunk it has or had last */
+	struct linger linger;	/* after one that was awaited */
 	struct stage stage;
 	unsigned char *outputs;	/* their half of the payload area */
 	struct owner owner;	/* this process, not one forked here */
@@ -160,6 +163,8 @@ static void receive(struct frame *f)
 		flush();
 		if (self.lingers > 0)
 			sys_linger(self.tasks.in, YIELDS);
+		else if (self.awaited)
+			linger_at(&self.linger, self.tasks.in);
 		r = channel_fill(&self.tasks);
 		if (r < 0)
 			give_up();
@@ -363,6 +368,7 @@ void worker_main(const struct worker_life *life)
 		if (f.kind != FRAME_CHUNK ||
 		    frame_body(&f, &chunk, sizeof chunk) < 0)
 			give_up();
+		self.awaited = chunk.awaited;
 		if (chunk.outputs != FRAME_NOWHERE)
 			fill_through(&chunk);
 		else
