@@ -54,10 +54,10 @@ struct partition {
 struct vm_reducer {
 	vm_pool *pool;		/* NULL: it is closed, sources are still */
 	struct job_plan plan;
-	bool sorted;
 	size_t item_most;	/* bytes of an input */
 	struct shuffle shuffle;
 	struct run_order *orders, **last;
+	bool sorted;
 	/* The present run. */
 	enum run_stage stage;
 	uint64_t run;
@@ -69,8 +69,8 @@ struct vm_reducer {
 	uint32_t partition;	/* the next one to look at */
 	uint32_t gathering;	/* partitions that the pool has */
 	bool gathered;		/* nor will it be given any more */
-	struct merge keys;	/* of all partitions, or of one */
 	bool merging;
+	struct merge keys;	/* if so: of all partitions, or of one */
 	struct vm_values values;	/* of the key that was listed last */
 	struct buf item;	/* what the pool is given next */
 	struct vm_exception exception;	/* of what the pool thinks went well */
