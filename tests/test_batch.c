@@ -75,7 +75,7 @@ static void check_order(const struct batch *b, size_t count)
 }
 
 static const size_t sizes[] = { 0, 1, 2, 3, 1000, 4095, 4096, 4097, 8192, 12289,
-	20000, 100000 };
+	20000 };
 
 START_TEST(sorts)
 {
@@ -96,7 +96,7 @@ END_TEST
 /* To sort n records takes n log2(n) comparisons: once for 20,000 of them. */
 START_TEST(says_that_it_goes_on)
 {
-	enum { COUNT = 1 << 17, BITS = 17 };
+	enum { COUNT = 1 << 15, BITS = 15 };
 	struct batch b;
 
 	batch_init(&b);

@@ -203,10 +203,11 @@ static int watch_life(void *arg)
    many.  How many met theirs. */
 static int try_calls(struct life l)
 {
+	const int fewer = SANITIZED ? 2 : 4;
 	int met = 0, status = 2 << 8;
 
 	for (int nth = 1; status == 2 << 8; met++,
-	    nth += trials_long() ? 1 : 1 + nth / 4) {
+	    nth += trials_long() ? 1 : 1 + nth / fewer) {
 		l.fault.nth = nth;
 		status = in_child(watch_life, &l, LIFE_S);
 		ck_assert(status == 0 || status == 2 << 8);
@@ -289,7 +290,7 @@ START_TEST(memory_is_short_in_the_caller)
 		ck_assert_int_gt(try_calls((struct life){ .fault = {
 		    .kind = FAULT_MALLOC, .error = ENOMEM, .times = 1,
 		    .where = FAULT_HERE }, .lists = job,
-		    .collects = job }), 10);
+		    .collects = job }), 5);
 }
 END_TEST
 
@@ -299,7 +300,7 @@ START_TEST(memory_is_short_in_workers)
 		ck_assert_int_gt(try_calls((struct life){ .fault = {
 		    .kind = FAULT_MALLOC, .error = ENOMEM, .times = 1,
 		    .where = FAULT_IN_WORKERS }, .lists = job,
-		    .collects = job }), 10);
+		    .collects = job }), 5);
 }
 END_TEST
 
