@@ -11,6 +11,7 @@
 #include "chunk.h"
 #include "cpus.h"
 #include "frame.h"
+#include "given.h"
 #include "slot.h"
 #include "vimap.h"
 
@@ -21,24 +22,6 @@
 /* The causes that lie in an item, or may. */
 #define RETRY_ON_ANY ((unsigned)(VM_FAILED | VM_KILLED | VM_EXITED | \
 	VM_TIMED_OUT | VM_TOO_BIG | VM_GARBLED))
-
-/* Takes over a struct of the caller's size.  One larger than ours may only
-   have zeroes in what we do not know. */
-static int take_over(void *to, size_t size, const void *from, size_t theirs,
-    const char *name, struct words *w)
-{
-	const unsigned char *p = from;
-
-	memset(to, 0, size);
-	if (from != NULL)
-		memcpy(to, from, MIN(size, theirs));
-	for (size_t i = size; from != NULL && i < theirs; i++)
-		if (p[i] != 0)
-			return words_set(w, EINVAL, "struct %s has a field "
-			    "that this version of the library does not know.",
-			    name);
-	return 0;
-}
 
 /* One whole number: not negative, not absurd. */
 static int check(const char *name, long long value, long long most,
@@ -207,10 +190,10 @@ int settings_make(struct settings *s, const struct vm_worker *worker,
 	if (worker == NULL)
 		return words_set(w, EINVAL, "vm_fork() needs a vm_worker; it "
 		    "was given NULL.");
-	r = take_over(&s->plan.hooks, sizeof s->plan.hooks, worker,
+	r = given_take(&s->plan.hooks, sizeof s->plan.hooks, worker,
 	    worker_size, "vm_worker", w);
 	if (r == 0)
-		r = take_over(&o, sizeof o, options, options_size,
+		r = given_take(&o, sizeof o, options, options_size,
 		    "vm_options", w);
 	if (r == 0 && s->plan.hooks.process == NULL)
 		r = words_set(w, EINVAL, "vm_worker.process must not be "

@@ -11,6 +11,7 @@
 
 #include "base.h"
 #include "cpus.h"
+#include "given.h"
 #include "reducer.h"
 
 #define MEMORY ((size_t)256 * 1024 * 1024)
@@ -31,22 +32,6 @@
 /* What the caller takes to read the keys of a partition; of all of them at the
    same time, if they are to be sorted. */
 #define KEYS_MEMORY ((size_t)128 * 1024)
-
-int planning_take(void *to, size_t size, const void *from,
-    size_t from_size, const char *name, struct words *w)
-{
-	const unsigned char *bytes = from;
-
-	memset(to, 0, size);
-	if (from != NULL)
-		memcpy(to, from, MIN(size, from_size));
-	for (size_t i = size; from != NULL && i < from_size; i++)
-		if (bytes[i] != 0)
-			return words_set(w, EINVAL, "struct %s has a field "
-			    "that this version of the library does not know.",
-			    name);
-	return 0;
-}
 
 /* How many workers there are at first. */
 static size_t first_workers(const struct vm_options *o)
@@ -98,7 +83,7 @@ static int copy_indices(struct job_plan *p, const struct vm_options *o,
 static int copy_job(struct vm_job *j, const void *from, size_t size,
     size_t number, struct words *w)
 {
-	int r = planning_take(j, sizeof *j, from, size, "vm_job", w);
+	int r = given_take(j, sizeof *j, from, size, "vm_job", w);
 
 	if (r < 0)
 		return r;

@@ -14,6 +14,7 @@
 
 #define VM_NO_INLINE
 #include "base.h"
+#include "given.h"
 #include "reducer.h"
 
 /* Of the open bytes of a partition in the caller. */
@@ -114,11 +115,11 @@ vm_reducer *vm_fork_jobs_sized(const struct vm_job *jobs, size_t count,
 	struct vm_options o;
 	struct words words = { "" };
 	int kept = errno;
-	int error = planning_take(&o, sizeof o, options, options_size,
+	int error = given_take(&o, sizeof o, options, options_size,
 	    "vm_options", &words);
 
 	if (error == 0)
-		error = planning_take(&h, sizeof h, how, how_size,
+		error = given_take(&h, sizeof h, how, how_size,
 		    "vm_reduce_options", &words);
 	if (error == 0 && r == NULL)
 		error = words_set(&words, ENOMEM, "There was no memory for a "

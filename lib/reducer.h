@@ -80,11 +80,6 @@ struct vm_reducer {
 
 /* ---- planning.c ---- */
 
-/* A struct of the caller's, who may have another version of it: 0, or -EINVAL
-   if it has something that is not known here. */
-int planning_take(void *to, size_t size, const void *from, size_t from_size,
-    const char *name, struct words *);
-
 /* The jobs of a plan: 0 or -errno. */
 int planning_jobs(struct job_plan *, const struct vm_job *, size_t count,
     size_t job_size, struct words *);
