@@ -113,5 +113,5 @@ int main(void)
 {
 	const TTest *const tests[] = { sorts, says_that_it_goes_on };
 
-	return run_tests("batch", tests, COUNTOF(tests), 20);
+	return run_tests("batch", tests, COUNTOF(tests));
 }

@@ -169,5 +169,5 @@ int main(void)
 		one_that_others_hold_stays_as_it_is,
 		without_memory_nothing_changes };
 
-	return run_tests("block", tests, COUNTOF(tests), 30);
+	return run_tests("block", tests, COUNTOF(tests));
 }

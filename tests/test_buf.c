@@ -74,5 +74,5 @@ int main(void)
 	const TTest *const tests[] = { appends_in_order, keeps_its_bound,
 		refuses_sizes_that_wrap_around, keeps_little_when_it_is_empty };
 
-	return run_tests("buf", tests, COUNTOF(tests), 30);
+	return run_tests("buf", tests, COUNTOF(tests));
 }

@@ -698,5 +698,5 @@ int main(void)
 		room_that_is_not_used_changes_nothing,
 		placing_fails_without_harm };
 
-	return run_tests("channel", tests, COUNTOF(tests), 60);
+	return run_tests("channel", tests, COUNTOF(tests));
 }

@@ -241,5 +241,5 @@ int main(void)
 		charges_for_bytes_and_items, lives_until_the_last_lets_go,
 		without_memory_nothing_changes };
 
-	return run_tests("chunk", tests, COUNTOF(tests), 30);
+	return run_tests("chunk", tests, COUNTOF(tests));
 }

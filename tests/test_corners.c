@@ -250,11 +250,11 @@ static int fail_then_wait(struct vm_context *me, const void *input,
     size_t size)
 {
 	if (number(input) == 0 && me->attempt == 1) {
-		await(&sh->counter[SENT], 1, 20000);
+		await(&sh->counter[SENT], 1, limit_ms());
 		return 1;
 	}
 	atomic_fetch_add(&sh->counter[BEGUN], 1);
-	return await(&sh->counter[GATE], 1, 20000) < 0 ? -1 :
+	return await(&sh->counter[GATE], 1, limit_ms()) < 0 ? -1 :
 	    echo(me, input, size);
 }
 
@@ -277,7 +277,7 @@ START_TEST(cancels_before_the_next_attempt)
 		ck_assert_int_eq(vm_zip_in_out_within(pool, &r, 5), VM_LATER);
 	ck_assert_int_eq(vm_zip_in_out_within(pool, &r, 50), VM_LATER);
 	vm_cancel(pool);
-	ck_assert_int_eq(vm_zip_in_out_within(pool, &r, 2000), 1);
+	ck_assert_int_eq(vm_zip_in_out_within(pool, &r, limit_ms()), 1);
 	ck_assert_uint_eq(r.index, 0);
 	ck_assert_int_eq(r.attempts, 1);
 	ck_assert_int_eq(r.exception->cause, VM_CANCELLED);
@@ -321,7 +321,7 @@ START_TEST(tells_the_life_of_each_chunk)
 	FILE *file = tmpfile();
 
 	ck_assert_ptr_nonnull(file);
-	ck_assert_int_eq(in_child(tell_all, file, 20), 0);
+	ck_assert_int_eq(in_child(tell_all, file), 0);
 	rewind(file);
 	ck_assert_uint_gt(fread(text, 1, sizeof text - 1, file), 0);
 	for (size_t i = 0; i < COUNTOF(told); i++)
@@ -426,7 +426,7 @@ START_TEST(line_without_end)
 	ck_assert_int_eq(pipe(ends), 0);
 	ck_assert_int_eq(write(ends[1], much, sizeof much), sizeof much);
 	imap_to(pool, vm_lines_fd(ends[0]));
-	ck_assert_int_eq(vm_zip_in_out_within(pool, &r, 5000), -1);
+	ck_assert_int_eq(vm_zip_in_out_within(pool, &r, limit_ms()), -1);
 	ck_assert_int_eq(errno, EFBIG);
 	ck_assert_int_eq(vm_broken(pool), 0);
 	take_end(pool);
@@ -540,7 +540,7 @@ START_TEST(next_in_order_dies_beyond_the_bound)
 	ck_assert_int_eq(vm_ready(pool, -1), 0);
 	imap_to(pool, vm_range(0, 8));
 	for (uint64_t i = 0; i < 8; i++) {
-		ck_assert_int_eq(vm_zip_in_out_within(pool, &r, 10000), 1);
+		ck_assert_int_eq(vm_zip_in_out_within(pool, &r, limit_ms()), 1);
 		ck_assert_uint_eq(r.index, i);
 		ck_assert_int_eq(r.type, VM_OUTPUT);
 		ck_assert_int_eq(r.attempts, i == 0 ? 2 : 1);
@@ -600,7 +600,7 @@ START_TEST(calls_are_interrupted)
 	ck_assert_int_eq(sys_pipe(ends), 0);
 	p.fd = ends[0];
 	start_ticks();
-	ck_assert_int_eq(sys_poll(&p, 1, 10000), 0);
+	ck_assert_int_eq(sys_poll(&p, 1, limit_ms()), 0);
 	lets_go = 1;
 	ck_assert_int_eq(sys_read(ends[0], &byte, 1), 1);
 	ck_assert_int_eq(byte, '!');
@@ -641,7 +641,7 @@ START_TEST(pair_of_descriptors_half_there)
 	int (*makers[])(int *) = { sys_pipe, sys_socketpair };
 
 	for (size_t i = 0; i < COUNTOF(makers); i++)
-		ck_assert_int_eq(in_child(pair_without_room, &makers[i], 10),
+		ck_assert_int_eq(in_child(pair_without_room, &makers[i]),
 		    0);
 	ck_assert_int_eq(sys_nonblock(-1), -EBADF);
 }
@@ -674,7 +674,7 @@ static int leave_orphan(struct vm_context *me, const void *input, size_t size)
 			pause();
 	}
 	atomic_store(&sh->pid[number(input)], pid);
-	await(&sh->counter[BEGUN], 1, 20000);
+	await(&sh->counter[BEGUN], 1, limit_ms());
 	return echo(me, input, size);
 }
 
@@ -712,5 +712,5 @@ int main(void)
 		next_in_order_dies_beyond_the_bound, calls_are_interrupted,
 		pair_of_descriptors_half_there, finds_orphans_by_itself };
 
-	return run_tests("corners", tests, COUNTOF(tests), 30);
+	return run_tests("corners", tests, COUNTOF(tests));
 }

@@ -364,5 +364,5 @@ int main(void)
 		a_path_beyond_all_bounds, the_mask_counts,
 		this_machine_has_one_at_least };
 
-	return run_tests("cpus", tests, COUNTOF(tests), 30);
+	return run_tests("cpus", tests, COUNTOF(tests));
 }

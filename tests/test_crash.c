@@ -462,5 +462,5 @@ int main(void)
 		crashes_of_children_are_their_own, garbage_is_made_printable,
 		more_than_fits_is_cut, a_worker_that_lies_is_bounded };
 
-	return run_tests("crash", tests, COUNTOF(tests), 60);
+	return run_tests("crash", tests, COUNTOF(tests));
 }

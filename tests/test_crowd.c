@@ -16,6 +16,7 @@
 
 #include "base.h"
 #include "face.h"
+#include "sample.h"
 #include "tools.h"
 
 static int echo(struct vm_context *me, const void *input, size_t size)
@@ -46,7 +47,8 @@ static bool may_have(rlim_t descriptors)
 
 START_TEST(a_thousand_work)
 {
-	const struct vm_options options = { .workers = 1000 };
+	const struct vm_options options = {
+		.workers = sample_size(1000, 200) };
 	static int cause[20000];
 	int fds = count_fds();
 	vm_pool *pool;
@@ -254,5 +256,5 @@ int main(void)
 		idle_ones_are_not_looked_at,
 		pipes_of_the_dead_are_not_waited_for, an_idle_pool_sleeps };
 
-	return run_tests("crowd", tests, COUNTOF(tests), 120);
+	return run_tests("crowd", tests, COUNTOF(tests));
 }

@@ -598,7 +598,7 @@ START_TEST(without_the_option_it_goes_to_the_host)
 
 	start();
 	ck_assert_int_eq(pipe(ends), 0);
-	status = in_child(host_of_writers, ends, 20);
+	status = in_child(host_of_writers, ends);
 	ck_assert_int_eq(status, 0);
 	ck_assert_int_gt(read(ends[0], text, sizeof text - 1), 0);
 	ck_assert_str_eq(text, "attempt 1 of 0\nattempt 1 of 1\n");
@@ -670,5 +670,5 @@ int main(void)
 		tails_are_of_the_last_attempt,
 		without_the_option_it_goes_to_the_host, copies_have_it_all };
 
-	return run_tests("evidence", tests, COUNTOF(tests), 60);
+	return run_tests("evidence", tests, COUNTOF(tests));
 }

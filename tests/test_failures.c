@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base.h"
+#include "sample.h"
 #include "tools.h"
 
 enum { HANDLERS, SETUPS, TEARDOWNS, GATE, CLOSED };
@@ -290,7 +291,7 @@ static void check_exit_handlers(int (*process)(struct vm_context *,
 	int status;
 
 	start();
-	status = in_child(exiting_host, &process, 30);
+	status = in_child(exiting_host, &process);
 	ck_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 	ck_assert_int_eq(sh->counter[HANDLERS], 0);
 	ck_assert_int_eq(sh->counter[CLOSED], 1);
@@ -612,13 +613,15 @@ START_TEST(five_outputs_survive_the_sixth)
 {
 	const size_t sizes[] = { 8, 100, 5000, 40000, 65536, 131056, 131064,
 		131072, 300000, 2000000 };
+	const int deaths[] = { SIGKILL, SIGSEGV, 0 };
+	unsigned number = 0;
 
 	for (size_t i = 0; i < COUNTOF(sizes); i++)
-		for (int workers = 1; workers < 4; workers++) {
-			check_sixth(sizes[i], SIGKILL, workers);
-			check_sixth(sizes[i], SIGSEGV, workers);
-			check_sixth(sizes[i], 0, workers);
-		}
+		for (int workers = 1; workers < 4; workers++)
+			for (size_t k = 0; k < COUNTOF(deaths); k++)
+				if (sample_takes(number++, 6))
+					check_sixth(sizes[i], deaths[k],
+					    workers);
 }
 END_TEST
 
@@ -629,7 +632,7 @@ static int big_sixth(struct vm_context *me, const void *input, size_t size)
 	static const char large[5 << 20];
 	int64_t n = count_run(input);
 
-	if (await(&sh->counter[CLOSED], 1, 20000) < 0)
+	if (await(&sh->counter[CLOSED], 1, limit_ms()) < 0)
 		return -1;
 	vm_output(me, input, size);
 	if (n == FATAL)
@@ -649,7 +652,7 @@ START_TEST(a_death_in_the_middle_of_an_output)
 
 	start();
 	pool = fork_pool(&worker, &options);
-	ck_assert_int_eq(vm_ready(pool, 10000), 0);
+	ck_assert_int_eq(vm_ready(pool, limit_ms()), 0);
 	imap_to(pool, vm_range(0, 10));
 	ck_assert_int_eq(vm_zip_in_out_within(pool, &r, 0), VM_LATER);
 	atomic_store(&sh->counter[CLOSED], 1);
@@ -702,14 +705,16 @@ static void check_some(const struct vm_options *options)
 START_TEST(exactly_the_guilty_are_blamed)
 {
 	const size_t sizes[] = { 1, 3, 100, 0 };
+	unsigned number = 0;
 
 	for (size_t i = 0; i < COUNTOF(sizes); i++)
 		for (int workers = 1; workers < 6; workers += 2)
 			for (int ordered = 0; ordered < 2; ordered++)
-				check_some(&(struct vm_options){
-				    .workers = workers,
-				    .chunk_size = sizes[i],
-				    .ordered = ordered });
+				if (sample_takes(number++, 5))
+					check_some(&(struct vm_options){
+					    .workers = workers,
+					    .chunk_size = sizes[i],
+					    .ordered = ordered });
 }
 END_TEST
 
@@ -750,18 +755,9 @@ static void take_3050(vm_pool *pool)
 	take_end(pool);
 }
 
-/* RUNS in the environment says how often.  100 times take about 5 s, and
-   several minutes with a sanitizer. */
-#ifdef __SANITIZE_ADDRESS__
-enum { RUNS = 5 };
-#else
-enum { RUNS = 100 };
-#endif
-
 START_TEST(a_hundred_workers_and_fifty_failures)
 {
-	const char *runs = getenv("RUNS");
-	int most = runs != NULL ? atoi(runs) : RUNS;
+	int most = sample_size(SANITIZED ? 5 : 100, 2);
 	const struct vm_worker worker = { .process = fifty_fail };
 	const struct vm_options options = { .workers = 100 };
 
@@ -855,14 +851,16 @@ static void check_too_big(int big, size_t chunk_size, int workers)
 
 START_TEST(an_item_too_big_to_be_received)
 {
+	const size_t chunks[] = { 10, 1, 4 };
+	unsigned number = 0;
+
 	sized_input = calloc(1, 50 * MIB);
 	ck_assert_ptr_nonnull(sized_input);
 	for (int workers = 1; workers < 3; workers++)
-		for (int big = 0; big < 10; big += 3) {
-			check_too_big(big, 10, workers);
-			check_too_big(big, 1, workers);
-			check_too_big(big, 4, workers);
-		}
+		for (int big = 0; big < 10; big += 3)
+			for (size_t i = 0; i < COUNTOF(chunks); i++)
+				if (sample_takes(number++, 12))
+					check_too_big(big, chunks[i], workers);
 	free(sized_input);
 }
 END_TEST
@@ -880,5 +878,5 @@ int main(void)
 		a_hundred_workers_and_fifty_failures,
 		an_item_too_big_to_be_received };
 
-	return run_tests("failures", tests, COUNTOF(tests), 60);
+	return run_tests("failures", tests, COUNTOF(tests));
 }

@@ -273,5 +273,5 @@ int main(void)
 		cuts_what_is_long, refuses_cuts, folds_all, fold_may_stop,
 		sources_that_fail };
 
-	return run_tests("fold", tests, COUNTOF(tests), 60);
+	return run_tests("fold", tests, COUNTOF(tests));
 }

@@ -420,5 +420,5 @@ int main(void)
 		no_part_of_a_failure_is_one,
 		failures_whose_sizes_lie_are_refused };
 
-	return run_tests("frame", tests, COUNTOF(tests), 30);
+	return run_tests("frame", tests, COUNTOF(tests));
 }

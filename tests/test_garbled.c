@@ -17,6 +17,7 @@
 
 #include "base.h"
 #include "frame.h"
+#include "sample.h"
 #include "slot.h"
 #include "tools.h"
 
@@ -349,15 +350,20 @@ static void check_pool(const struct vm_options *options, int allowed,
 	shared_free(sh);
 }
 
+/* The pools of a test are numbered: one of so many is drawn by a sample. */
+#define DRAWN_OF 7
+static unsigned numbered;
+
 /* One item in each worker's hand. */
 static void check_alone(void (*how)(void), int and_then, int allowed)
 {
 	sabotage = how;
 	then = and_then;
 	for (int workers = 1; workers < 4; workers++)
-		check_pool(&(struct vm_options){ .workers = workers,
-		    .chunk_size = 1, .max_real_in_flight_factor = 1,
-		    .ordered = workers & 1 }, allowed, 1);
+		if (sample_takes(numbered++, DRAWN_OF))
+			check_pool(&(struct vm_options){ .workers = workers,
+			    .chunk_size = 1, .max_real_in_flight_factor = 1,
+			    .ordered = workers & 1 }, allowed, 1);
 }
 
 /* Many items in each worker's hand, some done and some to be done. */
@@ -369,9 +375,10 @@ static void check_among(void (*how)(void), int and_then, int allowed)
 	then = and_then;
 	for (size_t i = 0; i < COUNTOF(sizes); i++)
 		for (int workers = 1; workers < 3; workers++)
-			check_pool(&(struct vm_options){ .workers = workers,
-			    .chunk_size = sizes[i],
-			    .ordered = workers & 1 }, allowed, 3);
+			if (sample_takes(numbered++, DRAWN_OF))
+				check_pool(&(struct vm_options){
+				    .workers = workers, .chunk_size = sizes[i],
+				    .ordered = workers & 1 }, allowed, 3);
 }
 
 static void check_all(void (*how)(void), int and_then, int allowed)
@@ -551,7 +558,7 @@ static int bad_setup(struct vm_context *me)
 	return then == RETURN ? -1 : 0;
 }
 
-static void check_setup(void (*how)(void), int and_then)
+static void check_bad_setup(void (*how)(void), int and_then)
 {
 	const struct vm_worker worker = { .setup = bad_setup,
 		.process = work };
@@ -574,6 +581,12 @@ static void check_setup(void (*how)(void), int and_then)
 	ck_assert_int_ge(got, 1);
 	close_pool(pool);
 	shared_free(sh);
+}
+
+static void check_setup(void (*how)(void), int and_then)
+{
+	if (sample_takes(numbered++, DRAWN_OF / 2))
+		check_bad_setup(how, and_then);
 }
 
 START_TEST(misbehaves_in_setup)
@@ -614,5 +627,5 @@ int main(void)
 		forges_a_frame, forges_in_setup, forges_where_an_output_is,
 		forges_where_a_large_output_is };
 
-	return run_tests("garbled", tests, COUNTOF(tests), 60);
+	return run_tests("garbled", tests, COUNTOF(tests));
 }

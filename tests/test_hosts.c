@@ -66,7 +66,7 @@ static void check_host(int (*host)(void *), void *arg)
 	no_cores();
 	if (sh == NULL)
 		sh = shared_new();
-	status = in_child(host, arg, 40);
+	status = in_child(host, arg);
 	ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 0,
 	    "the host ended with status 0x%x", (unsigned)status);
 }
@@ -315,7 +315,7 @@ static int has_a_signal_state(void *unused)
 	look(&before);
 	pool = fork_pool(&worker, &(struct vm_options){ .workers = 2 });
 	check_state(&before);
-	ck_assert_msg(vm_ready(pool, 10000) == 0, "%s", vm_error(pool));
+	ck_assert_msg(vm_ready(pool, limit_ms()) == 0, "%s", vm_error(pool));
 	imap_to(pool, vm_range(0, 100));
 	ck_assert_int_eq(take_numbers(pool, 100, cause), 0);
 	check_state(&before);
@@ -498,7 +498,7 @@ static void *keep_stdout(void *unused)
 	flockfile(stdout);
 	printf("kept\n");
 	atomic_store(&sh->counter[GATE], 1);
-	await(&sh->counter[CLOSED], 1, 30000);
+	await(&sh->counter[CLOSED], 1, limit_ms());
 	funlockfile(stdout);
 	return unused;
 }
@@ -590,7 +590,7 @@ static int forks_in_a_thread(void *unused)
 	ck_assert_int_eq(pthread_create(&thread, NULL, fork_one, &b), 0);
 	pthread_join(thread, NULL);
 	ck_assert_ptr_nonnull(b);
-	ck_assert_int_eq(vm_ready(b, 10000), 0);
+	ck_assert_int_eq(vm_ready(b, limit_ms()), 0);
 	for (int i = 0; i < 20; i++) {
 		check_works(b);
 		check_works(a);
@@ -703,7 +703,7 @@ static int leaves_pool(struct vm_context *me, const void *input, size_t size)
 	vm_pool *pool = vm_fork(&worker, &(struct vm_options){
 	    .workers = 2 });
 
-	if (pool == NULL || vm_ready(pool, 10000) != 0)
+	if (pool == NULL || vm_ready(pool, limit_ms()) != 0)
 		return vm_fail(me, 1, "%s", vm_error(pool));
 	raise(SIGKILL);
 	return vm_output(me, input, size);
@@ -876,7 +876,7 @@ START_TEST(copies_of_workers_disturb_nothing)
 
 	sh = shared_new();
 	pool = fork_pool(&worker, &(struct vm_options){ .workers = 2 });
-	ck_assert_int_eq(vm_ready(pool, 10000), 0);
+	ck_assert_int_eq(vm_ready(pool, limit_ms()), 0);
 	imap_to(pool, vm_range(0, 100));
 	ck_assert_int_eq(take_numbers(pool, 100, cause), 0);
 	for (int i = 0; i < 100; i++)
@@ -982,7 +982,7 @@ START_TEST(host_in_a_pid_namespace)
 
 	no_cores();
 	for (int i = 0; i < 2; i++) {
-		status = in_child(enters_namespace, i ? &body : NULL, 60);
+		status = in_child(enters_namespace, i ? &body : NULL);
 		ck_assert(WIFEXITED(status));
 		if (WEXITSTATUS(status) == 77)
 			fprintf(stderr, "skipped: unshare() is not "
@@ -1065,5 +1065,5 @@ int main(void)
 		later_workers_see_the_moment_of_the_fork,
 		host_in_a_pid_namespace, workers_write_to_a_terminal };
 
-	return run_tests("hosts", tests, COUNTOF(tests), 60);
+	return run_tests("hosts", tests, COUNTOF(tests));
 }

@@ -490,7 +490,7 @@ static int gated_setup(struct vm_context *me)
 {
 	struct shared *s = me->config;
 
-	return await(&s->counter[GATE], 1, 20000);
+	return await(&s->counter[GATE], 1, limit_ms());
 }
 
 START_TEST(ready_waits_for_setups)
@@ -707,5 +707,5 @@ int main(void)
 		seeds_depend_on_the_input_alone,
 		serial_gives_the_same_tuples };
 
-	return run_tests("imap", tests, COUNTOF(tests), 30);
+	return run_tests("imap", tests, COUNTOF(tests));
 }

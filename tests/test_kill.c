@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "base.h"
+#include "sample.h"
 #include "tools.h"
 
 /* Counters; the last one is the first of one for each worker. */
@@ -154,7 +155,7 @@ static void drive(vm_pool *pool, const atomic_long *counter, long value)
 	struct vm_result r;
 	int rc = 1;
 
-	for (int i = 0; i < 20000 && atomic_load(counter) < value; i++) {
+	for (int i = 0; i < limit_ms() && atomic_load(counter) < value; i++) {
 		rc = vm_zip_in_out_within(pool, &r, 1);
 		ck_assert_msg(rc == 1 || rc == VM_LATER, "%d: %s", rc,
 		    vm_error(pool));
@@ -193,7 +194,7 @@ static _Noreturn void be_host(const struct host *h, atomic_int *keeper)
 
 	if (h->keeper)
 		atomic_store(keeper, fork_keeper());
-	ck_assert_int_eq(vm_ready(pool, 20000), 0);
+	ck_assert_int_eq(vm_ready(pool, limit_ms()), 0);
 	imap_to(pool, numbers(-1));
 	if (h->process == echo)
 		drive(pool, &sh->counter[RUNS], 100);
@@ -206,7 +207,7 @@ static _Noreturn void be_host(const struct host *h, atomic_int *keeper)
 	if (h->end == BY_QUIT)
 		_exit(0);
 	atomic_store(&sh->counter[READY], 1);
-	while (vm_zip_in_out_within(pool, &r, 20000) == 1)
+	while (vm_zip_in_out_within(pool, &r, limit_ms()) == 1)
 		continue;
 	_exit(1);
 }
@@ -319,7 +320,7 @@ START_TEST(an_idle_worker_is_killed)
 
 	start();
 	pool = open_pool(&worker, &options);
-	ck_assert_int_eq(vm_ready(pool, 20000), 0);
+	ck_assert_int_eq(vm_ready(pool, limit_ms()), 0);
 	for (int run = 0; run < 5; run++) {
 		/* Of the four numbers the odd ones are workers'. */
 		if (run < 2)
@@ -339,7 +340,7 @@ END_TEST
 static void *kill_busy(void *arg)
 {
 	(void)arg;
-	if (await(&sh->counter[BUSY], 1, 20000) == 0)
+	if (await(&sh->counter[BUSY], 1, limit_ms()) == 0)
 		kill((pid_t)sh->counter[BUSY], SIGKILL);
 	return NULL;
 }
@@ -395,7 +396,7 @@ static int first_hangs(struct vm_context *me, const void *input, size_t size)
 static void *kill_four(void *arg)
 {
 	(void)arg;
-	if (await(&sh->counter[BUSY], 4, 20000) == 0)
+	if (await(&sh->counter[BUSY], 4, limit_ms()) == 0)
 		for (int i = 0; i < 4; i++)
 			kill(sh->pid[i], SIGKILL);
 	return NULL;
@@ -411,7 +412,7 @@ START_TEST(all_workers_are_killed_at_once)
 
 	start();
 	pool = open_pool(&worker, &options);
-	ck_assert_int_eq(vm_ready(pool, 20000), 0);
+	ck_assert_int_eq(vm_ready(pool, limit_ms()), 0);
 	imap_to(pool, vm_range(0, 40));
 	ck_assert_int_eq(pthread_create(&killer, NULL, kill_four, NULL), 0);
 	ck_assert_int_eq(take_numbers(pool, 40, cause), 0);
@@ -434,7 +435,7 @@ static int show(struct vm_context *me, const void *input, size_t size)
 
 	atomic_store(&sh->pid[me->worker_index], getpid());
 	if (n % GATES == 0)
-		await(&sh->counter[BUSY], n / GATES, 20000);
+		await(&sh->counter[BUSY], n / GATES, limit_ms());
 	return echo(me, input, size);
 }
 
@@ -506,7 +507,7 @@ static void check_broken(vm_pool *pool, bool in_time)
 
 	for (int i = 0; i < 2; i++) {
 		errno = 0;
-		ck_assert_int_eq(vm_zip_in_out_within(pool, &r, 20000), -1);
+		ck_assert_int_eq(vm_zip_in_out_within(pool, &r, limit_ms()), -1);
 		ck_assert_int_eq(errno, EPIPE);
 	}
 	ck_assert_int_eq(vm_broken(pool), 1);
@@ -562,7 +563,7 @@ static void check_server_killed(const struct vm_options *options)
 
 	start();
 	pool = open_pool(&worker, options);
-	ck_assert_int_eq(vm_ready(pool, 20000), 0);
+	ck_assert_int_eq(vm_ready(pool, limit_ms()), 0);
 	imap_to(pool, numbers(MANY));
 	take_until_broken(pool);
 	ck_assert_int_gt(given, DOOM);
@@ -595,7 +596,7 @@ static void check_idle_server(int runs)
 
 	start();
 	pool = open_pool(&worker, &options);
-	ck_assert_int_eq(vm_ready(pool, 20000), 0);
+	ck_assert_int_eq(vm_ready(pool, limit_ms()), 0);
 	for (int i = 0; i < runs; i++) {
 		imap_to(pool, vm_range(0, 100));
 		ck_assert_int_eq(take_numbers(pool, 100, cause), 0);
@@ -631,7 +632,7 @@ START_TEST(the_fork_server_is_killed_before_close)
 
 	start();
 	pool = open_pool(&worker, &options);
-	ck_assert_int_eq(vm_ready(pool, 20000), 0);
+	ck_assert_int_eq(vm_ready(pool, limit_ms()), 0);
 	ck_assert_int_eq(kill(sh->pid[0], SIGKILL), 0);
 	end_pool(pool);
 	check_gone(4, false);
@@ -643,7 +644,7 @@ static int stop_server(struct vm_context *me, const void *input, size_t size)
 {
 	if (number(input) == DOOM) {
 		kill(getppid(), SIGSTOP);
-		for (int i = 0; i < 10000 && !is_stopped(getppid()); i++)
+		for (int i = 0; i < limit_ms() && !is_stopped(getppid()); i++)
 			nap_ms(1);
 		raise(SIGKILL);
 	}
@@ -662,7 +663,7 @@ static int stopped_in_a_run(void *arg)
 	(void)arg;
 	start();
 	pool = open_pool(&worker, &options);
-	ck_assert_int_eq(vm_ready(pool, 20000), 0);
+	ck_assert_int_eq(vm_ready(pool, limit_ms()), 0);
 	imap_to(pool, numbers(DOOM + 100));
 	take_until_broken(pool);
 	ck_assert_int_gt(given, DOOM);
@@ -680,7 +681,7 @@ static int stopped_before_close(void *arg)
 	(void)arg;
 	start();
 	pool = open_pool(&worker, &options);
-	ck_assert_int_eq(vm_ready(pool, 20000), 0);
+	ck_assert_int_eq(vm_ready(pool, limit_ms()), 0);
 	ck_assert_int_eq(kill(sh->pid[0], SIGSTOP), 0);
 	errno = 0;
 	if (vm_close(pool) < 0) {
@@ -700,7 +701,7 @@ START_TEST(the_fork_server_is_stopped)
 	ck_assert_int_ge(pid, 0);
 	if (pid == 0)
 		_exit(stopped_in_a_run(NULL));
-	ck_assert_int_eq(in_child(stopped_before_close, NULL, 40), 0);
+	ck_assert_int_eq(in_child(stopped_before_close, NULL), 0);
 	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
 	ck_assert_int_eq(status, 0);
 }
@@ -791,7 +792,7 @@ END_TEST
 static int hold_second(struct vm_context *me, const void *input, size_t size)
 {
 	if (number(input) == 1)
-		await(&sh->counter[READY], 1, 20000);
+		await(&sh->counter[READY], 1, limit_ms());
 	return echo(me, input, size);
 }
 
@@ -896,7 +897,7 @@ START_TEST(close_while_teardowns_hang)
 	start();
 	pool = open_pool(&worker, &options);
 	imap_to(pool, vm_range(0, 100));
-	ck_assert_int_eq(vm_ready(pool, 20000), 0);
+	ck_assert_int_eq(vm_ready(pool, limit_ms()), 0);
 	ck_assert_int_eq(take_numbers(pool, 100, cause), 0);
 	end_pool(pool);
 	ck_assert_int_eq(sh->counter[TEARDOWNS], 2);
@@ -1012,7 +1013,7 @@ static int host_of_daemons(void *arg)
 	int cause[20];
 
 	(void)arg;
-	ck_assert_int_eq(vm_ready(pool, 20000), 0);
+	ck_assert_int_eq(vm_ready(pool, limit_ms()), 0);
 	imap_to(pool, vm_range(0, 20));
 	ck_assert_int_eq(take_numbers(pool, 20, cause), 0);
 	wait_for(&sh->counter[BUSY], 20);
@@ -1025,7 +1026,7 @@ START_TEST(what_workers_started_ends_with_the_caller)
 	int status;
 
 	start();
-	status = in_child(host_of_daemons, NULL, 30);
+	status = in_child(host_of_daemons, NULL);
 	ck_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
 	check_gone(24, false);
 }
@@ -1037,10 +1038,10 @@ START_TEST(a_thousand_pools_leave_nothing)
 {
 	const struct vm_worker worker = { .process = echo };
 	const struct vm_options options = { .workers = 2 };
-	int cause[3];
+	int cause[3], most = sample_size(1000, 60);
 
 	start();
-	for (int i = 0; i < 1000; i++) {
+	for (int i = 0; i < most; i++) {
 		vm_pool *pool = i == 0 ? open_pool(&worker, &options) :
 		    fork_pool(&worker, &options);
 
@@ -1053,7 +1054,7 @@ START_TEST(a_thousand_pools_leave_nothing)
 		close_pool(pool);
 	}
 	check_counts();
-	ck_assert_int_eq(sh->counter[CLOSED], 333);
+	ck_assert_int_eq(sh->counter[CLOSED], most / 3);
 }
 END_TEST
 
@@ -1109,7 +1110,7 @@ START_TEST(the_library_prints_nothing)
 
 	start();
 	ck_assert_ptr_nonnull(file);
-	ck_assert_int_eq(in_child(silent_host, file, 30), 0);
+	ck_assert_int_eq(in_child(silent_host, file), 0);
 	ck_assert_int_eq(fstat(fileno(file), &st), 0);
 	ck_assert_int_eq(st.st_size, 0);
 	fclose(file);
@@ -1138,5 +1139,5 @@ int main(void)
 		what_workers_started_ends_with_the_caller,
 		a_thousand_pools_leave_nothing, the_library_prints_nothing };
 
-	return run_tests("kill", tests, COUNTOF(tests), 60);
+	return run_tests("kill", tests, COUNTOF(tests));
 }

@@ -219,7 +219,7 @@ static int next_after_last(void *from, const void **input, size_t *size)
 	(void)from;
 	if (fed == 20)
 		return 0;
-	if (await(&sh->counter[DONE], fed, 5000) < 0) {
+	if (await(&sh->counter[DONE], fed, limit_ms()) < 0) {
 		errno = ETIMEDOUT;
 		return -1;
 	}
@@ -672,10 +672,10 @@ static int check_score_of_a_victim(void *unused)
 /* A worker is likelier to be chosen than the host, whatever that has. */
 START_TEST(workers_are_chosen_before_the_host)
 {
-	int status = in_child(check_score, NULL, 30);
+	int status = in_child(check_score, NULL);
 
 	ck_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0);
-	status = in_child(check_score_of_a_victim, NULL, 30);
+	status = in_child(check_score_of_a_victim, NULL);
 	ck_assert(WIFEXITED(status));
 	if (WEXITSTATUS(status) == 77)
 		puts("oom_score_adj: the host's cannot be set here");
@@ -696,5 +696,5 @@ int main(void)
 		serial_pools_have_no_limits,
 		workers_are_chosen_before_the_host };
 
-	return run_tests("limits", tests, COUNTOF(tests), 60);
+	return run_tests("limits", tests, COUNTOF(tests));
 }

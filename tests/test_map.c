@@ -11,6 +11,7 @@
 #include "base.h"
 #include "context.h"
 #include "slot.h"
+#include "sample.h"
 #include "tools.h"
 
 #define GUARD 64
@@ -305,7 +306,7 @@ START_TEST(children_have_the_outputs)
 	sh = shared_new();
 	later = &a;
 	ck_assert_int_eq(map(&a, &w, NULL, never), 0);
-	ck_assert_int_eq(in_child(sees_outputs, NULL, 20), 0);
+	ck_assert_int_eq(in_child(sees_outputs, NULL), 0);
 	arrays_free(&a);
 	shared_free(sh);
 }
@@ -456,7 +457,7 @@ START_TEST(an_output_of_another_size_fails)
 END_TEST
 
 /* So many elements that most are not read when there were enough. */
-#define MANY 300000
+#define MANY ((size_t)sample_size(300000, 100000))
 
 static void tell_many(void *arg, const struct vm_result *r)
 {
@@ -493,10 +494,12 @@ static void give_up_early(int workers, unsigned chunk)
 
 START_TEST(what_is_given_up_is_told)
 {
-	give_up_early(2, 0);
-	give_up_early(2, 1);
-	give_up_early(1, 20000);
-	give_up_early(VM_SERIAL, 0);
+	const struct { int workers; unsigned chunk; } ways[] = { { 2, 1 },
+		{ 2, 0 }, { 1, 20000 }, { VM_SERIAL, 0 } };
+
+	for (unsigned i = 0; i < COUNTOF(ways); i++)
+		if (sample_takes(i, 3))
+			give_up_early(ways[i].workers, ways[i].chunk);
 }
 END_TEST
 
@@ -789,5 +792,5 @@ int main(void)
 		a_pool_that_cannot_work_is_an_error,
 	};
 
-	return run_tests("map", tests, COUNTOF(tests), 60);
+	return run_tests("map", tests, COUNTOF(tests));
 }

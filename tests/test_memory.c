@@ -342,5 +342,5 @@ int main(void)
 		keeps_to_it_in_small_pieces, keeps_to_it_a_key_at_a_time,
 		values_of_a_key_need_little, large_values_are_not_kept };
 
-	return run_tests("memory", tests, COUNTOF(tests), 120);
+	return run_tests("memory", tests, COUNTOF(tests));
 }

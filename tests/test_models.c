@@ -39,7 +39,7 @@ static struct vm_options options_of(const struct way *w)
 static int wait_for_kills(struct vm_context *me)
 {
 	if (me->index == 0 && await(&shared->counter[KILLED],
-	    atomic_load(&shared->counter[MOST]), 20000) < 0)
+	    atomic_load(&shared->counter[MOST]), limit_ms()) < 0)
 		return vm_fail(me, ETIME, "nobody was killed");
 	return 0;
 }
@@ -437,5 +437,5 @@ int main(void)
 		mincemeat_counts_humpty_dumpty, mincemeat_counts_a_b_c,
 		mincemeat_finishes, mincemeat_reduces_only };
 
-	return run_tests("models", tests, COUNTOF(tests), 120);
+	return run_tests("models", tests, COUNTOF(tests));
 }

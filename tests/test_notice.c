@@ -277,5 +277,5 @@ int main(void)
 		part_of_a_notice_is_nonsense, the_other_end_may_be_gone,
 		a_full_socket_is_told };
 
-	return run_tests("notice", tests, COUNTOF(tests), 30);
+	return run_tests("notice", tests, COUNTOF(tests));
 }

@@ -293,7 +293,7 @@ START_TEST(a_worker_that_was_killed_for_it)
 	snprintf(count_path, sizeof count_path, "%s/count", root);
 	put_file(count_path, "oom_kill 0\n");
 	pool = fork_pool(&worker, &options);
-	ck_assert_int_eq(vm_ready(pool, 10000), 0);
+	ck_assert_int_eq(vm_ready(pool, limit_ms()), 0);
 	o = &pool->engine.oom;
 	*o = (struct oom){ .path = "" };
 	snprintf(o->path, sizeof o->path, "%.500s", count_path);
@@ -394,7 +394,7 @@ START_TEST(a_real_one)
 		    "limit on memory can be made here");
 		return;
 	}
-	status = in_child(greedy_host, group, 30);
+	status = in_child(greedy_host, group);
 	for (int i = 0; i < 100 && rmdir(group) != 0; i++)
 		nap_ms(10);
 	snprintf(path, sizeof path, "%s/cgroup.procs", group);
@@ -412,5 +412,5 @@ int main(void)
 		counts_that_fall_or_vanish, a_worker_that_was_killed_for_it,
 		a_real_one };
 
-	return run_tests("oom", tests, COUNTOF(tests), 60);
+	return run_tests("oom", tests, COUNTOF(tests));
 }

@@ -608,5 +608,5 @@ int main(void)
 		options_without_limits_have_none,
 		larger_structs_may_have_zeroes_behind };
 
-	return run_tests("options", tests, COUNTOF(tests), 60);
+	return run_tests("options", tests, COUNTOF(tests));
 }

@@ -259,5 +259,5 @@ int main(void)
 		a_crowd_is_paced_by_what_it_gets_done,
 		a_crowd_that_sleeps_has_short_chunks };
 
-	return run_tests("pace", tests, COUNTOF(tests), 30);
+	return run_tests("pace", tests, COUNTOF(tests));
 }

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base.h"
+#include "sample.h"
 #include "tools.h"
 #include "trial.h"
 
@@ -21,19 +22,32 @@
 #define STOPPED_AT_A_TIME 80
 /* As many calls of a kind a fork server may make, about. */
 #define LONG_SILENCES 50
+/* Each costs seconds in which the machine is idle. */
+#define SILENCES_DRAWN_OF 120
 
 static struct trial trials[(LONG_SILENCES + 3) * FAULT_COUNT];
 static size_t count;
+/* All trials of the test that were thought of. */
+static unsigned numbered;
 
-static void add(const struct trial *like, enum fault_act act, int attempts)
+/* The core: before these calls each process of a pool is killed. */
+static bool is_core(const struct trial *t)
 {
-	for (int kind = FAULT_NONE + 1; kind < FAULT_COUNT; kind++) {
-		struct trial *t = &trials[count++];
+	return t->fault.act == FAULT_KILL_BEFORE && !t->fault.lacks &&
+	    (t->fault.kind == FAULT_WRITEV || t->fault.kind == FAULT_SEND ||
+	    t->fault.kind == FAULT_WRITE || t->fault.kind == FAULT_FORK);
+}
 
-		*t = *like;
-		t->fault.kind = kind;
-		t->fault.act = act;
-		t->attempts = attempts;
+/* Those of a test with the same act; "of": the sample draws one of so many. */
+static void add(struct trial t, enum fault_act act, int attempts, unsigned of)
+{
+	t.fault.act = act;
+	t.attempts = attempts;
+	for (int kind = FAULT_NONE + 1; kind < FAULT_COUNT; kind++) {
+		t.fault.kind = kind;
+		t.number = ++numbered;
+		if (is_core(&t) || sample_takes(t.number, of))
+			trials[count++] = t;
 	}
 }
 
@@ -44,7 +58,7 @@ static void run_all(int at_a_time)
 	ck_assert_int_eq(trials_run(trials, count, at_a_time, hits), 0);
 	for (size_t i = 0; i < count; i++)
 		all += hits[i];
-	ck_assert_int_gt(all, 50);
+	ck_assert_int_gt(all, sample_size(50, 2));
 }
 
 /* Also where the library has to do without something. */
@@ -54,11 +68,11 @@ static void check_kills(enum fault_where where)
 		FAULT_REOPEN, FAULT_OPEN_CHILDREN };
 	struct trial t = { .fault.where = where };
 
-	for (size_t i = 0; i < (trials_long() ? COUNTOF(lacks) : 1); i++) {
+	for (size_t i = 0; i < COUNTOF(lacks); i++) {
 		t.fault.lacks = lacks[i];
 		t.fault.lacks_error = trial_kinds[lacks[i]].errors[0];
-		add(&t, FAULT_KILL_BEFORE, 1);
-		add(&t, FAULT_KILL_AFTER, 2);
+		add(t, FAULT_KILL_BEFORE, 1, 2 * TRIALS_DRAWN_OF);
+		add(t, FAULT_KILL_AFTER, 2, 2 * TRIALS_DRAWN_OF);
 	}
 	run_all(AT_A_TIME);
 }
@@ -104,11 +118,9 @@ END_TEST
    trial of its own. */
 static void add_silence(void)
 {
-	int most = trials_long() ? LONG_SILENCES : 8;
-
-	for (int n = 1; n <= most; n += trials_long() ? 1 : 7)
-		add(&(struct trial){ .fault.where = FAULT_IN_SERVER,
-		    .only = n }, FAULT_STOP_BEFORE, 2);
+	for (int n = 1; n <= LONG_SILENCES; n++)
+		add((struct trial){ .fault.where = FAULT_IN_SERVER,
+		    .only = n }, FAULT_STOP_BEFORE, 2, SILENCES_DRAWN_OF);
 }
 
 START_TEST(somebody_is_stopped)
@@ -118,7 +130,7 @@ START_TEST(somebody_is_stopped)
 	add_silence();
 	for (int role = FAULT_HERE; role <= FAULT_IN_WORKERS; role *= 2) {
 		t.fault.where = role;
-		add(&t, FAULT_STOP_BEFORE, 2);
+		add(t, FAULT_STOP_BEFORE, 2, TRIALS_DRAWN_OF);
 	}
 	run_all(STOPPED_AT_A_TIME);
 }
@@ -130,5 +142,5 @@ int main(void)
 		the_fork_server_is_killed, a_worker_is_killed,
 		somebody_is_stopped };
 
-	return run_tests("points", tests, COUNTOF(tests), 600);
+	return run_tests("points", tests, COUNTOF(tests));
 }

@@ -593,5 +593,5 @@ int main(void)
 		gathers_nothing, garbled_pairs_are_noticed,
 		large_values_lie_apart, numbers_of_bytes_differ };
 
-	return run_tests("record", tests, COUNTOF(tests), 60);
+	return run_tests("record", tests, COUNTOF(tests));
 }

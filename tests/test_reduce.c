@@ -14,6 +14,7 @@
 
 #include "base.h"
 #include "runs.h"
+#include "sample.h"
 #include "tools.h"
 
 static struct shared *shared;
@@ -336,7 +337,7 @@ static int map_late(struct vm_context *me, const void *input, size_t size)
 	int r = map_words(me, input, size);
 
 	if (r == 0 && me->index == LINES / 2 &&
-	    await(&shared->counter[1], KILLS, 20000) < 0)
+	    await(&shared->counter[1], KILLS, limit_ms()) < 0)
 		return vm_fail(me, ETIME, "nobody was killed");
 	return r;
 }
@@ -346,7 +347,7 @@ static int reduce_late(struct vm_context *me, const void *key,
     size_t key_size, struct vm_values *values)
 {
 	atomic_store(&shared->counter[2], 2 * KILLS);
-	if (await(&shared->counter[1], 2 * KILLS, 20000) < 0)
+	if (await(&shared->counter[1], 2 * KILLS, limit_ms()) < 0)
 		return vm_fail(me, ETIME, "nobody was killed");
 	return reduce_sum(me, key, key_size, values);
 }
@@ -356,7 +357,7 @@ static int collect_late(struct vm_context *me, const void *key,
     size_t key_size, struct vm_values *values)
 {
 	atomic_store(&shared->counter[2], KILLS);
-	if (await(&shared->counter[1], KILLS, 20000) < 0)
+	if (await(&shared->counter[1], KILLS, limit_ms()) < 0)
 		return vm_fail(me, ETIME, "nobody was killed");
 	atomic_fetch_add(&shared->counter[3], 1);
 	return vm_add_up(me, key, key_size, values);
@@ -521,10 +522,11 @@ static int map_thousand(struct vm_context *me, const void *input,
 
 START_TEST(sorts_a_million_keys)
 {
-	const size_t thousands = SANITIZED ? 100 : 1000;
+	const size_t thousands = (size_t)sample_size(SANITIZED ? 100 : 1000,
+	    60);
 	const struct vm_job job = { .map = map_thousand };
 	const struct vm_reduce_options h = { .sorted = 1,
-		.memory_limit = 8 << 20 };
+		.memory_limit = thousands << 13 };
 	vm_reducer *r = fork_job(&job, &(struct vm_options){ .workers = 2 },
 	    &h);
 	struct counts c;
@@ -761,5 +763,5 @@ int main(void)
 		passes_a_value_of_100_mb, keys_are_any_bytes, empty_runs_end,
 		collect_may_spare_little };
 
-	return run_tests("reduce", tests, COUNTOF(tests), 120);
+	return run_tests("reduce", tests, COUNTOF(tests));
 }

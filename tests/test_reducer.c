@@ -677,7 +677,7 @@ START_TEST(needs_a_directory)
 	ck_assert_int_eq(refused_job(&count_words, NULL, &h), ENOTDIR);
 	ck_assert_ptr_nonnull(mkdtemp(dir));
 	ck_assert_int_eq(chmod(dir, 0500), 0);
-	status = getuid() == 0 ? in_child(refused_for_lack_of_rights, dir, 20) :
+	status = getuid() == 0 ? in_child(refused_for_lack_of_rights, dir) :
 	    0;
 	h.spill_dir = dir;
 	if (getuid() != 0)
@@ -761,7 +761,7 @@ static int in_small_files(void *dir)
 
 START_TEST(files_that_may_not_grow)
 {
-	ck_assert_int_eq(in_child(in_small_files, NULL, 60), 0);
+	ck_assert_int_eq(in_child(in_small_files, NULL), 0);
 }
 END_TEST
 
@@ -815,7 +815,7 @@ static int in_small_files_in_vain(void *arg)
 
 START_TEST(calls_that_fail_give_back_their_room)
 {
-	ck_assert_int_eq(in_child(in_small_files_in_vain, NULL, 60), 0);
+	ck_assert_int_eq(in_child(in_small_files_in_vain, NULL), 0);
 }
 END_TEST
 
@@ -846,7 +846,7 @@ static int in_larger_files(void *arg)
 
 START_TEST(files_need_some_times_the_pairs)
 {
-	ck_assert_int_eq(in_child(in_larger_files, NULL, 60), 0);
+	ck_assert_int_eq(in_child(in_larger_files, NULL), 0);
 }
 END_TEST
 
@@ -867,7 +867,7 @@ START_TEST(a_file_system_that_is_full)
 	int status;
 
 	ck_assert_ptr_nonnull(mkdtemp(dir));
-	status = in_child(in_small_file_system, dir, 60);
+	status = in_child(in_small_file_system, dir);
 	rmdir(dir);
 	ck_assert(WIFEXITED(status));
 	ck_assert(WEXITSTATUS(status) == 0 || WEXITSTATUS(status) == 77);
@@ -1014,7 +1014,7 @@ static int fails_while_it_maps(void *arg)
 
 START_TEST(nor_when_their_run_fails)
 {
-	ck_assert_int_eq(in_child(fails_while_it_maps, NULL, 60), 0);
+	ck_assert_int_eq(in_child(fails_while_it_maps, NULL), 0);
 }
 END_TEST
 
@@ -1240,7 +1240,7 @@ START_TEST(belongs_to_one_process)
 	while (vm_zip_key_out(r, &one) == 1 && one.type != VM_OUTPUT)
 		n = 1;
 	/* What the child gives up is there still. */
-	ck_assert_int_eq(in_child(uses_another_ones, r, 20), 0);
+	ck_assert_int_eq(in_child(uses_another_ones, r), 0);
 	ck_assert_int_eq(f.closed, 0);
 	for (; vm_zip_key_out(r, &one) == 1; n++)
 		while (vm_value(one.values, NULL) != NULL)
@@ -1292,5 +1292,5 @@ int main(void)
 		pools_are_resized_meanwhile, a_pool_that_breaks_down_is_told,
 		belongs_to_one_process, nothing_is_left };
 
-	return run_tests("reducer", tests, COUNTOF(tests), 120);
+	return run_tests("reducer", tests, COUNTOF(tests));
 }

@@ -78,5 +78,5 @@ int main(void)
 	const TTest *const tests[] = {
 		a_death_that_is_told_late_is_no_garbage };
 
-	return run_tests("regress", tests, COUNTOF(tests), 60);
+	return run_tests("regress", tests, COUNTOF(tests));
 }

@@ -89,7 +89,7 @@ static void take_outputs(vm_pool *pool, int n, int ordered)
 	for (int i = 0; i < n; i++) {
 		int64_t k;
 
-		ck_assert_int_eq(vm_zip_in_out_within(pool, &r, 20000), 1);
+		ck_assert_int_eq(vm_zip_in_out_within(pool, &r, limit_ms()), 1);
 		k = number(r.input);
 		ck_assert(k >= 0 && k < n && !seen[k]);
 		seen[k] = true;
@@ -111,7 +111,7 @@ static void turn_until(vm_pool *pool, int counter, long value)
 {
 	struct vm_result r;
 
-	for (int i = 0; i < 10000 && sh->counter[counter] < value; i++) {
+	for (int i = 0; i < limit_ms() && sh->counter[counter] < value; i++) {
 		ck_assert_int_eq(vm_zip_in_out(pool, &r), 0);
 		nap_ms(1);
 	}
@@ -141,7 +141,7 @@ static int meet(struct vm_context *me, const void *input, size_t size)
 {
 	enter();
 	if (number(input) < sh->counter[GATE] &&
-	    await(&sh->counter[MOST], sh->counter[GATE], 15000) < 0)
+	    await(&sh->counter[MOST], sh->counter[GATE], limit_ms()) < 0)
 		return vm_fail(me, 1, "alone");
 	leave();
 	return vm_output(me, input, size);
@@ -179,7 +179,7 @@ START_TEST(up_while_all_are_busy)
 	    .workers = 2, .chunk_size = 1 });
 	struct vm_result r;
 
-	ck_assert_int_eq(vm_ready(pool, 10000), 0);
+	ck_assert_int_eq(vm_ready(pool, limit_ms()), 0);
 	atomic_store(&sh->counter[GATE], 8);
 	imap_to(pool, vm_range(0, 50));
 	while (sh->counter[BUSY] < 2)
@@ -208,7 +208,7 @@ static void check_down(int from, int to, int idle)
 	int alive = 0;
 	struct vm_result r;
 
-	ck_assert_int_eq(vm_ready(pool, 10000), 0);
+	ck_assert_int_eq(vm_ready(pool, limit_ms()), 0);
 	if (!idle)
 		imap_to(pool, vm_range(0, 300));
 	for (int i = 0; i < 50 && !idle; i++)
@@ -224,7 +224,7 @@ static void check_down(int from, int to, int idle)
 	ck_assert_int_eq(sh->counter[SETUPS], from);
 	for (int i = 0; i < from; i++)
 		alive += is_alive(sh->pid[i]);
-	for (int i = 0; i < 10000 && alive > to; i++) {
+	for (int i = 0; i < limit_ms() && alive > to; i++) {
 		nap_ms(1);
 		alive = 0;
 		for (int k = 0; k < from; k++)
@@ -261,7 +261,7 @@ static void check_random(size_t chunk_size, int ordered)
 		random = random * 1103515245 + 12345;
 		if ((random >> 16) % 20 == 0)
 			resize(pool, (int)((random >> 21) % 16) + 1);
-		ck_assert_int_eq(vm_zip_in_out_within(pool, &r, 20000), 1);
+		ck_assert_int_eq(vm_zip_in_out_within(pool, &r, limit_ms()), 1);
 		n = number(r.input);
 		ck_assert(n >= 0 && n < N && !seen[n]);
 		seen[n] = true;
@@ -297,7 +297,7 @@ START_TEST(before_the_first_input)
 	resize(pool, 3);
 	check_works(pool);
 	turn_until(pool, SETUPS, 3);
-	ck_assert_int_eq(vm_ready(pool, 10000), 0);
+	ck_assert_int_eq(vm_ready(pool, limit_ms()), 0);
 	close_clean(pool);
 	/* And not even in between. */
 	pool = fork_noting(plain, &(struct vm_options){ .workers = 2 });
@@ -324,8 +324,8 @@ START_TEST(down_and_up_again_at_once)
 	}
 	ck_assert_int_eq(sh->counter[DONE], 5000);
 	/* All four are there in the end. */
-	ck_assert_int_eq(vm_ready(pool, 10000), 0);
-	for (int i = 0; i < 10000 && sh->counter[SETUPS] -
+	ck_assert_int_eq(vm_ready(pool, limit_ms()), 0);
+	for (int i = 0; i < limit_ms() && sh->counter[SETUPS] -
 	    sh->counter[TEARDOWNS] < 4; i++) {
 		ck_assert_int_eq(vm_zip_in_out(pool, &r), 0);
 		nap_ms(1);
@@ -343,11 +343,11 @@ static int one_is_long(struct vm_context *me, const void *input, size_t size)
 {
 	if (me->worker_index == 1 && sh->counter[BUSY] == 0) {
 		enter();
-		if (await(&sh->counter[DONE], sh->counter[GATE], 10000) < 0)
+		if (await(&sh->counter[DONE], sh->counter[GATE], limit_ms()) < 0)
 			return vm_fail(me, 1, "the others wait");
 		return vm_output(me, input, size);
 	}
-	if (await(&sh->counter[OPEN], 1, 10000) < 0)
+	if (await(&sh->counter[OPEN], 1, limit_ms()) < 0)
 		return -1;
 	atomic_fetch_add(&sh->counter[DONE], 1);
 	return vm_output(me, input, size);
@@ -359,7 +359,7 @@ static void check_long(size_t chunk_size, int ordered)
 	    .workers = 2, .chunk_size = chunk_size, .ordered = ordered });
 	struct vm_result r;
 
-	ck_assert_int_eq(vm_ready(pool, 10000), 0);
+	ck_assert_int_eq(vm_ready(pool, limit_ms()), 0);
 	atomic_store(&sh->counter[GATE], 99);
 	imap_to(pool, vm_range(0, 100));
 	ck_assert_int_eq(vm_zip_in_out_within(pool, &r, 0), VM_LATER);
@@ -388,7 +388,7 @@ static int leaver(struct vm_context *me, const void *input, size_t size)
 
 	if (n == 0 || n == 50) {
 		enter();
-		await(&sh->counter[BUSY], 2, 10000);
+		await(&sh->counter[BUSY], 2, limit_ms());
 		if (await(&sh->counter[GATE], me->worker_index == 0 ? 1 : 2,
 		    10000) < 0)
 			return vm_fail(me, 1, "the others wait");
@@ -404,7 +404,7 @@ START_TEST(what_waits_behind_a_long_item_goes_to_others)
 	    .workers = 2, .chunk_size = 50 });
 	struct vm_result r;
 
-	ck_assert_int_eq(vm_ready(pool, 10000), 0);
+	ck_assert_int_eq(vm_ready(pool, limit_ms()), 0);
 	imap_to(pool, vm_range(0, 100));
 	while (sh->counter[BUSY] < 2)
 		ck_assert_int_eq(vm_zip_in_out_within(pool, &r, 1),
@@ -423,7 +423,7 @@ static int at_the_gate(struct vm_context *me, const void *input, size_t size)
 {
 	if (me->worker_index > 0) {
 		enter();
-		if (await(&sh->counter[GATE], 1, 10000) < 0)
+		if (await(&sh->counter[GATE], 1, limit_ms()) < 0)
 			return vm_fail(me, 1, "the others wait");
 	}
 	return vm_output(me, input, size);
@@ -436,9 +436,9 @@ static int take_until_gated(vm_pool *pool, int workers)
 	struct vm_result r;
 	int n = 0;
 
-	ck_assert_int_eq(vm_ready(pool, 10000), 0);
+	ck_assert_int_eq(vm_ready(pool, limit_ms()), 0);
 	imap_to(pool, vm_range(0, LONG_JOB));
-	for (int i = 0; i < 10000 && sh->counter[BUSY] < workers - 1; i++)
+	for (int i = 0; i < limit_ms() && sh->counter[BUSY] < workers - 1; i++)
 		n += vm_zip_in_out_within(pool, &r, 1) == 1;
 	ck_assert_int_eq(sh->counter[BUSY], workers - 1);
 	return n;
@@ -499,7 +499,7 @@ END_TEST
 
 static int gated_setup(struct vm_context *me)
 {
-	if (await(&sh->counter[GATE], 1, 10000) < 0)
+	if (await(&sh->counter[GATE], 1, limit_ms()) < 0)
 		return vm_fail(me, 1, "the gate stays closed");
 	return note_setup(me);
 }
@@ -520,7 +520,7 @@ START_TEST(one_that_left_unheard_was_set_up)
 	atomic_store(&sh->counter[GATE], 1);
 	wait_for(&sh->counter[TEARDOWNS], 3);
 	nap_ms(50);
-	ck_assert_msg(vm_ready(pool, 10000) == 0, "%s", vm_error(pool));
+	ck_assert_msg(vm_ready(pool, limit_ms()) == 0, "%s", vm_error(pool));
 	check_works(pool);
 	close_clean(pool);
 }
@@ -544,7 +544,7 @@ static void check_given_up(int max_workers, int then)
 
 	start();
 	pool = fork_pool(&worker, &options);
-	for (int i = 0; i < 10000 && rc == 0; i++) {
+	for (int i = 0; i < limit_ms() && rc == 0; i++) {
 		rc = vm_zip_in_out(pool, &r);
 		nap_ms(1);
 	}
@@ -624,7 +624,7 @@ static int prompt(void *from)
 static int waits_for_gate(struct vm_context *me, const void *input,
     size_t size)
 {
-	await(&sh->counter[GATE], 1, 20000);
+	await(&sh->counter[GATE], 1, limit_ms());
 	return vm_output(me, input, size);
 }
 
@@ -646,7 +646,7 @@ START_TEST(bounds_follow_the_size)
 	const struct window *w = &pool->engine.window;
 	struct vm_result r;
 
-	ck_assert_int_eq(vm_ready(pool, 10000), 0);
+	ck_assert_int_eq(vm_ready(pool, limit_ms()), 0);
 	imap_to(pool, (struct vm_source){ .next = next_counted,
 	    .wait_fd = prompt });
 	ck_assert_int_eq(read_in_ms(pool, 20), 2 * 4);
@@ -765,7 +765,7 @@ START_TEST(not_in_another_process)
 {
 	vm_pool *pool = fork_noting(plain, &(struct vm_options){
 	    .workers = 1 });
-	int status = in_child(resize_elsewhere, pool, 20);
+	int status = in_child(resize_elsewhere, pool);
 
 	ck_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 	ck_assert_int_eq(vm_workers(pool), 1);
@@ -821,5 +821,5 @@ int main(void)
 		numbers_that_make_no_sense, not_a_broken_pool,
 		not_in_another_process, not_in_a_hook_of_a_source };
 
-	return run_tests("resize", tests, COUNTOF(tests), 60);
+	return run_tests("resize", tests, COUNTOF(tests));
 }

@@ -408,5 +408,5 @@ int main(void)
 		an_outcome_has_no_frames, a_failure_is_told_from_an_output,
 		releasing_gives_all_back };
 
-	return run_tests("results", tests, COUNTOF(tests), 30);
+	return run_tests("results", tests, COUNTOF(tests));
 }

@@ -23,7 +23,6 @@
 #define INPUTS 20
 #define KEYS 50
 /* Longer than any test waits. */
-#define LONG_MS 60000
 
 static struct shared *sh;
 
@@ -69,7 +68,7 @@ static int collect(struct vm_context *me, const void *key, size_t key_size,
 		kill_other(me);
 	if (atomic_load(&sh->counter[KILL_CALLER]))
 		kill(sh->pid[CALLER], SIGKILL);
-	await(&sh->counter[GO_ON], 1, LONG_MS);
+	await(&sh->counter[GO_ON], 1, limit_ms());
 	return vm_add_up(me, key, key_size, values);
 }
 
@@ -105,7 +104,7 @@ static void *cancel_then(void *arg)
 {
 	struct canceller *c = arg;
 
-	while (await(&sh->counter[COLLECTING], 1, LONG_MS) < 0)
+	while (await(&sh->counter[COLLECTING], 1, limit_ms()) < 0)
 		continue;
 	c->stage = c->r->stage;
 	vm_cancel(vm_reducer_pool(c->r));
@@ -154,14 +153,14 @@ static int reduce_when_told(struct vm_context *me, const void *key,
 {
 	(void)values;
 	atomic_fetch_add(&sh->counter[REDUCING], 1);
-	await(&sh->counter[GO_ON], 1, LONG_MS);
+	await(&sh->counter[GO_ON], 1, limit_ms());
 	return vm_output(me, key, key_size);
 }
 
 /* The caller waits for the key that is being reduced; it has no more. */
 static void *cancel_late(void *arg)
 {
-	while (await(&sh->counter[REDUCING], 1, LONG_MS) < 0)
+	while (await(&sh->counter[REDUCING], 1, limit_ms()) < 0)
 		continue;
 	wait_asleep(getpid());
 	vm_cancel(arg);
@@ -256,7 +255,7 @@ START_TEST(killed)
 	int status;
 
 	sh = shared_new();
-	status = in_child(runs_till_it_is_killed, NULL, 20);
+	status = in_child(runs_till_it_is_killed, NULL);
 	ck_assert(WIFSIGNALED(status));
 	ck_assert_int_eq(WTERMSIG(status), SIGKILL);
 	ck_assert_int_ge(sh->counter[COLLECTING], 1);
@@ -272,5 +271,5 @@ int main(void)
 	const TTest *const tests[] = { cancelled,
 		cancelled_when_all_keys_are_given, closed, killed };
 
-	return run_tests("rounds", tests, COUNTOF(tests), 60);
+	return run_tests("rounds", tests, COUNTOF(tests));
 }

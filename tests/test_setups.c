@@ -96,7 +96,7 @@ static int take_all(vm_pool *pool, int n, struct taken *t)
 	struct vm_result r;
 	int rc;
 
-	while ((rc = vm_zip_in_out_within(pool, &r, 20000)) == 1) {
+	while ((rc = vm_zip_in_out_within(pool, &r, limit_ms())) == 1) {
 		if (r.input == NULL)
 			note_told(&r, t);
 		else
@@ -112,7 +112,7 @@ static void take_told(vm_pool *pool, struct vm_result *r)
 {
 	int rc = 0;
 
-	for (int i = 0; i < 10000 && rc == 0; i++) {
+	for (int i = 0; i < limit_ms() && rc == 0; i++) {
 		rc = vm_zip_in_out(pool, r);
 		if (rc == 0)
 			nap_ms(1);
@@ -448,7 +448,7 @@ static int one_is_bad(struct vm_context *me)
 		return 0;
 	/* The last one, so that this place is given up when we want. */
 	if (count_setup(me) == FAILURES - 1)
-		await(&sh->counter[GATE], 1, 20000);
+		await(&sh->counter[GATE], 1, limit_ms());
 	return vm_fail(me, 1, "bad");
 }
 
@@ -551,5 +551,5 @@ int main(void)
 		what_happens_after_the_work_is_told_later,
 		four_failures_are_forgiven };
 
-	return run_tests("setups", tests, COUNTOF(tests), 60);
+	return run_tests("setups", tests, COUNTOF(tests));
 }

@@ -145,5 +145,5 @@ int main(void)
 		a_chunk_with_much_room_is_not_kept,
 		a_chunk_that_was_placed_leaves_its_region };
 
-	return run_tests("shelf", tests, COUNTOF(tests), 30);
+	return run_tests("shelf", tests, COUNTOF(tests));
 }

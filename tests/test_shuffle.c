@@ -314,5 +314,5 @@ int main(void)
 		calls_that_fail_leave_nothing, large_pairs_are_refused,
 		garbage_is_refused };
 
-	return run_tests("shuffle", tests, COUNTOF(tests), 60);
+	return run_tests("shuffle", tests, COUNTOF(tests));
 }

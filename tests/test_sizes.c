@@ -447,5 +447,5 @@ int main(void)
 		an_output_too_big_is_a_failure_of_its_item,
 		a_worker_outlives_an_output_too_big };
 
-	return run_tests("sizes", tests, COUNTOF(tests), 60);
+	return run_tests("sizes", tests, COUNTOF(tests));
 }

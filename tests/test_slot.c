@@ -114,7 +114,7 @@ START_TEST(a_worker_keeps_its_own_to_itself)
 {
 	struct slots s = slots_new(3);
 
-	ck_assert_int_eq(in_child(keeps_the_second, &s, 20), 0);
+	ck_assert_int_eq(in_child(keeps_the_second, &s), 0);
 	for (size_t i = 0; i < 3; i++)
 		ck_assert(is_mapped(&s, i));
 	slots_unmap(&s);
@@ -132,9 +132,9 @@ START_TEST(later_children_get_none)
 {
 	struct slots s = slots_new(2);
 
-	ck_assert_int_ne(in_child(has_none, &s, 20), 0);
+	ck_assert_int_ne(in_child(has_none, &s), 0);
 	slots_dont_fork(&s);
-	ck_assert_int_eq(in_child(has_none, &s, 20), 0);
+	ck_assert_int_eq(in_child(has_none, &s), 0);
 	slots_unmap(&s);
 }
 END_TEST
@@ -166,10 +166,10 @@ START_TEST(a_fork_server_keeps_one_pools)
 {
 	for (size_t i = 0; i < COUNTOF(pair); i++)
 		pair[i] = slots_new(1 + i);
-	ck_assert_int_eq(in_child(drops_what_is_the_callers, NULL, 20), 2 << 8);
-	ck_assert_int_eq(in_child(drops_nothing, NULL, 20), 3 << 8);
+	ck_assert_int_eq(in_child(drops_what_is_the_callers, NULL), 2 << 8);
+	ck_assert_int_eq(in_child(drops_nothing, NULL), 3 << 8);
 	slots_unmap(&pair[0]);
-	ck_assert_int_eq(in_child(drops_what_is_the_callers, NULL, 20), 2 << 8);
+	ck_assert_int_eq(in_child(drops_what_is_the_callers, NULL), 2 << 8);
 	slots_unmap(&pair[1]);
 }
 END_TEST
@@ -202,7 +202,7 @@ START_TEST(what_was_given_back_is_not_dropped)
 	struct slots s = slots_new(1);
 
 	slots_dont_fork(&s);
-	ck_assert_int_eq(in_child(lies_where_another_was, &s, 20), 3 << 8);
+	ck_assert_int_eq(in_child(lies_where_another_was, &s), 3 << 8);
 	slots_unmap(&s);
 }
 END_TEST
@@ -823,5 +823,5 @@ int main(void)
 		a_word_that_lies_is_not_believed,
 		taken_or_taken_back_never_both };
 
-	return run_tests("slot", tests, COUNTOF(tests), 60);
+	return run_tests("slot", tests, COUNTOF(tests));
 }

@@ -293,5 +293,5 @@ int main(void)
 		needs_no_close_and_no_wait_fd,
 		a_wait_fd_is_a_hook_and_a_promise };
 
-	return run_tests("source", tests, COUNTOF(tests), 30);
+	return run_tests("source", tests, COUNTOF(tests));
 }

@@ -984,5 +984,5 @@ int main(void)
 		ready_made_sources_may_be_dropped_unread,
 		a_pool_may_feed_another };
 
-	return run_tests("sources", tests, COUNTOF(tests), 30);
+	return run_tests("sources", tests, COUNTOF(tests));
 }

@@ -179,5 +179,5 @@ int main(void)
 		holds_its_chunk_and_its_block, advances_by_any_number,
 		is_cut_anywhere, its_head_is_a_chunk_frame };
 
-	return run_tests("span", tests, COUNTOF(tests), 30);
+	return run_tests("span", tests, COUNTOF(tests));
 }

@@ -74,7 +74,7 @@ static vm_pool *open_pool(const struct vm_options *options)
 	memory = 1;
 	pool = fork_pool(&worker, options);
 	memory = 2;
-	ck_assert_int_eq(vm_ready(pool, 20000), 0);
+	ck_assert_int_eq(vm_ready(pool, limit_ms()), 0);
 	return pool;
 }
 
@@ -128,7 +128,7 @@ static int others(vm_pool *pool, pid_t *other)
 /* Runs the engine until all that are wanted work. */
 static void settle(vm_pool *pool)
 {
-	uint64_t until = sys_now() + 20000 * MS_IN_NS;
+	uint64_t until = sys_now() + limit_ns();
 
 	for (size_t i = 0; i < pool->engine.crew.count; i++)
 		while (member(pool, i)->wanted &&
@@ -144,7 +144,7 @@ static pid_t await_spare(vm_pool *pool)
 {
 	pid_t spare = 0;
 
-	for (int i = 0; i < 20000 && others(pool, &spare) == 0; i++)
+	for (int i = 0; i < limit_ms() && others(pool, &spare) == 0; i++)
 		nap_ms(1);
 	ck_assert_int_eq(others(pool, &spare), 1);
 	wait_asleep(spare);
@@ -154,14 +154,14 @@ static pid_t await_spare(vm_pool *pool)
 /* A child of the fork server is reaped. */
 static void await_reaped(pid_t pid)
 {
-	for (int i = 0; i < 20000 && kill(pid, 0) == 0; i++)
+	for (int i = 0; i < limit_ms() && kill(pid, 0) == 0; i++)
 		nap_ms(1);
 	ck_assert(kill(pid, 0) == -1 && errno == ESRCH);
 }
 
 static void await_hit(void)
 {
-	for (int i = 0; i < 20000 && fault_hits() == 0; i++)
+	for (int i = 0; i < limit_ms() && fault_hits() == 0; i++)
 		nap_ms(1);
 	ck_assert_int_eq(fault_hits(), 1);
 }
@@ -232,7 +232,7 @@ static pid_t replace(vm_pool *pool)
 /* Runs the engine until a place has that process. */
 static void await_hired(vm_pool *pool, pid_t pid)
 {
-	uint64_t until = sys_now() + 20000 * MS_IN_NS;
+	uint64_t until = sys_now() + limit_ns();
 
 	while (!is_worker(pool, pid)) {
 		ck_assert_uint_lt(sys_now(), until);
@@ -601,7 +601,7 @@ static void check_orphan(enum fault_kind lacks)
 	ck_assert_int_eq(kill(server_of(pool), SIGKILL), 0);
 	wait_gone(spare);
 	imap_to(pool, vm_range(0, 5));
-	while (vm_zip_in_out_within(pool, &r, 20000) == 1)
+	while (vm_zip_in_out_within(pool, &r, limit_ms()) == 1)
 		continue;
 	ck_assert_int_eq(vm_broken(pool), 1);
 	heal();
@@ -686,5 +686,5 @@ int main(void)
 		the_fork_server_is_killed, the_caller_is_killed,
 		an_idle_pool_sleeps };
 
-	return run_tests("spare", tests, COUNTOF(tests), 60);
+	return run_tests("spare", tests, COUNTOF(tests));
 }

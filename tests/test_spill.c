@@ -15,6 +15,7 @@
 
 #include "base.h"
 #include "fault_sys.h"
+#include "sample.h"
 #include "tools.h"
 #include "trial.h"
 #include "vimap_reduce.h"
@@ -24,8 +25,9 @@
 #define WORDS 1000
 #define KEYS 300
 #define EACH (INPUTS * WORDS / KEYS)
-/* Longest life, and calls that may fail before its run ends. */
-#define LIFE_S 40
+/* One of so many sets of lives is drawn by a sample. */
+#define DRAWN_OF 10
+/* Calls that may fail before its run ends. */
 #define ERRORS_MOST 20
 
 /* ---- the job ---- */
@@ -199,17 +201,23 @@ static int watch_life(void *arg)
 	return bad ? 1 : hits > 0 ? 2 : 0;
 }
 
-/* The fault at the first call, the second ...; at some of them, if they are
-   many.  How many met theirs. */
+/* The fault at the first call, the second ... until none is met; a sample has
+   the first set of each test and some of the others, and of each a call in each
+   of the ranges 1, 2 to 3, 4 to 6 and so on.  Returns the lives that met their
+   fault. */
 static int try_calls(struct life l)
 {
-	const int fewer = SANITIZED ? 2 : 4;
-	int met = 0, status = 2 << 8;
+	static unsigned numbered;
+	unsigned number = numbered++;
+	int met = 0, status = 2 << 8, range;
 
-	for (int nth = 1; status == 2 << 8; met++,
-	    nth += trials_long() ? 1 : 1 + nth / fewer) {
-		l.fault.nth = nth;
-		status = in_child(watch_life, &l, LIFE_S);
+	if (!sample_takes(number, DRAWN_OF))
+		return 0;
+	for (int n = 1; status == 2 << 8; met++, n += range) {
+		range = sample_all() ? 1 : 1 + n / 2;
+		l.fault.nth = n + (int)sample_pick(number, DRAWN_OF,
+		    (unsigned)range);
+		status = in_child(watch_life, &l);
 		ck_assert(status == 0 || status == 2 << 8);
 	}
 	return met - 1;
@@ -228,7 +236,7 @@ static void try_kind(enum fault_kind kind, enum fault_act act, int error,
 			    .kind = kind, .act = act, .error = error,
 			    .times = 1, .where = roles[i] }, .lists = job,
 			    .collects = job, .harmless = harmless });
-	ck_assert_int_gt(met, 0);
+	ck_assert_int_gt(met, sample_size(0, -1));
 }
 
 START_TEST(writing_fails)
@@ -290,7 +298,7 @@ START_TEST(memory_is_short_in_the_caller)
 		ck_assert_int_gt(try_calls((struct life){ .fault = {
 		    .kind = FAULT_MALLOC, .error = ENOMEM, .times = 1,
 		    .where = FAULT_HERE }, .lists = job,
-		    .collects = job }), 5);
+		    .collects = job }), job == 0 ? 5 : sample_size(5, -1));
 }
 END_TEST
 
@@ -300,7 +308,7 @@ START_TEST(memory_is_short_in_workers)
 		ck_assert_int_gt(try_calls((struct life){ .fault = {
 		    .kind = FAULT_MALLOC, .error = ENOMEM, .times = 1,
 		    .where = FAULT_IN_WORKERS }, .lists = job,
-		    .collects = job }), 5);
+		    .collects = job }), job == 0 ? 2 : sample_size(5, -1));
 }
 END_TEST
 
@@ -318,7 +326,7 @@ START_TEST(workers_die_at_their_files)
 			    .kind = kinds[i / 2], .act = acts[i % 2],
 			    .times = 1, .where = FAULT_IN_WORKERS },
 			    .lists = job, .collects = job, .harmless = 1 });
-	ck_assert_int_gt(met, 20);
+	ck_assert_int_gt(met, sample_size(20, 0));
 }
 END_TEST
 
@@ -340,7 +348,7 @@ START_TEST(other_calls_fail)
 					kind != FAULT_EMPTY &&
 					!(trial_kinds[kind].ways &
 					FAULT_COSTS) });
-	ck_assert_int_gt(met, FAULT_MALLOC);
+	ck_assert_int_gt(met, sample_size(FAULT_MALLOC, 5));
 }
 END_TEST
 
@@ -406,8 +414,11 @@ START_TEST(folding_short_of_memory)
 	for (l.lists = 0; l.lists < 2; l.lists++) {
 		int status = 2 << 8;
 
-		for (l.fault.nth = 1; status == 2 << 8; l.fault.nth++) {
-			status = in_child(fold_short_of_memory, &l, LIFE_S);
+		for (int n = 1, range; status == 2 << 8; n += range) {
+			range = sample_all() ? 1 : 1 + n / 4;
+			l.fault.nth = n + (int)sample_pick(0, 1,
+			    (unsigned)range);
+			status = in_child(fold_short_of_memory, &l);
 			ck_assert(status == 0 || status == 2 << 8);
 		}
 		ck_assert_int_gt(l.fault.nth, 10);
@@ -421,7 +432,7 @@ START_TEST(the_disk_stays_full)
 	for (size_t i = 0; i < COUNTOF(roles); i++)
 		ck_assert_int_gt(try_calls((struct life){ .fault = {
 		    .kind = FAULT_PWRITE, .error = ENOSPC, .times = 1 << 30,
-		    .where = roles[i] } }), 0);
+		    .where = roles[i] } }), i == 0 ? 0 : sample_size(0, -1));
 }
 END_TEST
 
@@ -434,5 +445,5 @@ int main(void)
 		workers_die_at_their_files, other_calls_fail,
 		folding_short_of_memory, the_disk_stays_full };
 
-	return run_tests("spill", tests, COUNTOF(tests), 300);
+	return run_tests("spill", tests, COUNTOF(tests));
 }

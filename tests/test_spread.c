@@ -15,7 +15,6 @@
 #include "tools.h"
 
 /* So long anything may take at most. */
-#define PATIENCE_MS 15000
 
 /* Places in shared->counter. */
 enum { SEEN, INSIDE, BACK, STARTED, READY };
@@ -35,7 +34,7 @@ static int wait_for_all(struct vm_context *me, const void *input, size_t size)
 	(void)size;
 	if (atomic_fetch_add(&s->pid[me->worker_index], 1) == 0)
 		atomic_fetch_add(&s->counter[SEEN], 1);
-	if (await(&s->counter[SEEN], *(const int *)input, PATIENCE_MS) < 0)
+	if (await(&s->counter[SEEN], *(const int *)input, limit_ms()) < 0)
 		return vm_fail(me, 1, "only %ld workers have work",
 		    atomic_load(&s->counter[SEEN]));
 	return 0;
@@ -99,7 +98,7 @@ static int wait_inside(struct vm_context *me, const void *input, size_t size)
 	(void)input;
 	(void)size;
 	atomic_fetch_add(&s->counter[INSIDE], 1);
-	r = await(&s->counter[INSIDE], 70, PATIENCE_MS);
+	r = await(&s->counter[INSIDE], 70, limit_ms());
 	return r < 0 ? vm_fail(me, 1, "never were 70 inside") : 0;
 }
 
@@ -133,7 +132,7 @@ static int wait_for_back(struct vm_context *me, const void *input,
 	int64_t n = *(const int64_t *)input;
 
 	(void)size;
-	if (await(&shared_of(me)->counter[BACK], (long)n, PATIENCE_MS) < 0)
+	if (await(&shared_of(me)->counter[BACK], (long)n, limit_ms()) < 0)
 		return vm_fail(me, 1, "not handed out in time");
 	return 0;
 }
@@ -290,7 +289,7 @@ static int next_when_begun(void *from, const void **input, size_t *size)
 {
 	struct waiting_source *w = from;
 
-	if (await(&w->shared->counter[STARTED], w->given, 5000) < 0) {
+	if (await(&w->shared->counter[STARTED], w->given, limit_ms()) < 0) {
 		errno = ETIME;
 		return -1;
 	}
@@ -385,5 +384,5 @@ int main(void)
 		a_source_may_wait_though_inputs_pass_a_pipe_in_parts,
 		a_source_may_wait_though_workers_are_being_set_up };
 
-	return run_tests("spread", tests, COUNTOF(tests), 90);
+	return run_tests("spread", tests, COUNTOF(tests));
 }

@@ -313,7 +313,7 @@ static int in_small_files(void *arg)
 
 START_TEST(limits_on_files_are_kept_to)
 {
-	ck_assert_int_eq(in_child(in_small_files, NULL, 20), 0);
+	ck_assert_int_eq(in_child(in_small_files, NULL), 0);
 }
 END_TEST
 
@@ -361,5 +361,5 @@ int main(void)
 		what_was_not_written_is_noticed, directories_that_will_not_do,
 		limits_on_files_are_kept_to, workers_take_at_once };
 
-	return run_tests("store", tests, COUNTOF(tests), 60);
+	return run_tests("store", tests, COUNTOF(tests));
 }

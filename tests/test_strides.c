@@ -50,7 +50,7 @@ static vm_pool *start(int (*process)(struct vm_context *, const void *,
 	sh = shared_new();
 	options.chunk_size = ITEMS;
 	pool = fork_pool(&worker, &options);
-	ck_assert_int_eq(vm_ready(pool, 20000), 0);
+	ck_assert_int_eq(vm_ready(pool, limit_ms()), 0);
 	/* As if items had been measured to take no time. */
 	pool->engine.pace.item_ns = 1;
 	imap_to(pool, vm_range(0, ITEMS));
@@ -70,7 +70,7 @@ static int64_t take_well(vm_pool *pool)
 {
 	struct vm_result r;
 
-	ck_assert_int_eq(vm_zip_in_out_within(pool, &r, 20000), 1);
+	ck_assert_int_eq(vm_zip_in_out_within(pool, &r, limit_ms()), 1);
 	ck_assert_int_eq(r.type, VM_OUTPUT);
 	ck_assert_int_eq(r.attempts, 1);
 	ck_assert_int_eq(number(r.output), number(r.input));
@@ -112,7 +112,7 @@ static void check_one(struct vm_options options, enum vm_cause cause)
 	struct vm_result r;
 
 	for (int i = 0; i < ITEMS; i++) {
-		ck_assert_int_eq(vm_zip_in_out_within(pool, &r, 20000), 1);
+		ck_assert_int_eq(vm_zip_in_out_within(pool, &r, limit_ms()), 1);
 		ck_assert_int_eq(r.attempts, 1);
 		if (number(r.input) != bad) {
 			ck_assert_int_eq(r.type, VM_OUTPUT);
@@ -166,7 +166,7 @@ static int slow_at_gate(struct vm_context *me, const void *input, size_t size)
 	int64_t n = number(input);
 
 	note_first(n);
-	if (n == SLOW && await(&sh->counter[GATE], 1, 20000) < 0)
+	if (n == SLOW && await(&sh->counter[GATE], 1, limit_ms()) < 0)
 		return vm_fail(me, 1, "nobody has opened the gate");
 	return vm_output(me, input, size);
 }
@@ -201,7 +201,7 @@ START_TEST(cancelled_within_a_stride)
 	vm_cancel(pool);
 	/* All but what was taken comes while the gate is shut. */
 	for (int i = CHUNK_STRIDE; i < ITEMS; i++) {
-		ck_assert_int_eq(vm_zip_in_out_within(pool, &r, 20000), 1);
+		ck_assert_int_eq(vm_zip_in_out_within(pool, &r, limit_ms()), 1);
 		ck_assert_int_eq(r.type, VM_EXCEPTION);
 		ck_assert_int_eq(r.exception->cause, VM_CANCELLED);
 		ck_assert_int_eq(r.attempts, 0);
@@ -229,7 +229,7 @@ static int slow_for_others(struct vm_context *me, const void *input,
 
 	note_first(n);
 	if (n == SLOW && await(&sh->counter[OTHERS], ITEMS - CHUNK_STRIDE,
-	    20000) < 0)
+	    limit_ms()) < 0)
 		return vm_fail(me, 1, "the others are not done");
 	if (n >= CHUNK_STRIDE)
 		atomic_fetch_add(&sh->counter[OTHERS], 1);
@@ -257,5 +257,5 @@ int main(void)
 		takes_too_long_at_any_item, fast_ones_are_not_held_up,
 		cancelled_within_a_stride, what_is_not_taken_is_taken_back };
 
-	return run_tests("strides", tests, COUNTOF(tests), 60);
+	return run_tests("strides", tests, COUNTOF(tests));
 }

@@ -227,5 +227,5 @@ int main(void)
 		values_stay_in_order, room_is_used_again,
 		empty_values_are_values, numbers_add_up };
 
-	return run_tests("table", tests, COUNTOF(tests), 60);
+	return run_tests("table", tests, COUNTOF(tests));
 }

@@ -295,7 +295,7 @@ START_TEST(nor_if_it_began_after_the_clock_was_read)
 	start();
 	pool = fork_pool(&worker, &options);
 	e = &pool->engine;
-	ck_assert_int_eq(vm_ready(pool, 10000), 0);
+	ck_assert_int_eq(vm_ready(pool, limit_ms()), 0);
 	imap_to(pool, vm_range(0, 1));
 	now = clock_ns();
 	nap_ms(30);
@@ -567,7 +567,7 @@ static int host_of_naps(void *unused)
 static int stop_and_go(void *unused)
 {
 	(void)unused;
-	if (await(&sh->counter[GATE], 1, 20000) < 0)
+	if (await(&sh->counter[GATE], 1, limit_ms()) < 0)
 		return 1;
 	nap_ms(70);
 	kill((pid_t)sh->counter[GATE], SIGSTOP);
@@ -586,7 +586,7 @@ START_TEST(a_caller_may_be_stopped)
 	ck_assert_int_ge(pid, 0);
 	if (pid == 0)
 		_exit(stop_and_go(NULL));
-	status = in_child(host_of_naps, NULL, 20);
+	status = in_child(host_of_naps, NULL);
 	ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 0,
 	    "status 0x%x", (unsigned)status);
 	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
@@ -760,7 +760,7 @@ static int steal(struct vm_context *me, const void *input, size_t size)
 	if (begin(input) == 0) {
 		p.fd = task_pipe();
 		atomic_store(&sh->counter[GATE], 1);
-		if (poll(&p, 1, 20000) != 1 ||
+		if (poll(&p, 1, limit_ms()) != 1 ||
 		    read(p.fd, loot, sizeof loot) <= 0)
 			return -1;
 	}
@@ -782,7 +782,7 @@ START_TEST(a_stolen_item_is_sent_again)
 	start();
 	pool = fork_pool(&worker, &options);
 	m = &pool->engine.crew.members[0];
-	ck_assert_int_eq(vm_ready(pool, 10000), 0);
+	ck_assert_int_eq(vm_ready(pool, limit_ms()), 0);
 	imap_to(pool, vm_range(0, 1));
 	ck_assert_int_eq(vm_zip_in_out_within(pool, &r, 0), VM_LATER);
 	wait_for(&sh->counter[GATE], 1);
@@ -981,7 +981,7 @@ static int hang_at_close(struct vm_context *me, const void *input,
 	atomic_fetch_add(&sh->counter[BEGUN], 1);
 	if (n == 0)
 		hang();
-	if (await(&sh->counter[GATE], 1, 20000) < 0)
+	if (await(&sh->counter[GATE], 1, limit_ms()) < 0)
 		return -1;
 	nap_ms(30);
 	atomic_fetch_add(&sh->counter[DONE], 1);
@@ -1031,7 +1031,7 @@ static int is_stopped_later(struct vm_context *me, const void *input,
 
 	if (begin(input) == 0 && fork() == 0) {
 		setpgid(0, 0);
-		await(&sh->counter[GATE], 1, 10000);
+		await(&sh->counter[GATE], 1, limit_ms());
 		nap_ms(50);
 		kill(worker, SIGSTOP);
 		_exit(0);
@@ -1142,5 +1142,5 @@ int main(void)
 		one_that_does_not_leave_is_ended,
 		what_it_said_last_is_read_in_a_broken_pool };
 
-	return run_tests("timeouts", tests, COUNTOF(tests), 60);
+	return run_tests("timeouts", tests, COUNTOF(tests));
 }

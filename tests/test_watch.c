@@ -244,5 +244,5 @@ int main(void)
 		a_plain_file_is_always_ready, it_may_change, it_may_be_closed,
 		it_may_be_one_of_the_pool };
 
-	return run_tests("watch", tests, COUNTOF(tests), 60);
+	return run_tests("watch", tests, COUNTOF(tests));
 }

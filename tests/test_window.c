@@ -567,5 +567,5 @@ int main(void)
 		pauses_keep_their_order_and_are_freed,
 		many_pause_and_come_back_in_no_time };
 
-	return run_tests("window", tests, COUNTOF(tests), 30);
+	return run_tests("window", tests, COUNTOF(tests));
 }

@@ -15,6 +15,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "machine.h"
+#include "sample.h"
 #include "sys.h"
 
 struct shared *shared_new(void)
@@ -164,14 +166,14 @@ static void nap(void)
 
 void wait_for(const atomic_long *counter, long value)
 {
-	for (int i = 0; i < 20000 && atomic_load(counter) < value; i++)
+	for (int i = 0; i < limit_ms() && atomic_load(counter) < value; i++)
 		nap();
 	ck_assert_int_ge(atomic_load(counter), value);
 }
 
 void wait_gone(pid_t pid)
 {
-	for (int i = 0; i < 10000 && is_alive(pid); i++)
+	for (int i = 0; i < limit_ms() && is_alive(pid); i++)
 		nap();
 	ck_assert_msg(!is_alive(pid), "process %d lives on", (int)pid);
 }
@@ -182,7 +184,7 @@ void wait_asleep(pid_t pid)
 	int parent;
 
 	snprintf(name, sizeof name, "%d", (int)pid);
-	for (int i = 0; i < 10000 && state != 'S'; i++) {
+	for (int i = 0; i < limit_ms() && state != 'S'; i++) {
 		nap();
 		ck_assert_int_eq(look_at(name, &state, &parent), 0);
 	}
@@ -259,9 +261,9 @@ int take_numbers(vm_pool *pool, int64_t n, int *cause)
 
 	for (int64_t i = 0; i < n; i++)
 		cause[i] = -1;
-	while ((rc = vm_zip_in_out_within(pool, &r, 20000)) == 1)
+	while ((rc = vm_zip_in_out_within(pool, &r, limit_ms())) == 1)
 		note(&r, n, cause);
-	ck_assert_msg(rc != VM_LATER, "nothing came for 20 s");
+	ck_assert_msg(rc != VM_LATER, "nothing came for %d ms", limit_ms());
 	return rc;
 }
 
@@ -323,7 +325,7 @@ long memory_kib(void)
 	return pages * (sysconf(_SC_PAGESIZE) / 1024);
 }
 
-int in_child(int (*body)(void *), void *arg, int seconds)
+int in_child(int (*body)(void *), void *arg)
 {
 	pid_t pid = fork(), r = 0;
 	int status = 0;
@@ -334,7 +336,7 @@ int in_child(int (*body)(void *), void *arg, int seconds)
 		sys_exit(body(arg));
 	}
 	setpgid(pid, pid);
-	for (long i = 0; i < 1000L * seconds && r == 0; i++) {
+	for (int i = 0; i < limit_ms() && r == 0; i++) {
 		r = waitpid(pid, &status, WNOHANG);
 		if (r == 0)
 			nap();
@@ -342,26 +344,66 @@ int in_child(int (*body)(void *), void *arg, int seconds)
 	if (r == 0) {
 		kill(-pid, SIGKILL);
 		waitpid(pid, NULL, 0);
-		ck_abort_msg("the child ran for more than %d s", seconds);
+		ck_abort_msg("the child ran for more than %d ms", limit_ms());
 	}
 	ck_assert_int_eq(r, pid);
 	return status;
 }
 
-int run_tests(const char *name, const TTest *const *tests, size_t count,
-    double seconds)
+/* ---- the limit of each test ---- */
+
+/* Measured or read once, by the process that runs the tests. */
+static int limit_s;
+
+int limit_ms(void)
+{
+	return limit_s * 500;
+}
+
+uint64_t limit_ns(void)
+{
+	return (uint64_t)limit_ms() * 1000000;
+}
+
+/* "make check" has measured the machine; a program run by itself does so. */
+static void find_limit(char *words, size_t size)
+{
+	const char *limit = getenv("VIMAP_TEST_LIMIT");
+	const char *told = getenv("VIMAP_TEST_MACHINE");
+	struct machine m;
+
+	if (limit != NULL && atoi(limit) > 0) {
+		limit_s = atoi(limit);
+		snprintf(words, size, "%s", told ? told : "not measured");
+		return;
+	}
+	machine_measure(&m);
+	machine_tell(&m, words, size);
+	limit_s = machine_limit(&m);
+}
+
+int run_tests(const char *name, const TTest *const *tests, size_t count)
 {
 	Suite *suite = suite_create(name);
 	TCase *tcase = tcase_create(name);
 	SRunner *runner = srunner_create(suite);
+	char machine[256];
 	int failed;
 
-	tcase_set_timeout(tcase, seconds);
+	find_limit(machine, sizeof machine);
+	/* All cases take long: "make check-long". */
+	tcase_set_timeout(tcase, sample_all() ? 30.0 * limit_s : limit_s);
 	for (size_t i = 0; i < count; i++)
 		tcase_add_test(tcase, tests[i]);
 	suite_add_tcase(suite, tcase);
 	srunner_run_all(runner, CK_NORMAL);
 	failed = srunner_ntests_failed(runner);
+	if (failed > 0)
+		printf("%d of the tests of %s failed.\n"
+		    "Machine: %s. Limit: %d s. Sample: seed %u.\n"
+		    "Please send these lines to the project's issue "
+		    "tracker.\n", failed, name, machine, limit_s,
+		    sample_seed());
 	srunner_free(runner);
 	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -59,13 +59,13 @@ int is_stopped(pid_t);
    its children meanwhile. */
 void kill_children(void);
 
-/* Waits until a counter has reached a value, or fails after 20 s. */
+/* Waits until a counter has reached a value; fails after limit_ms(). */
 void wait_for(const atomic_long *counter, long value);
 
-/* Waits until a process is gone (or a zombie), or fails after 10 s. */
+/* Waits until a process is gone (or a zombie); fails after limit_ms(). */
 void wait_gone(pid_t);
 
-/* Waits until a process sleeps in the kernel, or fails after 10 s. */
+/* Waits until a process sleeps in the kernel; fails after limit_ms(). */
 void wait_asleep(pid_t);
 
 /* A pool, or the test fails with vm_error(). */
@@ -99,7 +99,7 @@ void take_end(vm_pool *);
  * Takes results of the inputs 0 .. n - 1, as vm_range() gives them, up to the
  * end or a failure: what vm_zip_in_out() said then.  Each may come once, and
  * an output must begin with its own input.  cause: by input, how it ended, 0
- * for an output, -1 if it did not come.  Fails if nothing comes for 20 s.
+ * for an output, -1 if it did not come.  Fails if nothing comes for limit_ms().
  */
 int take_numbers(vm_pool *, int64_t n, int *cause);
 
@@ -113,11 +113,17 @@ void no_cores(void);
 long memory_kib(void);
 
 /* Runs main-like code in a child of its own: its wait status.  The child is
-   killed with its process group after so many seconds, and that fails. */
-int in_child(int (*body)(void *), void *arg, int seconds);
+   killed with its process group after limit_ms(), and that fails. */
+int in_child(int (*body)(void *), void *arg);
 
-/* Runs one suite of one case: what main() should return. */
-int run_tests(const char *name, const TTest *const *tests, size_t count,
-    double seconds);
+/* How long a test waits for anything before it is a hang, in milliseconds and
+   nanoseconds: half of its time limit.  The same in all tests and in what they
+   fork (machine.h). */
+int limit_ms(void);
+uint64_t limit_ns(void);
+
+/* Runs one suite of one case, each test with the time limit of this machine:
+   what main() should return.  After a failure it prints what a report needs. */
+int run_tests(const char *name, const TTest *const *tests, size_t count);
 
 #endif

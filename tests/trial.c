@@ -25,6 +25,7 @@
 #include <unistd.h>
 
 #include "base.h"
+#include "sample.h"
 #include "tools.h"
 
 /* Inputs of the first source, and with those of the second one. */
@@ -45,9 +46,9 @@
 
 /* Longest life of a host, longest wait in it, of what it leaves behind, and
    of a stop. */
-#define HOST_MS 25000
-#define RESULT_MS 18000
-#define LEFT_MS 5000
+#define HOST_MS (limit_ms() / 4 * 3)
+#define RESULT_MS (limit_ms() / 2)
+#define LEFT_MS (limit_ms() / 4)
 #define STOP_MS 300
 #define SPARE_MS 10
 
@@ -158,7 +159,7 @@ static void leave_orphan(void)
 		for (;;)
 			pause();
 	}
-	for (int ms = 0; ms < 10000 && life->orphan[nth] == 0; ms++)
+	for (int ms = 0; ms < limit_ms() && life->orphan[nth] == 0; ms++)
 		nap_ms(1);
 }
 
@@ -446,10 +447,32 @@ static void kill_orphans(const struct trial *t)
 	}
 }
 
+/* The watcher takes the signal of a child's end instead of looking again and
+   again. */
+static void hear_children(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGCHLD);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+}
+
+/* Returns when a child has ended, or after 10 ms, as stops are not told of. */
+static void await_child(void)
+{
+	const struct timespec most = { .tv_nsec = 10000000 };
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGCHLD);
+	sigtimedwait(&set, NULL, &most);
+}
+
 /* Waits until the host and all it left are gone: the host's status. */
 static int watch(const struct trial *t, pid_t host)
 {
-	long began = now_ms(), now = began, until = now + HOST_MS;
+	long now = now_ms(), until = now + HOST_MS;
 	int status, host_status = 0;
 	bool alone = false;
 	pid_t pid;
@@ -472,7 +495,7 @@ static int watch(const struct trial *t, pid_t host)
 			    "hangs (with %d processes)", count_children());
 			kill_children();
 		}
-		nap_ms(now - began < 100 ? 1 : 10);
+		await_child();
 	}
 	return host_status;
 }
@@ -588,6 +611,10 @@ static bool try(const struct trial *t)
 	fault_arm(&t->fault);
 	host = fork();
 	if (host == 0) {
+		sigset_t none;
+
+		sigemptyset(&none);
+		sigprocmask(SIG_SETMASK, &none, NULL);
 		be_host(t);
 		_exit(0);
 	}
@@ -599,27 +626,23 @@ static bool try(const struct trial *t)
 	return fault_hits() > 0;
 }
 
-bool trials_long(void)
-{
-	return getenv("VIMAP_LONG") != NULL;
-}
-
 /* All lives of a trial; in a process of its own.  A call may be missing in
    every other one. */
 static int watcher(struct trial t, int *hits)
 {
-	bool all = trials_long();
-	int missed = 0, bad = 0;
+	int missed = 0, bad = 0, range;
 
 	prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+	hear_children();
 	life = mmap(NULL, sizeof *life, PROT_READ | PROT_WRITE,
 	    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (life == MAP_FAILED)
 		return 1;
 	t.fault.times = MAX(t.fault.times, 1);
-	for (int n = MAX(t.only, 1); missed < 2 && bad < 3;
-	    n += 1 + (all ? 0 : n / 2)) {
-		t.fault.nth = n;
+	for (int n = MAX(t.only, 1); missed < 2 && bad < 3; n += range) {
+		range = sample_all() || t.only != 0 ? 1 : 1 + n / 2;
+		t.fault.nth = n + (int)sample_pick(t.number, TRIALS_DRAWN_OF,
+		    (unsigned)range);
 		missed = try(&t) ? 0 : missed + 1;
 		*hits += missed == 0;
 		bad += life->wrong;

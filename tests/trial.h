@@ -17,6 +17,7 @@ struct trial {
 	bool goes_on;		/* a process that stops is continued */
 	bool harmless;		/* nobody may notice */
 	int only;		/* the fault is at this call only; 0: at each */
+	unsigned number;	/* among the trials of its test: for the sample */
 };
 
 /* What is known of a kind of calls. */
@@ -32,15 +33,15 @@ extern const struct trial_kind trial_kinds[FAULT_COUNT];
 /* "caller", "fork server", "worker". */
 const char *trial_role(enum fault_where);
 
-/* Are all trials wanted, however long they take?  So says VIMAP_LONG in the
-   environment. */
-bool trials_long(void);
+/* One of so many trials is drawn by a sample, the core aside. */
+#define TRIALS_DRAWN_OF 24
 
 /*
  * Runs each of these trials with the fault at the first call, the second ...
- * until none is met; in steps if they are not to be long.  So many run at a
- * time.  Adds to hits, by trial, how many met their fault.  Prints what went
- * wrong, and returns how many trials did.
+ * until none is met; a sample (sample.h) tries one call of each of the ranges
+ * 1, 2 to 3, 4 to 6, 7 to 10 ..., each half as long again.  at_a_time: trials
+ * that run side by side.  Adds to hits, by trial, the lives that met their
+ * fault.  Prints what went wrong, and returns how many trials did.
  */
 int trials_run(const struct trial *, size_t count, int at_a_time, int *hits);
 
