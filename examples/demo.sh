@@ -33,7 +33,7 @@ plain() { [ -f "$1" ] && [ ! -h "$1" ] && [ -r "$1" ]; }
 # than seconds.
 now()
 {
-	read -r up idle </proc/uptime && echo "${up%.*}${up#*.}"
+	read -r up _ </proc/uptime && echo "${up%.*}${up#*.}"
 }
 
 # count WORKERS FILE...: sets $took, in hundredths of a second.
@@ -48,7 +48,8 @@ count()
 # tell WORKERS NAME: a line of what was measured.
 tell()
 {
-	awk -v t=$took -v one="$one" -v n="$1" -v name="$2" -v read="$read" 'BEGIN {
+	awk -v t="$took" -v one="$one" -v n="$1" -v name="$2" -v read="$read" '
+	BEGIN {
 	printf "%4d %-8s %6.2f s, %4d MB a second", n, name, t / 100,
 	    read / t / 1e4
 	if (n > 1)
