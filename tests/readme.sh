@@ -26,7 +26,9 @@ $CC -std=c11 -Wall -Wextra -Werror $USER_CFLAGS -I"$srcdir/include" \
     -c "$tmp/readme.c" -o "$tmp/readme.o" &&
     $LIBTOOL --quiet --tag=CC --mode=link $CC $USER_CFLAGS -no-install \
 	-o "$tmp/readme" "$tmp/readme.o" libvimap.la || exit 1
-"$tmp/readme" </dev/null
+# libtool splits the run path where it has a space.
+LD_LIBRARY_PATH=$PWD/.libs${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH} \
+    "$tmp/readme" </dev/null
 result=$?
 echo "(exit status $result)"
 [ $result -eq 0 ]
