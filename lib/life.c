@@ -172,7 +172,8 @@ static void lay_off_all(struct engine *e)
 	server_spare(&e->server, false);
 	want_nobody(e, deadline);
 	while (r == 0 && !e->broken) {
-		while ((m = all->state[MEMBER_ABSENT].first) != NULL)
+		while ((m = all->state[MEMBER_ABSENT].first) != NULL ||
+		    (m = all->state[MEMBER_HELD].first) != NULL)
 			crew_move(&e->crew, m, MEMBER_GONE);
 		for (m = all->out.first; m != NULL; m = next) {
 			next = roster_next(m, IN_OUT);

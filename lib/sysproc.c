@@ -225,6 +225,35 @@ uint64_t sys_memory(pid_t pid)
 	return pages * sys_page_size();
 }
 
+/* The name of the program, which comes before, may have any letters. */
+int sys_process(pid_t pid, struct sys_process *p)
+{
+	unsigned long long user, system;
+	char path[64], text[512];
+	const char *behind;
+	ssize_t size;
+	long parent;
+	int fd;
+
+	snprintf(path, sizeof path, "/proc/%ld/stat", (long)pid);
+	fd = sys_open(path, O_RDONLY);
+	if (fd < 0)
+		return fd;
+	size = sys_read(fd, text, sizeof text - 1);
+	sys_close(&fd);
+	if (size < 0)
+		return (int)size;
+	text[size] = '\0';
+	behind = strrchr(text, ')');
+	if (behind == NULL || sscanf(behind + 1, " %c %ld %*d %*d %*d %*d %*u "
+	    "%*u %*u %*u %*u %llu %llu", &p->state, &parent, &user,
+	    &system) != 4)
+		return -EPROTO;
+	p->parent = (pid_t)parent;
+	p->ticks = user + system;
+	return 0;
+}
+
 uint64_t sys_fd_limit(void)
 {
 	struct rlimit limit = { .rlim_cur = RLIM_INFINITY };
