@@ -360,6 +360,9 @@ void news_hear(struct engine *, uint64_t now);
    or will be. */
 void news_broken(struct engine *, int error, uint64_t now);
 
+/* Kills the fork server and the workers that it has told of. */
+void news_shoot(struct engine *);
+
 /* While anything is awaited of workers the fork server must be there to tell
    of their deaths: asks it now and then.  When it is due next, or NEVER. */
 uint64_t news_alarm(const struct engine *);

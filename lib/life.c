@@ -190,7 +190,7 @@ static int end_server(struct engine *e)
 {
 	server_end(&e->server);
 	if (!engine_await_server(e, END_NS)) {
-		server_shoot(&e->server);
+		news_shoot(e);
 		if (!engine_await_server(e, SHOT_NS))
 			return words_set(e->words, ETIMEDOUT, "The fork "
 			    "server could not be killed.");

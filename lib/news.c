@@ -29,8 +29,17 @@ void news_broken(struct engine *e, int error, uint64_t now)
 	/* Whatever it had to kill when it fell mute may be alive. */
 	if (error == ETIMEDOUT && e->closing)
 		e->server.left_over = ETIMEDOUT;
-	server_shoot(&e->server);
+	news_shoot(e);
 	bury_pool(e, VM_LOST, now);
+}
+
+/* By number, whatever the book says of the worker: those whose number it was
+   before are dead, and the number proves nothing by itself. */
+void news_shoot(struct engine *e)
+{
+	for (size_t i = 0; i < e->crew.count; i++)
+		server_kill_worker(&e->server, e->crew.members[i].pid);
+	server_shoot(&e->server);
 }
 
 /* Is anything awaited of workers? */

@@ -325,6 +325,14 @@ void server_shoot(struct server *s)
 		sys_pidfd_kill(s->pidfd, s->pid, SIGKILL);
 }
 
+void server_kill_worker(struct server *s, pid_t pid)
+{
+	fds_lock();
+	if (pid > 0)
+		sys_kill_in(pid, s->pid);
+	fds_unlock();
+}
+
 void server_release(struct server *s)
 {
 	fds_drop(&s->socket);

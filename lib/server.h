@@ -91,6 +91,11 @@ bool server_overdue(struct server *, bool owes, bool ending, uint64_t now);
 void server_expect_end(struct server *);
 bool server_outlasts(struct server *, uint64_t bound, uint64_t now);
 
+/* Kills a worker of its by number, which may mean another process by now, or
+   none: only one in the session that it has made for the pool.  A worker that
+   has changed its user does not die with it. */
+void server_kill_worker(struct server *, pid_t);
+
 /* Reaps it if it has ended: true when it is gone. */
 bool server_reap(struct server *);
 

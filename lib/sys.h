@@ -136,6 +136,8 @@ uint64_t sys_cpu(void);
 int sys_kill(pid_t pid, int signal);
 /* Signals by pidfd, or by pid if it is -1. */
 int sys_pidfd_kill(int pidfd, pid_t pid, int signal);
+/* Kills a process if it is in that session: 0; -ESRCH if there is none. */
+int sys_kill_in(pid_t pid, pid_t session);
 /* As setpgid(2) and setsid(2). */
 int sys_setpgid(pid_t pid, pid_t group);
 int sys_setsid(void);

@@ -134,6 +134,17 @@ int sys_pidfd_kill(int pidfd, pid_t pid, int signal)
 	    NULL, 0));
 }
 
+/* While the pidfd is open its number cannot mean another process. */
+int sys_kill_in(pid_t pid, pid_t session)
+{
+	int fd = sys_pidfd_open(pid), r = -ESRCH;
+
+	if (fd != -ESRCH && getsid(pid) == session)
+		r = sys_pidfd_kill(fd, pid, SIGKILL);
+	sys_close(&fd);
+	return r;
+}
+
 int sys_setpgid(pid_t pid, pid_t group)
 {
 	return result_of(setpgid(pid, group));

@@ -313,6 +313,7 @@ static enum fault_kind wait_kind(idtype_t type)
 #define waitid(type, ...) TWIN(wait_kind(type), -1, waitid(type, __VA_ARGS__))
 #define wait4(...) CALL(REAP, wait4(__VA_ARGS__))
 #define kill(...) CALL(KILL, kill(__VA_ARGS__))
+#define getsid(pid) CALL(GETSID, getsid(pid))
 #define setpgid(...) CALL(SETPGID, setpgid(__VA_ARGS__))
 #define setsid() CALL(SETSID, setsid())
 #define prctl(option, ...) TWIN((option) == PR_SET_PDEATHSIG ? \

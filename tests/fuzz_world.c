@@ -216,6 +216,7 @@ int __wrap_sys_pidfd_open(pid_t pid);
 int __wrap_sys_reap_one(int pidfd, pid_t pid);
 int __wrap_sys_pidfd_kill(int pidfd, pid_t pid, int signal);
 int __wrap_sys_process(pid_t pid, struct sys_process *);
+int __wrap_sys_kill_in(pid_t pid, pid_t session);
 int __wrap_sys_send(int fd, const void *message, size_t size, const int *fds,
     int count);
 ssize_t __wrap_sys_receive(int fd, void *message, size_t size,
@@ -278,6 +279,14 @@ int __wrap_sys_process(pid_t pid, struct sys_process *p)
 	(void)p;
 	WORLD_REQUIRE(pid == SERVER_PID, "a stranger is looked at");
 	return -ENOENT;
+}
+
+/* Workers of this world always die with their fork server. */
+int __wrap_sys_kill_in(pid_t pid, pid_t session)
+{
+	WORLD_REQUIRE(pid >= 1000 && session == SERVER_PID,
+	    "a stranger is killed");
+	return -ESRCH;
 }
 
 int __wrap_sys_send(int fd, const void *message, size_t size, const int *fds,

@@ -1,6 +1,7 @@
 /*
  * test_slow.c - what is slow is not dead: forks that take seconds, a fork
- * server that is held, workers that do not die when they are killed.
+ * server that is held, workers that do not die when they are killed; and what
+ * is to die dies, whatever it has done about it.
  *
  * Linked with fault_sys.c, so that calls can take long, and kills fail.  Most
  * tests sit out one of the library's bounds, so they run side by side; each
@@ -14,6 +15,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -24,7 +26,7 @@
 #include "tools.h"
 
 /* Counters.  DEADLY: the number at which its worker dies or hangs, and 1. */
-enum { DEADLY, SETUPS, RUNS, RUNS_THEN, STUCK, GO };
+enum { DEADLY, SETUPS, RUNS, RUNS_THEN, STUCK, GO, SIGNAL_LEFT };
 
 /* More than the 5 s that any answer may take, and the 10 s of the first. */
 #define LONG_MS 6000
@@ -110,6 +112,26 @@ static int hang_once(struct vm_context *me, const void *input, size_t size)
 	atomic_store(&sh->counter[STUCK], getpid());
 	await(&sh->counter[GO], 1, 30000);
 	_exit(0);
+}
+
+/* Does not die with its parent any more, as one that has changed its user. */
+static int forget_parent(struct vm_context *me, const void *input,
+    size_t size)
+{
+	int left = -1;
+
+	if (atomic_load(&sh->counter[DEADLY]) != number(input) + 1)
+		return echo(me, input, size);
+	if (geteuid() == 0 && setreuid(65533, 65533) != 0)
+		return vm_fail(me, errno, "no other user");
+	if (geteuid() == 0 || prctl(PR_GET_PDEATHSIG, &left) != 0 || left != 0)
+		prctl(PR_SET_PDEATHSIG, 0);
+	prctl(PR_GET_PDEATHSIG, &left);
+	atomic_store(&sh->counter[SIGNAL_LEFT], left);
+	atomic_store(&sh->counter[GO], getppid());
+	atomic_store(&sh->counter[STUCK], getpid());
+	for (;;)
+		pause();
 }
 
 /* Takes all; only that one input may have failed, and why. */
@@ -325,12 +347,73 @@ static void close_finds_out(void)
 	check_nothing_left();
 }
 
+/* ---- workers that do not die with the fork server ---- */
+
+/* How the fork server ends, and by what the pool is broken. */
+static void check_forgetful(int signal)
+{
+	const struct vm_worker worker = { .process = forget_parent };
+	const struct vm_options options = { .workers = 2, .chunk_size = 1 };
+	struct vm_result r;
+	vm_pool *pool;
+	int rc, lost = 0;
+
+	start();
+	pool = fork_pool(&worker, &options);
+	atomic_store(&sh->counter[DEADLY], 5 + 1);
+	imap_to(pool, vm_range(0, 10));
+	for (int i = 0; i < 9; i++)
+		take(pool, &r);
+	wait_for(&sh->counter[STUCK], 1);
+	ck_assert_int_eq(sh->counter[SIGNAL_LEFT], 0);
+	ck_assert_int_eq(kill((pid_t)sh->counter[GO], signal), 0);
+	while ((rc = vm_zip_in_out(pool, &r)) == 1)
+		lost += r.type == VM_EXCEPTION &&
+		    r.exception->cause == VM_LOST;
+	ck_assert_int_eq(rc, -1);
+	ck_assert_int_eq(lost, 1);
+	ck_assert_int_eq(vm_broken(pool), 1);
+	wait_gone(stuck());
+	vm_close(pool);
+	check_nothing_left();
+}
+
+static void server_is_killed(void)
+{
+	check_forgetful(SIGKILL);
+}
+
+static void server_is_stopped(void)
+{
+	check_forgetful(SIGSTOP);
+}
+
 START_TEST(a_slow_fork_server_is_not_dead)
 {
 	void (*const bodies[])(void) = { fork_asleep, fork_awake,
-		receive_awake, first_fork, close_in_a_fork };
+		receive_awake, first_fork, close_in_a_fork, server_is_killed,
+		server_is_stopped };
 
 	run_all(bodies, COUNTOF(bodies));
+}
+END_TEST
+
+/* A number is not enough to be killed. */
+START_TEST(only_the_session_is_killed)
+{
+	pid_t pid = fork();
+
+	ck_assert_int_ge(pid, 0);
+	if (pid == 0)
+		for (;;)
+			pause();
+	ck_assert_int_eq(sys_kill_in(pid, getsid(0) + 1), -ESRCH);
+	nap_ms(50);
+	ck_assert(is_alive(pid));
+	ck_assert_int_eq(sys_kill_in(pid, getsid(0)), 0);
+	wait_gone(pid);
+	ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
+	ck_assert_int_eq(sys_kill_in(pid, getsid(0)), -ESRCH);
 }
 END_TEST
 
@@ -377,7 +460,8 @@ END_TEST
 int main(void)
 {
 	const TTest *const tests[] = { a_slow_fork_server_is_not_dead,
-		a_slow_worker_is_not_dead, what_a_process_is_at };
+		a_slow_worker_is_not_dead, only_the_session_is_killed,
+		what_a_process_is_at };
 
 	return run_tests("slow", tests, COUNTOF(tests), 60);
 }
