@@ -87,6 +87,7 @@ struct member {
 	uint64_t watched;	/* overdue.c: seq of the item it was last seen
 				   at, NEVER if at none, */
 	uint64_t watched_from;	/* channel.position then, */
+	uint64_t watched_sent;	/* channel_sent() then, */
 	uint32_t watched_alive;	/* slot.alive then, */
 	uint64_t watched_at;	/* when that was, */
 	uint64_t ran;		/* and ns that item has been seen to run */

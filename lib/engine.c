@@ -54,7 +54,10 @@ int engine_waits(struct engine *e, int r)
 
 bool engine_hears(const struct engine *e, const struct member *m)
 {
-	return !e->deaf && !m->ended && (e->heard == NULL || e->heard == m) &&
+	bool chosen = !e->deaf && (e->heard == NULL || e->heard == m);
+
+	/* One that starts has no results to bring, and a clock that runs. */
+	return !m->ended && (chosen || m->state == MEMBER_STARTING) &&
 	    m->state >= MEMBER_STARTING && m->state <= MEMBER_LEAVING &&
 	    !e->broken;
 }

@@ -92,6 +92,12 @@ static int echo(struct vm_context *me, const void *input, size_t size)
 	return vm_output(me, input, sizeof(int64_t));
 }
 
+static int slow_set_up(struct vm_context *me)
+{
+	nap_ms(400);
+	return set_up(me);
+}
+
 static int die_once(struct vm_context *me, const void *input, size_t size)
 {
 	long n = number(input) + 1;
@@ -99,6 +105,19 @@ static int die_once(struct vm_context *me, const void *input, size_t size)
 	if (atomic_compare_exchange_strong(&sh->counter[DEADLY], &n, 0))
 		raise(SIGKILL);
 	return echo(me, input, size);
+}
+
+/* Outputs that fill what the caller may hold. */
+static int die_at_length(struct vm_context *me, const void *input, size_t size)
+{
+	static int64_t text[200];
+	long n = number(input) + 1;
+
+	(void)size;
+	if (atomic_compare_exchange_strong(&sh->counter[DEADLY], &n, 0))
+		raise(SIGKILL);
+	text[0] = number(input);
+	return vm_output(me, text, sizeof text);
 }
 
 /* Hangs until it may go, TERM notwithstanding, and then goes without a word. */
@@ -448,10 +467,80 @@ START_TEST(what_a_process_is_at)
 }
 END_TEST
 
+/* ---- workers that are slow ---- */
+
+/* A caller with more results than it may hold reads nobody; but one that
+   starts is heard, or it would be thought too late. */
+static void deaf_caller(void)
+{
+	const struct vm_worker worker = { .setup = slow_set_up,
+		.process = die_at_length };
+	const struct vm_options options = { .workers = 2, .chunk_size = 1,
+		.setup_timeout_ms = 1500, .max_in_flight_bytes = 5000 };
+	int deaf = 0, outputs = 0;
+	struct vm_result r;
+	vm_pool *pool;
+
+	start();
+	pool = fork_pool(&worker, &options);
+	ck_assert_int_eq(vm_ready(pool, 20000), 0);
+	atomic_store(&sh->counter[DEADLY], 5 + 1);
+	imap_to(pool, vm_range(0, 20));
+	for (int i = 0; i < 20; i++) {
+		const struct engine *e = &pool->engine;
+
+		take(pool, &r);
+		outputs += r.type == VM_OUTPUT;
+		deaf += e->deaf &&
+		    e->crew.roster.state[MEMBER_STARTING].first != NULL;
+		nap_ms(350);
+	}
+	ck_assert_int_eq(outputs, 19);
+	ck_assert_int_gt(deaf, 0);
+	ck_assert_int_eq(sh->counter[SETUPS], 3);
+	close_pool(pool);
+	check_nothing_left();
+}
+
+/* An input that goes through the pipe is on its way for as long as it takes,
+   as long as any of it moves. */
+static void slow_reader(void)
+{
+	enum { SIZE = 3 << 20 };
+	const struct vm_options options = { .workers = 1, .chunk_size = 1,
+		.item_timeout_ms = 200, .max_item_bytes = 16 << 20 };
+	char *input = calloc(1, SIZE);
+	struct vm_result r;
+	uint64_t begun;
+	vm_pool *pool;
+
+	start();
+	ck_assert_ptr_nonnull(input);
+	/* Without shared memory for inputs. */
+	fault_plan(FAULT_MAP_SHARED, 1, 7, ENOMEM, FAULT_HERE);
+	pool = fork_pool(&(struct vm_worker){ .process = echo }, &options);
+	ck_assert_int_eq(fault_hits(), 7);
+	ck_assert_int_eq(vm_ready(pool, 20000), 0);
+	fault_arm(&(struct fault){ .kind = FAULT_READ, .act = FAULT_DELAY,
+	    .where = FAULT_IN_WORKERS, .nth = 1, .times = INT_MAX,
+	    .delay_ms = 150 });
+	begun = clock_ns();
+	imap_to(pool, vm_array(input, 1, SIZE));
+	take(pool, &r);
+	ck_assert_msg(r.type == VM_OUTPUT, "%s",
+	    r.exception ? r.exception->message : "");
+	ck_assert_uint_gt(clock_ns() - begun, 5200 * MS_IN_NS);
+	take_end(pool);
+	fault_plan(FAULT_NONE, 0, 0, 0, FAULT_HERE);
+	close_pool(pool);
+	free(input);
+	check_nothing_left();
+}
+
 START_TEST(a_slow_worker_is_not_dead)
 {
 	void (*const bodies[])(void) = { others_go_on, its_place_waits,
-		close_says_so, close_finds_out };
+		close_says_so, close_finds_out, deaf_caller, slow_reader };
 
 	run_all(bodies, COUNTOF(bodies));
 }
