@@ -268,7 +268,7 @@ struct vm_options {
  * early: before threads and big heaps.  Both structs may be changed or freed
  * on return; options may be NULL.  NULL on failure: EINVAL for a bad option,
  * which vm_error(NULL) names; EAGAIN, ENOMEM, EMFILE, ENFILE; ETIMEDOUT if
- * the first answer takes more than 10 seconds; ECHILD if the fork server was
+ * the fork server is silent for 10 seconds, and not at work; ECHILD if it was
  * killed meanwhile.
  *
  * vm_fork_sized() is for other languages: sizes are those of the structs as

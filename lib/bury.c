@@ -207,7 +207,7 @@ static void tell_given_up(struct engine *e, const struct member *m)
 int bury_member(struct engine *e, struct member *m, uint64_t now)
 {
 	int r = drain(e, m, now);
-	bool began;
+	bool began, held;
 
 	if (r == 0)
 		r = take_done(e, m);
@@ -220,9 +220,12 @@ int bury_member(struct engine *e, struct member *m, uint64_t now)
 	began = put_back(e, m) || m->told_to_stop;
 	if (crew_gives_up(m) && !e->closing)
 		tell_given_up(e, m);
+	held = m->held && !crew_gives_up(m);
 	crew_clear(&e->crew, m, fds_drop);
 	if (e->closing)
 		crew_move(&e->crew, m, MEMBER_GONE);
+	else if (held)
+		staff_stand_in(e, m);
 	else
 		crew_replace(&e->crew, m, began, now);
 	if (!e->closing && crew_hopeless(&e->crew)) {

@@ -69,10 +69,10 @@ void crew_clear(struct crew *c, struct member *m, void (*close)(int *fd))
 	crew_read(c, m);
 	close(&m->reader);
 	close(&m->errors);
-	m->ordinal = 0;
-	m->finished = m->granted = 0;
+	m->finished = m->granted = m->ordinal = 0;
 	m->blame = 0;
-	m->killed = m->garbled = m->told_to_stop = m->alone = false;
+	m->killed = m->held = m->garbled = false;
+	m->told_to_stop = m->alone = false;
 	m->presumed = m->greeted = m->unfit = m->ended = m->unsettled = false;
 	m->doom_at = m->setup_by = NEVER;
 	roster_book(c, m);
@@ -251,7 +251,7 @@ bool crew_hopeless(const struct crew *c)
 
 bool crew_owed(const struct crew *c)
 {
-	return c->asked > 0 || c->roster.state[MEMBER_DOOMED].first != NULL;
+	return c->asked > 0;
 }
 
 /* ---- pick ---- */

@@ -10,8 +10,11 @@
  *	 |  +---REFUSED-----+              |  garbage    | end of file
  *	 |                                 v             v
  *	 |                                DOOMED <-------+--- LEAVING
- *	 |      bury          DIED          |            |
+ *	 |      bury     DIED or HELD       |            |
  *	 +------------- DEAD <--------------+------------+
+ *	 |               | bury, if HELD
+ *	 |    DIED       v
+ *	 +------------- HELD: killed and there, as the kernel holds it
  *	 |
  *	 +--> GONE: never hired again (given up, or the pool is closing)
  *
@@ -41,7 +44,9 @@ enum member_state {
 	MEMBER_READY,		/* has said hello; takes chunks */
 	MEMBER_LEAVING,		/* has stopped; runs teardown */
 	MEMBER_DOOMED,		/* is to be killed; nothing of it is read */
-	MEMBER_DEAD,		/* reaped; not yet buried */
+	MEMBER_DEAD,		/* reaped, or as good as that; not yet buried */
+	MEMBER_HELD,		/* buried, but its process is there: nobody can
+				   have the place */
 	MEMBER_GONE		/* the place stays empty */
 };
 
@@ -82,6 +87,7 @@ struct member {
 	uint64_t watched;	/* overdue.c: seq of the item it was last seen
 				   at, NEVER if at none, */
 	uint64_t watched_from;	/* channel.position then, */
+	uint64_t watched_sent;	/* channel_sent() then, */
 	uint32_t watched_alive;	/* slot.alive then, */
 	uint64_t watched_at;	/* when that was, */
 	uint64_t ran;		/* and ns that item has been seen to run */
@@ -93,7 +99,8 @@ struct member {
 	bool sated;		/* has had enough, and not done half of it */
 	bool alone;		/* has an item that travels alone */
 	bool full;		/* its task pipe is, as far as we know */
-	bool killed;		/* by our order */
+	bool killed;		/* by our order, */
+	bool held;		/* and its process is still there */
 	bool presumed;		/* so blamed for the end of its pipe only */
 	bool garbled;		/* what it left behind cannot be believed */
 	bool told_to_stop;
@@ -212,7 +219,7 @@ bool crew_hopeless(const struct crew *);
    ended.  began: it had begun an item. */
 void crew_replace(struct crew *, struct member *, bool began, uint64_t now);
 
-/* Does the fork server owe us an answer? */
+/* Does the fork server owe us the news of a hire? */
 bool crew_owed(const struct crew *);
 
 /* Forgets what the last worker in a place had; its spans are elsewhere. */

@@ -18,8 +18,8 @@
 #include "fds.h"
 #include "sys.h"
 
-/* The fork server's end is waited for in steps, so that a stopped machine
-   costs one only; without a pidfd it is looked for in shorter ones. */
+/* The fork server's end is waited for in steps; without a pidfd it is looked
+   for in shorter ones. */
 #define STEP_MS 50
 #define LOOK_MS 5
 /* So often the fork server's answer is looked for while it owes one. */
@@ -54,7 +54,10 @@ int engine_waits(struct engine *e, int r)
 
 bool engine_hears(const struct engine *e, const struct member *m)
 {
-	return !e->deaf && !m->ended && (e->heard == NULL || e->heard == m) &&
+	bool chosen = !e->deaf && (e->heard == NULL || e->heard == m);
+
+	/* One that starts has no results to bring, and a clock that runs. */
+	return !m->ended && (chosen || m->state == MEMBER_STARTING) &&
 	    m->state >= MEMBER_STARTING && m->state <= MEMBER_LEAVING &&
 	    !e->broken;
 }
@@ -268,7 +271,7 @@ static int look_after(struct engine *e, uint64_t now)
 	while (r == 0 &&
 	    (m = e->crew.roster.state[MEMBER_DEAD].first) != NULL)
 		r = bury_member(e, m, now);
-	if (server_overdue(&e->server, news_owed(e), now))
+	if (server_overdue(&e->server, news_owed(e), e->closing, now))
 		news_broken(e, ETIMEDOUT, now);
 	return r;
 }
@@ -355,17 +358,15 @@ static void drop_news(struct engine *e)
 bool engine_await_server(struct engine *e, uint64_t bound)
 {
 	struct pollfd end;
-	uint64_t now = sys_now(), before, spent = 0;
 
-	while (!server_reap(&e->server) && spent < bound) {
+	server_expect_end(&e->server);
+	while (!server_reap(&e->server) &&
+	    !server_outlasts(&e->server, bound, sys_now())) {
 		server_flush(&e->server);
 		end = (struct pollfd){ .fd = e->server.pidfd,
 			.events = POLLIN };
 		sys_poll(&end, 1, e->server.pidfd < 0 ? LOOK_MS : STEP_MS);
 		drop_news(e);
-		before = now;
-		now = sys_now();
-		spent += MIN(now - before, STEP_MS * MS_IN_NS);
 	}
 	drop_news(e);
 	return e->server.state == SERVER_GONE ||

@@ -308,6 +308,10 @@ uint64_t staff_alarm(const struct engine *);
 /* Lays off whose time has come. */
 void staff_run(struct engine *, uint64_t now);
 
+/* A member was buried, and its process is still there: another place, if there
+   is one that nobody needs, stands in for its own, index and all. */
+void staff_stand_in(struct engine *, struct member *);
+
 /* From now on there are to be so many workers: 0, -ERANGE and words. */
 int staff_resize(struct engine *, size_t workers);
 
@@ -352,9 +356,12 @@ void bury_span(struct engine *, struct span *, enum vm_cause);
 /* Takes all that the fork server has to tell. */
 void news_hear(struct engine *, uint64_t now);
 
-/* The fork server is dead (ECHILD) or mute (ETIMEDOUT): so are its workers,
+/* The fork server is dead (ECHILD) or silent (ETIMEDOUT): so are its workers,
    or will be. */
 void news_broken(struct engine *, int error, uint64_t now);
+
+/* Kills the fork server and the workers that it has told of. */
+void news_shoot(struct engine *);
 
 /* While anything is awaited of workers the fork server must be there to tell
    of their deaths: asks it now and then.  When it is due next, or NEVER. */

@@ -21,15 +21,21 @@
 
 /* From TERM to KILL. */
 #define MERCY_NS (200 * MS_IN_NS)
-/* How long children may take to be gone after KILL, and how often to look. */
+/* From KILL until the caller is told that it does not help. */
+#define HELD_NS (5000 * MS_IN_NS)
+/* How long children may take to be gone after KILL: between two of them, and
+   all; and how often to look. */
 #define REAP_NS (2000 * MS_IN_NS)
+#define REAP_ALL_NS (30000 * MS_IN_NS)
 #define REAP_STEP_MS 10
 /* What a dead worker started is killed again so often until it is gone. */
 #define SWEEP_MS 20
 /* Without a pidfd the parent is looked at so often. */
 #define LOOK_MS 1000
-/* So many orders are taken before deaths are heard of again. */
+/* So many orders are taken before deaths are heard of again, or fewer if they
+   take longer than this. */
 #define ORDERS_MOST 16
+#define ORDERS_NS (20 * MS_IN_NS)
 
 static struct forkserver *self;
 static bool ending;		/* the caller says so, or is gone */
@@ -37,6 +43,7 @@ static struct notice pong;	/* to be sent, if its kind is not 0 */
 /* What there is rarely; as long as there is none nobody looks for it. */
 static size_t doomed;		/* workers told to end */
 static size_t groups;		/* of dead workers, with something left */
+static size_t buried;		/* children ever */
 /* They are not written to without need: after a fork that copies a page. */
 
 static size_t slot_of(const struct hand *h)
@@ -123,19 +130,40 @@ static void doom(struct hand *h)
 {
 	h->state = HAND_DOOMED;
 	doomed++;
-	h->kill_at = sys_now() + MERCY_NS;
+	h->due_at = sys_now() + MERCY_NS;
 	strike(h, SIGTERM);
 }
 
-/* The second half of doom(), for those whose time is over. */
-static void kill_doomed(uint64_t now)
+/* What there is to say of its end. */
+static struct notice end_of(const struct hand *h, int kind, int status)
+{
+	return (struct notice){
+		.kind = kind,
+		.slot = (uint32_t)slot_of(h),
+		.generation = h->generation,
+		.pid = self->pids[slot_of(h)],
+		.status = status,
+		.ordered = h->state >= HAND_DOOMED,
+		.died_at = sys_now(),
+	};
+}
+
+/* What follows doom(), for those whose time is over. */
+static void press_doomed(uint64_t now)
 {
 	for (size_t i = 0; i < self->slots.count && doomed > 0; i++) {
 		struct hand *h = &self->hands[i];
 
-		if (h->state == HAND_DOOMED && h->kill_at <= now) {
+		if (h->state < HAND_DOOMED || h->due_at > now)
+			continue;
+		if (h->state == HAND_DOOMED) {
 			strike(h, SIGKILL);
-			h->kill_at = NEVER;
+			h->state = HAND_KILLED;
+			h->due_at = now + HELD_NS;
+		} else {
+			h->death = end_of(h, NOTICE_HELD, SIGKILL);
+			h->due_at = NEVER;
+			announce(h);
 		}
 	}
 }
@@ -158,21 +186,12 @@ static void note_group(struct hand *h, pid_t group)
 }
 
 /* The worker is dead and reaped. */
-static void dismiss(struct hand *h, pid_t pid, int status,
-    const struct rusage *usage)
+static void dismiss(struct hand *h, int status, const struct rusage *usage)
 {
-	h->death = (struct notice){
-		.kind = NOTICE_DIED,
-		.slot = (uint32_t)slot_of(h),
-		.generation = h->generation,
-		.pid = pid,
-		.status = status,
-		.ordered = h->state == HAND_DOOMED,
-		.max_rss = (uint64_t)usage->ru_maxrss * 1024,
-		.cpu_ns = sys_cpu_of(usage),
-		.died_at = sys_now(),
-	};
-	if (h->state == HAND_DOOMED)
+	h->death = end_of(h, NOTICE_DIED, status);
+	h->death.max_rss = (uint64_t)usage->ru_maxrss * 1024;
+	h->death.cpu_ns = sys_cpu_of(usage);
+	if (h->state >= HAND_DOOMED)
 		doomed--;
 	h->state = HAND_VACANT;
 	self->pids[slot_of(h)] = 0;
@@ -197,10 +216,11 @@ static int reap_ended(void)
 			sys_kill(-pid, SIGKILL);
 		if (h == NULL)
 			spare_bury(&self->spare, pid);
+		buried++;
 		if (sys_reap(pid, &status, &usage) < 0 || h == NULL)
 			continue;
 		note_group(h, pid);
-		dismiss(h, pid, status, &usage);
+		dismiss(h, status, &usage);
 	}
 	return pid;
 }
@@ -227,13 +247,16 @@ static bool sweep(void)
 	return groups > 0;
 }
 
-/* Kills and reaps until there is no child: 0; or for 2 s: ETIMEDOUT.  mask:
-   under which deaths are heard of. */
+/* Kills and reaps until there is no child: 0; or until none has died for 2 s,
+   or there are always more: ETIMEDOUT.  mask: under which deaths are heard
+   of. */
 static int end_all(const sigset_t *mask)
 {
-	uint64_t until = sys_now() + REAP_NS;
+	uint64_t until = sys_now() + REAP_NS, last = sys_now() + REAP_ALL_NS;
+	size_t seen = buried;
 	int r;
 
+	slots_set_busy(&self->slots, true);
 	for (size_t i = 0; i < self->slots.count; i++)
 		if (self->hands[i].state != HAND_VACANT)
 			strike(&self->hands[i], SIGKILL);
@@ -242,6 +265,9 @@ static int end_all(const sigset_t *mask)
 		orphans_kill();
 		if (reap_ended() == -ECHILD)
 			return 0;
+		if (buried != seen)
+			until = MIN(sys_now() + REAP_NS, last);
+		seen = buried;
 		sys_ppoll(NULL, 0, REAP_STEP_MS, mask);
 	}
 	return r == -ECHILD ? 0 : ETIMEDOUT;
@@ -273,14 +299,16 @@ static void obey(const struct notice *n)
 }
 
 /* Takes some orders.  Others wait in the socket, so that deaths are heard of
-   in between. */
+   in between, and those are killed whose time is over. */
 static void listen(void)
 {
+	uint64_t until = sys_now() + ORDERS_NS;
 	int fds[NOTICE_FDS];
 	struct notice n;
 	int r = 1;
 
-	for (int k = 0; k < ORDERS_MOST && r == 1 && !ending; k++) {
+	for (int k = 0; k < ORDERS_MOST && r == 1 && !ending &&
+	    sys_now() < until; k++) {
 		r = notice_receive(self->socket, &n, fds);
 		for (int i = 0; i < NOTICE_FDS; i++)
 			sys_close(&fds[i]);
@@ -310,8 +338,8 @@ static int patience(uint64_t now, bool sweeping)
 	if (sweeping)
 		next = MIN(next, now + SWEEP_MS * MS_IN_NS);
 	for (size_t i = 0; i < self->slots.count && doomed > 0; i++)
-		if (self->hands[i].state == HAND_DOOMED)
-			next = MIN(next, self->hands[i].kill_at);
+		if (self->hands[i].state >= HAND_DOOMED)
+			next = MIN(next, self->hands[i].due_at);
 	if (self->caller_fd < 0)
 		next = MIN(next, now + LOOK_MS * MS_IN_NS);
 	if (next == NEVER)
@@ -331,7 +359,7 @@ static void turn(const sigset_t *mask)
 		fds[0].events |= POLLOUT;
 	sys_ppoll(fds, COUNTOF(fds), patience(sys_now(), sweeping), mask);
 	reap_ended();
-	kill_doomed(sys_now());
+	press_doomed(sys_now());
 	if (fds[1].revents != 0 || (self->caller_fd < 0 && abandoned()))
 		ending = true;
 	else if (fds[0].revents & (POLLIN | POLLHUP | POLLERR))

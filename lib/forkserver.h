@@ -6,10 +6,14 @@
  * from the same state.  It alone signals and reaps workers, and it ends the
  * pool when the caller says so, closes the socket, or is gone.
  *
- *	VACANT --HIRE--> RUNNING --KILL--> DOOMED
- *	   ^                |   \             |
- *	   |                |    +-- 200 ms after TERM: KILL
- *	   +---- DIED ------+-----------------+
+ *	VACANT --HIRE--> RUNNING --KILL--> DOOMED --200 ms--> KILLED
+ *	   ^                |                 |                 | \
+ *	   |                |                 |                 |  5 s: HELD
+ *	   +---- DIED ------+-----------------+-----------------+
+ *
+ * It waits for no worker: one that does not die, as the kernel holds it, is
+ * told of, and the rest goes on.  What else may take long is a fork, and its
+ * own end: then slots_busy() says so to the caller.
  *
  * Easy to get wrong: end-of-file on the socket proves nothing while a child
  * of the host's own fork has a copy; the pidfd of the caller does.
@@ -29,18 +33,19 @@
 enum hand_state {
 	HAND_VACANT,		/* no process */
 	HAND_RUNNING,
-	HAND_DOOMED		/* told to end; KILL follows at kill_at */
+	HAND_DOOMED,		/* told to end; KILL follows at due_at */
+	HAND_KILLED		/* HELD follows at due_at */
 };
 
 struct hand {
 	enum hand_state state;
 	uint32_t generation;
-	uint64_t kill_at;
+	uint64_t due_at;
 	pid_t group;		/* of the last one, while there is anything
 				   left of it; else 0 */
 	/* News not yet sent, kind 0 if none: at most one of each. */
 	struct notice arrival;	/* HIRED or REFUSED */
-	struct notice death;	/* DIED */
+	struct notice death;	/* DIED or, before, HELD */
 	int fds[NOTICE_FDS];	/* go with arrival */
 };
 

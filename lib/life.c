@@ -172,7 +172,8 @@ static void lay_off_all(struct engine *e)
 	server_spare(&e->server, false);
 	want_nobody(e, deadline);
 	while (r == 0 && !e->broken) {
-		while ((m = all->state[MEMBER_ABSENT].first) != NULL)
+		while ((m = all->state[MEMBER_ABSENT].first) != NULL ||
+		    (m = all->state[MEMBER_HELD].first) != NULL)
 			crew_move(&e->crew, m, MEMBER_GONE);
 		for (m = all->out.first; m != NULL; m = next) {
 			next = roster_next(m, IN_OUT);
@@ -189,7 +190,7 @@ static int end_server(struct engine *e)
 {
 	server_end(&e->server);
 	if (!engine_await_server(e, END_NS)) {
-		server_shoot(&e->server);
+		news_shoot(e);
 		if (!engine_await_server(e, SHOT_NS))
 			return words_set(e->words, ETIMEDOUT, "The fork "
 			    "server could not be killed.");

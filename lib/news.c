@@ -29,15 +29,25 @@ void news_broken(struct engine *e, int error, uint64_t now)
 	/* Whatever it had to kill when it fell mute may be alive. */
 	if (error == ETIMEDOUT && e->closing)
 		e->server.left_over = ETIMEDOUT;
-	server_shoot(&e->server);
+	news_shoot(e);
 	bury_pool(e, VM_LOST, now);
+}
+
+/* By number, whatever the book says of the worker: those whose number it was
+   before are dead, and the number proves nothing by itself. */
+void news_shoot(struct engine *e)
+{
+	for (size_t i = 0; i < e->crew.count; i++)
+		server_kill_worker(&e->server, e->crew.members[i].pid);
+	server_shoot(&e->server);
 }
 
 /* Is anything awaited of workers? */
 static bool awaits(const struct engine *e)
 {
 	bool any = e->window.nsent > 0 ||
-	    e->crew.roster.state[MEMBER_STARTING].first != NULL;
+	    e->crew.roster.state[MEMBER_STARTING].first != NULL ||
+	    e->crew.roster.state[MEMBER_DOOMED].first != NULL;
 
 	return any && !e->broken && e->serial == NULL;
 }
@@ -72,6 +82,24 @@ static void refused(struct engine *e, struct member *m, int error,
 	crew_replace(&e->crew, m, false, now);
 }
 
+/* A worker is dead, or was killed and does not die.  Of the latter nothing
+   more is to be had; what it was sent need not wait for its end. */
+static void ended(struct engine *e, struct member *m, const struct notice *n)
+{
+	bool held = n->kind == NOTICE_HELD;
+
+	if (held && m->state != MEMBER_DOOMED)
+		return;
+	m->death = *n;
+	m->held = held;
+	if (m->presumed && !n->ordered) {
+		m->blame = 0;
+		m->killed = false;
+	}
+	if (m->state != MEMBER_DEAD)
+		crew_move(&e->crew, m, MEMBER_DEAD);
+}
+
 /* One notice; r is what server_receive() returned for it. */
 static void heed(struct engine *e, const struct notice *n, int fds[],
     int r, uint64_t now)
@@ -93,14 +121,13 @@ static void heed(struct engine *e, const struct notice *n, int fds[],
 		crew_doom(&e->crew, m, VM_LOST);
 	} else if (n->kind == NOTICE_REFUSED && asked) {
 		refused(e, m, n->error, now);
-	} else if (n->kind == NOTICE_DIED && m != NULL && !asked &&
-	    m->state != MEMBER_DEAD && m->state != MEMBER_GONE) {
-		m->death = *n;
-		if (m->presumed && !n->ordered) {
-			m->blame = 0;
-			m->killed = false;
-		}
-		crew_move(&e->crew, m, MEMBER_DEAD);
+	} else if (n->kind == NOTICE_DIED && m != NULL &&
+	    m->state == MEMBER_HELD) {
+		crew_replace(&e->crew, m, true, now);
+	} else if ((n->kind == NOTICE_DIED || n->kind == NOTICE_HELD) &&
+	    m != NULL && !asked && m->state != MEMBER_GONE &&
+	    (m->state != MEMBER_DEAD || m->held)) {
+		ended(e, m, n);
 	}
 }
 

@@ -22,6 +22,7 @@ enum notice_kind {
 	NOTICE_SPARE,		/* caller: keep a spare worker, or none */
 	NOTICE_HIRED,		/* server: it runs; with its descriptors */
 	NOTICE_REFUSED,		/* server: it could not be forked; error */
+	NOTICE_HELD,		/* server: it was killed and does not die */
 	NOTICE_DIED,		/* server: it is dead and reaped */
 	NOTICE_PONG,		/* server: I am */
 	NOTICE_ENDED		/* server: all are gone (error 0), or not */
@@ -42,15 +43,15 @@ struct notice {
 	uint32_t generation;
 	int32_t index;		/* HIRE: vm_context.worker_index; SPARE: 0 if
 				   there is to be none */
-	int32_t pid;		/* HIRED, DIED */
-	int32_t status;		/* DIED: as wait(2) gives it */
+	int32_t pid;		/* HIRED, HELD, DIED */
+	int32_t status;		/* DIED: as wait(2) gives it; HELD: will give */
 	int32_t error;		/* REFUSED: errno; ENDED: of what is left */
 	uint32_t with;		/* a bit for each descriptor that travels */
-	int32_t ordered;	/* DIED: not 0: we had ended it */
+	int32_t ordered;	/* DIED, HELD: not 0: we had ended it */
 	int32_t reserved;
 	uint64_t max_rss;	/* DIED: bytes */
 	uint64_t cpu_ns;	/* DIED: CPU time it had */
-	uint64_t died_at;	/* DIED: by the monotonic clock */
+	uint64_t died_at;	/* DIED: by the monotonic clock; HELD: now */
 };
 
 /* Sends one, with descriptors if fds is not NULL (they stay open here):

@@ -8,9 +8,7 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "sys.h"
 
@@ -61,36 +59,13 @@ static bool kill_listed(void)
 	return true;
 }
 
-/* The parent of a process, by the field behind its name; 0 if it is gone. */
-static long parent_of(const char *name)
-{
-	char path[64], stat[512];
-	long parent = 0;
-	const char *p;
-	ssize_t size;
-	int fd;
-
-	snprintf(path, sizeof path, "/proc/%.20s/stat", name);
-	fd = sys_open(path, O_RDONLY);
-	if (fd < 0)
-		return 0;
-	size = sys_read(fd, stat, sizeof stat - 1);
-	sys_close(&fd);
-	if (size <= 0)
-		return 0;
-	stat[size] = '\0';
-	p = strrchr(stat, ')');
-	if (p == NULL || sscanf(p + 1, " %*c %ld", &parent) != 1)
-		return 0;
-	return parent;
-}
-
 static void kill_if_child(const char *name)
 {
-	long pid = atol(name);
+	pid_t pid = (pid_t)atol(name);
+	struct sys_process p;
 
-	if (pid > 1 && parent_of(name) == (long)sys_getpid())
-		sys_kill((pid_t)pid, SIGKILL);
+	if (pid > 1 && sys_process(pid, &p) == 0 && p.parent == sys_getpid())
+		sys_kill(pid, SIGKILL);
 }
 
 /* All processes there are, one by one. */

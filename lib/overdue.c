@@ -44,7 +44,9 @@ static bool has_moved(const struct engine *e, const struct member *m,
 {
 	return m->watched != at ||
 	    m->watched_alive != atomic_load(&m->slot->alive) ||
-	    m->watched_from != m->channel.position || !engine_hears(e, m) ||
+	    m->watched_from != m->channel.position ||
+	    m->watched_sent != channel_sent(&m->channel) ||
+	    !engine_hears(e, m) ||
 	    m->unsettled || slot_ahead(m->slot, m->channel.position) != 0;
 }
 
@@ -68,6 +70,7 @@ static uint64_t look_at(struct engine *e, struct member *m, uint64_t now)
 	m->watched = at;
 	m->watched_alive = atomic_load(&m->slot->alive);
 	m->watched_from = m->channel.position;
+	m->watched_sent = channel_sent(&m->channel);
 	/* It may have begun after the turn looked at the clock. */
 	m->watched_at = m->ran > 0 ? now : sys_now();
 	most += at != NEVER ? 0 : BEGIN_NS;

@@ -119,11 +119,13 @@ static unsigned traits(const struct member *m)
 {
 	bool hoped = m->wanted && m->state != MEMBER_GONE;
 	bool ready = m->state == MEMBER_READY;
+	bool coming = hoped && m->state != MEMBER_HELD &&
+	    (!ready || m->told_to_stop);
 	bool unborn = m->wanted && (m->generation == 0 ||
 	    (m->generation == 1 && m->state == MEMBER_ASKED));
 
 	return (unsigned)hoped << TRAIT_HOPED |
-	    (unsigned)(hoped && (!ready || m->told_to_stop)) << TRAIT_COMING |
+	    (unsigned)coming << TRAIT_COMING |
 	    (unsigned)unborn << TRAIT_UNBORN |
 	    (unsigned)(m->wanted && m->first == FIRST_PENDING) <<
 	    TRAIT_UNTRIED |

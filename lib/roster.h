@@ -29,7 +29,7 @@ struct crew;
 struct member;
 
 /* So many states a member may be in. */
-#define MEMBER_STATES 8
+#define MEMBER_STATES 9
 
 /* A member is in one list of each kind at most. */
 enum roster_kind { IN_STATE, IN_ROOM, IN_BUSY, IN_SENDING, IN_OUT,

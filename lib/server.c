@@ -17,8 +17,10 @@
 /* How long it may owe an answer: the first one, and any other. */
 #define FIRST_NS (10000 * MS_IN_NS)
 #define ANSWER_NS (5000 * MS_IN_NS)
-/* The most that counts between two looks. */
+/* The most that counts between two looks, and how often it is looked at. */
 #define STEP_NS (250 * MS_IN_NS)
+/* Of time in which it is slow, so little counts. */
+#define SLOW 12
 
 /* ---- starting ---- */
 
@@ -125,7 +127,7 @@ int server_start(struct server *s, struct plan *plan,
 	};
 	int r = -ENOMEM;
 
-	*s = (struct server){ .socket = -1, .pidfd = -1 };
+	*s = (struct server){ .socket = -1, .pidfd = -1, .slots = slots };
 	s->room = 2 * slots->count + 4;
 	s->queue = calloc(s->room, sizeof *s->queue);
 	f.hands = calloc(slots->count, sizeof *f.hands);
@@ -175,6 +177,7 @@ void server_hire(struct server *s, uint32_t slot, uint32_t generation,
 void server_kill(struct server *s, uint32_t slot, uint32_t generation)
 {
 	order(s, NOTICE_KILL, slot, generation, 0);
+	server_ping(s);
 }
 
 void server_end(struct server *s)
@@ -255,11 +258,55 @@ int server_receive(struct server *s, struct notice *n, int fds[NOTICE_FDS])
 	return r;
 }
 
-bool server_overdue(struct server *s, bool owes, uint64_t now)
+/* How much of a step counts, by what it is at.  A /proc that tells of another
+   process, as its numbers are not ours, tells nothing. */
+static uint64_t judge(struct server *s, bool ending)
 {
-	s->spent = owes ? s->spent + MIN(now - s->seen_at, STEP_NS) : 0;
+	struct sys_process p;
+	bool known = sys_process(s->pid, &p) == 0 && p.parent == sys_getpid();
+	bool stopped = known && (p.state == 'T' || p.state == 't');
+	bool works = known && (p.state == 'R' || p.state == 'D' ||
+	    p.ticks != s->ticks);
+
+	if (known)
+		s->ticks = p.ticks;
+	if (stopped || (!works && !slots_busy(s->slots)))
+		return STEP_NS;
+	return works && !ending ? 0 : STEP_NS / SLOW;
+}
+
+/* Time passes in which it owes an answer.  Most come before it is looked at. */
+static void pass(struct server *s, bool ending, uint64_t now)
+{
+	s->step += MIN(now - s->seen_at, STEP_NS);
 	s->seen_at = now;
+	if (s->step < STEP_NS)
+		return;
+	s->step = 0;
+	s->spent += judge(s, ending);
+}
+
+bool server_overdue(struct server *s, bool owes, bool ending, uint64_t now)
+{
+	if (owes) {
+		pass(s, ending, now);
+	} else {
+		s->spent = s->step = 0;
+		s->seen_at = now;
+	}
 	return s->spent > (s->answered ? ANSWER_NS : FIRST_NS);
+}
+
+void server_expect_end(struct server *s)
+{
+	s->spent = s->step = 0;
+	s->seen_at = sys_now();
+}
+
+bool server_outlasts(struct server *s, uint64_t bound, uint64_t now)
+{
+	pass(s, true, now);
+	return s->spent > bound;
 }
 
 /* ---- its end ---- */
@@ -276,6 +323,14 @@ void server_shoot(struct server *s)
 {
 	if (!server_reap(s))
 		sys_pidfd_kill(s->pidfd, s->pid, SIGKILL);
+}
+
+void server_kill_worker(struct server *s, pid_t pid)
+{
+	fds_lock();
+	if (pid > 0)
+		sys_kill_in(pid, s->pid);
+	fds_unlock();
 }
 
 void server_release(struct server *s)

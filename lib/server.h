@@ -4,6 +4,14 @@
  * Runs in: caller.  Forks it, sends it orders, takes its news, sees it end.
  * Orders that do not go at once wait in a queue; nothing here ever blocks.
  *
+ * A fork server that is slow is not dead.  It answers nobody while it forks,
+ * which takes seconds with a large heap, or while the kernel holds it.  So
+ * time in which it owes an answer counts as silence by what it is at:
+ *
+ *	stopped, or asleep			all of it
+ *	asleep in a fork, or at its end		a twelfth
+ *	running, or held by the kernel		none; at its end a twelfth
+ *
  * Easy to get wrong: the host may reap the fork server before us, or ignore
  * SIGCHLD; then "no such child" means that it is gone.
  */
@@ -32,8 +40,11 @@ struct server {
 	pid_t pid;
 	struct notice *queue;	/* orders not yet sent */
 	size_t count, room;
-	uint64_t spent;		/* ns we have waited for an answer */
+	const struct slots *slots; /* where it says that it is busy */
+	uint64_t spent;		/* ns of silence while it owed an answer, */
+	uint64_t step;		/* and ns that are yet to be judged */
 	uint64_t seen_at;	/* when that was last counted */
+	uint64_t ticks;		/* CPU time it had when it was last looked at */
 	bool answered;		/* it has, once at least */
 	bool pinged;		/* and has not been heard since */
 	bool spare;		/* it is to keep one */
@@ -58,7 +69,8 @@ void server_end(struct server *);
    hired.  Said once each. */
 void server_spare(struct server *, bool keep);
 
-/* Asks it to say something, if it has not been asked since it last did. */
+/* Asks it to say something, if it has not been asked since it last did.  An
+   order to kill asks as well. */
 void server_ping(struct server *);
 
 /* Sends what is queued: true when all is out. */
@@ -69,10 +81,20 @@ bool server_flush(struct server *);
    receiver's to drop. */
 int server_receive(struct server *, struct notice *, int fds[NOTICE_FDS]);
 
-/* Has it been owing an answer for longer than it may?  Counted in short
-   steps, so that a stopped machine or Ctrl-Z costs one step only; from
-   anew when it has said anything or owes none. */
-bool server_overdue(struct server *, bool owes, uint64_t now);
+/* Has it been silent for longer than it may while it owes an answer?  Counted
+   in short steps, so that a stopped machine or Ctrl-Z costs one step only;
+   from anew when it has said anything or owes none.  ending: the pool is
+   closed, and all has a bound. */
+bool server_overdue(struct server *, bool owes, bool ending, uint64_t now);
+
+/* The same for its end, which is to come; bound: how long it may be silent. */
+void server_expect_end(struct server *);
+bool server_outlasts(struct server *, uint64_t bound, uint64_t now);
+
+/* Kills a worker of its by number, which may mean another process by now, or
+   none: only one in the session that it has made for the pool.  A worker that
+   has changed its user does not die with it. */
+void server_kill_worker(struct server *, pid_t);
 
 /* Reaps it if it has ended: true when it is gone. */
 bool server_reap(struct server *);

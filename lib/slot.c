@@ -25,6 +25,12 @@ _Static_assert(sizeof(struct slot) <= SLOT_CONTROL, "the ring lies behind it");
 #define PAYLOAD (3 * PAGE_MOST)
 _Static_assert(SLOT_CONTROL + SLOT_RING <= PAYLOAD, "it lies behind the ring");
 
+/* Bytes of all, with what is behind them. */
+static size_t size_of(const struct slots *s)
+{
+	return s->stride * s->count + SLOTS_BEHIND;
+}
+
 /* ---- all of this process ---- */
 
 /* What a process has mapped, under the lock of fds.h.  In a child of the host
@@ -44,7 +50,7 @@ static int enlist(const struct slots *s)
 		return -ENOMEM;
 	listed = grown;
 	listed[listed_count].at = s->at;
-	listed[listed_count].size = s->stride * s->count;
+	listed[listed_count].size = size_of(s);
 	listed[listed_count++].owner = sys_getpid();
 	return 0;
 }
@@ -88,7 +94,7 @@ int slots_map(struct slots *s, size_t count)
 		    SLOT_PAYLOAD_LEAST;
 		s->stride = PAYLOAD + 2 * s->payload +
 		    (s->payload > 0 ? PAGE_MOST : 0);
-		s->at = sys_map_shared(s->stride * count);
+		s->at = sys_map_shared(size_of(s));
 	} while (s->at == NULL && s->payload > 0);
 	if (s->at == NULL)
 		return -ENOMEM;
@@ -104,7 +110,7 @@ void slots_unmap(struct slots *s)
 {
 	fds_lock();
 	strike_off(s);
-	sys_unmap(s->at, s->stride * s->count);
+	sys_unmap(s->at, size_of(s));
 	fds_unlock();
 	s->at = NULL;
 }
@@ -113,11 +119,11 @@ void slots_unmap(struct slots *s)
 void slots_keep_one(struct slots *s, size_t which)
 {
 	size_t before = which * s->stride;
-	size_t after = (s->count - which - 1) * s->stride;
+	size_t after = size_of(s) - before - s->stride;
 	size_t inputs = before + PAYLOAD, outputs = inputs + s->payload;
 
 	sys_unmap(before ? s->at : NULL, before);
-	sys_unmap(after ? s->at + before + s->stride : NULL, after);
+	sys_unmap(s->at + before + s->stride, after);
 	sys_dont_fork(s->at + before, PAYLOAD);
 	if (s->payload == 0)
 		return;
@@ -127,7 +133,7 @@ void slots_keep_one(struct slots *s, size_t which)
 
 void slots_dont_fork(struct slots *s)
 {
-	sys_dont_fork(s->at, s->stride * s->count);
+	sys_dont_fork(s->at, size_of(s));
 }
 
 struct slot *slots_get(const struct slots *s, size_t which)

@@ -56,6 +56,8 @@
 #define SLOT_IN_PLACE ((size_t)128 * 1024)
 /* Outputs take whole pages, where that is their size. */
 #define SLOT_PAGE ((size_t)4096)
+/* What the fork server has behind the slots: a page, whatever its size. */
+#define SLOTS_BEHIND ((size_t)64 * 1024)
 /* What a crash can tell; all control words and this fit in a page. */
 #define SLOT_CRASH 3072
 
@@ -96,7 +98,8 @@ struct slot {
 	char crash[SLOT_CRASH];
 };
 
-/* All slots of a pool. */
+/* All slots of a pool, and behind them a page of the fork server's, which no
+   worker has once a hook runs there. */
 struct slots {
 	unsigned char *at;	/* NULL: none */
 	size_t stride;		/* bytes a slot */
@@ -122,6 +125,19 @@ void slots_keep_one(struct slots *, size_t which);
 
 /* In the caller, after its fork: the host's children do not get them. */
 void slots_dont_fork(struct slots *);
+
+/* Fork server: from now on it is at something for which it answers nobody, as
+   long as that takes; or it is not. */
+static inline void slots_set_busy(const struct slots *s, bool busy)
+{
+	atomic_store((atomic_bool *)(s->at + s->stride * s->count), busy);
+}
+
+/* Caller: is it? */
+static inline bool slots_busy(const struct slots *s)
+{
+	return atomic_load((atomic_bool *)(s->at + s->stride * s->count));
+}
 
 /* One of them, from 0. */
 struct slot *slots_get(const struct slots *, size_t which);

@@ -86,9 +86,11 @@ static pid_t fork_worker(struct forkserver *f, const struct notice *order,
 	r = pipes_make(&p, f->plan->capture);
 	if (r < 0)
 		return r;
+	slots_set_busy(&f->slots, true);
 	r = sys_fork();
 	if (r == 0)
 		be_worker(f, &p, parent, order);
+	slots_set_busy(&f->slots, false);
 	if (r > 0) {
 		sys_setpgid(r, r);
 		pipes_give(&p, fds);

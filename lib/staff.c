@@ -94,7 +94,8 @@ static struct member *find(struct crew *c, bool wanted)
 	for (size_t i = 0; i < c->places; i++) {
 		struct member *m = &c->members[i];
 
-		if (m->wanted != wanted || m->state == MEMBER_GONE)
+		if (m->wanted != wanted || m->state == MEMBER_GONE ||
+		    (!wanted && m->state == MEMBER_HELD))
 			continue;
 		if (!wanted)
 			return m;
@@ -104,6 +105,31 @@ static struct member *find(struct crew *c, bool wanted)
 			best = m;
 	}
 	return best;
+}
+
+/* A place that nobody has or wants. */
+static struct member *find_free(struct crew *c)
+{
+	for (size_t i = 0; i < c->places; i++)
+		if (!c->members[i].wanted &&
+		    c->members[i].state == MEMBER_ABSENT)
+			return &c->members[i];
+	return NULL;
+}
+
+void staff_stand_in(struct engine *e, struct member *m)
+{
+	struct member *other = m->wanted ? find_free(&e->crew) : NULL;
+	int index = m->index;
+
+	engine_say(e, "held: worker %d, pid %d", index, (int)m->pid);
+	crew_move(&e->crew, m, MEMBER_HELD);
+	if (other == NULL)
+		return;
+	m->index = other->index;
+	other->index = index;
+	crew_want(&e->crew, m, false);
+	crew_want(&e->crew, other, true);
 }
 
 int staff_resize(struct engine *e, size_t workers)

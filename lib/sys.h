@@ -136,6 +136,8 @@ uint64_t sys_cpu(void);
 int sys_kill(pid_t pid, int signal);
 /* Signals by pidfd, or by pid if it is -1. */
 int sys_pidfd_kill(int pidfd, pid_t pid, int signal);
+/* Kills a process if it is in that session: 0; -ESRCH if there is none. */
+int sys_kill_in(pid_t pid, pid_t session);
 /* As setpgid(2) and setsid(2). */
 int sys_setpgid(pid_t pid, pid_t group);
 int sys_setsid(void);
@@ -154,6 +156,16 @@ int sys_affinity(void);
 int sys_limit(int resource, uint64_t soft, uint64_t hard);
 /* Memory a process has now, in bytes; 0 if that cannot be found out. */
 uint64_t sys_memory(pid_t pid);
+/* What proc(5) tells of a process: its state as a letter, its parent, and the
+   CPU time it has had, in ticks of some length. */
+struct sys_process {
+	char state;
+	pid_t parent;
+	uint64_t ticks;
+};
+/* Looks at a process, by the numbers that /proc gives: 0; -errno, -ENOENT if
+   there is none. */
+int sys_process(pid_t pid, struct sys_process *);
 /* The soft limit on descriptors. */
 uint64_t sys_fd_limit(void);
 

@@ -134,6 +134,17 @@ int sys_pidfd_kill(int pidfd, pid_t pid, int signal)
 	    NULL, 0));
 }
 
+/* While the pidfd is open its number cannot mean another process. */
+int sys_kill_in(pid_t pid, pid_t session)
+{
+	int fd = sys_pidfd_open(pid), r = -ESRCH;
+
+	if (fd != -ESRCH && getsid(pid) == session)
+		r = sys_pidfd_kill(fd, pid, SIGKILL);
+	sys_close(&fd);
+	return r;
+}
+
 int sys_setpgid(pid_t pid, pid_t group)
 {
 	return result_of(setpgid(pid, group));
@@ -223,6 +234,35 @@ uint64_t sys_memory(pid_t pid)
 	if (size <= 0 || sscanf(text, "%*u %llu", &pages) != 1)
 		return 0;
 	return pages * sys_page_size();
+}
+
+/* The name of the program, which comes before, may have any letters. */
+int sys_process(pid_t pid, struct sys_process *p)
+{
+	unsigned long long user, system;
+	char path[64], text[512];
+	const char *behind;
+	ssize_t size;
+	long parent;
+	int fd;
+
+	snprintf(path, sizeof path, "/proc/%ld/stat", (long)pid);
+	fd = sys_open(path, O_RDONLY);
+	if (fd < 0)
+		return fd;
+	size = sys_read(fd, text, sizeof text - 1);
+	sys_close(&fd);
+	if (size < 0)
+		return (int)size;
+	text[size] = '\0';
+	behind = strrchr(text, ')');
+	if (behind == NULL || sscanf(behind + 1, " %c %ld %*d %*d %*d %*d %*u "
+	    "%*u %*u %*u %*u %llu %llu", &p->state, &parent, &user,
+	    &system) != 4)
+		return -EPROTO;
+	p->parent = (pid_t)parent;
+	p->ticks = user + system;
+	return 0;
 }
 
 uint64_t sys_fd_limit(void)

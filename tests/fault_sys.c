@@ -9,6 +9,7 @@
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -89,6 +90,25 @@ static bool is_due(enum fault_kind kind)
 	return true;
 }
 
+static uint64_t clock_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+/* As a call that takes long in the kernel, asleep or not. */
+static void delay(void)
+{
+	const struct timespec some = { .tv_nsec = 10000000 };
+	uint64_t until = clock_ms() + (uint64_t)plan->fault.delay_ms;
+
+	while (clock_ms() < until)
+		if (act == FAULT_DELAY)
+			nanosleep(&some, NULL);
+}
+
 static void suffer(enum fault_act kills, enum fault_act stops)
 {
 	if (act == kills)
@@ -111,6 +131,8 @@ static bool twin_fails(enum fault_kind kind)
 		return false;
 	act = plan->fault.act;
 	suffer(FAULT_KILL_BEFORE, FAULT_STOP_BEFORE);
+	if (act == FAULT_DELAY || act == FAULT_DELAY_AWAKE)
+		delay();
 	if (act == FAULT_FAIL)
 		errno = plan->fault.error;
 	return act == FAULT_FAIL;
@@ -291,6 +313,7 @@ static enum fault_kind wait_kind(idtype_t type)
 #define waitid(type, ...) TWIN(wait_kind(type), -1, waitid(type, __VA_ARGS__))
 #define wait4(...) CALL(REAP, wait4(__VA_ARGS__))
 #define kill(...) CALL(KILL, kill(__VA_ARGS__))
+#define getsid(pid) CALL(GETSID, getsid(pid))
 #define setpgid(...) CALL(SETPGID, setpgid(__VA_ARGS__))
 #define setsid() CALL(SETSID, setsid())
 #define prctl(option, ...) TWIN((option) == PR_SET_PDEATHSIG ? \

@@ -75,6 +75,7 @@ enum fault_way {
 	X(WAIT_PIDFD, EINVAL, 0, FAULT_INTR) \
 	X(REAP, 0, 0, FAULT_INTR) \
 	X(KILL, EPERM, ESRCH, FAULT_NEEDED) \
+	X(GETSID, ESRCH, EPERM, FAULT_RARE) \
 	X(SETPGID, EPERM, ESRCH, FAULT_WHOLE) \
 	X(SETSID, EPERM, 0, FAULT_WHOLE) \
 	X(SUBREAPER, EINVAL, 0, FAULT_WHOLE) \
@@ -121,13 +122,16 @@ enum fault_act {
 	FAULT_KILL_BEFORE,	/* the process kills itself, */
 	FAULT_KILL_AFTER,
 	FAULT_STOP_BEFORE,	/* or stops itself */
-	FAULT_STOP_AFTER
+	FAULT_STOP_AFTER,
+	FAULT_DELAY,		/* the call takes so long: it sleeps before, */
+	FAULT_DELAY_AWAKE	/* or is busy */
 };
 
 struct fault {
 	enum fault_kind kind;
 	enum fault_act act;
 	int error;		/* FAIL */
+	int delay_ms;		/* DELAY, DELAY_AWAKE */
 	enum fault_where where;
 	int nth, times;		/* from the nth (from 1), so many */
 	enum fault_kind lacks;	/* besides, this one always fails */

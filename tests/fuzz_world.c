@@ -215,6 +215,8 @@ pid_t __wrap_sys_fork(void);
 int __wrap_sys_pidfd_open(pid_t pid);
 int __wrap_sys_reap_one(int pidfd, pid_t pid);
 int __wrap_sys_pidfd_kill(int pidfd, pid_t pid, int signal);
+int __wrap_sys_process(pid_t pid, struct sys_process *);
+int __wrap_sys_kill_in(pid_t pid, pid_t session);
 int __wrap_sys_send(int fd, const void *message, size_t size, const int *fds,
     int count);
 ssize_t __wrap_sys_receive(int fd, void *message, size_t size,
@@ -269,6 +271,22 @@ int __wrap_sys_pidfd_kill(int pidfd, pid_t pid, int signal)
 	world.gone = true;
 	world.nnews = 0;
 	return 0;
+}
+
+/* Nothing is told of the fork server but what it says. */
+int __wrap_sys_process(pid_t pid, struct sys_process *p)
+{
+	(void)p;
+	WORLD_REQUIRE(pid == SERVER_PID, "a stranger is looked at");
+	return -ENOENT;
+}
+
+/* Workers of this world always die with their fork server. */
+int __wrap_sys_kill_in(pid_t pid, pid_t session)
+{
+	WORLD_REQUIRE(pid >= 1000 && session == SERVER_PID,
+	    "a stranger is killed");
+	return -ESRCH;
 }
 
 int __wrap_sys_send(int fd, const void *message, size_t size, const int *fds,
@@ -422,7 +440,7 @@ void *__wrap_sys_map_shared(size_t size)
 {
 	size_t payload = world.workers <= 2 ? SLOT_PAYLOAD_LEAST : 0;
 	size_t none = world.workers * SLOT_PAYLOAD_LEAST * 3;
-	size_t most = payload > 0 ? 2 * none : none;
+	size_t most = SLOTS_BEHIND + (payload > 0 ? 2 * none : none);
 	unsigned char *at = size > most ? NULL : aligned_alloc(PAGE, size);
 
 	if (size > most)
@@ -431,9 +449,9 @@ void *__wrap_sys_map_shared(size_t size)
 	memset(at, 0, size);
 	world.slots = (struct slots){
 		.at = at,
-		.stride = size / world.workers,
+		.stride = (size - SLOTS_BEHIND) / world.workers,
 		.count = world.workers,
-		.payload = size > none ? payload : 0,
+		.payload = size > none + SLOTS_BEHIND ? payload : 0,
 	};
 	return at;
 }

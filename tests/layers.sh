@@ -15,7 +15,8 @@ calls='read write readv writev pread pwrite open openat creat close dup dup2
 dup3 pipe pipe2 fcntl ioctl lseek ftruncate fsync fstat stat lstat access
 readlink readlinkat unlink rename mkdir mkostemp fallocate getdents64 memfd_create eventfd
 fork vfork clone execv execve execvp execl execlp posix_spawn system popen
-_exit _Exit getpid getppid gettid setpgid setpgrp setsid getpgid getpgrp
+_exit _Exit getpid getppid gettid setpgid setpgrp setsid getsid getpgid
+getpgrp
 poll ppoll select pselect epoll_create1 epoll_ctl epoll_wait epoll_pwait
 waitid wait wait3 wait4 waitpid kill killpg tgkill raise abort
 mmap munmap mremap mprotect madvise mlock shm_open shm_unlink
