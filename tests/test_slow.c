@@ -129,7 +129,7 @@ static int hang_once(struct vm_context *me, const void *input, size_t size)
 		return echo(me, input, size);
 	signal(SIGTERM, SIG_IGN);
 	atomic_store(&sh->counter[STUCK], getpid());
-	await(&sh->counter[GO], 1, 30000);
+	await(&sh->counter[GO], 1, limit_ms());
 	_exit(0);
 }
 
@@ -179,7 +179,7 @@ static void be_slow(enum fault_kind kind, enum fault_act act)
 
 	start();
 	pool = fork_pool(&worker, &options);
-	ck_assert_int_eq(vm_ready(pool, 20000), 0);
+	ck_assert_int_eq(vm_ready(pool, limit_ms()), 0);
 	atomic_store(&sh->counter[DEADLY], 5 + 1);
 	fault_arm(&(struct fault){ .kind = kind, .act = act,
 	    .where = FAULT_IN_SERVER, .nth = 1, .times = 1,
@@ -240,7 +240,7 @@ static void close_in_a_fork(void)
 
 	start();
 	pool = fork_pool(&worker, &options);
-	ck_assert_int_eq(vm_ready(pool, 20000), 0);
+	ck_assert_int_eq(vm_ready(pool, limit_ms()), 0);
 	fault_arm(&(struct fault){ .kind = FAULT_FORK, .act = FAULT_DELAY,
 	    .where = FAULT_IN_SERVER, .nth = 1, .times = 1,
 	    .delay_ms = LONG_MS });
@@ -269,7 +269,7 @@ static vm_pool *open_stuck(const struct vm_options *options, int kills)
 
 	start();
 	pool = fork_pool(&worker, options);
-	ck_assert_int_eq(vm_ready(pool, 20000), 0);
+	ck_assert_int_eq(vm_ready(pool, limit_ms()), 0);
 	atomic_store(&sh->counter[DEADLY], 5 + 1);
 	fault_plan(FAULT_KILL, 1, kills, EPERM, FAULT_IN_SERVER);
 	imap_to(pool, vm_range(0, 300));
@@ -483,7 +483,7 @@ static void deaf_caller(void)
 
 	start();
 	pool = fork_pool(&worker, &options);
-	ck_assert_int_eq(vm_ready(pool, 20000), 0);
+	ck_assert_int_eq(vm_ready(pool, limit_ms()), 0);
 	atomic_store(&sh->counter[DEADLY], 5 + 1);
 	imap_to(pool, vm_range(0, 20));
 	for (int i = 0; i < 20; i++) {
@@ -520,7 +520,7 @@ static void slow_reader(void)
 	fault_plan(FAULT_MAP_SHARED, 1, 7, ENOMEM, FAULT_HERE);
 	pool = fork_pool(&(struct vm_worker){ .process = echo }, &options);
 	ck_assert_int_eq(fault_hits(), 7);
-	ck_assert_int_eq(vm_ready(pool, 20000), 0);
+	ck_assert_int_eq(vm_ready(pool, limit_ms()), 0);
 	fault_arm(&(struct fault){ .kind = FAULT_READ, .act = FAULT_DELAY,
 	    .where = FAULT_IN_WORKERS, .nth = 1, .times = INT_MAX,
 	    .delay_ms = 150 });
@@ -552,5 +552,5 @@ int main(void)
 		a_slow_worker_is_not_dead, only_the_session_is_killed,
 		what_a_process_is_at };
 
-	return run_tests("slow", tests, COUNTOF(tests), 60);
+	return run_tests("slow", tests, COUNTOF(tests));
 }
