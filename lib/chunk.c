@@ -5,6 +5,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <string.h>
 
 #include "frame.h"
 #include "shelf.h"
@@ -17,8 +18,9 @@ struct chunk *chunk_new(struct shelf *shelf, uint64_t index, uint64_t seq,
 	if (c == NULL)
 		return NULL;
 	*c = (struct chunk){ .refs = 1, .shelf = shelf, .index = index,
-		.seq = seq, .tag = tag, .items = c->items };
-	c->items.max = SIZE_MAX / 4;
+		.seq = seq, .tag = tag, .items = c->items,
+		.heads = c->heads };
+	c->items.max = c->heads.max = SIZE_MAX / 4;
 	return c;
 }
 
@@ -48,12 +50,50 @@ size_t chunk_skip(const struct chunk *c, size_t at, uint32_t items)
 	const void *input;
 	size_t size;
 
+	if (c->where == CHUNK_PLACED)
+		return at + items;
 	if (c->each != 0)
 		return at + items * c->each;
 	while (items-- > 0)
 		at = chunk_unpack(c, at, &input, &size);
 	return at;
 }
+
+/* ---- in shared pages ---- */
+
+int chunk_expect_head(struct chunk *c)
+{
+	return buf_reserve(&c->heads, sizeof(struct chunk_head));
+}
+
+void chunk_keep_head(struct chunk *c, size_t at, size_t size)
+{
+	struct chunk_head h = { .at = at };
+
+	frame_head(h.head, FRAME_ITEM, size);
+	memcpy(c->heads.data + c->heads.len, &h, sizeof h);
+	c->heads.len += sizeof h;
+}
+
+size_t chunk_unpack_placed(const struct chunk *c, size_t item,
+    const void **input, size_t *size)
+{
+	struct chunk_head h = *chunk_head(c, item);
+	struct frame f;
+
+	frame_look(h.head, &f);
+	*input = c->items.data + h.at + FRAME_HEAD;
+	*size = f.size;
+	return item + 1;
+}
+
+/* Where the frame of an item begins, or where the last one ends. */
+static size_t frame_at(const struct chunk *c, size_t item)
+{
+	return item < c->count ? chunk_head(c, item)->at : c->items.len;
+}
+
+/* ---- all ---- */
 
 void chunk_inherit(struct chunk *c, const unsigned char *array,
     uint32_t count, size_t size)
@@ -69,6 +109,8 @@ size_t chunk_bytes(const struct chunk *c, size_t at, uint32_t items)
 {
 	if (c->where == CHUNK_INHERITED)
 		return 0;
+	if (c->where == CHUNK_PLACED)
+		return frame_at(c, at + items) - frame_at(c, at);
 	return chunk_skip(c, at, items) - at;
 }
 

@@ -9,7 +9,8 @@
  * sent.
  *
  * Easy to get wrong: offsets point at ITEM frames, not at inputs, unless the
- * items are inherited.
+ * items are inherited; of a chunk in shared pages they are numbers of items,
+ * for nothing that lies in those pages tells the caller where an item is.
  */
 #ifndef CHUNK_H
 #define CHUNK_H
@@ -42,6 +43,12 @@ enum chunk_where {
 	CHUNK_PLACED		/* as PACKED, in a worker's payload area */
 };
 
+/* PLACED: the caller's own copy of an item's head, and where its frame lies. */
+struct chunk_head {
+	unsigned char head[FRAME_HEAD];
+	size_t at;
+};
+
 struct chunk {
 	size_t refs;
 	struct shelf *shelf;	/* its spans' too; or NULL */
@@ -56,6 +63,7 @@ struct chunk {
 	const unsigned char *array; /* INHERITED: its first item */
 	struct region *region;	/* PLACED: where; owned */
 	struct buf items;	/* PACKED, PLACED */
+	struct buf heads;	/* PLACED: a struct chunk_head an item */
 };
 
 /* An empty one with one reference, or NULL.  shelf: where to look for one, and
@@ -70,6 +78,11 @@ void chunk_expect(struct chunk *, size_t bytes);
 struct chunk *chunk_hold(struct chunk *);
 void chunk_drop(struct chunk *);
 
+/* PLACED: room for the caller's copy of one more head: 0 or -ENOMEM; and the
+   copy, of a frame at that offset. */
+int chunk_expect_head(struct chunk *);
+void chunk_keep_head(struct chunk *, size_t at, size_t size);
+
 /* Appends an input, where there are fewer than CHUNK_ITEMS_MOST: 0, -ENOMEM
    with nothing changed.  Inline, as it is done for each item. */
 static inline int chunk_pack(struct chunk *c, const void *input, size_t size)
@@ -78,8 +91,11 @@ static inline int chunk_pack(struct chunk *c, const void *input, size_t size)
 	const size_t length = frame_length(size);
 	const size_t at = c->items.len + (count == 0 ? FRAME_START : 0);
 
-	if (buf_reserve(&c->items, at - c->items.len + length) < 0)
+	if (buf_reserve(&c->items, at - c->items.len + length) < 0 ||
+	    (c->where == CHUNK_PLACED && chunk_expect_head(c) < 0))
 		return -ENOMEM;
+	if (c->where == CHUNK_PLACED)
+		chunk_keep_head(c, at, size);
 	c->items.len = at + length;
 	c->each = count == 0 || c->each == length ? length : 0;
 	c->count = c->untaken = count + 1;
@@ -103,8 +119,19 @@ bool chunk_fits(const struct chunk *, size_t size);
 /* The offset of its first item. */
 static inline size_t chunk_begin(const struct chunk *c)
 {
-	return c->where == CHUNK_INHERITED ? 0 : FRAME_START;
+	return c->where == CHUNK_PACKED ? FRAME_START : 0;
 }
+
+/* PLACED: the head of an item. */
+static inline const struct chunk_head *chunk_head(const struct chunk *c,
+    size_t item)
+{
+	return (const struct chunk_head *)(void *)c->heads.data + item;
+}
+
+/* The input of that number in a PLACED chunk; returns the next number. */
+size_t chunk_unpack_placed(const struct chunk *, size_t item,
+    const void **input, size_t *size);
 
 /* The input at an offset; returns the next offset.  Inline, as it is done for
    each item. */
@@ -118,6 +145,8 @@ static inline size_t chunk_unpack(const struct chunk *c, size_t at,
 		*size = c->each;
 		return at + c->each;
 	}
+	if (c->where == CHUNK_PLACED)
+		return chunk_unpack_placed(c, at, input, size);
 	frame_look(c->items.data + at, &f);
 	*input = f.body;
 	*size = f.size;

@@ -324,7 +324,8 @@ int crew_lease(struct crew *c, struct member *m, struct span *s, uint64_t now)
 		bytes = chunk_bytes(s->chunk, s->at, s->count);
 	if (m->spare == NULL)
 		m->spare = span_new(s->chunk->shelf);
-	if (m->spare == NULL || channel_prepare(&m->channel, 2) < 0)
+	if (m->spare == NULL ||
+	    channel_prepare(&m->channel, span_parts(s)) < 0)
 		return -ENOMEM;
 	s->ordinal = m->ordinal++;
 	s->limit = s->first + s->count;
@@ -336,10 +337,7 @@ int crew_lease(struct crew *c, struct member *m, struct span *s, uint64_t now)
 	span_place_outputs(s, &m->outputs, c->element);
 	span_write_head(s);
 	slot_lease(m->slot, s->ordinal, s->first, s->limit);
-	channel_send(&m->channel, s->head, sizeof s->head);
-	if (bytes > 0)
-		channel_send(&m->channel, s->chunk->items.data + s->at,
-		    bytes);
+	span_send(s, &m->channel);
 	s->sent_until = m->channel.queued;
 	*m->sent_end = s;
 	m->sent_end = &s->next;

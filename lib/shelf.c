@@ -11,6 +11,7 @@
 static void throw_away(struct chunk *c)
 {
 	buf_release(&c->items);
+	buf_release(&c->heads);
 	free(c);
 }
 
@@ -36,8 +37,10 @@ struct chunk *shelf_take_chunk(struct shelf *f)
 	if (f != NULL && f->nchunks > 0)
 		return f->chunks[--f->nchunks];
 	c = malloc(sizeof *c);
-	if (c != NULL)
+	if (c != NULL) {
 		buf_init(&c->items, 0);
+		buf_init(&c->heads, 0);
+	}
 	return c;
 }
 
@@ -52,10 +55,10 @@ void shelf_put_span(struct shelf *f, struct span *s)
 void shelf_put_chunk(struct shelf *f, struct chunk *c)
 {
 	if (f == NULL || f->nchunks == SHELF_MOST ||
-	    c->items.cap > SHELF_ROOM) {
+	    c->items.cap + c->heads.cap > SHELF_ROOM) {
 		throw_away(c);
 		return;
 	}
-	c->items.len = 0;
+	c->items.len = c->heads.len = 0;
 	f->chunks[f->nchunks++] = c;
 }

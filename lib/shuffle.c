@@ -10,6 +10,9 @@
 #include "base.h"
 #include "emit.h"
 
+/* Bytes of memory that are kept for pieces. */
+#define KEEP ((size_t)64 * 1024)
+
 int shuffle_open(struct shuffle *s, struct store *store,
     uint32_t partitions, size_t most, bool in_order)
 {
@@ -22,6 +25,7 @@ int shuffle_open(struct shuffle *s, struct store *store,
 	if (s->parts == NULL)
 		return -ENOMEM;
 	s->count = partitions;
+	buf_init(&s->pieces, SIZE_MAX / 4);
 	for (uint32_t i = 0; i < partitions; i++) {
 		buf_init(&s->parts[i].open, SIZE_MAX / 4);
 		buf_init(&s->parts[i].runs, SIZE_MAX / 4);
@@ -36,6 +40,7 @@ void shuffle_close(struct shuffle *s)
 		buf_release(&s->parts[i].runs);
 	}
 	free(s->parts);
+	buf_release(&s->pieces);
 	*s = (struct shuffle){ 0 };
 }
 
@@ -63,43 +68,47 @@ static int close_part(struct shuffle *s, struct shuffle_part *p)
 
 /* ---- what workers have put out ---- */
 
-/* The pieces of an output, and the bytes of those that are in it: 0 or
-   -EBADMSG. */
-static int open_parcel(const unsigned char *output, size_t size,
-    struct parcel *p, const unsigned char **at)
+/* Copies the pieces of an output and finds the bytes of those that are in it:
+   how many pieces; -EBADMSG or -ENOMEM.  left: of those bytes. */
+static int64_t open_parcel(struct shuffle *s, const unsigned char *output,
+    size_t size, const unsigned char **here, size_t *left)
 {
-	if (size < sizeof *p)
+	struct parcel p;
+	size_t room;
+
+	if (size < sizeof p)
 		return -EBADMSG;
-	memcpy(p, output + size - sizeof *p, sizeof *p);
-	if (p->size > size || p->size < sizeof *p ||
-	    p->pieces > (p->size - sizeof *p) / sizeof(struct piece))
+	memcpy(&p, output + size - sizeof p, sizeof p);
+	if (p.size > size || p.size < sizeof p ||
+	    p.pieces > (p.size - sizeof p) / sizeof(struct piece))
 		return -EBADMSG;
-	*at = output + size - p->size;
-	return 0;
+	room = (size_t)p.pieces * sizeof(struct piece);
+	output += size - p.size;
+	buf_empty(&s->pieces, KEEP);
+	if (buf_append(&s->pieces, output, room) < 0)
+		return -ENOMEM;
+	*here = output + room;
+	*left = p.size - sizeof p - room;
+	return (int64_t)p.pieces;
 }
 
-static struct piece piece_of(const unsigned char *pieces, uint64_t which)
+static const struct piece *pieces(const struct shuffle *s)
 {
-	struct piece p;
-
-	memcpy(&p, pieces + which * sizeof p, sizeof p);
-	return p;
+	return (const struct piece *)(void *)s->pieces.data;
 }
 
-/* Is all of it as emit.h has it? */
-static int check(const struct shuffle *s, size_t place,
-    const struct parcel *parcel, const unsigned char *pieces)
+/* Are the pieces as emit.h has them, with so many bytes in the output? */
+static int check(const struct shuffle *s, size_t place, int64_t count,
+    size_t left)
 {
-	uint64_t left = parcel->size - sizeof *parcel -
-	    parcel->pieces * sizeof(struct piece);
+	for (int64_t i = 0; i < count; i++) {
+		const struct piece *p = &pieces(s)[i];
 
-	for (uint64_t i = 0; i < parcel->pieces; i++) {
-		struct piece p = piece_of(pieces, i);
-
-		if (p.partition >= s->count || p.here > left || (p.here == 0 &&
-		    !store_has(s->store, place, &p.run.extent)))
+		if (p->partition >= s->count || p->here > left ||
+		    (p->here == 0 &&
+		    !store_has(s->store, place, &p->run.extent)))
 			return -EBADMSG;
-		left -= p.here;
+		left -= p->here;
 	}
 	return left == 0 ? 0 : -EBADMSG;
 }
@@ -122,20 +131,16 @@ static int add_piece(struct shuffle *s, const struct piece *p,
 int shuffle_add(struct shuffle *s, size_t place, const void *output,
     size_t size)
 {
-	const unsigned char *pieces, *here;
-	struct parcel parcel;
-	int r = open_parcel(output, size, &parcel, &pieces);
+	const unsigned char *here;
+	size_t left;
+	int64_t count = open_parcel(s, output, size, &here, &left);
+	int r = count < 0 ? (int)count : check(s, place, count, left);
 
-	if (r == 0)
-		r = check(s, place, &parcel, pieces);
-	if (r < 0)
-		return r;
-	here = pieces + parcel.pieces * sizeof(struct piece);
-	for (uint64_t i = 0; i < parcel.pieces && r == 0; i++) {
-		struct piece p = piece_of(pieces, i);
+	for (int64_t i = 0; i < count && r == 0; i++) {
+		const struct piece *p = &pieces(s)[i];
 
-		r = add_piece(s, &p, here);
-		here += p.here;
+		r = add_piece(s, p, here);
+		here += p->here;
 	}
 	return r;
 }

@@ -5,8 +5,9 @@
  * run is noted, and what came with the output is added, as it is, to bytes that
  * become a run when there are enough of them.
  *
- * Easy to get wrong: an output was made by a worker, so what it says of itself
- * is checked.
+ * Easy to get wrong: an output was made by a worker, and may lie in pages that
+ * the worker still writes to; so what it says of itself is copied once, and the
+ * copy is checked and used.
  */
 #ifndef SHUFFLE_H
 #define SHUFFLE_H
@@ -29,6 +30,7 @@ struct shuffle {
 	bool in_order;		/* pairs stay in the order outputs came */
 	uint32_t count;
 	struct shuffle_part *parts;
+	struct buf pieces;	/* of the output being added, copied */
 };
 
 /* For so many partitions: 0 or -ENOMEM. */

@@ -110,7 +110,8 @@ static uint64_t whereabouts(const struct span *s)
 {
 	if (s->chunk->where == CHUNK_INHERITED)
 		return (uintptr_t)s->chunk->array + s->at;
-	return s->in_place ? region_offset(s->chunk->region) + s->at : 0;
+	return s->in_place ? region_offset(s->chunk->region) +
+	    chunk_head(s->chunk, s->at)->at : 0;
 }
 
 void span_write_head(struct span *s)
@@ -134,4 +135,37 @@ void span_write_head(struct span *s)
 	};
 
 	frame_write(s->head, FRAME_CHUNK, &c, sizeof c);
+}
+
+size_t span_parts(const struct span *s)
+{
+	if (s->chunk->where == CHUNK_PLACED && !s->in_place)
+		return 1 + 2 * (size_t)s->count;
+	return 1 + (s->chunk->where == CHUNK_PACKED);
+}
+
+/* Another worker, which may be writing to the bytes, does not write the
+   heads. */
+static void send_placed(const struct span *s, struct channel *to)
+{
+	const struct chunk *c = s->chunk;
+
+	for (size_t i = s->at; i < s->at + s->count; i++) {
+		const struct chunk_head *h = chunk_head(c, i);
+
+		channel_send(to, h->head, FRAME_HEAD);
+		channel_send(to, c->items.data + h->at + FRAME_HEAD,
+		    chunk_bytes(c, i, 1) - FRAME_HEAD);
+	}
+}
+
+void span_send(struct span *s, struct channel *to)
+{
+	const struct chunk *c = s->chunk;
+
+	channel_send(to, s->head, sizeof s->head);
+	if (c->where == CHUNK_PLACED && !s->in_place)
+		send_placed(s, to);
+	if (c->where == CHUNK_PACKED)
+		channel_send(to, c->items.data + s->at, s->sent_bytes);
 }

@@ -28,6 +28,7 @@
 #include <sys/types.h>
 
 #include "block.h"
+#include "channel.h"
 #include "chunk.h"
 #include "evidence.h"
 #include "frame.h"
@@ -137,5 +138,10 @@ void span_displace_outputs(struct span *);
 
 /* Writes the CHUNK frame for it into span->head. */
 void span_write_head(struct span *);
+
+/* In how many parts it is sent; and queues them: the CHUNK frame, and what the
+   worker does not have of the items. */
+size_t span_parts(const struct span *);
+void span_send(struct span *, struct channel *);
 
 #endif

@@ -83,6 +83,59 @@ static unsigned idle;		/* turns in which nothing happens */
 static bool stopped;		/* the host wants no more */
 static bool broken;		/* the pool was, in the end */
 
+/* ---- heads in shared pages ---- */
+
+/* Heads of inputs in payload areas, of chunks that the caller had in its books
+   when it last waited.  They are nonsense while the caller acts, and as it wrote
+   them while workers do; in between it may pack there anew. */
+static struct {
+	unsigned char *at;
+	unsigned char right[FRAME_HEAD];
+	bool wrong;
+} heads[ITEMS_MOST];
+static size_t nheads;
+static const unsigned char nonsense[FRAME_HEAD] = { 7, 0, 0, 0, 1, 2, 3, 4 };
+
+static void right_heads(void)
+{
+	for (size_t i = 0; i < nheads; i++) {
+		heads[i].wrong = memcmp(heads[i].at, nonsense,
+		    sizeof nonsense) == 0;
+		if (heads[i].wrong)
+			memcpy(heads[i].at, heads[i].right, FRAME_HEAD);
+	}
+}
+
+static void wrong_heads(void)
+{
+	for (size_t i = 0; i < nheads; i++)
+		if (heads[i].wrong)
+			memcpy(heads[i].at, nonsense, sizeof nonsense);
+}
+
+static void note_head(unsigned char *at, const unsigned char *right)
+{
+	size_t i = 0;
+
+	while (i < nheads && heads[i].at != at)
+		i++;
+	if (i < nheads)
+		return;
+	WORLD_REQUIRE(nheads < COUNTOF(heads), "more heads than items");
+	heads[nheads].at = at;
+	memcpy(heads[nheads].right, right, FRAME_HEAD);
+	heads[nheads++].wrong = true;
+}
+
+static void note_heads(const struct chunk *c)
+{
+	for (size_t i = 0; c->where == CHUNK_PLACED && i < c->count; i++) {
+		const struct chunk_head *h = chunk_head(c, i);
+
+		note_head(c->items.data + h->at, h->head);
+	}
+}
+
 /* ---- the books ---- */
 
 struct count {
@@ -105,6 +158,7 @@ static void count_span(struct count *c, const struct span *s,
 	size_t i = 0, end = arrays.inherits ? chunk->count * chunk->each :
 	    chunk->items.len;
 
+	note_heads(chunk);
 	WORLD_REQUIRE(s->state == state, "a span in the wrong list");
 	WORLD_REQUIRE(s->first + s->count <= chunk->count && s->at <= end,
 	    "a span beyond its chunk");
@@ -644,7 +698,9 @@ static void arrange(unsigned step)
 void world_race(size_t which, unsigned steps)
 {
 	count_given();
+	right_heads();
 	act(which, steps);
+	wrong_heads();
 }
 
 /* One step; the low five bits say which, the others whose. */
@@ -690,15 +746,11 @@ static bool turn_kind(void)
 	return any;
 }
 
-bool world_turn(void)
+static bool turn(void)
 {
 	size_t norders = world.norders;
 	unsigned b;
 
-	if (pool != NULL && !world.leaving) {
-		check_books();
-		check_blame();
-	}
 	world_serve();
 	world.memory = left > 0 ? world.memory : 0;
 	if (left == 0)
@@ -710,6 +762,21 @@ bool world_turn(void)
 	while (left > 0 && idle == 0 && (b = byte()) % 32 < 28)
 		step(b);
 	return true;
+}
+
+bool world_turn(void)
+{
+	bool any;
+
+	right_heads();
+	nheads = 0;
+	if (pool != NULL && !world.leaving) {
+		check_books();
+		check_blame();
+	}
+	any = turn();
+	wrong_heads();
+	return any;
 }
 
 /* ---- the host ---- */
@@ -973,6 +1040,8 @@ int __wrap_vm_close(vm_pool *p)
 {
 	int r;
 
+	right_heads();
+	nheads = 0;
 	world.leaving = true;
 	world.memory = 0;
 	r = __real_vm_close(p);

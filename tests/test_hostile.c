@@ -1,0 +1,274 @@
+/*
+ * test_hostile.c - workers that write to what they share with the caller at
+ * the worst moments, and what they leave behind when they die: sizes stay, no
+ * other worker gets anything of it, nobody looks into another one's pages.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "base.h"
+#include "channel.h"
+#include "emit.h"
+#include "shuffle.h"
+#include "slot.h"
+#include "span.h"
+#include "sys.h"
+#include "tools.h"
+
+#define KIB ((size_t)1024)
+#define SIZE (20 * KIB)
+#define ITEMS 60
+
+/* ---- heads of inputs in shared pages ---- */
+
+/* Three inputs of different sizes in a region of "room", each head of which is
+   overwritten then. */
+static struct chunk *with_forged_heads(struct area *a, unsigned char *room)
+{
+	static char input[300];
+	struct chunk *c = chunk_new(NULL, 0, 0, NULL);
+
+	ck_assert_ptr_nonnull(c);
+	for (size_t i = 0; i < sizeof input; i++)
+		input[i] = (char)(1 + i % 100);
+	area_init(a, 4096);
+	chunk_place(c, area_take(a, 2048), room);
+	for (size_t i = 1; i <= 3; i++)
+		ck_assert_int_eq(chunk_pack(c, input, 90 * i), 0);
+	for (size_t at = FRAME_START, i = 1; i <= 3; i++) {
+		memset(room + at, 0xee, FRAME_HEAD);
+		at += frame_length(90 * i);
+	}
+	return c;
+}
+
+START_TEST(a_size_is_not_read_where_a_worker_can_write)
+{
+	static _Alignas(16) unsigned char room[4096];
+	struct area a;
+	struct chunk *c = with_forged_heads(&a, room);
+	size_t at = chunk_begin(c), from = at, size;
+	const void *input;
+
+	for (size_t i = 1; i <= 3; i++) {
+		ck_assert_uint_eq(chunk_bytes(c, at, 1),
+		    frame_length(90 * i));
+		ck_assert_uint_eq(chunk_skip(c, from, (uint32_t)i - 1), at);
+		at = chunk_unpack(c, at, &input, &size);
+		ck_assert_uint_eq(size, 90 * i);
+		ck_assert_int_eq(*(const char *)input, 1);
+	}
+	chunk_drop(c);
+}
+END_TEST
+
+/* What another worker gets are frames, whatever lies in the pages. */
+START_TEST(a_head_is_not_sent_from_where_a_worker_can_write)
+{
+	static _Alignas(16) unsigned char room[4096], got[4096];
+	struct area a;
+	struct chunk *c = with_forged_heads(&a, room);
+	struct span *s = span_set(span_new(NULL), c, 0, 3, chunk_begin(c));
+	struct channel ch;
+	struct frame f;
+	size_t n = 0, at = FRAME_START;
+
+	span_advance(s, 1);
+	channel_open(&ch, -1, -1);
+	ck_assert_int_eq(channel_prepare(&ch, span_parts(s)), 0);
+	span_write_head(s);
+	span_send(s, &ch);
+	for (size_t i = 0; i < ch.count; i++) {
+		memcpy(got + FRAME_START + n, ch.queue[i].iov_base,
+		    ch.queue[i].iov_len);
+		n += ch.queue[i].iov_len;
+	}
+	ck_assert_int_eq(frame_read(got + at, n, sizeof got, &f), 1);
+	ck_assert_int_eq(f.kind, FRAME_CHUNK);
+	for (size_t i = 2; i <= 3; i++) {
+		at += f.length;
+		ck_assert_int_eq(frame_read(got + at, n + FRAME_START - at,
+		    sizeof got, &f), 1);
+		ck_assert_int_eq(f.kind, FRAME_ITEM);
+		ck_assert_uint_eq(f.size, 90 * i);
+		ck_assert_int_eq(f.body[0], 1);
+		ck_assert_int_eq(f.body[f.size - 1], (int)(1 +
+		    (90 * i - 1) % 100));
+	}
+	ck_assert_uint_eq(at + f.length, n + FRAME_START);
+	channel_close(&ch, sys_close);
+	span_free(s);
+	chunk_drop(c);
+}
+END_TEST
+
+/* ---- the same, by workers ---- */
+
+static int given;
+
+/* All bytes of an input are its number, but for the first, which says whether
+   it is a hostile one. */
+static int next_large(void *from, const void **input, size_t *size)
+{
+	static unsigned char bytes[SIZE];
+
+	(void)from;
+	if (given == ITEMS)
+		return 0;
+	memset(bytes, given, sizeof bytes);
+	bytes[0] = given % 2;
+	*input = bytes;
+	*size = SIZE - (size_t)given;
+	given++;
+	return 1;
+}
+
+static bool is_right(const void *input, size_t size, uint64_t n)
+{
+	const unsigned char *at = input;
+
+	if (size != SIZE - n || at[0] != n % 2)
+		return false;
+	for (size_t i = 1; i < size; i++)
+		if (at[i] != (unsigned char)n)
+			return false;
+	return at[size] == 0;
+}
+
+/* Pages of a large input, made writable if that can be. */
+static bool open_pages(const void *input)
+{
+	uintptr_t from = (uintptr_t)input & ~(uintptr_t)4095;
+
+	return mprotect((void *)from, 8192, PROT_READ | PROT_WRITE) == 0;
+}
+
+/* A hostile one makes its input longer than all slots there are, and dies. */
+static int forge(struct vm_context *me, const void *input, size_t size)
+{
+	unsigned char *at = (void *)(uintptr_t)input;
+	uint64_t n = me->index;
+
+	if (!is_right(input, size, n))
+		return vm_fail(me, 1, "a changed input");
+	if (n % 2 && me->attempt == 1) {
+		if (open_pages(input))
+			frame_head(at - FRAME_HEAD, FRAME_ITEM,
+			    (size_t)1 << 40);
+		_exit(1);
+	}
+	return vm_output(me, &n, sizeof n);
+}
+
+static const struct vm_worker forging = { .process = forge };
+
+static void check_forged(const struct vm_options *o)
+{
+	struct vm_result r;
+	vm_pool *pool;
+
+	given = 0;
+	pool = fork_pool(&forging, o);
+	imap_to(pool, (struct vm_source){ .next = next_large });
+	for (int i = 0; i < ITEMS; i++) {
+		take(pool, &r);
+		ck_assert_uint_eq(r.input_size, SIZE - r.index);
+		ck_assert(is_right(r.input, r.input_size, r.index));
+		if (o->max_attempts > 1 || r.index % 2 == 0)
+			ck_assert_msg(r.type == VM_OUTPUT, "number %d: %s",
+			    (int)r.index, r.exception->message);
+		else
+			ck_assert_int_eq(r.exception->cause, VM_EXITED);
+	}
+	take_end(pool);
+	close_pool(pool);
+}
+
+START_TEST(an_input_stays_what_it_was)
+{
+	const struct vm_options ways[] = {
+		{ .workers = 1 },
+		{ .workers = 3, .chunk_size = 1 },
+		{ .workers = 2, .ordered = 1 },
+	};
+
+	for (size_t i = 0; i < COUNTOF(ways); i++)
+		check_forged(&ways[i]);
+}
+END_TEST
+
+/* ---- what a reducer's worker has put out ---- */
+
+#define HERE ((uint32_t)64 * 1024 * 1024)
+
+/* Two pieces, the first of which takes long to copy. */
+struct output {
+	struct piece piece[2];
+	unsigned char here[HERE + 8];
+	struct parcel parcel;
+};
+
+struct change {
+	struct shuffle *s;
+	struct output *output;
+};
+
+/* Once the first piece is about to be copied, the second becomes another. */
+static void *change_second(void *arg)
+{
+	const struct change *c = arg;
+	unsigned char *volatile *begun = &c->s->parts[0].open.data;
+
+	while (*begun == NULL)
+		continue;
+	c->output->piece[1].partition = 1u << 30;
+	c->output->piece[1].here = UINT32_MAX;
+	return NULL;
+}
+
+START_TEST(a_parcel_is_read_once)
+{
+	struct output *o = calloc(1, sizeof *o);
+	struct store store;
+	struct words words;
+	struct shuffle s;
+	struct change c = { &s, o };
+	pthread_t thread;
+
+	ck_assert_ptr_nonnull(o);
+	ck_assert_int_eq(store_open(&store, 1, 0, NULL, &words), 0);
+	ck_assert_int_eq(shuffle_open(&s, &store, 2, SIZE_MAX / 4, false), 0);
+	o->piece[0].here = HERE;
+	o->piece[1].partition = 1;
+	o->piece[1].here = 8;
+	o->parcel = (struct parcel){ sizeof *o, 2 };
+	memset(o->here + HERE, 0x77, 8);
+	ck_assert_int_eq(pthread_create(&thread, NULL, change_second, &c), 0);
+	ck_assert_int_eq(shuffle_add(&s, 0, o, sizeof *o), 0);
+	pthread_join(thread, NULL);
+	ck_assert_uint_eq(s.parts[0].open.len, HERE);
+	ck_assert_uint_eq(s.parts[1].open.len, 8);
+	ck_assert_int_eq(s.parts[1].open.data[7], 0x77);
+	shuffle_close(&s);
+	store_close(&store);
+	free(o);
+}
+END_TEST
+
+int main(void)
+{
+	const TTest *const tests[] = {
+		a_size_is_not_read_where_a_worker_can_write,
+		a_head_is_not_sent_from_where_a_worker_can_write,
+		an_input_stays_what_it_was, a_parcel_is_read_once };
+
+	return run_tests("hostile", tests, COUNTOF(tests));
+}
