@@ -148,10 +148,10 @@ VM_EXPORT int vm_commit(struct vm_context *, size_t size);
 
 /*
  * Says why the present input, or setup, fails, as printf() with %m for errno
- * (at most 4095 bytes are kept; of setup's, 400 in vm_error()).  It has now
- * failed, whatever the hook returns, and with code 0 too; the last call
- * counts.  Keeps errno.  Always returns -1, so that "return vm_fail(...)" is
- * right.
+ * (at most 4095 bytes are kept, cut between two characters of UTF-8; of
+ * setup's, 400 in vm_error()).  It has now failed, whatever the hook returns,
+ * and with code 0 too; the last call counts.  Keeps errno.  Always returns -1,
+ * so that "return vm_fail(...)" is right.
  */
 VM_EXPORT int vm_fail(struct vm_context *, int code, const char *format, ...)
     VM_PRINTF(3, 4);

@@ -3,7 +3,11 @@
 
 #include "capture.h"
 
+#include <stdbool.h>
+#include <string.h>
+
 #include "base.h"
+#include "cut.h"
 #include "sys.h"
 
 /* More than that is thrown away between two items. */
@@ -31,17 +35,26 @@ void capture_mark(struct capture *c)
 size_t capture_read(int fd, uint64_t from, char *to)
 {
 	int64_t size = fd < 0 ? -1 : sys_size(fd);
+	bool cut = false;
+	size_t rest;
 	ssize_t n;
 
 	if (size <= 0)
 		return 0;
 	if (from > (uint64_t)size)
 		from = 0;	/* it was cut meanwhile */
-	if ((uint64_t)size - from > CAPTURE_MOST)
+	if ((uint64_t)size - from > CAPTURE_MOST) {
 		from = (uint64_t)size - CAPTURE_MOST;
+		cut = true;
+	}
 	n = sys_pread(fd, to, (size_t)size - (size_t)from, from);
 	for (ssize_t i = 0; i < n; i++)
 		if (to[i] == '\0')
 			to[i] = '?';
-	return n > 0 ? (size_t)n : 0;
+	if (n <= 0 || !cut)
+		return (size_t)MAX(n, 0);
+	rest = cut_begin(to, (size_t)n);
+	memmove(to, to + rest, (size_t)n - rest);
+	memset(to + n - rest, 0, rest);
+	return (size_t)n - rest;
 }

@@ -29,7 +29,7 @@ void capture_init(struct capture *, int fd);
 void capture_mark(struct capture *);
 
 /* Reads the last bytes of a file, from a place on: how many, at most
-   CAPTURE_MOST.  None of them is 0. */
+   CAPTURE_MOST.  None of them is 0, and the first one begins a character. */
 size_t capture_read(int fd, uint64_t from, char *to);
 
 #endif

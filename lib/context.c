@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base.h"
+#include "cut.h"
 #include "sys.h"
 
 /* Room kept behind an output, so that the padding of a frame always fits. */
@@ -320,17 +321,16 @@ int vm_has_failed(const struct vm_context *me)
 int vm_vfail(struct vm_context *me, int code, const char *format, va_list ap)
 {
 	struct context *c = me ? around(me) : NULL;
-	int kept = errno;
 
 	if (c == NULL)
 		return -1;
 	c->failed = true;
 	c->code = code;
 	c->cause = VM_FAILED;
-	if (format == NULL ||
-	    vsnprintf(c->message, sizeof c->message, format, ap) < 0)
+	if (format == NULL)
 		c->message[0] = '\0';
-	errno = kept;
+	else
+		cut_print(c->message, sizeof c->message, format, ap);
 	return -1;
 }
 

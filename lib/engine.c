@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "base.h"
+#include "cut.h"
 #include "fds.h"
 #include "sys.h"
 
@@ -37,7 +38,7 @@ void engine_say(const struct engine *e, const char *format, ...)
 	if (!e->set.debug)
 		return;
 	va_start(ap, format);
-	vsnprintf(line, sizeof line, format, ap);
+	cut_print(line, sizeof line, format, ap);
 	va_end(ap);
 	fprintf(stderr, "vimap: %s\n", line);
 }

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base.h"
+#include "cut.h"
 #include "face.h"
 #include "signals.h"
 
@@ -65,6 +66,7 @@ static const char *why_killed(const struct vm_pool *p,
 static void describe(struct vm_pool *p, const struct span *s)
 {
 	const struct outcome *o = &s->outcome;
+	const char *why = p->words.text;
 	struct words *w = &p->message;
 
 	switch (o->cause) {
@@ -86,8 +88,8 @@ static void describe(struct vm_pool *p, const struct span *s)
 		    "killed.");
 		break;
 	case VM_SETUP_FAILED:
-		words_set(w, 0, "No worker could be set up.  %.400s",
-		    p->words.text);
+		words_set(w, 0, "No worker could be set up.  %.*s",
+		    (int)cut_to(why, strlen(why), 400), why);
 		break;
 	case VM_CANCELLED:
 		words_set(w, 0, "The item was cancelled before it was "

@@ -3,28 +3,14 @@
 
 #include "exit.h"
 
-#include <stdio.h>
-#ifdef HAVE_STDIO_EXT_H
-#include <stdio_ext.h>
-#endif
 #include <stdlib.h>
 
 #include "sys.h"
-
-/* To flush costs page faults, even where nothing waits. */
-static void flush_text(FILE *f)
-{
-#ifdef HAVE___FPENDING
-	if (__fpending(f) == 0)
-		return;
-#endif
-	fflush(f);
-}
+#include "text.h"
 
 _Noreturn void exit_leave(int status)
 {
-	flush_text(stdout);
-	flush_text(stderr);
+	text_flush();
 	sys_exit(status);
 }
 

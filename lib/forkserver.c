@@ -6,11 +6,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
-#ifdef HAVE_STDIO_EXT_H
-#include <stdio_ext.h>
-#endif
 
 #include "base.h"
 #include "fds.h"
@@ -368,15 +364,6 @@ static void turn(const sigset_t *mask)
 		spare_fork(self);
 }
 
-/* Text the host had not flushed is the host's to print. */
-static void throw_text_away(void)
-{
-#ifdef HAVE___FPURGE
-	__fpurge(stdout);
-	__fpurge(stderr);
-#endif
-}
-
 void forkserver_main(struct forkserver *server)
 {
 	struct notice farewell = { .kind = NOTICE_ENDED };
@@ -389,7 +376,6 @@ void forkserver_main(struct forkserver *server)
 	sys_forget_handlers();
 	sys_handle_sigchld(true);
 	worker_prepare();
-	throw_text_away();
 	sigfillset(&mask);
 	sigdelset(&mask, SIGCHLD);
 	while (!ending)

@@ -11,6 +11,7 @@
 #include <stdio.h>
 
 #include "base.h"
+#include "cut.h"
 #include "engine.h"
 
 /* How long a worker may take to be gone after it said that its setup
@@ -48,7 +49,7 @@ int greet_unfit(struct engine *e, struct member *m, const struct frame *f,
 
 	if (frame_failure(f->body, f->size, &why) < 0)
 		return -EPROTO;
-	text = MIN(why.head.message_size, (size_t)400);
+	text = cut_to(why.message, why.head.message_size, 400);
 	if (text > 0)
 		words_set(&e->setup_words, 0, "Setup failed in worker %d: "
 		    "%.*s", m->index, (int)text, why.message);

@@ -6,13 +6,13 @@
 #include <assert.h>
 #include <errno.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base.h"
 #include "fds.h"
 #include "sys.h"
+#include "text.h"
 
 /* How long it may owe an answer: the first one, and any other. */
 #define FIRST_NS (10000 * MS_IN_NS)
@@ -23,34 +23,6 @@
 #define SLOW 12
 
 /* ---- starting ---- */
-
-static void flush_one(FILE *f)
-{
-	if (ftrylockfile(f) == 0) {
-		fflush(f);
-		funlockfile(f);
-	}
-}
-
-/*
- * Writes out waiting text, so that no child prints it again.  With threads a
- * stream may be locked by one that waits for input; then only stdout and
- * stderr are flushed, if nobody has them.  A SIGPIPE from it is taken back;
- * all signals are blocked.
- */
-static void flush_text(void)
-{
-	bool was_pending = sys_sigpipe_pending();
-
-	if (sys_threads() == 1) {
-		fflush(NULL);
-	} else {
-		flush_one(stdout);
-		flush_one(stderr);
-	}
-	if (!was_pending && sys_sigpipe_pending())
-		sys_take_sigpipe();
-}
 
 /* In the child: only what is the fork server's own stays open, and mapped. */
 static _Noreturn void be_server(struct forkserver *f)
@@ -95,7 +67,7 @@ static int fork_server(struct server *s, struct forkserver *f)
 	r = sys_block_signals(&mask);
 	if (r < 0)
 		goto out;
-	flush_text();
+	text_release();
 	r = fork_without(f->plan);
 	if (r == 0)
 		be_server(f);

@@ -3,21 +3,18 @@
 
 #include "words.h"
 
-#include <errno.h>
 #include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
+
+#include "cut.h"
 
 int words_set(struct words *w, int error, const char *format, ...)
 {
-	int kept = errno;
 	va_list ap;
 
 	va_start(ap, format);
-	if (vsnprintf(w->text, sizeof w->text, format, ap) < 0)
-		w->text[0] = '\0';
+	cut_print(w->text, sizeof w->text, format, ap);
 	va_end(ap);
-	errno = kept;
 	return -error;
 }
 
@@ -27,7 +24,6 @@ void words_add(struct words *w, const char *format, ...)
 	va_list ap;
 
 	va_start(ap, format);
-	if (vsnprintf(w->text + used, sizeof w->text - used, format, ap) < 0)
-		w->text[used] = '\0';
+	cut_print(w->text + used, sizeof w->text - used, format, ap);
 	va_end(ap);
 }

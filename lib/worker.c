@@ -19,6 +19,7 @@
 #include "resource.h"
 #include "stage.h"
 #include "sys.h"
+#include "text.h"
 
 /* Where so many bytes came at once, several chunks or a large one, more are on
    their way.  Then others are let run, so often, before the worker sleeps, for
@@ -85,10 +86,10 @@ static void flush(void)
 void worker_prepare(void)
 {
 	int fd = sys_open("/dev/null", O_RDONLY);
+	bool empty = fd >= 0 && sys_dup_onto(fd, 0) >= 0;
 
-	if (fd >= 0)
-		sys_dup_onto(fd, 0);
 	sys_close(&fd);
+	text_forget(empty);
 	self.unguarded = exit_guard() != 0;
 	self.volunteers = resource_must_volunteer();
 	owner_init(&self.owner);

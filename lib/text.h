@@ -1,0 +1,38 @@
+/*
+ * text.h - text that stdio keeps in its buffers, and whose text it is.
+ *
+ * Runs in: caller, which writes out its text before it forks; fork server,
+ * which throws away its copy of the rest, stdin's included; worker, which
+ * writes out its own text at its end.
+ *
+ * Easy to get wrong: a stream may be locked by another thread of the host when
+ * that forks.  That thread is not there in the fork server, and some C
+ * libraries leave the stream locked there for good: nothing here waits for a
+ * lock in the caller or in the fork server.
+ */
+#ifndef TEXT_H
+#define TEXT_H
+
+#include <stdbool.h>
+
+/*
+ * Caller, before a fork, with all signals blocked: writes out waiting text, so
+ * that no child prints it again.  With threads a stream may be locked by one
+ * that waits for input; then only stdout and stderr are written out, if nobody
+ * has them.  A SIGPIPE that comes of it is taken back.
+ */
+void text_release(void);
+
+/*
+ * Fork server: forgets what its copies of stdin, stdout and stderr hold, which
+ * is the host's to read and to print.  empty: descriptor 0 is not the host's
+ * any more, so that stdin may be opened again without harm to the host's
+ * position in its input.
+ */
+void text_forget(bool empty);
+
+/* Worker: writes out what waits in stdout and stderr, if text_forget() did not
+   find the stream locked. */
+void text_flush(void);
+
+#endif
