@@ -254,5 +254,5 @@ int main(void)
 		tails,
 	};
 
-	return run_tests("cut", tests, COUNTOF(tests), 30);
+	return run_tests("cut", tests, COUNTOF(tests));
 }
