@@ -66,6 +66,8 @@ static void reopen_if_wide(FILE *f)
 {
 	if (ftrylockfile(f) != 0)
 		return;
+	/* The stream that comes back is the same, and stays open. */
+	/* cppcheck-suppress leakReturnValNotUsed */
 	if (fwide(f, 0) > 0 && freopen("/dev/null", "r", f) == NULL)
 		clearerr(f);
 	funlockfile(f);
