@@ -15,15 +15,15 @@
 
 #include "base.h"
 
-/* A text was cut after so many bytes: how many of them are whole
-   characters. */
+/* A text was cut after "size" bytes: the bytes in front of a character that
+   was cut in two. */
 size_t cut_end(const char *text, size_t size);
 
-/* The same for a text whose begin was cut off: how many bytes are left of the
-   character before. */
+/* The same for a text whose begin was cut off: the bytes at its begin that
+   belong to a character cut in two. */
 size_t cut_begin(const char *text, size_t size);
 
-/* So many bytes of a text, or fewer, if it has more than may be told. */
+/* The bytes of a text to be told, which are "most" at most. */
 size_t cut_to(const char *text, size_t size, size_t most);
 
 /* As vsnprintf() into room of 1 byte at least; "" for what cannot be printed.

@@ -28,8 +28,8 @@
 #define SWEEP_MS 20
 /* Without a pidfd the parent is looked at so often. */
 #define LOOK_MS 1000
-/* So many orders are taken before deaths are heard of again, or fewer if they
-   take longer than this. */
+/* The orders taken at most before deaths are heard of again, and the time they
+   may take together. */
 #define ORDERS_MOST 16
 #define ORDERS_NS (20 * MS_IN_NS)
 
@@ -130,7 +130,7 @@ static void doom(struct hand *h)
 	strike(h, SIGTERM);
 }
 
-/* What there is to say of its end. */
+/* The notice of a worker's end. */
 static struct notice end_of(const struct hand *h, int kind, int status)
 {
 	return (struct notice){

@@ -17,9 +17,10 @@
 /* How long it may owe an answer: the first one, and any other. */
 #define FIRST_NS (10000 * MS_IN_NS)
 #define ANSWER_NS (5000 * MS_IN_NS)
-/* The most that counts between two looks, and how often it is looked at. */
+/* The most time that counts between two looks, and the time between looks at
+   the process. */
 #define STEP_NS (250 * MS_IN_NS)
-/* Of time in which it is slow, so little counts. */
+/* The part of slow time that counts as silence: one in SLOW. */
 #define SLOW 12
 
 /* ---- starting ---- */

@@ -24,8 +24,8 @@ static const enum fault_where roles[] = { FAULT_HERE, FAULT_IN_SERVER,
 
 static struct trial trials[TRIALS_MOST];
 static size_t count;
-/* All trials of the test that were thought of, and by kind those that run and
-   the faults they met. */
+/* All trials of the test, drawn or not, and by kind those that run and the
+   faults they met. */
 static unsigned numbered;
 static int run[FAULT_COUNT], met[FAULT_COUNT];
 
@@ -45,8 +45,8 @@ static bool is_core(const struct trial *t)
 static void add(struct trial *t)
 {
 	t->number = ++numbered;
-	if (!sample_takes(t->number, TRIALS_DRAWN_OF) &&
-	    !(is_core(t) && t->attempts == 2))
+	t->drawn_of = is_core(t) && t->attempts == 2 ? 1 : TRIALS_DRAWN_OF;
+	if (!sample_takes(t->number, t->drawn_of))
 		return;
 	ck_assert_uint_lt(count, TRIALS_MOST);
 	trials[count++] = *t;

@@ -350,7 +350,8 @@ static void check_pool(const struct vm_options *options, int allowed,
 	shared_free(sh);
 }
 
-/* The pools of a test are numbered: one of so many is drawn by a sample. */
+/* The pools of a test are numbered: each is drawn by one seed in this number of
+   seeds. */
 #define DRAWN_OF 7
 static unsigned numbered;
 

@@ -27,7 +27,7 @@
 
 static struct trial trials[(LONG_SILENCES + 3) * FAULT_COUNT];
 static size_t count;
-/* All trials of the test that were thought of. */
+/* All trials of the test, drawn or not. */
 static unsigned numbered;
 
 /* The core: before these calls each process of a pool is killed. */
@@ -38,7 +38,8 @@ static bool is_core(const struct trial *t)
 	    t->fault.kind == FAULT_WRITE || t->fault.kind == FAULT_FORK);
 }
 
-/* Those of a test with the same act; "of": the sample draws one of so many. */
+/* A trial of each kind of calls; "of": the number of seeds of which one draws
+   it. */
 static void add(struct trial t, enum fault_act act, int attempts, unsigned of)
 {
 	t.fault.act = act;
@@ -46,7 +47,8 @@ static void add(struct trial t, enum fault_act act, int attempts, unsigned of)
 	for (int kind = FAULT_NONE + 1; kind < FAULT_COUNT; kind++) {
 		t.fault.kind = kind;
 		t.number = ++numbered;
-		if (is_core(&t) || sample_takes(t.number, of))
+		t.drawn_of = is_core(&t) ? 1 : of;
+		if (sample_takes(t.number, t.drawn_of))
 			trials[count++] = t;
 	}
 }

@@ -25,7 +25,7 @@
 #define WORDS 1000
 #define KEYS 300
 #define EACH (INPUTS * WORDS / KEYS)
-/* One of so many sets of lives is drawn by a sample. */
+/* A set of lives is drawn by one seed in this number of seeds. */
 #define DRAWN_OF 10
 /* Calls that may fail before its run ends. */
 #define ERRORS_MOST 20
@@ -236,7 +236,7 @@ static void try_kind(enum fault_kind kind, enum fault_act act, int error,
 			    .kind = kind, .act = act, .error = error,
 			    .times = 1, .where = roles[i] }, .lists = job,
 			    .collects = job, .harmless = harmless });
-	ck_assert_int_gt(met, sample_size(0, -1));
+	ck_assert(met > 0 || !sample_all());
 }
 
 START_TEST(writing_fails)
@@ -292,23 +292,28 @@ START_TEST(room_cannot_be_given_back)
 }
 END_TEST
 
+/* A sample has the first job, in which some calls at least must fail. */
+static void check_short_of_memory(enum fault_where where, int job, int least)
+{
+	int met = try_calls((struct life){ .fault = { .kind = FAULT_MALLOC,
+	    .error = ENOMEM, .times = 1, .where = where }, .lists = job,
+	    .collects = job });
+
+	if (job == 0 || sample_all())
+		ck_assert_int_gt(met, sample_size(5, least));
+}
+
 START_TEST(memory_is_short_in_the_caller)
 {
 	for (int job = 0; job < 2; job++)
-		ck_assert_int_gt(try_calls((struct life){ .fault = {
-		    .kind = FAULT_MALLOC, .error = ENOMEM, .times = 1,
-		    .where = FAULT_HERE }, .lists = job,
-		    .collects = job }), job == 0 ? 5 : sample_size(5, -1));
+		check_short_of_memory(FAULT_HERE, job, 5);
 }
 END_TEST
 
 START_TEST(memory_is_short_in_workers)
 {
 	for (int job = 0; job < 2; job++)
-		ck_assert_int_gt(try_calls((struct life){ .fault = {
-		    .kind = FAULT_MALLOC, .error = ENOMEM, .times = 1,
-		    .where = FAULT_IN_WORKERS }, .lists = job,
-		    .collects = job }), job == 0 ? 2 : sample_size(5, -1));
+		check_short_of_memory(FAULT_IN_WORKERS, job, 2);
 }
 END_TEST
 
@@ -429,10 +434,13 @@ END_TEST
 /* From some call on there is no room any more, for anybody. */
 START_TEST(the_disk_stays_full)
 {
+	int met = 0;
+
 	for (size_t i = 0; i < COUNTOF(roles); i++)
-		ck_assert_int_gt(try_calls((struct life){ .fault = {
+		met += try_calls((struct life){ .fault = {
 		    .kind = FAULT_PWRITE, .error = ENOSPC, .times = 1 << 30,
-		    .where = roles[i] } }), i == 0 ? 0 : sample_size(0, -1));
+		    .where = roles[i] } });
+	ck_assert_int_gt(met, 0);
 }
 END_TEST
 

@@ -641,7 +641,7 @@ static int watcher(struct trial t, int *hits)
 	t.fault.times = MAX(t.fault.times, 1);
 	for (int n = MAX(t.only, 1); missed < 2 && bad < 3; n += range) {
 		range = sample_all() || t.only != 0 ? 1 : 1 + n / 2;
-		t.fault.nth = n + (int)sample_pick(t.number, TRIALS_DRAWN_OF,
+		t.fault.nth = n + (int)sample_pick(t.number, t.drawn_of,
 		    (unsigned)range);
 		missed = try(&t) ? 0 : missed + 1;
 		*hits += missed == 0;

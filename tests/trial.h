@@ -17,7 +17,9 @@ struct trial {
 	bool goes_on;		/* a process that stops is continued */
 	bool harmless;		/* nobody may notice */
 	int only;		/* the fault is at this call only; 0: at each */
-	unsigned number;	/* among the trials of its test: for the sample */
+	unsigned number;	/* among the trials of its test, and the number of
+				   seeds of which one draws it: 1, the core */
+	unsigned drawn_of;
 };
 
 /* What is known of a kind of calls. */
@@ -33,7 +35,7 @@ extern const struct trial_kind trial_kinds[FAULT_COUNT];
 /* "caller", "fork server", "worker". */
 const char *trial_role(enum fault_where);
 
-/* One of so many trials is drawn by a sample, the core aside. */
+/* A trial besides the core is drawn by one seed in this number of seeds. */
 #define TRIALS_DRAWN_OF 24
 
 /*
