@@ -19,7 +19,7 @@
 
 #include <vimap.h>
 
-#include "slot.h"
+#include "slots.h"
 
 #define RUNS 7
 #define FRAME 16	/* bytes of an output of 8 */

@@ -41,9 +41,9 @@ int crew_init(struct crew *c, size_t count, size_t wanted,
 		m->wanted = i < wanted;
 		m->index = indices ? indices[i] : (int)i;
 		m->slot = slots_get(slots, i);
-		area_init(&m->inputs, slots->payload);
+		area_init(&m->inputs, slots->room);
 		area_init(&m->outputs, slots->payload);
-		m->outputs_at = slot_outputs(m->slot, slots);
+		m->outputs_at = slot_outputs(m->slot);
 		m->sent_end = &m->sent;
 		m->reader = m->errors = -1;
 		m->doom_at = m->setup_by = NEVER;

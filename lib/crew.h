@@ -33,7 +33,7 @@
 #include "notice.h"
 #include "roster.h"
 #include "server.h"
-#include "slot.h"
+#include "slots.h"
 #include "span.h"
 #include "watch.h"
 

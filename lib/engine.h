@@ -40,7 +40,7 @@
 #include "server.h"
 #include "settings.h"
 #include "shelf.h"
-#include "slot.h"
+#include "slots.h"
 #include "source.h"
 #include "watch.h"
 #include "window.h"

@@ -26,7 +26,7 @@
 
 #include "notice.h"
 #include "plan.h"
-#include "slot.h"
+#include "slots.h"
 #include "spare.h"
 
 /* What the fork server knows of the worker in a slot. */

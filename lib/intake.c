@@ -77,7 +77,7 @@ int intake_admit(struct engine *e)
 /* Is an input so large that it is worth its while to place it? */
 static bool is_large(const struct engine *e, size_t size)
 {
-	return size >= SLOT_LARGE && size < e->slots.payload &&
+	return size >= SLOT_LARGE && size < e->slots.room &&
 	    e->serial == NULL;
 }
 
@@ -85,7 +85,7 @@ static bool is_large(const struct engine *e, size_t size)
 static size_t room_for(const struct engine *e, size_t size)
 {
 	size_t length = frame_length(size);
-	size_t fit = e->slots.payload / 2 / length;
+	size_t fit = e->slots.room / 2 / length;
 	size_t n = e->pace.fixed ? MIN(fit, e->pace.aim) : 1;
 
 	return (FRAME_START + MAX(n, 1) * length + 1 + 63) & ~(size_t)63;
@@ -106,7 +106,7 @@ static struct member *host(struct engine *e, size_t size)
 static bool must_wait(struct engine *e, size_t size)
 {
 	if (e->filling != NULL || !is_large(e, size) ||
-	    room_for(e, size) > e->slots.payload || host(e, size) != NULL)
+	    room_for(e, size) > e->slots.room || host(e, size) != NULL)
 		return false;
 	if (results_ready(&e->results))
 		return true;
@@ -122,7 +122,8 @@ static void place(struct engine *e, struct chunk *c, size_t size)
 	struct region *r = m ? area_take(&m->inputs, room_for(e, size)) : NULL;
 
 	if (r != NULL)
-		chunk_place(c, r, slot_inputs(m->slot) + region_offset(r));
+		chunk_place(c, r, slots_inputs(&e->slots, m->which) +
+		    region_offset(r));
 }
 
 /* Must what is being filled go as it is, before an input is packed? */

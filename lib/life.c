@@ -90,6 +90,9 @@ static int start_processes(struct engine *e)
 
 	oom_init(&e->oom, "");
 	r = slots_map(&e->slots, n);
+	if (r == 0 && e->slots.room < e->slots.payload)
+		engine_say(e, "payload: inputs could be written to by workers "
+		    "in shared memory; they go through pipes");
 	if (r == 0 && e->slots.payload < SLOT_PAYLOAD)
 		engine_say(e, "payload: %zu bytes in shared memory, not %zu; "
 		    "what is larger goes through pipes", e->slots.payload,

@@ -28,6 +28,8 @@
 /* In the child: only what is the fork server's own stays open, and mapped. */
 static _Noreturn void be_server(struct forkserver *f)
 {
+	if (slots_shut_inputs(&f->slots) < 0)
+		sys_exit(EXIT_FAILURE);
 	fds_drop_all();
 	slots_drop_others(&f->slots, f->caller);
 	fds_unlock();

@@ -5,151 +5,15 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base.h"
 #include "chunk.h"
-#include "fds.h"
-#include "sys.h"
 
 #define BITS 24
 #define FIELD (((uint64_t)1 << BITS) - 1)
 
 _Static_assert(sizeof(struct slot) <= SLOT_CONTROL, "the ring lies behind it");
-
-/* Where the payload area begins: no page is larger than this is a multiple
-   of.  Outputs lie as in the ring, so that bodies are aligned, and end in a
-   page more. */
-#define PAGE_MOST ((size_t)64 * 1024)
-#define PAYLOAD (3 * PAGE_MOST)
-_Static_assert(SLOT_CONTROL + SLOT_RING <= PAYLOAD, "it lies behind the ring");
-
-/* Bytes of all, with what is behind them. */
-static size_t size_of(const struct slots *s)
-{
-	return s->stride * s->count + SLOTS_BEHIND;
-}
-
-/* ---- all of this process ---- */
-
-/* What a process has mapped, under the lock of fds.h.  In a child of the host
-   what others own is not there, and something else may be. */
-static struct {
-	unsigned char *at;
-	size_t size;
-	pid_t owner;
-} *listed;
-static size_t listed_count;
-
-static int enlist(const struct slots *s)
-{
-	void *grown = realloc(listed, (listed_count + 1) * sizeof *listed);
-
-	if (grown == NULL)
-		return -ENOMEM;
-	listed = grown;
-	listed[listed_count].at = s->at;
-	listed[listed_count].size = size_of(s);
-	listed[listed_count++].owner = sys_getpid();
-	return 0;
-}
-
-/* What a parent had mapped may have been at the same address.  The list goes
-   with its last entry. */
-static void strike_off(const struct slots *s)
-{
-	pid_t owner = sys_getpid();
-	size_t i = 0;
-
-	while (i < listed_count &&
-	    (listed[i].at != s->at || listed[i].owner != owner))
-		i++;
-	if (i < listed_count)
-		listed[i] = listed[--listed_count];
-	if (listed_count == 0) {
-		free(listed);
-		listed = NULL;
-	}
-}
-
-void slots_drop_others(const struct slots *s, pid_t owner)
-{
-	for (size_t i = 0; i < listed_count; i++)
-		if (listed[i].owner == owner && listed[i].at != s->at)
-			sys_unmap(listed[i].at, listed[i].size);
-}
-
-/* ---- mapping ---- */
-
-int slots_map(struct slots *s, size_t count)
-{
-	int r;
-
-	s->count = count;
-	s->payload = 2 * SLOT_PAYLOAD;
-	do {
-		/* Whole pages, whatever they have. */
-		s->payload = s->payload / 2 / SLOT_PAYLOAD_LEAST *
-		    SLOT_PAYLOAD_LEAST;
-		s->stride = PAYLOAD + 2 * s->payload +
-		    (s->payload > 0 ? PAGE_MOST : 0);
-		s->at = sys_map_shared(size_of(s));
-	} while (s->at == NULL && s->payload > 0);
-	if (s->at == NULL)
-		return -ENOMEM;
-	fds_lock();
-	r = enlist(s);
-	fds_unlock();
-	if (r < 0)
-		slots_unmap(s);
-	return r;
-}
-
-void slots_unmap(struct slots *s)
-{
-	fds_lock();
-	strike_off(s);
-	sys_unmap(s->at, size_of(s));
-	fds_unlock();
-	s->at = NULL;
-}
-
-/* What a hook forks may look at the input, as anywhere else. */
-void slots_keep_one(struct slots *s, size_t which)
-{
-	size_t before = which * s->stride;
-	size_t after = size_of(s) - before - s->stride;
-	size_t inputs = before + PAYLOAD, outputs = inputs + s->payload;
-
-	sys_unmap(before ? s->at : NULL, before);
-	sys_unmap(s->at + before + s->stride, after);
-	sys_dont_fork(s->at + before, PAYLOAD);
-	if (s->payload == 0)
-		return;
-	sys_dont_fork(s->at + outputs, s->payload + PAGE_MOST);
-	sys_protect(s->at + inputs, s->payload, false);
-}
-
-void slots_dont_fork(struct slots *s)
-{
-	sys_dont_fork(s->at, size_of(s));
-}
-
-struct slot *slots_get(const struct slots *s, size_t which)
-{
-	return (void *)(s->at + which * s->stride);
-}
-
-unsigned char *slot_inputs(const struct slot *s)
-{
-	return (unsigned char *)s + PAYLOAD;
-}
-
-unsigned char *slot_outputs(const struct slot *s, const struct slots *all)
-{
-	return slot_inputs(s) + all->payload + FRAME_START;
-}
 
 void slot_reset(struct slot *s)
 {

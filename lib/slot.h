@@ -1,11 +1,11 @@
 /*
  * slot.h - a worker's shared pages: staging ring and lease words.
  *
- * Runs in: caller and worker, at the same time.  All slots are one shared
- * mapping made before the first fork; a worker unmaps the others', the caller
- * keeps them from the host's own children.  A slot is
+ * Runs in: caller and worker, at the same time; slots.h has where it is mapped.
+ * A slot is
  *
- *	| control page: committed, wanted, lease words ... | ring | payload |
+ *	| control page: committed, wanted, lease words ... | ring | outputs |
+ *	| inputs |
  *
  * The ring stages the result stream: the worker appends a frame, then moves
  * "committed" past it; the pipe carries the same bytes later.  After a death,
@@ -38,7 +38,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <sys/types.h>
 
 #include "frame.h"
 
@@ -56,8 +55,6 @@
 #define SLOT_IN_PLACE ((size_t)128 * 1024)
 /* Outputs take whole pages, where that is their size. */
 #define SLOT_PAGE ((size_t)4096)
-/* What the fork server has behind the slots: a page, whatever its size. */
-#define SLOTS_BEHIND ((size_t)64 * 1024)
 /* What a crash can tell; all control words and this fit in a page. */
 #define SLOT_CRASH 3072
 
@@ -97,55 +94,6 @@ struct slot {
 	_Atomic uint64_t crash_size;
 	char crash[SLOT_CRASH];
 };
-
-/* All slots of a pool, and behind them a page of the fork server's, which no
-   worker has once a hook runs there. */
-struct slots {
-	unsigned char *at;	/* NULL: none */
-	size_t stride;		/* bytes a slot */
-	size_t count;
-	size_t payload;		/* bytes of each half of it; 0: none */
-};
-
-/* Maps them, with as much payload area as can be had: 0 or -ENOMEM. */
-int slots_map(struct slots *, size_t count);
-
-/* Gives all back (this process's mapping). */
-void slots_unmap(struct slots *);
-
-/* In a new fork server, under the lock it was born with: gives back what other
-   pools of its caller have mapped.  Nothing would come of it where they keep it
-   from children, but for another thread that is just about to; and a tool that
-   watches memory takes for there what nobody gave back. */
-void slots_drop_others(const struct slots *, pid_t owner);
-
-/* In a worker: gives back all but one, keeps that one, but for its inputs, from
-   processes forked here, and its inputs from being written to. */
-void slots_keep_one(struct slots *, size_t which);
-
-/* In the caller, after its fork: the host's children do not get them. */
-void slots_dont_fork(struct slots *);
-
-/* Fork server: from now on it is at something for which it answers nobody, as
-   long as that takes; or it is not. */
-static inline void slots_set_busy(const struct slots *s, bool busy)
-{
-	atomic_store((atomic_bool *)(s->at + s->stride * s->count), busy);
-}
-
-/* Caller: is it? */
-static inline bool slots_busy(const struct slots *s)
-{
-	return atomic_load((atomic_bool *)(s->at + s->stride * s->count));
-}
-
-/* One of them, from 0. */
-struct slot *slots_get(const struct slots *, size_t which);
-
-/* The halves of its payload area; that for outputs begins as a stream does in
-   its buffer. */
-unsigned char *slot_inputs(const struct slot *);
-unsigned char *slot_outputs(const struct slot *, const struct slots *);
 
 /* Makes it ready for a new worker.  Nobody else uses it now.  What outputs
    there are in its payload area stays. */

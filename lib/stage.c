@@ -33,7 +33,7 @@ void stage_init(struct stage *g, struct slot *slot, const struct slots *all,
 	*g = (struct stage){
 		.slot = slot,
 		.fd = fd,
-		.outputs = slot_outputs(slot, all),
+		.outputs = slot_outputs(slot),
 		.payload = all->payload,
 		.in_place = MIN(SLOT_IN_PLACE, all->payload / 4),
 		.told = atomic_load(&slot->next),

@@ -13,7 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "slot.h"
+#include "slots.h"
 
 /* So many bytes, of inputs and outputs, are worth a write. */
 #define STAGE_DUE ((size_t)32 * 1024)

@@ -175,6 +175,12 @@ uint64_t sys_fd_limit(void);
    private ones.  NULL if there are none. */
 void *sys_map_shared(size_t size);
 void *sys_map_private(size_t size);
+/* The same as a file without a name, at *at.  What it can be mapped by again,
+   to be read only: a descriptor, or -errno. */
+int sys_map_file(size_t size, void **at);
+/* Maps all of such a file in the place of those pages: neither this process nor
+   those forked here can write there again, whatever they do. */
+int sys_map_to_read(void *at, size_t size, int fd);
 /* Gives pages back; nothing for NULL.  Keeps errno. */
 void sys_unmap(void *at, size_t size);
 /* This process cannot write there any more, or can again. */

@@ -4,6 +4,7 @@
 #include "sys.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -24,6 +25,38 @@ static void *map(size_t size, int flags)
 void *sys_map_shared(size_t size)
 {
 	return map(size, MAP_SHARED);
+}
+
+/* A descriptor that was opened to be read makes mappings that can never be
+   written to; and no signal tells of a limit. */
+int sys_map_file(size_t size, void **at)
+{
+	int fd = size > sys_file_limit() ? -EFBIG : sys_memory_file();
+	int r = fd;
+
+	if (fd < 0)
+		return r;
+	RETRY(r, ftruncate(fd, (off_t)size));
+	if (r == 0)
+		r = sys_reopen(fd, O_RDONLY);
+	if (r >= 0) {
+		*at = mmap(NULL, size, PROT_READ | PROT_WRITE,
+		    MAP_SHARED | MAP_NORESERVE, fd, 0);
+		if (*at == MAP_FAILED) {
+			sys_close(&r);
+			r = -ENOMEM;
+		}
+	}
+	sys_close(&fd);
+	return r;
+}
+
+int sys_map_to_read(void *at, size_t size, int fd)
+{
+	void *r = mmap(at, size, PROT_READ, MAP_SHARED | MAP_NORESERVE |
+	    MAP_FIXED, fd, 0);
+
+	return r == MAP_FAILED ? -errno : 0;
 }
 
 void *sys_map_private(size_t size)

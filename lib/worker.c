@@ -260,7 +260,8 @@ static void finish(const struct frame_chunk *chunk, uint32_t next)
 static void work_through(const struct frame_chunk *chunk)
 {
 	unsigned char *at = chunk->where == CHUNK_PLACED ?
-	    slot_inputs(self.slot) + chunk->at : (void *)(uintptr_t)chunk->at;
+	    slots_inputs(&self.life.slots, self.life.which) + chunk->at :
+	    (void *)(uintptr_t)chunk->at;
 	uint32_t next = chunk->first, end = next;
 	bool more = true;
 	struct frame input;
@@ -356,7 +357,7 @@ void worker_main(const struct worker_life *life)
 	owner_claim(&self.owner);
 	self.crash = (struct crash){ self.slot, &self.owner };
 	stage_init(&self.stage, self.slot, &life->slots, life->results);
-	self.outputs = slot_outputs(self.slot, &life->slots);
+	self.outputs = slot_outputs(self.slot);
 	/* The caller gives out that half. */
 	if (life->plan->element > 0)
 		self.stage.payload = 0;

@@ -17,7 +17,7 @@
 #include <sys/types.h>
 
 #include "plan.h"
-#include "slot.h"
+#include "slots.h"
 
 /* One worker's life, made by the fork server. */
 struct worker_life {

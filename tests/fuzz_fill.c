@@ -34,7 +34,7 @@ void fill_begin(const struct slots *its_slots, struct slot *slot,
 	static const size_t sizes[] = { 8, 0, 24, INPUT_LARGEST };
 
 	all = its_slots;
-	outputs = slot_outputs(slot, its_slots);
+	outputs = slot_outputs(slot);
 	element = its_element;
 	in_size = sizes[how % COUNTOF(sizes)];
 	nitems = ntaken = used = 0;

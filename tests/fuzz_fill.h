@@ -13,7 +13,7 @@
 #include <stdint.h>
 
 #include "frame.h"
-#include "slot.h"
+#include "slots.h"
 
 /* An item that was sent in the right way. */
 struct fill_item {

@@ -290,7 +290,7 @@ static unsigned char *place_of(size_t which)
 	    p->chunk.outputs <= world.slots.payload &&
 	    end <= world.slots.payload - p->chunk.outputs,
 	    "a place beyond the area");
-	return slot_outputs(world.place[which].slot, &world.slots) +
+	return slot_outputs(world.place[which].slot) +
 	    p->chunk.outputs + FRAME_HEAD + nth * arrays.element;
 }
 
@@ -504,7 +504,7 @@ static void heed(size_t which, const struct frame *f)
 		p->open = false;
 		p->at = p->chunk.where == CHUNK_INHERITED ?
 		    (void *)(uintptr_t)p->chunk.at :
-		    slot_inputs(world.place[which].slot) + p->chunk.at;
+		    slots_inputs(&world.slots, which) + p->chunk.at;
 	}
 }
 

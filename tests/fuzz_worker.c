@@ -713,7 +713,7 @@ static const unsigned char *output_of(const struct frame *f, size_t *size)
 	    p.at % slots.payload + frame_length(p.size) <= slots.payload,
 	    "an output is nowhere");
 	*size = p.size;
-	return slot_outputs(slot, &slots) + p.at % slots.payload + FRAME_HEAD;
+	return slot_outputs(slot) + p.at % slots.payload + FRAME_HEAD;
 }
 
 static void check_frame(const struct frame *f, const struct call *c)

@@ -19,7 +19,7 @@ _Static_assert((int)EPOLLIN == POLLIN && (int)EPOLLOUT == POLLOUT &&
 
 /* Descriptors: the socket, its other end, the counter, the set to wait for;
    five a worker. */
-enum { SOCKET = 100, FAR_SOCKET, COUNTER, SET, FIRST_WORKER = 200 };
+enum { SOCKET = 100, FAR_SOCKET, COUNTER, SET, READABLE, FIRST_WORKER = 200 };
 enum { RESULTS, TASKS, ERRORS, OWN_TASKS, OWN_RESULTS, ENDS };
 #define SERVER_PID 4242
 #define POLLS_MOST 100000
@@ -63,7 +63,8 @@ void world_end(void)
 {
 	for (size_t i = 0; i < COUNTOF(world.open); i++)
 		WORLD_REQUIRE(!world.open[i], "a descriptor was left open");
-	WORLD_REQUIRE(world.slots.at == NULL, "the slots are still mapped");
+	WORLD_REQUIRE(world.slots.at == NULL && world.slots.inputs == NULL,
+	    "the slots are still mapped");
 }
 
 /* ---- pipes ---- */
@@ -349,6 +350,7 @@ ssize_t __wrap_sys_pread(int fd, void *to, size_t size, uint64_t at);
 int __wrap_sys_eventfd(void);
 void __wrap_sys_close(int *fd);
 void *__wrap_sys_map_shared(size_t size);
+int __wrap_sys_map_file(size_t size, void **at);
 void __wrap_sys_unmap(void *at, size_t size);
 void __real_sys_unmap(void *at, size_t size);
 int __wrap_sys_dont_fork(void *at, size_t size);
@@ -440,7 +442,7 @@ void *__wrap_sys_map_shared(size_t size)
 {
 	size_t payload = world.workers <= 2 ? SLOT_PAYLOAD_LEAST : 0;
 	size_t none = world.workers * SLOT_PAYLOAD_LEAST * 3;
-	size_t most = SLOTS_BEHIND + (payload > 0 ? 2 * none : none);
+	size_t most = SLOTS_BEHIND + none + 2 * world.workers * payload;
 	unsigned char *at = size > most ? NULL : aligned_alloc(PAGE, size);
 
 	if (size > most)
@@ -456,14 +458,28 @@ void *__wrap_sys_map_shared(size_t size)
 	return at;
 }
 
+int __wrap_sys_map_file(size_t size, void **at)
+{
+	*at = aligned_alloc(PAGE, size);
+	WORLD_REQUIRE(*at != NULL, "no memory for the test itself");
+	memset(*at, 0, size);
+	world.slots.inputs = *at;
+	world.slots.room = size / world.workers;
+	open_fd(READABLE);
+	return READABLE;
+}
+
 void __wrap_sys_unmap(void *at, size_t size)
 {
-	if (at == NULL || at != world.slots.at) {
+	if (at == NULL || (at != world.slots.at && at != world.slots.inputs)) {
 		__real_sys_unmap(at, size);
 		return;
 	}
 	free(at);
-	world.slots.at = NULL;
+	if (at == world.slots.at)
+		world.slots.at = NULL;
+	else
+		world.slots.inputs = NULL;
 }
 
 int __wrap_sys_dont_fork(void *at, size_t size)

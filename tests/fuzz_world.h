@@ -17,7 +17,7 @@
 #include <stdint.h>
 
 #include "notice.h"
-#include "slot.h"
+#include "slots.h"
 
 #define WORLD_WORKERS 3
 #define WORLD_LIVES 2048

@@ -21,7 +21,7 @@
 #include <unistd.h>
 
 #include "base.h"
-#include "slot.h"
+#include "slots.h"
 #include "sys.h"
 #include "tools.h"
 

@@ -18,7 +18,7 @@
 #include <unistd.h>
 
 #include "base.h"
-#include "slot.h"
+#include "slots.h"
 #include "tools.h"
 
 #ifdef __has_feature

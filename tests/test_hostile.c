@@ -12,11 +12,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base.h"
 #include "channel.h"
 #include "emit.h"
+#include "face.h"
 #include "shuffle.h"
 #include "slot.h"
 #include "span.h"
@@ -151,7 +153,8 @@ static bool open_pages(const void *input)
 	return mprotect((void *)from, 8192, PROT_READ | PROT_WRITE) == 0;
 }
 
-/* A hostile one makes its input longer than all slots there are, and dies. */
+/* A hostile one makes its input longer than all slots there are, changes it,
+   and dies. */
 static int forge(struct vm_context *me, const void *input, size_t size)
 {
 	unsigned char *at = (void *)(uintptr_t)input;
@@ -160,9 +163,11 @@ static int forge(struct vm_context *me, const void *input, size_t size)
 	if (!is_right(input, size, n))
 		return vm_fail(me, 1, "a changed input");
 	if (n % 2 && me->attempt == 1) {
-		if (open_pages(input))
+		if (open_pages(input)) {
 			frame_head(at - FRAME_HEAD, FRAME_ITEM,
 			    (size_t)1 << 40);
+			memset(at + 1, 0xee, size - 1);
+		}
 		_exit(1);
 	}
 	return vm_output(me, &n, sizeof n);
@@ -192,16 +197,98 @@ static void check_forged(const struct vm_options *o)
 	close_pool(pool);
 }
 
+/* In the same worker's place, in another's, and without. */
 START_TEST(an_input_stays_what_it_was)
 {
 	const struct vm_options ways[] = {
-		{ .workers = 1 },
-		{ .workers = 3, .chunk_size = 1 },
-		{ .workers = 2, .ordered = 1 },
+		{ .workers = 1, .max_attempts = 2 },
+		{ .workers = 3, .max_attempts = 2, .chunk_size = 2 },
+		{ .workers = 3, .max_attempts = 1, .chunk_size = 3 },
+		{ .workers = 2, .max_attempts = 2, .chunk_size = 8,
+		    .ordered = 1 },
 	};
 
 	for (size_t i = 0; i < COUNTOF(ways); i++)
 		check_forged(&ways[i]);
+}
+END_TEST
+
+/* How many inputs lie in pages that a worker may make writable, or not. */
+enum { OPEN, SHUT, OTHER };
+static struct shared *sh;
+
+static int open_and_write(struct vm_context *me, const void *input, size_t size)
+{
+	bool opened;
+
+	if (!is_right(input, size, me->index))
+		return vm_fail(me, 1, "a changed input");
+	opened = open_pages(input);
+	if (opened)
+		memset((void *)(uintptr_t)input, 0xee, size);
+	atomic_fetch_add(&sh->counter[opened ? OPEN :
+	    errno == EACCES ? SHUT : OTHER], 1);
+	return vm_output(me, "done", 4);
+}
+
+static const struct vm_worker opening = { .process = open_and_write };
+
+/* Runs all inputs through a pool: in how many halves for inputs they may have
+   been; or a negative number. */
+static int run_opening(size_t *room)
+{
+	struct vm_options o = { .workers = 2, .chunk_size = 1 };
+	struct vm_result r;
+	vm_pool *pool;
+	int n = 0;
+
+	given = 0;
+	pool = vm_fork(&opening, &o);
+	if (pool == NULL)
+		return -1;
+	*room = pool->engine.slots.room;
+	if (vm_imap(pool, (struct vm_source){ .next = next_large }) != 0)
+		return -2;
+	while (vm_zip_in_out_within(pool, &r, limit_ms()) == 1)
+		n += r.type == VM_OUTPUT &&
+		    is_right(r.input, r.input_size, r.index);
+	return vm_close(pool) == 0 ? n : -3;
+}
+
+/* Those that came through the pipe are its own, to write to as it likes. */
+START_TEST(shared_inputs_can_never_be_written_to)
+{
+	size_t room;
+
+	sh = shared_new();
+	ck_assert_int_eq(run_opening(&room), ITEMS);
+	ck_assert_uint_gt(room, 0);
+	ck_assert_int_gt(atomic_load(&sh->counter[SHUT]), 0);
+	ck_assert_int_eq(atomic_load(&sh->counter[OTHER]), 0);
+	ck_assert_int_eq(atomic_load(&sh->counter[OPEN]) +
+	    atomic_load(&sh->counter[SHUT]), ITEMS);
+	shared_free(sh);
+}
+END_TEST
+
+/* No file can be that large, and no signal tells of it. */
+static int with_short_files(void *arg)
+{
+	const struct rlimit limit = { 1024 * KIB, 1024 * KIB };
+	size_t room = 1;
+
+	(void)arg;
+	if (setrlimit(RLIMIT_FSIZE, &limit) != 0)
+		return 1;
+	return run_opening(&room) == ITEMS && room == 0 ? 0 : 2;
+}
+
+START_TEST(without_a_file_they_go_through_pipes)
+{
+	sh = shared_new();
+	ck_assert_int_eq(in_child(with_short_files, NULL), 0);
+	ck_assert_int_eq(atomic_load(&sh->counter[OPEN]), ITEMS);
+	shared_free(sh);
 }
 END_TEST
 
@@ -268,7 +355,9 @@ int main(void)
 	const TTest *const tests[] = {
 		a_size_is_not_read_where_a_worker_can_write,
 		a_head_is_not_sent_from_where_a_worker_can_write,
-		an_input_stays_what_it_was, a_parcel_is_read_once };
+		an_input_stays_what_it_was,
+		shared_inputs_can_never_be_written_to,
+		without_a_file_they_go_through_pipes, a_parcel_is_read_once };
 
 	return run_tests("hostile", tests, COUNTOF(tests));
 }

@@ -17,7 +17,7 @@
 #include "base.h"
 #include "chunk.h"
 #include "frame.h"
-#include "slot.h"
+#include "slots.h"
 #include "stage.h"
 #include "tools.h"
 
