@@ -40,7 +40,15 @@ ssize_t sys_write(int fd, const void *from, size_t size);
 /* Reads from a place in a file, which stays where it is: as sys_read(). */
 ssize_t sys_pread(int fd, void *to, size_t size, uint64_t at);
 ssize_t sys_writev(int fd, const struct iovec *parts, int count);
-/* Entries of a directory, as getdents64(2): bytes, 0 at the end. */
+/* An entry of a directory, as getdents64(2) lays it out. */
+struct sys_entry {
+	uint64_t inode;
+	int64_t offset;
+	uint16_t length;
+	uint8_t type;
+	char name[];
+};
+/* Entries of a directory: bytes, 0 at the end. */
 ssize_t sys_list(int fd, void *to, size_t size);
 /* Where a symbolic link points, with a 0 after it: its length. */
 ssize_t sys_readlink(const char *path, char *to, size_t size);
