@@ -196,7 +196,8 @@ enum vm_cause {
  * with EINVAL, and so are sizes and counts that cannot be meant.
  */
 struct vm_options {
-	int workers;		/* 0: as many as usable CPUs; VM_SERIAL */
+	int workers;		/* 0: as many as usable CPUs, or fewer, as
+				   limits allow; VM_SERIAL */
 	int ordered;		/* not 0: results in the order of inputs */
 	const int *worker_indices; /* one for each of workers, which must then
 				   be given; copied.  NULL: 0, 1, 2 ... */

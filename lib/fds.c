@@ -4,6 +4,7 @@
 #include "fds.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdlib.h>
 
@@ -69,4 +70,43 @@ void fds_drop_all(void)
 {
 	while (count > 0)
 		sys_close(&listed[--count]);
+}
+
+/* How many of these entries are descriptors below the limit. */
+static uint64_t count_open(char *at, const char *end, uint64_t limit)
+{
+	uint64_t open = 0;
+
+	while (at < end) {
+		const struct sys_entry *e = (void *)at;
+
+		open += e->name[0] != '.' &&
+		    strtoull(e->name, NULL, 10) < limit;
+		at += e->length;
+	}
+	return open;
+}
+
+bool fds_left(uint64_t *left)
+{
+	_Alignas(struct sys_entry) char entries[2048];
+	uint64_t limit = sys_fd_limit(), open = 0;
+	int fd = sys_open("/proc/self/fd", O_RDONLY | O_DIRECTORY);
+	ssize_t size = fd < 0 ? fd : 1;
+
+	while (size > 0) {
+		size = sys_list(fd, entries, sizeof entries);
+		if (size > 0)
+			open += count_open(entries, entries + size, limit);
+	}
+	/* The descriptor of the list itself is free again. */
+	open -= fd >= 0 && open > 0;
+	sys_close(&fd);
+	if (size == -EMFILE)
+		*left = 0;
+	else if (size < 0)
+		*left = limit / 2;
+	else
+		*left = limit > open ? limit - open : 0;
+	return size == 0;
 }

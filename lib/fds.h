@@ -12,6 +12,9 @@
 #ifndef FDS_H
 #define FDS_H
 
+#include <stdbool.h>
+#include <stdint.h>
+
 /* One lock for the process.  Held over create-and-fork and over
    receive-and-register; a fork server is born with it and unlocks it. */
 void fds_lock(void);
@@ -27,5 +30,9 @@ void fds_drop(int *fd);
 /* In a new fork server, under the lock it was born with: closes every
    listed descriptor and empties the list. */
 void fds_drop_all(void);
+
+/* How many more descriptors this process may open, of any kind.  False if that
+   is not known, for want of /proc: then half the limit is taken to be left. */
+bool fds_left(uint64_t *left);
 
 #endif

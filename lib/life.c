@@ -18,6 +18,9 @@
 /* To be gone: for the fork server after END, and after SIGKILL. */
 #define END_NS (6000 * MS_IN_NS)
 #define SHOT_NS (2000 * MS_IN_NS)
+/* Of the workers that a limit on processes allows, this part is done
+   without. */
+#define LEFT_PART 4
 
 /* ---- start ---- */
 
@@ -63,13 +66,35 @@ static int explain(struct engine *e, int error)
 	    "%s.", n, strerror(error));
 }
 
+/*
+ * Fewer workers than there are CPUs will do, if nobody has said how many: those
+ * that are there, less a part, or the program and its hooks could not start
+ * another process.  False if none is there, or the number was given.
+ */
+static bool settle_for_less(struct engine *e)
+{
+	struct member *m = e->crew.roster.state[MEMBER_STARTING].first;
+	size_t there = e->crew.roster.having[TRAIT_HOPED] -
+	    e->crew.roster.having[TRAIT_COMING];
+
+	for (; m != NULL; m = roster_next(m, IN_STATE))
+		there += m->wanted;
+	if (e->set.usual == 0 || there == 0)
+		return false;
+	there -= there / LEFT_PART;
+	engine_say(e, "%zu workers, not %zu: %s", there, e->set.workers,
+	    strerror(e->refused));
+	e->refused = 0;
+	return staff_resize(e, there) == 0;
+}
+
 /* Waits for all first hires. */
 static int hire_all(struct engine *e)
 {
 	int r = 0;
 
 	for (;;) {
-		if (e->refused != 0)
+		if (e->refused != 0 && !settle_for_less(e))
 			return explain(e, e->refused);
 		if (e->broken)
 			return -e->broken_error;
@@ -88,6 +113,9 @@ static int start_processes(struct engine *e)
 	size_t n = e->set.max_workers;
 	int r;
 
+	if (e->set.workers < e->set.usual)
+		engine_say(e, "%zu workers, not %zu: descriptors",
+		    e->set.workers, e->set.usual);
 	oom_init(&e->oom, "");
 	r = slots_map(&e->slots, n);
 	if (r == 0 && e->slots.room < e->slots.payload)

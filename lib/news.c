@@ -77,7 +77,8 @@ bool news_owed(const struct engine *e)
 static void refused(struct engine *e, struct member *m, int error,
     uint64_t now)
 {
-	e->refused = error;
+	if (m->wanted)
+		e->refused = error;
 	engine_say(e, "refused: worker %d: %s", m->index, strerror(error));
 	crew_replace(&e->crew, m, false, now);
 }
@@ -116,7 +117,8 @@ static void heed(struct engine *e, const struct notice *n, int fds[],
 	for (int i = 0; i < NOTICE_FDS; i++)
 		fds_drop(&fds[i]);
 	if (n->kind == NOTICE_HIRED && asked) {
-		e->refused = -r;
+		if (m->wanted)
+			e->refused = -r;
 		m->pid = n->pid;
 		crew_doom(&e->crew, m, VM_LOST);
 	} else if (n->kind == NOTICE_REFUSED && asked) {

@@ -10,6 +10,7 @@
 #include "base.h"
 #include "chunk.h"
 #include "cpus.h"
+#include "fds.h"
 #include "frame.h"
 #include "given.h"
 #include "slot.h"
@@ -17,6 +18,10 @@
 
 /* More cannot be meant. */
 #define WORKERS_MOST 32766
+/* Descriptors that are left to the program, if the number of workers is ours to
+   choose; and those that a pool takes besides its workers'. */
+#define FDS_KEPT 64
+#define FDS_OF_POOL 10
 #define FACTOR_MOST 1000000
 #define ATTEMPTS_MOST 1000000
 /* The causes that lie in an item, or may. */
@@ -139,6 +144,22 @@ static size_t most_workers(const struct settings *s,
 	return or_else((size_t)o->max_workers, MIN(usual, WORKERS_MOST));
 }
 
+/*
+ * As many workers as CPUs, unless the limit on descriptors allows fewer.  The
+ * program is to have some of these left, and later pools too.  A worker takes
+ * two of them, three where /proc is missing; its stderr takes another.
+ */
+static size_t usual_workers(size_t cpus, bool capture)
+{
+	uint64_t left;
+	uint64_t each = fds_left(&left) ? 2 : 3;
+
+	each += capture;
+	left -= MIN(left / 2, FDS_KEPT);
+	left -= MIN(left, FDS_OF_POOL);
+	return (size_t)MIN(cpus, MAX(left / each, 1));
+}
+
 static void fill_in(struct settings *s, const struct vm_options *o)
 {
 	size_t real = or_else((size_t)o->max_real_in_flight_factor, 10);
@@ -146,8 +167,12 @@ static void fill_in(struct settings *s, const struct vm_options *o)
 
 	s->serial = o->workers == VM_SERIAL;
 	s->workers = s->serial ? 1 : (size_t)o->workers;
-	if (s->workers == 0)
-		s->workers = (size_t)cpus_usable("");
+	if (s->workers == 0) {
+		s->usual = (size_t)cpus_usable("");
+		if (o->max_workers > 0)
+			s->usual = MIN(s->usual, (size_t)o->max_workers);
+		s->workers = usual_workers(s->usual, o->stderr_tail != 0);
+	}
 	s->max_workers = most_workers(s, o);
 	s->workers = MIN(s->workers, s->max_workers);
 	s->plan.seed = o->seed;

@@ -12,15 +12,6 @@
 
 #include "sys.h"
 
-/* As getdents64(2) lays an entry out. */
-struct entry {
-	uint64_t inode;
-	int64_t offset;
-	uint16_t length;
-	uint8_t type;
-	char name[];
-};
-
 static _Alignas(16) char buffer[16 * 1024];
 
 /* Does /proc number processes as we do? */
@@ -80,7 +71,7 @@ static void kill_found(void)
 		char *at = buffer;
 
 		while (at < buffer + size) {
-			struct entry *e = (void *)at;
+			struct sys_entry *e = (void *)at;
 
 			kill_if_child(e->name);
 			at += e->length;

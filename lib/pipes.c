@@ -33,7 +33,7 @@ int pipes_make(struct pipes *p, bool capture)
 	p->both = MAX(p->both, -1);
 	if (capture) {
 		p->errors = sys_memfd();
-		r = p->errors == -ENOSYS ? 0 : MIN(p->errors, 0);
+		r = sys_lacks(p->errors) ? 0 : MIN(p->errors, 0);
 		p->errors = MAX(p->errors, -1);
 	}
 	if (r < 0)

@@ -17,6 +17,8 @@
 struct settings {
 	struct plan plan;	/* what the workers get of it */
 	size_t workers;		/* now wanted; 1 if serial */
+	size_t usual;		/* CPUs, if their number is to be that of
+				   workers; 0: this was given */
 	size_t max_workers;	/* there may ever be */
 	bool serial;
 	bool ordered;

@@ -14,6 +14,7 @@
 #ifndef SYS_H
 #define SYS_H
 
+#include <errno.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -22,6 +23,13 @@
 #include <sys/resource.h>
 #include <sys/types.h>
 #include <sys/uio.h>
+
+/* Does a result say that the system does not have this, or does not let us?
+   An old kernel says the one, a filter of system calls any of them. */
+static inline bool sys_lacks(int64_t result)
+{
+	return result == -ENOSYS || result == -EPERM || result == -EACCES;
+}
 
 /* ---- bytes ---- */
 
@@ -32,7 +40,15 @@ ssize_t sys_write(int fd, const void *from, size_t size);
 /* Reads from a place in a file, which stays where it is: as sys_read(). */
 ssize_t sys_pread(int fd, void *to, size_t size, uint64_t at);
 ssize_t sys_writev(int fd, const struct iovec *parts, int count);
-/* Entries of a directory, as getdents64(2): bytes, 0 at the end. */
+/* An entry of a directory, as getdents64(2) lays it out. */
+struct sys_entry {
+	uint64_t inode;
+	int64_t offset;
+	uint16_t length;
+	uint8_t type;
+	char name[];
+};
+/* Entries of a directory: bytes, 0 at the end. */
 ssize_t sys_list(int fd, void *to, size_t size);
 /* Where a symbolic link points, with a 0 after it: its length. */
 ssize_t sys_readlink(const char *path, char *to, size_t size);
@@ -115,7 +131,7 @@ uint64_t sys_now(void);
 pid_t sys_fork(void);
 pid_t sys_getpid(void);
 pid_t sys_getppid(void);
-/* A descriptor that becomes readable when the process ends, or -ENOSYS. */
+/* A descriptor that becomes readable when the process ends. */
 int sys_pidfd_open(pid_t pid);
 /* Reaps by pidfd, or by pid if pidfd is -1, without waiting: 1 gone (somebody
    else having reaped it included), 0 still there. */
@@ -134,7 +150,7 @@ uint64_t sys_cpu_of(const struct rusage *);
 uint64_t sys_cpu(void);
 /* Signals a process, or a group if pid is negative. */
 int sys_kill(pid_t pid, int signal);
-/* Signals by pidfd, or by pid if it is -1. */
+/* Signals by pidfd; by pid if it is -1, or the system does not do that. */
 int sys_pidfd_kill(int pidfd, pid_t pid, int signal);
 /* Kills a process if it is in that session: 0; -ESRCH if there is none. */
 int sys_kill_in(pid_t pid, pid_t session);
@@ -149,7 +165,8 @@ int sys_die_with_parent(void);
 _Noreturn void sys_exit(int status);
 /* Threads in this process; 0 if that cannot be found out. */
 long sys_threads(void);
-/* CPUs in this thread's affinity mask. */
+/* CPUs in this thread's affinity mask; those of the machine, if the mask is
+   not to be had. */
 int sys_affinity(void);
 /* Lowers this process's limits on a resource, RLIMIT_..., if they are
    higher. */

@@ -48,7 +48,8 @@ int sys_temporary(const char *dir)
 
 	RETRY(fd, open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC | O_EXCL, 0600));
 	/* Old kernels take it for a directory, and some file systems refuse. */
-	if (fd == -EISDIR || fd == -EOPNOTSUPP || fd == -EINVAL)
+	if (fd == -EISDIR || fd == -EOPNOTSUPP || fd == -EINVAL ||
+	    sys_lacks(fd))
 		fd = make_and_unlink(dir);
 	return fd;
 }

@@ -49,7 +49,7 @@ pid_t sys_getppid(void)
 	return getppid();
 }
 
-/* Reaps it if it has ended: 1 gone, 0 still there, -EINVAL. */
+/* Reaps it if it has ended: 1 gone, 0 still there; or it is not known how. */
 static int reap_if_ended(idtype_t type, id_t id)
 {
 	siginfo_t info;
@@ -57,7 +57,7 @@ static int reap_if_ended(idtype_t type, id_t id)
 
 	memset(&info, 0, sizeof info);
 	RETRY(r, waitid(type, id, &info, WEXITED | WNOHANG));
-	if (r == -EINVAL)
+	if (r == -EINVAL || sys_lacks(r))
 		return r;
 	return r < 0 || info.si_pid != 0;
 }
@@ -69,7 +69,7 @@ int sys_reap_one(int pidfd, pid_t pid)
 	/* Linux 5.3 has pidfds and cannot wait for them. */
 	if (pidfd >= 0)
 		r = reap_if_ended((idtype_t)P_PIDFD, (id_t)pidfd);
-	if (r == -EINVAL)
+	if (r < 0)
 		r = reap_if_ended(P_PID, (id_t)pid);
 	return r != 0;
 }
@@ -128,10 +128,12 @@ int sys_kill(pid_t pid, int signal)
 
 int sys_pidfd_kill(int pidfd, pid_t pid, int signal)
 {
-	if (pidfd < 0)
-		return sys_kill(pid, signal);
-	return result_of((int)syscall(SYS_pidfd_send_signal, pidfd, signal,
-	    NULL, 0));
+	int r = -ENOSYS;
+
+	if (pidfd >= 0)
+		r = result_of((int)syscall(SYS_pidfd_send_signal, pidfd,
+		    signal, NULL, 0));
+	return sys_lacks(r) ? sys_kill(pid, signal) : r;
 }
 
 /* While the pidfd is open its number cannot mean another process. */
@@ -195,6 +197,8 @@ int sys_affinity(void)
 				r = CPU_COUNT_S(size, set);
 			CPU_FREE(set);
 		}
+		if (sys_lacks(r))
+			return (int)sysconf(_SC_NPROCESSORS_ONLN);
 		if (r != -EINVAL)
 			return r;
 	}

@@ -87,7 +87,14 @@ void worker_prepare(void)
 {
 	int fd = sys_open("/dev/null", O_RDONLY);
 	bool empty = fd >= 0 && sys_dup_onto(fd, 0) >= 0;
+	int ends[2];
 
+	/* A pipe without writers is at its end as well. */
+	if (!empty && sys_pipe(ends) == 0) {
+		sys_dup_onto(ends[0], 0);
+		sys_close(&ends[0]);
+		sys_close(&ends[1]);
+	}
 	sys_close(&fd);
 	text_forget(empty);
 	self.unguarded = exit_guard() != 0;

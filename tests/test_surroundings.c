@@ -4,12 +4,17 @@
  */
 #include "config.h"
 
+#include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <wchar.h>
 
@@ -233,6 +238,221 @@ START_TEST(another_thread_has_a_stream)
 }
 END_TEST
 
+/* ---- more CPUs than limits allow workers ---- */
+
+static int cpus;		/* 0: as many as there are */
+
+int __real_sys_affinity(void);
+int __wrap_sys_affinity(void);
+int __wrap_sys_affinity(void)
+{
+	return cpus > 0 ? cpus : __real_sys_affinity();
+}
+
+static int echo(struct vm_context *me, const void *input, size_t size)
+{
+	return vm_output(me, input, size);
+}
+
+static const struct vm_worker echoing = { .process = echo };
+
+/* All workers are set up, and every item is answered. */
+static void check_works(vm_pool *pool)
+{
+	int64_t n = 10 * vm_workers(pool);
+	int *cause = calloc((size_t)n, sizeof *cause);
+
+	ck_assert_ptr_nonnull(cause);
+	ck_assert_int_eq(vm_ready(pool, -1), 0);
+	imap_to(pool, vm_range(0, n));
+	ck_assert_int_eq(take_numbers(pool, n, cause), 0);
+	for (int64_t i = 0; i < n; i++)
+		ck_assert_int_eq(cause[i], 0);
+	free(cause);
+}
+
+/* Opens so many descriptors, if there are: how many. */
+static int open_most(int *fds, int most)
+{
+	int n = 0;
+
+	while (n < most && (fds[n] = dup(0)) >= 0)
+		n++;
+	return n;
+}
+
+static void close_many(const int *fds, int count)
+{
+	for (int i = 0; i < count; i++)
+		close(fds[i]);
+}
+
+static void set_limit(int resource, rlim_t most)
+{
+	ck_assert_int_eq(setrlimit(resource,
+	    &(struct rlimit){ most, most }), 0);
+}
+
+struct limited {
+	int limit, open;	/* descriptors, and those in use */
+	int tail;		/* stderr_tail */
+	int least, most;	/* workers that there may be */
+};
+
+/* A pool with defaults takes as many as there are, and leaves some; a pool that
+   is told a number which cannot be had says why. */
+static int has_few_descriptors(void *arg)
+{
+	const struct limited *l = arg;
+	struct vm_options o = { .stderr_tail = l->tail };
+	int fds[1000];
+	int open = open_most(fds, l->open), left;
+	vm_pool *pool;
+
+	cpus = 512;
+	set_limit(RLIMIT_NOFILE, (rlim_t)l->limit);
+	pool = fork_pool(&echoing, &o);
+	ck_assert_int_ge(vm_workers(pool), l->least);
+	ck_assert_int_le(vm_workers(pool), l->most);
+	check_works(pool);
+	left = open_most(fds + open, 64);
+	ck_assert_int_ge(left, l->limit - l->open >= 150 ? 60 : 5);
+	close_many(fds + open, left);
+	close_pool(pool);
+	o.workers = l->most + 1;
+	ck_assert_ptr_null(vm_fork(&echoing, &o));
+	ck_assert_int_eq(errno, EMFILE);
+	ck_assert_ptr_nonnull(strstr(vm_error(NULL), "RLIMIT_NOFILE"));
+	ck_assert_int_eq(count_children(), 0);
+	return 0;
+}
+
+START_TEST(few_descriptors)
+{
+	static const struct limited all[] = {
+		{ 256, 0, 0, 80, 124 },
+		{ 256, 0, 1, 50, 84 },
+		{ 256, 150, 0, 5, 50 },
+		{ 64, 0, 0, 5, 28 },
+		{ 30, 0, 0, 1, 12 },
+	};
+
+	for (size_t i = 0; i < COUNTOF(all); i++)
+		ck_assert_int_eq(in_child(has_few_descriptors,
+		    (void *)&all[i]), 0);
+}
+END_TEST
+
+/* Where no limit is met there are as many as CPUs. */
+START_TEST(descriptors_enough)
+{
+	vm_pool *pool;
+
+	cpus = 40;
+	pool = fork_pool(&echoing, NULL);
+	ck_assert_int_eq(vm_workers(pool), 40);
+	check_works(pool);
+	close_pool(pool);
+	pool = fork_pool(&echoing, &(struct vm_options){ .max_workers = 7 });
+	ck_assert_int_eq(vm_workers(pool), 7);
+	close_pool(pool);
+}
+END_TEST
+
+/* Two pools, the second with what the first has left. */
+static int has_two_pools(void *unused)
+{
+	vm_pool *first, *second;
+
+	(void)unused;
+	cpus = 512;
+	set_limit(RLIMIT_NOFILE, 200);
+	first = fork_pool(&echoing, NULL);
+	second = fork_pool(&echoing, NULL);
+	ck_assert_int_gt(vm_workers(first), 40);
+	ck_assert_int_ge(vm_workers(second), 5);
+	check_works(second);
+	check_works(first);
+	close_pool(first);
+	close_pool(second);
+	return 0;
+}
+
+START_TEST(few_descriptors_for_two_pools)
+{
+	ck_assert_int_eq(in_child(has_two_pools, NULL), 0);
+}
+END_TEST
+
+/* ---- fewer processes ---- */
+
+/* Becomes a user that has no other process, if it may: how many processes and
+   threads the user has. */
+static long become_limited(void)
+{
+	char path[300];
+	struct dirent *e;
+	struct stat s;
+	long count = 0;
+	DIR *proc;
+
+	if (getuid() == 0) {
+		ck_assert_int_eq(setgroups(0, NULL), 0);
+		ck_assert_int_eq(setgid(61234), 0);
+		ck_assert_int_eq(setuid(61234), 0);
+	}
+	proc = opendir("/proc");
+	ck_assert_ptr_nonnull(proc);
+	while ((e = readdir(proc)) != NULL) {
+		snprintf(path, sizeof path, "/proc/%s/task", e->d_name);
+		if (atol(e->d_name) > 0 && stat(path, &s) == 0 &&
+		    s.st_uid == getuid())
+			count += (long)s.st_nlink - 2;
+	}
+	closedir(proc);
+	return count;
+}
+
+/* That the limit is met is seen by a pool that is told a number. */
+static int has_few_processes(void *arg)
+{
+	const int *allowed = arg;
+	char said[4096] = "";
+	vm_pool *pool;
+	FILE *f = tmpfile();
+
+	ck_assert_ptr_nonnull(f);
+	cpus = 512;
+	set_limit(RLIMIT_NPROC, (rlim_t)(become_limited() + *allowed));
+	ck_assert_int_eq(dup2(fileno(f), 2), 2);
+	ck_assert_ptr_null(vm_fork(&echoing, &(struct vm_options){
+	    .workers = *allowed }));
+	ck_assert_int_eq(errno, EAGAIN);
+	ck_assert_ptr_nonnull(strstr(vm_error(NULL), "RLIMIT_NPROC"));
+	pool = vm_fork(&echoing, &(struct vm_options){ .debug = 1 });
+	ck_assert_msg(pool != NULL, "%s", vm_error(NULL));
+	ck_assert_int_ge(vm_workers(pool), MAX(*allowed / 2, 1));
+	ck_assert_int_lt(vm_workers(pool), *allowed);
+	check_works(pool);
+	close_pool(pool);
+	ck_assert_int_eq(count_children(), 0);
+	rewind(f);
+	ck_assert_uint_gt(fread(said, 1, sizeof said - 1, f), 0);
+	ck_assert_ptr_nonnull(strstr(said, "workers, not"));
+	fclose(f);
+	return 0;
+}
+
+START_TEST(few_processes)
+{
+	static const int all[] = { 2, 3, 20 };
+
+	for (size_t i = 0; i < COUNTOF(all); i++)
+		ck_assert_int_eq(in_child(has_few_processes,
+		    (void *)&all[i]), 0);
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *tests[] = {
@@ -240,6 +460,10 @@ int main(void)
 		hooks_read_nothing_of_a_pipe,
 		hooks_read_nothing_that_was_put_back,
 		another_thread_has_a_stream,
+		few_descriptors,
+		descriptors_enough,
+		few_descriptors_for_two_pools,
+		few_processes,
 	};
 
 	return run_tests("surroundings", tests, COUNTOF(tests));
