@@ -98,6 +98,52 @@ static uint64_t clock_ms(void)
 	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 }
 
+/* ---- a clock that is fast ---- */
+
+static int haste = 1;
+
+void fault_hasten(int times)
+{
+	haste = times;
+}
+
+static int twin_clock(clockid_t clock, struct timespec *t)
+{
+	uint64_t ns;
+
+	if (clock_gettime(clock, t) != 0)
+		return -1;
+	ns = ((uint64_t)t->tv_sec * 1000000000 + (uint64_t)t->tv_nsec) *
+	    (uint64_t)haste;
+	*t = (struct timespec){ .tv_sec = (time_t)(ns / 1000000000),
+		.tv_nsec = (long)(ns % 1000000000) };
+	return 0;
+}
+
+/* How long a call waits that is told to wait so long; never shorter than one
+   unit of time. */
+static int twin_wait(int ms)
+{
+	return ms > 0 ? (ms + haste - 1) / haste : ms;
+}
+
+static int twin_ppoll(struct pollfd *fds, nfds_t count,
+    const struct timespec *most, const sigset_t *mask)
+{
+	struct timespec t;
+	long ns;
+
+	if (most == NULL)
+		return ppoll(fds, count, NULL, mask);
+	ns = (long)most->tv_sec * 1000000000 + most->tv_nsec;
+	ns = (ns + haste - 1) / haste;
+	t = (struct timespec){ .tv_sec = ns / 1000000000,
+		.tv_nsec = ns % 1000000000 };
+	return ppoll(fds, count, &t, mask);
+}
+
+/* ---- calls that misbehave ---- */
+
 /* As a call that takes long in the kernel, asleep or not. */
 static void delay(void)
 {
@@ -297,13 +343,14 @@ static enum fault_kind wait_kind(idtype_t type)
 #define dup2(...) CALL(DUP, dup2(__VA_ARGS__))
 #define sendmsg(...) CALL(SEND, sendmsg(__VA_ARGS__))
 #define recvmsg(...) CALL(RECEIVE, twin_recvmsg(__VA_ARGS__))
-#define poll(...) CALL(POLL, poll(__VA_ARGS__))
-#define ppoll(...) CALL(PPOLL, ppoll(__VA_ARGS__))
+#define poll(fds, count, ms) CALL(POLL, poll(fds, count, twin_wait(ms)))
+#define ppoll(...) CALL(PPOLL, twin_ppoll(__VA_ARGS__))
 #define epoll_create1(...) CALL(EPOLL, epoll_create1(__VA_ARGS__))
 #define epoll_ctl(set, op, ...) TWIN((op) == EPOLL_CTL_DEL ? FAULT_UNWATCH : \
 	FAULT_WATCH, -1, epoll_ctl(set, op, __VA_ARGS__))
-#define epoll_wait(...) CALL(EPOLL_WAIT, epoll_wait(__VA_ARGS__))
-#define clock_gettime(...) CALL(NOW, clock_gettime(__VA_ARGS__))
+#define epoll_wait(set, told, count, ms) \
+	CALL(EPOLL_WAIT, epoll_wait(set, told, count, twin_wait(ms)))
+#define clock_gettime(...) CALL(NOW, twin_clock(__VA_ARGS__))
 #define fork() CALL(FORK, twin_fork())
 #define _exit(status) (twin_fails(FAULT_EXIT), _exit(status))
 #define getpid() CALL(GETPID, getpid())

@@ -146,6 +146,11 @@ void fault_arm(const struct fault *);
 void fault_plan(enum fault_kind, int nth, int times, int error,
     enum fault_where);
 
+/* From now on, here and in what is forked, the library's clock runs this many
+   times as fast, and its waits end accordingly: bounds of seconds can be tried
+   in less.  To be called when no pool is open. */
+void fault_hasten(int times);
+
 /* How many calls have misbehaved by the plan. */
 int fault_hits(void);
 

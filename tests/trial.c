@@ -51,6 +51,9 @@
 #define LEFT_MS (limit_ms() / 4)
 #define STOP_MS 300
 #define SPARE_MS 10
+/* The library's clock, where a process stops for good and its bounds of seconds
+   are to pass. */
+#define HASTE 8
 
 #define TRIAL_KIND(kind, error, other, ways) \
 	[FAULT_##kind] = { #kind, { error, other }, ways },
@@ -211,12 +214,16 @@ static bool kills(const struct trial *t)
 	    t->fault.act == FAULT_KILL_AFTER);
 }
 
-/* Does the process stop for good, until it is shot? */
+/* Is a process to stop for good, until it is shot?  Has it done so? */
+static bool is_stop(const struct trial *t)
+{
+	return !t->goes_on && (t->fault.act == FAULT_STOP_BEFORE ||
+	    t->fault.act == FAULT_STOP_AFTER);
+}
+
 static bool stops(const struct trial *t)
 {
-	return fault_hits() > 0 && !t->goes_on &&
-	    (t->fault.act == FAULT_STOP_BEFORE ||
-	    t->fault.act == FAULT_STOP_AFTER);
+	return fault_hits() > 0 && is_stop(t);
 }
 
 /* May what a worker leaves stay?  If the fork server was killed, or is not
@@ -390,6 +397,8 @@ static void be_host(const struct trial *t)
 		close(0);
 	if (t->fault.kind == FAULT_AFFINITY)
 		o.workers = 0;
+	if (is_stop(t))
+		fault_hasten(HASTE);
 	fds = count_fds();
 	blocks = fault_blocks();
 	LIB(pool, vm_fork(&worker, &o));
@@ -654,7 +663,7 @@ static int watcher(struct trial t, int *hits)
 
 int trials_run(const struct trial *t, size_t count, int at_a_time, int *hits)
 {
-	size_t size = count * sizeof *hits, started = 0;
+	size_t size = (count + 1) * sizeof *hits, started = 0;
 	int *met = mmap(NULL, size, PROT_READ | PROT_WRITE,
 	    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	int running = 0, bad = 0, status;
