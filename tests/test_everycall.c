@@ -29,23 +29,27 @@ static size_t count;
 static unsigned numbered;
 static int run[FAULT_COUNT], met[FAULT_COUNT];
 
-/* The core: the calls that every life makes most of, as they fail. */
-static bool is_core(const struct trial *t)
+/* Of how many seeds does one draw this trial?  The core are the calls that every
+   life makes most of, as they fail: some in each process each time, others in
+   another process by the day. */
+static unsigned drawn_of(const struct trial *t)
 {
-	const enum fault_kind core[] = { FAULT_WRITEV, FAULT_READ, FAULT_FORK,
-		FAULT_RECEIVE, FAULT_EPOLL_WAIT, FAULT_MALLOC };
+	const enum fault_kind core[] = { FAULT_WRITEV, FAULT_FORK,
+		FAULT_READ, FAULT_RECEIVE, FAULT_EPOLL_WAIT, FAULT_MALLOC };
 
-	for (size_t i = 0; i < COUNTOF(core); i++)
-		if (t->fault.kind == core[i])
-			return t->fault.error == trial_kinds[core[i]].errors[0]
-			    && t->fault.times <= 1 && t->fault.lacks == 0;
-	return false;
+	if (t->attempts < 2 || t->fault.times > 1 || t->fault.lacks != 0)
+		return TRIALS_DRAWN_OF;
+	for (unsigned i = 0; i < COUNTOF(core); i++)
+		if (t->fault.kind == core[i] &&
+		    t->fault.error == trial_kinds[core[i]].errors[0])
+			return i < 2 ? 1 : 3;
+	return TRIALS_DRAWN_OF;
 }
 
 static void add(struct trial *t)
 {
 	t->number = ++numbered;
-	t->drawn_of = is_core(t) && t->attempts == 2 ? 1 : TRIALS_DRAWN_OF;
+	t->drawn_of = drawn_of(t);
 	if (!sample_takes(t->number, t->drawn_of))
 		return;
 	ck_assert_uint_lt(count, TRIALS_MOST);

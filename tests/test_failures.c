@@ -867,7 +867,8 @@ END_TEST
 
 int main(void)
 {
-	const TTest *const tests[] = { returned_failures_have_code_and_message,
+	const TTest *const tests[] = {
+		returned_failures_have_code_and_message,
 		signals_kill_one_item_each, workers_that_leave_cost_one_item,
 		exit_handlers_of_the_host_stay_the_hosts,
 		quick_exit_handlers_as_well, failures_are_tried_again,
@@ -875,8 +876,10 @@ int main(void)
 		setups_are_tried_again, five_outputs_survive_the_sixth,
 		a_death_in_the_middle_of_an_output,
 		exactly_the_guilty_are_blamed,
-		a_hundred_workers_and_fifty_failures,
+		a_hundred_workers_and_fifty_failures };
+	const TTest *const drawn[] = {
 		an_item_too_big_to_be_received };
 
-	return run_tests("failures", tests, COUNTOF(tests));
+	return run_sampled_tests("failures", tests, COUNTOF(tests), drawn,
+	    COUNTOF(drawn));
 }

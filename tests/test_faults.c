@@ -463,11 +463,14 @@ END_TEST
 
 int main(void)
 {
-	const TTest *const tests[] = { no_process, no_descriptor,
-		less_shared_memory, no_shared_memory, old_kernel, no_replacement_at_first,
+	const TTest *const tests[] = {
+		no_process, no_descriptor, less_shared_memory,
+		no_shared_memory, old_kernel, no_replacement_at_first,
 		no_descriptors_for_a_replacement, orders_and_news_wait,
-		waiting_pipes_are_nobodys, real_limits, no_memory,
+		waiting_pipes_are_nobodys, real_limits, no_memory };
+	const TTest *const drawn[] = {
 		no_memory_in_order, no_memory_serial, no_memory_for_an_array };
 
-	return run_tests("faults", tests, COUNTOF(tests));
+	return run_sampled_tests("faults", tests, COUNTOF(tests), drawn,
+	    COUNTOF(drawn));
 }

@@ -1051,19 +1051,20 @@ END_TEST
 
 int main(void)
 {
-	const TTest *const tests[] = { host_ignores_sigchld,
-		host_reaps_everything, host_minds_sigpipe,
+	const TTest *const tests[] = {
+		host_ignores_sigchld, host_minds_sigpipe,
 		host_has_text_for_nobody, signal_state_is_the_hosts,
-		host_has_closed_the_first_three,
-		workers_have_two_descriptors, text_is_printed_once,
-		text_behind_a_lock, host_has_two_pools,
-		host_forks_in_a_thread, host_forks_in_many_threads,
+		host_has_closed_the_first_three, text_is_printed_once,
+		text_behind_a_lock, host_has_two_pools, host_forks_in_a_thread,
 		pools_in_workers, pools_in_workers_end_with_them,
-		pool_in_a_child_of_the_host,
-		children_of_hooks_have_the_input,
+		pool_in_a_child_of_the_host, children_of_hooks_have_the_input,
 		copies_of_workers_disturb_nothing,
 		later_workers_see_the_moment_of_the_fork,
 		host_in_a_pid_namespace, workers_write_to_a_terminal };
+	const TTest *const drawn[] = {
+		host_reaps_everything, workers_have_two_descriptors,
+		host_forks_in_many_threads };
 
-	return run_tests("hosts", tests, COUNTOF(tests));
+	return run_sampled_tests("hosts", tests, COUNTOF(tests), drawn,
+	    COUNTOF(drawn));
 }

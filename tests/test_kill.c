@@ -1119,25 +1119,27 @@ END_TEST
 
 int main(void)
 {
-	const TTest *const tests[] = { a_killed_caller_takes_its_pool_along,
+	const TTest *const tests[] = {
+		a_killed_caller_takes_its_pool_along,
 		also_if_its_child_holds_every_descriptor,
 		a_caller_that_becomes_another_program,
-		a_caller_that_exits_without_closing,
-		an_idle_worker_is_killed, a_busy_worker_is_killed,
-		all_workers_are_killed_at_once,
-		workers_are_killed_again_and_again,
+		a_caller_that_exits_without_closing, an_idle_worker_is_killed,
+		a_busy_worker_is_killed, all_workers_are_killed_at_once,
 		the_fork_server_is_killed_in_a_run,
 		the_fork_server_of_an_idle_pool_is_killed,
 		the_fork_server_is_killed_before_close,
-		the_fork_server_is_stopped,
 		a_stopped_worker_does_not_stop_close, close_right_after_fork,
-		close_while_items_loop_for_ever, close_while_setups_hang,
-		close_with_results_untaken, close_with_an_endless_source,
-		close_with_an_input_half_sent, close_while_teardowns_hang,
-		close_keeps_errno, what_workers_started_ends_with_close,
+		close_while_items_loop_for_ever, close_with_results_untaken,
+		close_with_an_endless_source, close_with_an_input_half_sent,
+		close_while_teardowns_hang, close_keeps_errno,
+		what_workers_started_ends_with_close,
 		what_workers_started_ends_with_them,
 		what_workers_started_ends_with_the_caller,
 		a_thousand_pools_leave_nothing, the_library_prints_nothing };
+	const TTest *const drawn[] = {
+		workers_are_killed_again_and_again, the_fork_server_is_stopped,
+		close_while_setups_hang };
 
-	return run_tests("kill", tests, COUNTOF(tests));
+	return run_sampled_tests("kill", tests, COUNTOF(tests), drawn,
+	    COUNTOF(drawn));
 }

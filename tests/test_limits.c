@@ -686,15 +686,17 @@ END_TEST
 
 int main(void)
 {
-	const TTest *const tests[] = { no_worker_has_more_items,
-		not_when_some_crash_either, one_item_each,
-		attempts_count_as_items, a_source_may_wait_for_its_own_items,
-		workers_that_grow_are_replaced, an_idle_pool_sleeps,
-		a_closing_pool_sleeps,
+	const TTest *const tests[] = {
+		no_worker_has_more_items, not_when_some_crash_either,
+		one_item_each, attempts_count_as_items,
+		a_source_may_wait_for_its_own_items, an_idle_pool_sleeps,
 		beyond_the_limit_malloc_fails, limits_too_low_are_named,
-		cpu_time_is_limited, setup_may_set_other_limits,
-		serial_pools_have_no_limits,
+		setup_may_set_other_limits, serial_pools_have_no_limits,
 		workers_are_chosen_before_the_host };
+	const TTest *const drawn[] = {
+		workers_that_grow_are_replaced, a_closing_pool_sleeps,
+		cpu_time_is_limited };
 
-	return run_tests("limits", tests, COUNTOF(tests));
+	return run_sampled_tests("limits", tests, COUNTOF(tests), drawn,
+	    COUNTOF(drawn));
 }

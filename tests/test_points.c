@@ -30,12 +30,16 @@ static size_t count;
 /* All trials of the test, drawn or not. */
 static unsigned numbered;
 
-/* The core: before these calls each process of a pool is killed. */
-static bool is_core(const struct trial *t)
+/* The core: before these calls each process of a pool is killed, before some
+   each time and before others by the day. */
+static unsigned drawn_of(const struct trial *t, unsigned of)
 {
-	return t->fault.act == FAULT_KILL_BEFORE && !t->fault.lacks &&
-	    (t->fault.kind == FAULT_WRITEV || t->fault.kind == FAULT_SEND ||
-	    t->fault.kind == FAULT_WRITE || t->fault.kind == FAULT_FORK);
+	if (t->fault.act != FAULT_KILL_BEFORE || t->fault.lacks)
+		return of;
+	if (t->fault.kind == FAULT_WRITEV || t->fault.kind == FAULT_FORK)
+		return 1;
+	return t->fault.kind == FAULT_SEND || t->fault.kind == FAULT_WRITE ||
+	    t->fault.kind == FAULT_READ ? 3 : of;
 }
 
 /* A trial of each kind of calls; "of": the number of seeds of which one draws
@@ -47,7 +51,7 @@ static void add(struct trial t, enum fault_act act, int attempts, unsigned of)
 	for (int kind = FAULT_NONE + 1; kind < FAULT_COUNT; kind++) {
 		t.fault.kind = kind;
 		t.number = ++numbered;
-		t.drawn_of = is_core(&t) ? 1 : of;
+		t.drawn_of = drawn_of(&t, of);
 		if (sample_takes(t.number, t.drawn_of))
 			trials[count++] = t;
 	}

@@ -753,15 +753,16 @@ END_TEST
 
 int main(void)
 {
-	const TTest *const tests[] = { counts_words,
-		groups_values_without_reduce, reduces_pairs,
+	const TTest *const tests[] = {
+		counts_words, groups_values_without_reduce, reduces_pairs,
 		jobs_have_their_own, jobs_lie_in_jobs, runs_are_told_apart,
-		counts_while_workers_are_killed,
+		counts_while_workers_are_killed, keeps_the_order_of_inputs,
+		empty_runs_end, collect_may_spare_little };
+	const TTest *const drawn[] = {
 		counts_and_spills_while_workers_are_killed,
-		gathers_while_workers_are_killed,
-		keeps_the_order_of_inputs, sorts_a_million_keys,
-		passes_a_value_of_100_mb, keys_are_any_bytes, empty_runs_end,
-		collect_may_spare_little };
+		gathers_while_workers_are_killed, sorts_a_million_keys,
+		passes_a_value_of_100_mb, keys_are_any_bytes };
 
-	return run_tests("reduce", tests, COUNTOF(tests));
+	return run_sampled_tests("reduce", tests, COUNTOF(tests), drawn,
+	    COUNTOF(drawn));
 }

@@ -1273,8 +1273,8 @@ END_TEST
 
 int main(void)
 {
-	const TTest *const tests[] = { inputs_fail_alone, keys_fail_alone,
-		collect_fails_its_input,
+	const TTest *const tests[] = {
+		inputs_fail_alone, keys_fail_alone, collect_fails_its_input,
 		gathering_goes_without_collect, codes_and_words_are_the_hooks,
 		pairs_are_emitted_in_map_only, setup_may_not_emit,
 		inputs_without_map_are_pairs, large_items_fail_alone,
@@ -1282,15 +1282,16 @@ int main(void)
 		knows_only_its_own_fields, workers_have_indices_of_their_own,
 		refuses_runs, needs_a_directory,
 		the_environment_names_a_directory, files_that_may_not_grow,
-		files_need_some_times_the_pairs,
 		calls_that_fail_give_back_their_room,
-		a_file_system_that_is_full,
-		sources_fail_in_the_middle,
+		a_file_system_that_is_full, sources_fail_in_the_middle,
 		sources_may_not_use_the_reducer, nor_when_they_are_closed,
 		nor_when_their_run_fails, ends_after_any_result,
-		runs_are_cancelled, failures_end_the_mapping,
-		pools_are_resized_meanwhile, a_pool_that_breaks_down_is_told,
-		belongs_to_one_process, nothing_is_left };
+		failures_end_the_mapping, pools_are_resized_meanwhile,
+		a_pool_that_breaks_down_is_told, belongs_to_one_process,
+		nothing_is_left };
+	const TTest *const drawn[] = {
+		files_need_some_times_the_pairs, runs_are_cancelled };
 
-	return run_tests("reducer", tests, COUNTOF(tests));
+	return run_sampled_tests("reducer", tests, COUNTOF(tests), drawn,
+	    COUNTOF(drawn));
 }

@@ -807,19 +807,22 @@ END_TEST
 
 int main(void)
 {
-	const TTest *const tests[] = { up_gives_as_many_at_once,
-		up_while_all_are_busy, down_sends_away_those_beyond,
-		many_sizes_under_load, before_the_first_input,
-		down_and_up_again_at_once, a_long_item_is_ended,
+	const TTest *const tests[] = {
+		up_gives_as_many_at_once, up_while_all_are_busy,
+		before_the_first_input, down_and_up_again_at_once,
+		a_long_item_is_ended,
 		what_waits_behind_a_long_item_goes_to_others,
 		those_that_leave_hold_up_nobody,
 		closing_ends_those_that_should_have_left,
 		one_that_left_unheard_was_set_up,
 		up_after_a_place_was_given_up,
-		new_workers_see_the_memory_of_the_fork,
-		bounds_follow_the_size, no_more_than_max_workers,
-		numbers_that_make_no_sense, not_a_broken_pool,
-		not_in_another_process, not_in_a_hook_of_a_source };
+		new_workers_see_the_memory_of_the_fork, bounds_follow_the_size,
+		no_more_than_max_workers, numbers_that_make_no_sense,
+		not_a_broken_pool, not_in_another_process,
+		not_in_a_hook_of_a_source };
+	const TTest *const drawn[] = {
+		down_sends_away_those_beyond, many_sizes_under_load };
 
-	return run_tests("resize", tests, COUNTOF(tests));
+	return run_sampled_tests("resize", tests, COUNTOF(tests), drawn,
+	    COUNTOF(drawn));
 }

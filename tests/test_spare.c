@@ -674,7 +674,8 @@ END_TEST
 
 int main(void)
 {
-	const TTest *const tests[] = { none_where_nobody_dies,
+	const TTest *const tests[] = {
+		none_where_nobody_dies,
 		after_the_first_death_it_is_the_next_worker,
 		from_the_start_where_workers_have_so_many_items,
 		a_new_place_may_have_it,
@@ -683,8 +684,10 @@ int main(void)
 		a_stopped_one_holds_nobody_up, it_dies_when_it_is_hired,
 		nobody_hears_if_there_can_be_none, it_cannot_be_told,
 		it_is_told_in_pieces, without_a_proc, the_pool_is_closed,
-		the_fork_server_is_killed, the_caller_is_killed,
+		the_fork_server_is_killed, the_caller_is_killed };
+	const TTest *const drawn[] = {
 		an_idle_pool_sleeps };
 
-	return run_tests("spare", tests, COUNTOF(tests));
+	return run_sampled_tests("spare", tests, COUNTOF(tests), drawn,
+	    COUNTOF(drawn));
 }

@@ -371,10 +371,9 @@ END_TEST
 
 int main(void)
 {
-	const TTest *const tests[] = { each_of_300_workers_gets_work,
+	const TTest *const tests[] = {
 		each_of_300_ready_workers_gets_work,
 		large_chunks_are_shared_out_among_all,
-		seventy_are_inside_at_one_moment,
 		a_fast_item_does_not_wait_for_the_slow_one_behind_it,
 		a_fast_item_does_not_wait_though_something_happens,
 		a_chunk_behind_a_blocked_item_is_taken_back,
@@ -383,6 +382,10 @@ int main(void)
 		a_source_may_wait_until_its_inputs_are_begun,
 		a_source_may_wait_though_inputs_pass_a_pipe_in_parts,
 		a_source_may_wait_though_workers_are_being_set_up };
+	const TTest *const drawn[] = {
+		each_of_300_workers_gets_work,
+		seventy_are_inside_at_one_moment };
 
-	return run_tests("spread", tests, COUNTOF(tests));
+	return run_sampled_tests("spread", tests, COUNTOF(tests), drawn,
+	    COUNTOF(drawn));
 }

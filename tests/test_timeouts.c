@@ -1164,22 +1164,23 @@ END_TEST
 
 int main(void)
 {
-	const TTest *const tests[] = { items_that_go_on_are_let_be,
-		what_takes_too_long_ends_alone,
+	const TTest *const tests[] = {
+		items_that_go_on_are_let_be, what_takes_too_long_ends_alone,
 		several_workers_at_once, it_is_never_early,
 		nor_if_it_began_after_the_clock_was_read,
-		waiting_in_a_chunk_does_not_count,
-		no_limit_no_verdict, a_result_that_made_it_is_a_result,
-		nor_does_the_next_one_pay, its_children_end_with_it,
-		a_caller_may_be_away, a_caller_may_be_stopped,
+		waiting_in_a_chunk_does_not_count, no_limit_no_verdict,
+		a_result_that_made_it_is_a_result, nor_does_the_next_one_pay,
+		its_children_end_with_it, a_caller_may_be_away,
 		they_are_tried_again, one_that_lies_ends_too,
 		one_that_hides_its_beginning_ends_too,
 		a_stolen_item_is_sent_again, a_setup_that_hangs_is_given_up,
 		one_that_hangs_costs_only_its_place,
 		a_slow_setup_may_take_its_time, a_teardown_that_hangs_is_ended,
 		a_slow_teardown_may_take_its_time, closing_ends_what_hangs,
-		one_that_does_not_leave_is_ended,
 		what_it_said_last_is_read_in_a_broken_pool };
+	const TTest *const drawn[] = {
+		a_caller_may_be_stopped, one_that_does_not_leave_is_ended };
 
-	return run_tests("timeouts", tests, COUNTOF(tests));
+	return run_sampled_tests("timeouts", tests, COUNTOF(tests), drawn,
+	    COUNTOF(drawn));
 }

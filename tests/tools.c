@@ -382,7 +382,11 @@ static void find_limit(char *words, size_t size)
 	limit_s = machine_limit(&m);
 }
 
-int run_tests(const char *name, const TTest *const *tests, size_t count)
+/* Every third seed runs a test that is drawn. */
+#define TESTS_DRAWN_OF 3
+
+int run_sampled_tests(const char *name, const TTest *const *tests,
+    size_t count, const TTest *const *drawn, size_t drawn_count)
 {
 	Suite *suite = suite_create(name);
 	TCase *tcase = tcase_create(name);
@@ -395,6 +399,9 @@ int run_tests(const char *name, const TTest *const *tests, size_t count)
 	tcase_set_timeout(tcase, sample_all() ? 30.0 * limit_s : limit_s);
 	for (size_t i = 0; i < count; i++)
 		tcase_add_test(tcase, tests[i]);
+	for (unsigned i = 0; i < drawn_count; i++)
+		if (sample_takes(i + 1, TESTS_DRAWN_OF))
+			tcase_add_test(tcase, drawn[i]);
 	suite_add_tcase(suite, tcase);
 	srunner_run_all(runner, CK_NORMAL);
 	failed = srunner_ntests_failed(runner);
@@ -406,4 +413,9 @@ int run_tests(const char *name, const TTest *const *tests, size_t count)
 		    sample_seed());
 	srunner_free(runner);
 	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+int run_tests(const char *name, const TTest *const *tests, size_t count)
+{
+	return run_sampled_tests(name, tests, count, NULL, 0);
 }

@@ -126,4 +126,10 @@ uint64_t limit_ns(void);
    what main() should return.  After a failure it prints what a report needs. */
 int run_tests(const char *name, const TTest *const *tests, size_t count);
 
+/* The same with tests that take long or wait long, each of which runs with every
+   third seed, and always if all cases are wanted (sample.h).  Such a test must
+   not draw cases of its own by a multiple of three, or some never run. */
+int run_sampled_tests(const char *name, const TTest *const *tests,
+    size_t count, const TTest *const *drawn, size_t drawn_count);
+
 #endif
