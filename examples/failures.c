@@ -281,7 +281,7 @@ int main(void)
 		.max_attempts = 2,
 		/* What took too long would do so again. */
 		.retry_on = VM_FAILED | VM_KILLED | VM_EXITED,
-		.item_timeout_ms = 2000,
+		.item_timeout_ms = 1000,
 		.max_address_space = (size_t)96 << 20,
 	};
 	const size_t count = sizeof settings / sizeof *settings;
