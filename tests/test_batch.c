@@ -111,7 +111,11 @@ END_TEST
 
 int main(void)
 {
-	const TTest *const tests[] = { sorts, says_that_it_goes_on };
+	const TTest *const tests[] = {
+		says_that_it_goes_on };
+	const TTest *const drawn[] = {
+		sorts };
 
-	return run_tests("batch", tests, COUNTOF(tests));
+	return run_sampled_tests("batch", tests, COUNTOF(tests), drawn,
+	    COUNTOF(drawn));
 }

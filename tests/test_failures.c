@@ -872,13 +872,13 @@ int main(void)
 		signals_kill_one_item_each, workers_that_leave_cost_one_item,
 		exit_handlers_of_the_host_stay_the_hosts,
 		quick_exit_handlers_as_well, failures_are_tried_again,
-		one_of_two_setups_may_fail, all_setups_may_fail,
-		setups_are_tried_again, five_outputs_survive_the_sixth,
+		one_of_two_setups_may_fail, setups_are_tried_again,
+		five_outputs_survive_the_sixth,
 		a_death_in_the_middle_of_an_output,
 		exactly_the_guilty_are_blamed,
 		a_hundred_workers_and_fifty_failures };
 	const TTest *const drawn[] = {
-		an_item_too_big_to_be_received };
+		an_item_too_big_to_be_received, all_setups_may_fail };
 
 	return run_sampled_tests("failures", tests, COUNTOF(tests), drawn,
 	    COUNTOF(drawn));

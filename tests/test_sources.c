@@ -967,9 +967,9 @@ END_TEST
 
 int main(void)
 {
-	const TTest *const tests[] = { arrays, arrays_may_be_inherited,
-		what_is_inherited_does_not_count, corners_of_inherited_arrays,
-		strings, ranges, globs,
+	const TTest *const tests[] = {
+		arrays, what_is_inherited_does_not_count,
+		corners_of_inherited_arrays, strings, ranges, globs,
 		lines_of_a_file, lines_with_all_bytes_and_of_all_lengths,
 		lines_of_a_pipe_fed_slowly,
 		lines_come_while_the_pipe_stays_open,
@@ -983,6 +983,9 @@ int main(void)
 		close_is_called_just_once,
 		ready_made_sources_may_be_dropped_unread,
 		a_pool_may_feed_another };
+	const TTest *const drawn[] = {
+		arrays_may_be_inherited };
 
-	return run_tests("sources", tests, COUNTOF(tests));
+	return run_sampled_tests("sources", tests, COUNTOF(tests), drawn,
+	    COUNTOF(drawn));
 }

@@ -353,13 +353,16 @@ END_TEST
 
 int main(void)
 {
-	const TTest *const tests[] = { memory_first, extents_never_overlap,
-		stretches_have_ends, room_is_given_back,
+	const TTest *const tests[] = {
+		memory_first, stretches_have_ends,
 		what_is_not_written_is_taken_again,
 		what_was_for_nothing_is_taken_again,
 		copies_have_nothing_after_the_end, left_files_stay_as_they_are,
 		what_was_not_written_is_noticed, directories_that_will_not_do,
 		limits_on_files_are_kept_to, workers_take_at_once };
+	const TTest *const drawn[] = {
+		extents_never_overlap, room_is_given_back };
 
-	return run_tests("store", tests, COUNTOF(tests));
+	return run_sampled_tests("store", tests, COUNTOF(tests), drawn,
+	    COUNTOF(drawn));
 }

@@ -557,15 +557,17 @@ END_TEST
 
 int main(void)
 {
-	const TTest *const tests[] = { an_admitted_chunk_waits_whole,
-		counts_return_to_zero, room_is_counted_in_chunks,
-		room_is_counted_in_bytes, results_count_against_the_bytes,
-		one_is_always_admitted, so_many_may_be_sent,
-		what_comes_back_waits_in_its_place,
+	const TTest *const tests[] = {
+		an_admitted_chunk_waits_whole, counts_return_to_zero,
+		room_is_counted_in_chunks, room_is_counted_in_bytes,
+		results_count_against_the_bytes, one_is_always_admitted,
+		so_many_may_be_sent, what_comes_back_waits_in_its_place,
 		counts_are_right_whatever_happens,
 		what_pauses_wakes_when_it_is_due, what_was_sent_may_pause,
-		pauses_keep_their_order_and_are_freed,
+		pauses_keep_their_order_and_are_freed };
+	const TTest *const drawn[] = {
 		many_pause_and_come_back_in_no_time };
 
-	return run_tests("window", tests, COUNTOF(tests));
+	return run_sampled_tests("window", tests, COUNTOF(tests), drawn,
+	    COUNTOF(drawn));
 }
