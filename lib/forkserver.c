@@ -3,7 +3,6 @@
 
 #include "forkserver.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -172,6 +171,12 @@ static struct hand *hand_of(pid_t pid)
 	return NULL;
 }
 
+/* May this child have pages of workers? */
+static bool is_worker(pid_t pid)
+{
+	return pid == self->spare.pid || hand_of(pid) != NULL;
+}
+
 /* What is left of a dead worker's group will be swept away. */
 static void note_group(struct hand *h, pid_t group)
 {
@@ -179,6 +184,14 @@ static void note_group(struct hand *h, pid_t group)
 		return;
 	groups += h->group == 0;
 	h->group = group;
+}
+
+/* Ends processes that have the dead worker's pages, and waits a little. */
+static void free_pages(const struct hand *h)
+{
+	for (int looks = SWEEP_MS; !ending && looks > 0 && orphans_evict(
+	    &self->slots, slot_of(h), is_worker); looks--)
+		sys_ppoll(NULL, 0, 1, NULL);
 }
 
 /* The worker is dead and reaped. */
@@ -216,6 +229,7 @@ static int reap_ended(void)
 		if (sys_reap(pid, &status, &usage) < 0 || h == NULL)
 			continue;
 		note_group(h, pid);
+		free_pages(h);
 		dismiss(h, status, &usage);
 	}
 	return pid;

@@ -6,6 +6,7 @@
 #include "config.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -292,6 +293,92 @@ START_TEST(without_a_file_they_go_through_pipes)
 }
 END_TEST
 
+/* ---- what an item leaves behind ---- */
+
+/* Processes left: one below another that has become another program, and that
+   one.  Which of them the next item meets. */
+enum { HIDDEN, PROGRAM, MET_HIDDEN, MET_PROGRAM, LEFT };
+
+/* With the pages of the worker, of which children usually get the inputs only;
+   and out of reach of its group. */
+static void stay(int which)
+{
+	setsid();
+	atomic_store(&sh->pid[which], getpid());
+	for (;;)
+		pause();
+}
+
+static void leave_two(int gone)
+{
+	size_t size;
+	unsigned char *slot = own_slot(sh, &size);
+
+	madvise(slot, size, MADV_DOFORK);
+	if (fork() != 0)
+		return;
+	setsid();
+	if (fork() == 0) {
+		close(gone);
+		stay(HIDDEN);
+	}
+	while (atomic_load(&sh->pid[HIDDEN]) == 0)
+		nap_ms(1);
+	atomic_store(&sh->pid[PROGRAM], getpid());
+	execlp("sleep", "sleep", "3600", (char *)NULL);
+	_exit(1);
+}
+
+/* The first item ends when the second process has become a program, which
+   closes the pipe. */
+static int leave_something(struct vm_context *me, const void *input,
+    size_t size)
+{
+	int ends[2];
+	char c;
+
+	if (me->index > 0) {
+		atomic_store(&sh->counter[MET_HIDDEN],
+		    is_alive((pid_t)sh->pid[HIDDEN]));
+		atomic_store(&sh->counter[MET_PROGRAM],
+		    is_alive((pid_t)sh->pid[PROGRAM]));
+		return vm_output(me, input, size);
+	}
+	if (pipe2(ends, O_CLOEXEC) != 0)
+		return vm_fail(me, errno, "no pipe");
+	leave_two(ends[1]);
+	close(ends[1]);
+	while (read(ends[0], &c, 1) > 0)
+		continue;
+	atomic_store(&sh->counter[LEFT], is_alive((pid_t)sh->pid[HIDDEN]) &&
+	    is_alive((pid_t)sh->pid[PROGRAM]));
+	_exit(1);
+}
+
+START_TEST(the_next_worker_has_its_pages_alone)
+{
+	const struct vm_worker worker = { .process = leave_something };
+	const struct vm_options options = { .workers = 1, .max_workers = 1 };
+	struct vm_result r;
+	vm_pool *pool;
+
+	sh = shared_new();
+	pool = fork_pool(&worker, &options);
+	imap_to(pool, vm_range(0, 2));
+	take(pool, &r);
+	ck_assert_int_eq(r.exception->cause, VM_EXITED);
+	take(pool, &r);
+	ck_assert_int_eq(r.type, VM_OUTPUT);
+	take_end(pool);
+	ck_assert_int_eq(sh->counter[LEFT], 1);
+	ck_assert_int_eq(sh->counter[MET_HIDDEN], 0);
+	ck_assert_int_eq(sh->counter[MET_PROGRAM], 1);
+	close_pool(pool);
+	ck_assert(!is_alive((pid_t)sh->pid[PROGRAM]));
+	shared_free(sh);
+}
+END_TEST
+
 /* ---- what a reducer's worker has put out ---- */
 
 #define HERE ((uint32_t)64 * 1024 * 1024)
@@ -357,7 +444,8 @@ int main(void)
 		a_head_is_not_sent_from_where_a_worker_can_write,
 		an_input_stays_what_it_was,
 		shared_inputs_can_never_be_written_to,
-		without_a_file_they_go_through_pipes, a_parcel_is_read_once };
+		without_a_file_they_go_through_pipes,
+		the_next_worker_has_its_pages_alone, a_parcel_is_read_once };
 
 	return run_tests("hostile", tests, COUNTOF(tests));
 }
