@@ -1,7 +1,7 @@
 #!/bin/sh
 # house.sh - measures the source and fails beyond its hard limits.
 #
-# The limits, on lib/: functions of 60 lines, files of 400, 80 columns, three
+# The limits, on lib/: functions of 60 lines, files of 600, 80 columns, three
 # levels of braces inside a function; and no unfinished business noted in any
 # file.  With "report" it prints the other measures as well, which are aims: how
 # to read them is in HACKING.md.
@@ -12,7 +12,7 @@ LC_ALL=C
 export LC_ALL
 
 longest_function=60
-longest_file=400
+longest_file=600
 widest_line=80
 deepest=3
 
