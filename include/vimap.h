@@ -261,6 +261,19 @@ struct vm_options {
 				   of going to yours */
 	int debug;		/* not 0: the life of each chunk on stderr */
 	uint64_t seed;		/* for vm_context.seed */
+
+	/* Not 0: workers begin with SIGTERM ignored, as what ends a service
+	   may send it to all processes at once.  The pool ends workers with
+	   SIGKILL then, 200 ms after it. */
+	int ignore_sigterm;
+	/* Not 0: rand(), random() and drand48() go on in each worker from the
+	   caller's state; else each worker has a sequence of its own, by seed,
+	   if the caller had one thread at vm_fork(). */
+	int keep_rand;
+	/* Descriptors that no process of the pool is to have, of close_count;
+	   open ones.  Not read after vm_fork(). */
+	const int *close_fds;
+	size_t close_count;
 };
 
 /*

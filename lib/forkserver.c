@@ -378,6 +378,15 @@ static void turn(const sigset_t *mask)
 		spare_fork(self);
 }
 
+static void close_unwanted(const struct plan *plan)
+{
+	for (size_t i = 0; i < plan->close_count; i++) {
+		int fd = plan->close_fds[i];
+
+		sys_close(&fd);
+	}
+}
+
 void forkserver_main(struct forkserver *server)
 {
 	struct notice farewell = { .kind = NOTICE_ENDED };
@@ -389,6 +398,7 @@ void forkserver_main(struct forkserver *server)
 	sys_be_subreaper();
 	sys_forget_handlers();
 	sys_handle_sigchld(true);
+	close_unwanted(server->plan);
 	worker_prepare();
 	sigfillset(&mask);
 	sigdelset(&mask, SIGCHLD);

@@ -14,6 +14,7 @@
 #include "frame.h"
 #include "given.h"
 #include "slot.h"
+#include "sys.h"
 #include "vimap.h"
 
 /* More cannot be meant. */
@@ -75,6 +76,8 @@ static int check_numbers(const struct vm_options *o, struct words *w)
 		{ "stderr_tail", o->stderr_tail, INT32_MAX },
 		{ "ordered", o->ordered, INT32_MAX },
 		{ "debug", o->debug, INT32_MAX },
+		{ "ignore_sigterm", o->ignore_sigterm, INT32_MAX },
+		{ "keep_rand", o->keep_rand, INT32_MAX },
 	};
 	int r = 0;
 
@@ -106,6 +109,20 @@ static int check_numbers(const struct vm_options *o, struct words *w)
 		    o->workers, o->worker_indices ? " and as many "
 		    "worker_indices" : "");
 	return r;
+}
+
+/* A number that is not open yet may become one of the pool's own. */
+static int check_fds(const struct vm_options *o, struct words *w)
+{
+	if (o->close_fds == NULL && o->close_count > 0)
+		return words_set(w, EINVAL, "vm_options.close_fds must not be "
+		    "NULL with a close_count of %zu.", o->close_count);
+	for (size_t i = 0; i < o->close_count; i++)
+		if (!sys_is_open(o->close_fds[i]))
+			return words_set(w, EINVAL, "vm_options.close_fds[%zu] "
+			    "is %d, which is no open descriptor.", i,
+			    o->close_fds[i]);
+	return 0;
 }
 
 static int copy_indices(struct settings *s, const int *indices,
@@ -179,6 +196,10 @@ static void fill_in(struct settings *s, const struct vm_options *o)
 	s->plan.max_item = or_else(o->max_item_bytes, (size_t)1 << 30);
 	s->plan.measure = o->measure_items != 0;
 	s->plan.capture = o->stderr_tail != 0;
+	s->plan.ignore_sigterm = o->ignore_sigterm != 0;
+	s->plan.reseed = o->keep_rand == 0 && sys_threads() == 1;
+	s->plan.close_fds = o->close_fds;
+	s->plan.close_count = o->close_count;
 	s->ordered = o->ordered != 0;
 	s->debug = o->debug != 0;
 	s->chunk_size = o->chunk_size;
@@ -225,6 +246,8 @@ int settings_make(struct settings *s, const struct vm_worker *worker,
 		    "NULL.");
 	if (r == 0)
 		r = check_numbers(&o, w);
+	if (r == 0)
+		r = check_fds(&o, w);
 	if (r != 0)
 		return r;
 	fill_in(s, &o);

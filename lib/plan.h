@@ -24,6 +24,11 @@ struct plan {
 	size_t left_out_size;	/* bytes; 0: none */
 	bool measure;		/* time each attempt */
 	bool capture;		/* standard error goes into failures */
+	bool ignore_sigterm;
+	bool reseed;		/* rand() is to differ among workers */
+	const int *close_fds;	/* of the caller of vm_fork(), as of then: for
+				   the fork server when it begins */
+	size_t close_count;
 	int max_cpu_s;		/* CPU seconds; 0: no limit */
 	size_t max_address_space; /* bytes; 0: no limit */
 };

@@ -200,6 +200,15 @@ int sys_dup_onto(int fd, int to)
 	return r;
 }
 
+bool sys_is_open(int fd)
+{
+	int kept = errno;
+	bool open = fcntl(fd, F_GETFD) >= 0 || errno != EBADF;
+
+	errno = kept;
+	return open;
+}
+
 int sys_pidfd_open(pid_t pid)
 {
 	return lift(result_of((int)syscall(SYS_pidfd_open, pid, 0)));

@@ -57,6 +57,8 @@ ssize_t sys_readlink(const char *path, char *to, size_t size);
 
 /* Closes *fd unless it is -1 and makes it -1.  Keeps errno. */
 void sys_close(int *fd);
+/* Is that number an open descriptor? */
+bool sys_is_open(int fd);
 /* Opens a path: the descriptor. */
 int sys_open(const char *path, int flags);
 /* A second open file description of a pipe end of ours: the descriptor. */
@@ -229,6 +231,8 @@ void sys_raise(int signal);
 void sys_alarm(unsigned seconds);
 /* Caught signals become default; ignored ones stay ignored. */
 void sys_forget_handlers(void);
+/* A signal is ignored from now on. */
+void sys_ignore(int signal);
 /* A signal gets its default action, also if it was ignored. */
 void sys_default(int signal);
 /* SIGCHLD gets an empty handler (true) or its default (false). */

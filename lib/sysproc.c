@@ -345,6 +345,13 @@ static void nothing(int signal)
 	(void)signal;
 }
 
+void sys_ignore(int signal)
+{
+	const struct sigaction none = { .sa_handler = SIG_IGN };
+
+	sigaction(signal, &none, NULL);
+}
+
 void sys_default(int signal)
 {
 	const struct sigaction usual = { .sa_handler = SIG_DFL };

@@ -116,6 +116,8 @@ void worker_begin(struct worker_life *life)
 	if (self.volunteers)
 		resource_volunteer();
 	sys_handle_sigchld(false);
+	if (life->plan->ignore_sigterm)
+		sys_ignore(SIGTERM);
 	sigemptyset(&none);
 	sys_set_mask(&none);
 }
@@ -129,6 +131,17 @@ static _Noreturn void unfit(void)
 	if (stage_put(&self.stage, frame, length) == 0)
 		flush();
 	exit_leave(EXIT_FAILURE);
+}
+
+/* No two workers of a pool are to draw the same numbers. */
+static void reseed(void)
+{
+	const uint64_t seed = context_spread(self.life.plan->seed ^
+	    ((uint64_t)self.life.which << 32 | self.life.generation));
+
+	srand((unsigned)seed);
+	srandom((unsigned)(seed >> 16));
+	srand48((long)(seed >> 32));
 }
 
 static void set_up(void)
@@ -146,6 +159,8 @@ static void set_up(void)
 		    "There was no memory to start the worker.");
 		unfit();
 	}
+	if (self.life.plan->reseed)
+		reseed();
 	r = resource_limit(self.life.plan, &self.context.public);
 	if (r == 0)
 		r = context_setup(&self.context);

@@ -8,7 +8,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -453,6 +455,152 @@ START_TEST(few_processes)
 }
 END_TEST
 
+/* ---- what workers have of the program ---- */
+
+/* Draws a number of each generator. */
+static int draw(struct vm_context *me, const void *input, size_t size)
+{
+	long drawn[3] = { rand(), random(), lrand48() };
+
+	(void)input, (void)size;
+	return vm_output(me, drawn, sizeof drawn);
+}
+
+/* The first numbers of two workers; and those that the host draws next. */
+static void draw_in_two(const struct vm_options *o, long (*drawn)[3])
+{
+	const struct vm_worker worker = { .process = draw };
+	struct vm_result r;
+	vm_pool *pool;
+
+	srand48(3);
+	srandom(2);
+	pool = fork_pool(&worker, o);
+	imap_to(pool, vm_range(0, 2));
+	for (int i = 0; i < 2; i++) {
+		take(pool, &r);
+		ck_assert_uint_eq(r.output_size, sizeof *drawn);
+		memcpy(drawn[i], r.output, sizeof *drawn);
+	}
+	take_end(pool);
+	close_pool(pool);
+	drawn[2][0] = rand();
+	drawn[2][1] = random();
+	drawn[2][2] = lrand48();
+}
+
+START_TEST(workers_draw_numbers_of_their_own)
+{
+	struct vm_options o = { .workers = 1, .chunk_size = 1,
+		.max_items_per_worker = 1 };
+	long drawn[3][3], again[3][3];
+
+	draw_in_two(&o, drawn);
+	draw_in_two(&o, again);
+	for (int i = 0; i < 3; i++) {
+		ck_assert_int_ne(drawn[0][i], drawn[1][i]);
+		ck_assert_int_ne(drawn[0][i], drawn[2][i]);
+		ck_assert_int_eq(drawn[0][i], again[0][i]);
+		ck_assert_int_eq(drawn[1][i], again[1][i]);
+	}
+	o.seed = 1;
+	draw_in_two(&o, again);
+	ck_assert_int_ne(drawn[0][1], again[0][1]);
+	o.keep_rand = 1;
+	draw_in_two(&o, drawn);
+	for (int i = 0; i < 3; i++) {
+		ck_assert_int_eq(drawn[0][i], drawn[2][i]);
+		ck_assert_int_eq(drawn[1][i], drawn[2][i]);
+	}
+}
+END_TEST
+
+/* As an init system does that ends a service. */
+static int terminate(struct vm_context *me, const void *input, size_t size)
+{
+	kill(getpid(), SIGTERM);
+	if (me->index == 3)
+		for (;;)
+			pause();
+	return vm_output(me, input, size);
+}
+
+START_TEST(workers_may_ignore_the_end_of_a_service)
+{
+	const struct vm_worker worker = { .process = terminate };
+	struct vm_options o = { .workers = 2, .chunk_size = 1,
+		.item_timeout_ms = 300 };
+	struct vm_result r;
+
+	for (o.ignore_sigterm = 0; o.ignore_sigterm < 2; o.ignore_sigterm++) {
+		vm_pool *pool = fork_pool(&worker, &o);
+
+		imap_to(pool, vm_range(0, 5));
+		for (int i = 0; i < 5; i++) {
+			take(pool, &r);
+			if (!o.ignore_sigterm)
+				ck_assert_int_eq(r.exception->signal, SIGTERM);
+			else if (r.index == 3)
+				ck_assert_int_eq(r.exception->cause,
+				    VM_TIMED_OUT);
+			else
+				ck_assert_int_eq(r.type, VM_OUTPUT);
+		}
+		take_end(pool);
+		close_pool(pool);
+	}
+}
+END_TEST
+
+static int answer(struct vm_context *me, const void *input, size_t size)
+{
+	return vm_output(me, input, size);
+}
+
+/* Whoever waits for the end of a pipe sees it when the host has closed the
+   pipe, if no process of the pool has it. */
+START_TEST(workers_need_not_have_all_descriptors)
+{
+	const struct vm_worker worker = { .process = answer };
+	struct vm_options o = { .workers = 2 };
+	struct pollfd end = { .events = POLLIN };
+
+	for (o.close_count = 0; o.close_count < 2; o.close_count++) {
+		vm_pool *pool;
+		int ends[2];
+
+		ck_assert_int_eq(pipe(ends), 0);
+		o.close_fds = &ends[1];
+		pool = fork_pool(&worker, &o);
+		ck_assert_int_eq(vm_ready(pool, limit_ms()), 0);
+		close(ends[1]);
+		end.fd = ends[0];
+		ck_assert_int_eq(poll(&end, 1, 0), (int)o.close_count);
+		close_pool(pool);
+		ck_assert_int_eq(poll(&end, 1, limit_ms()), 1);
+		close(ends[0]);
+	}
+}
+END_TEST
+
+START_TEST(what_is_not_open_cannot_be_closed)
+{
+	const struct vm_worker worker = { .process = answer };
+	int fds[] = { 0, 1000000 };
+	struct vm_options o = { .workers = 1, .close_fds = fds,
+		.close_count = 2 };
+
+	ck_assert_ptr_null(vm_fork(&worker, &o));
+	ck_assert_int_eq(errno, EINVAL);
+	ck_assert_str_eq(vm_error(NULL), "vm_options.close_fds[1] is 1000000, "
+	    "which is no open descriptor.");
+	o.close_fds = NULL;
+	ck_assert_ptr_null(vm_fork(&worker, &o));
+	ck_assert_int_eq(errno, EINVAL);
+	ck_assert_ptr_nonnull(strstr(vm_error(NULL), "close_count of 2"));
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *tests[] = {
@@ -464,6 +612,10 @@ int main(void)
 		descriptors_enough,
 		few_descriptors_for_two_pools,
 		few_processes,
+		workers_draw_numbers_of_their_own,
+		workers_may_ignore_the_end_of_a_service,
+		workers_need_not_have_all_descriptors,
+		what_is_not_open_cannot_be_closed,
 	};
 
 	return run_tests("surroundings", tests, COUNTOF(tests));
