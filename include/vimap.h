@@ -274,6 +274,14 @@ struct vm_options {
 	   open ones.  Not read after vm_fork(). */
 	const int *close_fds;
 	size_t close_count;
+	/* Not 0: each input has a worker of its own, which finds nothing of
+	   inputs or outputs before it in memory; each costs a fork, and large
+	   ones go through pipes.  chunk_size and max_items_per_worker are 1
+	   then. */
+	int isolate;
+	/* Not 0: what hooks print to stdout and stderr with stdio is written
+	   line by line, those of up to 4 KiB whole. */
+	int whole_lines;
 };
 
 /*

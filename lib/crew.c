@@ -166,6 +166,8 @@ static void hire(struct crew *c, struct member *m)
 {
 	m->generation++;
 	m->pid = 0;
+	if (c->wiped != NULL)
+		slots_wipe(c->wiped, m->which);
 	slot_reset(m->slot);
 	slot_hold(m->slot, area_held(&m->outputs), m->outputs.head);
 	crew_move(c, m, MEMBER_ASKED);

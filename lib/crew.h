@@ -124,6 +124,8 @@ struct crew {
 	uint64_t alarm;		/* nothing else is due with anybody before */
 	int leases;		/* chunks a worker may have */
 	uint64_t max_items;	/* items a worker may have; 0: no limit */
+	const struct slots *wiped; /* those whose pages are emptied for each
+				   worker; NULL: they are not */
 	size_t element;		/* bytes of each output, if they make arrays */
 };
 

@@ -117,11 +117,11 @@ static int start_processes(struct engine *e)
 		engine_say(e, "%zu workers, not %zu: descriptors",
 		    e->set.workers, e->set.usual);
 	oom_init(&e->oom, "");
-	r = slots_map(&e->slots, n);
+	r = slots_map(&e->slots, n, e->set.isolate ? 0 : SLOT_PAYLOAD);
 	if (r == 0 && e->slots.room < e->slots.payload)
 		engine_say(e, "payload: inputs could be written to by workers "
 		    "in shared memory; they go through pipes");
-	if (r == 0 && e->slots.payload < SLOT_PAYLOAD)
+	if (r == 0 && e->slots.payload < SLOT_PAYLOAD && !e->set.isolate)
 		engine_say(e, "payload: %zu bytes in shared memory, not %zu; "
 		    "what is larger goes through pipes", e->slots.payload,
 		    SLOT_PAYLOAD);
@@ -131,6 +131,7 @@ static int start_processes(struct engine *e)
 	e->crew.leases = e->set.leases;
 	e->crew.element = e->set.plan.element;
 	e->crew.max_items = e->set.max_items;
+	e->crew.wiped = e->set.isolate ? &e->slots : NULL;
 	if (r == 0 && e->set.tell_setup_failures)
 		e->given_up = calloc(n, sizeof *e->given_up);
 	if (r == 0 && e->set.tell_setup_failures && e->given_up == NULL)

@@ -78,6 +78,8 @@ static int check_numbers(const struct vm_options *o, struct words *w)
 		{ "debug", o->debug, INT32_MAX },
 		{ "ignore_sigterm", o->ignore_sigterm, INT32_MAX },
 		{ "keep_rand", o->keep_rand, INT32_MAX },
+		{ "isolate", o->isolate, INT32_MAX },
+		{ "whole_lines", o->whole_lines, INT32_MAX },
 	};
 	int r = 0;
 
@@ -99,9 +101,22 @@ static int check_numbers(const struct vm_options *o, struct words *w)
 	if (r == 0)
 		r = check_size("max_in_flight_bytes", o->max_in_flight_bytes,
 		    SIZE_MAX / 8, w);
-	if (r == 0 && o->worker_indices != NULL && o->workers == 0)
+	return r;
+}
+
+/* What does not go together. */
+static int check_together(const struct vm_options *o, struct words *w)
+{
+	int r = 0;
+
+	if (o->worker_indices != NULL && o->workers == 0)
 		r = words_set(w, EINVAL, "vm_options.worker_indices needs "
 		    "vm_options.workers: how many there are.");
+	if (r == 0 && o->isolate && (o->chunk_size > 1 ||
+	    o->max_items_per_worker > 1 || o->workers == VM_SERIAL))
+		r = words_set(w, EINVAL, "vm_options.isolate goes with "
+		    "processes, a chunk_size of 1 and max_items_per_worker "
+		    "of 1 only.");
 	if (r == 0 && o->max_workers > 0 && (o->workers > o->max_workers ||
 	    (o->worker_indices != NULL && o->workers < o->max_workers)))
 		r = words_set(w, EINVAL, "vm_options.max_workers is %d, which "
@@ -197,6 +212,7 @@ static void fill_in(struct settings *s, const struct vm_options *o)
 	s->plan.measure = o->measure_items != 0;
 	s->plan.capture = o->stderr_tail != 0;
 	s->plan.ignore_sigterm = o->ignore_sigterm != 0;
+	s->plan.whole_lines = o->whole_lines != 0;
 	s->plan.reseed = o->keep_rand == 0 && sys_threads() == 1;
 	s->plan.close_fds = o->close_fds;
 	s->plan.close_count = o->close_count;
@@ -215,6 +231,9 @@ static void fill_in(struct settings *s, const struct vm_options *o)
 	s->max_failures = (uint64_t)o->max_failures;
 	s->max_items = (uint64_t)o->max_items_per_worker;
 	s->max_rss = o->max_rss_per_worker;
+	s->isolate = o->isolate != 0;
+	if (s->isolate)
+		s->max_items = s->chunk_size = 1;
 	s->tell_setup_failures = o->tell_setup_failures != 0;
 	s->plan.max_cpu_s = o->max_cpu_seconds;
 	s->plan.max_address_space = o->max_address_space;
@@ -246,6 +265,8 @@ int settings_make(struct settings *s, const struct vm_worker *worker,
 		    "NULL.");
 	if (r == 0)
 		r = check_numbers(&o, w);
+	if (r == 0)
+		r = check_together(&o, w);
 	if (r == 0)
 		r = check_fds(&o, w);
 	if (r != 0)

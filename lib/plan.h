@@ -25,6 +25,7 @@ struct plan {
 	bool measure;		/* time each attempt */
 	bool capture;		/* standard error goes into failures */
 	bool ignore_sigterm;
+	bool whole_lines;	/* stdio writes line by line */
 	bool reseed;		/* rand() is to differ among workers */
 	const int *close_fds;	/* of the caller of vm_fork(), as of then: for
 				   the fork server when it begins */

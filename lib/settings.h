@@ -37,6 +37,7 @@ struct settings {
 	uint64_t max_items;	/* of a worker; 0: no limit */
 	uint64_t max_rss;	/* of a worker, in bytes; 0: no limit */
 	bool tell_setup_failures;
+	bool isolate;		/* pages are emptied for each worker */
 	uint64_t item_ns;	/* 0: as long as it takes */
 	uint64_t setup_ns;	/* the same */
 	uint64_t teardown_ns;

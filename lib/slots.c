@@ -117,11 +117,11 @@ static int map_all(struct slots *s)
 	return map_inputs(s);
 }
 
-int slots_map(struct slots *s, size_t count)
+int slots_map(struct slots *s, size_t count, size_t payload)
 {
 	int r;
 
-	*s = (struct slots){ .count = count, .payload = 2 * SLOT_PAYLOAD,
+	*s = (struct slots){ .count = count, .payload = 2 * payload,
 		.readable = -1 };
 	do {
 		/* Whole pages, whatever they have. */
@@ -173,6 +173,11 @@ void slots_keep_one(struct slots *s, size_t which)
 	sys_dont_fork(s->at + which * s->stride, s->stride);
 	if (s->inputs != NULL)
 		keep_part(s->inputs, s->room * s->count, s->room, which);
+}
+
+void slots_wipe(const struct slots *s, size_t which)
+{
+	sys_wipe(slots_get(s, which), PAYLOAD);
 }
 
 void slots_dont_fork(struct slots *s)

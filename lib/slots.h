@@ -39,9 +39,9 @@ struct slots {
 				   mapped by to be read only; else -1 */
 };
 
-/* Maps them, with as much payload area as can be had: 0 or -ENOMEM.  Takes the
-   lock of fds.h. */
-int slots_map(struct slots *, size_t count);
+/* Maps them, with as much payload area as can be had, up to that many bytes for
+   each half: 0 or -ENOMEM.  Takes the lock of fds.h. */
+int slots_map(struct slots *, size_t count, size_t payload);
 
 /* Gives all back (this process's mapping).  One that was never mapped, but is
    all zero, is fine. */
@@ -60,6 +60,10 @@ int slots_shut_inputs(struct slots *);
 /* In a worker: gives back all but one, and keeps that one, but for its inputs,
    from processes forked here. */
 void slots_keep_one(struct slots *, size_t which);
+
+/* In the caller, while nobody else uses that slot: nothing stays in its control
+   page and its ring. */
+void slots_wipe(const struct slots *, size_t which);
 
 /* In the caller, after its fork: the host's children do not get them, and no
    process can map the inputs any more.  Takes the lock of fds.h. */

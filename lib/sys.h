@@ -210,6 +210,9 @@ int sys_dont_fork(void *at, size_t size);
 void sys_do_fork(void *at, size_t size);
 /* Children forked from now on find these private pages zeroed. */
 int sys_wipe_on_fork(void *at, size_t size);
+/* These shared pages read as 0 from now on, and their memory is given back
+   where that can be. */
+void sys_wipe(void *at, size_t size);
 /* Could this process have so much more memory now?  0, -ENOMEM. */
 int sys_has_room(size_t size);
 size_t sys_page_size(void);

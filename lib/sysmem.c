@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -95,6 +96,15 @@ void sys_do_fork(void *at, size_t size)
 int sys_wipe_on_fork(void *at, size_t size)
 {
 	return result_of(madvise(at, size, MADV_WIPEONFORK));
+}
+
+void sys_wipe(void *at, size_t size)
+{
+	int kept = errno;
+
+	if (madvise(at, size, MADV_REMOVE) != 0)
+		memset(at, 0, size);
+	errno = kept;
 }
 
 int sys_has_room(size_t size)

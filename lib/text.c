@@ -12,6 +12,9 @@
 #include "sys.h"
 
 /* Locked for good: a thread of the host had it, and is not in this process. */
+/* Bytes of a line that is written whole, as pipes take them. */
+#define LINE_MOST 4096
+
 static bool out_is_stuck, err_is_stuck;
 
 /* ---- caller ---- */
@@ -85,6 +88,16 @@ void text_forget(bool empty)
 }
 
 /* ---- worker ---- */
+
+void text_by_lines(void)
+{
+	static char out[LINE_MOST], err[LINE_MOST];
+
+	if (!out_is_stuck)
+		setvbuf(stdout, out, _IOLBF, sizeof out);
+	if (!err_is_stuck)
+		setvbuf(stderr, err, _IOLBF, sizeof err);
+}
 
 /* To flush costs page faults, even where nothing waits. */
 static void flush(FILE *f)

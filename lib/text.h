@@ -31,6 +31,10 @@ void text_release(void);
  */
 void text_forget(bool empty);
 
+/* Worker, before its setup: stdout and stderr are written line by line, if
+   text_forget() did not find the stream locked. */
+void text_by_lines(void);
+
 /* Worker: writes out what waits in stdout and stderr, if text_forget() did not
    find the stream locked. */
 void text_flush(void);

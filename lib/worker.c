@@ -161,6 +161,8 @@ static void set_up(void)
 	}
 	if (self.life.plan->reseed)
 		reseed();
+	if (self.life.plan->whole_lines)
+		text_by_lines();
 	r = resource_limit(self.life.plan, &self.context.public);
 	if (r == 0)
 		r = context_setup(&self.context);

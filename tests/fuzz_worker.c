@@ -948,7 +948,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	how = run.arrays ? read_arrays() : 0;
 	if (b & 2)
 		receive_notice();
-	REQUIRE(slots_map(&slots, 1) == 0, "no memory for the test itself");
+	REQUIRE(slots_map(&slots, 1, SLOT_PAYLOAD) == 0, "no memory for the test itself");
 	slot = slots_get(&slots, 0);
 	if (run.arrays)
 		fill_begin(&slots, slot, plan.element, how);

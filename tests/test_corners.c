@@ -484,7 +484,7 @@ START_TEST(item_given_back)
 	struct slot *s;
 	uint32_t limit = 8, next;
 
-	ck_assert_int_eq(slots_map(&slots, 1), 0);
+	ck_assert_int_eq(slots_map(&slots, 1, SLOT_PAYLOAD), 0);
 	s = slots_get(&slots, 0);
 	slot_reset(s);
 	slot_lease(s, 1, 5, 8);

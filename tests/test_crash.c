@@ -370,7 +370,7 @@ START_TEST(garbage_is_made_printable)
 	struct slot *s;
 	char text[SLOT_CRASH];
 
-	ck_assert_int_eq(slots_map(&all, 1), 0);
+	ck_assert_int_eq(slots_map(&all, 1, SLOT_PAYLOAD), 0);
 	s = slots_get(&all, 0);
 	slot_reset(s);
 	ck_assert_uint_eq(slot_crash_size(s), 0);
@@ -394,7 +394,7 @@ START_TEST(more_than_fits_is_cut)
 	struct slot *s;
 
 	memset(line, 'l', sizeof line);
-	ck_assert_int_eq(slots_map(&all, 1), 0);
+	ck_assert_int_eq(slots_map(&all, 1, SLOT_PAYLOAD), 0);
 	s = slots_get(&all, 0);
 	slot_reset(s);
 	for (size_t i = 1; i < 50; i++) {

@@ -379,6 +379,94 @@ START_TEST(the_next_worker_has_its_pages_alone)
 }
 END_TEST
 
+/* ---- what is left of inputs and outputs ---- */
+
+#define SECRET 48
+
+/* A byte of an input, and of its output: nowhere are all together but in
+   these. */
+static unsigned char secret(uint64_t number, size_t at)
+{
+	return (unsigned char)((number + 1) * 0x9e3779b97f4a7c15u >>
+	    at % 8 * 7 ^ at);
+}
+
+static int next_secret(void *from, const void **input, size_t *size)
+{
+	static unsigned char bytes[SECRET];
+
+	(void)from;
+	if (given == 8)
+		return 0;
+	for (size_t i = 0; i < SECRET; i++)
+		bytes[i] = secret((uint64_t)given, i);
+	given++;
+	*input = bytes;
+	*size = SECRET;
+	return 1;
+}
+
+static bool has_secret(const unsigned char *at, size_t size, uint64_t number)
+{
+	for (size_t i = 0; i + SECRET <= size; i++) {
+		size_t n = 0;
+
+		while (n < SECRET && at[i + n] == secret(number, n))
+			n++;
+		if (n == SECRET)
+			return true;
+	}
+	return false;
+}
+
+/* Looks for the inputs before its own in its pages. */
+static int look_for_secrets(struct vm_context *me, const void *input,
+    size_t size)
+{
+	size_t length;
+	const unsigned char *slot = own_slot(sh, &length);
+
+	for (uint64_t n = 0; n < me->index; n++)
+		if (has_secret(slot, length, n))
+			atomic_fetch_add(&sh->counter[LEFT], 1);
+	if (me->index % 3 == 1 && vm_output(me, input, size) == 0)
+		_exit(1);
+	return vm_output(me, input, size);
+}
+
+/* How many are found. */
+static long leave_secrets(const struct vm_options *o)
+{
+	const struct vm_worker worker = { .process = look_for_secrets };
+	struct vm_result r;
+	vm_pool *pool;
+
+	given = 0;
+	sh = shared_new();
+	pool = fork_pool(&worker, o);
+	imap_to(pool, (struct vm_source){ .next = next_secret });
+	for (int i = 0; i < 8; i++) {
+		take(pool, &r);
+		ck_assert_int_eq(r.type, r.index % 3 == 1 ? VM_EXCEPTION :
+		    VM_OUTPUT);
+	}
+	take_end(pool);
+	close_pool(pool);
+	return sh->counter[LEFT];
+}
+
+START_TEST(an_isolated_item_finds_nothing)
+{
+	struct vm_options o = { .workers = 1, .max_items_per_worker = 1 };
+
+	ck_assert_int_gt(leave_secrets(&o), 0);
+	shared_free(sh);
+	o.isolate = 1;
+	ck_assert_int_eq(leave_secrets(&o), 0);
+	shared_free(sh);
+}
+END_TEST
+
 /* ---- what a reducer's worker has put out ---- */
 
 #define HERE ((uint32_t)64 * 1024 * 1024)
@@ -445,7 +533,8 @@ int main(void)
 		an_input_stays_what_it_was,
 		shared_inputs_can_never_be_written_to,
 		without_a_file_they_go_through_pipes,
-		the_next_worker_has_its_pages_alone, a_parcel_is_read_once };
+		the_next_worker_has_its_pages_alone,
+		an_isolated_item_finds_nothing, a_parcel_is_read_once };
 
 	return run_tests("hostile", tests, COUNTOF(tests));
 }

@@ -225,6 +225,17 @@ START_TEST(only_causes_of_an_item_are_retried)
 END_TEST
 
 /* Sizes that no worker comes near, or that no worker lives without. */
+START_TEST(isolated_items_have_workers_of_their_own)
+{
+	refused(&(struct vm_options){ .isolate = 1, .chunk_size = 2 },
+	    "isolate");
+	refused(&(struct vm_options){ .isolate = 1,
+	    .max_items_per_worker = 2 }, "isolate");
+	refused(&(struct vm_options){ .isolate = 1, .workers = VM_SERIAL },
+	    "isolate");
+}
+END_TEST
+
 START_TEST(limits_on_memory_may_be_any)
 {
 	struct vm_options o = { .workers = 1 };
@@ -595,6 +606,7 @@ int main(void)
 		absurd_sizes_are_refused, one_of_everything_works,
 		only_causes_of_an_item_are_retried,
 		limits_on_memory_may_be_any,
+		isolated_items_have_workers_of_their_own,
 		a_refusal_is_forgotten_by_the_next_fork,
 		defaults_are_as_documented, what_is_given_is_taken,
 		limits_that_are_given_are_taken,

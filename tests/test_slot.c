@@ -35,7 +35,7 @@ static struct slots slots_new(size_t count)
 {
 	struct slots s;
 
-	ck_assert_int_eq(slots_map(&s, count), 0);
+	ck_assert_int_eq(slots_map(&s, count, SLOT_PAYLOAD), 0);
 	ck_assert_uint_eq(s.count, count);
 	for (size_t i = 0; i < count; i++)
 		slot_reset(slots_get(&s, i));

@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <wchar.h>
@@ -601,6 +602,56 @@ START_TEST(what_is_not_open_cannot_be_closed)
 }
 END_TEST
 
+/* Prints a line in pieces, and dies before stdio would write it otherwise. */
+static int print_and_die(struct vm_context *me, const void *input, size_t size)
+{
+	(void)input, (void)size;
+	printf("line ");
+	printf("%d", (int)me->index);
+	printf(" is whole\n");
+	raise(SIGKILL);
+	return 0;
+}
+
+/* stdout is a socket that keeps messages apart, a message being a write(2):
+   0 if each line is one, or the number of what is wrong. */
+static int prints_lines(void *arg)
+{
+	const struct vm_worker worker = { .process = print_and_die };
+	const struct vm_options o = { .workers = 2, .chunk_size = 1,
+		.whole_lines = *(int *)arg };
+	char line[100], expected[100];
+	struct vm_result r;
+	vm_pool *pool;
+	int ends[2], lines = 0;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET, 0, ends) != 0 ||
+	    dup2(ends[1], 1) != 1)
+		return 1;
+	pool = vm_fork(&worker, &o);
+	if (pool == NULL || vm_imap(pool, vm_range(0, 6)) != 0)
+		return 2;
+	while (vm_zip_in_out(pool, &r) == 1) {
+		ssize_t n = recv(ends[0], line, sizeof line, MSG_DONTWAIT);
+
+		if (n <= 0)
+			continue;
+		line[n] = '\0';
+		snprintf(expected, sizeof expected, "line %c is whole\n",
+		    line[5]);
+		lines += strcmp(line, expected) == 0;
+	}
+	vm_close(pool);
+	return lines == (o.whole_lines ? 6 : 0) ? 0 : 3;
+}
+
+START_TEST(workers_may_print_whole_lines)
+{
+	for (int whole = 0; whole < 2; whole++)
+		ck_assert_int_eq(in_child(prints_lines, &whole), 0);
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *tests[] = {
@@ -616,6 +667,7 @@ int main(void)
 		workers_may_ignore_the_end_of_a_service,
 		workers_need_not_have_all_descriptors,
 		what_is_not_open_cannot_be_closed,
+		workers_may_print_whole_lines,
 	};
 
 	return run_tests("surroundings", tests, COUNTOF(tests));
