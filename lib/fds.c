@@ -6,23 +6,98 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "sys.h"
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static int *listed;
 static size_t count, room;
 
+/* ---- the lock ---- */
+
+/*
+ * A lock of one process, alone in a page that is zeroed in a child; where that
+ * cannot be had, the pid tells.  A process that finds a lock of its parent's
+ * makes one of its own.  The old one is not given back, as another thread may
+ * look at it: a page for each fork in a line of forks that all have pools.
+ */
+struct lock {
+	pthread_mutex_t mutex;
+	pid_t pid;		/* of the process that may use it */
+};
+
+/* For a process that has no memory for a page. */
+static struct lock plain = { .mutex = PTHREAD_MUTEX_INITIALIZER };
+static struct lock *_Atomic lock;
+/* What is kept under a lock was kept under this one, of this process. */
+static const struct lock *keeper;
+static pid_t keeper_pid;
+static unsigned books;
+
+static struct lock *make_lock(void)
+{
+	struct lock *l = sys_map_private(sizeof *l);
+	pid_t pid = sys_getpid();
+
+	if (l != NULL)
+		sys_wipe_on_fork(l, sizeof *l);
+	else if (plain.pid == pid)
+		return &plain;
+	else
+		l = &plain;
+	pthread_mutex_init(&l->mutex, NULL);
+	l->pid = pid;
+	return l;
+}
+
+/* The lock of this process.  Of two threads that make one at the same time, one
+   gives its own back. */
+static struct lock *own_lock(void)
+{
+	struct lock *l = atomic_load(&lock), *mine;
+
+	if (l != NULL && l->pid == sys_getpid())
+		return l;
+	mine = make_lock();
+	if (atomic_compare_exchange_strong(&lock, &l, mine))
+		return mine;
+	if (mine != &plain)
+		sys_unmap(mine, sizeof *mine);
+	return l;
+}
+
+/*
+ * A list of the parent's is not even freed: it may be half changed.  Nor is it
+ * used if it is whole, for fork() copies descriptors before it copies memory:
+ * what a thread has opened and listed in between is on the list, and something
+ * else of this process may have the number.
+ */
 void fds_lock(void)
 {
-	pthread_mutex_lock(&lock);
+	struct lock *l = own_lock();
+
+	pthread_mutex_lock(&l->mutex);
+	if (keeper == l && keeper_pid == l->pid)
+		return;
+	keeper = l;
+	keeper_pid = l->pid;
+	listed = NULL;
+	count = room = 0;
+	books++;
 }
 
 void fds_unlock(void)
 {
-	pthread_mutex_unlock(&lock);
+	pthread_mutex_unlock(&own_lock()->mutex);
 }
+
+unsigned fds_books(void)
+{
+	return books;
+}
+
+/* ---- the list ---- */
 
 int fds_add(int fd)
 {
@@ -71,6 +146,8 @@ void fds_drop_all(void)
 	while (count > 0)
 		sys_close(&listed[--count]);
 }
+
+/* ---- what is left ---- */
 
 /* How many of these entries are descriptors below the limit. */
 static uint64_t count_open(char *at, const char *end, uint64_t limit)

@@ -15,10 +15,18 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* One lock for the process.  Held over create-and-fork and over
-   receive-and-register; a fork server is born with it and unlocks it. */
+/*
+ * One lock for the process.  Held over create-and-fork and over
+ * receive-and-register.  A process forked meanwhile, by whichever thread, has a
+ * lock of its own, that is free.
+ */
 void fds_lock(void);
 void fds_unlock(void);
+
+/* Under the lock: a number of the books that are kept under it.  If it is not
+   the one from before, those are of the process that this one was forked from,
+   and what they say must be forgotten. */
+unsigned fds_books(void);
 
 /* Lists a descriptor; the lock is held.  0 or -ENOMEM. */
 int fds_add(int fd);
@@ -27,7 +35,7 @@ int fds_add(int fd);
    held.  Makes it -1, keeps errno. */
 void fds_drop(int *fd);
 
-/* In a new fork server, under the lock it was born with: closes every
+/* In a new fork server, forked by the thread that has the lock: closes every
    listed descriptor and empties the list. */
 void fds_drop_all(void);
 

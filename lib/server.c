@@ -32,7 +32,6 @@ static _Noreturn void be_server(struct forkserver *f)
 		sys_exit(EXIT_FAILURE);
 	fds_drop_all();
 	slots_drop_others(&f->slots, f->caller);
-	fds_unlock();
 	forkserver_main(f);
 }
 

@@ -32,11 +32,24 @@ static struct {
 	pid_t owner;
 } *listed;
 static size_t listed_count;
+static unsigned books;		/* of fds_books(), that the list belongs to */
+
+/* Forgets a list of the parent's, which may be half changed. */
+static void turn_page(void)
+{
+	if (books == fds_books())
+		return;
+	books = fds_books();
+	listed = NULL;
+	listed_count = 0;
+}
 
 static int enlist(unsigned char *at, size_t size)
 {
-	void *grown = realloc(listed, (listed_count + 1) * sizeof *listed);
+	void *grown;
 
+	turn_page();
+	grown = realloc(listed, (listed_count + 1) * sizeof *listed);
 	if (grown == NULL)
 		return -ENOMEM;
 	listed = grown;
@@ -53,6 +66,7 @@ static void strike_off(const unsigned char *at)
 	pid_t owner = sys_getpid();
 	size_t i = 0;
 
+	turn_page();
 	while (i < listed_count &&
 	    (listed[i].at != at || listed[i].owner != owner))
 		i++;

@@ -47,14 +47,14 @@ int slots_map(struct slots *, size_t count, size_t payload);
    all zero, is fine. */
 void slots_unmap(struct slots *);
 
-/* In a new fork server, under the lock it was born with: gives back what other
-   pools of its caller have mapped.  Nothing would come of it where they keep it
-   from children, but for another thread that is just about to; and a tool that
-   watches memory takes for there what nobody gave back. */
+/* In a new fork server, forked by the thread that had the lock: gives back what
+   other pools of its caller have mapped.  Nothing would come of it where they
+   keep it from children, but for another thread that is just about to; and a
+   tool that watches memory takes for there what nobody gave back. */
 void slots_drop_others(const struct slots *, pid_t owner);
 
-/* In a new fork server, under the same lock: neither this process nor a worker
-   can write to inputs.  0 or -errno. */
+/* In a new fork server, likewise: neither this process nor a worker can write
+   to inputs.  0 or -errno. */
 int slots_shut_inputs(struct slots *);
 
 /* In a worker: gives back all but one, and keeps that one, but for its inputs,

@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -25,6 +26,7 @@
 
 #include "base.h"
 #include "fault_sys.h"
+#include "fds.h"
 #include "sample.h"
 #include "slot.h"
 #include "sys.h"
@@ -284,6 +286,56 @@ START_TEST(rare_facilities)
 }
 END_TEST
 
+/* ---- the lock of all pools ---- */
+
+static pthread_barrier_t barrier;
+
+static void *has_lock(void *unused)
+{
+	fds_lock();
+	pthread_barrier_wait(&barrier);
+	pthread_barrier_wait(&barrier);
+	fds_unlock();
+	return unused;
+}
+
+static int has_array(void *unused)
+{
+	(void)unused;
+	check_array();
+	return 0;
+}
+
+/* A child is not locked out by a thread of its parent's, though no page tells
+   it from its parent. */
+static int locked_without(void *kind)
+{
+	const enum fault_kind *without = kind;
+	pthread_t thread;
+
+	fault_plan(*without, 1, 1000000000, ENOMEM, FAULT_ANYWHERE);
+	check_array();
+	pthread_barrier_init(&barrier, NULL, 2);
+	ck_assert_int_eq(pthread_create(&thread, NULL, has_lock, NULL), 0);
+	pthread_barrier_wait(&barrier);
+	ck_assert_int_eq(in_child(has_array, NULL), 0);
+	pthread_barrier_wait(&barrier);
+	pthread_join(thread, NULL);
+	ck_assert_int_gt(fault_hits(), 0);
+	return 0;
+}
+
+START_TEST(lock_without_a_page)
+{
+	static const enum fault_kind kinds[] = { FAULT_WIPE_ON_FORK,
+		FAULT_MAP_PRIVATE };
+
+	for (size_t i = 0; i < COUNTOF(kinds); i++)
+		ck_assert_int_eq(in_child(locked_without,
+		    (void *)&kinds[i]), 0);
+}
+END_TEST
+
 /* ---- taken away by a filter ---- */
 
 static const int calls[] = { SYS_memfd_create, NR_PIDFD_OPEN,
@@ -345,6 +397,7 @@ int main(void)
 	const TTest *tests[] = {
 		each_facility_by_each_error,
 		rare_facilities,
+		lock_without_a_page,
 		filters,
 	};
 

@@ -11,6 +11,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,10 +19,13 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include <wchar.h>
 
 #include "base.h"
+#include "fds.h"
+#include "sys.h"
 #include "tools.h"
 
 /* ---- standard input that was read ahead ---- */
@@ -387,6 +391,114 @@ START_TEST(few_descriptors_for_two_pools)
 }
 END_TEST
 
+/* ---- forks while another thread opens pools ---- */
+
+/* Has the lock of all pools until it is told otherwise, as a thread that is in
+   the middle of vm_fork(). */
+static void *has_lock(void *unused)
+{
+	fds_lock();
+	pthread_barrier_wait(&barrier);
+	pthread_barrier_wait(&barrier);
+	fds_unlock();
+	return unused;
+}
+
+static void *opens_and_closes(void *unused)
+{
+	vm_pool *pool = fork_pool(&echoing, &(struct vm_options){
+	    .workers = 2 });
+
+	check_works(pool);
+	close_pool(pool);
+	return unused;
+}
+
+/* Has pools in several threads, then forks while one of them has the lock: so
+   many generations. */
+static int has_pools(void *generations)
+{
+	const int left = *(const int *)generations - 1;
+	pthread_t threads[3], holder;
+
+	for (size_t i = 0; i < COUNTOF(threads); i++)
+		ck_assert_int_eq(pthread_create(&threads[i], NULL,
+		    opens_and_closes, NULL), 0);
+	for (size_t i = 0; i < COUNTOF(threads); i++)
+		pthread_join(threads[i], NULL);
+	if (left == 0)
+		return 0;
+	pthread_barrier_init(&barrier, NULL, 2);
+	ck_assert_int_eq(pthread_create(&holder, NULL, has_lock, NULL), 0);
+	pthread_barrier_wait(&barrier);
+	ck_assert_int_eq(in_child(has_pools, (void *)&left), 0);
+	pthread_barrier_wait(&barrier);
+	pthread_join(holder, NULL);
+	opens_and_closes(NULL);
+	return 0;
+}
+
+START_TEST(host_forks_while_a_thread_has_the_lock)
+{
+	ck_assert_int_eq(has_pools(&(int){ 3 }), 0);
+}
+END_TEST
+
+/* Without Check, which has a lock of its own that a child would find taken:
+   0, or not 0 if anything goes wrong. */
+static int has_a_pool(void *unused)
+{
+	struct vm_result r;
+	int n = 0, rc = 0;
+	vm_pool *pool = vm_fork(&echoing, &(struct vm_options){
+	    .workers = 2 });
+
+	(void)unused;
+	if (pool == NULL)
+		return 1;
+	if (vm_imap(pool, vm_range(0, 10)) == 0)
+		while ((rc = vm_zip_in_out(pool, &r)) == 1)
+			n += r.type == VM_OUTPUT;
+	return vm_close(pool) != 0 || rc != 0 || n != 10;
+}
+
+static atomic_int stop, bad;
+
+static void *churns(void *unused)
+{
+	while (!atomic_load(&stop))
+		atomic_fetch_add(&bad, has_a_pool(unused) != 0);
+	return unused;
+}
+
+static int waits_for(pid_t pid)
+{
+	int status = -1;
+
+	return pid > 0 && waitpid(pid, &status, 0) == pid ? status : -1;
+}
+
+START_TEST(host_forks_while_threads_open_pools)
+{
+	pthread_t threads[2];
+
+	for (size_t i = 0; i < COUNTOF(threads); i++)
+		ck_assert_int_eq(pthread_create(&threads[i], NULL, churns,
+		    NULL), 0);
+	for (int i = 0; i < 12; i++) {
+		pid_t pid = fork();
+
+		if (pid == 0)
+			sys_exit(has_a_pool(NULL));
+		ck_assert_int_eq(waits_for(pid), 0);
+	}
+	atomic_store(&stop, 1);
+	for (size_t i = 0; i < COUNTOF(threads); i++)
+		pthread_join(threads[i], NULL);
+	ck_assert_int_eq(atomic_load(&bad), 0);
+}
+END_TEST
+
 /* ---- fewer processes ---- */
 
 /* Becomes a user that has no other process, if it may: how many processes and
@@ -668,6 +780,8 @@ int main(void)
 		workers_need_not_have_all_descriptors,
 		what_is_not_open_cannot_be_closed,
 		workers_may_print_whole_lines,
+		host_forks_while_a_thread_has_the_lock,
+		host_forks_while_threads_open_pools,
 	};
 
 	return run_tests("surroundings", tests, COUNTOF(tests));
