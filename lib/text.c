@@ -11,10 +11,10 @@
 
 #include "sys.h"
 
-/* Locked for good: a thread of the host had it, and is not in this process. */
 /* Bytes of a line that is written whole, as pipes take them. */
 #define LINE_MOST 4096
 
+/* Locked for good: a thread of the host had it, and is not in this process. */
 static bool out_is_stuck, err_is_stuck;
 
 /* ---- caller ---- */
