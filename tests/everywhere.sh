@@ -1,0 +1,85 @@
+#!/bin/sh
+# everywhere.sh - the whole suite again and again, under conditions that other
+# machines have: alone, beside other load, on one CPU, at the lowest priority
+# beside load, with forks that take twenty times as long.
+#
+# Usage: tests/everywhere.sh [ALONE [BESIDE [ONE [NICE [SLOW]]]]], in the build
+# tree, with the sources in $srcdir: how many runs of each kind, 10 5 3 1 1.
+# Prints a line a run with its time; stops at the first that fails, whose output
+# is in everywhere.log.
+
+srcdir=${srcdir:-.}
+cpus=$(getconf _NPROCESSORS_ONLN)
+log=everywhere.log
+busy=
+
+stop_load()
+{
+	# shellcheck disable=SC2086 # several numbers are meant
+	[ -z "$busy" ] || kill $busy
+	busy=
+}
+trap stop_load EXIT
+trap 'exit 1' HUP INT TERM
+
+# Four busy processes a CPU.
+start_load()
+{
+	i=0
+	while [ $i -lt $((cpus * 4)) ]; do
+		(while :; do :; done) &
+		busy="$busy $!"
+		i=$((i + 1))
+	done
+}
+
+# run KIND NUMBER COMMAND...
+run()
+{
+	kind=$1
+	number=$2
+	shift 2
+	begin=$(date +%s)
+	if "$@" make -s -j $((cpus + 1)) check >$log 2>&1; then
+		echo "$kind $number: passed after $(($(date +%s) - begin)) s;" \
+		    "$(sed -n 's/^Tests on: //p' $log | tail -n 1)"
+		return
+	fi
+	echo "$kind $number: FAILED after $(($(date +%s) - begin)) s, see $log"
+	exit 1
+}
+
+# repeat KIND COUNT COMMAND...
+repeat()
+{
+	kind=$1
+	count=$2
+	shift 2
+	number=1
+	while [ $number -le "$count" ]; do
+		run "$kind" $number "$@"
+		number=$((number + 1))
+	done
+}
+
+# With forks that take twenty times as long as here.
+repeat_slow()
+{
+	[ "$1" -gt 0 ] || return 0
+	${CC:-cc} -shared -fPIC -O2 -o slow_fork.so \
+	    "$srcdir/tests/slow_fork.c" -ldl || exit 1
+	more=$(sed -n 's/.*fork \([0-9.]*\) ms.*/\1/p' tests/machine.env |
+	    awk '{ print int($1 * 19000) }')
+	repeat "forks of ${more} us more" "$1" env LD_PRELOAD="$PWD/slow_fork.so" \
+	    SLOW_FORK_US="$more"
+}
+
+repeat alone "${1-10}"
+start_load
+repeat "beside $((cpus * 4)) busy processes" "${2-5}"
+stop_load
+repeat "on one CPU" "${3-3}" taskset -c 0
+start_load
+repeat "nice 19 beside $((cpus * 4)) busy processes" "${4-1}" nice -n 19
+stop_load
+repeat_slow "${5-1}"

@@ -1,0 +1,31 @@
+/*
+ * slow_fork.c - a fork(2) that takes longer, for programs that are run with this
+ * in LD_PRELOAD: SLOW_FORK_US microseconds of CPU time more, in the parent.
+ *
+ * tests/everywhere.sh compiles it.
+ */
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+static long clock_us(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
+pid_t fork(void)
+{
+	pid_t (*next)(void) = (pid_t (*)(void))dlsym(RTLD_NEXT, "fork");
+	const char *more = getenv("SLOW_FORK_US");
+	long until = clock_us() + (more != NULL ? atol(more) : 0);
+	pid_t pid = next();
+
+	while (pid > 0 && clock_us() < until)
+		continue;
+	return pid;
+}
