@@ -237,7 +237,8 @@ struct vm_options {
 				   library; what you spend elsewhere adds up
 				   to as much again */
 	int setup_timeout_ms;	/* each worker's setup, from its fork on */
-	int teardown_timeout_ms; /* each worker's teardown (5000) */
+	int teardown_timeout_ms; /* each worker's teardown, and for an idle
+				   worker to come to it (5000) */
 	int close_timeout_ms;	/* running items at vm_close() (5000) */
 
 	int max_workers;	/* vm_resize() may ask for (the larger of

@@ -181,35 +181,47 @@ int engine_start(struct engine *e, struct settings *set, struct words *words)
 
 /* ---- stop ---- */
 
-/* Nobody is wanted any more: all that work are told, by then, and those that
-   start will be in their turn. */
-static void want_nobody(struct engine *e, uint64_t deadline)
+/* A member is to leave.  What it is at has the time that the pool has to close;
+   one that is at nothing begins its teardown, which has a time of its own, but
+   it must be given a CPU first. */
+static void let_leave(struct engine *e, struct member *m, uint64_t closing_at)
+{
+	bool idle = m->state == MEMBER_READY && m->nsent == 0;
+	uint64_t most = idle ? MAX(e->set.close_ns, e->set.teardown_ns) :
+	    e->set.close_ns;
+
+	staff_lay_off(e, m, closing_at + (e->started ? most : 0));
+}
+
+/* Nobody is wanted any more: all that work are told, and those that start will
+   be in their turn. */
+static void want_nobody(struct engine *e, uint64_t closing_at)
 {
 	for (size_t i = 0; i < e->crew.count; i++) {
 		struct member *m = &e->crew.members[i];
 
 		crew_want(&e->crew, m, false);
-		staff_lay_off(e, m, deadline);
+		let_leave(e, m, closing_at);
 	}
 }
 
 /* Lets running items end and workers tear down, as long as they may. */
 static void lay_off_all(struct engine *e)
 {
-	uint64_t deadline = sys_now() + (e->started ? e->set.close_ns : 0);
+	uint64_t closing_at = sys_now();
 	struct roster *all = &e->crew.roster;
 	struct member *m, *next;
 	int r = 0;
 
 	server_spare(&e->server, false);
-	want_nobody(e, deadline);
+	want_nobody(e, closing_at);
 	while (r == 0 && !e->broken) {
 		while ((m = all->state[MEMBER_ABSENT].first) != NULL ||
 		    (m = all->state[MEMBER_HELD].first) != NULL)
 			crew_move(&e->crew, m, MEMBER_GONE);
 		for (m = all->out.first; m != NULL; m = next) {
 			next = roster_next(m, IN_OUT);
-			staff_lay_off(e, m, deadline);
+			let_leave(e, m, closing_at);
 		}
 		if (crew_is_gone(&e->crew))
 			break;

@@ -987,6 +987,47 @@ START_TEST(a_teardown_that_hangs_is_ended)
 }
 END_TEST
 
+static int tell_pid(struct vm_context *me)
+{
+	(void)me;
+	atomic_store(&sh->pid[PIDS], getpid());
+	return 0;
+}
+
+static void count_teardown(struct vm_context *me)
+{
+	(void)me;
+	atomic_fetch_add(&sh->counter[TEARDOWNS], 1);
+}
+
+/* As on a machine with much load: the time for running items is over before
+   the worker has a CPU again. */
+START_TEST(an_idle_worker_comes_to_its_teardown)
+{
+	const struct vm_worker worker = { .setup = tell_pid,
+		.process = plain, .teardown = count_teardown };
+	const struct vm_options options = { .workers = 1,
+		.close_timeout_ms = 10 };
+	vm_pool *pool;
+	pid_t helper;
+
+	start();
+	pool = fork_pool(&worker, &options);
+	ck_assert_int_eq(vm_ready(pool, -1), 0);
+	ck_assert_int_eq(kill(sh->pid[PIDS], SIGSTOP), 0);
+	helper = fork();
+	ck_assert_int_ge(helper, 0);
+	if (helper == 0) {
+		nap_ms(200);
+		kill(sh->pid[PIDS], SIGCONT);
+		_exit(0);
+	}
+	close_pool(pool);
+	ck_assert_int_eq(waitpid(helper, NULL, 0), helper);
+	ck_assert_int_eq(sh->counter[TEARDOWNS], 1);
+}
+END_TEST
+
 static void teardown_of_100_ms(struct vm_context *me)
 {
 	(void)me;
@@ -1176,7 +1217,8 @@ int main(void)
 		a_stolen_item_is_sent_again, a_setup_that_hangs_is_given_up,
 		one_that_hangs_costs_only_its_place,
 		a_slow_setup_may_take_its_time, a_teardown_that_hangs_is_ended,
-		a_slow_teardown_may_take_its_time, closing_ends_what_hangs,
+		a_slow_teardown_may_take_its_time,
+		an_idle_worker_comes_to_its_teardown, closing_ends_what_hangs,
 		what_it_said_last_is_read_in_a_broken_pool };
 	const TTest *const drawn[] = {
 		a_caller_may_be_stopped, one_that_does_not_leave_is_ended };
