@@ -210,7 +210,10 @@ struct vm_options {
 	int max_real_in_flight_factor;
 	/* and so many with those whose results you have not taken (100). */
 	int max_total_in_flight_factor;
-	/* The same bound in bytes (64 MiB); one item may always pass it. */
+	/* The same bound in bytes; a worker that has nothing may always have
+	   one item beyond it.  0: 16 MiB a worker, 64 MiB at least, but no
+	   more than an eighth of the memory that was there for us at
+	   vm_fork(). */
 	size_t max_in_flight_bytes;
 	/* The most one input or output may have (1 GiB). */
 	size_t max_item_bytes;

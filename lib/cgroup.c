@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base.h"
 #include "sys.h"
 
 /* All groups of a process, a line each. */
@@ -64,6 +65,27 @@ static void show_line(const char *root, const char *controller, char *line,
 	snprintf(mount, sizeof mount, "%s/sys/fs/cgroup%s%s", root,
 	    version2 ? "" : "/", first);
 	show(to, mount, second + 1, version2);
+}
+
+uint64_t cgroup_least(const char *mount, char *group,
+    uint64_t (*limit)(const char *dir))
+{
+	char dir[CGROUP_PATH];
+	uint64_t least = UINT64_MAX, own;
+	char *slash;
+
+	for (;;) {
+		int r = snprintf(dir, sizeof dir, "%s%s", mount, group);
+
+		if (r > 0 && (size_t)r < sizeof dir - 32) {
+			own = limit(dir);
+			least = MIN(least, own);
+		}
+		slash = strrchr(group, '/');
+		if (slash == NULL)
+			return least;
+		*slash = '\0';
+	}
 }
 
 void cgroup_each(const char *root, const char *controller,

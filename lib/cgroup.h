@@ -12,6 +12,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* Longer paths than any group has; together these stay small. */
 #define CGROUP_PATH 512
@@ -28,5 +29,13 @@ int cgroup_slurp(const char *path, char *text, size_t size);
 void cgroup_each(const char *root, const char *controller,
     void (*show)(void *to, const char *mount, char *group, bool version2),
     void *to);
+
+/*
+ * The least of the limits of a group and of all above it, up to the mount, as a
+ * function finds them in their directories.  A group that is not seen from here
+ * has no file, which is to be UINT64_MAX, no limit.  Changes the path.
+ */
+uint64_t cgroup_least(const char *mount, char *group,
+    uint64_t (*limit)(const char *dir));
 
 #endif

@@ -160,7 +160,8 @@ int engine_start(struct engine *e, struct settings *set, struct words *words)
 	e->crew.alarm = e->crew.hire_at = NEVER;
 	set->indices = NULL;
 	window_init(&e->window, e->set.real_factor * e->set.workers,
-	    e->set.total_factor * e->set.workers, e->set.max_bytes);
+	    e->set.total_factor * e->set.workers,
+	    settings_bytes(&e->set, e->set.workers));
 	results_init(&e->results, &e->window, e->set.ordered);
 	pace_init(&e->pace, e->set.chunk_size);
 	e->cpus = (size_t)MAX(cpus, 1);

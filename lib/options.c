@@ -13,6 +13,7 @@
 #include "fds.h"
 #include "frame.h"
 #include "given.h"
+#include "ram.h"
 #include "slot.h"
 #include "sys.h"
 #include "vimap.h"
@@ -23,6 +24,13 @@
    choose; and those that a pool takes besides its workers'. */
 #define FDS_KEPT 64
 #define FDS_OF_POOL 10
+/* Bytes in flight by default: for a worker, that is some large inputs and
+   results; for all, at least; but not more than a part of the memory, of which
+   so little is enough. */
+#define BYTES_EACH ((uint64_t)16 << 20)
+#define BYTES_USUAL ((uint64_t)64 << 20)
+#define BYTES_PART 8
+#define BYTES_LEAST ((uint64_t)1 << 20)
 #define FACTOR_MOST 1000000
 #define ATTEMPTS_MOST 1000000
 /* The causes that lie in an item, or may. */
@@ -222,7 +230,8 @@ static void fill_in(struct settings *s, const struct vm_options *o)
 	s->real_factor = real;
 	s->total_factor = total;
 	s->leases = (int)MIN(real, SLOT_LEASES);
-	s->max_bytes = or_else(o->max_in_flight_bytes, (size_t)64 << 20);
+	s->max_bytes = o->max_in_flight_bytes;
+	s->memory = s->max_bytes == 0 ? ram_usable("") : 0;
 	s->max_attempts = (int)or_else((size_t)o->max_attempts, 1);
 	s->retry_on = o->retry_on ? o->retry_on : RETRY_ON_ANY;
 	s->retry_ns = (uint64_t)o->retry_delay_ms * MS_IN_NS;
@@ -273,6 +282,15 @@ int settings_make(struct settings *s, const struct vm_worker *worker,
 		return r;
 	fill_in(s, &o);
 	return copy_indices(s, o.worker_indices, w);
+}
+
+size_t settings_bytes(const struct settings *s, size_t workers)
+{
+	uint64_t usual = MAX(workers * BYTES_EACH, BYTES_USUAL);
+	uint64_t part = MAX(s->memory / BYTES_PART, BYTES_LEAST);
+	uint64_t bytes = MIN(usual, part);
+
+	return or_else(s->max_bytes, (size_t)MIN(bytes, SIZE_MAX / 8));
 }
 
 void settings_release(struct settings *s)

@@ -28,7 +28,8 @@ struct settings {
 	size_t real_factor;	/* chunks a worker */
 	size_t total_factor;
 	int leases;		/* chunks one worker may have */
-	size_t max_bytes;
+	size_t max_bytes;	/* in flight; 0: by the number of workers */
+	uint64_t memory;	/* that can be had, if so, in bytes */
 	int max_attempts;
 	unsigned retry_on;	/* causes */
 	uint64_t retry_ns;	/* before the second attempt */
@@ -53,6 +54,9 @@ struct vm_options;
 int settings_make(struct settings *, const struct vm_worker *,
     size_t worker_size, const struct vm_options *, size_t options_size,
     struct words *);
+
+/* The bound in bytes on what is in flight with so many workers. */
+size_t settings_bytes(const struct settings *, size_t workers);
 
 /* Frees what settings_make() has allocated. */
 void settings_release(struct settings *);

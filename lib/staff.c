@@ -49,6 +49,7 @@ static void set_bounds(struct engine *e)
 
 	window_limit(&e->window, n * e->set.real_factor,
 	    n * e->set.total_factor);
+	window_bound(&e->window, settings_bytes(&e->set, n), n);
 }
 
 static void lay_off(struct engine *e, struct member *m, const char *why)

@@ -187,6 +187,8 @@ struct sys_process {
 int sys_process(pid_t pid, struct sys_process *);
 /* The soft limit on descriptors. */
 uint64_t sys_fd_limit(void);
+/* The least soft limit on this process's memory, in bytes. */
+uint64_t sys_memory_limit(void);
 
 /* ---- memory ---- */
 

@@ -16,6 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base.h"
 #include "sysbase.h"
 
 #ifdef VIMAP_COVERAGE
@@ -275,6 +276,15 @@ uint64_t sys_fd_limit(void)
 
 	getrlimit(RLIMIT_NOFILE, &limit);
 	return limit.rlim_cur;
+}
+
+uint64_t sys_memory_limit(void)
+{
+	struct rlimit space = { .rlim_cur = RLIM_INFINITY }, data = space;
+
+	getrlimit(RLIMIT_AS, &space);
+	getrlimit(RLIMIT_DATA, &data);
+	return MIN(space.rlim_cur, data.rlim_cur);
 }
 
 /* ---- signals ---- */

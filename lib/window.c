@@ -15,6 +15,7 @@ void window_init(struct window *w, size_t max_real, size_t max_total,
 		.max_real = max_real,
 		.max_total = max_total,
 		.max_bytes = max_bytes,
+		.least = 1,
 	};
 }
 
@@ -22,6 +23,12 @@ void window_limit(struct window *w, size_t max_real, size_t max_total)
 {
 	w->max_real = max_real;
 	w->max_total = max_total;
+}
+
+void window_bound(struct window *w, size_t max_bytes, size_t least)
+{
+	w->max_bytes = max_bytes;
+	w->least = MAX(least, 1);
 }
 
 static void free_all(struct span *s)
@@ -43,7 +50,7 @@ void window_release(struct window *w)
 
 bool window_room(const struct window *w)
 {
-	return w->nchunks == 0 || (w->nchunks < w->max_total &&
+	return w->nchunks < w->least || (w->nchunks < w->max_total &&
 	    w->bytes + w->result_bytes < w->max_bytes);
 }
 

@@ -4,7 +4,8 @@
  * Runs in: caller.  Pure.  The one place where the in-flight limits are
  * decided (vimap's meaning): sent and unanswered at most max_real, that plus
  * results not taken at most max_total, both in chunks of the whole pool; and
- * the same bound in bytes, so that memory stays flat whatever the sizes.
+ * the same bound in bytes, so that memory stays flat whatever the sizes.  A
+ * chunk a worker passes all bounds: beyond the bytes such a chunk has one item.
  *
  * Easy to get wrong: the bounds stop the reading of inputs and the sending,
  * never the return of items; those were admitted before.
@@ -26,6 +27,8 @@ struct window {
 	size_t max_real;	/* spans sent */
 	size_t max_total;	/* chunks with anything untaken */
 	size_t max_bytes;
+	size_t least;		/* chunks that may be there whatever they have,
+				   1 at least */
 	size_t nsent;		/* spans in state SENT */
 	size_t nwaiting;	/* spans in state WAITING */
 	size_t nchunks;		/* chunks with anything untaken */
@@ -40,10 +43,14 @@ void window_init(struct window *, size_t max_real, size_t max_total,
 /* Changes the bounds in chunks; what is admitted stays. */
 void window_limit(struct window *, size_t max_real, size_t max_total);
 
+/* Changes the bound in bytes, and the number of chunks that pass it: with one
+   a worker, none is without an item for want of room. */
+void window_bound(struct window *, size_t max_bytes, size_t least);
+
 /* Frees what waits. */
 void window_release(struct window *);
 
-/* May another chunk be read?  One always may when there is none. */
+/* May another chunk be read? */
 bool window_room(const struct window *);
 
 /* Bytes the next chunk may have without passing the bound. */

@@ -1,6 +1,6 @@
 /*
  * test_cpus.c - cpus: the mask and the quotas of control groups, of which the
- * least counts, read from trees made up here.
+ * least counts, read from trees made up here; ram: the same of memory.
  *
  * Where the machine has too few CPUs to tell two quotas apart, both are the
  * same to it: every expectation is the lesser of quota and mask.
@@ -13,11 +13,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base.h"
 #include "cpus.h"
+#include "ram.h"
 #include "tools.h"
 
 #define V2 "/sys/fs/cgroup"
@@ -351,6 +353,75 @@ START_TEST(this_machine_has_one_at_least)
 }
 END_TEST
 
+/* ---- memory ---- */
+
+#define MEMINFO "MemTotal:       8000 kB\nMemFree:        1000 kB\n" \
+	"MemAvailable:   3000 kB\nBuffers:          10 kB\n"
+#define V1_MEMORY "/sys/fs/cgroup/memory"
+
+/* A tree of one group of that version has a file: what is usable. */
+static void ram_is(const char *lines, const char *dir, const char *name,
+    const char *text, uint64_t usable)
+{
+	uint64_t found;
+
+	tree_new();
+	put("/proc", "meminfo", MEMINFO);
+	put("/proc/self", "cgroup", lines);
+	put(dir, name, text);
+	found = ram_usable(root);
+	tree_free();
+	ck_assert_uint_eq(found, usable);
+}
+
+START_TEST(memory_is_what_the_least_limit_allows)
+{
+	const uint64_t all = 3000 * 1024;
+
+	ram_is("0::/a/b\n", V2 "/a/b", "memory.max", "2048000\n", 2048000);
+	ram_is("0::/a/b\n", V2 "/a/b", "memory.high", "2048000\n", 2048000);
+	ram_is("0::/a/b\n", V2 "/a", "memory.max", "2048000\n", 2048000);
+	ram_is("0::/a/b\n", V2 "/a/b", "memory.max", "4096000\n", all);
+	ram_is("0::/a/b\n", V2 "/a/b", "memory.max", "max\n", all);
+	ram_is("0::/a/b\n", V2 "/a/b", "memory.max", "", all);
+	ram_is("0::/a/b\n", V2 "/a/c", "memory.max", "2048000\n", all);
+	ram_is("3:memory:/a\n", V1_MEMORY "/a", "memory.limit_in_bytes",
+	    "2048000\n", 2048000);
+	ram_is("3:memory:/a\n", V1_MEMORY "/a", "memory.limit_in_bytes",
+	    "9223372036854771712\n", all);
+}
+END_TEST
+
+START_TEST(memory_that_is_not_told_is_no_limit)
+{
+	static const char *const texts[] = { "", "MemTotal: 8000 kB\n",
+		"MemTotal: 1 kB\nMemAvailable: many kB\n",
+		"MemTotal: 1 kB\nMemAvailable: 18446744073709551615 kB\n" };
+
+	for (size_t i = 0; i < COUNTOF(texts); i++) {
+		uint64_t found;
+
+		tree_new();
+		put("/proc", "meminfo", texts[i]);
+		found = ram_usable(root);
+		tree_free();
+		ck_assert_uint_eq(found, UINT64_MAX);
+	}
+	ck_assert_uint_eq(ram_usable("/nowhere/at/all"), UINT64_MAX);
+}
+END_TEST
+
+START_TEST(memory_of_this_machine_and_its_limits)
+{
+	const struct rlimit limit = { 1 << 30, RLIM_INFINITY };
+
+	ck_assert_uint_gt(ram_usable(""), 1 << 20);
+	ck_assert_uint_lt(ram_usable(""), UINT64_MAX);
+	ck_assert_int_eq(setrlimit(RLIMIT_DATA, &limit), 0);
+	ck_assert_uint_eq(ram_usable("/nowhere/at/all"), 1 << 30);
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const tests[] = { version_2_quotas_are_rounded_up,
@@ -362,7 +433,10 @@ int main(void)
 		what_is_missing_is_no_limit,
 		lines_that_are_none_are_passed_over,
 		a_path_beyond_all_bounds, the_mask_counts,
-		this_machine_has_one_at_least };
+		this_machine_has_one_at_least,
+		memory_is_what_the_least_limit_allows,
+		memory_that_is_not_told_is_no_limit,
+		memory_of_this_machine_and_its_limits };
 
 	return run_tests("cpus", tests, COUNTOF(tests));
 }

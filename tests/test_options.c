@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base.h"
+#include "face.h"
 #include "settings.h"
 #include "tools.h"
 
@@ -277,7 +278,8 @@ static void has_defaults(const struct settings *s)
 	ck_assert_uint_eq(s->chunk_size, 0);
 	ck_assert_uint_eq(s->real_factor, 10);
 	ck_assert_uint_eq(s->total_factor, 100);
-	ck_assert_uint_eq(s->max_bytes, 64 << 20);
+	ck_assert_uint_eq(s->max_bytes, 0);
+	ck_assert_uint_gt(s->memory, 0);
 	ck_assert_uint_eq(s->plan.max_item, 1 << 30);
 	ck_assert_int_eq(s->max_attempts, 1);
 	ck_assert_uint_eq(s->retry_on, VM_FAILED | VM_KILLED | VM_EXITED |
@@ -318,6 +320,40 @@ START_TEST(defaults_are_as_documented)
 }
 END_TEST
 
+START_TEST(bytes_in_flight_go_by_workers_and_memory)
+{
+	struct settings s = { .memory = UINT64_MAX };
+
+	ck_assert_uint_eq(settings_bytes(&s, 1), 64 << 20);
+	ck_assert_uint_eq(settings_bytes(&s, 4), 64 << 20);
+	ck_assert_uint_eq(settings_bytes(&s, 32), 512 << 20);
+	s.memory = 1 << 30;
+	ck_assert_uint_eq(settings_bytes(&s, 32), 128 << 20);
+	s.memory = 80 << 20;
+	ck_assert_uint_eq(settings_bytes(&s, 32), 10 << 20);
+	s.memory = 1;
+	ck_assert_uint_eq(settings_bytes(&s, 32), 1 << 20);
+}
+END_TEST
+
+/* The pool's bound goes by the workers that it has by now. */
+START_TEST(bytes_in_flight_follow_a_resize)
+{
+	const struct vm_options o = { .workers = 1, .max_workers = 9 };
+	vm_pool *pool = vm_fork(&worker, &o);
+	struct engine *e;
+
+	ck_assert_ptr_nonnull(pool);
+	e = &pool->engine;
+	e->set.memory = UINT64_MAX;
+	ck_assert_int_eq(vm_resize(pool, 9), 0);
+	ck_assert_uint_eq(e->window.max_bytes, 144 << 20);
+	ck_assert_uint_eq(e->window.least, 9);
+	ck_assert_int_eq(vm_resize(pool, 1), 0);
+	ck_assert_int_eq(vm_close(pool), 0);
+}
+END_TEST
+
 START_TEST(what_is_given_is_taken)
 {
 	const struct vm_options o = { .workers = 7, .ordered = 2,
@@ -337,7 +373,8 @@ START_TEST(what_is_given_is_taken)
 	ck_assert_uint_eq(s.real_factor, 3);
 	ck_assert_uint_eq(s.total_factor, 4);
 	ck_assert_int_eq(s.leases, 3);
-	ck_assert_uint_eq(s.max_bytes, 555);
+	ck_assert_uint_eq(settings_bytes(&s, 7), 555);
+	ck_assert_uint_eq(settings_bytes(&s, 700), 555);
 	ck_assert_uint_eq(s.plan.max_item, 666);
 	ck_assert_int_eq(s.max_attempts, 8);
 	ck_assert_uint_eq(s.teardown_ns, 9 * MS_IN_NS);
@@ -608,7 +645,9 @@ int main(void)
 		limits_on_memory_may_be_any,
 		isolated_items_have_workers_of_their_own,
 		a_refusal_is_forgotten_by_the_next_fork,
-		defaults_are_as_documented, what_is_given_is_taken,
+		defaults_are_as_documented,
+		bytes_in_flight_go_by_workers_and_memory,
+		bytes_in_flight_follow_a_resize, what_is_given_is_taken,
 		limits_that_are_given_are_taken,
 		no_options_at_all_make_a_pool, a_worker_must_process,
 		indices_need_a_number_of_workers,

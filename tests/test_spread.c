@@ -122,6 +122,75 @@ START_TEST(seventy_are_inside_at_one_moment)
 }
 END_TEST
 
+/* Ends when three are in here at one moment. */
+static int meet_three(struct vm_context *me, const void *input, size_t size)
+{
+	struct shared *s = shared_of(me);
+	int r;
+
+	(void)input;
+	(void)size;
+	atomic_fetch_add(&s->counter[INSIDE], 1);
+	r = await(&s->counter[INSIDE], 3, limit_ms());
+	return r < 0 ? vm_fail(me, 1, "never were three inside") : 0;
+}
+
+/* The same input again and again, from a source that may block. */
+struct same {
+	const void *data;
+	size_t size;
+	int left;
+};
+
+static int next_same(void *from, const void **input, size_t *size)
+{
+	struct same *at = from;
+
+	*input = at->data;
+	*size = at->size;
+	return at->left-- > 0;
+}
+
+/* Three inputs of which each passes the bound on bytes, for three workers. */
+static void meet(struct vm_source source, int ordered)
+{
+	struct shared *s = shared_new();
+	const struct vm_worker worker = { .process = meet_three, .config = s };
+	const struct vm_options options = { .workers = 3, .ordered = ordered,
+		.max_in_flight_bytes = 1 };
+	vm_pool *pool = fork_pool(&worker, &options);
+	struct vm_result r;
+
+	imap_to(pool, source);
+	for (int i = 0; i < 3; i++) {
+		take(pool, &r);
+		ck_assert_msg(r.type == VM_OUTPUT, "%s",
+		    r.exception ? r.exception->message : "");
+	}
+	take_end(pool);
+	close_pool(pool);
+	shared_free(s);
+}
+
+START_TEST(nobody_is_idle_for_the_bytes_of_others)
+{
+	const size_t sizes[] = { 8, 40000, 4500000 };
+	char *data = calloc(1, 4500000);
+
+	ck_assert_ptr_nonnull(data);
+	for (int i = 0; i < 3; i++) {
+		struct same same = { data, sizes[i], 3 };
+
+		meet((struct vm_source){ .next = next_same, .from = &same },
+		    i % 2);
+	}
+	meet(vm_array(data, 3, 8), 1);
+	meet(vm_array(data, 3, 40000), 0);
+	meet(vm_inherited_array(data, 3, 40000), 0);
+	free(data);
+}
+END_TEST
+
 /* ---- behind a long item ---- */
 
 /* Input 0 is done at once; any other waits until as many results as its
@@ -374,6 +443,7 @@ int main(void)
 	const TTest *const tests[] = {
 		each_of_300_ready_workers_gets_work,
 		large_chunks_are_shared_out_among_all,
+		nobody_is_idle_for_the_bytes_of_others,
 		a_fast_item_does_not_wait_for_the_slow_one_behind_it,
 		a_fast_item_does_not_wait_though_something_happens,
 		a_chunk_behind_a_blocked_item_is_taken_back,

@@ -166,6 +166,36 @@ START_TEST(room_is_counted_in_bytes)
 }
 END_TEST
 
+/* Nobody is without an item since others have many bytes; but what was answered
+   and not taken counts as what is at work. */
+START_TEST(one_chunk_a_worker_passes_the_bytes)
+{
+	struct window w;
+
+	window_init(&w, 30, 300, 1000);
+	window_bound(&w, 1, 3);
+	for (uint64_t seq = 0; seq < 3; seq++) {
+		ck_assert(window_room(&w));
+		admit(&w, seq, 1);
+		ck_assert_uint_eq(window_bytes_left(&w), 0);
+	}
+	ck_assert(!window_room(&w));
+	for (int i = 0; i < 3; i++) {
+		struct span *s = answer_first(&w, 100);
+
+		ck_assert_int_eq(window_room(&w), i > 0);
+		take_all(&w, s);
+		ck_assert(window_room(&w));
+	}
+	is_empty(&w);
+	window_bound(&w, 1, 0);
+	ck_assert(window_room(&w));
+	admit(&w, 3, 1);
+	ck_assert(!window_room(&w));
+	window_release(&w);
+}
+END_TEST
+
 START_TEST(results_count_against_the_bytes)
 {
 	struct window w;
@@ -561,6 +591,7 @@ int main(void)
 		an_admitted_chunk_waits_whole, counts_return_to_zero,
 		room_is_counted_in_chunks, room_is_counted_in_bytes,
 		results_count_against_the_bytes, one_is_always_admitted,
+		one_chunk_a_worker_passes_the_bytes,
 		so_many_may_be_sent, what_comes_back_waits_in_its_place,
 		counts_are_right_whatever_happens,
 		what_pauses_wakes_when_it_is_due, what_was_sent_may_pause,
