@@ -66,7 +66,7 @@ static int double_all(const long long *numbers, size_t count)
 	} else {
 		status = print_results(pool);
 	}
-	if (vm_close(pool) == -1) {
+	if (vm_close(pool) != 0) {
 		fprintf(stderr, "double: %s\n", vm_error(NULL));
 		status = 1;
 	}

@@ -293,7 +293,7 @@ int main(void)
 		fprintf(stderr, "failures: %s\n", vm_error(pool));
 	else
 		rc = print_results(pool);
-	if (vm_close(pool) == -1) {
+	if (vm_close(pool) != 0) {
 		fprintf(stderr, "failures: %s\n", vm_error(NULL));
 		rc = -1;
 	}

@@ -185,7 +185,7 @@ static int fetch_all(struct vm_source urls, const struct vm_options *options)
 		complain(vm_error(pool));
 	else
 		status = print_results(pool);
-	if (vm_close(pool) == -1) {
+	if (vm_close(pool) != 0) {
 		complain(vm_error(NULL));
 		status = -1;
 	}

@@ -165,7 +165,7 @@ static int count_files(FILE *out, const char *pattern,
 		complain(vm_error(pool));
 	else
 		status = print_results(out, pool, settings->progress);
-	if (vm_close(pool) == -1) {
+	if (vm_close(pool) != 0) {
 		complain(vm_error(NULL));
 		status = -1;
 	}

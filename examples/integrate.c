@@ -79,7 +79,7 @@ static int integrate(uint64_t parts)
 		complain(vm_error(pool));
 	else if (rc == 0)
 		printf("%.17g\n", total);
-	if (vm_close(pool) == -1) {
+	if (vm_close(pool) != 0) {
 		complain(vm_error(NULL));
 		rc = -1;
 	}

@@ -151,7 +151,7 @@ static int square_all(struct progress *progress, int workers,
 		printf("at most %d at once, %.1f s\n",
 		       atomic_load(&progress->most), seconds_since(&begin));
 	}
-	if (vm_close(pool) == -1) {
+	if (vm_close(pool) != 0) {
 		complain(vm_error(NULL));
 		status = -1;
 	}

@@ -106,7 +106,7 @@ static int sum_all(uint64_t length, uint64_t parts)
 		complain(vm_error(pool));
 	else if (rc == 0)
 		print_sum(&total);
-	if (vm_close(pool) == -1) {
+	if (vm_close(pool) != 0) {
 		complain(vm_error(NULL));
 		rc = -1;
 	}

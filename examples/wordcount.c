@@ -379,7 +379,7 @@ static int count_files(struct table *total, const struct settings *settings,
 		complain(vm_error(pool));
 	else
 		failed = add_results(total, pool, settings->print_results);
-	if (vm_close(pool) == -1) {
+	if (vm_close(pool) != 0) {
 		complain(vm_error(NULL));
 		failed = -1;
 	}

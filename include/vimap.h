@@ -121,7 +121,8 @@ struct vm_worker {
 	int (*process)(struct vm_context *, const void *input, size_t size);
 
 	/* Optional, once, after the last input, unless setup failed or the
-	   worker is killed. */
+	   worker is killed.  It fails by vm_fail(), a crash, exit() with
+	   another status than 0, or teardown_timeout_ms: vm_close() tells. */
 	void (*teardown)(struct vm_context *);
 
 	/* Reaches the workers by fork, so may point to anything.  Leave it
@@ -147,11 +148,11 @@ VM_EXPORT void *vm_reserve(struct vm_context *, size_t size);
 VM_EXPORT int vm_commit(struct vm_context *, size_t size);
 
 /*
- * Says why the present input, or setup, fails, as printf() with %m for errno
- * (at most 4095 bytes are kept, cut between two characters of UTF-8; of
- * setup's, 400 in vm_error()).  It has now failed, whatever the hook returns,
- * and with code 0 too; the last call counts.  Keeps errno.  Always returns -1,
- * so that "return vm_fail(...)" is right.
+ * Says why the present input, setup or teardown, fails, as printf() with %m for
+ * errno (at most 4095 bytes are kept, cut between two characters of UTF-8; of
+ * setup's and teardown's, 400 in vm_error()).  It has now failed, whatever the
+ * hook returns, and with code 0 too; the last call counts.  Keeps errno.
+ * Always returns -1, so that "return vm_fail(...)" is right.
  */
 VM_EXPORT int vm_fail(struct vm_context *, int code, const char *format, ...)
     VM_PRINTF(3, 4);
@@ -318,9 +319,12 @@ vm_fork(const struct vm_worker *worker, const struct vm_options *options)
  * Ends the pool: closes its sources, drops what has not begun and what you
  * have not taken, lets running items end within close_timeout_ms, runs
  * teardowns, kills what is left.  The pool is gone in any case, but for
- * EDEADLK in a source's hook.  0, and errno is kept; NULL is fine.  -1:
- * ETIMEDOUT if a process would not die; words: vm_error(NULL).  Using the
- * pool afterwards is as using memory after free().
+ * EDEADLK in a source's hook.  0, and errno is kept; NULL is fine.  1, and
+ * errno is kept: so it was, but teardowns have failed, now or of workers that
+ * were replaced before, or workers that were to tear down died before they
+ * came to it.  -1: ETIMEDOUT if a process would not die.  vm_error(NULL) has
+ * words for both: for 1, of the first teardown that failed, and how many did.
+ * Using the pool afterwards is as using memory after free().
  */
 VM_EXPORT int vm_close(vm_pool *);
 
@@ -529,7 +533,8 @@ VM_EXPORT const char *vm_cause_name(enum vm_cause);
  *
  * 0: all are done.  1: some have failed; they are zeroes in out, and for each
  * failed(arg, result) was called, in the caller, in no order, if it is not
- * NULL; the result is gone when it returns.  -1 and errno, words in
+ * NULL; the result is gone when it returns.  With both, vm_error(NULL) has
+ * words if teardowns have failed, else "".  -1 and errno, words in
  * vm_error(NULL), as vm_fork() and vm_zip_in_out(); and EINVAL for an array
  * that is NULL, has too many bytes, or has outputs of 0 bytes or more than
  * max_item_bytes.  What out has then is not defined.

@@ -251,7 +251,8 @@ VM_EXPORT vm_pool *vm_reducer_pool(vm_reducer *);
 VM_EXPORT const char *vm_reducer_error(const vm_reducer *);
 
 /* Ends it all, at any moment, as vm_close(): sources are closed, temporary
-   space is given back.  0 or -1 as there; NULL is fine. */
+   space is given back.  0, 1 or -1, and words in vm_error(NULL), as there;
+   NULL is fine. */
 VM_EXPORT int vm_reducer_close(vm_reducer *);
 
 /* ---- Without keys ---------------------------------------------------- */

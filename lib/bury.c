@@ -16,6 +16,7 @@
 
 #include "base.h"
 #include "engine.h"
+#include "farewell.h"
 #include "fds.h"
 
 /* Workers in a row that may die upon an item they have not begun. */
@@ -217,6 +218,7 @@ int bury_member(struct engine *e, struct member *m, uint64_t now)
 		setup_died(e, m);
 	engine_say(e, "bury: worker %d, pid %d, status 0x%x", m->index,
 	    (int)m->pid, (unsigned)m->death.status);
+	farewell_missed(e, m);
 	began = put_back(e, m) || m->told_to_stop;
 	if (crew_gives_up(m) && !e->closing)
 		tell_given_up(e, m);
@@ -288,6 +290,7 @@ void bury_pool(struct engine *e, enum vm_cause cause, uint64_t now)
 		/* A failure that is not heard of would be taken for done. */
 		if (drain(e, m, now) == 0)
 			take_done(e, m);
+		farewell_missed(e, m);
 		answer_sent(e, m, cause);
 		crew_clear(&e->crew, m, fds_drop);
 		if (m->state != MEMBER_GONE)

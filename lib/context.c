@@ -72,11 +72,12 @@ int context_setup(struct context *c)
 	return end(c, setup ? setup(&c->public) : 0);
 }
 
-void context_teardown(struct context *c)
+int context_teardown(struct context *c)
 {
 	begin(c);
 	if (c->plan->hooks.teardown != NULL)
 		c->plan->hooks.teardown(&c->public);
+	return end(c, 0);
 }
 
 void context_note(struct context *c)

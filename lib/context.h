@@ -97,8 +97,8 @@ bool context_fill(struct context *, const void *input, size_t size,
    returns it.  Needs no memory: it has its own room. */
 unsigned char *context_tell(struct context *, size_t *length);
 
-/* Runs teardown(). */
-void context_teardown(struct context *);
+/* Runs teardown(): 0, or -1 and failed, code and message say why. */
+int context_teardown(struct context *);
 
 /* Writes the FAILURE or UNFIT frame that says why: its length.  There must
    be CONTEXT_FAILURE_ROOM bytes. */

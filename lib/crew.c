@@ -72,7 +72,7 @@ void crew_clear(struct crew *c, struct member *m, void (*close)(int *fd))
 	m->finished = m->granted = m->ordinal = 0;
 	m->blame = 0;
 	m->killed = m->held = m->garbled = false;
-	m->told_to_stop = m->alone = false;
+	m->told_to_stop = m->left = m->torn_down = m->alone = false;
 	m->presumed = m->greeted = m->unfit = m->ended = m->unsettled = false;
 	m->doom_at = m->setup_by = NEVER;
 	roster_book(c, m);

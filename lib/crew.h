@@ -104,6 +104,8 @@ struct member {
 	bool presumed;		/* so blamed for the end of its pipe only */
 	bool garbled;		/* what it left behind cannot be believed */
 	bool told_to_stop;
+	bool left;		/* has said that its teardown begins, */
+	bool torn_down;		/* and what came of it */
 	bool wanted;		/* the pool is to have a worker here */
 	bool greeted;		/* has said hello */
 	bool unfit;		/* has said that its setup failed */

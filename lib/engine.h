@@ -9,6 +9,7 @@
  *	intake.c     source next -> chunk pack -> window admit
  *	dispatch.c   crew pick -> channel send; taking back
  *	greet.c      a worker's first and last words
+ *	farewell.c   how its teardown ended
  *	settle.c     channel receive -> window settle -> results
  *	placed.c     outputs in shared memory
  *	retry.c      what a failure costs
@@ -105,6 +106,8 @@ struct engine {
 	enum vm_cause broken_cause;
 	int broken_error;	/* ECHILD or ETIMEDOUT: the fork server's end */
 	struct words setup_words; /* of the last setup that failed */
+	uint64_t teardowns_failed;
+	struct words teardown_words; /* of the first of them */
 	struct given_up *given_up; /* one a place, if they are to be told */
 	size_t ndue;		/* of them are due */
 
@@ -118,8 +121,9 @@ struct engine {
    nothing is left.  The settings are its own from then on. */
 int engine_start(struct engine *, struct settings *, struct words *);
 
-/* Ends and frees it: 0 or -ETIMEDOUT and words.  foreign: this process did
-   not make it, so only memory is freed. */
+/* Ends and frees it: 0, 1 if teardowns have failed, or -ETIMEDOUT; and words,
+   but for 0.  foreign: this process did not make it, so only memory is
+   freed. */
 int engine_stop(struct engine *, bool foreign);
 
 /* The next item: 1; 0 the end; VM_LATER when the time is over; -errno. */

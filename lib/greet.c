@@ -67,6 +67,7 @@ int greet_leaving(struct engine *e, struct member *m, uint64_t now)
 {
 	if (!m->told_to_stop || m->sent != NULL)
 		return -EPROTO;
+	m->left = true;
 	crew_bear(&e->crew, m, now + e->set.teardown_ns);
 	if (m->state != MEMBER_DEAD)
 		crew_move(&e->crew, m, MEMBER_LEAVING);

@@ -12,6 +12,7 @@
 
 #include "base.h"
 #include "engine.h"
+#include "farewell.h"
 #include "fds.h"
 #include "sys.h"
 
@@ -270,6 +271,8 @@ int engine_stop(struct engine *e, bool foreign)
 			r = end_server(e);
 	}
 	serial_stop(e, foreign);
+	if (r == 0 && e->started && !foreign)
+		r = farewell_sum(e);
 	watch_close(&e->watch, close);
 	/* What waits may be placed in what a member shares. */
 	results_release(&e->results);

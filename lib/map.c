@@ -158,7 +158,7 @@ int vm_map_array_sized(const struct vm_worker *worker, size_t worker_size,
 	struct settings set;
 	vm_pool *p = NULL;
 	void *copy = NULL;
-	int kept = errno;
+	int kept = errno, closed;
 	int r = settings_make(&set, worker, worker_size, options,
 	    options_size, &words);
 
@@ -175,10 +175,11 @@ int vm_map_array_sized(const struct vm_worker *worker, size_t worker_size,
 	settings_release(&set);
 	if (p != NULL) {
 		r = run(p, &m, &words);
-		if (vm_close(p) == -1 && r >= 0) {
+		closed = vm_close(p);
+		if (closed != 0 && r >= 0)
 			words = *error_words();
+		if (closed == -1 && r >= 0)
 			r = -errno;
-		}
 	}
 	free(copy);
 	*error_words() = words;

@@ -91,10 +91,10 @@ int vm_close(vm_pool *p)
 		return -1;
 	}
 	r = engine_stop(&p->engine, pool_is_foreign(p));
-	*error_words() = r < 0 ? p->words : (struct words){ "" };
+	*error_words() = r != 0 ? p->words : (struct words){ "" };
 	free_pool(p);
 	errno = r < 0 ? -r : kept;
-	return r < 0 ? -1 : 0;
+	return r < 0 ? -1 : r;
 }
 
 /* ---- what it is ---- */

@@ -138,23 +138,28 @@ vm_reducer *vm_fork_jobs_sized(const struct vm_job *jobs, size_t count,
 	return r;
 }
 
-/* Ends the pool: 0 or -errno; -EDEADLK in a hook of a source, be it one that
-   is closed since the reducer is. */
+/* Ends the pool: 0, 1, or -errno; -EDEADLK in a hook of a source, be it one
+   that is closed since the reducer is. */
 static int close_pool(struct vm_reducer *r)
 {
-	return r->pool == NULL ? -EDEADLK : vm_close(r->pool) < 0 ? -errno : 0;
+	int closed;
+
+	if (r->pool == NULL)
+		return -EDEADLK;
+	closed = vm_close(r->pool);
+	return closed < 0 ? -errno : closed;
 }
 
 int vm_reducer_close(vm_reducer *r)
 {
-	int kept = errno, error;
+	int kept = errno, closed;
 	bool ours = r != NULL && !owner_is_other(&r->owner);
 
 	if (r == NULL)
 		return 0;
-	error = -close_pool(r);
-	if (error == EDEADLK) {
-		errno = error;
+	closed = close_pool(r);
+	if (closed == -EDEADLK) {
+		errno = EDEADLK;
 		return -1;
 	}
 	r->pool = NULL;
@@ -165,8 +170,8 @@ int vm_reducer_close(vm_reducer *r)
 	else
 		store_leave(&r->plan.store);
 	free_reducer(r);
-	errno = error != 0 ? error : kept;
-	return error != 0 ? -1 : 0;
+	errno = closed < 0 ? -closed : kept;
+	return closed < 0 ? -1 : closed;
 }
 
 /* ---- runs ---- */

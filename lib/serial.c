@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "engine.h"
+#include "farewell.h"
 
 int serial_start(struct engine *e)
 {
@@ -28,8 +29,8 @@ void serial_stop(struct engine *e, bool foreign)
 	if (e->serial == NULL)
 		return;
 	e->in_hook = true;
-	if (e->serial_up && !foreign)
-		context_teardown(e->serial);
+	if (e->serial_up && !foreign && context_teardown(e->serial) < 0)
+		farewell_serial(e);
 	context_release(e->serial);
 	free(e->serial);
 	e->serial = NULL;

@@ -15,6 +15,7 @@
 
 #include "base.h"
 #include "engine.h"
+#include "farewell.h"
 
 /* How long a worker may take to be gone after its pipe has ended. */
 #define ENDED_NS (200 * MS_IN_NS)
@@ -263,6 +264,8 @@ static int settle_frame(struct engine *e, struct member *m, struct answer *a,
 	    (dead || m->state == MEMBER_STARTING);
 	bool ready = m->greeted && (dead || m->state == MEMBER_READY);
 
+	if (m->left)
+		return farewell_said(e, m, f);
 	if (f->kind == FRAME_HELLO && starting)
 		return greet_hello(e, m, f);
 	if (f->kind == FRAME_UNFIT && starting)

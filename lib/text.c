@@ -3,6 +3,7 @@
 
 #include "text.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #ifdef HAVE_STDIO_EXT_H
 #include <stdio_ext.h>
@@ -74,6 +75,22 @@ static void reopen_if_wide(FILE *f)
 	if (fwide(f, 0) > 0 && freopen("/dev/null", "r", f) == NULL)
 		clearerr(f);
 	funlockfile(f);
+}
+
+bool text_end_stdin(void)
+{
+	int fd = sys_open("/dev/null", O_RDONLY);
+	bool empty = fd >= 0 && sys_dup_onto(fd, 0) >= 0;
+	int ends[2];
+
+	/* A pipe without writers is at its end as well. */
+	if (!empty && sys_pipe(ends) == 0) {
+		sys_dup_onto(ends[0], 0);
+		sys_close(&ends[0]);
+		sys_close(&ends[1]);
+	}
+	sys_close(&fd);
+	return empty;
 }
 
 void text_forget(bool empty)

@@ -23,6 +23,10 @@
  */
 void text_release(void);
 
+/* Fork server: descriptor 0 is at its end from now on.  True if it is
+   /dev/null, false if that cannot be had. */
+bool text_end_stdin(void);
+
 /*
  * Fork server: forgets what its copies of stdin, stdout and stderr hold, which
  * is the host's to read and to print.  empty: descriptor 0 is not the host's

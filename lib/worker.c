@@ -3,7 +3,6 @@
 
 #include "worker.h"
 
-#include <fcntl.h>
 #include <stddef.h>
 #include <stdlib.h>
 
@@ -85,18 +84,7 @@ static void flush(void)
 
 void worker_prepare(void)
 {
-	int fd = sys_open("/dev/null", O_RDONLY);
-	bool empty = fd >= 0 && sys_dup_onto(fd, 0) >= 0;
-	int ends[2];
-
-	/* A pipe without writers is at its end as well. */
-	if (!empty && sys_pipe(ends) == 0) {
-		sys_dup_onto(ends[0], 0);
-		sys_close(&ends[0]);
-		sys_close(&ends[1]);
-	}
-	sys_close(&fd);
-	text_forget(empty);
+	text_forget(text_end_stdin());
 	self.unguarded = exit_guard() != 0;
 	self.volunteers = resource_must_volunteer();
 	owner_init(&self.owner);
@@ -122,14 +110,20 @@ void worker_begin(struct worker_life *life)
 	sys_set_mask(&none);
 }
 
-/* Setup has failed, or nothing could be set up at all. */
-static _Noreturn void unfit(void)
+/* Says why setup or teardown has failed. */
+static void tell_why(enum frame_kind kind)
 {
 	static unsigned char frame[CONTEXT_FAILURE_ROOM];
-	size_t length = context_failure(&self.context, FRAME_UNFIT, frame);
+	size_t length = context_failure(&self.context, kind, frame);
 
 	if (stage_put(&self.stage, frame, length) == 0)
 		flush();
+}
+
+/* Setup has failed, or nothing could be set up at all. */
+static _Noreturn void unfit(void)
+{
+	tell_why(FRAME_UNFIT);
 	exit_leave(EXIT_FAILURE);
 }
 
@@ -370,6 +364,21 @@ static void fill_through(const struct frame_chunk *chunk)
 	finish(chunk, next);
 }
 
+/* The caller hears of a teardown that fails, and sees how it ends else. */
+static void tear_down(void)
+{
+	int r;
+
+	put(FRAME_LEAVING, NULL, 0);
+	flush();
+	if (self.context.noted)
+		context_note(&self.context);
+	r = context_teardown(&self.context);
+	leave_if_copy();
+	if (r < 0)
+		tell_why(FRAME_FAILURE);
+}
+
 void worker_main(const struct worker_life *life)
 {
 	struct frame_chunk chunk;
@@ -400,9 +409,6 @@ void worker_main(const struct worker_life *life)
 		else
 			work_through(&chunk);
 	}
-	put(FRAME_LEAVING, NULL, 0);
-	flush();
-	context_teardown(&self.context);
-	leave_if_copy();
+	tear_down();
 	exit_leave(EXIT_SUCCESS);
 }

@@ -167,7 +167,7 @@ START_TEST(knows_whether_a_call_has_failed)
 			ck_assert_int_eq(r.type, VM_EXCEPTION);
 		}
 		take_end(pool);
-		close_pool(pool);
+		ck_assert_int_eq(vm_close(pool), 1);
 	}
 	ck_assert_int_eq(atomic_load(&sh->counter[BEGUN]), 2);
 	ck_assert_int_eq(atomic_load(&sh->counter[WRONG]), 0);
