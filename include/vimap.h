@@ -159,6 +159,23 @@ VM_EXPORT int vm_fail(struct vm_context *, int code, const char *format, ...)
 VM_EXPORT int vm_vfail(struct vm_context *, int code, const char *format,
     va_list) VM_PRINTF(3, 0);
 
+/*
+ * The same for what no other attempt would mend: the item has failed for good,
+ * whatever max_attempts and retry_on allow.  Not if vm_fail() is called after
+ * it.
+ */
+VM_EXPORT int vm_fail_for_good(struct vm_context *, int code,
+    const char *format, ...) VM_PRINTF(3, 4);
+
+/*
+ * If this attempt fails, by vm_fail(), a return or its output, and options
+ * allow another one, that begins no sooner than after so many ms (0: at once),
+ * whatever retry_delay_ms and retry_delay_max_ms say: for a server that says
+ * when to ask again.  The last call counts.  0, or -1 and EINVAL if ms is
+ * negative, or not in process().
+ */
+VM_EXPORT int vm_retry_after(struct vm_context *, int ms);
+
 /* Has vm_fail() been called, or was there no room for an output, since the
    present hook began?  1 or 0.  For libraries between this one and you. */
 VM_EXPORT int vm_has_failed(const struct vm_context *);

@@ -50,7 +50,7 @@ static void convict(struct engine *e, struct member *m, struct span *guilty,
 	/* What ends it in the end need not be this. */
 	guilty->outcome.pid = o.pid;
 	if (retry_may(e, guilty, o.cause)) {
-		retry_again(e, guilty);
+		retry_again(e, guilty, RETRY_AS_OPTIONS_SAY);
 		return;
 	}
 	guilty->outcome = o;

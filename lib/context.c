@@ -40,7 +40,7 @@ void context_release(struct context *c)
 
 static RARELY void forget_failure(struct context *c)
 {
-	c->failed = false;
+	c->failed = c->for_good = false;
 	c->code = 0;
 	c->cause = VM_FAILED;
 	c->message[0] = '\0';
@@ -51,6 +51,7 @@ static void begin(struct context *c)
 {
 	if (c->failed)
 		forget_failure(c);
+	c->has_pause = false;
 	c->reserved = c->size = 0;
 }
 
@@ -206,6 +207,13 @@ unsigned char *context_process(struct context *c, const void *input,
 	return c->at;
 }
 
+enum frame_again context_again(const struct context *c)
+{
+	if (c->for_good)
+		return FRAME_AGAIN_NEVER;
+	return c->has_pause ? FRAME_AGAIN_AFTER : FRAME_AGAIN;
+}
+
 size_t context_failure(const struct context *c, enum frame_kind kind,
     unsigned char *at)
 {
@@ -214,6 +222,8 @@ size_t context_failure(const struct context *c, enum frame_kind kind,
 		.cause = (uint32_t)c->cause,
 		.message_size = (uint32_t)strlen(c->message),
 		.tail_size = -1,
+		.again = context_again(c),
+		.after_ms = c->pause_ms,
 	};
 	unsigned char *text = at + FRAME_HEAD + sizeof f;
 	size_t size = sizeof f + f.message_size, length;
@@ -326,6 +336,7 @@ int vm_vfail(struct vm_context *me, int code, const char *format, va_list ap)
 	if (c == NULL)
 		return -1;
 	c->failed = true;
+	c->for_good = false;
 	c->code = code;
 	c->cause = VM_FAILED;
 	if (format == NULL)
@@ -343,4 +354,29 @@ int vm_fail(struct vm_context *me, int code, const char *format, ...)
 	vm_vfail(me, code, format, ap);
 	va_end(ap);
 	return -1;
+}
+
+int vm_fail_for_good(struct vm_context *me, int code, const char *format, ...)
+{
+	va_list ap;
+
+	va_start(ap, format);
+	vm_vfail(me, code, format, ap);
+	va_end(ap);
+	if (me != NULL)
+		around(me)->for_good = true;
+	return -1;
+}
+
+int vm_retry_after(struct vm_context *me, int ms)
+{
+	struct context *c = me ? around(me) : NULL;
+
+	if (c == NULL || !c->in_process || ms < 0) {
+		errno = EINVAL;
+		return -1;
+	}
+	c->has_pause = true;
+	c->pause_ms = (uint32_t)ms;
+	return 0;
 }

@@ -37,6 +37,9 @@ struct context {
 	bool noted;		/* options ask for what context_note() notes */
 	bool in_process;	/* vm_output() is allowed */
 	bool failed;
+	bool for_good;		/* no attempt is worth while */
+	bool has_pause;		/* it has asked for one: pause_ms */
+	uint32_t pause_ms;
 	int code;
 	enum vm_cause cause;
 	char message[4096];	/* "": none was given */
@@ -92,6 +95,9 @@ unsigned char *context_process(struct context *, const void *input,
    behind a head: true if it is there now, false if the item has failed. */
 bool context_fill(struct context *, const void *input, size_t size,
     unsigned char *place);
+
+/* What the item that has just failed asks of attempts to come. */
+enum frame_again context_again(const struct context *);
 
 /* The FAILURE frame of the item that has just failed, as context_process()
    returns it.  Needs no memory: it has its own room. */

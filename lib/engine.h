@@ -272,8 +272,9 @@ int greet_leaving(struct engine *, struct member *, uint64_t now);
 /* May an item that failed of this cause be tried again? */
 bool retry_may(const struct engine *, const struct span *, enum vm_cause);
 
-/* It is: at once, or after its pause. */
-void retry_again(struct engine *, struct span *);
+/* It is: after so many ns, or as options say. */
+void retry_again(struct engine *, struct span *, uint64_t pause);
+#define RETRY_AS_OPTIONS_SAY NEVER
 
 /* The item of that number has failed for good, by its own doing; too many
    cancel the rest. */

@@ -93,6 +93,15 @@ struct frame_failure {
 	uint64_t cpu_ns;
 	uint32_t message_size;
 	int32_t tail_size;	/* -1: not captured */
+	uint32_t again;		/* enum frame_again */
+	uint32_t after_ms;	/* AFTER: its pause before the next attempt */
+};
+
+/* What an item asks of attempts to come. */
+enum frame_again {
+	FRAME_AGAIN,		/* as options say */
+	FRAME_AGAIN_NEVER,	/* it has failed for good */
+	FRAME_AGAIN_AFTER	/* if options allow one: after its own pause */
 };
 
 /* The same, read: the texts lie in the body. */

@@ -30,14 +30,13 @@ static uint64_t pause_before(const struct engine *e, int attempt)
 }
 
 /* The clock is read here: that of the turn may lie before the failure. */
-void retry_again(struct engine *e, struct span *s)
+void retry_again(struct engine *e, struct span *s, uint64_t pause)
 {
-	uint64_t pause;
-
 	engine_say(e, "retry: number %llu failed",
 	    (unsigned long long)span_seq(s));
 	s->attempt++;
-	pause = pause_before(e, s->attempt);
+	if (pause == RETRY_AS_OPTIONS_SAY)
+		pause = pause_before(e, s->attempt);
 	s->due_at = pause > 0 ? sys_now() + pause : 0;
 	if (pause > 0)
 		window_move(&e->window, s, SPAN_PAUSED);

@@ -92,12 +92,15 @@ static int process(struct engine *e, struct span *s)
 /* An item that is still to be tried waits again, or pauses. */
 static bool failed_for_now(struct engine *e, struct span *s)
 {
-	if (!e->serial->failed || !retry_may(e, s, e->serial->cause))
+	const struct context *c = e->serial;
+
+	if (!c->failed || c->for_good || !retry_may(e, s, c->cause))
 		return false;
 	block_drop(s->block);
 	s->block = NULL;
 	s->bytes = 0;
-	retry_again(e, s);
+	retry_again(e, s, c->has_pause ? c->pause_ms * MS_IN_NS :
+	    RETRY_AS_OPTIONS_SAY);
 	return true;
 }
 

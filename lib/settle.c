@@ -88,7 +88,8 @@ static int gather(struct engine *e, struct member *m, struct answer *a,
 }
 
 /* process() failed, and the item has attempts left. */
-static int retry(struct engine *e, struct member *m, struct answer *a)
+static int retry(struct engine *e, struct member *m, struct answer *a,
+    const struct frame_failure *why)
 {
 	struct span *again;
 
@@ -97,7 +98,8 @@ static int retry(struct engine *e, struct member *m, struct answer *a)
 	if (again == NULL)
 		return -ENOMEM;
 	m->finished++;
-	retry_again(e, again);
+	retry_again(e, again, why->again == FRAME_AGAIN_AFTER ?
+	    why->after_ms * MS_IN_NS : RETRY_AS_OPTIONS_SAY);
 	return 0;
 }
 
@@ -171,10 +173,12 @@ static int failure(struct engine *e, struct member *m, struct answer *a,
 
 	if (expected(m) == 0 || frame_failure(f->body, f->size, &why) < 0)
 		return -EPROTO;
-	if (why.head.cause != VM_FAILED && why.head.cause != VM_TOO_BIG)
+	if ((why.head.cause != VM_FAILED && why.head.cause != VM_TOO_BIG) ||
+	    why.head.again > FRAME_AGAIN_AFTER)
 		return -EPROTO;
-	if (retry_may(e, of, (enum vm_cause)why.head.cause))
-		return retry(e, m, a);
+	if (why.head.again != FRAME_AGAIN_NEVER &&
+	    retry_may(e, of, (enum vm_cause)why.head.cause))
+		return retry(e, m, a, &why.head);
 	r = gather(e, m, a, 1, f->length);
 	if (r == 0)
 		retry_never(e, span_seq(of) - 1);

@@ -475,6 +475,8 @@ static void fail_falsely(size_t which)
 
 	why.cause = how & 1 ? VM_FAILED : how & 2 ? VM_TOO_BIG : byte();
 	why.wall_ns = UINT64_MAX - how;
+	why.again = how >> 6;
+	why.after_ms = how & 32 ? UINT32_MAX : how;
 	why.message_size = (uint32_t)zero;
 	if (how & 8)
 		why.message_size += byte() - 128u;

@@ -53,6 +53,8 @@ static void call_out_of_place(struct vm_context *me)
 	must(vm_reserve(me, 1) == NULL && errno == EINVAL);
 	errno = 0;
 	must(vm_commit(me, 0) == -1 && errno == EINVAL);
+	errno = 0;
+	must(vm_retry_after(me, 1) == -1 && errno == EINVAL);
 	atomic_fetch_add(&sh->counter[BEGUN], 1);
 }
 
@@ -67,6 +69,7 @@ static int process_with_null(struct vm_context *me, const void *input,
 {
 	call_out_of_place(NULL);
 	must(vm_fail(NULL, 3, "nobody's") == -1);
+	must(vm_fail_for_good(NULL, 3, "nobody's") == -1);
 	errno = 0;
 	must(vm_output(me, NULL, 3) == -1 && errno == EINVAL);
 	must(vm_output(me, NULL, 0) == 0);

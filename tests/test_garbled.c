@@ -133,7 +133,7 @@ static void write_absurd(void)
 static void write_kind(enum frame_kind kind, size_t size)
 {
 	unsigned char frame[64];
-	static const unsigned char body[32];
+	static const unsigned char body[sizeof(struct frame_failure)];
 
 	frame_write(frame, kind, body, size);
 	write_all(frame, frame_length(size));
@@ -167,6 +167,17 @@ static void write_leaving(void)
 static void write_causeless(void)
 {
 	write_kind(FRAME_FAILURE, sizeof(struct frame_failure));
+}
+
+/* What it asks for is nothing that it can. */
+static void write_demand(void)
+{
+	const struct frame_failure f = { .cause = VM_FAILED, .tail_size = -1,
+		.again = FRAME_AGAIN_AFTER + 1 };
+	unsigned char frame[64];
+
+	frame_write(frame, FRAME_FAILURE, &f, sizeof f);
+	write_all(frame, frame_length(sizeof f));
 }
 
 static void write_short_failure(void)
@@ -416,7 +427,7 @@ END_TEST
 static void (*const nonsense[])(void) = { write_ones, write_zeros,
 	write_one_byte, write_noise, write_absurd, write_hello, write_end,
 	write_leaving, write_causeless, write_short_failure, write_done,
-	write_short_done };
+	write_short_done, write_demand };
 
 START_TEST(writes_nonsense)
 {

@@ -688,6 +688,137 @@ START_TEST(attempts_are_no_failures)
 }
 END_TEST
 
+/* ---- what the item itself says of attempts to come ---- */
+
+enum { PLAIN, FOR_GOOD, FAILED_AGAIN, LARGE_FOR_GOOD, SAYS };
+
+/* By number; each is begun three times, unless it says that it is no use. */
+static int says(struct vm_context *me, const void *input, size_t size)
+{
+	static const char much[200];
+	int64_t n = count_run(input);
+
+	if (n == FOR_GOOD || n == FAILED_AGAIN)
+		vm_fail_for_good(me, 4, "never, at %d", me->attempt);
+	if (n == LARGE_FOR_GOOD) {
+		vm_fail_for_good(me, 4, "never");
+		return vm_output(me, much, sizeof much);
+	}
+	if (n == FAILED_AGAIN)
+		vm_fail(me, 5, "at %d", me->attempt);
+	return n == PLAIN ? 3 : vm_output(me, input, size);
+}
+
+START_TEST(an_item_may_fail_for_good)
+{
+	static const struct { int runs, code; const char *words; } want[] = {
+		[PLAIN] = { 3, 3, NULL },
+		[FOR_GOOD] = { 1, 4, "never, at 1" },
+		[FAILED_AGAIN] = { 3, 5, "at 3" },
+		[LARGE_FOR_GOOD] = { 1, EFBIG, NULL },
+	};
+	const struct vm_worker worker = { .process = says };
+	const int workers[] = { 1, VM_SERIAL };
+
+	for (size_t i = 0; i < COUNTOF(workers); i++) {
+		struct vm_result r;
+		vm_pool *pool;
+
+		start();
+		pool = fork_pool(&worker, &(struct vm_options){
+		    .workers = workers[i], .max_item_bytes = 100,
+		    .max_attempts = 3, .ordered = 1 });
+		/* The one behind forgets what it was told before. */
+		imap_to(pool, vm_range(0, SAYS));
+		imap_to(pool, vm_range(0, 1));
+		for (int n = 0; n < SAYS; n++) {
+			take(pool, &r);
+			ck_assert_int_eq(r.attempts, want[n].runs);
+			ck_assert_int_eq(r.exception->code, want[n].code);
+			if (want[n].words != NULL)
+				ck_assert_str_eq(r.exception->message,
+				    want[n].words);
+		}
+		take(pool, &r);
+		ck_assert_int_eq(r.attempts, 3);
+		take_end(pool);
+		ck_assert_int_eq(sh->pid[PLAIN], 6);
+		close_pool(pool);
+		shared_free(sh);
+	}
+}
+END_TEST
+
+/* The first input asks for its own pauses: none at first, then a longer one
+   than any of the options; the second for none at all. */
+static int asks_when(struct vm_context *me, const void *input, size_t size)
+{
+	int64_t n = number(input);
+
+	atomic_store(&sh->counter[TIMES + 4 * n + me->attempt],
+	    (long)clock_ns());
+	if (vm_retry_after(me, -1) != -1 || errno != EINVAL)
+		return 99;
+	if (vm_retry_after(me, 5000) != 0)
+		return 99;
+	if (n == 1 || me->attempt == 1)
+		vm_retry_after(me, 0);
+	else
+		vm_retry_after(me, 60);
+	return me->attempt < 3 ? 1 : vm_output(me, input, size);
+}
+
+START_TEST(an_item_may_ask_for_its_own_pause)
+{
+	const struct vm_worker worker = { .process = asks_when };
+	const int workers[] = { 1, VM_SERIAL };
+
+	for (size_t i = 0; i < COUNTOF(workers); i++) {
+		atomic_long *at;
+		int cause[2];
+		vm_pool *pool;
+
+		start();
+		/* The pauses of the options would never end. */
+		pool = fork_pool(&worker, &(struct vm_options){
+		    .workers = workers[i], .max_attempts = 3,
+		    .retry_delay_ms = 2000000000,
+		    .retry_delay_max_ms = 2000000000 });
+		imap_to(pool, vm_range(0, 2));
+		ck_assert_int_eq(take_numbers(pool, 2, cause), 0);
+		ck_assert(cause[0] == 0 && cause[1] == 0);
+		at = &sh->counter[TIMES];
+		ck_assert_int_ge(at[3] - at[2], 60 * (long)MS_IN_NS);
+		close_pool(pool);
+		shared_free(sh);
+	}
+}
+END_TEST
+
+/* A pause that an item asked for is not the next one's. */
+static int asks_once(struct vm_context *me, const void *input, size_t size)
+{
+	if (number(input) == 0) {
+		vm_retry_after(me, 2000000000);
+		return vm_output(me, input, size);
+	}
+	return me->attempt == 1 ? 1 : vm_output(me, input, size);
+}
+
+START_TEST(a_pause_is_of_one_attempt)
+{
+	const struct vm_worker worker = { .process = asks_once };
+	int cause[2];
+	vm_pool *pool = fork_pool(&worker, &(struct vm_options){ .workers = 1,
+	    .max_attempts = 2 });
+
+	imap_to(pool, vm_range(0, 2));
+	ck_assert_int_eq(take_numbers(pool, 2, cause), 0);
+	ck_assert(cause[0] == 0 && cause[1] == 0);
+	close_pool(pool);
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const tests[] = {
@@ -700,7 +831,9 @@ int main(void)
 		a_source_may_wait_for_a_pausing_item,
 		what_was_read_does_not_wait_for_a_pause,
 		only_the_guilty_attempt_counts,
-		too_many_failures_cancel_the_rest, attempts_are_no_failures };
+		too_many_failures_cancel_the_rest, attempts_are_no_failures,
+		an_item_may_fail_for_good, an_item_may_ask_for_its_own_pause,
+		a_pause_is_of_one_attempt };
 	const TTest *const drawn[] = {
 		pauses_double_up_to_a_bound };
 
