@@ -251,7 +251,8 @@ struct vm_options {
 				   (0: never) */
 
 	/* Bounds in time, by the monotonic clock.  0: none, but for the last
-	   two.  What runs longer is killed, its process group too. */
+	   two.  What runs longer is killed, its process group too.  Another is
+	   fork_timeout_ms. */
 	int item_timeout_ms;	/* one input in process(), not its waiting:
 				   never early, an eighth (of short ones, a
 				   few ms) late at most while you wait in the
@@ -304,6 +305,11 @@ struct vm_options {
 	/* Not 0: what hooks print to stdout and stderr with stdio is written
 	   line by line, those of up to 4 KiB whole. */
 	int whole_lines;
+
+	int fork_timeout_ms;	/* while no worker is left and none can be
+				   forked, inputs wait so long, and the pool
+				   breaks (30000); vm_error() tells at once */
+	int reserved;		/* 0 */
 };
 
 /*

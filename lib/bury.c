@@ -280,6 +280,7 @@ void bury_pool(struct engine *e, enum vm_cause cause, uint64_t now)
 		return;
 	e->broken = true;
 	e->broken_cause = cause;
+	e->broken_words = *e->words;
 	engine_say(e, "broken: %s", e->words->text);
 	for (size_t i = 0; i < e->crew.count; i++) {
 		struct member *m = &e->crew.members[i];

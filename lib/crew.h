@@ -106,7 +106,8 @@ struct member {
 	bool told_to_stop;
 	bool left;		/* has said that its teardown begins, */
 	bool torn_down;		/* and what came of it */
-	bool wanted;		/* the pool is to have a worker here */
+	bool wanted;		/* the pool is to have a worker here, */
+	bool refused;		/* and the last order for it has failed */
 	bool greeted;		/* has said hello */
 	bool unfit;		/* has said that its setup failed */
 	bool ended;		/* its result pipe has; no death notice yet */

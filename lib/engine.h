@@ -100,10 +100,16 @@ struct engine {
 
 	struct oom oom;		/* kills for want of memory */
 	int refused;		/* errno of the last hire that failed */
+	bool deserted;		/* no worker is there, and none to be had, */
+	bool deserted_told;	/* of which words tell, */
+	uint64_t deserted_at;	/* by what was seen then, */
+	uint64_t deserted_for;	/* and so long while workers were awaited */
+	bool awaits_setups;	/* the caller waits for these */
 	bool started;		/* the first hires are done */
 	bool closing;		/* nothing is dispatched or hired any more */
 	bool broken;		/* for good; words say why */
 	enum vm_cause broken_cause;
+	struct words broken_words;
 	int broken_error;	/* ECHILD or ETIMEDOUT: the fork server's end */
 	struct words setup_words; /* of the last setup that failed */
 	uint64_t teardowns_failed;
@@ -307,11 +313,20 @@ int overdue_run(struct engine *, uint64_t now);
    now. */
 bool staff_lay_off(struct engine *, struct member *, uint64_t deadline);
 
-/* When workers' memory is to be looked at; NEVER if that is of no interest. */
+/* When workers' memory is to be looked at, or whether there are any; NEVER if
+   that is of no interest. */
 uint64_t staff_alarm(const struct engine *);
 
-/* Lays off whose time has come. */
+/* Lays off whose time has come; breaks the pool if no worker was to be had for
+   too long. */
 void staff_run(struct engine *, uint64_t now);
+
+/* A worker that is wanted could not be had, by that errno; one was had. */
+void staff_refused(struct engine *, struct member *, int error);
+void staff_welcomed(struct engine *, struct member *);
+
+/* Why, in words to end a sentence with. */
+const char *staff_reason(int error);
 
 /* A member was buried, and its process is still there: another place, if there
    is one that nobody needs, stands in for its own, index and all. */

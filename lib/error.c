@@ -66,7 +66,7 @@ static const char *why_killed(const struct vm_pool *p,
 static void describe(struct vm_pool *p, const struct span *s)
 {
 	const struct outcome *o = &s->outcome;
-	const char *why = p->words.text;
+	const char *why = p->engine.broken_words.text;
 	struct words *w = &p->message;
 
 	switch (o->cause) {
@@ -97,7 +97,7 @@ static void describe(struct vm_pool *p, const struct span *s)
 		break;
 	default:
 		words_set(w, 0, "The pool broke down before the item was "
-		    "done.");
+		    "done.  %.*s", (int)cut_to(why, strlen(why), 400), why);
 	}
 }
 

@@ -59,12 +59,8 @@ static int explain(struct engine *e, int error)
 		    "descriptors for %zu workers; the limit is %llu "
 		    "(RLIMIT_NOFILE) with what is open already.",
 		    2 * n + 10, n, (unsigned long long)sys_fd_limit());
-	if (error == EAGAIN)
-		return words_set(e->words, error, "%zu workers could not be "
-		    "forked: a limit on processes is reached (RLIMIT_NPROC, "
-		    "or pids.max of the control group).", n);
 	return words_set(e->words, error, "%zu workers could not be forked: "
-	    "%s.", n, strerror(error));
+	    "%s.", n, staff_reason(error));
 }
 
 /*

@@ -78,7 +78,7 @@ static void refused(struct engine *e, struct member *m, int error,
     uint64_t now)
 {
 	if (m->wanted)
-		e->refused = error;
+		staff_refused(e, m, error);
 	engine_say(e, "refused: worker %d: %s", m->index, strerror(error));
 	crew_replace(&e->crew, m, false, now);
 }
@@ -111,14 +111,16 @@ static void heed(struct engine *e, const struct notice *n, int fds[],
 	if (n->kind == NOTICE_HIRED && asked && r == 1) {
 		r = crew_welcome(&e->crew, m, n, fds, e->set.setup_ns ?
 		    now + e->set.setup_ns : NEVER);
-		if (r == 0)
+		if (r == 0) {
+			staff_welcomed(e, m);
 			return;
+		}
 	}
 	for (int i = 0; i < NOTICE_FDS; i++)
 		fds_drop(&fds[i]);
 	if (n->kind == NOTICE_HIRED && asked) {
 		if (m->wanted)
-			e->refused = -r;
+			staff_refused(e, m, -r);
 		m->pid = n->pid;
 		crew_doom(&e->crew, m, VM_LOST);
 	} else if (n->kind == NOTICE_REFUSED && asked) {

@@ -184,7 +184,9 @@ int engine_ready(struct engine *e, uint64_t until)
 	if (e->serial != NULL)
 		return serial_ready(e);
 	for (;;) {
+		e->awaits_setups = having[TRAIT_UNTRIED] > 0;
 		r = engine_turn(e, looked ? until : 1);
+		e->awaits_setups = false;
 		if (r < 0)
 			return r;
 		looked = true;

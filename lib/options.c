@@ -75,6 +75,8 @@ static int check_numbers(const struct vm_options *o, struct words *w)
 		{ "setup_timeout_ms", o->setup_timeout_ms, INT32_MAX },
 		{ "teardown_timeout_ms", o->teardown_timeout_ms, INT32_MAX },
 		{ "close_timeout_ms", o->close_timeout_ms, INT32_MAX },
+		{ "fork_timeout_ms", o->fork_timeout_ms, INT32_MAX },
+		{ "reserved", o->reserved, 0 },
 		{ "max_items_per_worker", o->max_items_per_worker,
 		    INT32_MAX },
 		{ "max_cpu_seconds", o->max_cpu_seconds, INT32_MAX },
@@ -251,6 +253,7 @@ static void fill_in(struct settings *s, const struct vm_options *o)
 	s->teardown_ns = or_else((size_t)o->teardown_timeout_ms, 5000) *
 	    MS_IN_NS;
 	s->close_ns = or_else((size_t)o->close_timeout_ms, 5000) * MS_IN_NS;
+	s->fork_ns = or_else((size_t)o->fork_timeout_ms, 30000) * MS_IN_NS;
 }
 
 int settings_make(struct settings *s, const struct vm_worker *worker,

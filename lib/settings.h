@@ -43,6 +43,7 @@ struct settings {
 	uint64_t setup_ns;	/* the same */
 	uint64_t teardown_ns;
 	uint64_t close_ns;
+	uint64_t fork_ns;	/* without a worker that could be forked */
 };
 
 struct vm_options;

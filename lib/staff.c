@@ -11,6 +11,7 @@
 #include "config.h"
 
 #include <errno.h>
+#include <string.h>
 
 #include "base.h"
 #include "engine.h"
@@ -18,6 +19,9 @@
 
 /* So often the memory of workers is looked at. */
 #define WEIGH_NS (1000 * MS_IN_NS)
+/* The most that counts at once of the time without workers, so that a caller
+   that was away finds the pool as it left it. */
+#define DESERTED_NS (1000 * MS_IN_NS)
 
 bool staff_lay_off(struct engine *e, struct member *m, uint64_t deadline)
 {
@@ -35,10 +39,23 @@ static bool is_too_big(const struct engine *e, const struct member *m)
 	    sys_memory(m->pid) > e->set.max_rss;
 }
 
+/* Is anything to be done that only workers can do? */
+static bool awaits_workers(const struct engine *e)
+{
+	return e->window.nwaiting > 0 || e->awaits_setups;
+}
+
 uint64_t staff_alarm(const struct engine *e)
 {
-	return e->set.max_rss > 0 && e->window.nsent > 0 && !e->closing ?
-	    e->weigh_at : NEVER;
+	uint64_t at = NEVER, left;
+
+	if (e->set.max_rss > 0 && e->window.nsent > 0 && !e->closing)
+		at = e->weigh_at;
+	if (e->deserted && awaits_workers(e) && !e->closing) {
+		left = e->set.fork_ns - e->deserted_for;
+		at = MIN(at, e->deserted_at + MIN(left, DESERTED_NS));
+	}
+	return at;
 }
 
 /* What those that are to leave are still at must not count against the ones
@@ -67,6 +84,94 @@ static void weigh(struct engine *e)
 			lay_off(e, &e->crew.members[i], "has grown too big");
 }
 
+/* ---- nobody is left ---- */
+
+const char *staff_reason(int error)
+{
+	switch (error) {
+	case 0:
+		return "the kernel holds those that were killed";
+	case EAGAIN:
+		return "a limit on processes is reached (RLIMIT_NPROC, or "
+		    "pids.max of the control group)";
+	case EMFILE:
+		return "the limit on descriptors is reached (RLIMIT_NOFILE)";
+	default:
+		return strerror(error);
+	}
+}
+
+void staff_refused(struct engine *e, struct member *m, int error)
+{
+	e->refused = error;
+	if (e->started && !m->refused)
+		words_set(e->words, error, "A worker could not be forked: "
+		    "%s.  The others go on, and it is tried again.",
+		    staff_reason(error));
+	m->refused = true;
+}
+
+void staff_welcomed(struct engine *e, struct member *m)
+{
+	m->refused = false;
+	if (e->started)
+		e->refused = 0;
+	e->deserted_told = false;
+	e->deserted_for = 0;
+}
+
+/* Are places wanted, and for each the last order has failed, or the kernel
+   holds its worker?  And is nobody else there? */
+static bool is_deserted(const struct engine *e)
+{
+	const struct list *in = e->crew.roster.state;
+	const struct member *m;
+	bool lacking = false;
+
+	for (int i = MEMBER_ASKED; i <= MEMBER_DEAD; i++)
+		if (in[i].first != NULL)
+			return false;
+	for (m = in[MEMBER_ABSENT].first; m != NULL;
+	    m = roster_next(m, IN_STATE)) {
+		if (m->wanted && !m->refused)
+			return false;
+		lacking |= m->wanted;
+	}
+	for (m = in[MEMBER_HELD].first; m != NULL;
+	    m = roster_next(m, IN_STATE))
+		lacking |= m->wanted;
+	return lacking;
+}
+
+/* At once there are words for that; after the bound it is as if the pool had
+   no hope. */
+static void look_for_anybody(struct engine *e, uint64_t now)
+{
+	const char *why = staff_reason(e->refused);
+	uint64_t passed = now - e->deserted_at;
+	unsigned long long ms = e->set.fork_ns / MS_IN_NS;
+
+	if (!awaits_workers(e))
+		e->deserted_for = 0;
+	else if (e->deserted)
+		e->deserted_for += MIN(passed, DESERTED_NS);
+	e->deserted_at = now;
+	e->deserted = is_deserted(e);
+	if (e->deserted && !e->deserted_told) {
+		words_set(e->words, EAGAIN, "No worker is left, and none can "
+		    "be forked: %s.  It is tried again; after %llu ms "
+		    "(vm_options.fork_timeout_ms) the pool is given up.",
+		    why, ms);
+		engine_say(e, "%s", e->words->text);
+		e->deserted_told = true;
+	}
+	if (!e->deserted || e->deserted_for < e->set.fork_ns)
+		return;
+	words_set(e->words, EAGAIN, "No worker was left, and for %llu ms "
+	    "(vm_options.fork_timeout_ms) none could be forked: %s.", ms, why);
+	bury_pool(e, VM_LOST, now);
+}
+
 void staff_run(struct engine *e, uint64_t now)
 {
 	struct member *m = e->crew.roster.out.first, *next;
@@ -83,6 +188,7 @@ void staff_run(struct engine *e, uint64_t now)
 		e->weigh_at = now + WEIGH_NS;
 	}
 	set_bounds(e);
+	look_for_anybody(e, now);
 }
 
 /* ---- more or fewer ---- */
@@ -142,8 +248,10 @@ int staff_resize(struct engine *e, size_t workers)
 		return words_set(e->words, ERANGE, "The pool may have at most "
 		    "%zu workers (vm_options.max_workers).",
 		    e->set.max_workers);
-	for (; have < workers && (m = find(&e->crew, false)); have++)
+	for (; have < workers && (m = find(&e->crew, false)); have++) {
+		m->refused = false;
 		crew_want(&e->crew, m, true);
+	}
 	for (; have > workers && (m = find(&e->crew, true)); have--)
 		crew_want(&e->crew, m, false);
 	e->set.workers = workers;

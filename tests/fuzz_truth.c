@@ -307,7 +307,8 @@ void truth_check(const struct vm_result *r, uint64_t n)
 	    "an output made is not there");
 	WORLD_REQUIRE(cause != VM_CANCELLED || cancelled ||
 	    options.max_failures > 0, "cancelled by nobody");
-	WORLD_REQUIRE(cause != VM_LOST || harmed, "lost for no reason");
+	WORLD_REQUIRE(cause != VM_LOST || harmed || world.any_refused,
+	    "lost for no reason");
 	WORLD_REQUIRE(cause != VM_GARBLED || world.any_bad,
 	    "garbled by nobody");
 	WORLD_REQUIRE(cause != VM_SETUP_FAILED || unfit || world.any_bad ||

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <grp.h>
+#include <limits.h>
 #include <pwd.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -226,6 +227,135 @@ START_TEST(no_descriptors_for_a_replacement)
 	take_doubles(pool, 40);
 	ck_assert_int_eq(fault_hits(), 7);
 	ck_assert_int_eq(vm_close(pool), 0);
+}
+END_TEST
+
+/* ---- nobody is left ---- */
+
+static int die_below_two(struct vm_context *me, const void *input,
+    size_t size)
+{
+	if (*(const int64_t *)input < 2)
+		raise(SIGKILL);
+	return twice(me, input, size);
+}
+
+/* A pool of two, for which no other worker can be had, with inputs of which the
+   first two kill both. */
+static vm_pool *desert(int fork_timeout_ms, enum fault_kind kind, int error,
+    enum fault_where where)
+{
+	const struct vm_worker worker = { .process = die_below_two };
+	const struct vm_options o = { .workers = 2, .chunk_size = 1,
+		.fork_timeout_ms = fork_timeout_ms };
+	vm_pool *pool;
+
+	fault_plan(FAULT_NONE, 0, 0, 0, FAULT_ANYWHERE);
+	pool = fork_pool(&worker, &o);
+	ck_assert_int_eq(vm_ready(pool, -1), 0);
+	ck_assert_str_eq(vm_error(pool), "");
+	fault_plan(kind, 1, INT_MAX, error, where);
+	return pool;
+}
+
+/* There are words as soon as nobody is left, and nothing is lost. */
+START_TEST(nobody_is_left_for_a_while)
+{
+	vm_pool *pool = desert(0, FAULT_FORK, EAGAIN, FAULT_IN_CHILDREN);
+	uint64_t end = clock_ns() + limit_ns();
+	int rc, n = 0, killed = 0;
+	struct vm_result r;
+
+	imap_to(pool, vm_range(0, 20));
+	do {
+		rc = vm_zip_in_out_within(pool, &r, 2);
+		n += rc == 1;
+		killed += rc == 1 && r.type == VM_EXCEPTION;
+		ck_assert_uint_lt(clock_ns(), end);
+	} while (rc == 1 || !strstr(vm_error(pool), "No worker is left"));
+	ck_assert_int_eq(rc, VM_LATER);
+	ck_assert_ptr_nonnull(strstr(vm_error(pool), "RLIMIT_NPROC"));
+	ck_assert_int_eq(killed, 2);
+	ck_assert_int_eq(n, 2);
+	fault_plan(FAULT_NONE, 0, 0, 0, FAULT_HERE);
+	for (; n < 20; n++) {
+		take(pool, &r);
+		ck_assert_int_eq(r.type, VM_OUTPUT);
+	}
+	take_end(pool);
+	ck_assert_int_eq(vm_broken(pool), 0);
+	close_pool(pool);
+}
+END_TEST
+
+/* It has lasted too long: what was read comes back with the reason, and no
+   more is read. */
+static void nobody_comes(enum fault_kind kind, int error,
+    enum fault_where where, const char *reason)
+{
+	int fds = count_fds(), children = count_children(), rc, lost = 0;
+	vm_pool *pool = desert(150, kind, error, where);
+	struct vm_result r;
+
+	imap_to(pool, vm_range(0, INT64_MAX));
+	while ((rc = vm_zip_in_out(pool, &r)) == 1) {
+		ck_assert_int_eq(r.type, VM_EXCEPTION);
+		if (r.index < 2) {
+			ck_assert_int_eq(r.exception->cause, VM_KILLED);
+			continue;
+		}
+		lost++;
+		ck_assert_int_eq(r.exception->cause, VM_LOST);
+		ck_assert_int_eq(r.attempts, 0);
+		ck_assert_ptr_nonnull(strstr(r.exception->message, reason));
+		ck_assert_ptr_nonnull(strstr(r.exception->message,
+		    "fork_timeout_ms"));
+	}
+	ck_assert_int_eq(rc, -1);
+	ck_assert_int_eq(errno, EPIPE);
+	ck_assert_int_eq(vm_broken(pool), 1);
+	ck_assert_ptr_nonnull(strstr(vm_error(pool), reason));
+	ck_assert_int_gt(lost, 0);
+	ck_assert_int_le(lost, 200);
+	ck_assert_int_gt(fault_hits(), 2);
+	fault_plan(FAULT_NONE, 0, 0, 0, FAULT_HERE);
+	close_pool(pool);
+	ck_assert_int_eq(count_fds(), fds);
+	ck_assert_int_eq(count_children(), children);
+}
+
+START_TEST(nobody_is_left_for_good)
+{
+	nobody_comes(FAULT_FORK, EAGAIN, FAULT_IN_CHILDREN, "RLIMIT_NPROC");
+	nobody_comes(FAULT_FORK, ENOMEM, FAULT_IN_CHILDREN, "memory");
+	nobody_comes(FAULT_LOST_FDS, EMFILE, FAULT_HERE, "RLIMIT_NOFILE");
+}
+END_TEST
+
+/* Nobody is missed while there is nothing to do, but by who waits for all to be
+   set up. */
+START_TEST(nobody_is_missed_for_nothing)
+{
+	vm_pool *pool = desert(50, FAULT_FORK, EAGAIN, FAULT_IN_CHILDREN);
+	uint64_t begun = clock_ns();
+	struct vm_result r;
+
+	imap_to(pool, vm_range(0, 2));
+	take(pool, &r);
+	take(pool, &r);
+	do {
+		ck_assert_int_eq(vm_zip_in_out_within(pool, &r, 0), 0);
+		ck_assert_uint_lt(clock_ns() - begun, limit_ns());
+		nap_ms(1);
+	} while (clock_ns() - begun < 200 * MS_IN_NS ||
+	    !strstr(vm_error(pool), "No worker is left"));
+	ck_assert_int_eq(vm_broken(pool), 0);
+	ck_assert_int_eq(vm_resize(pool, 3), 0);
+	ck_assert_int_eq(vm_ready(pool, -1), -1);
+	ck_assert_int_eq(errno, EPIPE);
+	ck_assert_ptr_nonnull(strstr(vm_error(pool), "fork_timeout_ms"));
+	fault_plan(FAULT_NONE, 0, 0, 0, FAULT_HERE);
+	close_pool(pool);
 }
 END_TEST
 
@@ -466,8 +596,10 @@ int main(void)
 	const TTest *const tests[] = {
 		no_process, no_descriptor, less_shared_memory,
 		no_shared_memory, old_kernel, no_replacement_at_first,
-		no_descriptors_for_a_replacement, orders_and_news_wait,
-		waiting_pipes_are_nobodys, real_limits, no_memory };
+		no_descriptors_for_a_replacement, nobody_is_left_for_a_while,
+		nobody_is_left_for_good, nobody_is_missed_for_nothing,
+		orders_and_news_wait, waiting_pipes_are_nobodys, real_limits,
+		no_memory };
 	const TTest *const drawn[] = {
 		no_memory_in_order, no_memory_serial, no_memory_for_an_array };
 

@@ -86,6 +86,7 @@ static const struct option { const char *name; size_t at; } ints[] = {
 	OPTION(setup_timeout_ms),
 	OPTION(teardown_timeout_ms),
 	OPTION(close_timeout_ms),
+	OPTION(fork_timeout_ms),
 	OPTION(max_workers),
 	OPTION(max_items_per_worker),
 	OPTION(max_cpu_seconds),
@@ -165,6 +166,14 @@ START_TEST(absurd_counts_are_refused)
 		else if (ints[i].at != offsetof(struct vm_options, debug))
 			works(&o);
 	}
+}
+END_TEST
+
+START_TEST(reserved_is_zero)
+{
+	struct vm_options o = { .workers = 1, .reserved = 1 };
+
+	refused(&o, "reserved");
 }
 END_TEST
 
@@ -298,6 +307,7 @@ static void has_defaults(const struct settings *s)
 	ck_assert(!s->plan.measure && !s->plan.capture);
 	ck_assert_uint_eq(s->teardown_ns, 5000 * MS_IN_NS);
 	ck_assert_uint_eq(s->close_ns, 5000 * MS_IN_NS);
+	ck_assert_uint_eq(s->fork_ns, 30000 * MS_IN_NS);
 	ck_assert_uint_eq(s->plan.seed, 0);
 	ck_assert(s->plan.hooks.process == process);
 }
@@ -361,6 +371,7 @@ START_TEST(what_is_given_is_taken)
 		.max_total_in_flight_factor = 4, .max_in_flight_bytes = 555,
 		.max_item_bytes = 666, .max_attempts = 8,
 		.teardown_timeout_ms = 9, .close_timeout_ms = 10,
+		.fork_timeout_ms = 11,
 		.debug = 1, .seed = UINT64_MAX };
 	struct words words = { "" };
 	struct settings s;
@@ -379,6 +390,7 @@ START_TEST(what_is_given_is_taken)
 	ck_assert_int_eq(s.max_attempts, 8);
 	ck_assert_uint_eq(s.teardown_ns, 9 * MS_IN_NS);
 	ck_assert_uint_eq(s.close_ns, 10 * MS_IN_NS);
+	ck_assert_uint_eq(s.fork_ns, 11 * MS_IN_NS);
 	ck_assert_uint_eq(s.plan.seed, UINT64_MAX);
 	settings_release(&s);
 }
@@ -640,7 +652,7 @@ int main(void)
 {
 	const TTest *const tests[] = { negative_numbers_are_refused,
 		serial_is_for_workers_only, absurd_counts_are_refused,
-		absurd_sizes_are_refused, one_of_everything_works,
+		reserved_is_zero, absurd_sizes_are_refused, one_of_everything_works,
 		only_causes_of_an_item_are_retried,
 		limits_on_memory_may_be_any,
 		isolated_items_have_workers_of_their_own,

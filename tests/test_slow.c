@@ -323,6 +323,7 @@ static void its_place_waits(void)
 	ck_assert_int_eq(r.exception->cause, VM_TIMED_OUT);
 	ck_assert_int_eq(r.exception->pid, stuck());
 	ck_assert_int_eq(vm_zip_in_out_within(pool, &r, 100), VM_LATER);
+	ck_assert_ptr_nonnull(strstr(vm_error(pool), "the kernel holds"));
 	ck_assert(is_alive(stuck()));
 	atomic_store(&sh->counter[GO], 1);
 	ck_assert_int_eq(take_numbers(pool, 300, cause), 0);
