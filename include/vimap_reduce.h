@@ -117,7 +117,9 @@ struct vm_reduce_options {
 				   to 64 MiB, is max_in_flight_bytes unless
 				   that is given */
 	const char *spill_dir;	/* for that one, which is opened before the
-				   fork and has no name ($TMPDIR, /tmp) */
+				   fork and has no name ($TMPDIR, /tmp: where
+				   none can be made, pairs past that half fail
+				   with ENOSPC) */
 };
 
 /* ---- On the workers -------------------------------------------------- */

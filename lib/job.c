@@ -138,8 +138,9 @@ static int cannot_emit(struct layer *l, int error)
 		    "%zu bytes.", l->plan->pair_most);
 		break;
 	case ENOSPC:
-		vm_fail(l->me, error, "There was no room for pairs in the "
-		    "temporary file.");
+		vm_fail(l->me, error, "There was no room for pairs%s%s",
+		    l->plan->store.lack.text[0] ? " in memory.  " :
+		    " in the temporary file.", l->plan->store.lack.text);
 		break;
 	case EINVAL:
 		vm_fail(l->me, error, "collect() has emitted a pair of "

@@ -38,6 +38,8 @@ static const char *temporary_dir(const char *dir)
 int store_open(struct store *s, size_t workers, uint64_t memory_most,
     const char *dir, struct words *w)
 {
+	int r;
+
 	*s = (struct store){
 		.file = { -1, -1 },
 		.memory_most = memory_most,
@@ -48,13 +50,17 @@ int store_open(struct store *s, size_t workers, uint64_t memory_most,
 	if (s->words == NULL)
 		return words_set(w, ENOMEM, "There was no memory for a "
 		    "reducer.");
-	dir = temporary_dir(dir);
-	s->file[1] = sys_temporary(dir);
-	if (s->file[1] < 0)
-		return words_set(w, -s->file[1], "No temporary file can be "
-		    "made in %s: %s.", dir, strerror(-s->file[1]));
 	s->file[0] = sys_memory_file();
-	return 0;
+	s->file[1] = sys_temporary(temporary_dir(dir));
+	if (s->file[1] >= 0)
+		return 0;
+	r = words_set(&s->lack, -s->file[1], "No temporary file can be made "
+	    "in %s: %s.", temporary_dir(dir), strerror(-s->file[1]));
+	/* Who has named a directory is told at once that it is none. */
+	if (s->file[0] >= 0 && dir == NULL)
+		return 0;
+	*w = s->lack;
+	return r;
 }
 
 void store_leave(struct store *s)
@@ -132,7 +138,8 @@ int store_take(struct store *s, size_t place, uint64_t size,
 	spill = !take_memory(s, room);
 	taken = &s->words->place[place].taken[spill];
 	from = atomic_load(taken);
-	if (from > s->stretch || room > s->stretch - from) {
+	if (s->file[spill] < 0 || from > s->stretch ||
+	    room > s->stretch - from) {
 		if (!spill)
 			give_memory(s, room);
 		return -ENOSPC;
@@ -147,7 +154,8 @@ bool store_has(const struct store *s, size_t place, const struct extent *e)
 {
 	uint64_t at = e->at & ~SPILL, from = place * s->stretch;
 
-	return place < s->places && at >= from && e->size <= s->stretch &&
+	return s->file[(e->at & SPILL) != 0] >= 0 && place < s->places &&
+	    at >= from && e->size <= s->stretch &&
 	    at - from <= s->stretch - e->size;
 }
 

@@ -50,7 +50,8 @@ struct store_words {
 };
 
 struct store {
-	int file[2];		/* in memory (-1: there is none); on a disk */
+	int file[2];		/* in memory; on a disk; -1: there is none */
+	struct words lack;	/* why there is none on a disk, or "" */
 	uint64_t memory_most;	/* bytes in memory */
 	uint64_t stretch;	/* bytes of each file that a place has */
 	size_t places;		/* the last one is the caller's */
@@ -59,7 +60,8 @@ struct store {
 
 /*
  * Opens both files, with so many places for workers: 0; or -errno and words, if
- * there can be no file in the directory (NULL: $TMPDIR, else /tmp).
+ * there can be no file in the directory.  NULL: $TMPDIR, else /tmp, and without
+ * a file there that in memory will do, while there is room in it.
  */
 int store_open(struct store *, size_t workers, uint64_t memory_most,
     const char *dir, struct words *);

@@ -690,16 +690,6 @@ START_TEST(needs_a_directory)
 }
 END_TEST
 
-START_TEST(the_environment_names_a_directory)
-{
-	setenv("TMPDIR", "/nowhere/at/all", 1);
-	ck_assert_int_eq(refused_job(&count_words, NULL, NULL), ENOENT);
-	setenv("TMPDIR", "", 1);
-	close_reducer(fork_job(&count_words, NULL, NULL));
-	unsetenv("TMPDIR");
-}
-END_TEST
-
 /* Words that are long and different: some MB of them. */
 static int map_much(struct vm_context *me, const void *input, size_t size)
 {
@@ -714,6 +704,40 @@ static int map_much(struct vm_context *me, const void *input, size_t size)
 	}
 	return 0;
 }
+
+/* A run that fits in memory needs no directory; one that does not fails, and
+   names what it had needed. */
+START_TEST(the_environment_names_a_directory)
+{
+	const struct vm_job much = { .map = map_much, .reduce = reduce_size };
+	const struct vm_reduce_options h = { .memory_limit = 1 };
+	int got, full = 0;
+	struct vm_reduced one;
+	struct counts c;
+	vm_reducer *r;
+
+	setenv("TMPDIR", "/nowhere/at/all", 1);
+	r = fork_job(&count_words, NULL, NULL);
+	queue_run(r, 0, abc());
+	take_good_run(r, &c);
+	check_abc(&c);
+	counts_free(&c);
+	close_reducer(r);
+	r = fork_job(&much, NULL, &h);
+	queue_run(r, 0, vm_range(0, 2));
+	while ((got = vm_zip_key_out(r, &one)) == 1) {
+		ck_assert_int_eq(one.exception->code, ENOSPC);
+		full += strstr(one.exception->message,
+		    "/nowhere/at/all") != NULL;
+	}
+	ck_assert_int_eq(got, 0);
+	ck_assert_int_eq(full, 2);
+	close_reducer(r);
+	setenv("TMPDIR", "", 1);
+	close_reducer(fork_job(&count_words, NULL, NULL));
+	unsetenv("TMPDIR");
+}
+END_TEST
 
 /* Run 1 needs more room than there is: what does not fit fails with ENOSPC, as
    an input or as a run.  Run 2 is small and goes well. */
