@@ -138,6 +138,15 @@ vm_reducer *vm_fork_jobs_sized(const struct vm_job *jobs, size_t count,
 	return r;
 }
 
+/* Has any job a teardown that can be missed? */
+static bool has_teardown(const struct vm_reducer *r)
+{
+	for (size_t i = 0; i < r->plan.count; i++)
+		if (r->plan.jobs[i].teardown != NULL)
+			return true;
+	return false;
+}
+
 /* Ends the pool: 0, 1, or -errno; -EDEADLK in a hook of a source, be it one
    that is closed since the reducer is. */
 static int close_pool(struct vm_reducer *r)
@@ -147,6 +156,8 @@ static int close_pool(struct vm_reducer *r)
 	if (r->pool == NULL)
 		return -EDEADLK;
 	closed = vm_close(r->pool);
+	if (closed == 1 && !has_teardown(r))
+		return 0;
 	return closed < 0 ? -errno : closed;
 }
 
