@@ -36,7 +36,7 @@
  *  - Workers see the program's memory as it was at vm_fork(), for ever, also
  *    those forked later.  What changes afterwards must travel as input.
  *  - Functions return 0 or more, or -1 with errno set; vm_error() has the
- *    words, but for EINVAL where a pointer is NULL, and the two below.  A
+ *    words, also for the two below; vm_error(NULL) where there is no pool.  A
  *    failed item is a result, no error.
  *  - A pool belongs to one thread at a time and to the process that forked
  *    it; in another process its calls fail with EPERM and vm_close() only
@@ -353,8 +353,10 @@ VM_EXPORT int vm_close(vm_pool *);
 
 /*
  * What went wrong last on this pool, in words, "" if nothing has; of NULL, in
- * this thread's last vm_fork() or vm_close() of a pool ("" if that went
- * well).  Valid until the next failure there.  Never NULL.  Keeps errno.
+ * this thread's last vm_fork() or vm_close() of a pool or, if that went well,
+ * in its last call that was given NULL ("": neither).  A call that is refused
+ * names what it was given, and what it needs.  Valid until the next failure
+ * there.  Never NULL.  Keeps errno.
  */
 VM_EXPORT const char *vm_error(const vm_pool *);
 
@@ -409,7 +411,8 @@ struct vm_source {
 /*
  * Queues a source, to be read lazily inside vm_zip_in_out(), after all queued
  * before it.  It now belongs to the pool, on failure too.  0 or -1: EINVAL,
- * ENOMEM, EPIPE if the pool is broken, or what a ready-made source failed of.
+ * ENOMEM, EPIPE if the pool is broken, or what a ready-made source failed of;
+ * vm_error() tells what of it cannot be used.
  */
 VM_EXPORT int vm_imap(vm_pool *, struct vm_source) VM_CHECK_RESULT;
 

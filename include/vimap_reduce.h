@@ -249,7 +249,7 @@ VM_EXPORT int vm_zip_key_out(vm_reducer *, struct vm_reduced *) VM_CHECK_RESULT;
 VM_EXPORT vm_pool *vm_reducer_pool(vm_reducer *);
 
 /* What went wrong last, in words, as vm_error(); of NULL, in this thread's last
-   vm_fork_job(). */
+   vm_fork_job() or, if nothing did, in its last call that was given NULL. */
 VM_EXPORT const char *vm_reducer_error(const vm_reducer *);
 
 /* Ends it all, at any moment, as vm_close(): sources are closed, temporary

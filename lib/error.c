@@ -15,10 +15,41 @@
 #include "signals.h"
 
 static _Thread_local struct words thread_words;
+/* They are of a call that was given NULL. */
+static _Thread_local bool of_null;
 
 struct words *error_words(void)
 {
+	of_null = false;
 	return &thread_words;
+}
+
+/* What vm_fork() failed of is why there is no pool, and stays. */
+int error_null(const char *call, const char *what)
+{
+	if (thread_words.text[0] == '\0' || of_null) {
+		words_set(&thread_words, EINVAL, "%s() was given NULL, and "
+		    "needs %s.", call, what);
+		of_null = true;
+	}
+	errno = EINVAL;
+	return -1;
+}
+
+int error_refuse(struct vm_pool *p, int error, const char *call)
+{
+	if (p == NULL)
+		return error_null(call, "a pool that vm_fork() has returned");
+	if (error == EPERM)
+		words_set(&p->words, error, "%s() was called in another "
+		    "process than the pool's; call it in the one that called "
+		    "vm_fork(), or fork a pool here.", call);
+	else if (error == EDEADLK)
+		words_set(&p->words, error, "%s() was called from a hook that "
+		    "the pool runs in the caller; there only vm_cancel() may "
+		    "be.  Call it when the hook has returned.", call);
+	errno = error;
+	return -1;
 }
 
 const char *vm_error(const vm_pool *pool)

@@ -43,8 +43,15 @@ static inline int pool_refuses(const struct vm_pool *p)
 	return p->engine.in_hook ? EDEADLK : 0;
 }
 
-/* vm_error(NULL): the words of this thread. */
+/* vm_error(NULL): the words of this thread, to be set. */
 struct words *error_words(void);
+
+/* A call was given NULL for what it needs: words for vm_error(NULL), but where
+   there are some, of vm_fork() or vm_close(), already.  EINVAL and -1. */
+int error_null(const char *call, const char *what);
+
+/* A call is refused at the door: words for it.  That errno and -1. */
+int error_refuse(struct vm_pool *, int error, const char *call);
 
 /* The cause and the words of a failed item, from what the books say. */
 void exception_make(struct vm_pool *, const struct item *);

@@ -13,18 +13,11 @@
 #include "config.h"
 
 #include <errno.h>
-#include <string.h>
 
 #include "base.h"
 #include "face.h"
 #include "source.h"
 #include "sys.h"
-
-static int refuse(int error)
-{
-	errno = error;
-	return -1;
-}
 
 /* The moment so many ms from now; negative: never. */
 static uint64_t moment(int ms)
@@ -44,22 +37,26 @@ static int answer(struct vm_pool *p, int r, int kept)
 
 /* ---- inputs ---- */
 
-/* What is wrong with a source, as errno; 0: nothing. */
-static int flaw(const struct vm_pool *p, const struct vm_source *s)
+/* What is wrong with a source, as errno, with words; 0: nothing. */
+static int flaw(struct vm_pool *p, const struct vm_source *s)
 {
-	int r = pool_refuses(p);
+	uintptr_t mark = (uintptr_t)s->reserved[0];
 
-	if (r != 0)
-		return r;
-	if (p->engine.broken)
+	if (p->engine.broken) {
+		p->words = p->engine.broken_words;
 		return EPIPE;
-	if ((uintptr_t)s->reserved[0] == SOURCE_UNMADE)
-		return (int)(uintptr_t)s->reserved[1];
-	if (s->next == NULL || (uintptr_t)s->reserved[0] > SOURCE_UNMADE)
-		return EINVAL;
-	if (s->reserved[0] == NULL &&
-	    (s->reserved[1] != NULL || s->reserved[2] != NULL))
-		return EINVAL;
+	}
+	if (mark == SOURCE_UNMADE)
+		return -words_set(&p->words, (int)(uintptr_t)s->reserved[1],
+		    "%s", (const char *)s->reserved[2]);
+	if (mark > SOURCE_UNMADE || (mark == 0 &&
+	    (s->reserved[1] != NULL || s->reserved[2] != NULL)))
+		return -words_set(&p->words, EINVAL, "vm_imap() was given a "
+		    "source whose vm_source.reserved is not 0; set all "
+		    "members, as by an initialiser.");
+	if (s->next == NULL)
+		return -words_set(&p->words, EINVAL, "vm_imap() was given a "
+		    "source without vm_source.next, which gives the inputs.");
 	return 0;
 }
 
@@ -67,33 +64,41 @@ static int flaw(const struct vm_pool *p, const struct vm_source *s)
 static int turn_away(struct vm_pool *p, const struct vm_source *s, int error)
 {
 	bool in_hook = p != NULL && p->engine.in_hook;
+	const struct words words = p ? p->words : (struct words){ "" };
 
 	if (p != NULL && error != EPERM)
 		p->engine.in_hook = true;
 	if (s->close != NULL)
 		s->close(s->from);
-	if (p != NULL)
+	if (p != NULL) {
+		/* A hook that is refused a call has told of that one. */
 		p->engine.in_hook = in_hook;
-	if (p != NULL && error != EPERM && error != EDEADLK &&
-	    !p->engine.broken)
-		words_set(&p->words, error, "vm_imap() cannot use this "
-		    "source: %s.", strerror(error));
-	return refuse(error);
+		p->words = words;
+	}
+	errno = error;
+	return -1;
 }
 
 int vm_imap(vm_pool *p, struct vm_source hooks)
 {
-	int error = flaw(p, &hooks);
+	int error = pool_refuses(p);
 	int kept = errno;
 	struct source *s = NULL;
 	int r = 0;
 
+	if (error != 0)
+		error_refuse(p, error, "vm_imap");
+	else
+		error = flaw(p, &hooks);
 	if (error == 0 && atomic_load(&p->engine.cancelled))
 		r = engine_cancel(&p->engine);
 	if (error == 0 && r == 0) {
 		s = source_new(&hooks, &p->engine.in_hook);
-		error = s == NULL ? ENOMEM : 0;
+		r = s == NULL ? -ENOMEM : 0;
 	}
+	if (r == -ENOMEM)
+		words_set(&p->words, ENOMEM, "vm_imap() had no memory for a "
+		    "source.");
 	if (r < 0)
 		error = -r;
 	if (error != 0)
@@ -162,16 +167,25 @@ RARELY static int wait_for(struct vm_pool *p, struct item *item,
 	return answer(p, r, kept);
 }
 
+/* A call that may not be made, or not so: -1. */
+RARELY static int turn_down(struct vm_pool *p, int error)
+{
+	if (error != 0)
+		return error_refuse(p, error, "vm_zip_in_out");
+	words_set(&p->words, EINVAL, "vm_zip_in_out() was given NULL, and "
+	    "needs a struct vm_result to fill.");
+	errno = EINVAL;
+	return -1;
+}
+
 int vm_zip_in_out_within(vm_pool *p, struct vm_result *result, int ms)
 {
 	int error = pool_refuses(p);
 	struct item item;
 	int r;
 
-	if (error == 0 && result == NULL)
-		error = EINVAL;
-	if (error != 0)
-		return refuse(error);
+	if (error != 0 || result == NULL)
+		return turn_down(p, error);
 	if (!engine_draw(&p->engine, &item)) {
 		r = wait_for(p, &item, result, ms);
 		if (r != 1 || item.given_up != NULL)
@@ -193,6 +207,6 @@ int vm_ready(vm_pool *p, int ms)
 	int kept = errno;
 
 	if (error != 0)
-		return refuse(error);
+		return error_refuse(p, error, "vm_ready");
 	return answer(p, engine_ready(&p->engine, moment(ms)), kept);
 }

@@ -17,11 +17,18 @@
 #include "base.h"
 #include "inputs.h"
 
-struct vm_source inputs_unmade(int error)
+struct vm_source inputs_unmade(int error, const char *words)
 {
 	return (struct vm_source){ .reserved = {
-		(void *)(uintptr_t)SOURCE_UNMADE, (void *)(uintptr_t)error
+		(void *)(uintptr_t)SOURCE_UNMADE, (void *)(uintptr_t)error,
+		(void *)(uintptr_t)words
 	} };
+}
+
+struct vm_source inputs_no_memory(void)
+{
+	return inputs_unmade(ENOMEM, "There was no memory for a ready-made "
+	    "source.");
 }
 
 void *inputs_state(const void *from, size_t size)
@@ -43,7 +50,7 @@ static int no_fd(void *from)
 struct vm_source inputs_make(inputs_next next, void *state, uint64_t length)
 {
 	if (state == NULL)
-		return inputs_unmade(ENOMEM);
+		return inputs_no_memory();
 	return (struct vm_source){
 		.next = next,
 		.close = free,
@@ -75,9 +82,13 @@ static struct vm_source array(const void *items, size_t count,
 	const struct source_array a = { items, count, item_size };
 
 	if (items == NULL && count > 0 && item_size > 0)
-		return inputs_unmade(EINVAL);
+		return inputs_unmade(EINVAL, "The array given to vm_array() "
+		    "or vm_inherited_array() is NULL, and its count is not "
+		    "0.");
 	if (item_size > 0 && count > PTRDIFF_MAX / item_size)
-		return inputs_unmade(EINVAL);
+		return inputs_unmade(EINVAL, "The array given to vm_array() "
+		    "or vm_inherited_array() has more bytes than any can "
+		    "have; look at its count and item_size.");
 	return inputs_make(array_next, inputs_state(&a, sizeof a), count);
 }
 
@@ -125,7 +136,8 @@ struct vm_source vm_strings(char *const *strings, size_t count)
 	const struct strings s = { strings, count };
 
 	if (strings == NULL && count > 0)
-		return inputs_unmade(EINVAL);
+		return inputs_unmade(EINVAL, "The list given to vm_strings() "
+		    "is NULL, and its count is not 0.");
 	return inputs_make(strings_next, inputs_state(&s, sizeof s), count);
 }
 
@@ -159,8 +171,12 @@ struct vm_source vm_parts(uint64_t length, uint64_t parts, enum vm_cut cut)
 {
 	struct parts p = { .length = length };
 
-	if (parts == 0 || (cut != VM_CUT_EVENLY && cut != VM_CUT_PYMAR))
-		return inputs_unmade(EINVAL);
+	if (parts == 0)
+		return inputs_unmade(EINVAL, "vm_parts() was asked for 0 "
+		    "parts; it takes 1 or more.");
+	if (cut != VM_CUT_EVENLY && cut != VM_CUT_PYMAR)
+		return inputs_unmade(EINVAL, "vm_parts() was given a cut that "
+		    "is neither VM_CUT_EVENLY nor VM_CUT_PYMAR.");
 	p.size = length / parts;
 	if (cut == VM_CUT_EVENLY)
 		p.longer = length % parts;
@@ -235,14 +251,17 @@ struct vm_source vm_glob(const char *pattern)
 	int error;
 
 	if (pattern == NULL)
-		return inputs_unmade(EINVAL);
+		return inputs_unmade(EINVAL, "The pattern given to vm_glob() "
+		    "is NULL.");
 	n = calloc(1, sizeof *n);
 	if (n == NULL)
-		return inputs_unmade(ENOMEM);
+		return inputs_no_memory();
 	error = glob_error(glob(pattern, 0, NULL, &n->found));
 	if (error != 0) {
 		names_close(n);
-		return inputs_unmade(error);
+		return error == ENOMEM ? inputs_no_memory() :
+		    inputs_unmade(error, "vm_glob() could not read a "
+		    "directory of its pattern.");
 	}
 	n->strings = (struct strings){ n->found.gl_pathv, n->found.gl_pathc };
 	s = inputs_make(strings_next, n, n->found.gl_pathc);

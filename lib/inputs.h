@@ -14,8 +14,12 @@
 
 typedef int (*inputs_next)(void *from, const void **input, size_t *size);
 
-/* A source that could not be made: vm_imap() fails with this errno. */
-struct vm_source inputs_unmade(int error);
+/* A source that could not be made: vm_imap() fails with this errno, and these
+   words, which stay where they are. */
+struct vm_source inputs_unmade(int error, const char *words);
+
+/* The same for want of memory. */
+struct vm_source inputs_no_memory(void);
 
 /* A heap copy of a source's first state, or NULL. */
 void *inputs_state(const void *from, size_t size);

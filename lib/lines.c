@@ -167,11 +167,11 @@ static struct vm_source make(inputs_next next, FILE *file, int fd)
 
 	buf_init(&first.text, SIZE_MAX / 4);
 	if (buf_reserve(&first.text, 1) < 0)
-		return inputs_unmade(ENOMEM);
+		return inputs_no_memory();
 	l = inputs_state(&first, sizeof first);
 	if (l == NULL) {
 		buf_release(&first.text);
-		return inputs_unmade(ENOMEM);
+		return inputs_no_memory();
 	}
 	s = inputs_make(next, l, 0);
 	s.close = lines_close;
@@ -184,7 +184,8 @@ struct vm_source vm_lines(FILE *file)
 	struct vm_source s;
 
 	if (file == NULL)
-		return inputs_unmade(EINVAL);
+		return inputs_unmade(EINVAL, "The FILE given to vm_lines() "
+		    "is NULL; was it opened?");
 	s = make(file_next, file, -1);
 	if (s.next != NULL)
 		s.wait_fd = NULL;	/* it may block */
@@ -196,7 +197,8 @@ struct vm_source vm_lines_fd(int fd)
 	struct vm_source s;
 
 	if (fd < 0)
-		return inputs_unmade(EBADF);
+		return inputs_unmade(EBADF, "The descriptor given to "
+		    "vm_lines_fd() is negative; was it opened?");
 	s = make(fd_next, NULL, fd);
 	if (s.next != NULL)
 		s.wait_fd = fd_wait;

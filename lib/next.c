@@ -27,16 +27,21 @@ static int at_end(struct engine *e)
 	if (e->window.nchunks > 0 || e->filling != NULL)
 		return 1;
 	/* A source may hold an input that is still to be answered. */
-	if (e->broken)
-		return s != NULL ? 1 : -EPIPE;
+	if (e->broken && s != NULL)
+		return 1;
+	if (e->broken) {
+		*e->words = e->broken_words;
+		return -EPIPE;
+	}
 	if (s == NULL)
 		return 0;
 	if (s->state == SOURCE_FAILED) {
 		error = s->error;
+		words_set(e->words, error, "A source failed: %s.",
+		    s->flaw ? s->flaw : strerror(error));
 		e->sources = s->next;
 		source_free(s);
-		return words_set(e->words, error, "A source failed: %s.",
-		    strerror(error));
+		return -error;
 	}
 	if (source_is_stuck(s)) {
 		source_unstick(s);
@@ -190,8 +195,10 @@ int engine_ready(struct engine *e, uint64_t until)
 		if (r < 0)
 			return r;
 		looked = true;
-		if (e->broken)
+		if (e->broken) {
+			*e->words = e->broken_words;
 			return -EPIPE;
+		}
 		if (having[TRAIT_MISFIT] > 0) {
 			*e->words = e->setup_words;
 			return -ECHILD;

@@ -86,10 +86,8 @@ int vm_close(vm_pool *p)
 
 	if (p == NULL)
 		return 0;
-	if (!pool_is_foreign(p) && p->engine.in_hook) {
-		errno = EDEADLK;
-		return -1;
-	}
+	if (!pool_is_foreign(p) && p->engine.in_hook)
+		return error_refuse(p, EDEADLK, "vm_close");
 	r = engine_stop(&p->engine, pool_is_foreign(p));
 	*error_words() = r != 0 ? p->words : (struct words){ "" };
 	free_pool(p);
@@ -101,19 +99,15 @@ int vm_close(vm_pool *p)
 
 int vm_broken(const vm_pool *p)
 {
-	if (p == NULL) {
-		errno = EINVAL;
-		return -1;
-	}
+	if (p == NULL)
+		return error_refuse(NULL, EINVAL, "vm_broken");
 	return p->engine.broken;
 }
 
 int vm_workers(const vm_pool *p)
 {
-	if (p == NULL) {
-		errno = EINVAL;
-		return -1;
-	}
+	if (p == NULL)
+		return error_refuse(NULL, EINVAL, "vm_workers");
 	return (int)p->engine.set.workers;
 }
 
@@ -123,9 +117,12 @@ int vm_resize(vm_pool *p, int workers)
 	int kept = errno;
 	int r = 0;
 
-	if (error == 0 && p->engine.broken)
+	if (error != 0)
+		return error_refuse(p, error, "vm_resize");
+	if (p->engine.broken) {
+		p->words = p->engine.broken_words;
 		error = EPIPE;
-	else if (error == 0 && (workers <= 0 || p->engine.set.serial))
+	} else if (workers <= 0 || p->engine.set.serial)
 		error = -words_set(&p->words, EINVAL, "A pool of processes "
 		    "can have 1 worker or more, not %d; VM_SERIAL has none.",
 		    workers);

@@ -23,6 +23,8 @@
 
 /* What went wrong in this thread's last vm_fork_jobs(). */
 static _Thread_local struct words fork_words;
+/* They are of a call that was given NULL. */
+static _Thread_local bool of_null;
 
 /* ---- its life ---- */
 
@@ -134,8 +136,31 @@ vm_reducer *vm_fork_jobs_sized(const struct vm_job *jobs, size_t count,
 		r = NULL;
 	}
 	fork_words = words;
+	of_null = false;
 	errno = error < 0 ? -error : kept;
 	return r;
+}
+
+/* Words for a call that is refused; vm_fork_job()'s, which say why there is no
+   reducer, stay. */
+static void explain(struct vm_reducer *r, int error, const char *call)
+{
+	if (r == NULL && (fork_words.text[0] == '\0' || of_null)) {
+		words_set(&fork_words, error, "%s() was given NULL, and needs "
+		    "a reducer that vm_fork_job() has returned.", call);
+		of_null = true;
+	}
+	if (r == NULL)
+		return;
+	if (error == EPERM)
+		words_set(&r->words, error, "%s() was called in another "
+		    "process than the reducer's; call it in the one that "
+		    "called vm_fork_job().", call);
+	/* Of a run that failed there are words, which are still to be told. */
+	else if (error == EDEADLK && r->words.text[0] == '\0')
+		words_set(&r->words, error, "%s() was called from a hook of a "
+		    "source, where only vm_cancel() may be.  Call it when "
+		    "the hook has returned.", call);
 }
 
 /* Has any job a teardown that can be missed? */
@@ -170,6 +195,7 @@ int vm_reducer_close(vm_reducer *r)
 		return 0;
 	closed = close_pool(r);
 	if (closed == -EDEADLK) {
+		explain(r, EDEADLK, "vm_reducer_close");
 		errno = EDEADLK;
 		return -1;
 	}
@@ -200,20 +226,22 @@ static int refuses(const struct vm_reducer *r)
 int vm_map_reduce(vm_reducer *r, size_t job, struct vm_source source)
 {
 	struct run_order *o = NULL;
-	int error = r == NULL || job >= r->plan.count ? EINVAL : 0;
+	int error = refuses(r);
 
 	if (r != NULL)
 		r->words.text[0] = '\0';
-	if (r != NULL && error != 0)
-		words_set(&r->words, error, "There is no job %zu, only %zu.",
-		    job, r->plan.count);
-	if (error == 0)
-		error = refuses(r);
+	if (error != 0)
+		explain(r, error, "vm_map_reduce");
+	else if (job >= r->plan.count)
+		error = -words_set(&r->words, EINVAL, "There is no job %zu, "
+		    "only %zu, numbered from 0.", job, r->plan.count);
 	/* The pool knows what is wrong with it. */
 	if (error == 0 && source.next == NULL)
 		return vm_imap(r->pool, source);
 	if (error == 0)
 		o = calloc(1, sizeof *o);
+	if (error == 0 && o == NULL)
+		words_set(&r->words, ENOMEM, "There was no memory for a run.");
 	if (o == NULL) {
 		if (source.close != NULL)
 			source.close(source.from);
@@ -229,8 +257,13 @@ int vm_map_reduce(vm_reducer *r, size_t job, struct vm_source source)
 
 int vm_zip_key_out(vm_reducer *r, struct vm_reduced *out)
 {
-	int kept = errno, got = 0, error = out == NULL ? EINVAL : refuses(r);
+	int kept = errno, got = 0, error = refuses(r);
 
+	if (error != 0)
+		explain(r, error, "vm_zip_key_out");
+	else if (out == NULL)
+		error = -words_set(&r->words, EINVAL, "vm_zip_key_out() was "
+		    "given NULL, and needs a struct vm_reduced to fill.");
 	if (error != 0) {
 		errno = error;
 		return -1;

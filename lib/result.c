@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "vimap.h"
+#include "face.h"
 
 #define ALIGN ((size_t)16)
 
@@ -42,7 +42,7 @@ struct vm_result *vm_result_copy(const struct vm_result *r)
 	struct vm_result *c;
 
 	if (r == NULL) {
-		errno = EINVAL;
+		error_null("vm_result_copy", "a result");
 		return NULL;
 	}
 	at = malloc(part(sizeof *r) + part(r->input_size) +

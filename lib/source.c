@@ -42,9 +42,10 @@ void source_free(struct source *s)
 	free(s);
 }
 
-static int fail(struct source *s, int error)
+static int fail(struct source *s, int error, const char *flaw)
 {
 	s->error = error;
+	s->flaw = flaw;
 	s->state = SOURCE_FAILED;
 	source_close(s);
 	return -1;
@@ -54,7 +55,10 @@ int source_judge(struct source *s, int said, int error)
 {
 	switch (said) {
 	case 1:
-		return fail(s, s->input == NULL ? EINVAL : EFBIG);
+		return s->input == NULL && s->size > 0 ?
+		    fail(s, EINVAL, "next() said 1 and set no input") :
+		    fail(s, EFBIG, "an input has more bytes than "
+		    "vm_options.max_item_bytes allows");
 	case 0:
 		source_close(s);
 		return 0;
@@ -62,9 +66,14 @@ int source_judge(struct source *s, int said, int error)
 		s->state = SOURCE_WAITING;
 		return 0;
 	case -1:
-		return fail(s, error > 0 ? error : EIO);
+		if (error == EFBIG && source_ready_made(s))
+			return fail(s, error, "a line has more bytes than "
+			    "vm_options.max_item_bytes allows");
+		return error > 0 ? fail(s, error, NULL) :
+		    fail(s, EIO, "next() said -1 and left errno 0");
 	default:
-		return fail(s, EINVAL);
+		return fail(s, EINVAL, "next() said neither 1, 0, -1 nor "
+		    "VM_LATER");
 	}
 }
 

@@ -28,7 +28,8 @@ struct source {
 	struct source *next;	/* queued behind it */
 	uint64_t index;		/* of the next input */
 	enum source_state state;
-	int error;		/* errno it failed with */
+	int error;		/* errno it failed with, */
+	const char *flaw;	/* and why, if it is ours to say; else NULL */
 	const void *input;	/* read but not yet in a chunk; the user's */
 	size_t size;
 	bool held;		/* "input" and "size" are valid */
@@ -40,7 +41,8 @@ enum source_mark {
 	SOURCE_OWN = 1,		/* the library's; reserved[2] may point to the
 				   bound of its inputs */
 	SOURCE_INHERITED,	/* from is a source_array that workers have */
-	SOURCE_UNMADE		/* could not be made; reserved[1]: errno */
+	SOURCE_UNMADE		/* could not be made; reserved[1]: errno,
+				   reserved[2]: words */
 };
 
 /* What is left of an array. */

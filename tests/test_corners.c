@@ -178,15 +178,141 @@ START_TEST(knows_whether_a_call_has_failed)
 }
 END_TEST
 
+/* A call was refused so, and the words have that in them; errno is 0 again. */
+static void was_refused(int rc, int error, const vm_pool *pool,
+    const char *words)
+{
+	ck_assert_int_eq(rc, -1);
+	ck_assert_int_eq(errno, error);
+	ck_assert_msg(strstr(vm_error(pool), words) != NULL, "\"%s\" has no "
+	    "\"%s\"", vm_error(pool), words);
+	errno = 0;
+}
+
+static int no_input(void *from, const void **input, size_t *size)
+{
+	(void)from;
+	(void)input;
+	(void)size;
+	return 0;
+}
+
+/* Each names itself, though others were refused before. */
 START_TEST(asks_about_no_pool)
 {
+	const struct vm_source none = { .next = no_input };
+	struct vm_result r;
+
 	errno = 0;
-	ck_assert_int_eq(vm_broken(NULL), -1);
-	ck_assert_int_eq(errno, EINVAL);
-	errno = 0;
-	ck_assert_int_eq(vm_workers(NULL), -1);
-	ck_assert_int_eq(errno, EINVAL);
+	was_refused(vm_broken(NULL), EINVAL, NULL, "vm_broken()");
+	was_refused(vm_workers(NULL), EINVAL, NULL, "vm_workers()");
+	was_refused(vm_imap(NULL, none), EINVAL, NULL, "vm_imap()");
+	was_refused(vm_zip_in_out(NULL, &r), EINVAL, NULL, "vm_zip_in_out()");
+	was_refused(vm_ready(NULL, 0), EINVAL, NULL, "vm_ready()");
+	was_refused(vm_resize(NULL, 1), EINVAL, NULL, "vm_resize()");
+	was_refused(vm_result_copy(NULL) ? 0 : -1, EINVAL, NULL,
+	    "vm_result_copy()");
 	vm_cancel(NULL);
+	/* What vm_fork() says is why there is none. */
+	ck_assert_ptr_null(vm_fork(&echoing, &(struct vm_options){
+	    .workers = -7 }));
+	was_refused(vm_imap(NULL, none), EINVAL, NULL, "-7");
+	was_refused(vm_zip_in_out(NULL, &r), EINVAL, NULL, "-7");
+	close_pool(fork_pool(&echoing, &(struct vm_options){ .workers = 1 }));
+	ck_assert_str_eq(vm_error(NULL), "");
+	was_refused(vm_ready(NULL, 0), EINVAL, NULL, "vm_ready()");
+}
+END_TEST
+
+/* No two of them have the same words. */
+START_TEST(each_source_is_refused_for_its_own_reason)
+{
+	const struct { struct vm_source source; const char *words; } bad[] = {
+		{ { .next = NULL }, "vm_source.next" },
+		{ { .next = no_input, .reserved = { NULL, "" } },
+		    "vm_source.reserved" },
+		{ vm_array(NULL, 1, 1), "vm_array() or vm_inherited_array() "
+		    "is NULL" },
+		{ vm_array("", SIZE_MAX / 2, 3), "more bytes" },
+		{ vm_strings(NULL, 1), "vm_strings()" },
+		{ vm_parts(9, 0, VM_CUT_EVENLY), "0 parts" },
+		{ vm_parts(9, 1, (enum vm_cut)7), "VM_CUT_EVENLY" },
+		{ vm_lines(NULL), "vm_lines()" },
+		{ vm_lines_fd(-1), "vm_lines_fd()" },
+		{ vm_glob(NULL), "vm_glob()" } };
+	vm_pool *pool = fork_pool(&echoing, &(struct vm_options){
+	    .workers = 1 });
+
+	for (size_t i = 0; i < COUNTOF(bad); i++) {
+		ck_assert_int_eq(vm_imap(pool, bad[i].source), -1);
+		for (size_t n = 0; n < COUNTOF(bad); n++)
+			ck_assert_msg((strstr(vm_error(pool), bad[n].words) !=
+			    NULL) == (n == i), "source %zu: \"%s\"", i,
+			    vm_error(pool));
+	}
+	errno = 0;
+	was_refused(vm_zip_in_out(pool, NULL), EINVAL, pool, "vm_result");
+	was_refused(vm_resize(pool, 0), EINVAL, pool, "not 0");
+	was_refused(vm_resize(pool, 999), ERANGE, pool, "max_workers");
+	close_pool(pool);
+}
+END_TEST
+
+/* What a source's next() does wrong: input 0 says which. */
+static int next_wrong(void *from, const void **input, size_t *size)
+{
+	errno = 0;
+	*size = 2000;
+	*input = *(int *)from == 1 ? from : NULL;
+	return *(int *)from == 2 ? -1 : *(int *)from == 3 ? 77 : 1;
+}
+
+START_TEST(each_source_fails_for_its_own_reason)
+{
+	static const struct { int error; const char *words; } wrong[] = {
+		{ EINVAL, "set no input" }, { EFBIG, "max_item_bytes" },
+		{ EIO, "left errno 0" }, { EINVAL, "nor VM_LATER" } };
+	vm_pool *pool = fork_pool(&echoing, &(struct vm_options){
+	    .workers = 1, .max_item_bytes = 1000 });
+	struct vm_result r;
+
+	for (int i = 0; i < (int)COUNTOF(wrong); i++) {
+		imap_to(pool, (struct vm_source){ .next = next_wrong,
+		    .from = &i });
+		was_refused(vm_zip_in_out(pool, &r), wrong[i].error, pool,
+		    wrong[i].words);
+		take_end(pool);
+	}
+	close_pool(pool);
+}
+END_TEST
+
+static int next_calls(void *from, const void **input, size_t *size)
+{
+	vm_pool *pool = *(vm_pool **)from;
+	const struct vm_source none = { .next = no_input };
+	struct vm_result r;
+
+	(void)input;
+	(void)size;
+	errno = 0;
+	was_refused(vm_imap(pool, none), EDEADLK, pool, "vm_imap()");
+	was_refused(vm_zip_in_out(pool, &r), EDEADLK, pool, "hook");
+	was_refused(vm_ready(pool, 0), EDEADLK, pool, "vm_ready()");
+	was_refused(vm_resize(pool, 2), EDEADLK, pool, "vm_resize()");
+	was_refused(vm_close(pool), EDEADLK, pool, "vm_close()");
+	return 0;
+}
+
+START_TEST(a_hook_is_told_that_it_is_one)
+{
+	vm_pool *pool = fork_pool(&echoing, &(struct vm_options){
+	    .workers = 1 });
+
+	imap_to(pool, (struct vm_source){ .next = next_calls,
+	    .from = &pool });
+	take_end(pool);
+	close_pool(pool);
 }
 END_TEST
 
@@ -431,6 +557,7 @@ START_TEST(line_without_end)
 	imap_to(pool, vm_lines_fd(ends[0]));
 	ck_assert_int_eq(vm_zip_in_out_within(pool, &r, limit_ms()), -1);
 	ck_assert_int_eq(errno, EFBIG);
+	ck_assert_ptr_nonnull(strstr(vm_error(pool), "a line has more"));
 	ck_assert_int_eq(vm_broken(pool), 0);
 	take_end(pool);
 	close_pool(pool);
@@ -707,6 +834,9 @@ int main(void)
 {
 	const TTest *const tests[] = { calls_out_of_place,
 		knows_whether_a_call_has_failed, asks_about_no_pool,
+		each_source_is_refused_for_its_own_reason,
+		each_source_fails_for_its_own_reason,
+		a_hook_is_told_that_it_is_one,
 		forks_from_another_language, words_for_rare_causes,
 		cancels_before_the_next_attempt, tells_the_life_of_each_chunk,
 		setup_fails_for_good, marks_that_are_not_ours,

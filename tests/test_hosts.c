@@ -756,12 +756,16 @@ static int use_foreign_pool(vm_pool *pool)
 
 	ck_assert_int_eq(vm_imap(pool, source), -1);
 	ck_assert_int_eq(errno, EPERM);
+	ck_assert_ptr_nonnull(strstr(vm_error(pool), "another process"));
 	ck_assert_int_eq(vm_zip_in_out(pool, &r), -1);
 	ck_assert_int_eq(errno, EPERM);
+	ck_assert_ptr_nonnull(strstr(vm_error(pool), "another process"));
 	ck_assert_int_eq(vm_zip_in_out_within(pool, &r, 0), -1);
 	ck_assert_int_eq(errno, EPERM);
+	ck_assert_ptr_nonnull(strstr(vm_error(pool), "another process"));
 	ck_assert_int_eq(vm_ready(pool, 0), -1);
 	ck_assert_int_eq(errno, EPERM);
+	ck_assert_ptr_nonnull(strstr(vm_error(pool), "another process"));
 	vm_cancel(pool);
 	ck_assert_int_eq(vm_close(pool), 0);
 	check_pool();

@@ -634,10 +634,13 @@ START_TEST(refuses_runs)
 	ck_assert_int_eq(errno, EINVAL);
 	ck_assert_int_eq(vm_map_reduce(NULL, 0, abc()), -1);
 	ck_assert_int_eq(errno, EINVAL);
+	ck_assert_ptr_nonnull(strstr(vm_reducer_error(NULL), "vm_map_reduce"));
 	ck_assert_int_eq(vm_zip_key_out(NULL, &one), -1);
 	ck_assert_int_eq(errno, EINVAL);
+	ck_assert_ptr_nonnull(strstr(vm_reducer_error(NULL), "key_out"));
 	ck_assert_int_eq(vm_zip_key_out(r, NULL), -1);
 	ck_assert_int_eq(errno, EINVAL);
+	ck_assert_ptr_nonnull(strstr(vm_reducer_error(r), "vm_reduced"));
 	ck_assert_int_eq(vm_reducer_close(NULL), 0);
 	ck_assert_ptr_null(vm_reducer_pool(NULL));
 	ck_assert_int_eq(vm_zip_key_out(r, &one), 0);
@@ -962,6 +965,7 @@ static int calls_are_refused(void)
 	struct vm_reduced one;
 
 	return vm_zip_key_out(present, &one) == -1 && errno == EDEADLK &&
+	    vm_reducer_error(present)[0] != '\0' &&
 	    vm_reducer_close(present) == -1 && errno == EDEADLK;
 }
 
@@ -1246,6 +1250,7 @@ static int uses_another_ones(void *arg)
 	int fds = count_fds();
 
 	if (vm_zip_key_out(arg, &one) != -1 || errno != EPERM ||
+	    strstr(vm_reducer_error(arg), "another process") == NULL ||
 	    vm_map_reduce(arg, 0, abc()) != -1 || errno != EPERM ||
 	    vm_reducer_close(arg) != 0)
 		return 1;
