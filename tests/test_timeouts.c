@@ -95,10 +95,10 @@ static void check_timed_out(const struct vm_result *r, int ms)
 
 /* ---- what says that it goes on ---- */
 
-/* Eight times as long as it may, and the odd ones are silent in the end. */
+/* Four times as long as it may, and the odd ones are silent in the end. */
 static int go_on(struct vm_context *me, const void *input, size_t size)
 {
-	uint64_t end = clock_ns() + 8 * 100 * MS_IN_NS;
+	uint64_t end = clock_ns() + 4 * 250 * MS_IN_NS;
 	int64_t n = begin(input);
 
 	while (clock_ns() < end) {
@@ -123,12 +123,12 @@ START_TEST(items_that_go_on_are_let_be)
 	start();
 	vm_alive(NULL);
 	pool = fork_pool(&worker, &(struct vm_options){ .workers = 2,
-	    .chunk_size = 1, .item_timeout_ms = 100 });
+	    .chunk_size = 1, .item_timeout_ms = 250 });
 	imap_to(pool, vm_range(0, 4));
 	for (int i = 0; i < 4; i++) {
 		take(pool, &r);
 		if (number(r.input) % 2)
-			check_timed_out(&r, 100);
+			check_timed_out(&r, 250);
 		else
 			ck_assert_int_eq(r.type, VM_OUTPUT);
 	}
@@ -545,7 +545,7 @@ static void check_away(int ordered)
 {
 	const struct vm_worker worker = { .process = big_output };
 	const struct vm_options options = { .workers = 2, .chunk_size = 3,
-		.item_timeout_ms = 150, .ordered = ordered,
+		.item_timeout_ms = 300, .ordered = ordered,
 		.max_in_flight_bytes = 4 * MIB };
 	struct vm_result r;
 	vm_pool *pool;
@@ -689,7 +689,7 @@ static void check_lie(int byte, int workers)
 	const struct vm_worker worker = { .process = lie_and_hang };
 	const struct vm_options options = { .workers = workers,
 		.chunk_size = 1, .max_real_in_flight_factor = 1,
-		.item_timeout_ms = 80 };
+		.item_timeout_ms = 250 };
 	int cause[10];
 	vm_pool *pool;
 
