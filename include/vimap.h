@@ -40,8 +40,9 @@
  *    failed item is a result, no error.
  *  - A pool belongs to one thread at a time and to the process that forked
  *    it; in another process its calls fail with EPERM and vm_close() only
- *    frees memory.  Only vm_cancel() may be called from anywhere.  Calls on
- *    a pool from its own source's hooks fail with EDEADLK.
+ *    frees memory.  Only vm_cancel() and vm_cancel_with() may be called from
+ *    anywhere.  Calls on a pool from its own source's hooks fail with
+ *    EDEADLK.
  *  - Each input is answered once.  It may be begun more than once: by
  *    max_attempts, or if what its worker had finished cannot be believed
  *    because that worker broke the protocol.
@@ -200,7 +201,9 @@ enum vm_cause {
 	VM_SETUP_FAILED = 1 << 6,	/* no worker could be set up for it */
 	VM_LOST         = 1 << 7,	/* the pool broke down around it */
 	VM_CANCELLED    = 1 << 8	/* vm_cancel() before it was begun, or
-					   before its next attempt was */
+					   before its next attempt was; with
+					   RUNNING, and vm_cancel_item(), at
+					   any time */
 };
 
 /* As vm_options.workers: no process is forked, everything runs inside
@@ -379,7 +382,7 @@ VM_EXPORT int vm_ready(vm_pool *, int ms);
 
 /* Where inputs come from.  Its functions run in the caller's thread, inside
    calls on the pool, and must not call the pool themselves (EDEADLK), but
-   for vm_cancel(). */
+   for vm_cancel() and vm_cancel_with(). */
 struct vm_source {
 	/*
 	 * Sets the next input: 1.  The end: 0.  Failure: -1 and errno.  The
@@ -597,6 +600,29 @@ vm_map_array(const struct vm_worker *worker, const struct vm_options *options,
  * are not read.
  */
 VM_EXPORT void vm_cancel(vm_pool *);
+
+/*
+ * The same, and with these bits:
+ *	VM_CANCEL_RUNNING	what runs comes back as VM_CANCELLED, too; its
+ *				worker is killed, and replaced
+ *	VM_CANCEL_UNREAD	sources are not given up but read to their end,
+ *				which they must have, and all of it comes back
+ *				as VM_CANCELLED
+ * Other bits are ignored.
+ */
+enum vm_cancel_how { VM_CANCEL_RUNNING = 1, VM_CANCEL_UNREAD = 2 };
+VM_EXPORT void vm_cancel_with(vm_pool *, unsigned how);
+
+/*
+ * Gives up one input, by the tag and the index that its result will have; of
+ * several, the one read first.  The pool goes on.  Does not wait.
+ *	1	it comes back as VM_CANCELLED, and is not tried again.  If it
+ *		runs its worker is killed, in the calls that follow, and
+ *		replaced; if it ends before that it comes as it ended
+ *	0	no input that was read and is not answered is so named
+ *	-1	EINVAL, ENOMEM, EPERM, EDEADLK
+ */
+VM_EXPORT int vm_cancel_item(vm_pool *, const void *tag, uint64_t index);
 
 /*
  * From now on the pool is to have so many workers, 1 to max_workers.  Does not

@@ -44,6 +44,7 @@ struct outcome autopsy_outcome(struct engine *e, const struct member *m,
 		.exit_status = -1,
 		.pid = m->pid,
 		.max_rss = m->death.max_rss,
+		.stopped = m->blame == VM_CANCELLED,
 	};
 
 	if (o.cause == 0)

@@ -15,9 +15,11 @@
 #include <errno.h>
 
 #include "base.h"
+#include "cancel.h"
 #include "engine.h"
 #include "farewell.h"
 #include "fds.h"
+#include "retry.h"
 
 /* Workers in a row that may die upon an item they have not begun. */
 #define SUSPICIONS_MOST 3
@@ -56,7 +58,8 @@ static void convict(struct engine *e, struct member *m, struct span *guilty,
 	guilty->outcome = o;
 	guilty->evidence = autopsy_evidence(m, begun);
 	guilty->bytes = guilty->evidence ? guilty->evidence->size : 0;
-	retry_never(e, span_seq(guilty));
+	if (o.cause != VM_CANCELLED)
+		retry_never(e, span_seq(guilty));
 	settle_span(e, guilty);
 }
 
@@ -101,10 +104,12 @@ static void blame_first(struct engine *e, struct member *m, struct span *s,
 
 /* The one item that was begun: is it the one that did it?  A worker may have
    been garbled by an item before; but not if it has had this one only.  And
-   one that was killed over time may have begun the next item meanwhile. */
+   one that was killed over time, or for an item that was cancelled, may have
+   begun the next one meanwhile. */
 static bool is_guilty(const struct member *m, const struct span *s)
 {
-	if (m->blame == VM_TIMED_OUT && !m->garbled)
+	if ((m->blame == VM_TIMED_OUT || m->blame == VM_CANCELLED) &&
+	    !m->garbled)
 		return span_seq(s) == m->watched;
 	return !m->garbled ||
 	    (s->sent_count == 1 && m->finished == s->finished);
@@ -327,9 +332,9 @@ static int cancel_sent(struct engine *e, struct member *m, struct span *s)
 	return 0;
 }
 
-int bury_cancelled(struct engine *e)
+int bury_cancelled(struct engine *e, unsigned how)
 {
-	int r = intake_finish(e);
+	int r = how & VM_CANCEL_UNREAD ? intake_give_up(e) : intake_finish(e);
 
 	if (r < 0)
 		return r;
@@ -341,5 +346,7 @@ int bury_cancelled(struct engine *e)
 		    s = s->next)
 			r = cancel_sent(e, m, s);
 	}
+	if (r == 0 && how & VM_CANCEL_RUNNING)
+		r = cancel_add_sent(e);
 	return r;
 }

@@ -56,6 +56,7 @@ struct chunk {
 	uint64_t index;		/* of the first item in its source */
 	uint64_t seq;		/* of the first item among all read */
 	void *tag;		/* the source's */
+	bool given_up;		/* it is, too: nothing of it is to begin */
 	uint32_t count;		/* items in it */
 	uint32_t untaken;	/* of them, not yet handed to the caller */
 	size_t each;		/* bytes from one item to the next; 0: they

@@ -248,6 +248,12 @@ bool dispatch_take_back(struct engine *e)
 	return take_back(e, m, s, s->limit - (spare_items(m, s) + 1) / 2) > 0;
 }
 
+void dispatch_take_from(struct engine *e, struct member *m, struct span *s,
+    uint32_t from)
+{
+	take_back(e, m, s, from);
+}
+
 void dispatch_take_all(struct engine *e, struct member *m)
 {
 	for (struct span *s = m->sent; s != NULL; s = s->next)

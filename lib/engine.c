@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "base.h"
+#include "cancel.h"
 #include "cut.h"
 #include "fds.h"
 #include "sys.h"
@@ -119,7 +120,7 @@ static int watch_all(struct engine *e, uint64_t now)
 static uint64_t next_alarm(const struct engine *e, uint64_t until,
     uint64_t now)
 {
-	uint64_t due, sample, weigh, ping, hire, stir;
+	uint64_t due, sample, weigh, ping, hire, stir, cancel;
 
 	if (e->broken || e->crew.roster.state[MEMBER_DEAD].first != NULL)
 		return now;
@@ -137,7 +138,9 @@ static uint64_t next_alarm(const struct engine *e, uint64_t until,
 	weigh = staff_alarm(e);
 	until = MIN(until, weigh);
 	ping = news_alarm(e);
-	return MIN(until, ping);
+	until = MIN(until, ping);
+	cancel = cancel_alarm(e, now);
+	return MIN(until, cancel);
 }
 
 static int ms_until(uint64_t then, uint64_t now)

@@ -18,6 +18,7 @@
  *	news.c       the fork server tells of hires and deaths
  *	staff.c      who works here
  *	autopsy.c    what is known of a death
+ *	cancel.c     single items given up
  *	bury.c       crew bury -> putback; breaking down; cancelling
  *	serial.c     all of it without processes
  *
@@ -52,6 +53,12 @@ struct given_up {
 	struct words words;	/* of the last setup that failed there */
 	struct span about;	/* no chunk */
 	bool due;		/* the caller has still to be told */
+};
+
+/* Items to be given up, by number. */
+struct cancels {
+	uint64_t *seq;
+	size_t count, room;
 };
 
 struct engine {
@@ -94,7 +101,9 @@ struct engine {
 	uint64_t sample_at;	/* when overdue.c looks the next time */
 	uint64_t weigh_at;	/* when staff.c looks at memory */
 	int wake;		/* eventfd: vm_cancel() */
-	atomic_int cancelled;
+	atomic_uint cancelled;	/* to be carried out: 1, and above it the bits
+				   of vm_cancel_with() */
+	struct cancels cancels;
 	uint64_t failures;	/* for good, among */
 	uint64_t failures_from;	/* inputs from this one on */
 
@@ -198,6 +207,10 @@ void intake_forget(struct engine *);
 /* Admits what is being filled, if anything: 0 or -ENOMEM. */
 int intake_admit(struct engine *);
 
+/* All that sources have still comes back as VM_CANCELLED, when it is read; what
+   is being filled is admitted: 0 or -ENOMEM. */
+int intake_give_up(struct engine *);
+
 /* Admits all that was read, and all of an array that is mapped to an array, and
    closes the sources: 0; -ENOMEM and they stay as they are. */
 int intake_finish(struct engine *);
@@ -221,6 +234,11 @@ bool dispatch_pending(const struct engine *);
 /* Takes half of what the busiest worker has not begun for one that has
    nothing: true if any was moved. */
 bool dispatch_take_back(struct engine *);
+
+/* Takes back what a READY member has not taken of a span, from that number
+   on. */
+void dispatch_take_from(struct engine *, struct member *, struct span *,
+    uint32_t from);
 
 /* Takes all that a READY member has not begun. */
 void dispatch_take_all(struct engine *, struct member *);
@@ -272,19 +290,6 @@ int greet_hello(struct engine *, struct member *, const struct frame *);
 int greet_unfit(struct engine *, struct member *, const struct frame *,
     uint64_t now);
 int greet_leaving(struct engine *, struct member *, uint64_t now);
-
-/* ---- retry.c ---- */
-
-/* May an item that failed of this cause be tried again? */
-bool retry_may(const struct engine *, const struct span *, enum vm_cause);
-
-/* It is: after so many ns, or as options say. */
-void retry_again(struct engine *, struct span *, uint64_t pause);
-#define RETRY_AS_OPTIONS_SAY NEVER
-
-/* The item of that number has failed for good, by its own doing; too many
-   cancel the rest. */
-void retry_never(struct engine *, uint64_t seq);
 
 /* ---- stir.c ---- */
 
@@ -365,8 +370,8 @@ void bury_pool(struct engine *, enum vm_cause, uint64_t now);
    and it is still to be done. */
 int bury_inputs(struct engine *);
 
-/* Carries out vm_cancel(): 0 or -ENOMEM, and it is still to be done. */
-int bury_cancelled(struct engine *);
+/* Carries out vm_cancel_with(): 0 or -ENOMEM, and it is still to be done. */
+int bury_cancelled(struct engine *, unsigned how);
 
 /* Answers a span, which is in no list, with a cause of its own. */
 void bury_span(struct engine *, struct span *, enum vm_cause);

@@ -123,7 +123,11 @@ static void describe(struct vm_pool *p, const struct span *s)
 		    (int)cut_to(why, strlen(why), 400), why);
 		break;
 	case VM_CANCELLED:
-		words_set(w, 0, "The item was cancelled before it was "
+		if (o->stopped)
+			words_set(w, 0, "The item was cancelled while it ran, "
+			    "and its worker was killed.");
+		else
+			words_set(w, 0, "The item was cancelled before it was "
 		    "begun%s.", s->attempt > 0 ? " again" : "");
 		break;
 	default:

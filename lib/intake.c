@@ -54,6 +54,15 @@ void intake_forget(struct engine *e)
 	intake_close(e);
 }
 
+int intake_give_up(struct engine *e)
+{
+	int r = intake_admit(e);
+
+	for (struct source *s = e->sources; s != NULL && r == 0; s = s->next)
+		s->given_up = true;
+	return r;
+}
+
 int intake_admit(struct engine *e)
 {
 	struct chunk *c = e->filling;
@@ -64,6 +73,10 @@ int intake_admit(struct engine *e)
 		if (r < 0)
 			return r;
 		e->chunk_bytes = MIN(c->items.len, PACE_BYTES);
+		if (c->given_up) {
+			e->window.near->attempt = 0;
+			bury_span(e, e->window.near, VM_CANCELLED);
+		}
 		engine_say(e, "admit: %u items from number %llu", c->count,
 		    (unsigned long long)c->seq);
 	}
@@ -156,9 +169,12 @@ static struct chunk *begin(struct engine *e, const struct source *s)
 {
 	struct chunk *c = chunk_new(&e->shelf, s->index, e->seq, s->hooks.tag);
 
-	if (c != NULL)
+	if (c == NULL)
+		return NULL;
+	c->given_up = s->given_up;
+	if (!c->given_up)
 		place(e, c, s->size);
-	if (c != NULL && c->where == CHUNK_PACKED)
+	if (c->where == CHUNK_PACKED)
 		chunk_expect(c, e->chunk_bytes);
 	return c;
 }
@@ -195,6 +211,7 @@ static int refer(struct engine *e, struct source *s,
 	if (c == NULL)
 		return -ENOMEM;
 	chunk_inherit(c, array->items, (uint32_t)n, array->size);
+	c->given_up = s->given_up;
 	array->items += n * array->size;
 	array->left -= n;
 	s->index += n;

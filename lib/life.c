@@ -284,6 +284,7 @@ int engine_stop(struct engine *e, bool foreign)
 	for (size_t i = 0; e->given_up && i < e->set.max_workers; i++)
 		evidence_free(e->given_up[i].about.evidence);
 	free(e->given_up);
+	free(e->cancels.seq);
 	settings_release(&e->set);
 	return r;
 }

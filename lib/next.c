@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base.h"
+#include "cancel.h"
 #include "engine.h"
 #include "sys.h"
 
@@ -54,13 +55,14 @@ static int at_end(struct engine *e)
 
 int engine_cancel(struct engine *e)
 {
+	unsigned how = atomic_exchange(&e->cancelled, 0);
 	int r;
 
-	if (!atomic_exchange(&e->cancelled, 0))
+	if (how == 0)
 		return 0;
-	r = bury_cancelled(e);
+	r = bury_cancelled(e, how >> 1);
 	if (r < 0)
-		atomic_store(&e->cancelled, 1);
+		atomic_fetch_or(&e->cancelled, how);
 	return r;
 }
 
@@ -91,6 +93,8 @@ static int prepare(struct engine *e, uint64_t *now)
 
 	if (r == 0 && e->broken)
 		r = bury_inputs(e);
+	if (r == 0 && e->cancels.count > 0)
+		r = cancel_run(e, sys_now());
 	return r == 0 ? feed(e, now) : r;
 }
 

@@ -11,6 +11,7 @@
 
 #define VM_NO_INLINE
 #include "base.h"
+#include "cancel.h"
 #include "face.h"
 #include "sys.h"
 
@@ -134,13 +135,36 @@ int vm_resize(vm_pool *p, int workers)
 	return error != 0 ? -1 : 0;
 }
 
-/* Sets a counter and wakes the wait; nothing else, for signal handlers. */
-void vm_cancel(vm_pool *p)
+/* Sets bits and wakes the wait; nothing else, for signal handlers. */
+void vm_cancel_with(vm_pool *p, unsigned how)
 {
 	const uint64_t one = 1;
 
 	if (p == NULL || pool_is_foreign(p))
 		return;
-	atomic_store(&p->engine.cancelled, 1);
+	how &= VM_CANCEL_RUNNING | VM_CANCEL_UNREAD;
+	atomic_fetch_or(&p->engine.cancelled, how << 1 | 1);
 	sys_write(p->engine.wake, &one, sizeof one);
+}
+
+void vm_cancel(vm_pool *p)
+{
+	vm_cancel_with(p, 0);
+}
+
+int vm_cancel_item(vm_pool *p, const void *tag, uint64_t index)
+{
+	int r = -pool_refuses(p);
+	int kept = errno;
+	uint64_t seq = NEVER;
+
+	if (r == 0)
+		seq = cancel_find(&p->engine, tag, index);
+	if (seq != NEVER)
+		r = cancel_add(&p->engine, seq);
+	/* What there is no memory for now is done when results are taken. */
+	if (seq != NEVER && r == 0)
+		cancel_run(&p->engine, sys_now());
+	errno = r < 0 ? -r : kept;
+	return r < 0 ? -1 : seq != NEVER;
 }

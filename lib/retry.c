@@ -1,14 +1,9 @@
-/*
- * retry.c - what a failure costs: another attempt, at once or after a pause,
- * or one of the failures a job may have.
- *
- * Runs in: caller.  Easy to get wrong: only what an item did itself counts;
- * those who call this have made sure of that.
- */
+/* retry.c - see retry.h: what a failure costs. */
 #include "config.h"
 
+#include "retry.h"
+
 #include "base.h"
-#include "engine.h"
 #include "sys.h"
 
 bool retry_may(const struct engine *e, const struct span *s,
@@ -51,5 +46,5 @@ void retry_never(struct engine *e, uint64_t seq)
 		return;
 	e->failures = 0;
 	e->failures_from = e->seq;
-	atomic_store(&e->cancelled, 1);
+	atomic_fetch_or(&e->cancelled, 1);
 }

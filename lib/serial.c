@@ -14,6 +14,7 @@
 
 #include "engine.h"
 #include "farewell.h"
+#include "retry.h"
 
 int serial_start(struct engine *e)
 {

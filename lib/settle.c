@@ -16,6 +16,7 @@
 #include "base.h"
 #include "engine.h"
 #include "farewell.h"
+#include "retry.h"
 
 /* How long a worker may take to be gone after its pipe has ended. */
 #define ENDED_NS (200 * MS_IN_NS)

@@ -33,6 +33,7 @@ struct source {
 	const void *input;	/* read but not yet in a chunk; the user's */
 	size_t size;
 	bool held;		/* "input" and "size" are valid */
+	bool given_up;		/* vm_cancel_with() wants what it has back */
 	bool *in_hook;		/* the pool's: true while a hook runs */
 };
 

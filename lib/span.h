@@ -50,6 +50,7 @@ struct outcome {
 	int exit_status;	/* -1: did not exit */
 	int core_dumped;
 	int out_of_memory;	/* the kernel counted such a kill */
+	bool stopped;		/* CANCELLED: while it ran */
 	pid_t pid;		/* 0: no worker */
 	uint64_t max_rss;
 	uint64_t wall_ns;	/* of the attempt; 0: not measured */

@@ -115,22 +115,28 @@ static void pause_until_due(struct window *w, struct span *s)
 		w->paused_end = s;
 }
 
+/* Most often it is the first. */
+static void leave(struct span **at, struct span *s)
+{
+	while (*at != s)
+		at = &(*at)->next;
+	*at = s->next;
+	s->next = NULL;
+}
+
 void window_move(struct window *w, struct span *s, enum span_state to)
 {
 	switch (s->state) {
 	case SPAN_WAITING:
-		assert(w->waiting == s && to != SPAN_WAITING);
-		w->waiting = s->next;
+		assert(to != SPAN_WAITING);
+		leave(&w->waiting, s);
 		w->near = w->near == s ? NULL : w->near;
-		s->next = NULL;
 		w->nwaiting--;
 		break;
 	case SPAN_PAUSED:
-		assert(w->paused == s && to != SPAN_PAUSED);
-		w->paused = s->next;
-		if (w->paused == NULL)
-			w->paused_end = NULL;
-		s->next = NULL;
+		assert(to != SPAN_PAUSED);
+		leave(&w->paused, s);
+		w->paused_end = w->paused_end == s ? NULL : w->paused_end;
 		break;
 	case SPAN_SENT:
 		assert(to != SPAN_SENT);

@@ -23,7 +23,7 @@ struct window {
 	struct span *waiting;	/* by seq, lowest first */
 	struct span *near;	/* put there last; NULL: it has left */
 	struct span *paused;	/* by due_at, earliest first */
-	struct span *paused_end; /* the last of them */
+	struct span *paused_end; /* the last of them; NULL: it has left */
 	size_t max_real;	/* spans sent */
 	size_t max_total;	/* chunks with anything untaken */
 	size_t max_bytes;
@@ -67,7 +67,7 @@ int window_admit(struct window *, struct chunk *);
 
 /* Moves a span to a state, keeping the counts; the only function that does.
    A span that is to wait goes to its place by seq, one that pauses to its
-   place by due_at.  One that leaves WAITING or PAUSED must be the first. */
+   place by due_at. */
 void window_move(struct window *, struct span *, enum span_state);
 
 /* What is due by now waits again. */

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/time.h>
+#include <unistd.h>
 
 #include "base.h"
 #include "tools.h"
@@ -464,6 +465,329 @@ START_TEST(looking_alone_is_progress_enough)
 }
 END_TEST
 
+/* ---- single items ---- */
+
+/* Inputs from HANGS on never end; the one before waits for the gate. */
+enum { HANGS = 100 };
+
+static int hang_or_not(struct vm_context *me, const void *input, size_t size)
+{
+	struct shared *s = me->config;
+	int64_t n = number(input);
+
+	atomic_fetch_add(&s->counter[BEGUN], 1);
+	if (n == HANGS - 1 && await(&s->counter[GATE], 1, limit_ms()) < 0)
+		return vm_fail(me, 1, "the gate stayed shut");
+	while (n >= HANGS)
+		pause();
+	return vm_output(me, input, size);
+}
+
+static void begin_items(vm_pool *pool, const struct shared *s, long items)
+{
+	struct vm_result r;
+
+	while (s->counter[BEGUN] < items)
+		ck_assert_int_eq(vm_zip_in_out_within(pool, &r, 1), VM_LATER);
+}
+
+static void expect_cancelled(const struct vm_result *r, int attempts)
+{
+	ck_assert_int_eq(r->type, VM_EXCEPTION);
+	ck_assert_int_eq(r->exception->cause, VM_CANCELLED);
+	ck_assert_int_eq(r->attempts, attempts);
+	ck_assert_int_eq(r->exception->signal, 0);
+	ck_assert_int_eq(r->exception->pid != 0, attempts > 0);
+}
+
+/* The first of a chunk runs, for ever, and others are behind it. */
+START_TEST(one_that_runs_alone_ends)
+{
+	struct shared *s = shared_new();
+	const struct vm_worker worker = { .process = hang_or_not,
+		.config = s };
+	char tag;
+	struct vm_source source = vm_range(HANGS, HANGS + 1);
+	vm_pool *pool = fork_pool(&worker, &(struct vm_options){ .workers = 1,
+	    .chunk_size = 10, .ordered = 1, .max_attempts = 3,
+	    .max_failures = 1 });
+	struct vm_result r;
+
+	source.tag = &tag;
+	imap_to(pool, source);
+	imap_to(pool, vm_range(0, 19));
+	begin_items(pool, s, 1);
+	ck_assert_int_eq(vm_cancel_item(pool, NULL, 19), 0);
+	ck_assert_int_eq(vm_cancel_item(pool, s, 0), 0);
+	errno = EDOM;
+	ck_assert_int_eq(vm_cancel_item(pool, &tag, 0), 1);
+	ck_assert_int_eq(errno, EDOM);
+	take(pool, &r);
+	ck_assert_ptr_eq(r.tag, &tag);
+	expect_cancelled(&r, 1);
+	ck_assert_str_eq(r.exception->message, "The item was cancelled while "
+	    "it ran, and its worker was killed.");
+	ck_assert_int_eq(vm_cancel_item(pool, &tag, 0), 0);
+	for (int i = 0; i < 19; i++) {
+		take(pool, &r);
+		ck_assert_int_eq(r.type, VM_OUTPUT);
+		ck_assert_int_eq(r.attempts, 1);
+	}
+	take_end(pool);
+	close_pool(pool);
+	shared_free(s);
+}
+END_TEST
+
+/* The worker waits for the gate, and has a chunk more; behind that another one
+   waits.  Of both go the first but one, one in the middle, and an end. */
+START_TEST(those_that_wait_never_begin)
+{
+	static const int gone[] = { 1, 5, 9, 10, 14, 18 };
+	struct shared *s = shared_new();
+	const struct vm_worker worker = { .process = hang_or_not,
+		.config = s };
+	const struct vm_options options = { .workers = 1, .chunk_size = 10,
+		.max_real_in_flight_factor = 2, .ordered = 1 };
+	vm_pool *pool = fork_pool(&worker, &options);
+	struct vm_result r;
+
+	imap_to(pool, vm_range(HANGS - 1, HANGS));
+	imap_to(pool, vm_range(0, 30));
+	begin_items(pool, s, 1);
+	for (size_t i = 0; i < COUNTOF(gone); i++)
+		ck_assert_int_eq(vm_cancel_item(pool, NULL,
+		    (uint64_t)gone[i]), 1);
+	ck_assert_int_eq(vm_cancel_item(pool, NULL, 5), 0);
+	atomic_store(&s->counter[GATE], 1);
+	take(pool, &r);
+	ck_assert_int_eq(r.type, VM_OUTPUT);
+	for (int i = 0, k = 0; i < 30; i++) {
+		take(pool, &r);
+		ck_assert_uint_eq(r.index, (uint64_t)i);
+		if (k < (int)COUNTOF(gone) && gone[k] == i) {
+			expect_cancelled(&r, 0);
+			k++;
+		} else {
+			ck_assert_int_eq(r.type, VM_OUTPUT);
+		}
+	}
+	take_end(pool);
+	ck_assert_int_eq(s->counter[BEGUN], 31 - (int)COUNTOF(gone));
+	close_pool(pool);
+	shared_free(s);
+}
+END_TEST
+
+/* Behind the one that runs, in the same chunk. */
+START_TEST(what_its_worker_has_not_begun_is_taken_back)
+{
+	struct shared *s = shared_new();
+	const struct vm_worker worker = { .process = hang_or_not,
+		.config = s };
+	vm_pool *pool = fork_pool(&worker, &(struct vm_options){ .workers = 1,
+	    .chunk_size = 10, .ordered = 1 });
+	struct vm_result r;
+
+	imap_to(pool, vm_range(HANGS - 1, HANGS + 3));
+	begin_items(pool, s, 1);
+	ck_assert_int_eq(vm_cancel_item(pool, NULL, 2), 1);
+	ck_assert_int_eq(vm_cancel_item(pool, NULL, 1), 1);
+	ck_assert_int_eq(vm_cancel_item(pool, NULL, 3), 1);
+	atomic_store(&s->counter[GATE], 1);
+	take(pool, &r);
+	ck_assert_int_eq(r.type, VM_OUTPUT);
+	for (int i = 0; i < 3; i++) {
+		take(pool, &r);
+		expect_cancelled(&r, 0);
+	}
+	take_end(pool);
+	ck_assert_int_eq(s->counter[BEGUN], 1);
+	close_pool(pool);
+	shared_free(s);
+}
+END_TEST
+
+static int fails(struct vm_context *me, const void *input, size_t size)
+{
+	struct shared *s = me->config;
+
+	(void)input, (void)size;
+	atomic_fetch_add(&s->counter[BEGUN], 1);
+	return vm_fail(me, 1, "once more");
+}
+
+/* Three that pause, of which the last and the middle one are given up. */
+START_TEST(those_that_pause_are_not_tried_again)
+{
+	static const uint64_t gone[] = { 2, 1, 0 };
+	struct shared *s = shared_new();
+	const struct vm_worker worker = { .process = fails, .config = s };
+	vm_pool *pool = fork_pool(&worker, &(struct vm_options){ .workers = 1,
+	    .max_attempts = 3, .retry_delay_ms = 1000000000,
+	    .retry_delay_max_ms = 1000000000 });
+	struct vm_result r;
+
+	imap_to(pool, vm_range(0, 3));
+	begin_items(pool, s, 3);
+	ck_assert_int_eq(vm_zip_in_out_within(pool, &r, 20), VM_LATER);
+	for (size_t i = 0; i < COUNTOF(gone); i++) {
+		ck_assert_int_eq(vm_cancel_item(pool, NULL, gone[i]), 1);
+		take(pool, &r);
+		ck_assert_uint_eq(r.index, gone[i]);
+		expect_cancelled(&r, 1);
+	}
+	take_end(pool);
+	ck_assert_int_eq(s->counter[BEGUN], 3);
+	close_pool(pool);
+	shared_free(s);
+}
+END_TEST
+
+static int next_cancels(void *from, const void **input, size_t *size)
+{
+	(void)input, (void)size;
+	errno = 0;
+	ck_assert_int_eq(vm_cancel_item(from, NULL, 0), -1);
+	ck_assert_int_eq(errno, EDEADLK);
+	return 0;
+}
+
+START_TEST(single_ones_where_they_cannot_be_had)
+{
+	const struct vm_worker worker = { .process = echo };
+	vm_pool *pool = fork_pool(&worker, &(struct vm_options){
+	    .workers = VM_SERIAL, .chunk_size = 4 });
+	struct vm_result r;
+
+	errno = 0;
+	ck_assert_int_eq(vm_cancel_item(NULL, NULL, 0), -1);
+	ck_assert_int_eq(errno, EINVAL);
+	ck_assert_int_eq(vm_cancel_item(pool, NULL, 0), 0);
+	imap_to(pool, vm_range(0, 4));
+	take(pool, &r);
+	ck_assert_int_eq(vm_cancel_item(pool, NULL, 0), 0);
+	ck_assert_int_eq(vm_cancel_item(pool, NULL, 2), 1);
+	for (int i = 0, cancelled = 0; i < 3; i++) {
+		take(pool, &r);
+		cancelled += r.type != VM_OUTPUT;
+		if (r.index == 2)
+			expect_cancelled(&r, 0);
+		ck_assert_int_le(cancelled, 1);
+	}
+	imap_to(pool, (struct vm_source){ .next = next_cancels,
+	    .from = pool });
+	take_end(pool);
+	close_pool(pool);
+}
+END_TEST
+
+/* Among items that are shorter than it takes to tell, wherever they are. */
+START_TEST(a_storm_of_single_ones_loses_nothing)
+{
+	enum { MANY = 20000, CALLS = 40 };
+	const struct vm_worker worker = { .process = echo };
+	struct tally *t = calloc(1, sizeof *t);
+	vm_pool *pool = fork_pool(&worker, &(struct vm_options){
+	    .workers = 2 });
+	struct vm_result r;
+	long found = 0;
+
+	ck_assert_ptr_nonnull(t);
+	imap_to(pool, vm_range(0, MANY));
+	for (uint64_t i = 0; i < MANY; i++) {
+		take(pool, &r);
+		ck_assert_int_eq(t->seen[r.index]++, 0);
+		if (r.type == VM_OUTPUT) {
+			ck_assert_int_eq(r.attempts, 1);
+		} else {
+			ck_assert_int_eq(r.exception->cause, VM_CANCELLED);
+			t->cancelled++;
+		}
+		if (i % (MANY / CALLS) == 0)
+			found += vm_cancel_item(pool, NULL,
+			    r.index + 1 + i % 977);
+	}
+	take_end(pool);
+	ck_assert_int_le(t->cancelled, found);
+	check_use(pool);
+	close_pool(pool);
+	free(t);
+}
+END_TEST
+
+/* ---- more than vm_cancel() ---- */
+
+START_TEST(what_runs_ends_if_asked)
+{
+	struct shared *s = shared_new();
+	const struct vm_worker worker = { .process = hang_or_not,
+		.config = s };
+	struct endless e = { .given = HANGS };
+	vm_pool *pool = fork_pool(&worker, &(struct vm_options){
+	    .workers = 2, .max_attempts = 2 });
+	struct vm_result r;
+	int begun = 0;
+
+	imap_to(pool, endless(&e));
+	begin_items(pool, s, 2);
+	vm_cancel_with(pool, VM_CANCEL_RUNNING);
+	for (int64_t i = HANGS; i < e.given; i++) {
+		take(pool, &r);
+		expect_cancelled(&r, r.attempts > 0);
+		begun += r.attempts;
+	}
+	take_end(pool);
+	ck_assert_int_eq(e.closed, 1);
+	ck_assert_int_eq(begun, 2);
+	check_use(pool);
+	close_pool(pool);
+	shared_free(s);
+}
+END_TEST
+
+/* Each input of all sources comes back, though few are ever begun; ordered, and
+   of which some need not travel. */
+static void check_unread(const struct vm_options *options, unsigned how)
+{
+	static const int64_t there[3000];
+	struct vm_result r;
+	const struct vm_worker worker = { .process = echo };
+	vm_pool *pool = fork_pool(&worker, options);
+	long outputs = 0;
+
+	imap_to(pool, vm_range(0, 5000));
+	imap_to(pool, vm_inherited_array(there, 3000, sizeof *there));
+	take(pool, &r);
+	vm_cancel_with(pool, how);
+	for (int i = 1; i < 8000; i++) {
+		outputs += r.type == VM_OUTPUT;
+		if (options->ordered)
+			ck_assert_uint_eq(r.index,
+			    (uint64_t)(i < 5001 ? i - 1 : i - 5001));
+		take(pool, &r);
+	}
+	expect_cancelled(&r, 0);
+	ck_assert_uint_eq(r.index, 2999);
+	take_end(pool);
+	ck_assert_int_lt(outputs, 5000);
+	check_use(pool);
+	close_pool(pool);
+}
+
+START_TEST(what_was_not_read_comes_back_if_asked)
+{
+	const unsigned all = VM_CANCEL_UNREAD | VM_CANCEL_RUNNING;
+
+	check_unread(&(struct vm_options){ .workers = 2, .chunk_size = 3,
+	    .ordered = 1 }, VM_CANCEL_UNREAD);
+	check_unread(&(struct vm_options){ .workers = 2,
+	    .max_total_in_flight_factor = 2 }, all);
+	check_unread(&(struct vm_options){ .workers = VM_SERIAL,
+	    .ordered = 1 }, all);
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const tests[] = {
@@ -474,9 +798,16 @@ int main(void)
 		before_anything_was_read_sources_are_closed_unread,
 		after_any_number_of_results, what_comes_after_it_is_not_meant,
 		within_a_time_there_may_be_nothing_yet,
-		looking_alone_is_progress_enough };
+		looking_alone_is_progress_enough,
+		one_that_runs_alone_ends, those_that_wait_never_begin,
+		what_its_worker_has_not_begun_is_taken_back,
+		those_that_pause_are_not_tried_again,
+		single_ones_where_they_cannot_be_had,
+		what_runs_ends_if_asked,
+		what_was_not_read_comes_back_if_asked };
 	const TTest *const drawn[] = {
-		a_storm_of_them_loses_nothing };
+		a_storm_of_them_loses_nothing,
+		a_storm_of_single_ones_loses_nothing };
 
 	return run_sampled_tests("cancel", tests, COUNTOF(tests), drawn,
 	    COUNTOF(drawn));

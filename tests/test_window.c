@@ -557,6 +557,45 @@ START_TEST(pauses_keep_their_order_and_are_freed)
 }
 END_TEST
 
+/* From the middle, the end and the front; who comes then finds its place. */
+START_TEST(any_may_leave)
+{
+	static const int order[] = { 1, 3, 0, 2 };
+	struct window w;
+
+	window_init(&w, 8, 8, 1000000);
+	for (int paused = 0; paused < 2; paused++) {
+		struct span *s[4];
+
+		for (uint64_t seq = 0; seq < 4; seq++) {
+			admit(&w, seq, 1);
+			s[seq] = w.near;
+		}
+		for (int i = 0; paused && i < 4; i++)
+			pause_first(&w, 7);
+		for (int i = 0; i < 4; i++) {
+			window_move(&w, s[order[i]], SPAN_ANSWERED);
+			take_all(&w, s[order[i]]);
+			if (i != 1)
+				continue;
+			/* The last has left: another one is behind. */
+			admit(&w, 9, 1);
+			s[3] = w.near;
+			if (paused)
+				window_move(&w, s[3], SPAN_SENT);
+			if (paused)
+				s[3]->due_at = 7;
+			if (paused)
+				window_move(&w, s[3], SPAN_PAUSED);
+			ck_assert_ptr_eq(s[2]->next, s[3]);
+		}
+		window_move(&w, s[3], SPAN_ANSWERED);
+		take_all(&w, s[3]);
+		is_empty(&w);
+	}
+}
+END_TEST
+
 /* As many as a job may have that fails as a whole: each step takes a time of
    its own, and not one for each of the others. */
 START_TEST(many_pause_and_come_back_in_no_time)
@@ -595,7 +634,8 @@ int main(void)
 		so_many_may_be_sent, what_comes_back_waits_in_its_place,
 		counts_are_right_whatever_happens,
 		what_pauses_wakes_when_it_is_due, what_was_sent_may_pause,
-		pauses_keep_their_order_and_are_freed };
+		pauses_keep_their_order_and_are_freed,
+		any_may_leave };
 	const TTest *const drawn[] = {
 		many_pause_and_come_back_in_no_time };
 
