@@ -134,8 +134,9 @@ struct vm_worker {
 /*
  * Appends a copy of the bytes to the present output.  0, or -1 with errno
  * (EFBIG beyond max_item_bytes, ENOMEM), and then the item has failed,
- * whatever process() returns.  From process() only, on its thread: else, and
- * for NULL data with a size, -1 and EINVAL.
+ * whatever process() returns.  From process(), and with tell_teardowns from
+ * teardown(), on its thread: else, and for NULL data with a size, -1 and
+ * EINVAL.
  */
 VM_EXPORT int vm_output(struct vm_context *, const void *data, size_t size);
 
@@ -312,7 +313,8 @@ struct vm_options {
 	int fork_timeout_ms;	/* while no worker is left and none can be
 				   forked, inputs wait so long, and the pool
 				   breaks (30000); vm_error() tells at once */
-	int reserved;		/* 0 */
+	int tell_teardowns;	/* not 0: teardown may have an output, and each
+				   comes as a result: see VM_TEARDOWN */
 };
 
 /*
@@ -375,6 +377,16 @@ VM_EXPORT int vm_workers(const vm_pool *);
    failed (ECHILD) or the pool broke down (EPIPE); words: vm_error().  Results
    are not touched. */
 VM_EXPORT int vm_ready(vm_pool *, int ms);
+
+/*
+ * No more inputs will come: vm_imap() and vm_resize() fail with EPIPE from now
+ * on.  When all is answered the workers tear down, and vm_zip_in_out() returns
+ * 0 only when they have left; with tell_teardowns it tells of each before.
+ * What teardowns say without it, in vm_close(), is dropped; those of workers
+ * that are replaced are told in any case.  Does not wait.  0 or -1: EINVAL,
+ * EPERM, EDEADLK, EPIPE if the pool is broken.
+ */
+VM_EXPORT int vm_finish(vm_pool *);
 
 /* ---- 3. Inputs ------------------------------------------------------- */
 
@@ -467,7 +479,14 @@ VM_EXPORT struct vm_source vm_glob(const char *pattern);
 
 /* ---- 4. Results ------------------------------------------------------ */
 
-enum vm_type { VM_OUTPUT = 1, VM_EXCEPTION = 2 };
+enum vm_type {
+	VM_OUTPUT = 1,
+	VM_EXCEPTION = 2,
+	/* With tell_teardowns: no item, but a worker's teardown, with its
+	   worker_index and no input.  There is an output, or an exception if
+	   it has failed; also VM_EXITED after exit(0) in it. */
+	VM_TEARDOWN = 3
+};
 
 /* Why the last attempt at an item failed.  Made by the library only. */
 struct vm_exception {
@@ -507,13 +526,15 @@ struct vm_exception {
  * counts.
  */
 struct vm_result {
-	const void *input;	/* never NULL, but with tell_setup_failures:
-				   no item then, a worker was given up since
-				   its setup failed five times in a row */
+	const void *input;	/* never NULL, but for VM_TEARDOWN, and with
+				   tell_setup_failures: no item then, a worker
+				   was given up since its setup failed five
+				   times in a row */
 	size_t input_size;
-	const void *output;	/* never NULL if type is VM_OUTPUT, else NULL */
+	const void *output;	/* never NULL if type is VM_OUTPUT, or
+				   VM_TEARDOWN that went well; else NULL */
 	size_t output_size;
-	const struct vm_exception *exception;	/* NULL if VM_OUTPUT */
+	const struct vm_exception *exception;	/* NULL if there is an output */
 	void *tag;		/* vm_source's */
 	uint64_t index;		/* of the input in its source, from 0;
 				   UINT64_MAX if there is none */
@@ -558,7 +579,7 @@ VM_EXPORT const char *vm_cause_name(enum vm_cause);
  * nothing is copied but outputs, so out may be in.  Each output must have
  * out_size bytes, or its element has failed (code EINVAL); the room that
  * vm_reserve() gives is where it lies in an array of them, and aligned so.
- * "ordered" and tell_setup_failures have no meaning.
+ * "ordered", tell_setup_failures and tell_teardowns have no meaning.
  *
  * 0: all are done.  1: some have failed; they are zeroes in out, and for each
  * failed(arg, result) was called, in the caller, in no order, if it is not

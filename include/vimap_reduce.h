@@ -45,8 +45,9 @@
  * key are brought together, a partition of the keys at a time; then keys are
  * reduced.  Inputs and keys are items of the pool below, so what vm_options say
  * of items holds for each call of map() and of reduce(): attempts, timeouts,
- * limits, order.  What vimap.h says of workers, lifetimes, alignment, the 0
- * byte after each piece of data, threads and growth holds here too.
+ * limits, order; tell_teardowns has no meaning.  What vimap.h says of workers,
+ * lifetimes, alignment, the 0 byte after each piece of data, threads and
+ * growth holds here too.
  *
  * The caller never looks into pairs: small amounts pass it as they are, others
  * workers write, sealed, to memory that is a file, and past memory_limit to an

@@ -235,7 +235,7 @@ int bury_member(struct engine *e, struct member *m, uint64_t now)
 		staff_stand_in(e, m);
 	else
 		crew_replace(&e->crew, m, began, now);
-	if (!e->closing && crew_hopeless(&e->crew)) {
+	if (!e->closing && !e->dismissed && crew_hopeless(&e->crew)) {
 		*e->words = e->setup_words;
 		bury_pool(e, VM_SETUP_FAILED, now);
 	}

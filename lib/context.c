@@ -73,14 +73,6 @@ int context_setup(struct context *c)
 	return end(c, setup ? setup(&c->public) : 0);
 }
 
-int context_teardown(struct context *c)
-{
-	begin(c);
-	if (c->plan->hooks.teardown != NULL)
-		c->plan->hooks.teardown(&c->public);
-	return end(c, 0);
-}
-
 void context_note(struct context *c)
 {
 	if (c->plan->capture)
@@ -186,6 +178,15 @@ unsigned char *context_tell(struct context *c, size_t *length)
 	return room + FRAME_START;
 }
 
+/* The OUTPUT frame of what was gathered. */
+static inline unsigned char *end_output(struct context *c, size_t *length)
+{
+	*length = frame_length(c->size);
+	frame_head(c->at, FRAME_OUTPUT, c->size);
+	frame_pad(c->at, c->size);
+	return c->at;
+}
+
 unsigned char *context_process(struct context *c, const void *input,
     size_t size, size_t *length)
 {
@@ -201,10 +202,25 @@ unsigned char *context_process(struct context *c, const void *input,
 		no_room(c, ENOMEM, 0);
 	if (c->failed)
 		return context_tell(c, length);
-	*length = frame_length(c->size);
-	frame_head(c->at, FRAME_OUTPUT, c->size);
-	frame_pad(c->at, c->size);
-	return c->at;
+	return end_output(c, length);
+}
+
+unsigned char *context_teardown(struct context *c, size_t *length)
+{
+	begin(c);
+	if (c->noted)
+		context_note(c);
+	/* There is room for an empty output. */
+	c->at = c->out.data + FRAME_START;
+	c->room = c->out.cap - FRAME_START;
+	c->in_process = c->plan->tell_teardowns;
+	if (c->plan->hooks.teardown != NULL)
+		c->plan->hooks.teardown(&c->public);
+	c->in_process = false;
+	if (c->failed)
+		return context_tell(c, length);
+	return c->plan->tell_teardowns && c->plan->hooks.teardown != NULL ?
+	    end_output(c, length) : NULL;
 }
 
 enum frame_again context_again(const struct context *c)

@@ -103,8 +103,9 @@ enum frame_again context_again(const struct context *);
    returns it.  Needs no memory: it has its own room. */
 unsigned char *context_tell(struct context *, size_t *length);
 
-/* Runs teardown(): 0, or -1 and failed, code and message say why. */
-int context_teardown(struct context *);
+/* Runs teardown(), which may have an output if the plan says so: the frame that
+   is to be told, OUTPUT or FAILURE, and its length; NULL: nothing. */
+unsigned char *context_teardown(struct context *, size_t *length);
 
 /* Writes the FAILURE or UNFIT frame that says why: its length.  There must
    be CONTEXT_FAILURE_ROOM bytes. */

@@ -106,6 +106,7 @@ struct member {
 	bool told_to_stop;
 	bool left;		/* has said that its teardown begins, */
 	bool torn_down;		/* and what came of it */
+	struct farewell *farewell; /* room to tell that; NULL: nobody asks */
 	bool wanted;		/* the pool is to have a worker here, */
 	bool refused;		/* and the last order for it has failed */
 	bool greeted;		/* has said hello */

@@ -58,8 +58,9 @@ bool engine_hears(const struct engine *e, const struct member *m)
 {
 	bool chosen = !e->deaf && (e->heard == NULL || e->heard == m);
 
-	/* One that starts has no results to bring, and a clock that runs. */
-	return !m->ended && (chosen || m->state == MEMBER_STARTING) &&
+	/* One that starts or leaves has no results to bring, and a clock that
+	   runs. */
+	return !m->ended && (chosen || m->state != MEMBER_READY) &&
 	    m->state >= MEMBER_STARTING && m->state <= MEMBER_LEAVING &&
 	    !e->broken;
 }

@@ -123,6 +123,10 @@ struct engine {
 	struct words setup_words; /* of the last setup that failed */
 	uint64_t teardowns_failed;
 	struct words teardown_words; /* of the first of them */
+	struct farewell *farewells; /* to be told of teardowns, in turn, */
+	struct farewell *told;	/* and what was told last */
+	bool finishing;		/* vm_finish(): no more inputs will come, */
+	bool dismissed;		/* and as all are answered workers leave */
 	struct given_up *given_up; /* one a place, if they are to be told */
 	size_t ndue;		/* of them are due */
 
@@ -333,6 +337,10 @@ void staff_welcomed(struct engine *, struct member *);
 /* Why, in words to end a sentence with. */
 const char *staff_reason(int error);
 
+/* Nobody is wanted any more: true while anybody is left.  One that does not
+   come to its teardown within close_timeout_ms is killed. */
+bool staff_dismiss(struct engine *);
+
 /* A member was buried, and its process is still there: another place, if there
    is one that nobody needs, stands in for its own, index and all. */
 void staff_stand_in(struct engine *, struct member *);
@@ -395,16 +403,5 @@ void news_ask(struct engine *, uint64_t now);
 
 /* Does it owe an answer? */
 bool news_owed(const struct engine *);
-
-/* ---- serial.c ---- */
-
-/* Makes the one context: 0 or -ENOMEM. */
-int serial_start(struct engine *);
-/* Runs teardown if setup has run here, and frees it. */
-void serial_stop(struct engine *, bool foreign);
-/* Runs setup if it has not run: 0, or -ECHILD and words. */
-int serial_ready(struct engine *);
-/* Does the first waiting span, if any, here and now: 0 or -ENOMEM. */
-int serial_run(struct engine *);
 
 #endif

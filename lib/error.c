@@ -152,8 +152,8 @@ static void read_failure(struct vm_pool *p, const struct item *i)
 	if (f.head.message_size > 0)
 		x->message = f.message;
 	else
-		words_set(&p->message, 0, "process() failed with code %d.",
-		    x->code);
+		words_set(&p->message, 0, "%s() failed with code %d.",
+		    i->given_up ? "teardown" : "process", x->code);
 }
 
 void exception_make(struct vm_pool *p, const struct item *i)
@@ -179,9 +179,9 @@ void exception_make(struct vm_pool *p, const struct item *i)
 		x->traceback = s->evidence->traceback;
 		x->stderr_tail = s->evidence->tail;
 	}
-	if (i->given_up != NULL)
+	if (i->given_up != NULL && i->kind != FRAME_FAILURE)
 		x->message = i->given_up->text;
-	else if (x->cause == 0)
+	else if (i->given_up != NULL || x->cause == 0)
 		read_failure(p, i);
 	else
 		describe(p, s);

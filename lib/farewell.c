@@ -4,6 +4,7 @@
 #include "farewell.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 
@@ -18,6 +19,79 @@ static void count(struct engine *e, const struct words *w)
 	if (e->teardowns_failed++ == 0)
 		e->teardown_words = *w;
 }
+
+/* ---- those that are told, if the option asks ---- */
+
+int farewell_prepare(const struct engine *e, struct member *m)
+{
+	if (!e->set.plan.tell_teardowns || m->farewell != NULL ||
+	    e->set.plan.hooks.teardown == NULL)
+		return 0;
+	m->farewell = calloc(1, sizeof *m->farewell);
+	return m->farewell != NULL ? 0 : -ENOMEM;
+}
+
+/* The last one is to be told. */
+static void put(struct engine *e, struct farewell *f, int index)
+{
+	struct farewell **at = &e->farewells;
+
+	while (*at != NULL)
+		at = &(*at)->next;
+	*at = f;
+	f->about.worker_index = index;
+	e->ndue++;
+}
+
+static void drop(struct farewell *f)
+{
+	if (f != NULL) {
+		block_drop(f->about.block);
+		evidence_free(f->about.evidence);
+	}
+	free(f);
+}
+
+void farewell_let_go(struct engine *e)
+{
+	drop(e->told);
+	e->told = NULL;
+}
+
+bool farewell_take(struct engine *e, struct item *item)
+{
+	struct farewell *f = e->farewells;
+	struct frame said = { .kind = 0 };
+
+	if (f == NULL)
+		return false;
+	e->farewells = f->next;
+	e->told = f;
+	e->ndue--;
+	if (f->about.block != NULL) {
+		frame_look(f->about.block->data + f->about.output_at, &said);
+		said.body[said.size] = 0;
+	}
+	*item = (struct item){ .span = &f->about, .given_up = &f->words,
+		.teardown = true, .kind = said.kind, .body = said.body,
+		.size = said.size };
+	return true;
+}
+
+void farewell_release(struct engine *e)
+{
+	struct farewell *f;
+
+	farewell_let_go(e);
+	while ((f = e->farewells) != NULL) {
+		e->farewells = f->next;
+		drop(f);
+	}
+	for (size_t i = 0; i < e->crew.count; i++)
+		free(e->crew.members[i].farewell);
+}
+
+/* ---- how they end ---- */
 
 /* It was failed by vm_fail(). */
 static void count_said(struct engine *e, int index, int code,
@@ -37,15 +111,28 @@ static void count_said(struct engine *e, int index, int code,
 
 int farewell_said(struct engine *e, struct member *m, const struct frame *f)
 {
+	bool output = f->kind == FRAME_OUTPUT && m->farewell != NULL;
 	struct failure why;
 
 	if (m->torn_down || e->set.plan.hooks.teardown == NULL ||
-	    f->kind != FRAME_FAILURE ||
-	    frame_failure(f->body, f->size, &why) < 0)
+	    (f->kind != FRAME_FAILURE && !output) ||
+	    (output && f->size > e->set.plan.max_item))
+		return -EPROTO;
+	if (!output && (frame_failure(f->body, f->size, &why) < 0 ||
+	    (why.head.cause != VM_FAILED && why.head.cause != VM_TOO_BIG)))
 		return -EPROTO;
 	m->torn_down = true;
-	count_said(e, m->index, why.head.code, why.message,
-	    why.head.message_size);
+	if (!output)
+		count_said(e, m->index, why.head.code, why.message,
+		    why.head.message_size);
+	if (m->farewell == NULL)
+		return 0;
+	m->farewell->about.block = block_hold(m->channel.block);
+	m->farewell->about.output_at = m->channel.at;
+	m->farewell->about.outcome.pid = m->pid;
+	m->farewell->about.outcome.exit_status = -1;
+	put(e, m->farewell, m->index);
+	m->farewell = NULL;
 	return 0;
 }
 
@@ -78,32 +165,76 @@ static void explain(const struct engine *e, const struct member *m,
 		    "teardown.", m->index, WEXITSTATUS(status), when);
 }
 
-/* exit(0) in a teardown is an end as good as any. */
+/* exit(0) in a teardown is an end as good as any, if it has nothing to say. */
 static bool has_ended_well(const struct engine *e, const struct member *m)
 {
 	int status = m->death.status;
 
-	return m->left && !e->broken && WIFEXITED(status) &&
-	    WEXITSTATUS(status) == 0;
+	return m->left && m->farewell == NULL && !e->broken &&
+	    WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
-void farewell_missed(struct engine *e, const struct member *m)
+/* How it died, as an item's exception would say. */
+static struct outcome outcome(struct engine *e, const struct member *m)
 {
+	struct outcome o = autopsy_outcome(e, m, false);
+
+	if (e->broken)
+		o = (struct outcome){ .cause = VM_LOST, .exit_status = -1,
+			.pid = m->pid };
+	else if (m->killed && m->blame == VM_LOST)
+		o.cause = VM_TIMED_OUT;
+	return o;
+}
+
+void farewell_missed(struct engine *e, struct member *m)
+{
+	struct farewell *f = m->farewell;
 	struct words w;
 
-	if (e->set.plan.hooks.teardown == NULL || !m->greeted ||
-	    !m->told_to_stop || m->torn_down || has_ended_well(e, m))
-		return;
-	explain(e, m, &w);
-	count(e, &w);
+	if (e->set.plan.hooks.teardown != NULL && m->greeted &&
+	    m->told_to_stop && !m->torn_down && !has_ended_well(e, m)) {
+		explain(e, m, &w);
+		count(e, &w);
+		if (f != NULL) {
+			f->words = w;
+			f->about.outcome = outcome(e, m);
+			f->about.evidence = autopsy_evidence(m, true);
+			put(e, f, m->index);
+			f = NULL;
+		}
+	}
+	free(f);
+	m->farewell = NULL;
 }
 
+/* Without memory for it nothing is told but by farewell_sum(). */
 void farewell_serial(struct engine *e)
 {
-	const struct context *c = e->serial;
+	struct context *c = e->serial;
+	int index = c->public.worker_index;
+	size_t length;
+	unsigned char *frame = context_teardown(c, &length);
+	struct farewell *f = NULL;
+	struct block *b = NULL;
 
-	count_said(e, c->public.worker_index, c->code, c->message,
-	    strlen(c->message));
+	if (frame != NULL && e->set.plan.tell_teardowns && !e->closing) {
+		f = calloc(1, sizeof *f);
+		b = block_new(FRAME_START + length);
+	}
+	if (c->failed)
+		count_said(e, index, c->code, c->message, strlen(c->message));
+	if (f == NULL || b == NULL) {
+		block_drop(b);
+		free(f);
+		return;
+	}
+	memcpy(b->data + FRAME_START, frame, length);
+	b->len = FRAME_START + length;
+	f->about.block = b;
+	f->about.output_at = FRAME_START;
+	f->about.outcome.exit_status = -1;
+	put(e, f, index);
 }
 
 int farewell_sum(struct engine *e)

@@ -12,14 +12,33 @@
 
 #include "engine.h"
 
+/* What is told of a teardown. */
+struct farewell {
+	struct farewell *next;
+	struct words words;	/* if it has failed */
+	struct span about;	/* no chunk; a block if the worker said it */
+};
+
+/* A worker is set up: room to tell of its teardown, if the option asks.  0 or
+   -ENOMEM. */
+int farewell_prepare(const struct engine *, struct member *);
+
 /* What a worker says after LEAVING: 0 or -EPROTO. */
 int farewell_said(struct engine *, struct member *, const struct frame *);
 
 /* A member is buried: if it owed a teardown, that has failed. */
-void farewell_missed(struct engine *, const struct member *);
+void farewell_missed(struct engine *, struct member *);
 
-/* The teardown of the one context has failed. */
+/* Runs the teardown of the one context. */
 void farewell_serial(struct engine *);
+
+/* The next that is to be told, valid until it is let go: true, or false if
+   there is none. */
+bool farewell_take(struct engine *, struct item *);
+void farewell_let_go(struct engine *);
+
+/* Frees what was not told. */
+void farewell_release(struct engine *);
 
 /* The pool is at its end: 0; 1 and words if teardowns have failed. */
 int farewell_sum(struct engine *);

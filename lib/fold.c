@@ -43,7 +43,7 @@ int vm_fold(vm_pool *pool, struct vm_source source,
 	}
 	got = vm_imap(pool, source) < 0 ? -1 : 1;
 	while (got == 1 && error == 0 && (got = vm_zip_in_out(pool, &r)) == 1) {
-		any_failed |= r.type != VM_OUTPUT;
+		any_failed |= r.exception != NULL;
 		error = fold(accumulator, &r);
 	}
 	/* The next source is to be the only one. */

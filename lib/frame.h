@@ -15,7 +15,8 @@
  *	worker to caller: HELLO or UNFIT; for each chunk one OUTPUT, PLACED or
  *	FAILURE for every item begun, in order, then END; ...; LEAVING.  Where
  *	outputs have a place as an array: DONE and FAILURE for each failure,
- *	and END stands for what is left.  Behind LEAVING, FAILURE for teardown
+ *	and END stands for what is left.  Behind LEAVING, OUTPUT or FAILURE of
+ *	teardown
  *
  * Easy to get wrong: sizes come from the other side.  frame_read() refuses
  * them before anybody allocates or adds.

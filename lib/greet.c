@@ -13,6 +13,7 @@
 #include "base.h"
 #include "cut.h"
 #include "engine.h"
+#include "farewell.h"
 
 /* How long a worker may take to be gone after it said that its setup
    failed. */
@@ -30,6 +31,8 @@ int greet_hello(struct engine *e, struct member *m, const struct frame *f)
 	   one that was told to leave may have done so before this was read. */
 	if (m->state == MEMBER_DEAD && !m->told_to_stop)
 		return 0;
+	if (farewell_prepare(e, m) < 0)
+		return -ENOMEM;
 	m->greeted = true;
 	m->setups_failed = 0;
 	if (m->first == FIRST_PENDING)

@@ -46,6 +46,9 @@ static int flaw(struct vm_pool *p, const struct vm_source *s)
 		p->words = p->engine.broken_words;
 		return EPIPE;
 	}
+	if (p->engine.finishing)
+		return -words_set(&p->words, EPIPE, "vm_imap() comes after "
+		    "vm_finish(): the pool takes no more inputs.");
 	if (mark == SOURCE_UNMADE)
 		return -words_set(&p->words, (int)(uintptr_t)s->reserved[1],
 		    "%s", (const char *)s->reserved[2]);
@@ -112,7 +115,7 @@ int vm_imap(vm_pool *p, struct vm_source hooks)
 
 /* ---- results ---- */
 
-/* No item: a worker was given up. */
+/* No item: a worker was given up, or has torn down. */
 static void show_given_up(struct vm_pool *p, const struct item *i,
     struct vm_result *r)
 {
@@ -122,6 +125,14 @@ static void show_given_up(struct vm_pool *p, const struct item *i,
 		.worker_index = i->span->worker_index,
 		.exception = &p->exception,
 	};
+	if (i->teardown)
+		r->type = VM_TEARDOWN;
+	if (i->teardown && i->kind == FRAME_OUTPUT) {
+		r->exception = NULL;
+		r->output = i->body;
+		r->output_size = i->size;
+		return;
+	}
 	exception_make(p, i);
 }
 

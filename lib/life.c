@@ -14,6 +14,7 @@
 #include "engine.h"
 #include "farewell.h"
 #include "fds.h"
+#include "serial.h"
 #include "sys.h"
 
 /* To be gone: for the fork server after END, and after SIGKILL. */
@@ -273,6 +274,7 @@ int engine_stop(struct engine *e, bool foreign)
 	/* What waits may be placed in what a member shares. */
 	results_release(&e->results);
 	window_release(&e->window);
+	farewell_release(e);
 	crew_release(&e->crew, close);
 	shelf_release(&e->shelf);
 	close(&e->server.socket);

@@ -54,7 +54,7 @@ static int settle_options(struct settings *s, const struct mapping *m,
 		    m->out_size, s->plan.max_item);
 	s->plan.element = m->out_size;
 	s->ordered = false;
-	s->tell_setup_failures = false;
+	s->tell_setup_failures = s->plan.tell_teardowns = false;
 	return 0;
 }
 

@@ -12,6 +12,8 @@
 #include "base.h"
 #include "cancel.h"
 #include "engine.h"
+#include "farewell.h"
+#include "serial.h"
 #include "sys.h"
 
 /* So long, and for so many results ready of all that may be in flight, a turn
@@ -109,7 +111,8 @@ static bool is_idle(struct engine *e)
 /* Until when the coming wait may last. */
 static uint64_t bound(struct engine *e, uint64_t until)
 {
-	if (results_ready(&e->results) || intake_wants(e) || is_idle(e) ||
+	if (results_ready(&e->results) || intake_wants(e) ||
+	    (is_idle(e) && !e->dismissed) ||
 	    e->broken || e->ndue > 0 ||
 	    (e->serial != NULL && e->window.nwaiting > 0))
 		return 0;
@@ -129,6 +132,8 @@ static bool take_given_up(struct engine *e, struct item *item)
 
 	if (e->ndue == 0)
 		return false;
+	if (farewell_take(e, item))
+		return true;
 	while (!g->due)
 		g++;
 	g->due = false;
@@ -147,12 +152,27 @@ static bool may_put_off(struct engine *e)
 	    sys_now() - e->turned_at < PUT_OFF_NS;
 }
 
+/* All is answered, and no more will come: workers tear down.  1 while there is
+   more to tell of that, or to wait for; 0. */
+static int dismiss(struct engine *e)
+{
+	bool left;
+
+	if (e->serial != NULL) {
+		serial_tear_down(e);
+		return e->ndue > 0;
+	}
+	left = staff_dismiss(e);
+	return e->ndue > 0 || left;
+}
+
 int engine_next(struct engine *e, struct item *item, uint64_t until)
 {
 	uint64_t now;
 	int r;
 
 	placed_let_go(e);
+	farewell_let_go(e);
 	if (may_put_off(e)) {
 		e->put_off++;
 		results_take(&e->results, item);
@@ -177,6 +197,8 @@ int engine_next(struct engine *e, struct item *item, uint64_t until)
 			return 1;
 		}
 		r = at_end(e);
+		if (r == 0 && e->finishing)
+			r = dismiss(e);
 		if (r <= 0)
 			return r;
 		if (until != NEVER && sys_now() >= until)

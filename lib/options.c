@@ -76,12 +76,12 @@ static int check_numbers(const struct vm_options *o, struct words *w)
 		{ "teardown_timeout_ms", o->teardown_timeout_ms, INT32_MAX },
 		{ "close_timeout_ms", o->close_timeout_ms, INT32_MAX },
 		{ "fork_timeout_ms", o->fork_timeout_ms, INT32_MAX },
-		{ "reserved", o->reserved, 0 },
 		{ "max_items_per_worker", o->max_items_per_worker,
 		    INT32_MAX },
 		{ "max_cpu_seconds", o->max_cpu_seconds, INT32_MAX },
 		{ "max_workers", o->max_workers, WORKERS_MOST },
 		{ "tell_setup_failures", o->tell_setup_failures, INT32_MAX },
+		{ "tell_teardowns", o->tell_teardowns, INT32_MAX },
 		{ "measure_items", o->measure_items, INT32_MAX },
 		{ "stderr_tail", o->stderr_tail, INT32_MAX },
 		{ "ordered", o->ordered, INT32_MAX },
@@ -219,6 +219,7 @@ static void fill_in(struct settings *s, const struct vm_options *o)
 	s->workers = MIN(s->workers, s->max_workers);
 	s->plan.seed = o->seed;
 	s->plan.max_item = or_else(o->max_item_bytes, (size_t)1 << 30);
+	s->plan.tell_teardowns = o->tell_teardowns != 0;
 	s->plan.measure = o->measure_items != 0;
 	s->plan.capture = o->stderr_tail != 0;
 	s->plan.ignore_sigterm = o->ignore_sigterm != 0;

@@ -23,6 +23,7 @@ struct plan {
 				   pool needs */
 	size_t left_out_size;	/* bytes; 0: none */
 	bool measure;		/* time each attempt */
+	bool tell_teardowns;	/* teardown may have an output */
 	bool capture;		/* standard error goes into failures */
 	bool ignore_sigterm;
 	bool whole_lines;	/* stdio writes line by line */

@@ -156,6 +156,7 @@ int planning_make(struct vm_reducer *r, struct vm_options *o,
 	p->pair_most = MIN(item, (size_t)UINT32_MAX - 1);
 	values_init(&r->values, p->pair_most);
 	r->sorted = h->sorted != 0;
+	o->tell_teardowns = 0;
 	o->ordered = o->ordered || h->sorted || h->in_input_order;
 	if (o->max_in_flight_bytes == 0)
 		o->max_in_flight_bytes = MIN(MAX(memory / 4, ITEM_LEAST),

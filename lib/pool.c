@@ -123,16 +123,35 @@ int vm_resize(vm_pool *p, int workers)
 	if (p->engine.broken) {
 		p->words = p->engine.broken_words;
 		error = EPIPE;
-	} else if (workers <= 0 || p->engine.set.serial)
+	} else if (p->engine.finishing) {
+		error = -words_set(&p->words, EPIPE, "vm_resize() comes after "
+		    "vm_finish(): the workers are told to stop.");
+	} else if (workers <= 0 || p->engine.set.serial) {
 		error = -words_set(&p->words, EINVAL, "A pool of processes "
 		    "can have 1 worker or more, not %d; VM_SERIAL has none.",
 		    workers);
+	}
 	if (error == 0)
 		r = staff_resize(&p->engine, (size_t)workers);
 	if (error == 0)
 		error = -r;
 	errno = error != 0 ? error : kept;
 	return error != 0 ? -1 : 0;
+}
+
+int vm_finish(vm_pool *p)
+{
+	int error = pool_refuses(p);
+
+	if (error != 0)
+		return error_refuse(p, error, "vm_finish");
+	if (p->engine.broken) {
+		p->words = p->engine.broken_words;
+		errno = EPIPE;
+		return -1;
+	}
+	p->engine.finishing = true;
+	return 0;
 }
 
 /* Sets bits and wakes the wait; nothing else, for signal handlers. */
@@ -158,8 +177,9 @@ int vm_cancel_item(vm_pool *p, const void *tag, uint64_t index)
 	int kept = errno;
 	uint64_t seq = NEVER;
 
-	if (r == 0)
-		seq = cancel_find(&p->engine, tag, index);
+	if (r < 0)
+		return error_refuse(p, -r, "vm_cancel_item");
+	seq = cancel_find(&p->engine, tag, index);
 	if (seq != NEVER)
 		r = cancel_add(&p->engine, seq);
 	/* What there is no memory for now is done when results are taken. */

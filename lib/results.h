@@ -31,6 +31,8 @@ struct item {
 	size_t size;
 	/* If not NULL this is no item: a worker was given up; words for it. */
 	const struct words *given_up;
+	bool teardown;		/* or it has torn down; kind and body as above,
+				   or words if kind is 0 */
 };
 
 struct results {

@@ -1,18 +1,12 @@
-/*
- * serial.c - VM_SERIAL: the whole pool in the caller, without processes.
- *
- * Runs in: caller.  Same books, same results; process() is called where the
- * others would dispatch.
- *
- * Easy to get wrong: a result frame must lie in a block, as if received.
- */
+/* serial.c - see serial.h: the pool without processes. */
 #include "config.h"
+
+#include "serial.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine.h"
 #include "farewell.h"
 #include "retry.h"
 
@@ -25,13 +19,21 @@ int serial_start(struct engine *e)
 	    e->set.indices ? e->set.indices[0] : 0, -1, NULL);
 }
 
+void serial_tear_down(struct engine *e)
+{
+	e->in_hook = true;
+	if (e->serial_up)
+		farewell_serial(e);
+	e->in_hook = false;
+	e->serial_up = false;
+}
+
 void serial_stop(struct engine *e, bool foreign)
 {
 	if (e->serial == NULL)
 		return;
-	e->in_hook = true;
-	if (e->serial_up && !foreign && context_teardown(e->serial) < 0)
-		farewell_serial(e);
+	if (!foreign)
+		serial_tear_down(e);
 	context_release(e->serial);
 	free(e->serial);
 	e->serial = NULL;

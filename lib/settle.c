@@ -359,6 +359,10 @@ int settle_read(struct engine *e, struct member *m, uint64_t now)
 	}
 	if ((n > 0 || m->unsettled) && settle_or_doom(e, m, now) < 0)
 		return -ENOMEM;
+	/* Its teardown has returned, and how fast it can tell is our doing. */
+	if (n > 0 && m->state == MEMBER_LEAVING && !e->closing &&
+	    channel_partial(&m->channel))
+		crew_bear(&e->crew, m, now + e->set.teardown_ns);
 	return n > 0;
 }
 

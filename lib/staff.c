@@ -258,3 +258,24 @@ int staff_resize(struct engine *e, size_t workers)
 	set_bounds(e);
 	return 0;
 }
+
+bool staff_dismiss(struct engine *e)
+{
+	const struct list *states = e->crew.roster.state;
+	uint64_t deadline = sys_now() + e->set.close_ns;
+	bool any = false;
+
+	if (!e->dismissed)
+		server_spare(&e->server, false);
+	for (size_t i = 0; i < e->crew.count && !e->dismissed; i++) {
+		struct member *m = &e->crew.members[i];
+
+		crew_want(&e->crew, m, false);
+		if (m->state == MEMBER_READY)
+			staff_lay_off(e, m, deadline);
+	}
+	e->dismissed = true;
+	for (int i = MEMBER_ASKED; i <= MEMBER_DEAD; i++)
+		any |= states[i].first != NULL;
+	return any;
+}

@@ -110,20 +110,14 @@ void worker_begin(struct worker_life *life)
 	sys_set_mask(&none);
 }
 
-/* Says why setup or teardown has failed. */
-static void tell_why(enum frame_kind kind)
-{
-	static unsigned char frame[CONTEXT_FAILURE_ROOM];
-	size_t length = context_failure(&self.context, kind, frame);
-
-	if (stage_put(&self.stage, frame, length) == 0)
-		flush();
-}
-
 /* Setup has failed, or nothing could be set up at all. */
 static _Noreturn void unfit(void)
 {
-	tell_why(FRAME_UNFIT);
+	static unsigned char frame[CONTEXT_FAILURE_ROOM];
+	size_t length = context_failure(&self.context, FRAME_UNFIT, frame);
+
+	if (stage_put(&self.stage, frame, length) == 0)
+		flush();
 	exit_leave(EXIT_FAILURE);
 }
 
@@ -364,19 +358,18 @@ static void fill_through(const struct frame_chunk *chunk)
 	finish(chunk, next);
 }
 
-/* The caller hears of a teardown that fails, and sees how it ends else. */
+/* What teardown has to tell, if anything, comes after LEAVING. */
 static void tear_down(void)
 {
-	int r;
+	unsigned char *frame;
+	size_t length;
 
 	put(FRAME_LEAVING, NULL, 0);
 	flush();
-	if (self.context.noted)
-		context_note(&self.context);
-	r = context_teardown(&self.context);
+	frame = context_teardown(&self.context, &length);
 	leave_if_copy();
-	if (r < 0)
-		tell_why(FRAME_FAILURE);
+	if (frame != NULL && stage_put(&self.stage, frame, length) == 0)
+		flush();
 }
 
 void worker_main(const struct worker_life *life)

@@ -91,6 +91,7 @@ static const struct option { const char *name; size_t at; } ints[] = {
 	OPTION(max_items_per_worker),
 	OPTION(max_cpu_seconds),
 	OPTION(tell_setup_failures),
+	OPTION(tell_teardowns),
 	OPTION(measure_items),
 	OPTION(stderr_tail),
 	OPTION(debug),
@@ -166,14 +167,6 @@ START_TEST(absurd_counts_are_refused)
 		else if (ints[i].at != offsetof(struct vm_options, debug))
 			works(&o);
 	}
-}
-END_TEST
-
-START_TEST(reserved_is_zero)
-{
-	struct vm_options o = { .workers = 1, .reserved = 1 };
-
-	refused(&o, "reserved");
 }
 END_TEST
 
@@ -304,6 +297,7 @@ static void has_defaults(const struct settings *s)
 	ck_assert_int_eq(s->plan.max_cpu_s, 0);
 	ck_assert_uint_eq(s->plan.max_address_space, 0);
 	ck_assert(!s->tell_setup_failures);
+	ck_assert(!s->plan.tell_teardowns);
 	ck_assert(!s->plan.measure && !s->plan.capture);
 	ck_assert_uint_eq(s->teardown_ns, 5000 * MS_IN_NS);
 	ck_assert_uint_eq(s->close_ns, 5000 * MS_IN_NS);
@@ -404,7 +398,7 @@ START_TEST(limits_that_are_given_are_taken)
 		.item_timeout_ms = INT_MAX, .setup_timeout_ms = 15,
 		.max_workers = 16, .max_items_per_worker = 17,
 		.max_cpu_seconds = 18, .max_address_space = SIZE_MAX,
-		.max_rss_per_worker = 20, .tell_setup_failures = 2,
+		.max_rss_per_worker = 20, .tell_setup_failures = 2, .tell_teardowns = 3,
 		.measure_items = 2, .stderr_tail = 2 };
 	struct words words = { "" };
 	struct settings s;
@@ -423,6 +417,7 @@ START_TEST(limits_that_are_given_are_taken)
 	ck_assert_uint_eq(s.plan.max_address_space, SIZE_MAX);
 	ck_assert_uint_eq(s.max_rss, 20);
 	ck_assert(s.tell_setup_failures);
+	ck_assert(s.plan.tell_teardowns);
 	ck_assert(s.plan.measure && s.plan.capture);
 	settings_release(&s);
 }
@@ -652,7 +647,7 @@ int main(void)
 {
 	const TTest *const tests[] = { negative_numbers_are_refused,
 		serial_is_for_workers_only, absurd_counts_are_refused,
-		reserved_is_zero, absurd_sizes_are_refused, one_of_everything_works,
+		absurd_sizes_are_refused, one_of_everything_works,
 		only_causes_of_an_item_are_retried,
 		limits_on_memory_may_be_any,
 		isolated_items_have_workers_of_their_own,

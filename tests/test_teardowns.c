@@ -14,6 +14,7 @@
 
 #include "base.h"
 #include "tools.h"
+#include "vimap_reduce.h"
 
 enum { BUSY };
 
@@ -250,6 +251,268 @@ START_TEST(map_array_has_words_for_it)
 }
 END_TEST
 
+/* ---- told by results ---- */
+
+/* Counts what it has had, in me->state. */
+static int count_up(struct vm_context *me, const void *input, size_t size)
+{
+	me->state = (char *)me->state + 1;
+	return vm_output(me, input, size);
+}
+
+/* So many bytes a worker says of each item it has had, beside their number. */
+static size_t each;
+
+static void say_sum(struct vm_context *me)
+{
+	long sum = (long)(uintptr_t)me->state;
+
+	tear_down(me);
+	if (vm_output(me, &sum, sizeof sum) != 0)
+		exit(77);
+	for (long i = 0; i < sum && each > 0; i++) {
+		unsigned char *at = vm_reserve(me, each);
+
+		if (at == NULL)
+			return;
+		memset(at, 's', each);
+		vm_commit(me, each);
+	}
+}
+
+static const struct vm_worker summing = { .process = count_up,
+	.teardown = say_sum };
+
+/* Takes all up to the end: items, and what teardowns say, which each worker
+   does just once.  How many teardowns there were. */
+static int take_sums(vm_pool *pool, long items, int workers)
+{
+	long taken = 0, sum = 0, one;
+	int teardowns = 0, rc;
+	struct vm_result r;
+
+	while ((rc = vm_zip_in_out_within(pool, &r, limit_ms())) == 1) {
+		if (r.type == VM_OUTPUT) {
+			taken++;
+			continue;
+		}
+		ck_assert_int_eq(r.type, VM_TEARDOWN);
+		ck_assert_ptr_null(r.exception);
+		ck_assert_ptr_null(r.input);
+		ck_assert_uint_eq(r.index, UINT64_MAX);
+		ck_assert_int_lt(r.worker_index, workers);
+		memcpy(&one, r.output, sizeof one);
+		ck_assert_uint_eq(r.output_size,
+		    sizeof one + (size_t)one * each);
+		for (size_t i = sizeof one; i < r.output_size; i += 1000)
+			ck_assert_int_eq(((const char *)r.output)[i], 's');
+		ck_assert_int_eq(((const char *)r.output)[r.output_size], 0);
+		sum += one;
+		teardowns++;
+	}
+	ck_assert_msg(rc == 0, "%d: %s", rc, vm_error(pool));
+	ck_assert_int_eq(taken, items);
+	ck_assert_int_eq(sum, items);
+	return teardowns;
+}
+
+static void finish(vm_pool *pool)
+{
+	ck_assert_int_eq(vm_finish(pool), 0);
+	errno = 0;
+	ck_assert_int_eq(vm_imap(pool, vm_range(0, 1)), -1);
+	ck_assert_int_eq(errno, EPIPE);
+	ck_assert_ptr_nonnull(strstr(vm_error(pool), "vm_finish"));
+}
+
+START_TEST(sums_of_all_workers_add_up)
+{
+	static const struct { struct vm_options options; size_t each; } of[] = {
+		{ { .workers = 3, .tell_teardowns = 1 }, 0 },
+		{ { .workers = 2, .tell_teardowns = 1, .ordered = 1,
+		    .max_items_per_worker = 7 }, 1000 },
+		{ { .workers = 2, .tell_teardowns = 1, .chunk_size = 1,
+		    .max_items_per_worker = 20, .max_in_flight_bytes = 1000 },
+		    100000 },
+		{ { .workers = VM_SERIAL, .tell_teardowns = 1 }, 1000 },
+	};
+
+	way = WELL;
+	for (size_t i = 0; i < COUNTOF(of); i++) {
+		int workers = MAX(of[i].options.workers, 1), told;
+		int share = of[i].options.max_items_per_worker;
+		vm_pool *pool;
+
+		each = of[i].each;
+		pool = fork_pool(&summing, &of[i].options);
+		imap_to(pool, vm_range(0, 100));
+		finish(pool);
+		told = take_sums(pool, 100, workers);
+		ck_assert_int_ge(told, share ? 100 / share : workers);
+		take_end(pool);
+		close_pool(pool);
+	}
+}
+END_TEST
+
+/* Not asked, nothing is told; but all have left. */
+START_TEST(finishing_waits_for_all_to_leave)
+{
+	const struct vm_options options = { .workers = 2,
+		.teardown_timeout_ms = 100 };
+	int cause[10];
+	vm_pool *pool;
+
+	way = HANGS;
+	pool = fork_pool(&worker, &options);
+	ck_assert_int_eq(vm_ready(pool, -1), 0);
+	finish(pool);
+	errno = 0;
+	ck_assert_int_eq(vm_resize(pool, 1), -1);
+	ck_assert_int_eq(errno, EPIPE);
+	ck_assert_int_eq(take_numbers(pool, 0, cause), 0);
+	close_with(pool, "took longer than the 100 ms", 2);
+}
+END_TEST
+
+START_TEST(results_tell_of_teardowns_that_fail)
+{
+	static const struct { enum vm_cause cause; int value; } want[] = {
+		[EXITS_WELL] = { VM_EXITED, 0 },
+		[FAILS] = { VM_FAILED, 5 },
+		[FAILS_MUTE] = { VM_FAILED, 6 },
+		[ABORTS] = { VM_KILLED, SIGABRT },
+		[EXITS] = { VM_EXITED, 9 },
+		[HANGS] = { VM_TIMED_OUT, 0 },
+		[GARBLES] = { VM_GARBLED, 0 },
+	};
+	const struct vm_options options = { .workers = 1,
+		.teardown_timeout_ms = 100, .tell_teardowns = 1,
+		.stderr_tail = 1 };
+
+	no_cores();
+	each = 0;
+	for (way = EXITS_WELL; way <= GARBLES; way++) {
+		vm_pool *pool = fork_pool(&summing, &options);
+		const struct vm_exception *x;
+		struct vm_result r, *copy;
+
+		ck_assert_int_eq(vm_ready(pool, -1), 0);
+		ck_assert_int_eq(vm_finish(pool), 0);
+		take(pool, &r);
+		copy = vm_result_copy(&r);
+		take_end(pool);
+		ck_assert_int_eq(vm_close(pool), 1);
+		x = copy->exception;
+		ck_assert_int_eq(copy->type, VM_TEARDOWN);
+		ck_assert_ptr_null(copy->output);
+		ck_assert_int_eq(copy->worker_index, 0);
+		ck_assert_int_eq(x->cause, want[way].cause);
+		ck_assert_int_eq(x->cause == VM_FAILED ? x->code :
+		    x->cause == VM_KILLED ? x->signal :
+		    x->cause == VM_EXITED ? x->exit_status : 0,
+		    want[way].value);
+		ck_assert_int_ne(x->pid, 0);
+		ck_assert_int_eq(x->worker_index, 0);
+		ck_assert_str_eq(x->stderr_tail, "");
+		if (way == FAILS)
+			ck_assert_str_eq(x->message, "The disk is full.");
+		else
+			expect_text(x->message, way == GARBLES ? "protocol" :
+			    "eardown");
+		free(copy);
+	}
+}
+END_TEST
+
+static void say_late(struct vm_context *me)
+{
+	say_sum(me);
+	atomic_store(&sh->pid[0], getpid());
+	atomic_fetch_add(&sh->counter[BUSY], 1);
+}
+
+/* Its teardown ends in time; that nobody reads what it says is our doing. */
+START_TEST(a_caller_that_is_away_costs_no_teardown)
+{
+	const struct vm_worker w = { .process = count_up,
+		.teardown = say_late };
+	const struct vm_options options = { .workers = 1,
+		.teardown_timeout_ms = 500, .tell_teardowns = 1 };
+	struct vm_result r;
+	vm_pool *pool;
+
+	sh = shared_new();
+	way = WELL;
+	each = 500000;
+	pool = fork_pool(&w, &options);
+	imap_to(pool, vm_range(0, 1));
+	take(pool, &r);
+	finish(pool);
+	while (vm_zip_in_out_within(pool, &r, 1) == VM_LATER &&
+	    sh->counter[BUSY] == 0)
+		;
+	for (int i = 0; i < 2; i++) {
+		wait_asleep(sh->pid[0]);
+		nap_ms(600);
+		ck_assert_int_eq(vm_zip_in_out_within(pool, &r, 0), VM_LATER);
+	}
+	take(pool, &r);
+	ck_assert_int_eq(r.type, VM_TEARDOWN);
+	ck_assert_uint_eq(r.output_size, sizeof(long) + each);
+	take_end(pool);
+	close_pool(pool);
+	shared_free(sh);
+}
+END_TEST
+
+static int count_type(void *sums, const struct vm_result *r)
+{
+	*(long *)sums += r->type == VM_TEARDOWN;
+	return 0;
+}
+
+START_TEST(folding_takes_them_for_no_failure)
+{
+	const struct vm_options options = { .workers = 1,
+		.max_items_per_worker = 2, .tell_teardowns = 1 };
+	long sums = 0;
+	vm_pool *pool;
+
+	way = WELL;
+	each = 0;
+	pool = fork_pool(&summing, &options);
+	ck_assert_int_eq(vm_fold(pool, vm_range(0, 6), count_type, &sums), 0);
+	ck_assert_int_ge(sums, 2);
+	close_pool(pool);
+}
+END_TEST
+
+/* What it says does not fit, or comes at the wrong time. */
+START_TEST(no_more_than_one_output_may_have)
+{
+	struct vm_options options = { .workers = 1, .tell_teardowns = 1,
+		.max_item_bytes = 1000 };
+	struct vm_result r;
+	vm_pool *pool;
+
+	way = WELL;
+	each = 1000;
+	pool = fork_pool(&summing, &options);
+	imap_to(pool, vm_range(0, 1));
+	take(pool, &r);
+	ck_assert_int_eq(vm_finish(pool), 0);
+	take(pool, &r);
+	ck_assert_int_eq(r.type, VM_TEARDOWN);
+	ck_assert_int_eq(r.exception->cause, VM_TOO_BIG);
+	take_end(pool);
+	ck_assert_int_eq(vm_close(pool), 1);
+	errno = 0;
+	ck_assert_int_eq(vm_finish(NULL), -1);
+	ck_assert_int_eq(errno, EINVAL);
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const tests[] = {
@@ -258,6 +521,11 @@ int main(void)
 		a_worker_that_dies_of_its_item_owes_no_teardown,
 		a_teardown_that_never_ran_is_told, no_teardown_never_fails,
 		serial_teardowns_fail_as_well, map_array_has_words_for_it,
+		sums_of_all_workers_add_up, finishing_waits_for_all_to_leave,
+		results_tell_of_teardowns_that_fail,
+		a_caller_that_is_away_costs_no_teardown,
+		folding_takes_them_for_no_failure,
+		no_more_than_one_output_may_have,
 	};
 
 	return run_tests("teardowns", tests, COUNTOF(tests));
