@@ -49,6 +49,8 @@
  *  - If other threads run at vm_fork(), workers must not need their locks.
  *  - The pool has one child of your process, visible to wait(): reap all your
  *    children blindly only after vm_close().  (It survives it if you do.)
+ *  - Descriptors of a pool are not yours to close, as closefrom(3) does: the
+ *    pool breaks, though it leaves files alone that have the numbers then.
  *  - Every struct you fill must be zeroed where you do not fill it: use an
  *    initialiser ("= { .workers = 4 }", or "{}" and assignments in C++17).
  *
@@ -324,7 +326,7 @@ struct vm_options {
  * on return; options may be NULL.  NULL on failure: EINVAL for a bad option,
  * which vm_error(NULL) names; EAGAIN, ENOMEM, EMFILE, ENFILE; ETIMEDOUT if
  * the fork server is silent for 10 seconds, and not at work; ECHILD if it was
- * killed meanwhile.
+ * killed meanwhile, EBADF if another thread has closed what is the pool's.
  *
  * vm_fork_sized() is for other languages: sizes are those of the structs as
  * you lay them out.  The library has vm_fork() too: as of version 0.1.

@@ -20,6 +20,7 @@
 #include "farewell.h"
 #include "fds.h"
 #include "retry.h"
+#include "sys.h"
 
 /* Workers in a row that may die upon an item they have not begun. */
 #define SUSPICIONS_MOST 3
@@ -30,10 +31,11 @@ void bury_span(struct engine *e, struct span *s, enum vm_cause cause)
 	settle_span(e, s);
 }
 
-/* Takes all that the dead worker had finished: 0 or -ENOMEM. */
+/* Takes all that the dead worker had finished: 0 or -ENOMEM.  From a pipe that
+   the host has closed nothing is to be had. */
 static int drain(struct engine *e, struct member *m, uint64_t now)
 {
-	int r = m->channel.in >= 0;
+	int r = m->channel.in >= 0 && sys_is(m->channel.in, &m->in_file);
 
 	while (r > 0 && m->blame != VM_GARBLED)
 		r = settle_read(e, m, now);
@@ -212,9 +214,12 @@ static void tell_given_up(struct engine *e, const struct member *m)
 
 int bury_member(struct engine *e, struct member *m, uint64_t now)
 {
-	int r = drain(e, m, now);
 	bool began, held;
+	int r;
 
+	if (lost_pipes(e, m, now))
+		return 0;
+	r = drain(e, m, now);
 	if (r == 0)
 		r = take_done(e, m);
 	if (r < 0)

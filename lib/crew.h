@@ -35,6 +35,7 @@
 #include "server.h"
 #include "slots.h"
 #include "span.h"
+#include "sys.h"
 #include "watch.h"
 
 enum member_state {
@@ -94,6 +95,8 @@ struct member {
 	struct link link[ROSTER_KINDS]; /* the roster's, */
 	unsigned traits;	/* as these */
 	uint32_t in_events, out_events; /* waited for of its pipes */
+	struct sys_file in_file, out_file; /* lost.c: that those are, */
+	uint64_t looked_at;	/* and when that was last looked at */
 	enum vm_cause blame;	/* for a death that is our doing; else 0 */
 	size_t partial;		/* of crew.partial: its part */
 	bool sated;		/* has had enough, and not done half of it */

@@ -14,14 +14,19 @@
 
 #include "base.h"
 #include "engine.h"
+#include "sys.h"
 
 int dispatch_flush(struct engine *e, struct member *m)
 {
-	int r = channel_flush(&m->channel);
+	int r;
 
+	if (lost_before_write(e, m))
+		return 0;
+	r = channel_flush(&m->channel);
 	if (r >= 0)
 		return engine_waits(e, crew_written(&e->crew, m, r == 0));
-	crew_doom(&e->crew, m, VM_GARBLED);
+	if (!lost_pipes(e, m, sys_now()))
+		crew_doom(&e->crew, m, VM_GARBLED);
 	return 0;
 }
 

@@ -50,6 +50,8 @@ int engine_waits(struct engine *e, int r)
 {
 	if (r >= 0)
 		return r;
+	if (lost_any(e, sys_now()))
+		return 0;
 	return words_set(e->words, -r, "The pool cannot wait for its "
 	    "workers: %s.", strerror(-r));
 }
@@ -213,6 +215,9 @@ static int attend_all(struct engine *e, const struct epoll_event *told,
 		uint64_t key = told[i].data.u64;
 		enum watched kind = watch_kind(key);
 
+		/* A set of the host's would tell of other things. */
+		if (watch_which(key) >= e->crew.count)
+			continue;
 		if (kind == WATCHED_RESULTS || kind == WATCHED_TASKS)
 			r = attend(e, &e->crew.members[watch_which(key)],
 			    kind, waited, now);
@@ -308,7 +313,10 @@ static bool awaits_one(const struct engine *e)
 
 int engine_turn(struct engine *e, uint64_t until)
 {
-	return engine_turn_at(e, sys_now(), until);
+	uint64_t now = sys_now();
+
+	lost_look(e, now);
+	return engine_turn_at(e, now, until);
 }
 
 int engine_turn_at(struct engine *e, uint64_t now, uint64_t until)
@@ -322,7 +330,8 @@ int engine_turn_at(struct engine *e, uint64_t now, uint64_t until)
 	ms = r == 1 ? 0 : ms_until(next_alarm(e, until, now), now);
 	if (ms != 0 && awaits_one(e))
 		linger_at(&e->linger, e->watch.set);
-	count = sys_epoll_wait(e->watch.set, told, EVENTS_MOST, ms);
+	count = e->watch.set < 0 ? 0 :
+	    sys_epoll_wait(e->watch.set, told, EVENTS_MOST, ms);
 	if (count < 0)
 		return engine_waits(e, count);
 	now = sys_now();
@@ -371,6 +380,8 @@ bool engine_await_server(struct engine *e, uint64_t bound)
 		end = (struct pollfd){ .fd = e->server.pidfd,
 			.events = POLLIN };
 		sys_poll(&end, 1, e->server.pidfd < 0 ? LOOK_MS : STEP_MS);
+		if (end.revents & POLLNVAL)
+			fds_drop(&e->server.pidfd);
 		drop_news(e);
 	}
 	drop_news(e);

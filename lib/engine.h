@@ -16,6 +16,7 @@
  *	stir.c       what nobody has told of yet
  *	overdue.c    items that take too long
  *	news.c       the fork server tells of hires and deaths
+ *	lost.c       descriptors that the host has closed
  *	staff.c      who works here
  *	autopsy.c    what is known of a death
  *	cancel.c     single items given up
@@ -36,6 +37,7 @@
 #include "context.h"
 #include "crew.h"
 #include "linger.h"
+#include "lost.h"
 #include "oom.h"
 #include "pace.h"
 #include "results.h"
@@ -104,6 +106,7 @@ struct engine {
 	atomic_uint cancelled;	/* to be carried out: 1, and above it the bits
 				   of vm_cancel_with() */
 	struct cancels cancels;
+	struct lost lost;
 	uint64_t failures;	/* for good, among */
 	uint64_t failures_from;	/* inputs from this one on */
 
@@ -119,7 +122,8 @@ struct engine {
 	bool broken;		/* for good; words say why */
 	enum vm_cause broken_cause;
 	struct words broken_words;
-	int broken_error;	/* ECHILD or ETIMEDOUT: the fork server's end */
+	int broken_error;	/* ECHILD or ETIMEDOUT: the fork server's end;
+				   EBADF: the host has closed descriptors */
 	struct words setup_words; /* of the last setup that failed */
 	uint64_t teardowns_failed;
 	struct words teardown_words; /* of the first of them */

@@ -11,7 +11,11 @@
 
 #include "sys.h"
 
-static int *listed;
+static struct entry {
+	int fd;
+	struct sys_file file;
+	bool dropped;		/* by another one who has had the number */
+} *listed;
 static size_t count, room;
 
 /* ---- the lock ---- */
@@ -102,7 +106,7 @@ unsigned fds_books(void)
 int fds_add(int fd)
 {
 	size_t more = room ? 2 * room : 64;
-	int *grown;
+	struct entry *grown;
 
 	if (count == room) {
 		grown = realloc(listed, more * sizeof *listed);
@@ -111,19 +115,36 @@ int fds_add(int fd)
 		listed = grown;
 		room = more;
 	}
-	listed[count++] = fd;
+	listed[count] = (struct entry){ .fd = fd };
+	sys_identify(fd, &listed[count++].file);
 	return 0;
 }
 
-/* The list goes with its last descriptor, so that nothing is left behind. */
-static void forget(int fd)
+/*
+ * Takes a number off the list, and closes it if it is to be.  One that is
+ * listed twice was closed by the host in between.  Who had it first cannot be
+ * told: the first of the two to drop it leaves it to the other.  The list goes
+ * with its last descriptor, so that nothing is left behind.
+ */
+static void forget(int fd, bool drop)
 {
-	size_t i = 0;
+	size_t times = 0, which = 0;
+	bool same = true;
 
-	while (i < count && listed[i] != fd)
-		i++;
-	if (i < count)
-		listed[i] = listed[--count];
+	for (size_t i = 0; i < count; i++) {
+		if (listed[i].fd != fd)
+			continue;
+		if (times++ == 0 || same)
+			which = i;
+		same = sys_is(fd, &listed[which].file);
+		drop |= listed[i].dropped;
+	}
+	if (times > 0)
+		listed[which] = listed[--count];
+	for (size_t i = 0; i < count && times > 1; i++)
+		listed[i].dropped |= drop && listed[i].fd == fd;
+	if (times <= 1 && same && drop)
+		sys_close(&fd);
 	if (count == 0) {
 		free(listed);
 		listed = NULL;
@@ -136,15 +157,27 @@ void fds_drop(int *fd)
 	if (*fd < 0)
 		return;
 	fds_lock();
-	forget(*fd);
-	sys_close(fd);
+	forget(*fd, true);
 	fds_unlock();
+	*fd = -1;
+}
+
+void fds_leave(int *fd)
+{
+	if (*fd < 0)
+		return;
+	fds_lock();
+	forget(*fd, false);
+	fds_unlock();
+	*fd = -1;
 }
 
 void fds_drop_all(void)
 {
-	while (count > 0)
-		sys_close(&listed[--count]);
+	while (count-- > 0)
+		if (sys_is(listed[count].fd, &listed[count].file))
+			sys_close(&listed[count].fd);
+	count = 0;
 }
 
 /* ---- what is left ---- */

@@ -7,7 +7,9 @@
  * on this list, and a new fork server closes what is not its own.
  *
  * Easy to get wrong: making descriptors, listing them and forking must not
- * mix between threads; hold the lock from the making to the listing.
+ * mix between threads; hold the lock from the making to the listing.  And a
+ * host may close what it has not opened: then the number may be a file of its
+ * own, or of another pool, by the time it is dropped.
  */
 #ifndef FDS_H
 #define FDS_H
@@ -28,15 +30,21 @@ void fds_unlock(void);
    and what they say must be forgotten. */
 unsigned fds_books(void);
 
-/* Lists a descriptor; the lock is held.  0 or -ENOMEM. */
+/* Lists a descriptor, and which file it is; the lock is held.  0 or
+   -ENOMEM. */
 int fds_add(int fd);
 
-/* Takes it off the list and closes it; nothing for -1.  The lock is not
-   held.  Makes it -1, keeps errno. */
+/* Takes it off the list and closes it, unless the host has closed it and the
+   number stands for another file; nothing for -1.  The lock is not held.  Makes
+   it -1, keeps errno. */
 void fds_drop(int *fd);
 
+/* The same, but leaves open what the number stands for.  For what cannot be
+   told from files of the host's. */
+void fds_leave(int *fd);
+
 /* In a new fork server, forked by the thread that has the lock: closes every
-   listed descriptor and empties the list. */
+   listed descriptor that is what it was, and empties the list. */
 void fds_drop_all(void);
 
 /* How many more descriptors this process may open, of any kind.  False if that

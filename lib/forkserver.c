@@ -372,7 +372,7 @@ static void turn(const sigset_t *mask)
 	press_doomed(sys_now());
 	if (fds[1].revents != 0 || (self->caller_fd < 0 && abandoned()))
 		ending = true;
-	else if (fds[0].revents & (POLLIN | POLLHUP | POLLERR))
+	else if (fds[0].revents & (POLLIN | POLLHUP | POLLERR | POLLNVAL))
 		listen();
 	else
 		spare_fork(self);

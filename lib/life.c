@@ -141,6 +141,7 @@ static int start_processes(struct engine *e)
 	r = server_start(&e->server, &e->set.plan, &e->slots, e->words);
 	if (r < 0)
 		return r;
+	lost_mark(e);
 	slots_dont_fork(&e->slots);
 	r = hire_all(e);
 	if (r == 0 && e->set.max_items > 0)
@@ -152,7 +153,8 @@ int engine_start(struct engine *e, struct settings *set, struct words *words)
 {
 	int r, cpus = sys_affinity();
 
-	*e = (struct engine){ .set = *set, .words = words, .wake = -1 };
+	*e = (struct engine){ .set = *set, .words = words, .wake = -1,
+	    .lost.mark = -1 };
 	e->server.socket = e->server.pidfd = -1;
 	e->watch.set = e->watch.outer = -1;
 	e->crew.alarm = e->crew.hire_at = NEVER;
@@ -167,7 +169,9 @@ int engine_start(struct engine *e, struct settings *set, struct words *words)
 		r = serial_start(e);
 		if (r == 0)
 			r = open_ends(e);
-		if (r < 0)
+		if (r == 0)
+			lost_mark(e);
+		else
 			r = explain(e, -r);
 	} else {
 		r = start_processes(e);
@@ -261,6 +265,7 @@ int engine_stop(struct engine *e, bool foreign)
 	if (foreign) {
 		intake_forget(e);
 	} else {
+		lost_any(e, sys_now());
 		intake_close(e);
 		if (e->server.state == SERVER_RUNNING && !e->broken)
 			lay_off_all(e);
@@ -270,6 +275,8 @@ int engine_stop(struct engine *e, bool foreign)
 	serial_stop(e, foreign);
 	if (r == 0 && e->started && !foreign)
 		r = farewell_sum(e);
+	if (!foreign)
+		lost_leave(e);
 	watch_close(&e->watch, close);
 	/* What waits may be placed in what a member shares. */
 	results_release(&e->results);
@@ -279,7 +286,7 @@ int engine_stop(struct engine *e, bool foreign)
 	shelf_release(&e->shelf);
 	close(&e->server.socket);
 	close(&e->server.pidfd);
-	close(&e->wake);
+	(e->lost.most ? fds_leave : close)(&e->wake);
 	server_release(&e->server);
 	if (!foreign)
 		slots_unmap(&e->slots);

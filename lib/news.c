@@ -113,6 +113,7 @@ static void heed(struct engine *e, const struct notice *n, int fds[],
 		    now + e->set.setup_ns : NEVER);
 		if (r == 0) {
 			staff_welcomed(e, m);
+			lost_note(m);
 			return;
 		}
 	}
@@ -146,6 +147,8 @@ void news_hear(struct engine *e, uint64_t now)
 		if (r == 1 || r == -EMFILE || r == -ENOMEM)
 			heed(e, &n, fds, r, now);
 	} while (r == 1 || r == -EMFILE || r == -ENOMEM);
+	if (r < 0 && r != -EPIPE && lost_any(e, now))
+		return;
 	if (r < 0 || server_reap(&e->server))
 		news_broken(e, ECHILD, now);
 }

@@ -78,6 +78,7 @@ static int feed(struct engine *e, uint64_t *now)
 	do {
 		idle = e->window.nsent == 0;
 		*now = sys_now();
+		lost_look(e, *now);
 		r = e->broken ? 0 : intake_run(e, *now);
 		if (r == 0 && e->serial != NULL && !results_ready(&e->results))
 			r = serial_run(e);

@@ -157,13 +157,11 @@ int vm_finish(vm_pool *p)
 /* Sets bits and wakes the wait; nothing else, for signal handlers. */
 void vm_cancel_with(vm_pool *p, unsigned how)
 {
-	const uint64_t one = 1;
-
 	if (p == NULL || pool_is_foreign(p))
 		return;
 	how &= VM_CANCEL_RUNNING | VM_CANCEL_UNREAD;
 	atomic_fetch_or(&p->engine.cancelled, how << 1 | 1);
-	sys_write(p->engine.wake, &one, sizeof one);
+	lost_wake(&p->engine);
 }
 
 void vm_cancel(vm_pool *p)

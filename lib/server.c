@@ -79,6 +79,7 @@ static int fork_server(struct server *s, struct forkserver *f)
 		s->pidfd = sys_pidfd_open(r);
 		if (s->pidfd < 0 || fds_add(s->pidfd) < 0)
 			sys_close(&s->pidfd);
+		sys_identify(s->pidfd, &s->file);
 		s->state = SERVER_RUNNING;
 		r = 0;
 	}
@@ -285,8 +286,16 @@ bool server_outlasts(struct server *s, uint64_t bound, uint64_t now)
 
 /* ---- its end ---- */
 
+/* A host may have closed the pidfd, and have another of its own. */
+static void check_pidfd(struct server *s)
+{
+	if (s->pidfd >= 0 && !sys_is(s->pidfd, &s->file))
+		fds_drop(&s->pidfd);
+}
+
 bool server_reap(struct server *s)
 {
+	check_pidfd(s);
 	if (s->state == SERVER_RUNNING || s->state == SERVER_ENDING)
 		if (sys_reap_one(s->pidfd, s->pid) == 1)
 			s->state = SERVER_GONE;

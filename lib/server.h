@@ -24,6 +24,7 @@
 
 #include "forkserver.h"
 #include "notice.h"
+#include "sys.h"
 #include "words.h"
 
 enum server_state {
@@ -37,6 +38,7 @@ struct server {
 	enum server_state state;
 	int socket;		/* -1: closed */
 	int pidfd;		/* -1: none to be had */
+	struct sys_file file;	/* that it is */
 	pid_t pid;
 	struct notice *queue;	/* orders not yet sent */
 	size_t count, room;

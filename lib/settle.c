@@ -352,6 +352,8 @@ int settle_read(struct engine *e, struct member *m, uint64_t now)
 		garbled(e, m);
 		return 0;
 	}
+	if (n < 0 && n != -EPIPE && lost_pipes(e, m, now))
+		return 0;
 	/* The end of the pipe is no death yet; see to it that one follows. */
 	if (n < 0 && !m->ended) {
 		m->ended = true;

@@ -175,6 +175,31 @@ int64_t sys_size(int fd)
 	return fstat(fd, &s) == -1 ? -errno : (int64_t)s.st_size;
 }
 
+void sys_identify(int fd, struct sys_file *f)
+{
+	int kept = errno;
+	struct stat s;
+
+	*f = (struct sys_file){ 0, 0 };
+	if (fstat(fd, &s) == 0)
+		*f = (struct sys_file){ s.st_dev, s.st_ino };
+	errno = kept;
+}
+
+bool sys_is(int fd, const struct sys_file *f)
+{
+	int kept = errno;
+	struct stat s;
+	bool same = true;
+
+	if (fstat(fd, &s) == -1)
+		same = errno != EBADF;
+	else if (f->device != 0 || f->inode != 0)
+		same = s.st_dev == f->device && s.st_ino == f->inode;
+	errno = kept;
+	return same;
+}
+
 int sys_empty(int fd)
 {
 	int r;

@@ -74,6 +74,15 @@ int sys_memfd(void);
 int64_t sys_size(int fd);
 /* Makes a file empty. */
 int sys_empty(int fd);
+struct sys_file {
+	uint64_t device, inode;
+};
+/* Which file a descriptor stands for; all 0 if that cannot be told.  Those
+   without an inode of their own, as sets and counters, look all the same. */
+void sys_identify(int fd, struct sys_file *);
+/* Does it stand for that one still, as far as can be told?  errno is kept; for
+   signal handlers too. */
+bool sys_is(int fd, const struct sys_file *);
 /* A counter to wake a poll with; does not block. */
 int sys_eventfd(void);
 /* Makes reads and writes on it return -EAGAIN instead of waiting. */

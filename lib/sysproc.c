@@ -58,7 +58,7 @@ static int reap_if_ended(idtype_t type, id_t id)
 
 	memset(&info, 0, sizeof info);
 	RETRY(r, waitid(type, id, &info, WEXITED | WNOHANG));
-	if (r == -EINVAL || sys_lacks(r))
+	if (r == -EINVAL || r == -EBADF || sys_lacks(r))
 		return r;
 	return r < 0 || info.si_pid != 0;
 }
@@ -67,7 +67,8 @@ int sys_reap_one(int pidfd, pid_t pid)
 {
 	int r = -EINVAL;
 
-	/* Linux 5.3 has pidfds and cannot wait for them. */
+	/* Linux 5.3 has pidfds and cannot wait for them; and a host may have
+	   closed ours. */
 	if (pidfd >= 0)
 		r = reap_if_ended((idtype_t)P_PIDFD, (id_t)pidfd);
 	if (r < 0)

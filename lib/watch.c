@@ -77,6 +77,15 @@ int watch_set(struct watch *w, int fd, uint32_t *have, uint32_t events,
 	return events == 0 ? 0 : r;
 }
 
+bool watch_is_whole(struct watch *w, int fd, uint32_t have, uint64_t key)
+{
+	int r = 0;
+
+	if (w->set >= 0 && have != 0)
+		r = sys_epoll_ctl(w->set, EPOLL_CTL_MOD, fd, have, key);
+	return r != -EBADF && r != -EINVAL && r != -ENOENT && r != -EPERM;
+}
+
 /* ---- the source's ---- */
 
 /* What stood for the number before may still be open, and could be told of

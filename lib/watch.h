@@ -17,6 +17,7 @@
 #ifndef WATCH_H
 #define WATCH_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/epoll.h>
 
@@ -53,6 +54,10 @@ uint32_t watch_which(uint64_t key);
    fail. */
 int watch_set(struct watch *, int fd, uint32_t *have, uint32_t events,
     uint64_t key);
+
+/* Is the set what it was?  Told by a descriptor that is in it, as watch_set()
+   was last given it; true if there is nothing to tell by. */
+bool watch_is_whole(struct watch *, int fd, uint32_t have, uint64_t key);
 
 /* Waits for a source's descriptor, just now of that number; -1: for none.  1
    if nothing can be told of it, which counts as ready; 0, -errno. */

@@ -353,6 +353,8 @@ ssize_t __wrap_sys_read(int fd, void *to, size_t size);
 ssize_t __wrap_sys_write(int fd, const void *from, size_t size);
 ssize_t __wrap_sys_writev(int fd, const struct iovec *parts, int count);
 int64_t __wrap_sys_size(int fd);
+void __wrap_sys_identify(int fd, struct sys_file *f);
+bool __wrap_sys_is(int fd, const struct sys_file *f);
 ssize_t __wrap_sys_pread(int fd, void *to, size_t size, uint64_t at);
 int __wrap_sys_eventfd(void);
 void __wrap_sys_close(int *fd);
@@ -406,6 +408,18 @@ ssize_t __wrap_sys_writev(int fd, const struct iovec *parts, int count)
 			break;
 	}
 	return all ? (ssize_t)all : -EAGAIN;
+}
+
+/* Nobody closes but the library. */
+void __wrap_sys_identify(int fd, struct sys_file *f)
+{
+	*f = (struct sys_file){ 1, (uint64_t)fd };
+}
+
+bool __wrap_sys_is(int fd, const struct sys_file *f)
+{
+	WORLD_REQUIRE(world.open[fd], "what is closed is looked at");
+	return f->inode == (uint64_t)fd;
 }
 
 int64_t __wrap_sys_size(int fd)
