@@ -117,6 +117,7 @@ struct engine {
 	uint64_t deserted_at;	/* by what was seen then, */
 	uint64_t deserted_for;	/* and so long while workers were awaited */
 	bool awaits_setups;	/* the caller waits for these */
+	bool hidden;		/* the host's children do not get the slots */
 	bool started;		/* the first hires are done */
 	bool closing;		/* nothing is dispatched or hired any more */
 	bool broken;		/* for good; words say why */

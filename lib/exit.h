@@ -9,7 +9,8 @@
 #define EXIT_H
 
 /* Fork server, before it forks: an exit() in a hook will be as exit_leave():
-   0, or not 0 where there is no memory for that. */
+   0, or not 0 where there is no memory for that.  Does not return if another
+   thread of the host had the lock of exit handlers at the fork. */
 int exit_guard(void);
 
 /* Writes out what waits in stdout and stderr, and ends the process. */

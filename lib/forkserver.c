@@ -393,6 +393,7 @@ void forkserver_main(struct forkserver *server)
 	sigset_t mask;
 
 	self = server;
+	slots_set_step(&self->slots, SLOTS_PREPARING);
 	spare_init(&self->spare);
 	sys_setsid();
 	sys_be_subreaper();
@@ -400,6 +401,7 @@ void forkserver_main(struct forkserver *server)
 	sys_handle_sigchld(true);
 	close_unwanted(server->plan);
 	worker_prepare();
+	slots_set_step(&self->slots, SLOTS_PREPARED);
 	sigfillset(&mask);
 	sigdelset(&mask, SIGCHLD);
 	while (!ending)

@@ -148,7 +148,7 @@ static int cannot_emit(struct layer *l, int error)
 		break;
 	default:
 		vm_fail(l->me, error, "Pairs could not be kept: %s.",
-		    strerror(error));
+		    words_of(error));
 	}
 	errno = error;
 	return -1;
@@ -265,7 +265,7 @@ static int reduce(struct layer *l, const unsigned char *input, size_t size)
 	    &l->values);
 	if (l->values.error != 0)
 		return vm_fail(l->me, l->values.error, "The values of a key "
-		    "could not be read: %s.", strerror(l->values.error));
+		    "could not be read: %s.", words_of(l->values.error));
 	return r;
 }
 
@@ -297,7 +297,7 @@ static int gather_partition(struct layer *l, const void *input)
 	if (r == -ECANCELED)
 		return l->combine.code;
 	return vm_fail(l->me, -r, "The pairs of a partition could not be "
-	    "brought together: %s.", strerror(-r));
+	    "brought together: %s.", words_of(-r));
 }
 
 int job_process(struct vm_context *me, const void *input, size_t size)

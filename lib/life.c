@@ -20,6 +20,10 @@
 /* To be gone: for the fork server after END, and after SIGKILL. */
 #define END_NS (6000 * MS_IN_NS)
 #define SHOT_NS (2000 * MS_IN_NS)
+/* In which a fork server must be found that is not stuck, and how often the
+   present one is looked at. */
+#define FIRST_NS (10000 * MS_IN_NS)
+#define NAP_NS (5 * MS_IN_NS)
 /* Of the workers that a limit on processes allows, this part is done
    without. */
 #define LEFT_PART 4
@@ -86,9 +90,63 @@ static bool settle_for_less(struct engine *e)
 	return staff_resize(e, there) == 0;
 }
 
-/* Waits for all first hires. */
-static int hire_all(struct engine *e)
+static int fork_server(struct engine *e)
 {
+	int r = server_start(&e->server, &e->set.plan, &e->slots, e->words);
+
+	if (r == 0)
+		lost_mark(e);
+	return r;
+}
+
+/* Another one in the place of a fork server that is stuck. */
+static int fork_server_again(struct engine *e, uint64_t until)
+{
+	struct member *m = e->crew.roster.state[MEMBER_ASKED].first;
+	int r;
+
+	if (sys_now() > until)
+		return words_set(e->words, ETIMEDOUT, "The fork server waits "
+		    "for a lock of the C library that another thread of the "
+		    "program had when it forked, and so did all before it.");
+	engine_say(e, "stuck: the fork server; forks another one");
+	server_shoot(&e->server);
+	if (!engine_await_server(e, SHOT_NS))
+		return words_set(e->words, ETIMEDOUT, "The fork server could "
+		    "not be killed.");
+	watch_set(&e->watch, e->server.socket, &e->socket_events, 0, 0);
+	watch_set(&e->watch, e->server.pidfd, &e->pidfd_events, 0, 0);
+	server_release(&e->server);
+	r = fork_server(e);
+	for (; r == 0 && m != NULL; m = roster_next(m, IN_STATE))
+		server_hire(&e->server, m->which, m->generation, m->index);
+	return r;
+}
+
+/*
+ * Until the fork server is prepared another one may have to be forked, which
+ * must have the slots; then the host's children do not get them any more.
+ * *wake: when that is to be looked at again.
+ */
+static int see_to_server(struct engine *e, uint64_t until, uint64_t *wake)
+{
+	*wake = NEVER;
+	if (e->hidden)
+		return 0;
+	if (until == NEVER || server_prepared(&e->server)) {
+		slots_dont_fork(&e->slots);
+		e->hidden = true;
+		return 0;
+	}
+	*wake = sys_now() + NAP_NS;
+	return server_is_stuck(&e->server) ? fork_server_again(e, until) : 0;
+}
+
+/* Waits for all first hires.  until: when a fork server must be prepared;
+   NEVER: without threads it need not be waited for. */
+static int hire_all(struct engine *e, uint64_t until)
+{
+	uint64_t wake;
 	int r = 0;
 
 	for (;;) {
@@ -96,9 +154,12 @@ static int hire_all(struct engine *e)
 			return explain(e, e->refused);
 		if (e->broken)
 			return -e->broken_error;
+		r = see_to_server(e, until, &wake);
+		if (r < 0)
+			return r;
 		if (e->crew.roster.having[TRAIT_UNBORN] == 0)
 			break;
-		r = engine_turn(e, NEVER);
+		r = engine_turn(e, wake);
 		if (r < 0)
 			return explain(e, -r);
 	}
@@ -108,6 +169,7 @@ static int hire_all(struct engine *e)
 
 static int start_processes(struct engine *e)
 {
+	bool alone = sys_threads() == 1;
 	size_t n = e->set.max_workers;
 	int r;
 
@@ -138,12 +200,9 @@ static int start_processes(struct engine *e)
 		r = open_ends(e);
 	if (r < 0)
 		return explain(e, -r);
-	r = server_start(&e->server, &e->set.plan, &e->slots, e->words);
-	if (r < 0)
-		return r;
-	lost_mark(e);
-	slots_dont_fork(&e->slots);
-	r = hire_all(e);
+	r = fork_server(e);
+	if (r == 0)
+		r = hire_all(e, alone ? NEVER : sys_now() + FIRST_NS);
 	if (r == 0 && e->set.max_items > 0)
 		server_spare(&e->server, true);
 	return r;

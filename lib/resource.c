@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "sys.h"
+#include "words.h"
 
 /* How much likelier than the host a worker is to be chosen when memory runs
    out: so that the kernel takes a worker and not the host. */
@@ -32,10 +33,9 @@ int resource_limit(const struct plan *p, struct vm_context *me)
 	if (r == 0 && p->max_address_space > 0)
 		r = sys_limit(RLIMIT_AS, p->max_address_space,
 		    p->max_address_space);
-	if (r < 0) {
-		errno = -r;
-		return vm_fail(me, -r, "Limits cannot be set: %m.");
-	}
+	if (r < 0)
+		return vm_fail(me, -r, "Limits cannot be set: %s.",
+		    words_of(-r));
 	if (sys_has_room(ROOM_TO_WORK) < 0)
 		return vm_fail(me, ENOMEM, "There is no memory to work "
 		    "with.");

@@ -22,6 +22,10 @@
 #define STEP_NS (250 * MS_IN_NS)
 /* The part of slow time that counts as silence: one in SLOW. */
 #define SLOW 12
+/* Looks at one that is not prepared, before it is taken to be stuck: by what
+   /proc says it is at, and without. */
+#define NAPS 3
+#define NAPS_UNSEEN 40
 
 /* ---- starting ---- */
 
@@ -103,6 +107,7 @@ int server_start(struct server *s, struct plan *plan,
 	int r = -ENOMEM;
 
 	*s = (struct server){ .socket = -1, .pidfd = -1, .slots = slots };
+	slots_set_step(slots, SLOTS_FORKED);
 	s->room = 2 * slots->count + 4;
 	s->queue = calloc(s->room, sizeof *s->queue);
 	f.hands = calloc(slots->count, sizeof *f.hands);
@@ -248,6 +253,26 @@ static uint64_t judge(struct server *s, bool ending)
 	if (stopped || (!works && !slots_busy(s->slots)))
 		return STEP_NS;
 	return works && !ending ? 0 : STEP_NS / SLOW;
+}
+
+bool server_prepared(const struct server *s)
+{
+	return s->answered || slots_step(s->slots) == SLOTS_PREPARED;
+}
+
+bool server_is_stuck(struct server *s)
+{
+	struct sys_process p;
+	bool known = sys_process(s->pid, &p) == 0 && p.parent == sys_getpid();
+
+	if (slots_step(s->slots) != SLOTS_PREPARING ||
+	    (known && (p.state != 'S' || p.ticks != s->ticks)))
+		s->naps = 0;
+	else
+		s->naps++;
+	if (known)
+		s->ticks = p.ticks;
+	return s->naps >= (known ? NAPS : NAPS_UNSEEN);
 }
 
 /* Time passes in which it owes an answer.  Most come before it is looked at. */

@@ -51,6 +51,8 @@ struct server {
 	bool pinged;		/* and has not been heard since */
 	bool spare;		/* it is to keep one */
 	int left_over;		/* what ENDED said: 0, or ETIMEDOUT */
+	int naps;		/* looks that have found it asleep in a row,
+				   while it prepares */
 };
 
 /*
@@ -70,6 +72,14 @@ void server_end(struct server *);
 /* Has it keep a spare worker from now on, or none any more, when no more are
    hired.  Said once each. */
 void server_spare(struct server *, bool keep);
+
+/* Is it through with what it does first? */
+bool server_prepared(const struct server *);
+
+/* Does it wait for ever for a lock of the C library's?  Another thread of the
+   host had that when this one forked, and is not there to give it back.  To be
+   asked every few ms while it is not prepared. */
+bool server_is_stuck(struct server *);
 
 /* Asks it to say something, if it has not been asked since it last did.  An
    order to kill asks as well. */

@@ -203,6 +203,22 @@ void slots_dont_fork(struct slots *s)
 	fds_drop(&s->readable);
 }
 
+/* Behind the word that says that it is busy. */
+static atomic_int *step_of(const struct slots *s)
+{
+	return (atomic_int *)(void *)(s->at + s->stride * s->count) + 1;
+}
+
+void slots_set_step(const struct slots *s, enum slots_step step)
+{
+	atomic_store(step_of(s), (int)step);
+}
+
+enum slots_step slots_step(const struct slots *s)
+{
+	return (enum slots_step)atomic_load(step_of(s));
+}
+
 struct slot *slots_get(const struct slots *s, size_t which)
 {
 	return (void *)(s->at + which * s->stride);

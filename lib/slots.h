@@ -82,6 +82,20 @@ static inline bool slots_busy(const struct slots *s)
 	return atomic_load((atomic_bool *)(s->at + s->stride * s->count));
 }
 
+enum slots_step {
+	SLOTS_FORKED,		/* handlers of the host's may still run */
+	SLOTS_PREPARING,	/* it calls the C library, and waits for nothing
+				   but for a lock that is never given back */
+	SLOTS_PREPARED
+};
+
+/* How far a fork server has come, as it says itself; the caller sets the first
+   step, before it forks one. */
+void slots_set_step(const struct slots *, enum slots_step);
+
+/* Caller: how far is it? */
+enum slots_step slots_step(const struct slots *);
+
 /* One of them, from 0. */
 struct slot *slots_get(const struct slots *, size_t which);
 

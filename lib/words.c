@@ -18,6 +18,18 @@ int words_set(struct words *w, int error, const char *format, ...)
 	return -error;
 }
 
+const char *words_of(int error)
+{
+	const char *text;
+
+#ifdef HAVE_STRERRORDESC_NP
+	text = strerrordesc_np(error);
+#else
+	text = strerror(error);
+#endif
+	return text != NULL ? text : "unknown error";
+}
+
 void words_add(struct words *w, const char *format, ...)
 {
 	size_t used = strlen(w->text);
