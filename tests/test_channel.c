@@ -599,6 +599,36 @@ START_TEST(placed_bytes_are_not_heard_twice)
 }
 END_TEST
 
+/* One bit of what comes again is another, at any place and in any piece: that
+   is noticed when it comes, and nothing before it is lost. */
+START_TEST(other_bytes_in_place_of_the_ring_s_are_refused)
+{
+	static const size_t sizes[] = { 8, 1, 24 };
+	struct stream s = stream_new(sizes, COUNTOF(sizes));
+
+	for (size_t i = 0; i < s.length * 8; i += 7) {
+		struct channel c;
+		int far = open_in(&c);
+		size_t nth = 0;
+		unsigned char *at = channel_place(&c, s.length);
+
+		ck_assert_ptr_nonnull(at);
+		memcpy(at, s.bytes, s.length);
+		channel_placed(&c, s.length);
+		s.bytes[i / 8] ^= (unsigned char)(1 << i % 8);
+		ck_assert(put(far, s.bytes, i / 8) && fill_all(&c));
+		ck_assert(put(far, s.bytes + i / 8, s.length - i / 8));
+		ck_assert_int_eq(channel_fill(&c), -EPROTO);
+		s.bytes[i / 8] ^= (unsigned char)(1 << i % 8);
+		ck_assert_uint_eq(c.position, s.length);
+		ck_assert(receive_all(&c, &s, &nth));
+		ck_assert_uint_eq(nth, s.count);
+		close_both(&c, far);
+	}
+	free(s.bytes);
+}
+END_TEST
+
 /* The same, of which all that is whole is held at once. */
 static void held_twice(const struct stream *s, size_t end, size_t split)
 {
@@ -694,6 +724,7 @@ int main(void)
 		the_end_is_epipe_after_all_was_read,
 		closing_twice_closes_once, held_bytes_neither_move_nor_change,
 		placed_bytes_are_not_heard_twice,
+		other_bytes_in_place_of_the_ring_s_are_refused,
 		held_bytes_stay_while_others_are_skipped,
 		room_that_is_not_used_changes_nothing,
 		placing_fails_without_harm };
