@@ -104,6 +104,51 @@ START_TEST(calls_out_of_place)
 }
 END_TEST
 
+/* At most what was reserved, once, and no more after that. */
+static int commit_too_much(struct vm_context *me, const void *input,
+    size_t size)
+{
+	void *room = vm_reserve(me, size);
+
+	must(room != NULL);
+	errno = 0;
+	must(vm_commit(me, size + 1) == -1 && errno == EINVAL);
+	memcpy(room, input, size);
+	must(vm_commit(me, size) == 0);
+	errno = 0;
+	must(vm_commit(me, 1) == -1 && errno == EINVAL);
+	must(vm_commit(me, 0) == 0);
+	must(vm_reserve(me, 100) != NULL);
+	must(vm_output(me, "!", 1) == 0);
+	errno = 0;
+	must(vm_commit(me, 100) == -1 && errno == EINVAL);
+	return 0;
+}
+
+START_TEST(no_more_is_committed_than_reserved)
+{
+	const struct vm_worker worker = { .process = commit_too_much };
+	const int workers[] = { 1, VM_SERIAL };
+	struct vm_result r;
+	vm_pool *pool;
+
+	sh = shared_new();
+	for (size_t i = 0; i < COUNTOF(workers); i++) {
+		pool = fork_pool(&worker,
+		    &(struct vm_options){ .workers = workers[i] });
+		imap_to(pool, vm_range(5, 6));
+		take(pool, &r);
+		ck_assert_int_eq(r.type, VM_OUTPUT);
+		ck_assert_uint_eq(r.output_size, sizeof(int64_t) + 1);
+		ck_assert_int_eq(number(r.output), 5);
+		take_end(pool);
+		close_pool(pool);
+	}
+	ck_assert_int_eq(atomic_load(&sh->counter[WRONG]), 0);
+	shared_free(sh);
+}
+END_TEST
+
 static int setup_asks(struct vm_context *me)
 {
 	must(vm_has_failed(NULL) == 0);
@@ -833,6 +878,7 @@ END_TEST
 int main(void)
 {
 	const TTest *const tests[] = { calls_out_of_place,
+		no_more_is_committed_than_reserved,
 		knows_whether_a_call_has_failed, asks_about_no_pool,
 		each_source_is_refused_for_its_own_reason,
 		each_source_fails_for_its_own_reason,
