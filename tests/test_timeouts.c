@@ -573,6 +573,41 @@ START_TEST(a_caller_may_be_away)
 }
 END_TEST
 
+static int at_gate(struct vm_context *me, const void *input, size_t size)
+{
+	atomic_fetch_add(&sh->counter[BEGUN], 1);
+	if (await(&sh->counter[GATE], 1, limit_ms()) < 0)
+		return vm_fail(me, 1, "nobody has opened the gate");
+	return vm_output(me, input, size);
+}
+
+/* An item that runs meanwhile, and was seen to, has the rest of its time. */
+START_TEST(time_away_counts_in_part)
+{
+	const struct vm_worker worker = { .process = at_gate };
+	const struct vm_options options = { .workers = 1,
+		.item_timeout_ms = 1000 };
+	struct vm_result r;
+	vm_pool *pool;
+
+	start();
+	pool = fork_pool(&worker, &options);
+	imap_to(pool, vm_range(0, 1));
+	while (atomic_load(&sh->counter[BEGUN]) == 0)
+		ck_assert_int_eq(vm_zip_in_out_within(pool, &r, 1), VM_LATER);
+	ck_assert_int_eq(vm_zip_in_out_within(pool, &r, 250), VM_LATER);
+	nap_ms(1100);
+	ck_assert_int_eq(vm_zip_in_out_within(pool, &r, 0), VM_LATER);
+	atomic_store(&sh->counter[GATE], 1);
+	take(pool, &r);
+	ck_assert_int_eq(r.type, VM_OUTPUT);
+	ck_assert_int_eq(r.attempts, 1);
+	take_end(pool);
+	close_pool(pool);
+	shared_free(sh);
+}
+END_TEST
+
 static int host_of_naps(void *unused)
 {
 	const struct vm_worker worker = { .process = of_20_ms };
@@ -1215,6 +1250,7 @@ int main(void)
 		waiting_in_a_chunk_does_not_count, no_limit_no_verdict,
 		a_result_that_made_it_is_a_result, nor_does_the_next_one_pay,
 		its_children_end_with_it, a_caller_may_be_away,
+		time_away_counts_in_part,
 		they_are_tried_again, one_that_lies_ends_too,
 		one_that_hides_its_beginning_ends_too,
 		a_stolen_item_is_sent_again, a_setup_that_hangs_is_given_up,
