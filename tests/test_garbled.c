@@ -625,6 +625,54 @@ START_TEST(forges_in_setup)
 }
 END_TEST
 
+/* It says hello as another would, and waits to be given work.  A field that is
+   wrong, by number, or none. */
+enum { BAD_VERSION, BAD_ORDER, BAD_GENERATION, ALL_RIGHT };
+static int wrong;
+
+static int early_hello(struct vm_context *me)
+{
+	const struct frame_hello hello = {
+		.version = FRAME_VERSION + (wrong == BAD_VERSION),
+		.order = FRAME_ORDER + (wrong == BAD_ORDER),
+		.generation = 1 + (wrong == BAD_GENERATION),
+	};
+	unsigned char frame[64];
+
+	(void)me;
+	frame_write(frame, FRAME_HELLO, &hello, sizeof hello);
+	write_all(frame, frame_length(sizeof hello));
+	while (wrong <= ALL_RIGHT)
+		pause();
+	return 0;
+}
+
+START_TEST(says_hello_as_another)
+{
+	const struct vm_worker worker = { .setup = early_hello,
+		.process = work };
+	const struct vm_options options = { .workers = 1,
+		.close_timeout_ms = 1 };
+	vm_pool *pool;
+
+	forges = true;
+	for (wrong = 0; wrong <= ALL_RIGHT; wrong++) {
+		sh = shared_new();
+		pool = fork_pool(&worker, &options);
+		if (wrong == ALL_RIGHT) {
+			ck_assert_int_eq(vm_ready(pool, limit_ms()), 0);
+		} else {
+			ck_assert_int_eq(vm_ready(pool, limit_ms()), -1);
+			ck_assert_int_eq(errno, ECHILD);
+			ck_assert_ptr_nonnull(strstr(vm_error(pool),
+			    "broke the protocol"));
+		}
+		close_pool(pool);
+		shared_free(sh);
+	}
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const tests[] = { closes_its_result_pipe,
@@ -637,7 +685,7 @@ int main(void)
 		writes_nonsense_among_others_and_dies,
 		scribbles_over_its_pages, misbehaves_in_setup,
 		forges_a_frame, forges_in_setup, forges_where_an_output_is,
-		forges_where_a_large_output_is };
+		forges_where_a_large_output_is, says_hello_as_another };
 
 	return run_tests("garbled", tests, COUNTOF(tests));
 }
