@@ -363,6 +363,17 @@ START_TEST(host_has_closed_the_first_three)
 }
 END_TEST
 
+/* Descriptors beside the first three that programs would get that are run
+   here. */
+static int count_heirs(void)
+{
+	int heirs = 0;
+
+	for (int fd = 3; fd < 1024; fd++)
+		heirs += fcntl(fd, F_GETFD) == 0;
+	return heirs;
+}
+
 /* In a worker: stdin is /dev/null, and there are two descriptors that the
    host did not have. */
 static int host_fds;
@@ -381,6 +392,9 @@ static int check_fds(struct vm_context *me, const void *input, size_t size)
 	if (fds != host_fds + 2 || pipes != 2)
 		return vm_fail(me, 2, "%d descriptors, %d pipes; the host "
 		    "had %d", fds, pipes, host_fds);
+	if (count_heirs() != 0)
+		return vm_fail(me, 3, "a program would get %d descriptors",
+		    count_heirs());
 	return vm_output(me, input, size);
 }
 
@@ -398,6 +412,7 @@ static int counts_fds(void *unused)
 	other = fork_pool(&echoing, &(struct vm_options){ .workers = 3 });
 	pool = fork_pool(&worker, &options);
 	check_works(other);
+	ck_assert_int_eq(count_heirs(), 0);
 	imap_to(pool, vm_range(0, 1000));
 	for (int i = 0; i < 1000; i++) {
 		take(pool, &r);
