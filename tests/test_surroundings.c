@@ -314,10 +314,15 @@ static int has_few_descriptors(void *arg)
 	struct vm_options o = { .stderr_tail = l->tail };
 	int fds[1000];
 	int open = open_most(fds, l->open), left;
+	uint64_t free, unused = 0;
 	vm_pool *pool;
 
 	cpus = 512;
 	set_limit(RLIMIT_NOFILE, (rlim_t)l->limit);
+	ck_assert(fds_left(&free));
+	for (int fd = 0; fd < l->limit; fd++)
+		unused += fcntl(fd, F_GETFD) == -1;
+	ck_assert_uint_eq(free, unused);
 	pool = fork_pool(&echoing, &o);
 	ck_assert_int_ge(vm_workers(pool), l->least);
 	ck_assert_int_le(vm_workers(pool), l->most);
