@@ -20,6 +20,7 @@ enum { ITEMS = 3 * CHUNK_STRIDE };
 enum { GATE, OTHERS, STARTED, SEEN };
 
 static struct shared *sh;
+static int stride = CHUNK_STRIDE;
 static int bad;
 static void (*harm)(void);
 
@@ -51,15 +52,15 @@ static vm_pool *start(int (*process)(struct vm_context *, const void *,
 	options.chunk_size = ITEMS;
 	pool = fork_pool(&worker, &options);
 	ck_assert_int_eq(vm_ready(pool, limit_ms()), 0);
-	/* As if items had been measured to take no time. */
-	pool->engine.pace.item_ns = 1;
+	/* As if items had been measured to take no time, or much. */
+	pool->engine.pace.item_ns = stride > 1 ? 1 : 1e6;
 	imap_to(pool, vm_range(0, ITEMS));
 	return pool;
 }
 
 static void stop(vm_pool *pool)
 {
-	ck_assert_int_eq(atomic_load(&sh->counter[SEEN]), CHUNK_STRIDE);
+	ck_assert_int_eq(atomic_load(&sh->counter[SEEN]), stride);
 	close_pool(pool);
 	ck_assert_int_eq(count_children(), 0);
 	shared_free(sh);
@@ -157,9 +158,73 @@ START_TEST(takes_too_long_at_any_item)
 }
 END_TEST
 
-/* ---- slow ones ---- */
+/* ---- an item that ends when it is told to ---- */
 
 enum { SLOW = 3 };
+
+static volatile sig_atomic_t told;
+
+static void note_told(int signal)
+{
+	(void)signal;
+	told = 1;
+}
+
+/* Takes too long the first time, but makes it before the worker is killed; the
+   next item is what it is killed at. */
+static int makes_it(struct vm_context *me, const void *input, size_t size)
+{
+	int64_t n = number(input);
+	bool first = atomic_fetch_add(&sh->pid[n], 1) == 0;
+
+	note_first(n);
+	signal(SIGTERM, note_told);
+	while (n == SLOW && first && !told)
+		nap_ms(1);
+	if (n == SLOW + 1 && first && told)
+		hang();
+	return vm_output(me, input, size);
+}
+
+/* Where the machine is busy the worker may be killed before it comes to the
+   next item: false.  Whatever happens, that item is not to blame. */
+static bool next_one_is_begun(void)
+{
+	vm_pool *pool = start(makes_it, (struct vm_options){ .workers = 1,
+	    .item_timeout_ms = 200 });
+	struct vm_result r;
+	bool begun;
+
+	for (int i = 0; i < ITEMS; i++) {
+		ck_assert_int_eq(vm_zip_in_out_within(pool, &r, limit_ms()), 1);
+		ck_assert_int_eq(r.attempts, 1);
+		ck_assert_msg(r.type == VM_OUTPUT || number(r.input) == SLOW,
+		    "%d: %s", (int)number(r.input), r.exception->message);
+	}
+	take_end(pool);
+	begun = atomic_load(&sh->pid[SLOW + 1]) == 2;
+	stop(pool);
+	return begun;
+}
+
+START_TEST(the_next_one_does_not_pay_for_it)
+{
+	for (int i = 0; i < 20; i++)
+		if (next_one_is_begun())
+			return;
+	ck_abort_msg("it was never begun");
+}
+END_TEST
+
+/* What it has not taken by then it does not begin. */
+START_TEST(nothing_is_taken_after_it)
+{
+	stride = 1;
+	ck_assert(!next_one_is_begun());
+}
+END_TEST
+
+/* ---- slow ones ---- */
 
 static int slow_at_gate(struct vm_context *me, const void *input, size_t size)
 {
@@ -255,6 +320,7 @@ int main(void)
 {
 	const TTest *const tests[] = {
 		killed_at_any_item, exits_at_any_item,
+		the_next_one_does_not_pay_for_it, nothing_is_taken_after_it,
 		fast_ones_are_not_held_up, cancelled_within_a_stride,
 		what_is_not_taken_is_taken_back };
 	const TTest *const drawn[] = {
