@@ -169,6 +169,7 @@ static void drive(vm_pool *pool, const atomic_long *counter, long value)
 enum { BY_KILL, BY_EXEC, BY_EXIT, BY_QUIT };
 
 struct host {
+	int (*setup)(struct vm_context *);	/* NULL: note_both() */
 	int (*process)(struct vm_context *, const void *, size_t);
 	int end;
 	bool keeper;		/* a child of its own has all descriptors */
@@ -186,7 +187,8 @@ static pid_t fork_keeper(void)
 
 static _Noreturn void be_host(const struct host *h, atomic_int *keeper)
 {
-	const struct vm_worker worker = { .setup = note_both,
+	const struct vm_worker worker = {
+		.setup = h->setup ? h->setup : note_both,
 		.process = h->process };
 	const struct vm_options options = { .workers = 3 };
 	vm_pool *pool = fork_pool(&worker, &options);
@@ -273,6 +275,70 @@ END_TEST
 START_TEST(a_caller_that_becomes_another_program)
 {
 	check_hosts(BY_EXEC, false);
+}
+END_TEST
+
+static int hold_on(struct vm_context *me, const void *input, size_t size)
+{
+	(void)me;
+	(void)input;
+	(void)size;
+	atomic_fetch_add(&sh->counter[BUSY], 1);
+	hang();
+}
+
+/* What was noted is gone, or is ended here: all but those were gone. */
+static int end_noted(void)
+{
+	int left = 0;
+
+	for (long i = 0; i < atomic_load(&sh->counter[PIDS]); i++) {
+		pid_t pid = atomic_load(&sh->pid[i]);
+
+		for (int ms = 0; ms < limit_ms() && is_alive(pid); ms++)
+			nap_ms(1);
+		if (is_alive(pid)) {
+			left++;
+			kill(pid, SIGKILL);
+		}
+	}
+	return left;
+}
+
+/* Who may does: the kernel forgets then what a process has asked of it. */
+static int become_another(struct vm_context *me)
+{
+	note_both(me);
+	return getuid() == 0 ? setuid(61234) : 0;
+}
+
+static void check_both(const struct host *h)
+{
+	pid_t pid, server;
+	int status;
+
+	start();
+	pid = fork();
+	ck_assert_int_ge(pid, 0);
+	if (pid == 0)
+		be_host(h, NULL);
+	wait_for(&sh->counter[READY], 1);
+	server = atomic_load(&sh->pid[0]);
+	ck_assert_int_eq(kill(server, SIGSTOP), 0);
+	ck_assert_int_eq(kill(pid, SIGKILL), 0);
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert_int_eq(kill(server, SIGKILL), 0);
+	ck_assert_int_ge(atomic_load(&sh->counter[PIDS]), 6);
+	ck_assert_int_eq(end_noted(), 0);
+	shared_free(sh);
+}
+
+/* Nobody is left to tell workers that are busy: the kernel does. */
+START_TEST(killed_with_its_fork_server)
+{
+	check_both(&(struct host){ .process = hold_on, .end = BY_KILL });
+	check_both(&(struct host){ .process = hold_on, .end = BY_KILL,
+	    .setup = become_another });
 }
 END_TEST
 
@@ -1123,6 +1189,7 @@ int main(void)
 	const TTest *const tests[] = {
 		a_killed_caller_takes_its_pool_along,
 		also_if_its_child_holds_every_descriptor,
+		killed_with_its_fork_server,
 		a_caller_that_becomes_another_program,
 		a_caller_that_exits_without_closing, an_idle_worker_is_killed,
 		a_busy_worker_is_killed, all_workers_are_killed_at_once,
