@@ -379,6 +379,7 @@ START_TEST(frames_come_byte_by_byte)
 			ck_assert_uint_eq(nth, before);
 			ck_assert(channel_partial(&c));
 		}
+		ck_assert_uint_eq(channel_boundary(&c), end);
 	}
 	ck_assert_uint_eq(nth, s.count);
 	close_both(&c, far);
@@ -572,9 +573,11 @@ static bool twice(const struct stream *s, size_t begin, size_t end,
 	if (at != NULL)
 		memcpy(at, s->bytes + begin, end - begin);
 	channel_placed(&c, end - begin);
-	good &= at != NULL && c.position == end && receive_all(&c, s, &nth);
+	good &= at != NULL && c.position == end && receive_all(&c, s, &nth) &&
+	    channel_brought(&c) == begin;
 	good &= put(far, s->bytes + begin, split - begin) && fill_all(&c) &&
-	    receive_all(&c, s, &nth) && c.position == MAX(end, split);
+	    receive_all(&c, s, &nth) && c.position == MAX(end, split) &&
+	    channel_brought(&c) == split;
 	good &= put(far, s->bytes + split, s->length - split) &&
 	    fill_all(&c) && receive_all(&c, s, &nth);
 	good &= nth == s->count && c.position == s->length &&
