@@ -30,12 +30,13 @@ static void open_store(void)
 
 /* ---- what comes out ---- */
 
-/* The numbers in the values of all partitions, by number: how often. */
+/* The numbers in the values of all partitions, by number: how often.  In each
+   they have to grow, if pairs are in order. */
 static void tally(struct shuffle *s, int *often, int most)
 {
 	struct run list, runs[1000];
 	struct scan scan;
-	int r, n;
+	int r, n, last;
 
 	memset(often, 0, (size_t)most * sizeof *often);
 	for (uint32_t p = 0; p < s->count; p++) {
@@ -45,11 +46,14 @@ static void tally(struct shuffle *s, int *often, int most)
 			continue;
 		ck_assert_uint_le(list.extent.size, sizeof runs);
 		ck_assert_int_eq(run_read(&store, &list, runs), 0);
+		last = -1;
 		for (size_t i = 0; i < list.extent.size / sizeof *runs; i++) {
 			scan_open(&scan, &store, &runs[i], KEY_MOST);
 			while ((r = scan_next(&scan)) == 1) {
 				memcpy(&n, scan.now.body, sizeof n);
 				ck_assert_int_lt(n, most);
+				ck_assert(!s->in_order || n > last);
+				last = n;
 				often[n]++;
 			}
 			ck_assert_int_eq(r, 0);
@@ -138,6 +142,8 @@ START_TEST(pairs_come_once)
 			ck_assert_int_eq(add_calls(&s, calls,
 			    COUNTOF(calls)), 0);
 			tally(&s, often, 1000);
+			/* All room is free again. */
+			ck_assert_uint_eq(store.words->in_memory, 0);
 			for (int n = 0; n < 1000; n++)
 				ck_assert_int_eq(often[n], 1);
 		}
