@@ -249,6 +249,27 @@ START_TEST(each_garbled_byte_is_noticed)
 }
 END_TEST
 
+/* A worker can seal what it likes; of the last record there must be all. */
+START_TEST(cut_records_are_noticed)
+{
+	const struct record r[] = { record(1, 5, 9), record(2, 3, 7) };
+	struct run run;
+	struct buf b;
+
+	open_store(UINT64_MAX);
+	buf_init(&b, SIZE_MAX / 4);
+	for (size_t i = 0; i < COUNTOF(r); i++)
+		ck_assert_int_eq(record_append(&b, &r[i]), 0);
+	for (size_t left = 1; left < RECORD_HEAD + 10; left++) {
+		ck_assert_int_eq(run_write(&store, 0, b.data, b.len - left,
+		    &run), 0);
+		check_noticed(&run);
+	}
+	buf_release(&b);
+	store_close(&store);
+}
+END_TEST
+
 START_TEST(garbled_blocks_are_noticed)
 {
 	static struct record r[3000];
@@ -589,7 +610,8 @@ int main(void)
 	const TTest *const tests[] = {
 		each_beginning_is_too_short, keys_have_an_order,
 		records_lie_across_blocks, sinks_keep_to_their_size,
-		each_garbled_byte_is_noticed, garbled_blocks_are_noticed,
+		each_garbled_byte_is_noticed, cut_records_are_noticed,
+		garbled_blocks_are_noticed,
 		merges_in_order, gathers_nothing, garbled_pairs_are_noticed,
 		large_values_lie_apart, numbers_of_bytes_differ };
 	const TTest *const drawn[] = {
