@@ -10,6 +10,7 @@
 
 #include "base.h"
 #include "batch.h"
+#include "gather.h"
 #include "tools.h"
 
 /* In place of vm_alive(), which needs a worker. */
@@ -109,10 +110,41 @@ START_TEST(says_that_it_goes_on)
 }
 END_TEST
 
+/* To gather them they are read once more, and written. */
+START_TEST(gathering_says_so_too)
+{
+	enum { COUNT = 5000 };
+	struct gathering g = { .memory = 1 << 20, .key_most = 11 };
+	struct words w = { "" };
+	struct gathered out;
+	struct store store;
+	struct batch b;
+	struct run run;
+	size_t to_sort;
+
+	ck_assert_int_eq(store_open(&store, 1, UINT64_MAX, NULL, &w), 0);
+	batch_init(&b);
+	for (size_t n = 0; n < COUNT; n++)
+		add(&b, n);
+	ck_assert_int_eq(run_write(&store, 0, b.records.data, b.records.len,
+	    &run), 0);
+	times_alive = 0;
+	ck_assert_int_eq(batch_sort(&b, NULL), COUNT);
+	to_sort = times_alive;
+	times_alive = 0;
+	g.store = &store;
+	ck_assert_int_eq(gather(&g, &run, 1, &out), 0);
+	/* Once for 2,000 records, each time that they are gone through. */
+	ck_assert_uint_ge(times_alive, to_sort + 2 * COUNT / 2000);
+	batch_release(&b);
+	store_close(&store);
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const tests[] = {
-		says_that_it_goes_on };
+		says_that_it_goes_on, gathering_says_so_too };
 	const TTest *const drawn[] = {
 		sorts };
 
