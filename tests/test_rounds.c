@@ -12,6 +12,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -266,10 +267,68 @@ START_TEST(killed)
 }
 END_TEST
 
+/* ---- partitions by themselves ---- */
+
+/* The item of a partition. */
+struct gather_item {
+	struct task task;
+	struct task_gather gather;
+};
+
+/* Whoever ends workers that gather: the run fails in the end, and not before. */
+START_TEST(gathered_five_times)
+{
+	const struct gather_item item = { .gather = { .partition = 0 } };
+	const struct vm_exception x = { .cause = VM_KILLED, .message = "So." };
+	const struct vm_result lost = { .input = &item,
+		.input_size = sizeof item, .type = VM_EXCEPTION,
+		.exception = &x };
+	struct partition p = { .listed = true };
+	struct vm_reducer r = { .partitions = &p };
+
+	for (p.tries = 1; p.tries < 5; p.tries++) {
+		p.due = false;
+		ck_assert_int_eq(gathering_take(&r, &lost), 0);
+		ck_assert(p.due);
+	}
+	ck_assert_int_eq(gathering_take(&r, &lost), -EIO);
+	ck_assert_ptr_nonnull(strstr(r.words.text, "So."));
+}
+END_TEST
+
+/* A worker's index lies in its own place of the store. */
+START_TEST(an_index_of_another_is_refused)
+{
+	const struct gather_item item = { .gather = { .partition = 0 } };
+	struct gathered made = { .keys = 1 };
+	struct vm_result result = { .input = &item,
+		.input_size = sizeof item, .output = &made,
+		.output_size = sizeof made, .type = VM_OUTPUT };
+	struct partition p = { .listed = true };
+	struct vm_reducer r = { .partitions = &p };
+	struct store *store = &r.plan.store;
+
+	ck_assert_int_eq(store_open(store, 2, UINT64_MAX, NULL, &r.words), 0);
+	ck_assert_int_eq(shuffle_open(&r.shuffle, store, 1, 1, false), 0);
+	for (int place = 0; place < 3; place++) {
+		made.index.extent = (struct extent){
+			(uint64_t)place * store->stretch + 4096, 100 };
+		result.worker_index = 1;
+		ck_assert_int_eq(gathering_take(&r, &result),
+		    place == 1 ? 0 : -EBADMSG);
+	}
+	result.output_size--;
+	ck_assert_int_eq(gathering_take(&r, &result), -EBADMSG);
+	shuffle_close(&r.shuffle);
+	store_close(store);
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const tests[] = { cancelled,
-		cancelled_when_all_keys_are_given, closed, killed };
+		cancelled_when_all_keys_are_given, closed, killed,
+		gathered_five_times, an_index_of_another_is_refused };
 
 	return run_tests("rounds", tests, COUNTOF(tests));
 }
