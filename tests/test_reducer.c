@@ -315,6 +315,11 @@ static int emit_in_setup(struct vm_context *me)
 	return vm_emit(me, "a", 1, NULL, 0) == -1 && errno == EINVAL ? 0 : 1;
 }
 
+static int fail_in_setup(struct vm_context *me)
+{
+	return vm_fail(me, 1, "no");
+}
+
 static void emit_in_teardown(struct vm_context *me)
 {
 	if (vm_emit(me, "a", 1, NULL, 0) == -1 && errno == EINVAL)
@@ -333,10 +338,13 @@ static int emit_in_reduce(struct vm_context *me, const void *key,
 static int emit_other_key(struct vm_context *me, const void *key,
     size_t key_size, struct vm_values *values)
 {
+	static const char *const others[] = { "b", "a", "aab" };
+	const char *other = others[key_size - 1];
+
 	(void)key;
-	(void)key_size;
 	(void)values;
-	if (vm_emit(me, "b", 1, NULL, 0) == -1 && errno == EINVAL)
+	if (vm_emit(me, other, strlen(other), NULL, 0) == -1 &&
+	    errno == EINVAL)
 		return 0;
 	_exit(9);
 }
@@ -359,6 +367,17 @@ static int emit_in_pool(struct vm_context *me, const void *input,
 	(void)size;
 	if (vm_emit(NULL, "a", 1, "b", 1) == -1 && errno == EINVAL &&
 	    vm_emit(me, "a", 1, "b", 1) == -1 && errno == EINVAL)
+		return 0;
+	_exit(9);
+}
+
+static int map_after_failure(struct vm_context *me, const void *input,
+    size_t size)
+{
+	(void)input;
+	(void)size;
+	vm_emit(me, "a", SIZE_MAX, "a", 1);
+	if (vm_emit(me, "a", 1, "b", 1) == -1 && errno == EINVAL)
 		return 0;
 	_exit(9);
 }
@@ -392,7 +411,12 @@ START_TEST(pairs_are_emitted_in_map_only)
 
 	all_fail(&job, "a", EINVAL);
 	job = (struct vm_job){ .map = map_words, .collect = emit_other_key };
+	/* Another one, what it begins with, and what begins with it. */
 	all_fail(&job, "a a", EINVAL);
+	all_fail(&job, "aa aa", EINVAL);
+	all_fail(&job, "aaa aaa", EINVAL);
+	job = (struct vm_job){ .map = map_after_failure };
+	all_fail(&job, "a", EFBIG);
 	job = (struct vm_job){ .map = map_nulls };
 	all_fail(&job, "k", EINVAL);
 	all_fail(&job, "v", EINVAL);
@@ -411,6 +435,27 @@ START_TEST(pairs_are_emitted_in_map_only)
 	ck_assert_int_eq(vm_reducer_close(r), 1);
 	ck_assert_ptr_nonnull(strstr(vm_error(NULL), "Teardown failed"));
 	ck_assert_int_eq(shared->counter[0], 1);
+	shared_free(shared);
+}
+END_TEST
+
+/* A job that was not set up is not torn down. */
+START_TEST(no_teardown_without_setup)
+{
+	const int workers[] = { 1, VM_SERIAL };
+	struct vm_job job = count_words;
+
+	job.setup = fail_in_setup;
+	job.teardown = emit_in_teardown;
+	shared = shared_new();
+	for (size_t i = 0; i < COUNTOF(workers); i++) {
+		vm_reducer *r = fork_job(&job, &(struct vm_options){
+		    .workers = workers[i] }, NULL);
+
+		ck_assert_int_eq(vm_ready(vm_reducer_pool(r), limit_ms()), -1);
+		close_reducer(r);
+	}
+	ck_assert_int_eq(shared->counter[0], 0);
 	shared_free(shared);
 }
 END_TEST
@@ -515,6 +560,29 @@ START_TEST(large_items_fail_alone)
 		counts_free(&c);
 		close_reducer(r);
 	}
+}
+END_TEST
+
+/* Larger than any memory. */
+static int next_huge(void *from, const void **input, size_t *size)
+{
+	*input = from;
+	*size = (size_t)1 << 47;
+	return 1;
+}
+
+START_TEST(inputs_without_memory_fail_the_run)
+{
+	const struct vm_options o = { .max_item_bytes = (size_t)1 << 47 };
+	vm_reducer *r = fork_job(&count_words, &o, NULL);
+	struct counts c;
+
+	queue_run(r, 0, (struct vm_source){ .next = next_huge, .from = "" });
+	take_run(r, &c);
+	ck_assert_int_eq(c.rc, -1);
+	ck_assert_int_eq(c.error, ENOMEM);
+	counts_free(&c);
+	close_reducer(r);
 }
 END_TEST
 
@@ -1307,9 +1375,11 @@ int main(void)
 	const TTest *const tests[] = {
 		inputs_fail_alone, keys_fail_alone, collect_fails_its_input,
 		gathering_goes_without_collect, codes_and_words_are_the_hooks,
-		pairs_are_emitted_in_map_only, setup_may_not_emit,
+		pairs_are_emitted_in_map_only, no_teardown_without_setup,
+		setup_may_not_emit,
 		inputs_without_map_are_pairs, large_items_fail_alone,
-		large_inputs_are_the_sources_fault, refuses_what_cannot_be,
+		large_inputs_are_the_sources_fault,
+		inputs_without_memory_fail_the_run, refuses_what_cannot_be,
 		knows_only_its_own_fields, workers_have_indices_of_their_own,
 		refuses_runs, needs_a_directory,
 		the_environment_names_a_directory, files_that_may_not_grow,
