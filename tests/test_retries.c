@@ -819,6 +819,53 @@ START_TEST(a_pause_is_of_one_attempt)
 }
 END_TEST
 
+enum { SECOND_FAILS = 1, FIRST_OF_NEXT };
+
+/* The first input fails at once, the second when it may; the next job is held
+   up until its failure was told. */
+static int fail_late(struct vm_context *me, const void *input, size_t size)
+{
+	int64_t n = number(input);
+
+	if (n == SECOND_FAILS)
+		await(&sh->counter[RUNS], 1, limit_ms());
+	if (n <= SECOND_FAILS)
+		return vm_fail(me, 1, "as it should");
+	if (n == FIRST_OF_NEXT)
+		await(&sh->counter[ANSWERED], 2, limit_ms());
+	return vm_output(me, input, size);
+}
+
+/* What still failed of a job that was given up does not count for the next. */
+START_TEST(each_job_has_its_own_failures)
+{
+	const struct vm_worker worker = { .process = fail_late };
+	const struct vm_options options = { .workers = 2, .chunk_size = 1,
+		.max_failures = 1 };
+	struct vm_result r;
+	vm_pool *pool;
+
+	start();
+	pool = fork_pool(&worker, &options);
+	imap_to(pool, vm_range(0, 2));
+	take(pool, &r);
+	ck_assert_int_eq(number(r.input), 0);
+	imap_to(pool, vm_range(FIRST_OF_NEXT, 20));
+	atomic_store(&sh->counter[RUNS], 1);
+	for (int i = 1; i < 20; i++) {
+		take(pool, &r);
+		if (number(r.input) == SECOND_FAILS)
+			atomic_store(&sh->counter[ANSWERED], 2);
+		else
+			ck_assert_int_eq(r.type, VM_OUTPUT);
+	}
+	ck_assert_int_eq(sh->counter[ANSWERED], 2);
+	take_end(pool);
+	close_pool(pool);
+	shared_free(sh);
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const tests[] = {
@@ -833,7 +880,8 @@ int main(void)
 		only_the_guilty_attempt_counts,
 		too_many_failures_cancel_the_rest, attempts_are_no_failures,
 		an_item_may_fail_for_good, an_item_may_ask_for_its_own_pause,
-		a_pause_is_of_one_attempt };
+		a_pause_is_of_one_attempt,
+		each_job_has_its_own_failures };
 	const TTest *const drawn[] = {
 		pauses_double_up_to_a_bound };
 
