@@ -6,6 +6,7 @@
 #include "config.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -438,6 +439,72 @@ START_TEST(a_source_may_wait_though_workers_are_being_set_up)
 }
 END_TEST
 
+/* ---- results that come after the caller has looked ---- */
+
+/* The first takes longer than the caller looks for staged results, and the
+   second until the first has come. */
+static int slow_then_slower(struct vm_context *me, const void *input,
+    size_t size)
+{
+	if (number(input) == 0)
+		nap_ms(50);
+	else if (await(&shared_of(me)->counter[BACK], 1, limit_ms()) < 0)
+		return vm_fail(me, 1, "the first result did not come");
+	return vm_output(me, input, size);
+}
+
+START_TEST(a_slow_item_does_not_wait_for_a_slower_one)
+{
+	struct shared *s = shared_new();
+	const struct vm_worker worker = { .process = slow_then_slower,
+		.config = s };
+	vm_pool *pool = fork_pool(&worker, &(struct vm_options){
+	    .workers = 1, .chunk_size = 2 });
+	struct vm_result r;
+
+	imap_to(pool, vm_range(0, 2));
+	for (int i = 0; i < 2; i++) {
+		take(pool, &r);
+		ck_assert_int_eq(r.type, VM_OUTPUT);
+		atomic_store(&s->counter[BACK], 1);
+	}
+	take_end(pool);
+	close_pool(pool);
+	shared_free(s);
+}
+END_TEST
+
+/* ---- workers that do not come to it ---- */
+
+static int echo(struct vm_context *me, const void *input, size_t size)
+{
+	return vm_output(me, input, size);
+}
+
+/* What is on its way to one that is free stays there, though others are free as
+   well: it would be sent to and fro. */
+START_TEST(an_item_is_sent_once)
+{
+	const struct vm_worker worker = { .process = echo };
+	vm_pool *pool = fork_pool(&worker, &(struct vm_options){
+	    .workers = 2 });
+	const struct member *m = pool->engine.crew.members;
+	struct vm_result r;
+
+	ck_assert_int_eq(vm_ready(pool, -1), 0);
+	for (int i = 0; i < 2; i++)
+		ck_assert_int_eq(kill(m[i].pid, SIGSTOP), 0);
+	imap_to(pool, vm_range(0, 1));
+	ck_assert_int_eq(vm_zip_in_out_within(pool, &r, 50), VM_LATER);
+	ck_assert_uint_eq(m[0].ordinal + m[1].ordinal, 1);
+	for (int i = 0; i < 2; i++)
+		ck_assert_int_eq(kill(m[i].pid, SIGCONT), 0);
+	take(pool, &r);
+	take_end(pool);
+	close_pool(pool);
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const tests[] = {
@@ -451,7 +518,8 @@ int main(void)
 		large_items_behind_a_blocked_one_go_to_the_other,
 		a_source_may_wait_until_its_inputs_are_begun,
 		a_source_may_wait_though_inputs_pass_a_pipe_in_parts,
-		a_source_may_wait_though_workers_are_being_set_up };
+		a_source_may_wait_though_workers_are_being_set_up,
+		a_slow_item_does_not_wait_for_a_slower_one, an_item_is_sent_once };
 	const TTest *const drawn[] = {
 		each_of_300_workers_gets_work,
 		seventy_are_inside_at_one_moment };
