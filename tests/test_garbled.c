@@ -673,6 +673,219 @@ START_TEST(says_hello_as_another)
 }
 END_TEST
 
+/* ---- frames that would do, if they were true ---- */
+
+/* What it does so is done by the first worker only. */
+enum { ATTEMPTS, BEGUN };
+
+static bool is_first(void)
+{
+	return atomic_fetch_add(&sh->counter[ATTEMPTS], 1) == 0;
+}
+
+/* It is no output of its item's if it was not the library that wrote it. */
+START_TEST(writes_an_output_itself)
+{
+	sabotage = write_early_output;
+	then = WAIT;
+	check_pool(&(struct vm_options){ .workers = 2, .chunk_size = 1,
+	    .max_real_in_flight_factor = 1 }, VM_GARBLED, 1);
+}
+END_TEST
+
+static void write_other_cause(void)
+{
+	const struct frame_failure f = { .cause = VM_CANCELLED,
+		.tail_size = -1 };
+	unsigned char frame[64];
+
+	frame_write(frame, FRAME_FAILURE, &f, sizeof f);
+	write_all(frame, frame_length(sizeof f));
+}
+
+/* Only process() can fail so, in one of two ways. */
+START_TEST(forges_a_cause)
+{
+	forges = true;
+	sabotage = write_other_cause;
+	then = WAIT;
+	check_pool(&(struct vm_options){ .workers = 2, .chunk_size = 1,
+	    .max_real_in_flight_factor = 1 }, VM_GARBLED, 1);
+}
+END_TEST
+
+/* The first item fails, to be tried again, and leaves a process that writes
+   nonsense when the next one runs. */
+static int fail_and_garble(struct vm_context *me, const void *input,
+    size_t size)
+{
+	bool again = atomic_fetch_add(&sh->pid[me->index], 1) > 0;
+
+	if (again)
+		return vm_output(me, input, size);
+	if (me->index == 0) {
+		if (fork() > 0)
+			return vm_fail(me, 1, "later");
+		if (await(&sh->counter[BEGUN], 1, limit_ms()) == 0)
+			write_ones();
+		_exit(0);
+	}
+	atomic_store(&sh->counter[BEGUN], 1);
+	for (;;)
+		pause();
+	return 0;
+}
+
+/* That one was begun alone, but the worker has had another before. */
+START_TEST(an_item_before_may_have_done_it)
+{
+	const struct vm_worker worker = { .process = fail_and_garble };
+	const struct vm_options options = { .workers = 1, .chunk_size = 1,
+		.max_attempts = 2, .ordered = 1 };
+	struct vm_result r;
+	vm_pool *pool;
+
+	sh = shared_new();
+	pool = fork_pool(&worker, &options);
+	imap_to(pool, vm_range(0, 2));
+	for (int i = 0; i < 2; i++) {
+		ck_assert_int_eq(vm_zip_in_out_within(pool, &r, limit_ms()), 1);
+		ck_assert_int_eq(r.type, VM_OUTPUT);
+		ck_assert_int_eq(r.attempts, i == 0 ? 2 : 1);
+	}
+	take_end(pool);
+	close_pool(pool);
+	shared_free(sh);
+}
+END_TEST
+
+static int leave_unasked(struct vm_context *me)
+{
+	const struct frame_hello hello = { FRAME_VERSION, FRAME_ORDER, 1, 0 };
+	unsigned char frames[64];
+	size_t length = frame_length(sizeof hello);
+
+	(void)me;
+	if (!is_first())
+		return 0;
+	frame_write(frames, FRAME_HELLO, &hello, sizeof hello);
+	frame_write(frames + length, FRAME_LEAVING, NULL, 0);
+	write_all(frames, length + frame_length(0));
+	for (;;)
+		pause();
+	return 0;
+}
+
+/* It does not get the time that a teardown may take. */
+START_TEST(leaves_unasked)
+{
+	const struct vm_worker worker = { .setup = leave_unasked,
+		.process = work };
+	const struct vm_options options = { .workers = 1,
+		.teardown_timeout_ms = INT32_MAX };
+	struct vm_result r;
+	vm_pool *pool;
+
+	forges = true;
+	sh = shared_new();
+	pool = fork_pool(&worker, &options);
+	imap_to(pool, vm_range(0, 1));
+	ck_assert_int_eq(vm_zip_in_out_within(pool, &r, limit_ms()), 1);
+	ck_assert_int_eq(r.type, VM_OUTPUT);
+	take_end(pool);
+	close_pool(pool);
+	shared_free(sh);
+}
+END_TEST
+
+/* More than pipes hold, but none so large that it would go by shared memory. */
+enum { LONG = 8192, OF_CHUNK = 60, PAIR = 2 * OF_CHUNK };
+
+/* All outputs of its chunk and the end of it, though it was sent a part. */
+static int end_too_early(struct vm_context *me, const void *input, size_t size)
+{
+	const struct frame_end end = { 0, OF_CHUNK };
+	unsigned char frames[OF_CHUNK * 16 + 32];
+	uint64_t n;
+
+	(void)size;
+	if (me->index == 0 && is_first()) {
+		for (n = 0; n < OF_CHUNK; n++)
+			frame_write(frames + n * 16, FRAME_OUTPUT, &n,
+			    sizeof n);
+		frame_write(frames + OF_CHUNK * 16, FRAME_END, &end,
+		    sizeof end);
+		write_all(frames, OF_CHUNK * 16 + frame_length(sizeof end));
+		for (;;)
+			pause();
+	}
+	return vm_output(me, input, sizeof n);
+}
+
+/* What is still to be sent points into the chunk, so it cannot be done. */
+START_TEST(ends_a_chunk_before_it_was_sent)
+{
+	static uint64_t inputs[PAIR][LONG / 8];
+	const struct vm_worker worker = { .process = end_too_early };
+	const struct vm_options options = { .workers = 1,
+		.chunk_size = OF_CHUNK };
+	struct vm_result r;
+	vm_pool *pool;
+
+	forges = true;
+	sh = shared_new();
+	for (uint64_t i = 0; i < PAIR; i++)
+		inputs[i][0] = i;
+	pool = fork_pool(&worker, &options);
+	imap_to(pool, vm_array(inputs, PAIR, LONG));
+	for (int i = 0; i < PAIR; i++) {
+		ck_assert_int_eq(vm_zip_in_out_within(pool, &r, limit_ms()), 1);
+		ck_assert_int_eq(r.type, VM_OUTPUT);
+		ck_assert_mem_eq(r.output, r.input, 8);
+	}
+	take_end(pool);
+	close_pool(pool);
+	shared_free(sh);
+}
+END_TEST
+
+static int short_element(struct vm_context *me, const void *input, size_t size)
+{
+	(void)me;
+	(void)input;
+	(void)size;
+	write_early_output();
+	for (;;)
+		pause();
+	return 0;
+}
+
+static void note_cause(void *cause, const struct vm_result *r)
+{
+	*(int *)cause = (int)r->exception->cause;
+}
+
+/* Elements that find no room in shared memory come as results; who reads them
+   reads all their bytes. */
+START_TEST(makes_a_short_element)
+{
+	const struct vm_worker worker = { .process = short_element };
+	const struct vm_options options = { .workers = 1 };
+	const size_t size = SLOT_PAYLOAD + 4096;
+	unsigned char *out = malloc(size);
+	int cause = 0;
+
+	forges = true;
+	ck_assert_ptr_nonnull(out);
+	sh = shared_new();
+	ck_assert_int_eq(vm_map_array(&worker, &options, "1", 1, 1, out, size,
+	    note_cause, &cause), 1);
+	ck_assert_int_eq(cause, VM_GARBLED);
+	shared_free(sh);
+	free(out);
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const tests[] = { closes_its_result_pipe,
@@ -685,7 +898,10 @@ int main(void)
 		writes_nonsense_among_others_and_dies,
 		scribbles_over_its_pages, misbehaves_in_setup,
 		forges_a_frame, forges_in_setup, forges_where_an_output_is,
-		forges_where_a_large_output_is, says_hello_as_another };
+		forges_where_a_large_output_is, says_hello_as_another,
+		writes_an_output_itself, forges_a_cause,
+		an_item_before_may_have_done_it, leaves_unasked,
+		ends_a_chunk_before_it_was_sent, makes_a_short_element };
 
 	return run_tests("garbled", tests, COUNTOF(tests));
 }
