@@ -3,7 +3,8 @@
  * not be, NULL, messages for rare causes, sources that cannot be used, deaths
  * at the worst time, systems without the usual files.
  *
- * Linked with --wrap=sys_open, so that a file can be missing.
+ * Linked with --wrap=sys_open, so that a file can be missing, and with
+ * --wrap=slot_copy_out, so that a ring can be written on while it is read.
  */
 #define VM_NO_INLINE	/* vm_fork() as other languages call it */
 #include "config.h"
@@ -875,6 +876,61 @@ START_TEST(finds_orphans_by_itself)
 }
 END_TEST
 
+/* ---- a ring that is written on ---- */
+
+static bool tears;
+
+void __real_slot_copy_out(const struct slot *, uint64_t, void *, size_t);
+void __wrap_slot_copy_out(const struct slot *, uint64_t, void *, size_t);
+
+/* The worker goes on, and writes over what was being read. */
+void __wrap_slot_copy_out(const struct slot *s, uint64_t position, void *to,
+    size_t size)
+{
+	__real_slot_copy_out(s, position, to, size);
+	if (!tears)
+		return;
+	tears = false;
+	atomic_store(&sh->counter[GATE], 1);
+	for (int ms = 0; ms < limit_ms() && slot_intact(s, position); ms++)
+		nap_ms(1);
+	atomic_fetch_add(&sh->counter[MISSED], 1);
+	memset(to, 0xff, size);
+}
+
+/* The third waits, while the first two are staged. */
+static int third_at_gate(struct vm_context *me, const void *input, size_t size)
+{
+	if (number(input) == 2)
+		await(&sh->counter[GATE], 1, limit_ms());
+	return vm_output(me, input, size);
+}
+
+/* What was copied by then is torn; the pipe brings it. */
+START_TEST(a_ring_is_written_on)
+{
+	const struct vm_worker worker = { .process = third_at_gate };
+	struct vm_result r;
+	vm_pool *pool;
+
+	sh = shared_new();
+	pool = fork_pool(&worker, &(struct vm_options){ .workers = 1,
+	    .chunk_size = 5 });
+	imap_to(pool, vm_range(0, 5));
+	tears = true;
+	for (int i = 0; i < 5; i++) {
+		take(pool, &r);
+		ck_assert_int_eq(r.type, VM_OUTPUT);
+		ck_assert_int_eq(r.attempts, 1);
+		ck_assert_int_eq(number(r.output), number(r.input));
+	}
+	take_end(pool);
+	ck_assert_int_eq(sh->counter[MISSED], 1);
+	close_pool(pool);
+	shared_free(sh);
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const tests[] = { calls_out_of_place,
@@ -889,7 +945,8 @@ int main(void)
 		line_without_end, lines_of_a_directory,
 		copies_nothing_and_too_much, item_given_back,
 		next_in_order_dies_beyond_the_bound, calls_are_interrupted,
-		pair_of_descriptors_half_there, finds_orphans_by_itself };
+		pair_of_descriptors_half_there, finds_orphans_by_itself,
+		a_ring_is_written_on };
 
 	return run_tests("corners", tests, COUNTOF(tests));
 }
