@@ -81,11 +81,11 @@ static uint32_t begun(struct member *m, const struct span *s)
 /*
  * The worker had not begun the item.  If that happens to several workers in a
  * row the item is at fault all the same: it is too big to be received, say,
- * or it hides that it was begun and hangs.
+ * or it hides that it was begun and hangs, or spoils its pipe.
  */
 static bool suspect(struct member *m, struct span *s)
 {
-	if (m->killed && m->blame != VM_TIMED_OUT)
+	if (m->killed && m->blame != VM_TIMED_OUT && m->blame != VM_GARBLED)
 		return false;
 	s->suspicion = m->finished > s->finished ? 1 : s->suspicion + 1;
 	return s->suspicion >= SUSPICIONS_MOST;

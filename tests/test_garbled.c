@@ -759,6 +759,28 @@ START_TEST(an_item_before_may_have_done_it)
 }
 END_TEST
 
+/* It was never begun, say its pages, though it spoils the pipe. */
+static void hide_and_write(void)
+{
+	size_t size;
+	struct slot *s = (void *)own_slot(sh, &size);
+
+	atomic_store(&s->begun, 0);
+	write_ones();
+}
+
+/* That can be said three times, as by any item that was not begun. */
+START_TEST(hides_what_it_does)
+{
+	for (int after = RETURN; after <= DIE; after++) {
+		sabotage = hide_and_write;
+		then = after;
+		check_pool(&(struct vm_options){ .workers = 2, .chunk_size = 1,
+		    .max_real_in_flight_factor = 1 }, CRASHED, 3);
+	}
+}
+END_TEST
+
 static int leave_unasked(struct vm_context *me)
 {
 	const struct frame_hello hello = { FRAME_VERSION, FRAME_ORDER, 1, 0 };
@@ -900,7 +922,8 @@ int main(void)
 		forges_a_frame, forges_in_setup, forges_where_an_output_is,
 		forges_where_a_large_output_is, says_hello_as_another,
 		writes_an_output_itself, forges_a_cause,
-		an_item_before_may_have_done_it, leaves_unasked,
+		an_item_before_may_have_done_it, hides_what_it_does,
+		leaves_unasked,
 		ends_a_chunk_before_it_was_sent, makes_a_short_element };
 
 	return run_tests("garbled", tests, COUNTOF(tests));
