@@ -608,6 +608,86 @@ START_TEST(time_away_counts_in_part)
 }
 END_TEST
 
+/* Two outputs that go by the pipe, and before them in order an item that goes on
+   for longer than any may. */
+static int large_behind_slow(struct vm_context *me, const void *input,
+    size_t size)
+{
+	static unsigned char large[6 * MIB];
+
+	if (number(input) > 0)
+		return vm_output(me, large, sizeof large);
+	for (int i = 0; i < 60; i++) {
+		nap_ms(20);
+		vm_alive(me);
+	}
+	return vm_output(me, input, size);
+}
+
+/* A worker whose results nobody reads yet, as there are too many, waits. */
+START_TEST(waiting_to_be_read_does_not_count)
+{
+	const struct vm_worker worker = { .process = large_behind_slow };
+	const struct vm_options options = { .workers = 3, .chunk_size = 1,
+		.item_timeout_ms = 300, .ordered = 1,
+		.max_in_flight_bytes = 1000 };
+	struct vm_result r;
+	vm_pool *pool;
+
+	start();
+	pool = fork_pool(&worker, &options);
+	ck_assert_int_eq(vm_ready(pool, limit_ms()), 0);
+	imap_to(pool, vm_range(0, 3));
+	for (int i = 0; i < 3; i++) {
+		take(pool, &r);
+		ck_assert_int_eq(r.type, VM_OUTPUT);
+		ck_assert_int_eq(r.attempts, 1);
+	}
+	take_end(pool);
+	close_pool(pool);
+	shared_free(sh);
+}
+END_TEST
+
+static int count_setups(struct vm_context *me)
+{
+	(void)me;
+	atomic_store(&sh->counter[BEGUN], getpid());
+	atomic_fetch_add(&sh->counter[SETUPS], 1);
+	return 0;
+}
+
+static int just_echo(struct vm_context *me, const void *input, size_t size)
+{
+	return vm_output(me, input, size);
+}
+
+/* A worker has more time to begin than an item may take. */
+START_TEST(time_before_it_begins_does_not_count)
+{
+	const struct vm_worker worker = { .setup = count_setups,
+		.process = just_echo };
+	const struct vm_options options = { .workers = 1,
+		.item_timeout_ms = 100 };
+	struct vm_result r;
+	vm_pool *pool;
+
+	start();
+	pool = fork_pool(&worker, &options);
+	ck_assert_int_eq(vm_ready(pool, limit_ms()), 0);
+	ck_assert_int_eq(kill((pid_t)sh->counter[BEGUN], SIGSTOP), 0);
+	imap_to(pool, vm_range(0, 1));
+	ck_assert_int_eq(vm_zip_in_out_within(pool, &r, 400), VM_LATER);
+	ck_assert_int_eq(kill((pid_t)sh->counter[BEGUN], SIGCONT), 0);
+	take(pool, &r);
+	ck_assert_int_eq(r.type, VM_OUTPUT);
+	ck_assert_int_eq(sh->counter[SETUPS], 1);
+	take_end(pool);
+	close_pool(pool);
+	shared_free(sh);
+}
+END_TEST
+
 static int host_of_naps(void *unused)
 {
 	const struct vm_worker worker = { .process = of_20_ms };
@@ -742,6 +822,41 @@ static void check_lie(int byte, int workers)
 	close_pool(pool);
 	shared_free(sh);
 }
+
+/* It begins to hide that it was begun when the caller has seen it. */
+static int hide_in_time(struct vm_context *me, const void *input, size_t size)
+{
+	struct slot *s;
+	size_t n;
+
+	if (begin(input) != 0)
+		return vm_output(me, input, size);
+	nap_ms(200);
+	s = (void *)own_slot(sh, &n);
+	atomic_store(&s->begun, 0);
+	hang();
+}
+
+/* That is noticed at once: it does not get the time that is there to begin. */
+START_TEST(one_that_hides_later_is_garbled)
+{
+	const struct vm_worker worker = { .process = hide_in_time };
+	const struct vm_options options = { .workers = 1, .chunk_size = 1,
+		.item_timeout_ms = 400 };
+	int cause[3];
+	vm_pool *pool;
+
+	start();
+	pool = fork_pool(&worker, &options);
+	imap_to(pool, vm_range(0, 3));
+	ck_assert_int_eq(take_numbers(pool, 3, cause), 0);
+	ck_assert_int_eq(cause[0], VM_GARBLED);
+	ck_assert_int_eq(cause[1], 0);
+	ck_assert_int_eq(cause[2], 0);
+	close_pool(pool);
+	shared_free(sh);
+}
+END_TEST
 
 START_TEST(one_that_lies_ends_too)
 {
@@ -1250,8 +1365,10 @@ int main(void)
 		waiting_in_a_chunk_does_not_count, no_limit_no_verdict,
 		a_result_that_made_it_is_a_result, nor_does_the_next_one_pay,
 		its_children_end_with_it, a_caller_may_be_away,
-		time_away_counts_in_part,
-		they_are_tried_again, one_that_lies_ends_too,
+		time_away_counts_in_part, waiting_to_be_read_does_not_count,
+		time_before_it_begins_does_not_count,
+		they_are_tried_again, one_that_hides_later_is_garbled,
+		one_that_lies_ends_too,
 		one_that_hides_its_beginning_ends_too,
 		a_stolen_item_is_sent_again, a_setup_that_hangs_is_given_up,
 		one_that_hangs_costs_only_its_place,
