@@ -773,6 +773,41 @@ START_TEST(the_fork_server_is_stopped)
 }
 END_TEST
 
+/* A worker that nobody hears of. */
+static int stop_server_and_exit(struct vm_context *me, const void *input,
+    size_t size)
+{
+	(void)me;
+	(void)input;
+	(void)size;
+	note_pid(getppid());
+	kill(getppid(), SIGSTOP);
+	_exit(3);
+}
+
+/* The end of its pipe alone looks like a misdeed; the news tell, if late. */
+START_TEST(a_death_is_heard_of_late)
+{
+	const struct vm_worker worker = { .process = stop_server_and_exit };
+	struct vm_result r;
+	vm_pool *pool;
+
+	start();
+	pool = open_pool(&worker, &(struct vm_options){ .workers = 1 });
+	imap_to(pool, vm_range(0, 1));
+	ck_assert_int_eq(vm_zip_in_out_within(pool, &r, 600), VM_LATER);
+	wait_for(&sh->counter[PIDS], 1);
+	ck_assert_int_eq(kill(sh->pid[0], SIGCONT), 0);
+	take(pool, &r);
+	ck_assert_int_eq(r.type, VM_EXCEPTION);
+	ck_assert_int_eq(r.exception->cause, VM_EXITED);
+	ck_assert_int_eq(r.exception->exit_status, 3);
+	take_end(pool);
+	close_pool(pool);
+	shared_free(sh);
+}
+END_TEST
+
 /* ---- vm_close() at any moment ---- */
 
 START_TEST(a_stopped_worker_does_not_stop_close)
@@ -1194,6 +1229,7 @@ int main(void)
 		a_caller_that_exits_without_closing, an_idle_worker_is_killed,
 		a_busy_worker_is_killed, all_workers_are_killed_at_once,
 		the_fork_server_is_killed_in_a_run,
+		a_death_is_heard_of_late,
 		the_fork_server_of_an_idle_pool_is_killed,
 		the_fork_server_is_killed_before_close,
 		a_stopped_worker_does_not_stop_close, close_right_after_fork,
