@@ -150,6 +150,39 @@ START_TEST(no_more_is_committed_than_reserved)
 }
 END_TEST
 
+static vm_pool *own_pool;
+
+static int call_own_pool(struct vm_context *me, const void *input,
+    size_t size)
+{
+	struct vm_result r;
+
+	errno = 0;
+	must(vm_zip_in_out(own_pool, &r) == -1 && errno == EDEADLK);
+	errno = 0;
+	must(vm_close(own_pool) == -1 && errno == EDEADLK);
+	return vm_output(me, input, size);
+}
+
+/* Where hooks run in the caller they could. */
+START_TEST(serial_items_may_not_use_their_pool)
+{
+	const struct vm_worker worker = { .process = call_own_pool };
+	struct vm_result r;
+
+	sh = shared_new();
+	own_pool = fork_pool(&worker,
+	    &(struct vm_options){ .workers = VM_SERIAL });
+	imap_to(own_pool, vm_range(0, 1));
+	take(own_pool, &r);
+	ck_assert_int_eq(r.type, VM_OUTPUT);
+	take_end(own_pool);
+	close_pool(own_pool);
+	ck_assert_int_eq(atomic_load(&sh->counter[WRONG]), 0);
+	shared_free(sh);
+}
+END_TEST
+
 static int setup_asks(struct vm_context *me)
 {
 	must(vm_has_failed(NULL) == 0);
@@ -935,6 +968,7 @@ int main(void)
 {
 	const TTest *const tests[] = { calls_out_of_place,
 		no_more_is_committed_than_reserved,
+		serial_items_may_not_use_their_pool,
 		knows_whether_a_call_has_failed, asks_about_no_pool,
 		each_source_is_refused_for_its_own_reason,
 		each_source_fails_for_its_own_reason,

@@ -871,43 +871,6 @@ START_TEST(ends_a_chunk_before_it_was_sent)
 }
 END_TEST
 
-static int short_element(struct vm_context *me, const void *input, size_t size)
-{
-	(void)me;
-	(void)input;
-	(void)size;
-	write_early_output();
-	for (;;)
-		pause();
-	return 0;
-}
-
-static void note_cause(void *cause, const struct vm_result *r)
-{
-	*(int *)cause = (int)r->exception->cause;
-}
-
-/* Elements that find no room in shared memory come as results; who reads them
-   reads all their bytes. */
-START_TEST(makes_a_short_element)
-{
-	const struct vm_worker worker = { .process = short_element };
-	const struct vm_options options = { .workers = 1 };
-	const size_t size = SLOT_PAYLOAD + 4096;
-	unsigned char *out = malloc(size);
-	int cause = 0;
-
-	forges = true;
-	ck_assert_ptr_nonnull(out);
-	sh = shared_new();
-	ck_assert_int_eq(vm_map_array(&worker, &options, "1", 1, 1, out, size,
-	    note_cause, &cause), 1);
-	ck_assert_int_eq(cause, VM_GARBLED);
-	shared_free(sh);
-	free(out);
-}
-END_TEST
-
 int main(void)
 {
 	const TTest *const tests[] = { closes_its_result_pipe,
@@ -924,7 +887,7 @@ int main(void)
 		writes_an_output_itself, forges_a_cause,
 		an_item_before_may_have_done_it, hides_what_it_does,
 		leaves_unasked,
-		ends_a_chunk_before_it_was_sent, makes_a_short_element };
+		ends_a_chunk_before_it_was_sent };
 
 	return run_tests("garbled", tests, COUNTOF(tests));
 }

@@ -965,6 +965,62 @@ START_TEST(a_pool_may_feed_another)
 }
 END_TEST
 
+/* ---- one that may block ---- */
+
+/* Results that were taken. */
+static int taken_by_now;
+static struct shared *sh;
+
+static int at_gate(struct vm_context *me, const void *input, size_t size)
+{
+	if (await(&sh->counter[0], 1, limit_ms()) < 0)
+		return vm_fail(me, 1, "nobody has opened the gate");
+	return vm_output(me, input, size);
+}
+
+/* With the third input the results of the first two become ready. */
+static int next_of_four(void *from, const void **input, size_t *size)
+{
+	int *n = from;
+
+	if (*n == 4)
+		return 0;
+	if (*n == 2) {
+		atomic_store(&sh->counter[0], 1);
+		nap_ms(100);
+	}
+	if (*n == 3)
+		ck_assert_int_ge(taken_by_now, 2);
+	++*n;
+	*input = n;
+	*size = sizeof *n;
+	return 1;
+}
+
+/* Whatever it waits for, results that are ready do not. */
+START_TEST(it_is_not_asked_while_results_are_ready)
+{
+	const struct vm_worker worker = { .process = at_gate };
+	struct vm_result r;
+	vm_pool *pool;
+	int n = 0;
+
+	sh = shared_new();
+	pool = fork_pool(&worker, &(struct vm_options){ .workers = 3,
+	    .chunk_size = 1 });
+	ck_assert_int_eq(vm_ready(pool, limit_ms()), 0);
+	imap_to(pool, (struct vm_source){ .next = next_of_four, .from = &n });
+	for (taken_by_now = 0; taken_by_now < 4; taken_by_now++) {
+		take(pool, &r);
+		ck_assert_int_eq(r.type, VM_OUTPUT);
+		nap_ms(1);
+	}
+	take_end(pool);
+	close_pool(pool);
+	shared_free(sh);
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const tests[] = {
@@ -982,7 +1038,8 @@ int main(void)
 		hooks_must_not_call_their_pool, hooks_may_cancel,
 		close_is_called_just_once,
 		ready_made_sources_may_be_dropped_unread,
-		a_pool_may_feed_another };
+		a_pool_may_feed_another,
+		it_is_not_asked_while_results_are_ready };
 	const TTest *const drawn[] = {
 		arrays_may_be_inherited };
 
