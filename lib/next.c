@@ -149,7 +149,6 @@ static bool may_put_off(struct engine *e)
 {
 	return results_ready(&e->results) && !e->ask_again && e->ndue == 0 &&
 	    e->put_off < e->window.max_real / PUT_OFF &&
-	    !atomic_load(&e->cancelled) &&
 	    sys_now() - e->turned_at < PUT_OFF_NS;
 }
 
