@@ -16,11 +16,12 @@
 #include "base.h"
 #include "engine.h"
 
+/* Area and rooms are whole pages, so it begins at one. */
 int placed_look(const struct engine *e, const struct member *m,
     const struct frame *f, struct frame_placed *p)
 {
 	if (frame_body(f, p, sizeof *p) < 0 || p->size > e->set.plan.max_item ||
-	    p->size > e->slots.payload || p->at % SLOT_PAGE != 0 ||
+	    p->size > e->slots.payload ||
 	    !area_allows(&m->outputs, p->at, slot_room(p->size)))
 		return -EPROTO;
 	return 0;
