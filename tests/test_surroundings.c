@@ -553,6 +553,8 @@ static int has_few_processes(void *arg)
 	ck_assert_msg(pool != NULL, "%s", vm_error(NULL));
 	ck_assert_int_ge(vm_workers(pool), MAX(*allowed / 2, 1));
 	ck_assert_int_lt(vm_workers(pool), *allowed);
+	/* The program is to have some, too. */
+	ck_assert_int_le(vm_workers(pool), *allowed - *allowed / 5);
 	check_works(pool);
 	close_pool(pool);
 	ck_assert_int_eq(count_children(), 0);
