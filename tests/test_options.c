@@ -170,6 +170,25 @@ START_TEST(absurd_counts_are_refused)
 }
 END_TEST
 
+/* The most that is allowed, and no more. */
+START_TEST(bounds_are_exact)
+{
+	const int most = 1000000;
+	struct vm_options o = { .workers = 1, .max_attempts = most,
+		.max_real_in_flight_factor = most,
+		.max_total_in_flight_factor = most };
+
+	works(&o);
+	o.max_attempts = most + 1;
+	refused(&o, "max_attempts");
+	o.max_attempts = 0;
+	o.max_real_in_flight_factor = most + 1;
+	refused(&o, "max_real_in_flight_factor");
+	refused(&(struct vm_options){ .workers = 32767 }, "workers");
+	refused(&(struct vm_options){ .max_workers = 32767 }, "max_workers");
+}
+END_TEST
+
 START_TEST(absurd_sizes_are_refused)
 {
 	static const size_t values[] = { SIZE_MAX, SIZE_MAX / 2 + 1,
@@ -647,7 +666,8 @@ int main(void)
 {
 	const TTest *const tests[] = { negative_numbers_are_refused,
 		serial_is_for_workers_only, absurd_counts_are_refused,
-		absurd_sizes_are_refused, one_of_everything_works,
+		bounds_are_exact, absurd_sizes_are_refused,
+		one_of_everything_works,
 		only_causes_of_an_item_are_retried,
 		limits_on_memory_may_be_any,
 		isolated_items_have_workers_of_their_own,
