@@ -298,6 +298,32 @@ START_TEST(copies_of_results_outlive_the_pool)
 }
 END_TEST
 
+/* As in a result itself, whatever their sizes. */
+START_TEST(copied_bytes_are_aligned_and_end_in_0)
+{
+	unsigned char bytes[50];
+	struct vm_result r = { .input = bytes, .output = bytes,
+		.type = VM_OUTPUT };
+
+	memset(bytes, 0xff, sizeof bytes);
+	for (size_t n = 0; n < sizeof bytes * sizeof bytes; n++) {
+		struct vm_result *c;
+
+		r.input_size = n / sizeof bytes;
+		r.output_size = n % sizeof bytes;
+		c = vm_result_copy(&r);
+		ck_assert_ptr_nonnull(c);
+		ck_assert_mem_eq(c->input, bytes, c->input_size);
+		ck_assert_mem_eq(c->output, bytes, c->output_size);
+		ck_assert_int_eq(((char *)c->input)[c->input_size], 0);
+		ck_assert_int_eq(((char *)c->output)[c->output_size], 0);
+		ck_assert_uint_eq((uintptr_t)c->input % 16, 0);
+		ck_assert_uint_eq((uintptr_t)c->output % 16, 0);
+		free(c);
+	}
+}
+END_TEST
+
 START_TEST(a_result_stays_while_other_calls_are_made)
 {
 	const struct vm_worker worker = { .process = odd_fails };
@@ -700,6 +726,7 @@ int main(void)
 		empty_sources_end_at_once_and_the_pool_goes_on,
 		bytes_are_aligned_and_end_in_0,
 		copies_of_results_outlive_the_pool,
+		copied_bytes_are_aligned_and_end_in_0,
 		a_result_stays_while_other_calls_are_made,
 		misuse_is_refused, success_keeps_errno, small_calls_answer,
 		hooks_run_once_in_every_worker, ready_waits_for_setups,

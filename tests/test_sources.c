@@ -474,6 +474,26 @@ START_TEST(lines_too_long_fail_their_source)
 }
 END_TEST
 
+/* One that does not end is not waited for, nor kept. */
+START_TEST(lines_without_end_fail_their_source)
+{
+	static const char bytes[5000] = "x";
+	vm_pool *pool = in_order(2, 1000);
+	struct vm_result r;
+	int ends[2];
+
+	ck_assert_int_eq(pipe(ends), 0);
+	ck_assert_int_eq(write(ends[1], bytes, sizeof bytes), sizeof bytes);
+	imap_to(pool, vm_lines_fd(ends[0]));
+	ck_assert_int_eq(vm_zip_in_out_within(pool, &r, limit_ms()), -1);
+	ck_assert_int_eq(errno, EFBIG);
+	take_end(pool);
+	close(ends[0]);
+	close(ends[1]);
+	close_pool(pool);
+}
+END_TEST
+
 START_TEST(descriptors_that_cannot_be_read_fail_their_source)
 {
 	const int64_t one = 1;
@@ -1030,6 +1050,7 @@ int main(void)
 		lines_of_a_pipe_fed_slowly,
 		lines_come_while_the_pipe_stays_open,
 		lines_too_long_fail_their_source,
+		lines_without_end_fail_their_source,
 		descriptors_that_cannot_be_read_fail_their_source,
 		failures_come_after_what_was_read, no_input_may_be_null,
 		later_with_nothing_in_flight_is_a_deadlock,
