@@ -346,6 +346,9 @@ const char *staff_reason(int error);
    come to its teardown within close_timeout_ms is killed. */
 bool staff_dismiss(struct engine *);
 
+/* Have workers been dismissed that are still there? */
+bool staff_are_leaving(const struct engine *);
+
 /* A member was buried, and its process is still there: another place, if there
    is one that nobody needs, stands in for its own, index and all. */
 void staff_stand_in(struct engine *, struct member *);

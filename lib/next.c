@@ -113,7 +113,7 @@ static bool is_idle(struct engine *e)
 static uint64_t bound(struct engine *e, uint64_t until)
 {
 	if (results_ready(&e->results) || intake_wants(e) ||
-	    (is_idle(e) && !e->dismissed) ||
+	    (is_idle(e) && !staff_are_leaving(e)) ||
 	    e->broken || e->ndue > 0 ||
 	    (e->serial != NULL && e->window.nwaiting > 0))
 		return 0;

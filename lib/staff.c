@@ -259,11 +259,19 @@ int staff_resize(struct engine *e, size_t workers)
 	return 0;
 }
 
-bool staff_dismiss(struct engine *e)
+bool staff_are_leaving(const struct engine *e)
 {
 	const struct list *states = e->crew.roster.state;
-	uint64_t deadline = sys_now() + e->set.close_ns;
 	bool any = false;
+
+	for (int i = MEMBER_ASKED; i <= MEMBER_DEAD; i++)
+		any |= states[i].first != NULL;
+	return e->dismissed && any;
+}
+
+bool staff_dismiss(struct engine *e)
+{
+	uint64_t deadline = sys_now() + e->set.close_ns;
 
 	if (!e->dismissed)
 		server_spare(&e->server, false);
@@ -275,7 +283,5 @@ bool staff_dismiss(struct engine *e)
 			staff_lay_off(e, m, deadline);
 	}
 	e->dismissed = true;
-	for (int i = MEMBER_ASKED; i <= MEMBER_DEAD; i++)
-		any |= states[i].first != NULL;
-	return any;
+	return staff_are_leaving(e);
 }
