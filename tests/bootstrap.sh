@@ -3,11 +3,14 @@
 # not be: it works, or says in one sentence what is missing and fails.
 #
 # It runs in a tree of its own, with a PATH of stubs for all that would install,
-# configure or build.  With VIMAP_LONG=1 in the environment it also builds for
-# real, which takes minutes: in a tree whose path has a space, with umask 077,
-# in German and with stdin closed; and beside a tree that is read-only.
+# configure or build.  Some of the cases are tried, by the day.  With VIMAP_LONG=1
+# in the environment all are, and it also builds for real, which takes minutes:
+# in a tree whose path has a space, with umask 077, in German and with stdin
+# closed; and beside a tree that is read-only.
 
 srcdir=${srcdir:-.}
+# shellcheck disable=SC1091 # it is not followed
+. "$srcdir/tests/sample.sh"
 MAKE=${MAKE:-make}
 unset MAKEFLAGS MFLAGS VIMAP_BUILD
 
@@ -462,17 +465,9 @@ test_for_real()
 : >"$tmp/out"
 : >"$tmp/err"
 test_check
-test_demo
-test_usage
-test_install
-test_sudo
-test_no_packages
-test_failures
-test_names
-test_elsewhere
-test_read_only
-test_streams
-test_umask
-test_language
+for point in demo usage install sudo no_packages failures names elsewhere \
+    read_only streams umask language; do
+	! drawn 3 || test_$point
+done
 [ "${VIMAP_LONG:-}" != 1 ] || test_for_real
 [ $failures -eq 0 ]

@@ -1,7 +1,7 @@
 # contracts.awk - which prototypes of a header have their contract?
 #
-# Reads what strip.awk makes of a header.  Prints one line a prototype, "yes"
-# or "no" and its line number and text.  The contract is a comment beside it or
+# Reads what strip.awk makes of headers.  Prints one line a prototype, "yes" or
+# "no", the header's name, its line number and text.  The contract is a comment beside it or
 # above it; one comment may serve several that follow without a blank line.
 
 # The name of a function before "(", and not a pointer to one.
@@ -11,6 +11,12 @@ function prototype(text)
 	    text !~ /[{}=]/
 }
 
+FNR == 1 {
+	name = FILENAME
+	sub(/.*\//, "", name)
+	depth = served = continued = 0
+	text = ""
+}
 {
 	comment = substr($0, 1, 1) == "c"
 	code = substr($0, 2)
@@ -36,11 +42,11 @@ depth > 0 || code ~ /[{}]/ {
 }
 {
 	if (text == "")
-		line = NR
+		line = FNR
 	text = text (text == "" ? "" : " ") code
 }
 code ~ /;$/ {
 	if (prototype(text))
-		print (served ? "yes" : "no"), line, text
+		print (served ? "yes" : "no"), name ":" line, text
 	text = ""
 }

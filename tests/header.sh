@@ -1,11 +1,13 @@
 #!/bin/sh
 # header.sh - each public header alone compiles without a warning in every
-# language it is
-# for: C99 to C2x and C++11 to C++20, with each compiler there is.
+# language it is for: C99 to C2x and C++11 to C++20, with each compiler there is.
+# The oldest of both with GCC are always tried, of the others some by the day.
 #
 # Warnings include those on padding: structs that users fill have none.
 
 srcdir=${srcdir:-.}
+# shellcheck disable=SC1091 # it is not followed
+. "$srcdir/tests/sample.sh"
 warnings='-Wall -Wextra -Wpedantic -Wpadded -Werror'
 
 tmp=$(mktemp -d) || exit 1
@@ -94,13 +96,15 @@ try()
 }
 
 write_users
+try gcc c99 c
+try g++ c++11 cc
 for standard in c99 c11 c2x; do
-	try gcc $standard c
-	try clang $standard c
+	[ $standard = c99 ] || ! drawn 4 || try gcc $standard c
+	! drawn 4 || try clang $standard c
 done
 for standard in c++11 c++14 c++17 c++20; do
-	try g++ $standard cc
-	try clang++ $standard cc
+	[ $standard = c++11 ] || ! drawn 4 || try g++ $standard cc
+	! drawn 4 || try clang++ $standard cc
 done
 echo "$compiled compilations"
 [ $compiled -gt 0 ] || exit 77

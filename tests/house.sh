@@ -16,16 +16,38 @@ longest_file=600
 widest_line=80
 deepest=3
 
-# Lines "code N", "comment N", "function LENGTH DEPTH NAME:LINE" and
-# "lines N NAME" of one file.  A function's body begins and ends with a brace
-# in column 0; braces of initialisers are not levels.
-measure_file()
+# strip FILE...: the code of each goes to a file of its name in an empty
+# directory, "$tmp/code".
+strip()
 {
-	awk -f "$here/strip.awk" "$1" | awk -v name="${1##*/}" '
-	{ code = substr($0, 2) }
+	rm -rf "$tmp/code"
+	mkdir "$tmp/code" || exit 1
+	awk -v to="$tmp/code" -f "$here/strip.awk" "$@"
+}
+
+# Lines "code N", "comment N", "function LENGTH DEPTH NAME:LINE" and
+# "lines N NAME" of these files.  A function's body begins and ends with a brace
+# in column 0; braces of initialisers are not levels.
+measure()
+{
+	strip "$@"
+	awk '
+	function tell() {
+		print "code", codes + 0
+		print "comment", comments + 0
+		print "lines", lines, name
+	}
+	FNR == 1 {
+		if (name != "")
+			tell()
+		codes = comments = begin = 0
+		name = FILENAME
+		sub(/.*\//, "", name)
+	}
+	{ lines = FNR; code = substr($0, 2) }
 	/^c/ { comments++ }
 	code ~ /[^ \t]/ { codes++ }
-	code ~ /^\{[ \t]*$/ { begin = NR; depth = most = data = 0; last = "" }
+	code ~ /^\{[ \t]*$/ { begin = FNR; depth = most = data = 0; last = "" }
 	begin {
 		for (i = 1; i <= length(code); i++) {
 			c = substr(code, i, 1)
@@ -43,22 +65,16 @@ measure_file()
 		}
 	}
 	begin && code ~ /^\}/ {
-		print "function", NR - begin - 1, most, name ":" begin
+		print "function", FNR - begin - 1, most, name ":" begin
 		begin = 0
 	}
-	END {
-		print "code", codes + 0
-		print "comment", comments + 0
-		print "lines", NR, name
-	}'
+	END { tell() }' "$tmp"/code/*
 }
 
 # The lines of these files that have code.
 code_lines()
 {
-	for path; do
-		[ -f "$path" ] && measure_file "$path"
-	done | awk '$1 == "code" { n += $2 } END { print n + 0 }'
+	measure "$@" | awk '$1 == "code" { n += $2 } END { print n + 0 }'
 }
 
 # The same for scripts.
@@ -82,10 +98,17 @@ percentile()
 # wide FILE...: "FILE:LINE" for lines that are too wide, tabs being of 8.
 wide()
 {
-	for path; do
-		expand "$path" | awk -v name="${path##*/}" -v max=$widest_line '
-		length($0) > max { print name ":" NR }'
-	done
+	awk -v max=$widest_line '
+	{
+		line = ""
+		n = split($0, parts, "\t")
+		for (i = 1; i < n; i++) {
+			line = line parts[i]
+			line = line substr("        ", 1 + length(line) % 8)
+		}
+		if (length(line parts[n]) > max)
+			print FILENAME ":" FNR
+	}' "$@"
 }
 
 # The words are taken apart here so that this file does not have them.
@@ -101,10 +124,8 @@ unfinished()
 # contracts: "WITH ALL" prototypes in the headers of lib/.
 contracts()
 {
-	for path in "$srcdir"/lib/*.h; do
-		awk -f "$here/strip.awk" "$path" |
-		    awk -f "$here/contracts.awk"
-	done | awk '$1 == "yes" { y++ } END { print y + 0, NR }'
+	strip "$srcdir"/lib/*.h
+	awk -f "$here/contracts.awk" "$tmp"/code/* | awk '$1 == "yes" { y++ } END { print y + 0, NR }'
 }
 
 # over WHAT LIMIT COMMAND...: fails if the command prints anything.
@@ -173,9 +194,7 @@ trap 'rm -rf "$tmp"' EXIT
 trap 'exit 1' HUP INT TERM
 status=0
 
-for path in "$srcdir"/lib/*.[ch]; do
-	measure_file "$path"
-done >"$tmp/measures"
+measure "$srcdir"/lib/*.[ch] >"$tmp/measures"
 [ "${1:-}" != report ] || report
 over "functions of more than $longest_function lines" long_functions
 over "functions with more than $deepest levels" deep_functions

@@ -82,18 +82,24 @@ check_includes()
 # that function, is not meant.
 check_calls()
 {
-	awk -v file="$2" -v calls="$calls" -v waiters="$waiters" '
+	awk -v calls="$calls" -v waiters="$waiters" '
 	BEGIN {
-		n = split(calls, a)
-		for (i = 1; i <= n; i++)
-			if (file !~ /^sys(proc|mem|file)?\.c$/)
-				banned[a[i]] = "a system call outside sys*.c"
-		if (!index(" " waiters " ", " " file " ")) {
-			banned["sys_poll"] = "a wait in the wrong file"
-			banned["sys_ppoll"] = banned["sys_poll"]
-			banned["sys_epoll_wait"] = banned["sys_poll"]
-		}
+		n = split(calls, names)
+		split("sys_poll sys_ppoll sys_epoll_wait", waits)
 	}
+	FNR == 1 {
+		file = FILENAME
+		sub(/.*\//, "", file)
+		pointers = ""
+		split("", banned)
+		for (i = 1; i <= n; i++)
+			if (file !~ /^sys(proc|mem|file)?\.[ch]$/)
+				banned[names[i]] = "a system call outside sys*.c"
+		for (i in waits)
+			if (!index(" " waiters " ", " " file " "))
+				banned[waits[i]] = "a wait in the wrong file"
+	}
+	file == "sys.h" { next }
 	{
 		rest = " " substr($0, 2)
 		if (rest ~ /^ }/)
@@ -110,15 +116,15 @@ check_calls()
 			    before ~ /(\.|->)[ \t]*$/)
 				continue
 			if (name in banned)
-				print file ":" NR ": " name ": " banned[name]
+				print file ":" FNR ": " name ": " banned[name]
 		}
-	}' "$tmp/code"
+	}' "$1"/*
 }
 
 check_contracts()
 {
-	awk -f "$here/contracts.awk" "$tmp/code" |
-	    sed -n "s/^no \([0-9]*\) /$1:\1: no contract: /p"
+	awk -f "$here/contracts.awk" "$1"/*.h |
+	    sed -n "s/^no \([^ ]*\) /\1: no contract: /p"
 }
 
 # check_tree DIR: prints what is wrong with its lib/, a line a fault.
@@ -127,12 +133,11 @@ check_tree()
 	layers_of "$1/Makefile.am" >"$tmp/layers"
 	check_list "$1"
 	check_includes "$1"
-	for path in "$1"/lib/*.[ch]; do
-		name=${path##*/}
-		awk -f "$here/strip.awk" "$path" >"$tmp/code"
-		[ "$name" = sys.h ] || check_calls "$1" "$name"
-		case $name in *.h) check_contracts "$name";; esac
-	done
+	rm -rf "$tmp/code"
+	mkdir "$tmp/code" || exit 1
+	awk -v to="$tmp/code" -f "$here/strip.awk" "$1"/lib/*.[ch]
+	check_calls "$tmp/code"
+	check_contracts "$tmp/code"
 }
 
 make_bad_tree()

@@ -1,9 +1,19 @@
 # strip.awk - C without its comments and the insides of its literals.
 #
 # Each line of the input gives one line: "c" if there was (part of) a comment
-# in it, else "-", and then its code.
+# in it, else "-", and then its code.  They are printed or, with -v to=DIR, go
+# to a file of the same name there, for each file of the input.
 
 BEGIN { inside = "" }
+
+to != "" && FNR == 1 {
+	if (target != "")
+		close(target)
+	target = FILENAME
+	sub(/.*\//, "", target)
+	target = to "/" target
+	inside = ""
+}
 
 # The length of the literal that begins at text's first character.
 function literal(text,    quote, i)
@@ -51,5 +61,8 @@ function step(    at)
 	comment = inside == "" ? "-" : "c"
 	while (rest != "")
 		step()
-	print comment code
+	if (target != "")
+		print comment code >target
+	else
+		print comment code
 }

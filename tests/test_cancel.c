@@ -796,18 +796,18 @@ int main(void)
 		between_calls_while_items_run,
 		before_vm_imap_it_means_nothing_later,
 		before_anything_was_read_sources_are_closed_unread,
-		after_any_number_of_results, what_comes_after_it_is_not_meant,
+		what_comes_after_it_is_not_meant,
 		within_a_time_there_may_be_nothing_yet,
-		looking_alone_is_progress_enough,
-		one_that_runs_alone_ends, those_that_wait_never_begin,
+		looking_alone_is_progress_enough, one_that_runs_alone_ends,
+		those_that_wait_never_begin,
 		what_its_worker_has_not_begun_is_taken_back,
 		those_that_pause_are_not_tried_again,
-		single_ones_where_they_cannot_be_had,
-		what_runs_ends_if_asked,
+		single_ones_where_they_cannot_be_had, what_runs_ends_if_asked,
 		what_was_not_read_comes_back_if_asked };
 	const TTest *const drawn[] = {
 		a_storm_of_them_loses_nothing,
-		a_storm_of_single_ones_loses_nothing };
+		a_storm_of_single_ones_loses_nothing,
+		after_any_number_of_results };
 
 	return run_sampled_tests("cancel", tests, COUNTOF(tests), drawn,
 	    COUNTOF(drawn));

@@ -253,9 +253,10 @@ END_TEST
 int main(void)
 {
 	const TTest *const tests[] = {
-		a_thousand_work, pipes_of_the_dead_are_not_waited_for };
+		pipes_of_the_dead_are_not_waited_for };
 	const TTest *const drawn[] = {
-		idle_ones_are_not_looked_at, an_idle_pool_sleeps };
+		idle_ones_are_not_looked_at, an_idle_pool_sleeps,
+		a_thousand_work };
 
 	return run_sampled_tests("crowd", tests, COUNTOF(tests), drawn,
 	    COUNTOF(drawn));

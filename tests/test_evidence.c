@@ -674,13 +674,14 @@ END_TEST
 
 int main(void)
 {
-	const TTest *const tests[] = { texts_begin_empty,
-		every_cause_has_its_fields, a_core_file_is_told,
-		times_are_measured, so_is_one_that_times_out,
-		tails_are_what_the_item_wrote, it_may_be_closed,
-		what_is_captured_does_not_grow,
-		tails_are_of_the_last_attempt,
+	const TTest *const tests[] = {
+		texts_begin_empty, every_cause_has_its_fields,
+		a_core_file_is_told, so_is_one_that_times_out, it_may_be_closed,
+		what_is_captured_does_not_grow, tails_are_of_the_last_attempt,
 		without_the_option_it_goes_to_the_host, copies_have_it_all };
+	const TTest *const drawn[] = {
+		tails_are_what_the_item_wrote, times_are_measured };
 
-	return run_tests("evidence", tests, COUNTOF(tests));
+	return run_sampled_tests("evidence", tests, COUNTOF(tests), drawn,
+	    COUNTOF(drawn));
 }

@@ -875,10 +875,10 @@ int main(void)
 		one_of_two_setups_may_fail, setups_are_tried_again,
 		five_outputs_survive_the_sixth,
 		a_death_in_the_middle_of_an_output,
-		exactly_the_guilty_are_blamed,
-		a_hundred_workers_and_fifty_failures };
+		exactly_the_guilty_are_blamed };
 	const TTest *const drawn[] = {
-		an_item_too_big_to_be_received, all_setups_may_fail };
+		an_item_too_big_to_be_received, all_setups_may_fail,
+		a_hundred_workers_and_fifty_failures };
 
 	return run_sampled_tests("failures", tests, COUNTOF(tests), drawn,
 	    COUNTOF(drawn));

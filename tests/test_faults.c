@@ -594,14 +594,13 @@ END_TEST
 int main(void)
 {
 	const TTest *const tests[] = {
-		no_process, no_descriptor, less_shared_memory,
-		no_shared_memory, old_kernel, no_replacement_at_first,
-		no_descriptors_for_a_replacement, nobody_is_left_for_a_while,
-		nobody_is_left_for_good, nobody_is_missed_for_nothing,
-		orders_and_news_wait, waiting_pipes_are_nobodys, real_limits,
-		no_memory };
+		no_process, no_descriptor, no_shared_memory, old_kernel,
+		no_replacement_at_first, no_descriptors_for_a_replacement,
+		nobody_is_left_for_a_while, nobody_is_missed_for_nothing,
+		orders_and_news_wait, waiting_pipes_are_nobodys, real_limits };
 	const TTest *const drawn[] = {
-		no_memory_in_order, no_memory_serial, no_memory_for_an_array };
+		no_memory_in_order, no_memory_serial, no_memory_for_an_array,
+		no_memory, nobody_is_left_for_good, less_shared_memory };
 
 	return run_sampled_tests("faults", tests, COUNTOF(tests), drawn,
 	    COUNTOF(drawn));

@@ -720,19 +720,21 @@ END_TEST
 
 int main(void)
 {
-	const TTest *const tests[] = { doubles_in_any_order,
-		doubles_in_order, order_holds_whatever_the_times,
+	const TTest *const tests[] = {
+		doubles_in_any_order, doubles_in_order,
 		sources_in_a_row_keep_their_tags_and_indexes,
 		empty_sources_end_at_once_and_the_pool_goes_on,
 		bytes_are_aligned_and_end_in_0,
 		copies_of_results_outlive_the_pool,
 		copied_bytes_are_aligned_and_end_in_0,
-		a_result_stays_while_other_calls_are_made,
-		misuse_is_refused, success_keeps_errno, small_calls_answer,
+		a_result_stays_while_other_calls_are_made, misuse_is_refused,
+		success_keeps_errno, small_calls_answer,
 		hooks_run_once_in_every_worker, ready_waits_for_setups,
 		ready_tells_of_a_setup_that_failed,
-		seeds_depend_on_the_input_alone,
-		serial_gives_the_same_tuples };
+		seeds_depend_on_the_input_alone, serial_gives_the_same_tuples };
+	const TTest *const drawn[] = {
+		order_holds_whatever_the_times };
 
-	return run_tests("imap", tests, COUNTOF(tests));
+	return run_sampled_tests("imap", tests, COUNTOF(tests), drawn,
+	    COUNTOF(drawn));
 }

@@ -1229,8 +1229,6 @@ int main(void)
 		a_caller_that_exits_without_closing, an_idle_worker_is_killed,
 		a_busy_worker_is_killed, all_workers_are_killed_at_once,
 		the_fork_server_is_killed_in_a_run,
-		a_death_is_heard_of_late,
-		the_fork_server_of_an_idle_pool_is_killed,
 		the_fork_server_is_killed_before_close,
 		a_stopped_worker_does_not_stop_close, close_right_after_fork,
 		close_while_items_loop_for_ever, close_with_results_untaken,
@@ -1239,10 +1237,12 @@ int main(void)
 		what_workers_started_ends_with_close,
 		what_workers_started_ends_with_them,
 		what_workers_started_ends_with_the_caller,
-		a_thousand_pools_leave_nothing, the_library_prints_nothing };
+		the_library_prints_nothing };
 	const TTest *const drawn[] = {
 		workers_are_killed_again_and_again, the_fork_server_is_stopped,
-		close_while_setups_hang };
+		close_while_setups_hang, a_thousand_pools_leave_nothing,
+		a_death_is_heard_of_late,
+		the_fork_server_of_an_idle_pool_is_killed };
 
 	return run_sampled_tests("kill", tests, COUNTOF(tests), drawn,
 	    COUNTOF(drawn));

@@ -339,10 +339,11 @@ END_TEST
 int main(void)
 {
 	const TTest *const tests[] = {
-		keeps_to_its_limit, values_of_a_key_need_little };
+		values_of_a_key_need_little };
 	const TTest *const drawn[] = {
 		keeps_to_it_collected_and_sorted, keeps_to_it_in_small_pieces,
-		keeps_to_it_a_key_at_a_time, large_values_are_not_kept };
+		keeps_to_it_a_key_at_a_time, large_values_are_not_kept,
+		keeps_to_its_limit };
 
 	return run_sampled_tests("memory", tests, COUNTOF(tests), drawn,
 	    COUNTOF(drawn));

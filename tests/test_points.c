@@ -144,9 +144,12 @@ END_TEST
 
 int main(void)
 {
-	const TTest *const tests[] = { the_caller_is_killed,
-		the_fork_server_is_killed, a_worker_is_killed,
+	const TTest *const tests[] = {
+		the_caller_is_killed, the_fork_server_is_killed,
+		a_worker_is_killed };
+	const TTest *const drawn[] = {
 		somebody_is_stopped };
 
-	return run_tests("points", tests, COUNTOF(tests));
+	return run_sampled_tests("points", tests, COUNTOF(tests), drawn,
+	    COUNTOF(drawn));
 }

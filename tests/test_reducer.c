@@ -1376,9 +1376,8 @@ int main(void)
 		inputs_fail_alone, keys_fail_alone, collect_fails_its_input,
 		gathering_goes_without_collect, codes_and_words_are_the_hooks,
 		pairs_are_emitted_in_map_only, no_teardown_without_setup,
-		setup_may_not_emit,
-		inputs_without_map_are_pairs, large_items_fail_alone,
-		large_inputs_are_the_sources_fault,
+		setup_may_not_emit, inputs_without_map_are_pairs,
+		large_items_fail_alone, large_inputs_are_the_sources_fault,
 		inputs_without_memory_fail_the_run, refuses_what_cannot_be,
 		knows_only_its_own_fields, workers_have_indices_of_their_own,
 		refuses_runs, needs_a_directory,
@@ -1386,12 +1385,12 @@ int main(void)
 		calls_that_fail_give_back_their_room,
 		a_file_system_that_is_full, sources_fail_in_the_middle,
 		sources_may_not_use_the_reducer, nor_when_they_are_closed,
-		nor_when_their_run_fails, ends_after_any_result,
-		failures_end_the_mapping, pools_are_resized_meanwhile,
-		a_pool_that_breaks_down_is_told, belongs_to_one_process,
-		nothing_is_left };
+		nor_when_their_run_fails, failures_end_the_mapping,
+		pools_are_resized_meanwhile, a_pool_that_breaks_down_is_told,
+		belongs_to_one_process, nothing_is_left };
 	const TTest *const drawn[] = {
-		files_need_some_times_the_pairs, runs_are_cancelled };
+		files_need_some_times_the_pairs, runs_are_cancelled,
+		ends_after_any_result };
 
 	return run_sampled_tests("reducer", tests, COUNTOF(tests), drawn,
 	    COUNTOF(drawn));

@@ -869,21 +869,20 @@ END_TEST
 int main(void)
 {
 	const TTest *const tests[] = {
-		only_causes_in_the_mask_are_tried_again,
 		a_pause_begins_with_the_failure,
 		others_go_on_and_a_pause_may_be_cancelled,
 		a_cancelled_item_tells_of_no_death,
-		closing_sends_nothing_that_had_paused,
 		closing_does_not_wait_for_a_pause,
 		a_source_may_wait_for_a_pausing_item,
 		what_was_read_does_not_wait_for_a_pause,
 		only_the_guilty_attempt_counts,
 		too_many_failures_cancel_the_rest, attempts_are_no_failures,
 		an_item_may_fail_for_good, an_item_may_ask_for_its_own_pause,
-		a_pause_is_of_one_attempt,
-		each_job_has_its_own_failures };
+		a_pause_is_of_one_attempt, each_job_has_its_own_failures };
 	const TTest *const drawn[] = {
-		pauses_double_up_to_a_bound };
+		pauses_double_up_to_a_bound,
+		only_causes_in_the_mask_are_tried_again,
+		closing_sends_nothing_that_had_paused };
 
 	return run_sampled_tests("retries", tests, COUNTOF(tests), drawn,
 	    COUNTOF(drawn));

@@ -553,9 +553,10 @@ END_TEST
 
 int main(void)
 {
-	const TTest *const tests[] = { a_slow_fork_server_is_not_dead,
+	const TTest *const tests[] = {
 		only_the_session_is_killed, what_a_process_is_at };
-	const TTest *const drawn[] = { a_slow_worker_is_not_dead };
+	const TTest *const drawn[] = {
+		a_slow_worker_is_not_dead, a_slow_fork_server_is_not_dead };
 
 	return run_sampled_tests("slow", tests, COUNTOF(tests), drawn,
 	    COUNTOF(drawn));

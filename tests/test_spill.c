@@ -449,11 +449,11 @@ int main(void)
 	const TTest *const tests[] = {
 		writing_fails, reading_fails, calls_are_interrupted_or_do_less,
 		files_cannot_be_had, files_cannot_be_had_by_name,
-		memory_is_short_in_the_caller, memory_is_short_in_workers,
-		other_calls_fail, the_disk_stays_full };
+		memory_is_short_in_the_caller, the_disk_stays_full };
 	const TTest *const drawn[] = {
 		room_cannot_be_given_back, workers_die_at_their_files,
-		folding_short_of_memory };
+		folding_short_of_memory, other_calls_fail,
+		memory_is_short_in_workers };
 
 	return run_sampled_tests("spill", tests, COUNTOF(tests), drawn,
 	    COUNTOF(drawn));

@@ -508,7 +508,6 @@ END_TEST
 int main(void)
 {
 	const TTest *const tests[] = {
-		each_of_300_ready_workers_gets_work,
 		large_chunks_are_shared_out_among_all,
 		nobody_is_idle_for_the_bytes_of_others,
 		a_fast_item_does_not_wait_for_the_slow_one_behind_it,
@@ -518,11 +517,12 @@ int main(void)
 		large_items_behind_a_blocked_one_go_to_the_other,
 		a_source_may_wait_until_its_inputs_are_begun,
 		a_source_may_wait_though_inputs_pass_a_pipe_in_parts,
-		a_source_may_wait_though_workers_are_being_set_up,
-		a_slow_item_does_not_wait_for_a_slower_one, an_item_is_sent_once };
+		a_slow_item_does_not_wait_for_a_slower_one,
+		an_item_is_sent_once };
 	const TTest *const drawn[] = {
-		each_of_300_workers_gets_work,
-		seventy_are_inside_at_one_moment };
+		each_of_300_workers_gets_work, seventy_are_inside_at_one_moment,
+		each_of_300_ready_workers_gets_work,
+		a_source_may_wait_though_workers_are_being_set_up };
 
 	return run_sampled_tests("spread", tests, COUNTOF(tests), drawn,
 	    COUNTOF(drawn));

@@ -1359,25 +1359,26 @@ END_TEST
 int main(void)
 {
 	const TTest *const tests[] = {
-		items_that_go_on_are_let_be, what_takes_too_long_ends_alone,
-		several_workers_at_once, it_is_never_early,
+		several_workers_at_once,
 		nor_if_it_began_after_the_clock_was_read,
-		waiting_in_a_chunk_does_not_count, no_limit_no_verdict,
-		a_result_that_made_it_is_a_result, nor_does_the_next_one_pay,
-		its_children_end_with_it, a_caller_may_be_away,
-		time_away_counts_in_part, waiting_to_be_read_does_not_count,
-		time_before_it_begins_does_not_count,
-		they_are_tried_again, one_that_hides_later_is_garbled,
-		one_that_lies_ends_too,
+		its_children_end_with_it, time_before_it_begins_does_not_count,
+		they_are_tried_again, one_that_lies_ends_too,
 		one_that_hides_its_beginning_ends_too,
-		a_stolen_item_is_sent_again, a_setup_that_hangs_is_given_up,
+		a_stolen_item_is_sent_again,
 		one_that_hangs_costs_only_its_place,
 		a_slow_setup_may_take_its_time, a_teardown_that_hangs_is_ended,
 		a_slow_teardown_may_take_its_time,
 		an_idle_worker_comes_to_its_teardown, closing_ends_what_hangs,
 		what_it_said_last_is_read_in_a_broken_pool };
 	const TTest *const drawn[] = {
-		a_caller_may_be_stopped, one_that_does_not_leave_is_ended };
+		a_caller_may_be_stopped, one_that_does_not_leave_is_ended,
+		what_takes_too_long_ends_alone, items_that_go_on_are_let_be,
+		a_caller_may_be_away, time_away_counts_in_part,
+		waiting_to_be_read_does_not_count,
+		a_result_that_made_it_is_a_result,
+		one_that_hides_later_is_garbled, it_is_never_early,
+		nor_does_the_next_one_pay, waiting_in_a_chunk_does_not_count,
+		a_setup_that_hangs_is_given_up, no_limit_no_verdict };
 
 	return run_sampled_tests("timeouts", tests, COUNTOF(tests), drawn,
 	    COUNTOF(drawn));

@@ -127,8 +127,8 @@ uint64_t limit_ns(void);
 int run_tests(const char *name, const TTest *const *tests, size_t count);
 
 /* The same with tests that take long or wait long, each of which runs with every
-   third seed, and always if all cases are wanted (sample.h).  Such a test must
-   not draw cases of its own by a multiple of three, or some never run. */
+   seventh seed, and always if all cases are wanted (sample.h).  Such a test must
+   not draw cases of its own by a multiple of seven, or some never run. */
 int run_sampled_tests(const char *name, const TTest *const *tests,
     size_t count, const TTest *const *drawn, size_t drawn_count);
 

@@ -36,7 +36,7 @@ extern const struct trial_kind trial_kinds[FAULT_COUNT];
 const char *trial_role(enum fault_where);
 
 /* A trial besides the core is drawn by one seed in this number of seeds. */
-#define TRIALS_DRAWN_OF 72
+#define TRIALS_DRAWN_OF 108
 
 /*
  * Runs each of these trials with the fault at the first call, the second ...
