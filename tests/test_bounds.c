@@ -308,7 +308,6 @@ END_TEST
 int main(void)
 {
 	const TTest *const tests[] = {
-		two_inputs_are_read_ahead_and_not_three,
 		results_not_taken_are_bounded };
 	const TTest *const drawn[] = {
 		an_endless_source_may_end_by_its_results,
@@ -316,7 +315,8 @@ int main(void)
 		results_held_for_a_slow_item_are_bounded,
 		a_bound_of_one_byte_stops_nothing, factors_of_one_stop_nothing,
 		large_items_flow_within_their_bound,
-		a_long_stream_leaves_memory_flat };
+		a_long_stream_leaves_memory_flat,
+		two_inputs_are_read_ahead_and_not_three };
 
 	return run_sampled_tests("bounds", tests, COUNTOF(tests), drawn,
 	    COUNTOF(drawn));

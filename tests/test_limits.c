@@ -687,8 +687,7 @@ END_TEST
 int main(void)
 {
 	const TTest *const tests[] = {
-		one_item_each, attempts_count_as_items,
-		a_source_may_wait_for_its_own_items,
+		attempts_count_as_items, a_source_may_wait_for_its_own_items,
 		beyond_the_limit_malloc_fails, setup_may_set_other_limits,
 		serial_pools_have_no_limits,
 		workers_are_chosen_before_the_host };
@@ -696,7 +695,7 @@ int main(void)
 		workers_that_grow_are_replaced, a_closing_pool_sleeps,
 		cpu_time_is_limited, not_when_some_crash_either,
 		an_idle_pool_sleeps, limits_too_low_are_named,
-		no_worker_has_more_items };
+		no_worker_has_more_items, one_item_each };
 
 	return run_sampled_tests("limits", tests, COUNTOF(tests), drawn,
 	    COUNTOF(drawn));

@@ -1150,8 +1150,8 @@ END_TEST
 int main(void)
 {
 	const TTest *const tests[] = {
-		sizes_at_the_edges, serial_pools_place_nothing,
-		closed_with_results_untaken, children_of_workers_have_inputs,
+		serial_pools_place_nothing, closed_with_results_untaken,
+		children_of_workers_have_inputs,
 		who_scribbles_over_its_outputs_spoils_its_own,
 		no_pages_are_new_for_each, they_outlive_their_worker,
 		one_that_is_looked_at_stays, their_worker_cannot_write_there,
@@ -1165,7 +1165,8 @@ int main(void)
 		one_that_grows_moves_where_there_is_room,
 		less_of_it_or_none_will_do, many_large_ones,
 		what_a_dead_worker_had_is_sent_again, cancelled_in_the_middle,
-		what_fits_is_placed, inputs_cannot_be_written_to };
+		what_fits_is_placed, inputs_cannot_be_written_to,
+		sizes_at_the_edges };
 
 	return run_sampled_tests("payload", tests, COUNTOF(tests), drawn,
 	    COUNTOF(drawn));

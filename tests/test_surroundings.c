@@ -773,23 +773,21 @@ END_TEST
 
 int main(void)
 {
-	const TTest *tests[] = {
-		hooks_read_nothing_of_a_file,
-		hooks_read_nothing_of_a_pipe,
+	const TTest *const tests[] = {
+		hooks_read_nothing_of_a_file, hooks_read_nothing_of_a_pipe,
 		hooks_read_nothing_that_was_put_back,
-		another_thread_has_a_stream,
-		few_descriptors,
-		descriptors_enough,
-		few_descriptors_for_two_pools,
-		few_processes,
+		another_thread_has_a_stream, descriptors_enough,
+		few_descriptors_for_two_pools, few_processes,
 		workers_draw_numbers_of_their_own,
 		workers_may_ignore_the_end_of_a_service,
 		workers_need_not_have_all_descriptors,
 		what_is_not_open_cannot_be_closed,
 		workers_may_print_whole_lines,
 		host_forks_while_a_thread_has_the_lock,
-		host_forks_while_threads_open_pools,
-	};
+		host_forks_while_threads_open_pools };
+	const TTest *const drawn[] = {
+		few_descriptors };
 
-	return run_tests("surroundings", tests, COUNTOF(tests));
+	return run_sampled_tests("surroundings", tests, COUNTOF(tests), drawn,
+	    COUNTOF(drawn));
 }

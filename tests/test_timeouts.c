@@ -1362,8 +1362,7 @@ int main(void)
 		several_workers_at_once,
 		nor_if_it_began_after_the_clock_was_read,
 		its_children_end_with_it, time_before_it_begins_does_not_count,
-		they_are_tried_again, one_that_lies_ends_too,
-		one_that_hides_its_beginning_ends_too,
+		one_that_lies_ends_too, one_that_hides_its_beginning_ends_too,
 		a_stolen_item_is_sent_again,
 		one_that_hangs_costs_only_its_place,
 		a_slow_setup_may_take_its_time, a_teardown_that_hangs_is_ended,
@@ -1378,7 +1377,8 @@ int main(void)
 		a_result_that_made_it_is_a_result,
 		one_that_hides_later_is_garbled, it_is_never_early,
 		nor_does_the_next_one_pay, waiting_in_a_chunk_does_not_count,
-		a_setup_that_hangs_is_given_up, no_limit_no_verdict };
+		a_setup_that_hangs_is_given_up, no_limit_no_verdict,
+		they_are_tried_again };
 
 	return run_sampled_tests("timeouts", tests, COUNTOF(tests), drawn,
 	    COUNTOF(drawn));
