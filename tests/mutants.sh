@@ -17,8 +17,8 @@
 #
 # A mutant may hang.  The limit of a test is here a part of the machine's own
 # (VIMAP_TEST_LIMIT), twice of that the limit of a program, and the unchanged
-# programs must pass in half of it.  The seed is 1 where none is given, so that
-# each day tries the same cases.
+# programs must pass in half of it.  Each program runs all its tests, with the
+# cases of seed 1 where none is given, so that each day tries the same.
 
 srcdir=${srcdir:-.}
 MAKE=${MAKE:-make}
@@ -37,7 +37,8 @@ $MAKE -s tests/machine.env || exit 1
 . ./tests/machine.env
 VIMAP_TEST_LIMIT=$((VIMAP_TEST_LIMIT / part))
 limit=$((2 * VIMAP_TEST_LIMIT))
-export VIMAP_TEST_LIMIT VIMAP_TEST_SEED
+VIMAP_LONG=tests
+export VIMAP_TEST_LIMIT VIMAP_TEST_SEED VIMAP_LONG
 
 tmp=$(mktemp -d) || exit 1
 changed=

@@ -72,6 +72,18 @@ START_TEST(the_long_form_tries_all)
 }
 END_TEST
 
+START_TEST(all_tests_may_be_wanted_and_few_cases)
+{
+	ck_assert_int_eq(setenv("VIMAP_LONG", "tests", 1), 0);
+	for (unsigned i = 0; i < CASES; i++)
+		ck_assert(sample_takes_test(i, 50));
+	ck_assert_int_eq(sample_size(100, 3), 3);
+	ck_assert(!sample_takes(1, 50) || !sample_takes(2, 50));
+	ck_assert_int_eq(unsetenv("VIMAP_LONG"), 0);
+	ck_assert(!sample_takes_test(1, 50) || !sample_takes_test(2, 50));
+}
+END_TEST
+
 START_TEST(without_a_seed_the_day_is_it)
 {
 	unsetenv("VIMAP_TEST_SEED");
@@ -122,6 +134,7 @@ int main(void)
 {
 	const TTest *const tests[] = { seeds_in_a_row_draw_all,
 		seeds_in_a_row_pick_all, the_long_form_tries_all,
+		all_tests_may_be_wanted_and_few_cases,
 		without_a_seed_the_day_is_it,
 		the_limit_grows_with_the_machine,
 		the_machine_can_be_measured };

@@ -400,7 +400,7 @@ int run_sampled_tests(const char *name, const TTest *const *tests,
 	for (size_t i = 0; i < count; i++)
 		tcase_add_test(tcase, tests[i]);
 	for (unsigned i = 0; i < drawn_count; i++)
-		if (sample_takes(i + 1, TESTS_DRAWN_OF))
+		if (sample_takes_test(i + 1, TESTS_DRAWN_OF))
 			tcase_add_test(tcase, drawn[i]);
 	suite_add_tcase(suite, tcase);
 	srunner_run_all(runner, CK_NORMAL);
