@@ -9,7 +9,7 @@
  * instructions counted.  One process and a warm cache: between two CPUs, which
  * take the same lines from each other, the first two steps cost more.
  *
- * The steps are those of slot_take(), stage_put() and show(), written once
+ * The steps are those of slot_take(), outstream_put() and show(), written once
  * more, so that each can be seen alone.
  */
 #include <stdio.h>
@@ -19,7 +19,7 @@
 
 #include <vimap.h>
 
-#include "slots.h"
+#include "shm/slots.h"
 
 #define RUNS 7
 #define FRAME 16	/* bytes of an output of 8 */

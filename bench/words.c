@@ -8,7 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "words.h"
+#include "base/words.h"
 
 struct text text_open(const char *path)
 {

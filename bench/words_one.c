@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "words.h"
+#include "base/words.h"
 
 struct entry {
 	const char *word;	/* in the text; NULL: free */

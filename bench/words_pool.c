@@ -12,7 +12,7 @@
 
 #include <vimap_reduce.h>
 
-#include "words.h"
+#include "base/words.h"
 
 static struct text text;
 

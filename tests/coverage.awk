@@ -8,7 +8,7 @@
 /:[ \t]*0:Source:/ {
 	file = $0
 	sub(/^.*:0:Source:/, "", file)
-	file = file ~ /(^|\/)lib\/[a-z]+\.[ch]$/ ? file : ""
+	file = file ~ /(^|\/)lib\/[a-z]+\/[a-z_]+\.[ch]$/ ? file : ""
 	sub(/^.*\//, "", file)
 	if (file != "" && !(file in last))
 		names[++nfiles] = file

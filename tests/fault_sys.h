@@ -1,5 +1,5 @@
 /*
- * fault_sys.h - the failing twin of lib/sys.c and the like.
+ * fault_sys.h - the failing twin of lib/os/sys_io.c and the like.
  *
  * Linked in their place, it is the same files over calls of the C library
  * of which the n-th of one kind misbehaves, in processes of the chosen roles:

@@ -23,7 +23,7 @@ count()
 # A folder whose name would match others if it were a pattern.
 texts="$dir/te[x]t*s"
 mkdir "$texts" "$dir/text*s" && cp "$srcdir/README.md" "$srcdir/COPYING" \
-    "$srcdir"/lib/p*.c "$texts" && : >"$texts/empty" &&
+    "$srcdir"/lib/*/p*.c "$texts" && : >"$texts/empty" &&
     printf '\n \t\v\f\r\n\n' >"$texts/blank.c" &&
     printf ' no newline' >"$texts/end.c" && : >"$dir/text*s/other" ||
     { echo "FAIL: no texts"; exit 1; }

@@ -5,8 +5,8 @@
 
 #include <string.h>
 
-#include "base.h"
-#include "face.h"
+#include "api/vm_pool.h"
+#include "base/base.h"
 #include "fuzz_puppet.h"
 #include "fuzz_truth.h"
 #include "fuzz_world.h"

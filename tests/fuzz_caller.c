@@ -20,13 +20,13 @@
 #include <signal.h>
 #include <string.h>
 
-#include "base.h"
-#include "face.h"
+#include "api/vm_pool.h"
+#include "base/base.h"
 #include "fuzz_array.h"
 #include "fuzz_puppet.h"
 #include "fuzz_truth.h"
 #include "fuzz_world.h"
-#include "sys.h"
+#include "os/sys.h"
 
 #define INPUT_MOST 512
 /* Honest steps that a worker makes at most between two waits of a kind world:

@@ -5,8 +5,8 @@
 
 #include <string.h>
 
-#include "base.h"
-#include "chunk.h"
+#include "base/base.h"
+#include "items/chunk.h"
 
 #define ITEMS_MOST 8192
 #define INPUT_LARGEST 2000

@@ -12,8 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "frame.h"
-#include "slots.h"
+#include "shm/slots.h"
+#include "wire/frame.h"
 
 /* An item that was sent in the right way. */
 struct fill_item {

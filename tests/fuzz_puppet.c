@@ -7,20 +7,20 @@
 #include <signal.h>
 #include <string.h>
 
-#include "base.h"
-#include "capture.h"
-#include "channel.h"
-#include "chunk.h"
+#include "base/base.h"
 #include "fuzz_array.h"
 #include "fuzz_truth.h"
 #include "fuzz_world.h"
-#include "stage.h"
+#include "items/chunk.h"
 #include "vimap.h"
+#include "wire/channel.h"
+#include "worker/capture.h"
+#include "worker/outstream.h"
 
 #define FRAME_MOST ((size_t)400 * 1024)
 
 static struct puppet {
-	struct stage stage;
+	struct outstream stage;
 	struct channel tasks;
 	struct puppet_mood mood;
 	struct frame_chunk chunk;
@@ -60,7 +60,7 @@ void world_born(size_t which)
 	memset(p, 0, kept);
 	p->mood.allowed = SIZE_MAX;
 	p->work.seen_at = world.now;
-	stage_init(&p->stage, world.place[which].slot, &world.slots,
+	outstream_init(&p->stage, world.place[which].slot, &world.slots,
 	    world_result_end(which));
 	if (arrays.maps)
 		p->stage.payload = 0;
@@ -124,8 +124,8 @@ void puppet_output(unsigned char *to, uint64_t number, size_t size)
    it had not been tried. */
 static int put_placed(struct puppet *p)
 {
-	const struct stage before = p->stage;
-	int r = stage_add(&p->stage, p->placed, p->length);
+	const struct outstream before = p->stage;
+	int r = outstream_add(&p->stage, p->placed, p->length);
 
 	if (r < 0) {
 		p->stage.told = before.told;
@@ -153,7 +153,7 @@ static int put(size_t which)
 			return -EAGAIN;
 		pipe->cap = WORLD_PIPE;
 	}
-	r = stage_put(&p->stage, p->frame, p->length);
+	r = outstream_put(&p->stage, p->frame, p->length);
 	pipe->cap = cap;
 	return r;
 }
@@ -197,7 +197,7 @@ static bool speak(size_t which)
 		if (!p->then_flush)
 			return true;
 	}
-	if (stage_flush(&p->stage) < 0)
+	if (outstream_flush(&p->stage) < 0)
 		return cut_short(which);
 	p->then_flush = false;
 	return true;
@@ -228,7 +228,7 @@ bool puppet_say(size_t which, enum frame_kind kind, const void *body,
 
 void puppet_flush(size_t which)
 {
-	if (stage_flush(&puppets[which].stage) < 0)
+	if (outstream_flush(&puppets[which].stage) < 0)
 		cut_short(which);
 }
 
@@ -340,7 +340,7 @@ static void finish(size_t which)
 	p->then_done = true;
 	if (size < SLOT_LARGE || arrays.maps)
 		return;
-	p->placed = stage_place_large(&p->stage, p->length, &room);
+	p->placed = outstream_place_large(&p->stage, p->length, &room);
 	if (p->placed != NULL)
 		memcpy(p->placed, p->frame, p->length);
 }
@@ -398,8 +398,8 @@ static void start(size_t which)
 
 static void heed_caller(struct puppet *p)
 {
-	p->owes_flush = stage_is_awaited(&p->stage) &&
-	    stage_flush(&p->stage) < 0;
+	p->owes_flush = outstream_is_awaited(&p->stage) &&
+	    outstream_flush(&p->stage) < 0;
 }
 
 static void check_input(size_t which, const struct frame *f, uint64_t n)
@@ -532,7 +532,7 @@ static bool receive(size_t which)
 
 	WORLD_REQUIRE(r >= 0, "the caller sends nonsense");
 	if (r == 0) {
-		if (stage_flush(&p->stage) < 0)
+		if (outstream_flush(&p->stage) < 0)
 			return cut_short(which);
 		return channel_fill(&p->tasks) > 0;
 	}
@@ -554,7 +554,7 @@ bool puppet_act(size_t which)
 	} else if (!p->greeted) {
 		greet(p, &world.place[which]);
 	} else if (p->owes_flush) {
-		if (stage_flush(&p->stage) < 0)
+		if (outstream_flush(&p->stage) < 0)
 			return cut_short(which);
 		p->owes_flush = false;
 	} else if (p->at_work) {

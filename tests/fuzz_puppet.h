@@ -1,7 +1,7 @@
 /*
  * fuzz_puppet.h - workers without processes, moved one step at a time.
  *
- * Left alone a puppet does what lib/worker.c does, with the same stage and
+ * Left alone a puppet does what lib/worker/worker.c does, with the same stage and
  * channel; in between it can be made to do anything else.
  *
  * Easy to get wrong: where a worker would wait for room in its pipe, a
@@ -14,7 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "frame.h"
+#include "wire/frame.h"
 
 /* What a right output begins with: at least its item's number. */
 #define PUPPET_OUTPUT_LEAST 8

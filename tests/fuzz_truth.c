@@ -6,11 +6,11 @@
 #include <string.h>
 #include <sys/wait.h>
 
-#include "base.h"
-#include "capture.h"
-#include "context.h"
+#include "base/base.h"
 #include "fuzz_puppet.h"
-#include "slot.h"
+#include "shm/slot.h"
+#include "worker/capture.h"
+#include "worker/context.h"
 
 /* Bounds of the library's own: for a worker to begin, and to tear down. */
 #define BEGIN_NS (5000 * MS_IN_NS)

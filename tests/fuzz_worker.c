@@ -2,7 +2,7 @@
  * fuzz_worker.c - all that a worker reads: the bytes of its task pipe, cut
  * anywhere, the words of its slot, and notices on a socket.
  *
- * The worker is that of lib/worker.c itself: the linker puts the __wrap_
+ * The worker is that of lib/worker/worker.c itself: the linker puts the __wrap_
  * twins below in place of the system calls it makes, and its end is a jump
  * back.  The input is a small program: what comes through the pipe, what the
  * caller does to the slot in between, what the hooks do.
@@ -23,15 +23,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base.h"
-#include "capture.h"
-#include "channel.h"
-#include "context.h"
+#include "base/base.h"
 #include "fuzz_fill.h"
-#include "notice.h"
-#include "owner.h"
-#include "sys.h"
-#include "worker.h"
+#include "os/owner.h"
+#include "os/sys.h"
+#include "wire/channel.h"
+#include "wire/notice.h"
+#include "worker/capture.h"
+#include "worker/context.h"
+#include "worker/worker.h"
 
 #define INPUT_MOST 512
 #define STREAM ((size_t)4 << 20)
@@ -521,9 +521,9 @@ int __wrap_sys_dont_fork(void *at, size_t size);
 void __wrap_channel_open(struct channel *c, int in, int out);
 void __real_channel_open(struct channel *c, int in, int out);
 int __wrap_context_init(struct context *c, const struct plan *its_plan,
-    int worker_index, int errors, struct stage *stage);
+    int worker_index, int errors, struct outstream *stage);
 int __real_context_init(struct context *c, const struct plan *its_plan,
-    int worker_index, int errors, struct stage *stage);
+    int worker_index, int errors, struct outstream *stage);
 
 ssize_t __wrap_sys_read(int fd, void *to, size_t size)
 {
@@ -657,7 +657,7 @@ void __wrap_channel_open(struct channel *c, int in, int out)
 }
 
 int __wrap_context_init(struct context *c, const struct plan *its_plan,
-    int worker_index, int errors, struct stage *stage)
+    int worker_index, int errors, struct outstream *stage)
 {
 	context_of_worker = c;
 	return __real_context_init(c, its_plan, worker_index, errors, stage);

@@ -10,9 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base.h"
+#include "base/base.h"
 #include "fuzz_puppet.h"
-#include "sys.h"
+#include "os/sys.h"
 
 _Static_assert((int)EPOLLIN == POLLIN && (int)EPOLLOUT == POLLOUT &&
     (int)EPOLLHUP == POLLHUP, "one function tells both");
@@ -224,10 +224,10 @@ ssize_t __wrap_sys_receive(int fd, void *message, size_t size,
     int fds[SYS_FDS], bool *lost);
 void __wrap_cgroup_each(const char *root, const char *controller,
     void (*show)(void *, const char *, char *, bool), void *to);
-uint64_t __wrap_ram_usable(const char *root);
+uint64_t __wrap_memory_usable(const char *root);
 
 /* This world has no control groups, and memory enough. */
-uint64_t __wrap_ram_usable(const char *root)
+uint64_t __wrap_memory_usable(const char *root)
 {
 	(void)root;
 	return UINT64_MAX;

@@ -16,8 +16,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "notice.h"
-#include "slots.h"
+#include "shm/slots.h"
+#include "wire/notice.h"
 
 #define WORLD_WORKERS 3
 #define WORLD_LIVES 2048

@@ -124,7 +124,7 @@ unfinished()
 # contracts: "WITH ALL" prototypes in the headers of lib/.
 contracts()
 {
-	strip "$srcdir"/lib/*.h
+	strip "$srcdir"/lib/*/*.h
 	awk -f "$here/contracts.awk" "$tmp"/code/* | awk '$1 == "yes" { y++ } END { print y + 0, NR }'
 }
 
@@ -194,12 +194,12 @@ trap 'rm -rf "$tmp"' EXIT
 trap 'exit 1' HUP INT TERM
 status=0
 
-measure "$srcdir"/lib/*.[ch] >"$tmp/measures"
+measure "$srcdir"/lib/*/*.[ch] >"$tmp/measures"
 [ "${1:-}" != report ] || report
 over "functions of more than $longest_function lines" long_functions
 over "functions with more than $deepest levels" deep_functions
 over "files of more than $longest_file lines" long_files
 over "lines of more than $widest_line columns" wide \
-    "$srcdir"/lib/*.[ch] "$srcdir"/include/*.h
+    "$srcdir"/lib/*/*.[ch] "$srcdir"/include/*.h
 over "unfinished business" unfinished
 exit $status

@@ -1,16 +1,21 @@
 #!/bin/sh
-# layers.sh - the files of lib/ keep to their layers, as Makefile.am has them.
+# layers.sh - the folders of lib/ are layers, and their files keep to them.
 #
-# Includes go to the same or a lower layer; only sys*.c call the system; only
-# few files wait; each prototype in a header has its contract.  Then the same
-# checks must find every fault of a small bad tree, or they prove nothing.
+# Includes go to files of the same folder or of one before it, and a function is
+# defined in the folder whose header declares it, so calls do as well; only
+# os/sys_*.c call the system; only few files wait; each prototype in a header has
+# its contract; Makefile.am has each file once.  Then the same checks must find
+# every fault of a small bad tree, or they prove nothing.
 
 srcdir=${srcdir:-.}
 here=$srcdir/tests
 LC_ALL=C
 export LC_ALL
 
-# The system calls, and what is as good as one, that only sys*.c may make.
+# From the ground up.  The last stands on the public headers, bytes and the system.
+folders='base os wire shm items worker forkserver pool engine api reduce'
+
+# The system calls, and what is as good as one, that only os/sys_*.c may make.
 calls='read write readv writev pread pwrite open openat creat close dup dup2
 dup3 pipe pipe2 fcntl ioctl lseek ftruncate fsync fstat stat lstat access
 readlink readlinkat unlink rename mkdir mkostemp fallocate getdents64 memfd_create eventfd
@@ -28,54 +33,79 @@ signal sigaction sigprocmask pthread_sigmask sigpending sigsuspend sigtimedwait
 sigwait sigwaitinfo alarm setitimer timer_create timerfd_create signalfd'
 
 # Who may wait, be it for no time.
-waiters='sys.c engine.c forkserver.c lines.c'
+waiters='sys_io.c turn.c forkserver.c lines.c'
 
-# Lines "NUMBER FILE" from the layer lists of a Makefile.am.
-layers_of()
-{
-	awk '
-	/^LAYER_[0-9]/ { number = substr($1, 7, 1); on = 1 }
-	on {
-		for (i = 1; i <= NF; i++)
-			if ($i ~ /^lib\//)
-				print number, substr($i, 5)
-		on = /\\$/
-	}' "$1"
-}
-
-# Every file of lib/ is in the list once, and the other way round.
+# Every file of lib/ is in Makefile.am once, and the other way round.
 check_list()
 {
-	cut -d' ' -f2 "$tmp/layers" | sort >"$tmp/listed"
-	(cd "$1/lib" && ls -- *.[ch]) | sort >"$tmp/there"
+	grep -o 'lib/[a-z]*/[a-z_]*\.[ch]' "$1/Makefile.am" | sort >"$tmp/listed"
+	(cd "$1" && ls -- lib/*/*.[ch]) | sort >"$tmp/there"
 	uniq -d "$tmp/listed" | sed 's/$/: twice in Makefile.am/'
 	sort -u "$tmp/listed" | comm -23 - "$tmp/there" |
-	    sed 's/$/: in Makefile.am, but not in lib/'
+	    sed 's/$/: in Makefile.am, but not there/'
 	sort -u "$tmp/listed" | comm -13 - "$tmp/there" |
-	    sed 's/$/: in lib, but in no layer of Makefile.am/'
+	    sed 's/$/: not in Makefile.am/'
 }
 
-# The public header and config.h may be included anywhere.
+# The public headers and config.h may be included anywhere.
 check_includes()
 {
-	grep -n '^[ 	]*#[ 	]*include[ 	]*"' "$1"/lib/*.[ch] /dev/null |
-	    sed 's|^.*/\([^/]*\.[ch]\):\([0-9]*\):[^"]*"\([^"]*\)".*|\1 \2 \3|' |
-	    awk '
-	NR == FNR { layer[$2] = $1; next }
-	$3 == "vimap.h" || $3 == "vimap_reduce.h" || $3 == "config.h" { next }
-	!($3 in layer) {
-		print $1 ":" $2 ": includes " $3 ", which has no layer"
-		next
+	(cd "$1" && grep -n '^[ 	]*#[ 	]*include[ 	]*"' lib/*/*.[ch]) |
+	    sed 's|^lib/\([a-z]*\)/\([^:]*\):\([0-9]*\):[^"]*"\([^"]*\)".*|\1 \2 \3 \4|' |
+	    awk -v folders="$folders" '
+	BEGIN {
+		n = split(folders, names)
+		for (i = 1; i <= n; i++)
+			rank[names[i]] = i
 	}
-	# What is above stands on the public headers, bytes and the ground.
-	layer[$1] == 6 && layer[$3] > 1 && layer[$3] < 6 {
-		print $1 ":" $2 ": layer 6 includes " $3 " of layer " layer[$3]
-		next
+	$4 == "vimap.h" || $4 == "vimap_reduce.h" || $4 == "config.h" { next }
+	{
+		at = "lib/" $1 "/" $2 ":" $3 ": "
+		folder = $4
+		sub(/\/.*/, "", folder)
+		if (!($1 in rank))
+			print at "a folder without a rank"
+		else if (!(folder in rank))
+			print at "includes " $4 ", which is in no folder"
+		else if (rank[folder] > rank[$1] || ($1 == names[n] &&
+		    folder != $1 && rank[folder] > 2))
+			print at "includes " $4
+	}'
+}
+
+# What is declared in one folder and defined in another is called upwards, or
+# its header is in the wrong place.
+check_definitions()
+{
+	awk '
+	FNR == 1 {
+		path = FILENAME
+		sub(/.*\/code\//, "", path)
+		folder = path
+		sub(/\/.*/, "", folder)
+		text = ""
 	}
-	layer[$3] > layer[$1] {
-		print $1 ":" $2 ": layer " layer[$1] " includes " $3 \
-		    " of layer " layer[$3]
-	}' "$tmp/layers" -
+	{ code = substr($0, 2) }
+	code ~ /^(static|typedef|struct [a-z_]+ \{|enum|#|\})/ { text = ""; next }
+	code ~ /^[a-z]/ { text = code; line = FNR }
+	code ~ /^[ \t]/ && text != "" { text = text " " code }
+	code !~ /^\{/ && text !~ /;[ \t]*$/ { next }
+	match(text, /[a-z_0-9]+\(/) {
+		name = substr(text, RSTART, RLENGTH - 1)
+		if (code ~ /^\{/)
+			defined[name] = folder
+		else if (path ~ /\.h$/) {
+			declared[name] = folder
+			at[name] = "lib/" path ":" line ": "
+		}
+	}
+	{ text = "" }
+	END {
+		for (name in declared)
+			if (name in defined && defined[name] != declared[name])
+				print at[name] name " is defined in lib/" \
+				    defined[name]
+	}' "$1"/*/*
 }
 
 # Calls by name; what is called through a pointer, a member or a variable of
@@ -88,18 +118,19 @@ check_calls()
 		split("sys_poll sys_ppoll sys_epoll_wait", waits)
 	}
 	FNR == 1 {
-		file = FILENAME
+		path = file = FILENAME
+		sub(/.*\/code\//, "lib/", path)
 		sub(/.*\//, "", file)
 		pointers = ""
 		split("", banned)
 		for (i = 1; i <= n; i++)
-			if (file !~ /^sys(proc|mem|file)?\.[ch]$/)
-				banned[names[i]] = "a system call outside sys*.c"
+			if (path !~ /^lib\/os\/sys[a-z_]*\.[ch]$/)
+				banned[names[i]] = "a system call outside sys_*.c"
 		for (i in waits)
 			if (!index(" " waiters " ", " " file " "))
 				banned[waits[i]] = "a wait in the wrong file"
 	}
-	file == "sys.h" { next }
+	path == "lib/os/sys.h" { next }
 	{
 		rest = " " substr($0, 2)
 		if (rest ~ /^ }/)
@@ -116,66 +147,79 @@ check_calls()
 			    before ~ /(\.|->)[ \t]*$/)
 				continue
 			if (name in banned)
-				print file ":" FNR ": " name ": " banned[name]
+				print path ":" FNR ": " name ": " banned[name]
 		}
-	}' "$1"/*
+	}' "$1"/*/*
 }
 
 check_contracts()
 {
-	awk -f "$here/contracts.awk" "$1"/*.h |
+	awk -f "$here/contracts.awk" "$1"/*/*.h |
 	    sed -n "s/^no \([^ ]*\) /\1: no contract: /p"
 }
 
 # check_tree DIR: prints what is wrong with its lib/, a line a fault.
 check_tree()
 {
-	layers_of "$1/Makefile.am" >"$tmp/layers"
 	check_list "$1"
 	check_includes "$1"
 	rm -rf "$tmp/code"
-	mkdir "$tmp/code" || exit 1
-	awk -v to="$tmp/code" -f "$here/strip.awk" "$1"/lib/*.[ch]
+	for folder in "$1"/lib/*/; do
+		folder=${folder%/}
+		mkdir -p "$tmp/code/${folder##*/}" || exit 1
+		awk -v to="$tmp/code/${folder##*/}" -f "$here/strip.awk" \
+		    "$folder"/*.[ch]
+	done
+	check_definitions "$tmp/code"
 	check_calls "$tmp/code"
 	check_contracts "$tmp/code"
 }
 
+# Each file has one fault of its own, but for those that have none.
 make_bad_tree()
 {
-	mkdir "$tmp/bad" "$tmp/bad/lib" || exit 1
+	bad=$tmp/bad/lib
+	mkdir -p "$bad/os" "$bad/wire" "$bad/engine" "$bad/reduce" \
+	    "$bad/attic" || exit 1
 	cat >"$tmp/bad/Makefile.am" <<-'END'
-	LAYER_0_SYS = lib/sys.c
-	LAYER_0 = lib/low.c \
-		lib/low.h lib/gone.c
-	LAYER_1 = lib/high.h
-	LAYER_3 = lib/middle.h
-	LAYER_6 = lib/above.c
+	OS = lib/os/sys_io.c lib/os/low.c lib/os/low.h lib/os/gone.c
+	WIRE = lib/wire/middle.h lib/wire/middle.h
+	ENGINE = lib/engine/high.h lib/engine/high.c
+	REDUCE = lib/reduce/above.c lib/attic/old.c
 	END
-	printf '/* Fine. */\nint middle(int);\n' >"$tmp/bad/lib/middle.h"
-	printf '#include "high.h"\n#include "middle.h"\n' \
-	    >"$tmp/bad/lib/above.c"
-	printf '#include "high.h"\n' >"$tmp/bad/lib/low.c"
-	printf 'void low(void);\n' >"$tmp/bad/lib/low.h"
-	printf '/* Fine. */\nint high(int);\n' >"$tmp/bad/lib/high.h"
+	printf '/* Fine. */\nint middle(int);\n/* Fine. */\nint up(int);\n' \
+	    >"$bad/wire/middle.h"
+	printf '/* Fine. */\nint high(int);\n' >"$bad/engine/high.h"
+	printf 'int high(int x)\n{\n}\nint up(int x)\n{\n\treturn 1;\n}\n' \
+	    >"$bad/engine/high.c"
+	printf '#include "os/low.h"\n#include "wire/middle.h"\n' \
+	    >"$bad/reduce/above.c"
+	printf '#include "engine/high.h"\n#include "low.h"\n' >"$bad/os/low.c"
+	printf 'void low(void);\n' >"$bad/os/low.h"
+	printf '#include "os/low.h"\n' >"$bad/attic/old.c"
 	printf 'int f(int x) { return read(x) + p->read(x); }\n' \
-	    >"$tmp/bad/lib/extra.c"
+	    >"$bad/engine/extra.c"
 	printf 'int g(void) { return fork() + sys_poll(); }\n' \
-	    >>"$tmp/bad/lib/extra.c"
+	    >>"$bad/engine/extra.c"
 	printf 'void i(int (*read)(int))\n{\n\tread(0);\n}\n' \
-	    >>"$tmp/bad/lib/extra.c"
+	    >>"$bad/engine/extra.c"
 	printf 'int j(void)\n{\n\treturn read(0, "fork()");\n}\n' \
-	    >>"$tmp/bad/lib/extra.c"
+	    >>"$bad/engine/extra.c"
 	printf 'int h(void) { return fork(); } /* read(0) */\n' \
-	    >"$tmp/bad/lib/sys.c"
+	    >"$bad/os/sys_io.c"
 	cat >"$tmp/expected" <<-'END'
-	gone.c: in Makefile.am, but not in lib
-	extra.c: in lib, but in no layer of Makefile.am
-	above.c:2: layer 6 includes middle.h of layer 3
-	low.c:1: layer 0 includes high.h of layer 1
-	extra.c:1: read: a system call outside sys*.c
-	extra.c:2: fork: a system call outside sys*.c
-	extra.c:2: sys_poll: a wait in the wrong file
-	extra.c:9: read: a system call outside sys*.c
+	lib/wire/middle.h: twice in Makefile.am
+	lib/os/gone.c: in Makefile.am, but not there
+	lib/engine/extra.c: not in Makefile.am
+	lib/attic/old.c:1: a folder without a rank
+	lib/os/low.c:1: includes engine/high.h
+	lib/os/low.c:2: includes low.h, which is in no folder
+	lib/reduce/above.c:2: includes wire/middle.h
+	lib/wire/middle.h:4: up is defined in lib/engine
+	lib/engine/extra.c:1: read: a system call outside sys_*.c
+	lib/engine/extra.c:2: fork: a system call outside sys_*.c
+	lib/engine/extra.c:2: sys_poll: a wait in the wrong file
+	lib/engine/extra.c:9: read: a system call outside sys_*.c
 	low.h:1: no contract: void low(void);
 	END
 }

@@ -10,8 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base.h"
-#include "record.h"
+#include "base/base.h"
+#include "reduce/record.h"
 #include "tools.h"
 
 static void *kill_workers(void *arg)

@@ -8,9 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base.h"
-#include "batch.h"
-#include "gather.h"
+#include "base/base.h"
+#include "reduce/batch.h"
+#include "reduce/gather.h"
 #include "tools.h"
 
 /* In place of vm_alive(), which needs a worker. */
@@ -114,7 +114,7 @@ END_TEST
 START_TEST(gathering_says_so_too)
 {
 	enum { COUNT = 5000 };
-	struct gathering g = { .memory = 1 << 20, .key_most = 11 };
+	struct gather_phase g = { .memory = 1 << 20, .key_most = 11 };
 	struct words w = { "" };
 	struct gathered out;
 	struct store store;

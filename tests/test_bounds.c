@@ -12,7 +12,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "base.h"
+#include "base/base.h"
 #include "sample.h"
 #include "tools.h"
 

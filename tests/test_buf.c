@@ -4,8 +4,8 @@
 #include <errno.h>
 #include <string.h>
 
-#include "base.h"
-#include "buf.h"
+#include "base/base.h"
+#include "base/buf.h"
 #include "tools.h"
 
 START_TEST(appends_in_order)

@@ -13,11 +13,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base.h"
-#include "channel.h"
-#include "fds.h"
-#include "sys.h"
+#include "base/base.h"
+#include "os/fdlist.h"
+#include "os/sys.h"
 #include "tools.h"
+#include "wire/channel.h"
 
 #define SEED UINT64_C(1181783497276652981)
 
@@ -434,14 +434,14 @@ START_TEST(closing_twice_closes_once)
 
 	ck_assert_int_eq(sys_pipe(far), 0);
 	c.out = far[1];
-	fds_lock();
-	ck_assert_int_eq(fds_add(c.in), 0);
-	ck_assert_int_eq(fds_add(c.out), 0);
-	fds_unlock();
+	fdlist_lock();
+	ck_assert_int_eq(fdlist_add(c.in), 0);
+	ck_assert_int_eq(fdlist_add(c.out), 0);
+	fdlist_unlock();
 	ck_assert(put(other, (const unsigned char *)"x", 1) && fill_all(&c));
 	ck_assert_int_eq(channel_prepare(&c, 1), 0);
 	channel_send(&c, "x", 1);
-	channel_close(&c, fds_drop);
+	channel_close(&c, fdlist_drop);
 	ck_assert_int_eq(count_fds(), before + 2);
 	ck_assert_int_eq(c.in, -1);
 	ck_assert_int_eq(c.out, -1);
@@ -450,7 +450,7 @@ START_TEST(closing_twice_closes_once)
 	sys_close(&other);
 	sys_close(&far[0]);
 	ck_assert_int_eq(sys_pipe(far), 0);	/* the same numbers again */
-	channel_close(&c, fds_drop);
+	channel_close(&c, fdlist_drop);
 	channel_close(&c, sys_close);
 	ck_assert_int_eq(count_fds(), before + 2);
 	sys_close(&far[0]);
@@ -461,7 +461,7 @@ END_TEST
 /* ---- blocks that others hold ---- */
 
 struct held {
-	struct block *block;
+	struct rxbuf *block;
 	unsigned char *body;
 	size_t size;
 };
@@ -476,7 +476,7 @@ static void hold_all(struct channel *c, const struct stream *s,
 	while (channel_receive(c, SIZE_MAX, &f) == 1) {
 		ck_assert(is_body(s, *nth, f.body, f.size));
 		f.body[f.size] = 0;
-		held[(*nth)++] = (struct held){ block_hold(c->block), f.body,
+		held[(*nth)++] = (struct held){ rxbuf_hold(c->block), f.body,
 			f.size };
 		channel_pass(c, &f);
 	}
@@ -496,7 +496,7 @@ static void held_as_received(const struct stream *s,
 static void let_go(struct held held[], size_t begin, size_t end)
 {
 	for (size_t n = begin; n < end; n++)
-		block_drop(held[n].block);
+		rxbuf_drop(held[n].block);
 }
 
 /* Sends the whole stream in random pieces; lets go of the oldest so that at

@@ -9,10 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base.h"
-#include "chunk.h"
-#include "frame.h"
+#include "base/base.h"
+#include "items/chunk.h"
 #include "tools.h"
+#include "wire/frame.h"
 
 /* The sizes that are packed: 0 .. 300, and some larger ones. */
 #define SIZES 304

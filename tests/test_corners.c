@@ -21,9 +21,9 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include "base.h"
-#include "slots.h"
-#include "sys.h"
+#include "base/base.h"
+#include "os/sys.h"
+#include "shm/slots.h"
 #include "tools.h"
 
 /* Counters in the shared page. */

@@ -17,9 +17,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base.h"
-#include "cpus.h"
-#include "ram.h"
+#include "base/base.h"
+#include "os/cpus.h"
+#include "os/memory.h"
 #include "tools.h"
 
 #define V2 "/sys/fs/cgroup"
@@ -369,7 +369,7 @@ static void ram_is(const char *lines, const char *dir, const char *name,
 	put("/proc", "meminfo", MEMINFO);
 	put("/proc/self", "cgroup", lines);
 	put(dir, name, text);
-	found = ram_usable(root);
+	found = memory_usable(root);
 	tree_free();
 	ck_assert_uint_eq(found, usable);
 }
@@ -403,11 +403,11 @@ START_TEST(memory_that_is_not_told_is_no_limit)
 
 		tree_new();
 		put("/proc", "meminfo", texts[i]);
-		found = ram_usable(root);
+		found = memory_usable(root);
 		tree_free();
 		ck_assert_uint_eq(found, UINT64_MAX);
 	}
-	ck_assert_uint_eq(ram_usable("/nowhere/at/all"), UINT64_MAX);
+	ck_assert_uint_eq(memory_usable("/nowhere/at/all"), UINT64_MAX);
 }
 END_TEST
 
@@ -416,10 +416,10 @@ START_TEST(memory_of_this_machine_and_its_limits)
 	/* Above what sanitizers reserve. */
 	const struct rlimit limit = { (rlim_t)1 << 46, RLIM_INFINITY };
 
-	ck_assert_uint_gt(ram_usable(""), 1 << 20);
-	ck_assert_uint_lt(ram_usable(""), UINT64_MAX);
+	ck_assert_uint_gt(memory_usable(""), 1 << 20);
+	ck_assert_uint_lt(memory_usable(""), UINT64_MAX);
 	ck_assert_int_eq(setrlimit(RLIMIT_DATA, &limit), 0);
-	ck_assert_uint_eq(ram_usable("/nowhere/at/all"), limit.rlim_cur);
+	ck_assert_uint_eq(memory_usable("/nowhere/at/all"), limit.rlim_cur);
 }
 END_TEST
 

@@ -17,8 +17,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "base.h"
-#include "slots.h"
+#include "base/base.h"
+#include "shm/slots.h"
 #include "tools.h"
 
 #ifdef __has_feature

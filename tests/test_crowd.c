@@ -14,8 +14,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "base.h"
-#include "face.h"
+#include "api/vm_pool.h"
+#include "base/base.h"
 #include "sample.h"
 #include "tools.h"
 

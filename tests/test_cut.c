@@ -12,11 +12,11 @@
 #include <string.h>
 #include <wchar.h>
 
-#include "base.h"
-#include "capture.h"
-#include "cut.h"
+#include "base/base.h"
+#include "base/cut.h"
+#include "base/words.h"
 #include "tools.h"
-#include "words.h"
+#include "worker/capture.h"
 
 /* Characters of 1 to 4 bytes, the first and the last of each length. */
 static const char *const characters[] = {

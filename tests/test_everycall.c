@@ -10,7 +10,7 @@
 #include <errno.h>
 #include <limits.h>
 
-#include "base.h"
+#include "base/base.h"
 #include "sample.h"
 #include "tools.h"
 #include "trial.h"

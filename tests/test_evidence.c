@@ -19,10 +19,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "base.h"
-#include "capture.h"
-#include "evidence.h"
+#include "base/base.h"
+#include "items/evidence.h"
 #include "tools.h"
+#include "worker/capture.h"
 
 /* Counters: what the worker has measured itself; then pids by input. */
 enum { WALL, CPU, LARGEST, GATE };

@@ -17,7 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "base.h"
+#include "base/base.h"
 #include "fault_sys.h"
 #include "sample.h"
 #include "tools.h"

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base.h"
+#include "base/base.h"
 #include "tools.h"
 #include "vimap_reduce.h"
 

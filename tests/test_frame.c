@@ -9,9 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base.h"
-#include "frame.h"
+#include "base/base.h"
 #include "tools.h"
+#include "wire/frame.h"
 
 #define FILLER 0xa5
 

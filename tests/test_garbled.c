@@ -15,11 +15,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base.h"
-#include "frame.h"
+#include "base/base.h"
 #include "sample.h"
-#include "slot.h"
+#include "shm/slot.h"
 #include "tools.h"
+#include "wire/frame.h"
 
 /* Inputs, and which of them does it. */
 enum { INPUTS = 60, BAD = 25 };

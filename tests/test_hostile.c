@@ -16,15 +16,15 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "base.h"
-#include "channel.h"
-#include "emit.h"
-#include "face.h"
-#include "shuffle.h"
-#include "slot.h"
-#include "span.h"
-#include "sys.h"
+#include "api/vm_pool.h"
+#include "base/base.h"
+#include "items/span.h"
+#include "os/sys.h"
+#include "reduce/emit.h"
+#include "reduce/shuffle.h"
+#include "shm/slot.h"
 #include "tools.h"
+#include "wire/channel.h"
 
 #define KIB ((size_t)1024)
 #define SIZE (20 * KIB)
@@ -34,7 +34,7 @@
 
 /* Three inputs of different sizes in a region of "room", each head of which is
    overwritten then. */
-static struct chunk *with_forged_heads(struct area *a, unsigned char *room)
+static struct chunk *with_forged_heads(struct arena *a, unsigned char *room)
 {
 	static char input[300];
 	struct chunk *c = chunk_new(NULL, 0, 0, NULL);
@@ -42,8 +42,8 @@ static struct chunk *with_forged_heads(struct area *a, unsigned char *room)
 	ck_assert_ptr_nonnull(c);
 	for (size_t i = 0; i < sizeof input; i++)
 		input[i] = (char)(1 + i % 100);
-	area_init(a, 4096);
-	chunk_place(c, area_take(a, 2048), room);
+	arena_init(a, 4096);
+	chunk_place(c, arena_take(a, 2048), room);
 	for (size_t i = 1; i <= 3; i++)
 		ck_assert_int_eq(chunk_pack(c, input, 90 * i), 0);
 	for (size_t at = FRAME_START, i = 1; i <= 3; i++) {
@@ -56,7 +56,7 @@ static struct chunk *with_forged_heads(struct area *a, unsigned char *room)
 START_TEST(a_size_is_not_read_where_a_worker_can_write)
 {
 	static _Alignas(16) unsigned char room[4096];
-	struct area a;
+	struct arena a;
 	struct chunk *c = with_forged_heads(&a, room);
 	size_t at = chunk_begin(c), from = at, size;
 	const void *input;
@@ -77,7 +77,7 @@ END_TEST
 START_TEST(a_head_is_not_sent_from_where_a_worker_can_write)
 {
 	static _Alignas(16) unsigned char room[4096], got[4096];
-	struct area a;
+	struct arena a;
 	struct chunk *c = with_forged_heads(&a, room);
 	struct span *s = span_set(span_new(NULL), c, 0, 3, chunk_begin(c));
 	struct channel ch;

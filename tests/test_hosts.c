@@ -24,8 +24,8 @@
 #include <termios.h>
 #include <unistd.h>
 
-#include "base.h"
-#include "sys.h"
+#include "base/base.h"
+#include "os/sys.h"
 #include "tools.h"
 
 enum { RUNS, LEFT, WRONG, GATE, CLOSED, STARTED };

@@ -24,12 +24,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "base.h"
+#include "base/base.h"
 #include "fault_sys.h"
-#include "fds.h"
+#include "os/fdlist.h"
+#include "os/sys.h"
 #include "sample.h"
-#include "slot.h"
-#include "sys.h"
+#include "shm/slot.h"
 #include "tools.h"
 #include "vimap_reduce.h"
 
@@ -292,10 +292,10 @@ static pthread_barrier_t barrier;
 
 static void *has_lock(void *unused)
 {
-	fds_lock();
+	fdlist_lock();
 	pthread_barrier_wait(&barrier);
 	pthread_barrier_wait(&barrier);
-	fds_unlock();
+	fdlist_unlock();
 	return unused;
 }
 

@@ -16,7 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "base.h"
+#include "base/base.h"
 #include "tools.h"
 
 #define MIB ((size_t)1 << 20)

@@ -19,9 +19,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "base.h"
+#include "base/base.h"
+#include "base/words.h"
 #include "tools.h"
-#include "words.h"
 
 /* What the compiler calls for static objects of C++. */
 int __cxa_atexit(void (*call)(void *), void *arg, void *owner);

@@ -8,11 +8,11 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "base.h"
-#include "context.h"
-#include "slot.h"
+#include "base/base.h"
 #include "sample.h"
+#include "shm/slot.h"
 #include "tools.h"
+#include "worker/context.h"
 
 #define GUARD 64
 

@@ -13,8 +13,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base.h"
-#include "reducer.h"
+#include "base/base.h"
+#include "reduce/reducer.h"
 #include "runs.h"
 #include "tools.h"
 

@@ -12,9 +12,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base.h"
-#include "notice.h"
+#include "base/base.h"
 #include "tools.h"
+#include "wire/notice.h"
 
 static int pair[2];
 

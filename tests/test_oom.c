@@ -15,8 +15,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "base.h"
-#include "face.h"
+#include "api/vm_pool.h"
+#include "base/base.h"
 #include "tools.h"
 
 static char root[64];

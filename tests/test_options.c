@@ -11,9 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base.h"
-#include "face.h"
-#include "settings.h"
+#include "api/vm_pool.h"
+#include "base/base.h"
+#include "pool/settings.h"
 #include "tools.h"
 
 static int process(struct vm_context *me, const void *input, size_t size)

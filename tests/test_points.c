@@ -11,7 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base.h"
+#include "base/base.h"
 #include "sample.h"
 #include "tools.h"
 #include "trial.h"

@@ -9,14 +9,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base.h"
-#include "gather.h"
-#include "hash.h"
-#include "merge.h"
-#include "record.h"
-#include "store.h"
+#include "base/base.h"
+#include "reduce/gather.h"
+#include "reduce/hash.h"
+#include "reduce/merge.h"
+#include "reduce/record.h"
+#include "reduce/store.h"
+#include "reduce/values.h"
 #include "tools.h"
-#include "values.h"
 #include "vimap_reduce.h"
 
 #define KEY_MOST ((size_t)80000)
@@ -354,7 +354,7 @@ END_TEST
 static struct gathered gather_all(const struct run *runs, size_t count,
     size_t memory)
 {
-	const struct gathering g = { &store, 0, memory, KEY_MOST, NULL,
+	const struct gather_phase g = { &store, 0, memory, KEY_MOST, NULL,
 		NULL, NULL };
 	struct gathered out;
 
@@ -476,7 +476,7 @@ START_TEST(garbled_pairs_are_noticed)
 	static const int from[] = { 1, 2 };
 	const struct record r[] = { small("ab", 2, &from[0]),
 		small("a", 1, &from[1]) };
-	const struct gathering g = { &store, 0, 1000, 10, NULL,
+	const struct gather_phase g = { &store, 0, 1000, 10, NULL,
 		NULL, NULL };
 	struct gathered out;
 	struct vm_values v;
@@ -521,7 +521,7 @@ START_TEST(large_values_lie_apart)
 {
 	const size_t sizes[] = { 65535, 65536, 65537, 1 << 20, 0, 3 };
 	unsigned char *large = malloc(1 << 20);
-	const struct gathering g = { &store, 0, 1000, 10, NULL,
+	const struct gather_phase g = { &store, 0, 1000, 10, NULL,
 		NULL, NULL };
 	struct record r[COUNTOF(sizes)];
 	struct run apart[COUNTOF(sizes)], run;

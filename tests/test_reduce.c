@@ -12,7 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base.h"
+#include "base/base.h"
 #include "runs.h"
 #include "sample.h"
 #include "tools.h"

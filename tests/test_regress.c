@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "base.h"
+#include "base/base.h"
 #include "tools.h"
 
 /* The item that dies. */

@@ -13,8 +13,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "base.h"
-#include "face.h"
+#include "api/vm_pool.h"
+#include "base/base.h"
 #include "tools.h"
 
 enum { SETUPS, TEARDOWNS, BUSY, MOST, DONE, GATE, OPEN, HOOKS };

@@ -9,8 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base.h"
-#include "results.h"
+#include "base/base.h"
+#include "items/results.h"
 #include "tools.h"
 
 #define SEED UINT64_C(2463534242)
@@ -64,9 +64,9 @@ static struct span *send_chunk(struct books *b, uint32_t items)
 }
 
 /* Output n: n mod 40 bytes, all of them n.  No 0 follows them yet. */
-static struct block *block_of(uint64_t seq, uint32_t count)
+static struct rxbuf *block_of(uint64_t seq, uint32_t count)
 {
-	struct block *b = block_new((size_t)count * 64);
+	struct rxbuf *b = rxbuf_new((size_t)count * 64);
 	unsigned char body[40];
 
 	ck_assert_ptr_nonnull(b);
@@ -353,7 +353,7 @@ START_TEST(a_failure_is_told_from_an_output)
 
 	books_open(&b, false);
 	s = send_chunk(&b, 4);
-	s->block = block_new(FRAME_START + 64);
+	s->block = rxbuf_new(FRAME_START + 64);
 	ck_assert_ptr_nonnull(s->block);
 	for (int n = 0; n < 4; n++)
 		frame_write(s->block->data + FRAME_START + 16 * n, n % 2 ?
@@ -374,7 +374,7 @@ END_TEST
 
 START_TEST(releasing_gives_all_back)
 {
-	struct block *block = block_of(0, 2);
+	struct rxbuf *block = block_of(0, 2);
 	struct books b;
 
 	for (int ordered = 0; ordered < 2; ordered++) {
@@ -382,7 +382,7 @@ START_TEST(releasing_gives_all_back)
 		for (int n = 0; n < 20; n++) {
 			struct span *s = send_chunk(&b, 2);
 
-			s->block = block_hold(block);
+			s->block = rxbuf_hold(block);
 			s->output_at = FRAME_START;
 			s->bytes = 10;
 			window_move(&b.window, s, SPAN_ANSWERED);
@@ -394,7 +394,7 @@ START_TEST(releasing_gives_all_back)
 		ck_assert_uint_eq(block->refs, 1);
 		ck_assert(!results_ready(&b.results));
 	}
-	block_drop(block);
+	rxbuf_drop(block);
 }
 END_TEST
 

@@ -14,8 +14,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "base.h"
-#include "face.h"
+#include "api/vm_pool.h"
+#include "base/base.h"
 #include "tools.h"
 
 /* Counters; attempts of one input have two each, from TIMES on. */
@@ -229,7 +229,7 @@ START_TEST(a_pause_begins_with_the_failure)
 	ck_assert_int_eq(vm_zip_in_out_within(pool, &r, 0), VM_LATER);
 	wait_for(&sh->counter[TIMES + 3], 1);
 	while (window_due(&e->window) == NEVER)
-		ck_assert_int_ge(settle_read(e, &e->crew.members[0], now), 0);
+		ck_assert_int_ge(receive_read(e, &e->crew.members[0], now), 0);
 	ck_assert_uint_ge(window_due(&e->window), 60000 * MS_IN_NS +
 	    (uint64_t)sh->counter[TIMES + 3]);
 	close_pool(pool);

@@ -16,8 +16,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "base.h"
-#include "reducer.h"
+#include "base/base.h"
+#include "reduce/reducer.h"
 #include "runs.h"
 #include "tools.h"
 
@@ -288,10 +288,10 @@ START_TEST(gathered_five_times)
 
 	for (p.tries = 1; p.tries < 5; p.tries++) {
 		p.due = false;
-		ck_assert_int_eq(gathering_take(&r, &lost), 0);
+		ck_assert_int_eq(gather_phase_take(&r, &lost), 0);
 		ck_assert(p.due);
 	}
-	ck_assert_int_eq(gathering_take(&r, &lost), -EIO);
+	ck_assert_int_eq(gather_phase_take(&r, &lost), -EIO);
 	ck_assert_ptr_nonnull(strstr(r.words.text, "So."));
 }
 END_TEST
@@ -314,11 +314,11 @@ START_TEST(an_index_of_another_is_refused)
 		made.index.extent = (struct extent){
 			(uint64_t)place * store->stretch + 4096, 100 };
 		result.worker_index = 1;
-		ck_assert_int_eq(gathering_take(&r, &result),
+		ck_assert_int_eq(gather_phase_take(&r, &result),
 		    place == 1 ? 0 : -EBADMSG);
 	}
 	result.output_size--;
-	ck_assert_int_eq(gathering_take(&r, &result), -EBADMSG);
+	ck_assert_int_eq(gather_phase_take(&r, &result), -EBADMSG);
 	shuffle_close(&r.shuffle);
 	store_close(store);
 }

@@ -15,7 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "base.h"
+#include "base/base.h"
 #include "tools.h"
 
 enum { FAILURES = 5, PLACES = 16 };

@@ -8,10 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base.h"
-#include "emit.h"
-#include "hash.h"
-#include "shuffle.h"
+#include "base/base.h"
+#include "reduce/emit.h"
+#include "reduce/hash.h"
+#include "reduce/shuffle.h"
 #include "tools.h"
 
 #define PARTITIONS 3

@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base.h"
+#include "base/base.h"
 #include "tools.h"
 
 #define KIB ((size_t)1024)

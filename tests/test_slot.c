@@ -14,12 +14,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "base.h"
-#include "chunk.h"
-#include "frame.h"
-#include "slots.h"
-#include "stage.h"
+#include "base/base.h"
+#include "items/chunk.h"
+#include "shm/slots.h"
 #include "tools.h"
+#include "wire/frame.h"
+#include "worker/outstream.h"
 
 #define SEED UINT64_C(362436069362436069)
 
@@ -368,16 +368,16 @@ END_TEST
 /* ---- the payload area ---- */
 
 /* A large output, made and taken by the caller. */
-static bool places(struct stage *g, size_t size)
+static bool places(struct outstream *g, size_t size)
 {
 	size_t room, length = frame_length(size);
-	unsigned char *at = stage_place_large(g, length, &room);
+	unsigned char *at = outstream_place_large(g, length, &room);
 
 	if (at == NULL)
 		return false;
 	ck_assert_uint_ge(room, length);
 	frame_head(at, FRAME_OUTPUT, size);
-	ck_assert_int_eq(stage_add(g, at, length), 0);
+	ck_assert_int_eq(outstream_add(g, at, length), 0);
 	atomic_store(&g->slot->released, g->told);
 	return true;
 }
@@ -385,9 +385,9 @@ static bool places(struct stage *g, size_t size)
 START_TEST(an_output_that_does_not_fit_takes_no_room)
 {
 	struct slots s = slots_new(1);
-	struct stage g;
+	struct outstream g;
 
-	stage_init(&g, slots_get(&s, 0), &s, -1);
+	outstream_init(&g, slots_get(&s, 0), &s, -1);
 	ck_assert(places(&g, 100000));
 	atomic_store(&g.slot->released, 0);
 	ck_assert(!places(&g, s.payload - 50000));
@@ -399,7 +399,7 @@ START_TEST(an_output_that_does_not_fit_takes_no_room)
 END_TEST
 
 /* One that is told of; the caller has not heard of it.  *at: its position. */
-static bool tells(struct stage *g, size_t size, uint64_t *at)
+static bool tells(struct outstream *g, size_t size, uint64_t *at)
 {
 	uint64_t released = atomic_load(&g->slot->released);
 	bool placed = places(g, size);
@@ -412,10 +412,10 @@ static bool tells(struct stage *g, size_t size, uint64_t *at)
 START_TEST(an_empty_payload_area_begins_again)
 {
 	struct slots s = slots_new(1);
-	struct stage g;
+	struct outstream g;
 	uint64_t at;
 
-	stage_init(&g, slots_get(&s, 0), &s, -1);
+	outstream_init(&g, slots_get(&s, 0), &s, -1);
 	for (int i = 0; i < 100; i++) {
 		ck_assert(tells(&g, 20000, &at));
 		ck_assert_uint_eq(at % s.payload, 0);
@@ -428,11 +428,11 @@ END_TEST
 START_TEST(what_was_left_out_is_not_used)
 {
 	struct slots s = slots_new(1);
-	struct stage g;
+	struct outstream g;
 	size_t size = s.payload / 4 * 3 - 100, rest = s.payload / 4 - 8192;
 	uint64_t at;
 
-	stage_init(&g, slots_get(&s, 0), &s, -1);
+	outstream_init(&g, slots_get(&s, 0), &s, -1);
 	for (int i = 0; i < 100; i++) {
 		ck_assert(tells(&g, size, &at));
 		ck_assert_uint_eq(at % s.payload, 0);
@@ -451,16 +451,16 @@ START_TEST(a_new_stage_begins_behind_what_is_held)
 	struct slots s = slots_new(1);
 	struct slot *slot = slots_get(&s, 0);
 	uint64_t at, first;
-	struct stage g;
+	struct outstream g;
 
-	stage_init(&g, slot, &s, -1);
+	outstream_init(&g, slot, &s, -1);
 	ck_assert(tells(&g, s.payload / 2, &first));
 	atomic_store(&slot->released, g.told);
 	ck_assert(tells(&g, s.payload / 4, &first));
 	ck_assert(tells(&g, s.payload / 4, &at));
 	slot_reset(slot);
 	slot_hold(slot, first, g.told);
-	stage_init(&g, slot, &s, -1);
+	outstream_init(&g, slot, &s, -1);
 	ck_assert(!tells(&g, s.payload / 4 * 3, &at));
 	ck_assert(tells(&g, s.payload / 4, &at));
 	ck_assert_uint_ge(at, first + 2 * (s.payload / 4));
@@ -525,7 +525,7 @@ START_TEST(takes_several_at_once)
 	ck_assert_uint_eq(slot_take(slot, 7, 8, &seen), 0);
 	ck_assert_int_eq(slot_lower(slot, 7, 0, &limit), 0);
 	ck_assert_uint_eq(limit, 8);
-	ck_assert_uint_eq(slot_take(slot, 7, CHUNK_STRIDE, &seen), 8);
+	ck_assert_uint_eq(slot_take(slot, 7, SLOT_STRIDE, &seen), 8);
 	ck_assert_uint_eq(seen, 8);
 	ck_assert_int_eq(slot_next(slot, 7, 8, &next), 0);
 	ck_assert_uint_eq(next, 8);
@@ -658,8 +658,8 @@ START_TEST(a_word_that_lies_is_not_believed)
 
 	ck_assert(believed(5, 100, 0));
 	ck_assert(believed(5, 100, 100));
-	ck_assert(believed(5, 100, 100 + CHUNK_STRIDE));
-	ck_assert(!believed(5, 100, 101 + CHUNK_STRIDE));
+	ck_assert(believed(5, 100, 100 + SLOT_STRIDE));
+	ck_assert(!believed(5, 100, 101 + SLOT_STRIDE));
 	ck_assert(!believed(5, 100, most));
 	ck_assert(!believed(5, 101, 0));
 	ck_assert(!believed(5, 99, 0));
@@ -706,7 +706,7 @@ static void take_all(struct race *r, struct slot *slot, pid_t parent)
 
 		wait_until(&r->given, chunk + 1, parent);
 		do {
-			uint32_t n = 1 + (uint32_t)rnd(&state) % CHUNK_STRIDE;
+			uint32_t n = 1 + (uint32_t)rnd(&state) % SLOT_STRIDE;
 
 			item = slot_take(slot, chunk, n, &limit);
 			for (; n > 0 && item < limit; n--, item++) {

@@ -19,10 +19,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "base.h"
-#include "face.h"
+#include "api/vm_pool.h"
+#include "base/base.h"
 #include "fault_sys.h"
-#include "sys.h"
+#include "os/sys.h"
 #include "tools.h"
 
 /* Counters.  DEADLY: the number at which its worker dies or hangs, and 1. */

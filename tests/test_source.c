@@ -8,8 +8,8 @@
 #include <limits.h>
 #include <stdlib.h>
 
-#include "base.h"
-#include "source.h"
+#include "base/base.h"
+#include "items/source.h"
 #include "tools.h"
 
 #define MAX_SIZE 100

@@ -13,7 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base.h"
+#include "base/base.h"
 #include "tools.h"
 
 static int echo(struct vm_context *me, const void *input, size_t size)

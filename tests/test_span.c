@@ -6,8 +6,8 @@
 
 #include <string.h>
 
-#include "base.h"
-#include "span.h"
+#include "base/base.h"
+#include "items/span.h"
 #include "tools.h"
 
 #define COUNT 20
@@ -75,16 +75,16 @@ END_TEST
 START_TEST(holds_its_chunk_and_its_block)
 {
 	struct chunk *c = chunk_of_20();
-	struct block *b = block_new(10);
+	struct rxbuf *b = rxbuf_new(10);
 	struct span *s = span_of(c);
 
 	ck_assert_ptr_nonnull(b);
 	ck_assert_uint_eq(c->refs, 2);
-	s->block = block_hold(b);
+	s->block = rxbuf_hold(b);
 	span_free(s);
 	ck_assert_uint_eq(c->refs, 1);
 	ck_assert_uint_eq(b->refs, 1);
-	block_drop(b);
+	rxbuf_drop(b);
 	chunk_drop(c);
 }
 END_TEST

@@ -16,10 +16,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "base.h"
-#include "face.h"
+#include "api/vm_pool.h"
+#include "base/base.h"
 #include "fault_sys.h"
-#include "sys.h"
+#include "os/sys.h"
 #include "tools.h"
 
 /* Counters; FATAL: the number that kills its worker, and 1. */

@@ -13,7 +13,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "base.h"
+#include "base/base.h"
 #include "fault_sys.h"
 #include "sample.h"
 #include "tools.h"

@@ -11,8 +11,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base.h"
-#include "store.h"
+#include "base/base.h"
+#include "reduce/store.h"
 #include "tools.h"
 
 #define PAGE ((uint64_t)4096)

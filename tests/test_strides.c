@@ -10,17 +10,17 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base.h"
-#include "chunk.h"
-#include "face.h"
+#include "api/vm_pool.h"
+#include "base/base.h"
+#include "items/chunk.h"
 #include "tools.h"
 
 /* One chunk of three strides. */
-enum { ITEMS = 3 * CHUNK_STRIDE };
+enum { ITEMS = 3 * SLOT_STRIDE };
 enum { GATE, OTHERS, STARTED, SEEN };
 
 static struct shared *sh;
-static int stride = CHUNK_STRIDE;
+static int stride = SLOT_STRIDE;
 static int bad;
 static void (*harm)(void);
 
@@ -133,7 +133,7 @@ static void check_harm(void (*how)(void), enum vm_cause cause, int step,
     int timeout_ms)
 {
 	harm = how;
-	for (bad = 0; bad < CHUNK_STRIDE + 2; bad += step)
+	for (bad = 0; bad < SLOT_STRIDE + 2; bad += step)
 		for (int workers = 1; workers < 3; workers++)
 			check_one((struct vm_options){ .workers = workers,
 			    .ordered = bad & 1,
@@ -265,20 +265,20 @@ START_TEST(cancelled_within_a_stride)
 		seen[take_well(pool)] = true;
 	vm_cancel(pool);
 	/* All but what was taken comes while the gate is shut. */
-	for (int i = CHUNK_STRIDE; i < ITEMS; i++) {
+	for (int i = SLOT_STRIDE; i < ITEMS; i++) {
 		ck_assert_int_eq(vm_zip_in_out_within(pool, &r, limit_ms()), 1);
 		ck_assert_int_eq(r.type, VM_EXCEPTION);
 		ck_assert_int_eq(r.exception->cause, VM_CANCELLED);
 		ck_assert_int_eq(r.attempts, 0);
-		ck_assert_int_ge(number(r.input), CHUNK_STRIDE);
+		ck_assert_int_ge(number(r.input), SLOT_STRIDE);
 		ck_assert(!seen[number(r.input)]);
 		seen[number(r.input)] = true;
 	}
 	atomic_store(&sh->counter[GATE], 1);
-	for (int i = SLOW; i < CHUNK_STRIDE; i++) {
+	for (int i = SLOW; i < SLOT_STRIDE; i++) {
 		int64_t n = take_well(pool);
 
-		ck_assert(n < CHUNK_STRIDE && !seen[n]);
+		ck_assert(n < SLOT_STRIDE && !seen[n]);
 		seen[n] = true;
 	}
 	take_end(pool);
@@ -293,10 +293,10 @@ static int slow_for_others(struct vm_context *me, const void *input,
 	int64_t n = number(input);
 
 	note_first(n);
-	if (n == SLOW && await(&sh->counter[OTHERS], ITEMS - CHUNK_STRIDE,
+	if (n == SLOW && await(&sh->counter[OTHERS], ITEMS - SLOT_STRIDE,
 	    limit_ms()) < 0)
 		return vm_fail(me, 1, "the others are not done");
-	if (n >= CHUNK_STRIDE)
+	if (n >= SLOT_STRIDE)
 		atomic_fetch_add(&sh->counter[OTHERS], 1);
 	return vm_output(me, input, size);
 }

@@ -23,9 +23,9 @@
 #include <unistd.h>
 #include <wchar.h>
 
-#include "base.h"
-#include "fds.h"
-#include "sys.h"
+#include "base/base.h"
+#include "os/fdlist.h"
+#include "os/sys.h"
 #include "tools.h"
 
 /* ---- standard input that was read ahead ---- */
@@ -319,7 +319,7 @@ static int has_few_descriptors(void *arg)
 
 	cpus = 512;
 	set_limit(RLIMIT_NOFILE, (rlim_t)l->limit);
-	ck_assert(fds_left(&free));
+	ck_assert(fdlist_left(&free));
 	for (int fd = 0; fd < l->limit; fd++)
 		unused += fcntl(fd, F_GETFD) == -1;
 	ck_assert_uint_eq(free, unused);
@@ -402,10 +402,10 @@ END_TEST
    the middle of vm_fork(). */
 static void *has_lock(void *unused)
 {
-	fds_lock();
+	fdlist_lock();
 	pthread_barrier_wait(&barrier);
 	pthread_barrier_wait(&barrier);
-	fds_unlock();
+	fdlist_unlock();
 	return unused;
 }
 

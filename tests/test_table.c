@@ -9,11 +9,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base.h"
-#include "hash.h"
-#include "table.h"
+#include "base/base.h"
+#include "reduce/hash.h"
+#include "reduce/table.h"
+#include "reduce/values.h"
 #include "tools.h"
-#include "values.h"
 #include "vimap_reduce.h"
 
 static uint32_t find(struct table *t, uint64_t hash, const void *key,

@@ -18,8 +18,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "base.h"
-#include "face.h"
+#include "api/vm_pool.h"
+#include "base/base.h"
 #include "tools.h"
 
 /* Counters from here on; below, each input has one for its beginning. */
@@ -330,7 +330,7 @@ START_TEST(nor_if_it_began_after_the_clock_was_read)
 	wait_for(&sh->counter[BEGUN], 1);
 	e->crew.members[0].watched_from = NEVER;
 	e->sample_at = 0;
-	ck_assert_int_eq(overdue_run(e, now), 0);
+	ck_assert_int_eq(timeouts_run(e, now), 0);
 	take(pool, &r);
 	ck_assert_int_eq(r.exception->cause, VM_TIMED_OUT);
 	ck_assert_int_ge(sh->counter[DONE] - sh->counter[BEGUN],

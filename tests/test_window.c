@@ -8,9 +8,9 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-#include "base.h"
+#include "base/base.h"
+#include "items/window.h"
 #include "tools.h"
-#include "window.h"
 
 #define SEED UINT64_C(88172645463325252)
 

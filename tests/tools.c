@@ -16,8 +16,8 @@
 #include <unistd.h>
 
 #include "machine.h"
+#include "os/sys.h"
 #include "sample.h"
-#include "sys.h"
 
 struct shared *shared_new(void)
 {

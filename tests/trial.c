@@ -24,7 +24,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "base.h"
+#include "base/base.h"
 #include "sample.h"
 #include "tools.h"
 

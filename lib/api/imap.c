@@ -1,0 +1,223 @@
+/*
+ * imap.c - inputs in, results out: vm_imap(), vm_zip_in_out().
+ *
+ * Runs in: caller.  The path of an item, in the order of the files:
+ *
+ *	source next -> chunk pack -> window admit -> crew pick ->
+ *	channel send ==> worker: receive, take, call, stage ==>
+ *	channel receive -> window settle -> results take -> here
+ *
+ * and of a death: crew bury -> window putback -> sent again, or settled as
+ * failed.
+ */
+#include "config.h"
+
+#include <errno.h>
+
+#include "api/vm_pool.h"
+#include "base/base.h"
+#include "items/source.h"
+#include "os/sys.h"
+
+/* The moment so many ms from now; negative: never. */
+static uint64_t moment(int ms)
+{
+	return ms < 0 ? NEVER : sys_now() + (uint64_t)ms * MS_IN_NS;
+}
+
+/* A call ends: what the engine says becomes what the caller sees. */
+static int answer(struct vm_pool *p, int r, int kept)
+{
+	if (r == -ENOMEM)
+		words_set(&p->words, ENOMEM, "There was no memory.  Nothing "
+		    "is lost; call again when there is.");
+	errno = r < 0 ? -r : kept;
+	return r < 0 ? -1 : r;
+}
+
+/* ---- inputs ---- */
+
+/* What is wrong with a source, as errno, with words; 0: nothing. */
+static int flaw(struct vm_pool *p, const struct vm_source *s)
+{
+	uintptr_t mark = (uintptr_t)s->reserved[0];
+
+	if (p->engine.broken) {
+		p->words = p->engine.broken_words;
+		return EPIPE;
+	}
+	if (p->engine.finishing)
+		return -words_set(&p->words, EPIPE, "vm_imap() comes after "
+		    "vm_finish(): the pool takes no more inputs.");
+	if (mark == SOURCE_UNMADE)
+		return -words_set(&p->words, (int)(uintptr_t)s->reserved[1],
+		    "%s", (const char *)s->reserved[2]);
+	if (mark > SOURCE_UNMADE || (mark == 0 &&
+	    (s->reserved[1] != NULL || s->reserved[2] != NULL)))
+		return -words_set(&p->words, EINVAL, "vm_imap() was given a "
+		    "source whose vm_source.reserved is not 0; set all "
+		    "members, as by an initialiser.");
+	if (s->next == NULL)
+		return -words_set(&p->words, EINVAL, "vm_imap() was given a "
+		    "source without vm_source.next, which gives the inputs.");
+	return 0;
+}
+
+/* A source the pool does not take is closed all the same. */
+static int turn_away(struct vm_pool *p, const struct vm_source *s, int error)
+{
+	bool in_hook = p != NULL && p->engine.in_hook;
+	const struct words words = p ? p->words : (struct words){ "" };
+
+	if (p != NULL && error != EPERM)
+		p->engine.in_hook = true;
+	if (s->close != NULL)
+		s->close(s->from);
+	if (p != NULL) {
+		/* A hook that is refused a call has told of that one. */
+		p->engine.in_hook = in_hook;
+		p->words = words;
+	}
+	errno = error;
+	return -1;
+}
+
+int vm_imap(vm_pool *p, struct vm_source hooks)
+{
+	int error = pool_refuses(p);
+	int kept = errno;
+	struct source *s = NULL;
+	int r = 0;
+
+	if (error != 0)
+		error_refuse(p, error, "vm_imap");
+	else
+		error = flaw(p, &hooks);
+	if (error == 0 && atomic_load(&p->engine.cancelled))
+		r = engine_cancel(&p->engine);
+	if (error == 0 && r == 0) {
+		s = source_new(&hooks, &p->engine.in_hook);
+		r = s == NULL ? -ENOMEM : 0;
+	}
+	if (r == -ENOMEM)
+		words_set(&p->words, ENOMEM, "vm_imap() had no memory for a "
+		    "source.");
+	if (r < 0)
+		error = -r;
+	if (error != 0)
+		return turn_away(p, &hooks, error);
+	if (hooks.reserved[2] != NULL)
+		*(size_t *)hooks.reserved[2] = p->engine.set.plan.max_item;
+	intake_add(&p->engine, s);
+	errno = kept;
+	return 0;
+}
+
+/* ---- results ---- */
+
+/* No item: a worker was given up, or has torn down. */
+static void show_given_up(struct vm_pool *p, const struct item *i,
+    struct vm_result *r)
+{
+	*r = (struct vm_result){
+		.index = UINT64_MAX,
+		.type = VM_EXCEPTION,
+		.worker_index = i->span->worker_index,
+		.exception = &p->exception,
+	};
+	if (i->teardown)
+		r->type = VM_TEARDOWN;
+	if (i->teardown && i->kind == FRAME_OUTPUT) {
+		r->exception = NULL;
+		r->output = i->body;
+		r->output_size = i->size;
+		return;
+	}
+	exception_make(p, i);
+}
+
+/* What every result has; it is filled in for each item. */
+static inline void show(const struct item *i, struct vm_result *r)
+{
+	const struct span *s = i->span;
+
+	*r = (struct vm_result){
+		.input = i->input,
+		.input_size = i->input_size,
+		.output = i->body,
+		.output_size = i->size,
+		.tag = s->chunk->tag,
+		.index = i->index,
+		.type = VM_OUTPUT,
+		.attempts = s->attempt,
+		.worker_index = s->attempt > 0 ? s->worker_index : -1,
+	};
+}
+
+/* There is no output. */
+RARELY static void show_failure(struct vm_pool *p, const struct item *i,
+    struct vm_result *r)
+{
+	r->output = NULL;
+	r->output_size = 0;
+	r->type = VM_EXCEPTION;
+	r->exception = &p->exception;
+	exception_make(p, i);
+}
+
+/* There is none at hand: waits for the next item, or shows what else is to be
+   told. */
+RARELY static int wait_for(struct vm_pool *p, struct item *item,
+    struct vm_result *result, int ms)
+{
+	int kept = errno;
+	int r = engine_next(&p->engine, item, moment(ms));
+
+	if (r == 1 && item->given_up != NULL)
+		show_given_up(p, item, result);
+	return answer(p, r, kept);
+}
+
+/* A call that may not be made, or not so: -1. */
+RARELY static int turn_down(struct vm_pool *p, int error)
+{
+	if (error != 0)
+		return error_refuse(p, error, "vm_zip_in_out");
+	words_set(&p->words, EINVAL, "vm_zip_in_out() was given NULL, and "
+	    "needs a struct vm_result to fill.");
+	errno = EINVAL;
+	return -1;
+}
+
+int vm_zip_in_out_within(vm_pool *p, struct vm_result *result, int ms)
+{
+	int error = pool_refuses(p);
+	struct item item;
+	int r;
+
+	if (error != 0 || result == NULL)
+		return turn_down(p, error);
+	if (!engine_draw(&p->engine, &item)) {
+		r = wait_for(p, &item, result, ms);
+		if (r != 1 || item.given_up != NULL)
+			return r;
+	}
+	show(&item, result);
+	if (item.span->outcome.cause != 0 || item.kind != FRAME_OUTPUT)
+		show_failure(p, &item, result);
+	return 1;
+}
+int vm_zip_in_out(vm_pool *p, struct vm_result *result)
+{
+	return vm_zip_in_out_within(p, result, -1);
+}
+
+int vm_ready(vm_pool *p, int ms)
+{
+	int error = pool_refuses(p);
+	int kept = errno;
+
+	if (error != 0)
+		return error_refuse(p, error, "vm_ready");
+	return answer(p, engine_ready(&p->engine, moment(ms)), kept);
+}

@@ -1,0 +1,206 @@
+/*
+ * lines.c - lines of text as a ready-made source, from a FILE or from a
+ * descriptor.
+ *
+ * Runs in: caller.  A line lies in a buffer of the source's until the next
+ * one is read, and may be as long as max_item_bytes.
+ *
+ * Easy to get wrong: the descriptor may be shared with other programs, so
+ * its flags are left alone; it is looked at before it is read.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/sources.h"
+#include "base/buf.h"
+#include "os/sys.h"
+
+/* One read's worth. */
+#define READ_SIZE ((size_t)64 * 1024)
+
+struct lines {
+	FILE *file;		/* or NULL: fd */
+	int fd;
+	struct buf text;	/* the line; of an fd, what came after too */
+	size_t line;		/* where in the text the next line begins */
+	size_t seen;		/* bytes of it known to have no newline */
+	size_t max;		/* bytes a line may have: vm_imap() sets it */
+	bool ended;
+};
+
+static void lines_close(void *from)
+{
+	struct lines *l = from;
+
+	buf_release(&l->text);
+	free(l);
+}
+
+static int fail(int error)
+{
+	errno = error;
+	return -1;
+}
+
+/* ---- of a FILE ---- */
+
+static int read_line(struct lines *l)
+{
+	int c, r = 0;
+
+	l->text.len = 0;
+	while (r == 0 && (c = getc_unlocked(l->file)) != EOF && c != '\n') {
+		unsigned char byte = (unsigned char)c;
+
+		if (l->text.len >= l->max)
+			r = -EFBIG;
+		else
+			r = buf_append(&l->text, &byte, 1);
+	}
+	if (r < 0)
+		return r;
+	if (c == EOF && ferror(l->file))
+		return errno > 0 ? -errno : -EIO;
+	return c != EOF || l->text.len > 0;
+}
+
+static int file_next(void *from, const void **input, size_t *size)
+{
+	struct lines *l = from;
+	int r;
+
+	flockfile(l->file);
+	r = read_line(l);
+	funlockfile(l->file);
+	if (r < 0)
+		return fail(-r);
+	*input = l->text.data;
+	*size = l->text.len;
+	return r;
+}
+
+/* ---- of a descriptor ---- */
+
+/* The next line if it is all there: 1 or 0. */
+static int cut_line(struct lines *l, const void **input, size_t *size)
+{
+	const unsigned char *start = l->text.data + l->line;
+	size_t have = l->text.len - l->line;
+	const unsigned char *end = NULL;
+
+	if (have > l->seen)
+		end = memchr(start + l->seen, '\n', have - l->seen);
+	l->seen = have;
+	if (end == NULL && !(l->ended && have > 0))
+		return 0;
+	*input = start;
+	*size = end ? (size_t)(end - start) : have;
+	l->line += *size + (end != NULL);
+	l->seen = 0;
+	return 1;
+}
+
+/* Reads what is there: 1, 0 at the end, VM_LATER, -errno. */
+static int read_more(struct lines *l)
+{
+	struct pollfd p = { .fd = l->fd, .events = POLLIN };
+	ssize_t n;
+	int r;
+
+	if (l->text.len - l->line > l->max)
+		return -EFBIG;
+	r = sys_poll(&p, 1, 0);
+	if (r == 0)
+		return VM_LATER;
+	memmove(l->text.data, l->text.data + l->line, l->text.len - l->line);
+	l->text.len -= l->line;
+	l->line = 0;
+	r = buf_reserve(&l->text, READ_SIZE);
+	if (r < 0)
+		return r;
+	n = sys_read(l->fd, l->text.data + l->text.len, READ_SIZE);
+	if (n == -EAGAIN)
+		return VM_LATER;
+	if (n <= 0)
+		return (int)n;
+	l->text.len += (size_t)n;
+	return 1;
+}
+
+static int fd_next(void *from, const void **input, size_t *size)
+{
+	struct lines *l = from;
+	int r = 1;
+
+	for (;;) {
+		if (cut_line(l, input, size))
+			return 1;
+		if (l->ended)
+			return 0;
+		r = read_more(l);
+		if (r < 0)
+			return fail(-r);
+		if (r == VM_LATER)
+			return r;
+		l->ended = r == 0;
+	}
+}
+
+static int fd_wait(void *from)
+{
+	const struct lines *l = from;
+
+	return l->fd;
+}
+
+/* ---- both ---- */
+
+static struct vm_source make(inputs_next next, FILE *file, int fd)
+{
+	struct lines first = { .file = file, .fd = fd, .max = SIZE_MAX / 8 };
+	struct lines *l;
+	struct vm_source s;
+
+	buf_init(&first.text, SIZE_MAX / 4);
+	if (buf_reserve(&first.text, 1) < 0)
+		return sources_no_memory();
+	l = sources_state(&first, sizeof first);
+	if (l == NULL) {
+		buf_release(&first.text);
+		return sources_no_memory();
+	}
+	s = sources_make(next, l, 0);
+	s.close = lines_close;
+	s.reserved[2] = &l->max;
+	return s;
+}
+
+struct vm_source vm_lines(FILE *file)
+{
+	struct vm_source s;
+
+	if (file == NULL)
+		return sources_unmade(EINVAL, "The FILE given to vm_lines() "
+		    "is NULL; was it opened?");
+	s = make(file_next, file, -1);
+	if (s.next != NULL)
+		s.wait_fd = NULL;	/* it may block */
+	return s;
+}
+
+struct vm_source vm_lines_fd(int fd)
+{
+	struct vm_source s;
+
+	if (fd < 0)
+		return sources_unmade(EBADF, "The descriptor given to "
+		    "vm_lines_fd() is negative; was it opened?");
+	s = make(fd_next, NULL, fd);
+	if (s.next != NULL)
+		s.wait_fd = fd_wait;
+	return s;
+}

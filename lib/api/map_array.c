@@ -1,0 +1,197 @@
+/*
+ * map_array.c - vm_map_array(): an array mapped to an array, in one call.
+ *
+ * Runs in: caller.  A pool whose workers inherit the input array and put their
+ * outputs where they make an array, too, in the payload area: the engine copies
+ * them to the caller's when a chunk is done, and only failures come out of
+ * vm_zip_in_out().  Where there is no room for that they come as results.
+ *
+ * Easy to get wrong: what failed must read as zeroes, whatever was there.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define VM_NO_INLINE
+#include "api/vm_pool.h"
+#include "os/sys.h"
+#include "pool/settings.h"
+
+/* What is to be mapped to what. */
+struct mapping {
+	const unsigned char *in;
+	unsigned char *out;
+	size_t count, in_size, out_size;
+	void (*failed)(void *arg, const struct vm_result *);
+	void *arg;
+};
+
+static int check(const struct mapping *m, struct words *w)
+{
+	if (m->count > 0 && ((m->in == NULL && m->in_size > 0) ||
+	    (m->out == NULL && m->out_size > 0)))
+		return words_set(w, EINVAL, "vm_map_array() needs an array of "
+		    "inputs and one of outputs.");
+	if (m->out_size == 0)
+		return words_set(w, EINVAL, "vm_map_array() needs outputs of "
+		    "at least a byte.");
+	if ((m->in_size > 0 && m->count > PTRDIFF_MAX / m->in_size) ||
+	    m->count > PTRDIFF_MAX / m->out_size)
+		return words_set(w, EINVAL, "vm_map_array() was given an "
+		    "array that is too large.");
+	return 0;
+}
+
+/* Outputs are as large as an element, and their order is that of the array. */
+static int settle_options(struct settings *s, const struct mapping *m,
+    struct words *w)
+{
+	if (m->out_size > s->plan.max_item)
+		return words_set(w, EINVAL, "vm_map_array() was given outputs "
+		    "of %zu bytes; vm_options.max_item_bytes is %zu.",
+		    m->out_size, s->plan.max_item);
+	s->plan.element = m->out_size;
+	s->ordered = false;
+	s->tell_setup_failures = s->plan.tell_teardowns = false;
+	return 0;
+}
+
+/* An element that has failed is zeroes when it is told of; its input, which may
+   lie there too, is not.  1 or -ENOMEM. */
+static int give_up(const struct mapping *m, const struct vm_result *r,
+    unsigned char *at)
+{
+	uintptr_t input = (uintptr_t)r->input, place = (uintptr_t)at;
+	struct vm_result *copy = NULL;
+
+	if (m->failed != NULL && input < place + m->out_size &&
+	    place < input + m->in_size) {
+		r = copy = vm_result_copy(r);
+		if (copy == NULL)
+			return -ENOMEM;
+	}
+	memset(at, 0, m->out_size);
+	if (m->failed != NULL)
+		m->failed(m->arg, r);
+	free(copy);
+	return 1;
+}
+
+/* One result: an output that found no room in shared memory, or a failure. */
+static int take(const struct mapping *m, const struct vm_result *r)
+{
+	unsigned char *at = m->out + r->index * m->out_size;
+
+	if (r->type != VM_OUTPUT)
+		return give_up(m, r, at);
+	memcpy(at, r->output, m->out_size);
+	return 0;
+}
+
+/* Workers have no use for the outputs, and each page of them that they had
+   would be copied when the caller writes to it: they do not get the whole
+   pages of them, if the inputs have none of those. */
+static void leave_out(struct plan *p, const struct mapping *m)
+{
+	uintptr_t page = sys_page_size(), in = (uintptr_t)m->in;
+	uintptr_t out = (uintptr_t)m->out;
+	uintptr_t from = (out + page - 1) / page * page;
+	uintptr_t to = (out + m->count * m->out_size) / page * page;
+
+	if (from >= to || (in < to && in + m->count * m->in_size > from))
+		return;
+	p->left_out = m->out + (from - out);
+	p->left_out_size = to - from;
+}
+
+/* Without processes nobody keeps the inputs as they are now: they are copied,
+   to *copy, if an output could be written over that of another element. */
+static int keep_inputs(struct mapping *m, bool serial, void **copy,
+    struct words *w)
+{
+	uintptr_t in = (uintptr_t)m->in, out = (uintptr_t)m->out;
+	size_t bytes = m->count * m->in_size;
+
+	if (!serial || bytes == 0 || out >= in + bytes ||
+	    in >= out + m->count * m->out_size ||
+	    (out == in && m->out_size == m->in_size))
+		return 0;
+	*copy = malloc(bytes);
+	if (*copy == NULL)
+		return words_set(w, ENOMEM, "vm_map_array() had no memory for "
+		    "a copy of the inputs.");
+	m->in = memcpy(*copy, m->in, bytes);
+	return 0;
+}
+
+/* Runs it all: 1 if any failed, 0, or -errno and words. */
+static int run(vm_pool *p, const struct mapping *m, struct words *w)
+{
+	struct vm_result result;
+	int any = 0, told = 0, r;
+
+	p->engine.array = m->out;
+	r = vm_imap(p, vm_inherited_array(m->in, m->count, m->in_size));
+	while (r != -1 && told >= 0 && (r = vm_zip_in_out(p, &result)) == 1) {
+		told = take(m, &result);
+		any |= told;
+	}
+	if (told < 0)
+		return words_set(w, -told, "vm_map_array() had no memory for "
+		    "a copy of an input.");
+	if (r == 0)
+		return any;
+	r = -errno;
+	*w = p->words;
+	return r;
+}
+
+int vm_map_array_sized(const struct vm_worker *worker, size_t worker_size,
+    const struct vm_options *options, size_t options_size, const void *in,
+    size_t count, size_t in_size, void *out, size_t out_size,
+    void (*failed)(void *arg, const struct vm_result *), void *arg)
+{
+	struct mapping m = { in, out, count, in_size, out_size, failed, arg };
+	struct words words = { "" };
+	struct settings set;
+	vm_pool *p = NULL;
+	void *copy = NULL;
+	int kept = errno, closed;
+	int r = settings_make(&set, worker, worker_size, options,
+	    options_size, &words);
+
+	if (r == 0)
+		r = check(&m, &words);
+	if (r == 0)
+		r = settle_options(&set, &m, &words);
+	if (r == 0)
+		leave_out(&set.plan, &m);
+	if (r == 0)
+		r = keep_inputs(&m, set.serial, &copy, &words);
+	if (r == 0 && count > 0)
+		r = pool_open(&p, &set, &words);
+	settings_release(&set);
+	if (p != NULL) {
+		r = run(p, &m, &words);
+		closed = vm_close(p);
+		if (closed != 0 && r >= 0)
+			words = *error_words();
+		if (closed == -1 && r >= 0)
+			r = -errno;
+	}
+	free(copy);
+	*error_words() = words;
+	errno = r < 0 ? -r : kept;
+	return r < 0 ? -1 : r;
+}
+
+int vm_map_array(const struct vm_worker *worker,
+    const struct vm_options *options, const void *in, size_t count,
+    size_t in_size, void *out, size_t out_size,
+    void (*failed)(void *arg, const struct vm_result *), void *arg)
+{
+	return vm_map_array_sized(worker, sizeof *worker, options,
+	    sizeof *options, in, count, in_size, out, out_size, failed, arg);
+}

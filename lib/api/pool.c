@@ -1,0 +1,188 @@
+/*
+ * pool.c - the life of a pool: vm_fork(), vm_close(), what it is.
+ *
+ * Runs in: caller.  Easy to get wrong: a pool that was copied into a child
+ * of the host's own fork owns nothing there but memory.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#define VM_NO_INLINE
+#include "api/vm_pool.h"
+#include "base/base.h"
+#include "engine/cancel.h"
+#include "os/sys.h"
+
+#define STRING_OF(x) #x
+#define STRING(x) STRING_OF(x)
+
+const char *vm_version(void)
+{
+	return STRING(VM_VERSION_MAJOR) "." STRING(VM_VERSION_MINOR) "."
+	    STRING(VM_VERSION_PATCH);
+}
+
+static void free_pool(struct vm_pool *p)
+{
+	if (p == NULL)
+		return;
+	owner_release(&p->owner);
+	free(p);
+}
+
+/* ---- fork and close ---- */
+
+int pool_open(struct vm_pool **pool, struct settings *set,
+    struct words *words)
+{
+	struct vm_pool *p = calloc(1, sizeof *p);
+	int r;
+
+	*pool = NULL;
+	if (p == NULL)
+		return words_set(words, ENOMEM, "There was no memory for a "
+		    "pool.");
+	owner_init(&p->owner);
+	r = engine_start(&p->engine, set, &p->words);
+	if (r < 0) {
+		*words = p->words;
+		free_pool(p);
+		return r;
+	}
+	*pool = p;
+	return 0;
+}
+
+vm_pool *vm_fork_sized(const struct vm_worker *worker, size_t worker_size,
+    const struct vm_options *options, size_t options_size)
+{
+	struct words words = { "" };
+	struct vm_pool *p = NULL;
+	struct settings set;
+	int kept = errno;
+	int r = settings_make(&set, worker, worker_size, options,
+	    options_size, &words);
+
+	if (r == 0)
+		r = pool_open(&p, &set, &words);
+	settings_release(&set);
+	*error_words() = words;
+	errno = r < 0 ? -r : kept;
+	return p;
+}
+
+vm_pool *vm_fork(const struct vm_worker *worker,
+    const struct vm_options *options)
+{
+	return vm_fork_sized(worker, sizeof *worker, options,
+	    sizeof *options);
+}
+
+int vm_close(vm_pool *p)
+{
+	int kept = errno;
+	int r;
+
+	if (p == NULL)
+		return 0;
+	if (!pool_is_foreign(p) && p->engine.in_hook)
+		return error_refuse(p, EDEADLK, "vm_close");
+	r = engine_stop(&p->engine, pool_is_foreign(p));
+	*error_words() = r != 0 ? p->words : (struct words){ "" };
+	free_pool(p);
+	errno = r < 0 ? -r : kept;
+	return r < 0 ? -1 : r;
+}
+
+/* ---- what it is ---- */
+
+int vm_broken(const vm_pool *p)
+{
+	if (p == NULL)
+		return error_refuse(NULL, EINVAL, "vm_broken");
+	return p->engine.broken;
+}
+
+int vm_workers(const vm_pool *p)
+{
+	if (p == NULL)
+		return error_refuse(NULL, EINVAL, "vm_workers");
+	return (int)p->engine.set.workers;
+}
+
+int vm_resize(vm_pool *p, int workers)
+{
+	int error = pool_refuses(p);
+	int kept = errno;
+	int r = 0;
+
+	if (error != 0)
+		return error_refuse(p, error, "vm_resize");
+	if (p->engine.broken) {
+		p->words = p->engine.broken_words;
+		error = EPIPE;
+	} else if (p->engine.finishing) {
+		error = -words_set(&p->words, EPIPE, "vm_resize() comes after "
+		    "vm_finish(): the workers are told to stop.");
+	} else if (workers <= 0 || p->engine.set.serial) {
+		error = -words_set(&p->words, EINVAL, "A pool of processes "
+		    "can have 1 worker or more, not %d; VM_SERIAL has none.",
+		    workers);
+	}
+	if (error == 0)
+		r = staffing_resize(&p->engine, (size_t)workers);
+	if (error == 0)
+		error = -r;
+	errno = error != 0 ? error : kept;
+	return error != 0 ? -1 : 0;
+}
+
+int vm_finish(vm_pool *p)
+{
+	int error = pool_refuses(p);
+
+	if (error != 0)
+		return error_refuse(p, error, "vm_finish");
+	if (p->engine.broken) {
+		p->words = p->engine.broken_words;
+		errno = EPIPE;
+		return -1;
+	}
+	p->engine.finishing = true;
+	return 0;
+}
+
+/* Sets bits and wakes the wait; nothing else, for signal handlers. */
+void vm_cancel_with(vm_pool *p, unsigned how)
+{
+	if (p == NULL || pool_is_foreign(p))
+		return;
+	how &= VM_CANCEL_RUNNING | VM_CANCEL_UNREAD;
+	atomic_fetch_or(&p->engine.cancelled, how << 1 | 1);
+	lost_fds_wake(&p->engine);
+}
+
+void vm_cancel(vm_pool *p)
+{
+	vm_cancel_with(p, 0);
+}
+
+int vm_cancel_item(vm_pool *p, const void *tag, uint64_t index)
+{
+	int r = -pool_refuses(p);
+	int kept = errno;
+	uint64_t seq = NEVER;
+
+	if (r < 0)
+		return error_refuse(p, -r, "vm_cancel_item");
+	seq = cancel_find(&p->engine, tag, index);
+	if (seq != NEVER)
+		r = cancel_add(&p->engine, seq);
+	/* What there is no memory for now is done when results are taken. */
+	if (seq != NEVER && r == 0)
+		cancel_run(&p->engine, sys_now());
+	errno = r < 0 ? -r : kept;
+	return r < 0 ? -1 : seq != NEVER;
+}

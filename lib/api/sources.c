@@ -1,0 +1,270 @@
+/*
+ * sources.c - ready-made sources: arrays, strings, numbers, names of files.
+ *
+ * Runs in: caller.  Each keeps a small state of its own, freed by close();
+ * what the caller gave stays the caller's.  None of these ever blocks.
+ *
+ * Easy to get wrong: a constructor has no way to fail; what went wrong is
+ * told by vm_imap().
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <glob.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/sources.h"
+#include "base/base.h"
+
+struct vm_source sources_unmade(int error, const char *words)
+{
+	return (struct vm_source){ .reserved = {
+		(void *)(uintptr_t)SOURCE_UNMADE, (void *)(uintptr_t)error,
+		(void *)(uintptr_t)words
+	} };
+}
+
+struct vm_source sources_no_memory(void)
+{
+	return sources_unmade(ENOMEM, "There was no memory for a ready-made "
+	    "source.");
+}
+
+void *sources_state(const void *from, size_t size)
+{
+	void *state = malloc(size);
+
+	if (state != NULL)
+		memcpy(state, from, size);
+	return state;
+}
+
+/* The promise not to block; what wraps a source can pass it on. */
+static int no_fd(void *from)
+{
+	(void)from;
+	return -1;
+}
+
+struct vm_source sources_make(inputs_next next, void *state, uint64_t length)
+{
+	if (state == NULL)
+		return sources_no_memory();
+	return (struct vm_source){
+		.next = next,
+		.close = free,
+		.from = state,
+		.length = length,
+		.wait_fd = no_fd,
+		.reserved = { (void *)(uintptr_t)SOURCE_OWN },
+	};
+}
+
+/* ---- arrays ---- */
+
+static int array_next(void *from, const void **input, size_t *size)
+{
+	struct source_array *a = from;
+
+	if (a->left == 0)
+		return 0;
+	*input = a->items;
+	*size = a->size;
+	a->items += a->size;
+	a->left--;
+	return 1;
+}
+
+static struct vm_source array(const void *items, size_t count,
+    size_t item_size)
+{
+	const struct source_array a = { items, count, item_size };
+
+	if (items == NULL && count > 0 && item_size > 0)
+		return sources_unmade(EINVAL, "The array given to vm_array() "
+		    "or vm_inherited_array() is NULL, and its count is not "
+		    "0.");
+	if (item_size > 0 && count > PTRDIFF_MAX / item_size)
+		return sources_unmade(EINVAL, "The array given to vm_array() "
+		    "or vm_inherited_array() has more bytes than any can "
+		    "have; look at its count and item_size.");
+	return sources_make(array_next, sources_state(&a, sizeof a), count);
+}
+
+struct vm_source vm_array(const void *items, size_t count, size_t item_size)
+{
+	return array(items, count, item_size);
+}
+
+struct vm_source vm_inherited_array(const void *items, size_t count,
+    size_t item_size)
+{
+	struct vm_source s = array(items, count, item_size);
+	struct source_array *a = s.from;
+
+	/* Empty items are handed out as they lie there, but never as NULL. */
+	if (a != NULL && items == NULL)
+		a->items = (const unsigned char *)"";
+	if ((uintptr_t)s.reserved[0] == SOURCE_OWN)
+		s.reserved[0] = (void *)(uintptr_t)SOURCE_INHERITED;
+	return s;
+}
+
+/* ---- strings ---- */
+
+struct strings {
+	char *const *next;
+	size_t left;
+};
+
+static int strings_next(void *from, const void **input, size_t *size)
+{
+	struct strings *s = from;
+
+	if (s->left == 0 || *s->next == NULL)
+		return 0;
+	*input = *s->next;
+	*size = strlen(*s->next);
+	s->next++;
+	s->left--;
+	return 1;
+}
+
+struct vm_source vm_strings(char *const *strings, size_t count)
+{
+	const struct strings s = { strings, count };
+
+	if (strings == NULL && count > 0)
+		return sources_unmade(EINVAL, "The list given to vm_strings() "
+		    "is NULL, and its count is not 0.");
+	return sources_make(strings_next, sources_state(&s, sizeof s), count);
+}
+
+/* ---- parts ---- */
+
+struct parts {
+	uint64_t length, offset;
+	uint64_t size;		/* of the next part */
+	uint64_t longer;	/* parts that are one longer than the others */
+	struct vm_part given;
+};
+
+static int parts_next(void *from, const void **input, size_t *size)
+{
+	struct parts *p = from;
+	uint64_t left = p->length - p->offset;
+
+	if (left == 0)
+		return 0;
+	p->given.offset = p->offset;
+	p->given.limit = MIN(left, p->size);
+	p->offset += p->given.limit;
+	if (p->longer > 0 && --p->longer == 0)
+		p->size--;
+	*input = &p->given;
+	*size = sizeof p->given;
+	return 1;
+}
+
+struct vm_source vm_parts(uint64_t length, uint64_t parts, enum vm_cut cut)
+{
+	struct parts p = { .length = length };
+
+	if (parts == 0)
+		return sources_unmade(EINVAL, "vm_parts() was asked for 0 "
+		    "parts; it takes 1 or more.");
+	if (cut != VM_CUT_EVENLY && cut != VM_CUT_PYMAR)
+		return sources_unmade(EINVAL, "vm_parts() was given a cut that "
+		    "is neither VM_CUT_EVENLY nor VM_CUT_PYMAR.");
+	p.size = length / parts;
+	if (cut == VM_CUT_EVENLY)
+		p.longer = length % parts;
+	/* Evenly, only the longer ones are one more than the quotient. */
+	if (cut == VM_CUT_PYMAR || p.longer > 0)
+		p.size += p.size < UINT64_MAX;
+	if (cut == VM_CUT_PYMAR)
+		parts = length / p.size + (length % p.size > 0);
+	return sources_make(parts_next, sources_state(&p, sizeof p),
+	    MIN(parts, length));
+}
+
+/* ---- numbers ---- */
+
+struct range {
+	int64_t next, end, given;
+};
+
+static int range_next(void *from, const void **input, size_t *size)
+{
+	struct range *r = from;
+
+	if (r->next >= r->end)
+		return 0;
+	r->given = r->next++;
+	*input = &r->given;
+	*size = sizeof r->given;
+	return 1;
+}
+
+struct vm_source vm_range(int64_t begin, int64_t end)
+{
+	const struct range r = { .next = begin, .end = end };
+
+	return sources_make(range_next, sources_state(&r, sizeof r),
+	    begin < end ? (uint64_t)end - (uint64_t)begin : 0);
+}
+
+/* ---- names of files ---- */
+
+struct names {
+	struct strings strings;
+	glob_t found;
+};
+
+static void names_close(void *from)
+{
+	struct names *n = from;
+
+	globfree(&n->found);
+	free(n);
+}
+
+/* What glob(3) returned, as errno. */
+static int glob_error(int r)
+{
+	switch (r) {
+	case 0:
+	case GLOB_NOMATCH:
+		return 0;
+	case GLOB_NOSPACE:
+		return ENOMEM;
+	default:
+		return EIO;
+	}
+}
+
+struct vm_source vm_glob(const char *pattern)
+{
+	struct vm_source s;
+	struct names *n;
+	int error;
+
+	if (pattern == NULL)
+		return sources_unmade(EINVAL, "The pattern given to vm_glob() "
+		    "is NULL.");
+	n = calloc(1, sizeof *n);
+	if (n == NULL)
+		return sources_no_memory();
+	error = glob_error(glob(pattern, 0, NULL, &n->found));
+	if (error != 0) {
+		names_close(n);
+		return error == ENOMEM ? sources_no_memory() :
+		    sources_unmade(error, "vm_glob() could not read a "
+		    "directory of its pattern.");
+	}
+	n->strings = (struct strings){ n->found.gl_pathv, n->found.gl_pathc };
+	s = sources_make(strings_next, n, n->found.gl_pathc);
+	s.close = names_close;
+	return s;
+}

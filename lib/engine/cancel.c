@@ -1,0 +1,232 @@
+/* cancel.c - see cancel.h: giving up single items. */
+#include "config.h"
+
+#include "engine/cancel.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/base.h"
+
+/* So often those are looked for that could not be given up yet. */
+#define LOOK_NS (10 * MS_IN_NS)
+
+/* ---- who ---- */
+
+static bool holds(const struct span *s, uint64_t seq)
+{
+	return seq >= span_seq(s) && seq < span_seq(s) + s->count;
+}
+
+static struct span *find(struct span *s, uint64_t seq)
+{
+	while (s != NULL && !holds(s, seq))
+		s = s->next;
+	return s;
+}
+
+/* The number of the item of some of a chunk with that index, or NEVER. */
+static uint64_t match(const struct chunk *c, uint32_t first, uint32_t count,
+    const void *tag, uint64_t index)
+{
+	uint64_t nth = index - c->index;
+
+	return c->tag == tag && index >= c->index && nth >= first &&
+	    nth - first < count ? c->seq + nth : NEVER;
+}
+
+static uint64_t match_any(const struct span *s, const void *tag,
+    uint64_t index, uint64_t best)
+{
+	for (; s != NULL; s = s->next) {
+		uint64_t seq = match(s->chunk, s->first, s->count, tag, index);
+
+		best = MIN(best, seq);
+	}
+	return best;
+}
+
+uint64_t cancel_find(const struct engine *e, const void *tag, uint64_t index)
+{
+	const struct member *m = e->crew.roster.busy.first;
+	const struct chunk *c = e->filling;
+	const struct source *s = e->sources;
+	uint64_t best = match_any(e->window.waiting, tag, index, NEVER);
+
+	best = match_any(e->window.paused, tag, index, best);
+	for (; m != NULL; m = roster_next(m, IN_BUSY))
+		best = match_any(m->sent, tag, index, best);
+	if (best == NEVER && c != NULL)
+		best = match(c, 0, c->count, tag, index);
+	/* It will be the next that is packed. */
+	if (best == NEVER && s != NULL && s->held && s->index == index &&
+	    s->hooks.tag == tag)
+		best = e->seq;
+	return best;
+}
+
+/* ---- the list ---- */
+
+int cancel_add(struct engine *e, uint64_t seq)
+{
+	struct cancels *c = &e->cancels;
+	size_t room = MAX(2 * c->room, 16);
+	uint64_t *more;
+
+	for (size_t i = 0; i < c->count; i++)
+		if (c->seq[i] == seq)
+			return 0;
+	if (c->count == c->room) {
+		more = realloc(c->seq, room * sizeof *more);
+		if (more == NULL)
+			return -ENOMEM;
+		c->seq = more;
+		c->room = room;
+	}
+	c->seq[c->count++] = seq;
+	return 0;
+}
+
+/* Those of a sent span that are not done: the one its worker is at, and what
+   that has taken with it. */
+static int add_taken(struct engine *e, const struct member *m,
+    const struct span *s)
+{
+	uint32_t next;
+	int r = 0;
+
+	if (slot_begun(m->slot, s->ordinal, s->limit, &next) < 0)
+		return 0;
+	next = MAX(next, s->first + 1) - 1;
+	for (; next < s->first + s->count && r == 0; next++)
+		r = cancel_add(e, s->chunk->seq + next);
+	return r;
+}
+
+int cancel_add_sent(struct engine *e)
+{
+	const struct member *m = e->crew.roster.busy.first;
+	int r = 0;
+
+	for (; m != NULL; m = roster_next(m, IN_BUSY))
+		for (const struct span *s = m->sent; s != NULL && r == 0;
+		    s = s->next)
+			r = add_taken(e, m, s);
+	return r;
+}
+
+uint64_t cancel_alarm(const struct engine *e, uint64_t now)
+{
+	return e->cancels.count > 0 && !e->closing ? now + LOOK_NS : NEVER;
+}
+
+/* ---- how ---- */
+
+/* An item of a span that waits or pauses is answered; the others stay. */
+static int answer(struct engine *e, struct span *s, uint64_t seq)
+{
+	uint32_t number = (uint32_t)(seq - s->chunk->seq);
+	struct span *rest;
+
+	if (number + 1 < s->first + s->count) {
+		rest = span_cut(s, number + 1);
+		if (rest == NULL)
+			return -ENOMEM;
+		rest->alone = s->alone;
+		window_move(&e->window, rest, SPAN_WAITING);
+	}
+	if (number > s->first) {
+		s = span_cut(s, number);
+		if (s == NULL)
+			return -ENOMEM;
+	}
+	s->attempt--;
+	death_span(e, s, VM_CANCELLED);
+	return 0;
+}
+
+/* Answers an item that waits or pauses: 1 if it does neither. */
+static int answer_waiting(struct engine *e, uint64_t seq)
+{
+	struct span *s = find(e->window.waiting, seq);
+
+	if (s == NULL)
+		s = find(e->window.paused, seq);
+	return s != NULL ? answer(e, s, seq) : 1;
+}
+
+/* Kills the worker if it is at that item, which it has taken. */
+static void strike(struct engine *e, struct member *m, const struct span *s,
+    uint64_t seq)
+{
+	uint32_t next;
+
+	if (slot_begun(m->slot, s->ordinal, s->limit, &next) < 0 ||
+	    s->chunk->seq + next != seq + 1)
+		return;
+	engine_say(e, "cancel: number %llu of worker %d",
+	    (unsigned long long)seq, m->index);
+	m->watched = seq;
+	crew_doom(&e->crew, m, VM_CANCELLED);
+}
+
+/* An item that a member has been sent: 0 if it is answered now; 1 if that is
+   still to be; -ENOMEM. */
+static int recall(struct engine *e, struct member *m, uint64_t seq,
+    uint64_t now)
+{
+	struct span *s;
+	int r = 0;
+
+	/* It may have ended, unheard. */
+	if (engine_hears(e, m) && m->state == MEMBER_READY) {
+		r = receive_ring(e, m, now);
+		if (r == 0)
+			r = receive_read(e, m, now);
+	}
+	s = find(m->sent, seq);
+	if (r != 0 || s == NULL || m->state != MEMBER_READY)
+		return r < 0 ? r : 1;
+	dispatch_take_from(e, m, s, (uint32_t)(seq - s->chunk->seq));
+	if (!holds(s, seq))
+		return answer_waiting(e, seq);
+	if (m->state == MEMBER_READY)
+		strike(e, m, s, seq);
+	return 1;
+}
+
+/* One on the list: 0 if it is off; 1 if it stays on; -ENOMEM. */
+static int give_up(struct engine *e, uint64_t seq, uint64_t now)
+{
+	struct member *m = e->crew.roster.busy.first;
+	int r = 0;
+
+	if (e->filling != NULL && seq >= e->filling->seq)
+		r = intake_admit(e);
+	if (r == 0)
+		r = answer_waiting(e, seq);
+	if (r <= 0)
+		return r;
+	for (; m != NULL; m = roster_next(m, IN_BUSY))
+		if (find(m->sent, seq) != NULL)
+			return recall(e, m, seq, now);
+	return seq >= e->seq;
+}
+
+int cancel_run(struct engine *e, uint64_t now)
+{
+	struct cancels *c = &e->cancels;
+	size_t left = 0;
+	int r = 0;
+
+	for (size_t i = 0; i < c->count; i++) {
+		uint64_t seq = c->seq[i];
+
+		if (r >= 0)
+			r = give_up(e, seq, now);
+		if (r != 0)
+			c->seq[left++] = seq;
+	}
+	c->count = left;
+	return MIN(r, 0);
+}

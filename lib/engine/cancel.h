@@ -1,0 +1,35 @@
+/*
+ * cancel.h - giving up single items, running or not.
+ *
+ * Runs in: caller.  Who is to be given up is a number among all inputs read,
+ * and stays on a list until it is answered: an item that waits is answered at
+ * once, one that its worker has not taken is taken back first, and for one
+ * that runs its worker is killed.  In between it may end, be tried again or
+ * be put back by a death: the next look finds it there.
+ *
+ * Easy to get wrong: an item that a worker has taken and not begun, with
+ * others, can neither be taken back nor be blamed.
+ */
+#ifndef CANCEL_H
+#define CANCEL_H
+
+#include "engine/engine.h"
+
+/* The number of the first input read, and not answered, that has that index in
+   a source with that tag; NEVER if there is none. */
+uint64_t cancel_find(const struct engine *, const void *tag, uint64_t index);
+
+/* Puts an item on the list: 0 or -ENOMEM. */
+int cancel_add(struct engine *, uint64_t seq);
+
+/* Puts all on it that workers have taken and not done: 0 or -ENOMEM. */
+int cancel_add_sent(struct engine *);
+
+/* Does what can be done for those on the list: 0; -ENOMEM, and the rest is
+   still to be done. */
+int cancel_run(struct engine *, uint64_t now);
+
+/* When it is worth while again; NEVER if none is on the list. */
+uint64_t cancel_alarm(const struct engine *, uint64_t now);
+
+#endif

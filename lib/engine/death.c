@@ -1,0 +1,357 @@
+/*
+ * death.c - the engine's way back: crew bury -> window putback, and the other
+ * ways in which items end without an output.
+ *
+ * Runs in: caller.  When a worker has died: take all it had finished, from
+ * its pipe and then from its ring; blame the one item it was at; give the
+ * rest back.  Nothing here needs memory once the results are in.
+ *
+ * Easy to get wrong: whether an item was begun is told by the lease word,
+ * which the worker can write, and what it finished by its ring and its pipe,
+ * which it can garble; nobody is blamed while it may have been another.
+ */
+#include "config.h"
+
+#include <errno.h>
+
+#include "base/base.h"
+#include "engine/cancel.h"
+#include "engine/engine.h"
+#include "engine/retry.h"
+#include "engine/teardown.h"
+#include "os/fdlist.h"
+#include "os/sys.h"
+
+/* Workers in a row that may die upon an item they have not begun. */
+#define SUSPICIONS_MOST 3
+
+void death_span(struct engine *e, struct span *s, enum vm_cause cause)
+{
+	s->outcome.cause = cause;
+	receive_span(e, s);
+}
+
+/* Takes all that the dead worker had finished: 0 or -ENOMEM.  From a pipe that
+   the host has closed nothing is to be had. */
+static int drain(struct engine *e, struct member *m, uint64_t now)
+{
+	int r = m->channel.in >= 0 && sys_is(m->channel.in, &m->in_file);
+
+	while (r > 0 && m->blame != VM_GARBLED)
+		r = receive_read(e, m, now);
+	if (r == 0 && m->blame != VM_GARBLED && m->channel.in >= 0)
+		r = receive_ring(e, m, now);
+	return MIN(r, 0);
+}
+
+/* The item is to blame: it is tried again, or that was its last attempt. */
+static void convict(struct engine *e, struct member *m, struct span *guilty,
+    bool begun)
+{
+	const struct outcome o = diagnosis_outcome(e, m, begun);
+
+	guilty->worker_index = m->index;
+	/* What ends it in the end need not be this. */
+	guilty->outcome.pid = o.pid;
+	if (retry_may(e, guilty, o.cause)) {
+		retry_again(e, guilty, RETRY_AS_OPTIONS_SAY);
+		return;
+	}
+	guilty->outcome = o;
+	guilty->evidence = diagnosis_evidence(m, begun);
+	guilty->bytes = guilty->evidence ? guilty->evidence->size : 0;
+	if (o.cause != VM_CANCELLED)
+		retry_never(e, span_seq(guilty));
+	receive_span(e, guilty);
+}
+
+/* Items of a sent span that were begun and not answered.  A lease word that
+   makes no sense says nothing: it may have been all.  That is garbling. */
+static uint32_t begun(struct member *m, const struct span *s)
+{
+	uint32_t next;
+
+	if (slot_begun(m->slot, s->ordinal, s->limit, &next) < 0) {
+		m->garbled = true;
+		return s->count;
+	}
+	return MIN(next > s->first ? next - s->first : 0, s->count);
+}
+
+/*
+ * The worker had not begun the item.  If that happens to several workers in a
+ * row the item is at fault all the same: it is too big to be received, say,
+ * or it hides that it was begun and hangs, or spoils its pipe.
+ */
+static bool suspect(struct member *m, struct span *s)
+{
+	if (m->killed && m->blame != VM_TIMED_OUT && m->blame != VM_GARBLED)
+		return false;
+	s->suspicion = m->finished > s->finished ? 1 : s->suspicion + 1;
+	return s->suspicion >= SUSPICIONS_MOST;
+}
+
+/* The first item of a span is to blame and leaves it. */
+static void blame_first(struct engine *e, struct member *m, struct span *s,
+    bool begun)
+{
+	struct span *guilty = m->spare;
+
+	m->spare = NULL;
+	span_set(guilty, s->chunk, s->first, 1, s->at);
+	guilty->attempt = s->attempt;
+	span_advance(s, 1);
+	convict(e, m, guilty, begun);
+}
+
+/* The one item that was begun: is it the one that did it?  A worker may have
+   been garbled by an item before; but not if it has had this one only.  And
+   one that was killed over time, or for an item that was cancelled, may have
+   begun the next one meanwhile. */
+static bool is_guilty(const struct member *m, const struct span *s)
+{
+	if ((m->blame == VM_TIMED_OUT || m->blame == VM_CANCELLED) &&
+	    !m->garbled)
+		return span_seq(s) == m->watched;
+	return !m->garbled ||
+	    (s->sent_count == 1 && m->finished == s->finished);
+}
+
+/*
+ * Who is to blame?  An honest worker has one item that was begun and not
+ * answered.  If it may have been another one, because what the worker left
+ * cannot be believed, all that were begun are tried again, each alone, until
+ * it shows.  If none was, the first one that was sent is a suspect.  Returns
+ * how many were begun.
+ */
+static size_t judge(struct engine *e, struct member *m)
+{
+	struct span *first = NULL;
+	size_t all = 0;
+
+	m->garbled = m->blame == VM_GARBLED;
+	for (struct span *s = m->sent; s != NULL; s = s->next) {
+		all += begun(m, s);
+		if (first == NULL && s->count > 0)
+			first = s;
+	}
+	if (all == 0 && first != NULL && suspect(m, first))
+		blame_first(e, m, first, false);
+	for (struct span *s = m->sent; s != NULL && all > 0; s = s->next) {
+		if (begun(m, s) > 0 && all == 1 && is_guilty(m, s)) {
+			blame_first(e, m, s, true);
+			break;
+		}
+		s->alone |= begun(m, s) > 0 && (m->garbled || all > 1);
+	}
+	return all;
+}
+
+/* What it had done of an array of outputs counts, though it did not come to say
+   so; not if its words cannot be believed.  0 or -ENOMEM. */
+static int take_done(struct engine *e, struct member *m)
+{
+	const struct span *s = m->sent;
+	uint32_t next, finished;
+
+	if (s == NULL || s->outputs == NULL || m->blame == VM_GARBLED ||
+	    slot_begun(m->slot, s->ordinal, s->limit, &next) < 0)
+		return 0;
+	finished = slot_done(m->slot, s->ordinal, s->limit);
+	if (finished <= s->first || finished > next)
+		return 0;
+	return MIN(receive_done(e, m, finished), 0) == -ENOMEM ? -ENOMEM : 0;
+}
+
+/* All that was sent comes back: true if an item had been begun. */
+static bool put_back(struct engine *e, struct member *m)
+{
+	bool began = m->finished > 0;
+	struct span *s;
+
+	began |= judge(e, m) > 0;
+	while ((s = m->sent) != NULL) {
+		crew_unlease(&e->crew, m);
+		window_move(&e->window, s, s->count ? SPAN_WAITING :
+		    SPAN_SPENT);
+		if (s->state == SPAN_SPENT)
+			span_free(s);
+	}
+	return began;
+}
+
+/* Death before hello: words for it, and it counts. */
+static void setup_died(struct engine *e, struct member *m)
+{
+	if (m->channel.in < 0)
+		return;		/* it was our descriptors that ran out */
+	m->setups_failed++;
+	if (m->first == FIRST_PENDING)
+		m->first = FIRST_FAILED;
+	if (!m->unfit)
+		diagnosis_setup(e, m);
+}
+
+/* The place stays empty: a tuple tells of it, if the option asks. */
+static void tell_given_up(struct engine *e, const struct member *m)
+{
+	struct given_up *g;
+
+	if (e->given_up == NULL)
+		return;
+	g = &e->given_up[m->which];
+	g->due = true;
+	e->ndue++;
+	g->about = (struct span){
+		.worker_index = m->index,
+		.outcome = diagnosis_outcome(e, m, false),
+		.evidence = diagnosis_evidence(m, true),
+	};
+	g->about.outcome.cause = VM_SETUP_FAILED;
+	g->about.outcome.signal = 0;
+	g->about.outcome.exit_status = -1;
+}
+
+int death_member(struct engine *e, struct member *m, uint64_t now)
+{
+	bool began, held;
+	int r;
+
+	if (lost_fds_pipes(e, m, now))
+		return 0;
+	r = drain(e, m, now);
+	if (r == 0)
+		r = take_done(e, m);
+	if (r < 0)
+		return r;
+	if (!m->greeted)
+		setup_died(e, m);
+	engine_say(e, "bury: worker %d, pid %d, status 0x%x", m->index,
+	    (int)m->pid, (unsigned)m->death.status);
+	teardown_missed(e, m);
+	began = put_back(e, m) || m->told_to_stop;
+	if (crew_gives_up(m) && !e->closing)
+		tell_given_up(e, m);
+	held = m->held && !crew_gives_up(m);
+	crew_clear(&e->crew, m, fdlist_drop);
+	if (e->closing)
+		crew_move(&e->crew, m, MEMBER_GONE);
+	else if (held)
+		staffing_stand_in(e, m);
+	else
+		crew_replace(&e->crew, m, began, now);
+	if (!e->closing && !e->dismissed && crew_hopeless(&e->crew)) {
+		*e->words = e->setup_words;
+		death_pool(e, VM_SETUP_FAILED, now);
+	}
+	return 0;
+}
+
+/* Answers all that waits; what is left of attempts does not count. */
+static void answer_waiting(struct engine *e, enum vm_cause cause)
+{
+	struct span *s;
+
+	window_wake(&e->window, NEVER);
+	while ((s = e->window.waiting) != NULL) {
+		s->attempt--;
+		death_span(e, s, cause);
+	}
+}
+
+/* What a member had: what it was at was begun, the rest was not. */
+static void answer_sent(struct engine *e, struct member *m,
+    enum vm_cause cause)
+{
+	struct span *s, *first;
+
+	while ((s = m->sent) != NULL) {
+		if (m->spare != NULL && begun(m, s) > 0) {
+			first = m->spare;
+			m->spare = NULL;
+			span_set(first, s->chunk, s->first, 1, s->at);
+			first->attempt = s->attempt;
+			first->worker_index = m->index;
+			first->outcome.pid = m->pid;
+			span_advance(s, 1);
+			death_span(e, first, cause);
+		}
+		crew_unlease(&e->crew, m);
+		window_move(&e->window, s, s->count ? SPAN_WAITING :
+		    SPAN_SPENT);
+		if (s->state == SPAN_SPENT)
+			span_free(s);
+	}
+}
+
+void death_pool(struct engine *e, enum vm_cause cause, uint64_t now)
+{
+	if (e->broken)
+		return;
+	e->broken = true;
+	e->broken_cause = cause;
+	e->broken_words = *e->words;
+	engine_say(e, "broken: %s", e->words->text);
+	for (size_t i = 0; i < e->crew.count; i++) {
+		struct member *m = &e->crew.members[i];
+
+		/* It is not heard any more; but what it has said counts. */
+		if (m->state == MEMBER_DOOMED)
+			crew_move(&e->crew, m, MEMBER_DEAD);
+		/* A failure that is not heard of would be taken for done. */
+		if (drain(e, m, now) == 0)
+			take_done(e, m);
+		teardown_missed(e, m);
+		answer_sent(e, m, cause);
+		crew_clear(&e->crew, m, fdlist_drop);
+		if (m->state != MEMBER_GONE)
+			crew_move(&e->crew, m, MEMBER_GONE);
+	}
+	answer_waiting(e, cause);
+}
+
+int death_inputs(struct engine *e)
+{
+	int r = intake_finish(e);
+
+	if (r == 0)
+		answer_waiting(e, e->broken_cause);
+	return r;
+}
+
+/* Takes what has not begun off a sent span and answers it. */
+static int cancel_sent(struct engine *e, struct member *m, struct span *s)
+{
+	struct span *rest;
+
+	if (slot_lower(m->slot, s->ordinal, s->first, &s->limit) < 0)
+		return 0;	/* its worker is dead or will be doomed */
+	if (s->limit == s->first + s->count)
+		return 0;
+	rest = span_cut(s, s->limit);
+	if (rest == NULL)
+		return -ENOMEM;
+	crew_ungrant(&e->crew, m, rest->count);
+	rest->attempt--;
+	death_span(e, rest, VM_CANCELLED);
+	return 0;
+}
+
+int death_cancelled(struct engine *e, unsigned how)
+{
+	int r = how & VM_CANCEL_UNREAD ? intake_give_up(e) : intake_finish(e);
+
+	if (r < 0)
+		return r;
+	answer_waiting(e, VM_CANCELLED);
+	for (size_t i = 0; i < e->crew.count && r == 0; i++) {
+		struct member *m = &e->crew.members[i];
+
+		for (struct span *s = m->sent; s != NULL && r == 0;
+		    s = s->next)
+			r = cancel_sent(e, m, s);
+	}
+	if (r == 0 && how & VM_CANCEL_RUNNING)
+		r = cancel_add_sent(e);
+	return r;
+}

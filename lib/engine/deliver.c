@@ -1,0 +1,237 @@
+/*
+ * deliver.c - the next item of a pool, and what comes before it is there.
+ *
+ * Runs in: caller.  Easy to get wrong: inputs are read and sent while results
+ * are ready, but a caller that has a result to take never waits.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/base.h"
+#include "engine/cancel.h"
+#include "engine/engine.h"
+#include "engine/serial.h"
+#include "engine/teardown.h"
+#include "os/sys.h"
+
+/* So long, and for so many results ready of all that may be in flight, a turn
+   is put off. */
+#define PUT_OFF_NS 20000
+#define PUT_OFF 4
+
+/* Nothing is ready: is that the end, and which?  1: no, wait. */
+static int at_end(struct engine *e)
+{
+	struct source *s = e->sources;
+	int error;
+
+	if (e->window.nchunks > 0 || e->filling != NULL)
+		return 1;
+	/* A source may hold an input that is still to be answered. */
+	if (e->broken && s != NULL)
+		return 1;
+	if (e->broken) {
+		*e->words = e->broken_words;
+		return -EPIPE;
+	}
+	if (s == NULL)
+		return 0;
+	if (s->state == SOURCE_FAILED) {
+		error = s->error;
+		words_set(e->words, error, "A source failed: %s.",
+		    s->flaw ? s->flaw : strerror(error));
+		e->sources = s->next;
+		source_free(s);
+		return -error;
+	}
+	if (source_is_stuck(s)) {
+		source_unstick(s);
+		return words_set(e->words, EDEADLK, "A source without "
+		    "wait_fd has no input yet, and nothing is in flight that "
+		    "could change that.");
+	}
+	return 1;
+}
+
+int engine_cancel(struct engine *e)
+{
+	unsigned how = atomic_exchange(&e->cancelled, 0);
+	int r;
+
+	if (how == 0)
+		return 0;
+	r = death_cancelled(e, how >> 1);
+	if (r < 0)
+		atomic_fetch_or(&e->cancelled, how);
+	return r;
+}
+
+/* Reads inputs and sends them.  If nothing was with the workers, no result can
+   be there before the source is asked again. */
+static int feed(struct engine *e, uint64_t *now)
+{
+	bool idle;
+	int r;
+
+	do {
+		idle = e->window.nsent == 0;
+		*now = sys_now();
+		lost_fds_look(e, *now);
+		r = e->broken ? 0 : intake_run(e, *now);
+		if (r == 0 && e->serial != NULL && !results_ready(&e->results))
+			r = serial_run(e);
+		if (r == 0)
+			r = dispatch_run(e, *now);
+	} while (r == 0 && idle && e->window.nsent > 0 && intake_wants(e));
+	return r;
+}
+
+/* Everything that is to be done before the next result is looked for; sets
+   the time. */
+static int prepare(struct engine *e, uint64_t *now)
+{
+	int r = engine_cancel(e);
+
+	if (r == 0 && e->broken)
+		r = death_inputs(e);
+	if (r == 0 && e->cancels.count > 0)
+		r = cancel_run(e, sys_now());
+	return r == 0 ? feed(e, now) : r;
+}
+
+/* Is there nothing in flight, and no descriptor that may bring more? */
+static bool is_idle(struct engine *e)
+{
+	return e->window.nchunks == 0 && e->filling == NULL &&
+	    (e->sources == NULL || e->sources->state != SOURCE_WAITING ||
+	    source_is_stuck(e->sources));
+}
+
+/* Until when the coming wait may last. */
+static uint64_t bound(struct engine *e, uint64_t until)
+{
+	if (results_ready(&e->results) || intake_wants(e) ||
+	    (is_idle(e) && !staffing_are_leaving(e)) ||
+	    e->broken || e->ndue > 0 ||
+	    (e->serial != NULL && e->window.nwaiting > 0))
+		return 0;
+	return until;
+}
+
+void engine_took(struct engine *e)
+{
+	if (e->sources != NULL && e->sources->state == SOURCE_WAITING)
+		e->ask_again = source_unstick(e->sources);
+}
+
+/* A worker was given up, and the caller is to be told. */
+static bool take_given_up(struct engine *e, struct item *item)
+{
+	struct given_up *g = e->given_up;
+
+	if (e->ndue == 0)
+		return false;
+	if (teardown_take(e, item))
+		return true;
+	while (!g->due)
+		g++;
+	g->due = false;
+	e->ndue--;
+	*item = (struct item){ .span = &g->about, .given_up = &g->words };
+	return true;
+}
+
+/* Results are ready, and workers have enough to do: may a turn be put off?
+   Where a chunk has few items, a turn for each costs more than they do. */
+static bool may_put_off(struct engine *e)
+{
+	return results_ready(&e->results) && !e->ask_again && e->ndue == 0 &&
+	    e->put_off < e->window.max_real / PUT_OFF &&
+	    sys_now() - e->turned_at < PUT_OFF_NS;
+}
+
+/* All is answered, and no more will come: workers tear down.  1 while there is
+   more to tell of that, or to wait for; 0. */
+static int dismiss(struct engine *e)
+{
+	bool left;
+
+	if (e->serial != NULL) {
+		serial_tear_down(e);
+		return e->ndue > 0;
+	}
+	left = staffing_dismiss(e);
+	return e->ndue > 0 || left;
+}
+
+int engine_next(struct engine *e, struct item *item, uint64_t until)
+{
+	uint64_t now;
+	int r;
+
+	placed_let_go(e);
+	teardown_let_go(e);
+	if (may_put_off(e)) {
+		e->put_off++;
+		results_take(&e->results, item);
+		engine_took(e);
+		return 1;
+	}
+	for (;;) {
+		if (engine_draw(e, item))
+			return 1;
+		if (!results_in_hand(&e->results) || e->ask_again) {
+			e->ask_again = false;
+			r = prepare(e, &now);
+			if (r == 0)
+				r = engine_turn_at(e, now, bound(e, until));
+			if (r < 0 && !results_ready(&e->results))
+				return r;
+		}
+		if (take_given_up(e, item))
+			return 1;
+		if (results_take(&e->results, item)) {
+			engine_took(e);
+			return 1;
+		}
+		r = at_end(e);
+		if (r == 0 && e->finishing)
+			r = dismiss(e);
+		if (r <= 0)
+			return r;
+		if (until != NEVER && sys_now() >= until)
+			return VM_LATER;
+	}
+}
+
+int engine_ready(struct engine *e, uint64_t until)
+{
+	const size_t *having = e->crew.roster.having;
+	bool looked = false;
+	int r;
+
+	if (e->serial != NULL)
+		return serial_ready(e);
+	for (;;) {
+		e->awaits_setups = having[TRAIT_UNTRIED] > 0;
+		r = engine_turn(e, looked ? until : 1);
+		e->awaits_setups = false;
+		if (r < 0)
+			return r;
+		looked = true;
+		if (e->broken) {
+			*e->words = e->broken_words;
+			return -EPIPE;
+		}
+		if (having[TRAIT_MISFIT] > 0) {
+			*e->words = e->setup_words;
+			return -ECHILD;
+		}
+		if (having[TRAIT_UNTRIED] == 0)
+			return 0;
+		if (sys_now() >= until)
+			return VM_LATER;
+	}
+}

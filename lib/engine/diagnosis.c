@@ -1,0 +1,111 @@
+/*
+ * diagnosis.c - what is known of a death: by the fork server's notice, by what
+ * the worker noted in its slot, by what it wrote.
+ *
+ * Runs in: caller, when a worker is buried.  Easy to get wrong: slot and
+ * captured text were the worker's to write; nothing follows from them but
+ * what is told.
+ */
+#include "config.h"
+
+#include <signal.h>
+#include <sys/wait.h>
+
+#include "base/base.h"
+#include "engine/engine.h"
+#include "worker/capture.h"
+
+/* Did somebody else kill it in the way the kernel does? */
+static bool was_shot(const struct member *m)
+{
+	return WIFSIGNALED(m->death.status) &&
+	    WTERMSIG(m->death.status) == SIGKILL && !m->killed;
+}
+
+/* How long the present item had run, in time and CPU time. */
+static void measure(const struct member *m, struct outcome *o)
+{
+	const struct slot_note n = slot_noted(m->slot);
+
+	if (n.started_at == 0 || n.started_at > m->death.died_at)
+		return;
+	o->wall_ns = m->death.died_at - n.started_at;
+	if (n.started_cpu < m->death.cpu_ns)
+		o->cpu_ns = m->death.cpu_ns - n.started_cpu;
+}
+
+struct outcome diagnosis_outcome(struct engine *e, const struct member *m,
+    bool begun)
+{
+	int status = m->death.status;
+	bool killed = WIFSIGNALED(status);
+	struct outcome o = {
+		.cause = m->blame,
+		.exit_status = -1,
+		.pid = m->pid,
+		.max_rss = m->death.max_rss,
+		.stopped = m->blame == VM_CANCELLED,
+	};
+
+	if (o.cause == 0)
+		o.cause = killed ? VM_KILLED : VM_EXITED;
+	if (o.cause == VM_KILLED)
+		o.signal = WTERMSIG(status);
+	if (o.cause == VM_EXITED)
+		o.exit_status = WEXITSTATUS(status);
+	o.core_dumped = killed && WCOREDUMP(status);
+	o.out_of_memory = was_shot(m) && oom_claim(&e->oom);
+	if (begun && e->set.plan.measure)
+		measure(m, &o);
+	return o;
+}
+
+struct evidence *diagnosis_evidence(const struct member *m, bool begun)
+{
+	size_t room = slot_crash_size(m->slot);
+	uint64_t from = slot_noted(m->slot).tail_from;
+	struct evidence *e = evidence_new(room,
+	    m->errors >= 0 ? CAPTURE_MOST : 0);
+
+	if (e != NULL && e->traceback != NULL)
+		slot_crash(m->slot, e->traceback, room);
+	if (e != NULL && e->tail != NULL && begun)
+		capture_read(m->errors, from, e->tail);
+	return e;
+}
+
+void diagnosis_complete(struct engine *e, const struct member *m)
+{
+	const struct plan *p = &e->set.plan;
+
+	if (p->max_address_space > 0)
+		words_add(&e->setup_words, "  (max_address_space is %zu "
+		    "bytes.)", p->max_address_space);
+	if (p->max_cpu_s > 0)
+		words_add(&e->setup_words, "  (max_cpu_seconds is %d.)",
+		    p->max_cpu_s);
+	if (e->given_up != NULL)
+		e->given_up[m->which].words = e->setup_words;
+}
+
+void diagnosis_setup(struct engine *e, const struct member *m)
+{
+	int status = m->death.status;
+
+	if (m->blame == VM_GARBLED)
+		words_set(&e->setup_words, 0, "Worker %d broke the protocol "
+		    "before it was set up.", m->index);
+	else if (m->blame == VM_TIMED_OUT)
+		words_set(&e->setup_words, 0, "Setup in worker %d took "
+		    "longer than the %llu ms of setup_timeout_ms.", m->index,
+		    (unsigned long long)(e->set.setup_ns / MS_IN_NS));
+	else if (WIFSIGNALED(status))
+		words_set(&e->setup_words, 0, "Worker %d was killed by "
+		    "signal %d before it was set up.", m->index,
+		    WTERMSIG(status));
+	else
+		words_set(&e->setup_words, 0, "Worker %d exited with status "
+		    "%d before it was set up.", m->index,
+		    WEXITSTATUS(status));
+	diagnosis_complete(e, m);
+}

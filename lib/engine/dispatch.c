@@ -1,0 +1,348 @@
+/*
+ * dispatch.c - the engine's second step: crew pick -> channel send.
+ *
+ * Runs in: caller.  Breadth first: nobody gets a second chunk while a worker
+ * that has said hello has none; and what a busy worker has not begun is taken
+ * back for one that has nothing.
+ *
+ * Easy to get wrong: with results beyond the bound, the item all wait for
+ * must be sent whatever the factors say.
+ */
+#include "config.h"
+
+#include <errno.h>
+
+#include "base/base.h"
+#include "engine/engine.h"
+#include "os/sys.h"
+
+int dispatch_flush(struct engine *e, struct member *m)
+{
+	int r;
+
+	if (lost_fds_before_write(e, m))
+		return 0;
+	r = channel_flush(&m->channel);
+	if (r >= 0)
+		return engine_waits(e, crew_written(&e->crew, m, r == 0));
+	if (!lost_fds_pipes(e, m, sys_now()))
+		crew_doom(&e->crew, m, VM_GARBLED);
+	return 0;
+}
+
+/* A suspect travels alone, and nobody gets more items than it may have: what
+   follows in the span stays. */
+static int shorten(struct engine *e, struct member *m, struct span *s)
+{
+	uint32_t most = span_is_suspect(s) ? 1 : crew_grantable(&e->crew, m);
+	struct span *rest;
+
+	if (s->count <= most)
+		return 0;
+	rest = span_cut(s, s->first + most);
+	if (rest == NULL)
+		return -ENOMEM;
+	rest->alone = s->alone;
+	window_move(&e->window, rest, SPAN_WAITING);
+	return 0;
+}
+
+/* Who may have this span: somebody with nothing, if it is a suspect; else the
+   worker it is placed with, but what that one is too busy for is another's. */
+static struct member *pick_for(struct engine *e, const struct span *s)
+{
+	struct member *home = crew_home(s->chunk), *idle = crew_idle(&e->crew);
+
+	if (span_is_suspect(s))
+		return idle;
+	if (home != NULL && (home->nsent == 0 || idle == NULL))
+		return home;
+	return crew_pick(&e->crew);
+}
+
+static int send_first(struct engine *e, struct member *m, uint64_t now)
+{
+	struct span *s = e->window.waiting;
+	int r = shorten(e, m, s);
+
+	s->stride = sizer_stride(&e->pace);
+	s->report = sizer_worth(&e->pace, s->count);
+	s->awaited = e->cpus > 1 && e->window.nsent == 0;
+	if (r == 0)
+		r = crew_lease(&e->crew, m, s, now);
+	if (r < 0)
+		return r;
+	window_move(&e->window, s, SPAN_SENT);
+	placed_make_room(e, m);
+	e->stirs = 0;
+	engine_say(e, "send: %u items from number %llu to worker %d "
+	    "(attempt %d)", s->count, (unsigned long long)span_seq(s),
+	    m->index, s->attempt);
+	return 0;
+}
+
+int dispatch_give(struct engine *e, uint64_t now)
+{
+	struct member *m;
+	int r = 0;
+
+	while (r == 0 && !e->closing && !e->broken &&
+	    e->window.waiting != NULL && window_may_send(&e->window)) {
+		m = pick_for(e, e->window.waiting);
+		if (m == NULL)
+			break;
+		r = send_first(e, m, now);
+	}
+	return r;
+}
+
+int dispatch_run(struct engine *e, uint64_t now)
+{
+	struct member *m;
+	int r;
+
+	if (e->window.waiting == NULL && e->window.paused == NULL &&
+	    e->crew.roster.fresh.first == NULL)
+		return 0;
+	window_wake(&e->window, now);
+	r = dispatch_give(e, now);
+	while (r == 0 && (m = e->crew.roster.fresh.first) != NULL)
+		r = dispatch_flush(e, m);
+	return r;
+}
+
+/* ---- taking back ---- */
+
+/* Items of a span that its worker has not taken. */
+static uint32_t untaken(const struct member *m, const struct span *s)
+{
+	uint32_t next;
+
+	if (slot_next(m->slot, s->ordinal, s->limit, &next) < 0)
+		return 0;
+	return s->limit - MAX(next, s->first);
+}
+
+/* The last span of a member that has anything not taken, or NULL. */
+static struct span *last_untaken(const struct member *m)
+{
+	struct span *last = NULL;
+
+	for (struct span *s = m->sent; s != NULL; s = s->next)
+		if (untaken(m, s) > 0)
+			last = s;
+	return last;
+}
+
+/* Has a member anything that it has not begun? */
+static bool has_unbegun(const struct member *m)
+{
+	uint32_t next;
+	bool any = false;
+
+	for (const struct span *s = m->sent; s != NULL && !any; s = s->next)
+		any = slot_begun(m->slot, s->ordinal, s->limit, &next) == 0 &&
+		    MAX(next, s->first) < s->limit;
+	return any;
+}
+
+/* If that worker is busy and another is free, the item is taken back for the
+   other one before long. */
+static bool any_unbegun(const struct list *list)
+{
+	const struct member *m = list->first;
+
+	while (m != NULL && !has_unbegun(m))
+		m = roster_next(m, IN_SENDING);
+	return m != NULL;
+}
+
+bool dispatch_pending(const struct engine *e)
+{
+	return any_unbegun(&e->crew.roster.fresh) ||
+	    any_unbegun(&e->crew.roster.full);
+}
+
+/* Is the worker in the middle of an item, as far as we have heard? */
+static bool at_work(const struct member *m)
+{
+	const struct span *s = m->sent;
+	uint32_t next;
+
+	while (s != NULL && s->count == 0)
+		s = s->next;
+	return s != NULL && slot_begun(m->slot, s->ordinal, s->limit,
+	    &next) == 0 && next > s->first;
+}
+
+/* How many items of a member's span another worker could have.  The next item
+   of one that is not at work is on its way: it must not be sent to and fro. */
+static uint32_t spare_items(const struct member *m, const struct span *s)
+{
+	uint32_t n = untaken(m, s);
+	const struct span *next = m->sent;
+
+	if (n == 0 || at_work(m))
+		return n;
+	while (next != NULL && untaken(m, next) == 0)
+		next = next->next;
+	return n - (next == s);
+}
+
+/* The member whose last such span has the most to spare. */
+static struct member *busiest(struct engine *e)
+{
+	struct member *m = e->crew.roster.busy.first, *best = NULL;
+	uint32_t most = 0;
+
+	for (; m != NULL; m = roster_next(m, IN_BUSY)) {
+		struct span *s = last_untaken(m);
+		uint32_t n;
+
+		if (m->state != MEMBER_READY || s == NULL)
+			continue;
+		n = spare_items(m, s);
+		if (n > most) {
+			most = n;
+			best = m;
+		}
+	}
+	return best;
+}
+
+/* Takes items from number "from" on, which must not have begun, off a sent
+   span, to wait again: how many. */
+static uint32_t take_back(struct engine *e, struct member *m, struct span *s,
+    uint32_t from)
+{
+	uint32_t limit = s->limit;
+	struct span *rest;
+
+	if (slot_lower(m->slot, s->ordinal, from, &limit) < 0) {
+		crew_doom(&e->crew, m, VM_GARBLED);
+		return 0;
+	}
+	from = s->limit;
+	s->limit = limit;
+	if (limit == from)
+		return 0;
+	rest = span_cut(s, limit);
+	if (rest == NULL)
+		return 0;	/* they come back when the chunk ends */
+	crew_ungrant(&e->crew, m, rest->count);
+	window_move(&e->window, rest, SPAN_WAITING);
+	engine_say(e, "take back: %u items from number %llu of worker %d",
+	    rest->count, (unsigned long long)span_seq(rest), m->index);
+	return rest->count;
+}
+
+bool dispatch_take_back(struct engine *e)
+{
+	struct member *m;
+	struct span *s;
+
+	if (e->window.nwaiting > 0 || e->closing || e->broken ||
+	    crew_idle(&e->crew) == NULL)
+		return false;
+	m = busiest(e);
+	if (m == NULL)
+		return false;
+	s = last_untaken(m);
+	if (s == NULL)
+		return false;
+	return take_back(e, m, s, s->limit - (spare_items(m, s) + 1) / 2) > 0;
+}
+
+void dispatch_take_from(struct engine *e, struct member *m, struct span *s,
+    uint32_t from)
+{
+	take_back(e, m, s, from);
+}
+
+void dispatch_take_all(struct engine *e, struct member *m)
+{
+	for (struct span *s = m->sent; s != NULL; s = s->next)
+		if (m->state == MEMBER_READY)
+			take_back(e, m, s, s->first);
+}
+
+/* ---- results beyond the bound ---- */
+
+/* Bytes held, those of answers that have partly arrived included. */
+static size_t held(const struct engine *e)
+{
+	return e->window.result_bytes + e->crew.partial;
+}
+
+static struct member *partly_arrived(struct engine *e)
+{
+	for (size_t i = 0; i < e->crew.count; i++)
+		if (channel_partial(&e->crew.members[i].channel) &&
+		    e->crew.members[i].state == MEMBER_READY)
+			return &e->crew.members[i];
+	return NULL;
+}
+
+/* Who has the item that is to be handed out next? */
+static struct member *holder(struct engine *e, uint64_t seq)
+{
+	struct member *m = e->crew.roster.busy.first;
+
+	for (; m != NULL; m = roster_next(m, IN_BUSY))
+		for (struct span *s = m->sent; s != NULL; s = s->next)
+			if (seq >= span_seq(s) &&
+			    seq < span_seq(s) + s->count)
+				return m;
+	return NULL;
+}
+
+/* The ready member that is the first to be free for something else. */
+static struct member *least_busy(struct engine *e)
+{
+	struct member *best = NULL;
+
+	for (size_t i = 0; i < e->crew.count; i++) {
+		struct member *m = &e->crew.members[i];
+
+		if (m->state == MEMBER_READY && !m->told_to_stop &&
+		    (best == NULL || m->nsent < best->nsent))
+			best = m;
+	}
+	return best;
+}
+
+/* Nobody holds the next item in order: somebody is to be free for it. */
+static struct member *make_way(struct engine *e, uint64_t now)
+{
+	struct member *m = e->only;
+
+	if (m == NULL || m->state != MEMBER_READY || m->told_to_stop)
+		m = least_busy(e);
+	if (m == NULL)
+		return NULL;
+	dispatch_take_all(e, m);
+	if (m->state == MEMBER_READY && m->nsent == 0 &&
+	    crew_grantable(&e->crew, m) > 0 &&
+	    e->window.waiting != NULL &&
+	    span_seq(e->window.waiting) == e->results.next_seq &&
+	    send_first(e, m, now) == 0)
+		dispatch_flush(e, m);
+	return m;
+}
+
+struct member *dispatch_only(struct engine *e, uint64_t now)
+{
+	struct member *m;
+
+	if (held(e) < e->window.max_bytes || results_ready(&e->results)) {
+		e->only = NULL;
+		return NULL;
+	}
+	if (!e->results.ordered)
+		return partly_arrived(e);
+	m = holder(e, e->results.next_seq);
+	if (m == NULL)
+		m = make_way(e, now);
+	e->only = m;
+	return m;
+}

@@ -1,0 +1,397 @@
+/*
+ * intake.c - the engine's first step: source next -> chunk pack -> window
+ * admit.
+ *
+ * Runs in: caller.  Easy to get wrong: a source that may block is asked only
+ * when no result is ready and all that was read is with the workers, but for
+ * a chunk that grows while none of them is free: one that waits for its own
+ * items to be done must not be waited for.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/base.h"
+#include "engine/engine.h"
+#include "os/sys.h"
+
+/* So many chunks are read, and sent, before it is looked whether anything has
+   come back.  With many workers those few that have just been at work do the
+   next chunks, which is less memory to go through. */
+#define WAITING_MOST 16
+
+/* A chunk of so many bytes is sent before the next is packed. */
+#define AT_ONCE ((size_t)128 * 1024)
+
+void intake_add(struct engine *e, struct source *s)
+{
+	struct source **at = &e->sources;
+
+	while (*at != NULL)
+		at = &(*at)->next;
+	*at = s;
+}
+
+void intake_close(struct engine *e)
+{
+	while (e->sources != NULL) {
+		struct source *s = e->sources;
+
+		e->sources = s->next;
+		source_free(s);
+	}
+	e->filled_from = NULL;
+	chunk_drop(e->filling);
+	e->filling = NULL;
+}
+
+void intake_forget(struct engine *e)
+{
+	for (struct source *s = e->sources; s != NULL; s = s->next)
+		if (!source_ready_made(s))
+			s->hooks.close = NULL;
+	intake_close(e);
+}
+
+int intake_give_up(struct engine *e)
+{
+	int r = intake_admit(e);
+
+	for (struct source *s = e->sources; s != NULL && r == 0; s = s->next)
+		s->given_up = true;
+	return r;
+}
+
+int intake_admit(struct engine *e)
+{
+	struct chunk *c = e->filling;
+	int r = 0;
+
+	if (c != NULL) {
+		r = window_admit(&e->window, c);
+		if (r < 0)
+			return r;
+		e->chunk_bytes = MIN(c->items.len, PACE_BYTES);
+		if (c->given_up) {
+			e->window.near->attempt = 0;
+			death_span(e, e->window.near, VM_CANCELLED);
+		}
+		engine_say(e, "admit: %u items from number %llu", c->count,
+		    (unsigned long long)c->seq);
+	}
+	chunk_drop(c);
+	e->filling = NULL;
+	return 0;
+}
+
+/* ---- large inputs ---- */
+
+/* Is an input so large that it is worth its while to place it? */
+static bool is_large(const struct engine *e, size_t size)
+{
+	return size >= SLOT_LARGE && size < e->slots.room &&
+	    e->serial == NULL;
+}
+
+/* Bytes of the chunk that an input begins, which is placed. */
+static size_t room_for(const struct engine *e, size_t size)
+{
+	size_t length = frame_length(size);
+	size_t fit = e->slots.room / 2 / length;
+	size_t n = e->pace.fixed ? MIN(fit, e->pace.aim) : 1;
+
+	return (FRAME_START + MAX(n, 1) * length + 1 + 63) & ~(size_t)63;
+}
+
+/* The member that would have a large input at once, in its payload area. */
+static struct member *host(struct engine *e, size_t size)
+{
+	struct member *m = e->window.nwaiting > 0 ? NULL :
+	    crew_pick(&e->crew);
+
+	return m != NULL && arena_has(&m->inputs, room_for(e, size)) ? m : NULL;
+}
+
+/* A large input waits until there is room for it in what is shared with the
+   worker that is to have it, rather than that it is sent through a pipe; but
+   not if that worker has nothing to do, and nothing is about to change. */
+static bool must_wait(struct engine *e, size_t size)
+{
+	if (e->filling != NULL || !is_large(e, size) ||
+	    room_for(e, size) > e->slots.room || host(e, size) != NULL)
+		return false;
+	if (results_ready(&e->results))
+		return true;
+	return e->window.nsent + e->window.nwaiting > 0 &&
+	    (e->window.nwaiting > 0 || crew_idle(&e->crew) == NULL);
+}
+
+/* Places an empty chunk for an input where its worker will find it, if it is
+   large and there is room. */
+static void place(struct engine *e, struct chunk *c, size_t size)
+{
+	struct member *m = is_large(e, size) ? host(e, size) : NULL;
+	struct region *r = m ? arena_take(&m->inputs, room_for(e, size)) : NULL;
+
+	if (r != NULL)
+		chunk_place(c, r, slots_inputs(&e->slots, m->which) +
+		    region_offset(r));
+}
+
+/* Must what is being filled go as it is, before an input is packed? */
+static inline bool goes_before(const struct engine *e, size_t size)
+{
+	const struct chunk *c = e->filling;
+
+	if (c == NULL)
+		return false;
+	if (c->where == CHUNK_PLACED)
+		return !chunk_fits(c, size);
+	return size >= SLOT_LARGE && !e->pace.fixed && is_large(e, size);
+}
+
+/* Packs the input a source holds.  Inline, as it is done for each item. */
+static inline int add(struct engine *e, struct source *s, struct chunk *c)
+{
+	int r = chunk_pack(c, s->input, s->size);
+
+	if (r == 0) {
+		s->held = false;
+		s->index++;
+		e->seq++;
+	}
+	return r;
+}
+
+/* An empty chunk for the input a source holds, or NULL. */
+static struct chunk *begin(struct engine *e, const struct source *s)
+{
+	struct chunk *c = chunk_new(&e->shelf, s->index, e->seq, s->hooks.tag);
+
+	if (c == NULL)
+		return NULL;
+	c->given_up = s->given_up;
+	if (!c->given_up)
+		place(e, c, s->size);
+	if (c->where == CHUNK_PACKED)
+		chunk_expect(c, e->chunk_bytes);
+	return c;
+}
+
+/* Packs the input a source holds; starts a chunk for it if there is none. */
+static int pack(struct engine *e, struct source *s)
+{
+	struct chunk *c = e->filling;
+	bool fresh = c == NULL;
+	int r;
+
+	if (fresh)
+		c = begin(e, s);
+	if (c == NULL)
+		return -ENOMEM;
+	r = add(e, s, c);
+	if (r == 0) {
+		e->filling = c;
+		e->filled_from = s;
+	} else if (fresh) {
+		chunk_drop(c);
+	}
+	return r;
+}
+
+/* Fills an empty chunk with so many items that need not travel: 0 or
+   -ENOMEM. */
+static int refer(struct engine *e, struct source *s,
+    struct source_array *array, size_t n)
+{
+	struct chunk *c = chunk_new(&e->shelf, s->index, e->seq,
+	    s->hooks.tag);
+
+	if (c == NULL)
+		return -ENOMEM;
+	chunk_inherit(c, array->items, (uint32_t)n, array->size);
+	c->given_up = s->given_up;
+	array->items += n * array->size;
+	array->left -= n;
+	s->index += n;
+	e->seq += n;
+	e->filling = c;
+	e->filled_from = s;
+	return 0;
+}
+
+/* Of an array that is mapped to an array each element is told of: what is left
+   of it is read. */
+static int refer_rest(struct engine *e, struct source *s)
+{
+	struct source_array *array = e->array ? source_inherited(s) : NULL;
+	int r = 0;
+
+	while (r == 0 && array != NULL && array->left > 0) {
+		r = refer(e, s, array, MIN(array->left, CHUNK_ITEMS_MOST));
+		if (r == 0)
+			r = intake_admit(e);
+	}
+	return r;
+}
+
+int intake_finish(struct engine *e)
+{
+	struct source *s = e->sources;
+	int r = 0;
+
+	if (s != NULL && e->filling != NULL && e->filled_from != s)
+		r = intake_admit(e);
+	if (r == 0 && s != NULL && s->held && goes_before(e, s->size))
+		r = intake_admit(e);
+	if (r == 0 && s != NULL && s->held)
+		r = pack(e, s);
+	if (r == 0)
+		r = intake_admit(e);
+	if (r == 0 && s != NULL)
+		r = refer_rest(e, s);
+	if (r == 0)
+		intake_close(e);
+	return r;
+}
+
+/* left: bytes it may count for. */
+static bool is_full(const struct engine *e, size_t left)
+{
+	const struct chunk *c = e->filling;
+
+	return c != NULL && (sizer_enough(&e->pace, c->count, c->items.len) ||
+	    c->count >= CHUNK_ITEMS_MOST || chunk_charge(c) >= left);
+}
+
+/* A worker is free or will be, and there is something for it. */
+static bool worker_waits(struct engine *e)
+{
+	return e->filling != NULL && (e->set.serial || crew_waits(&e->crew));
+}
+
+/* May the source be asked now? */
+static bool may_ask(struct engine *e, const struct source *s)
+{
+	if (s->state != SOURCE_OPEN || (s->held && must_wait(e, s->size)))
+		return false;
+	if (e->filling == NULL && !window_room(&e->window))
+		return false;
+	/* What waits for every worker already is read early enough. */
+	if (e->window.nwaiting >= MIN(e->set.workers, WAITING_MOST))
+		return false;
+	/* What it holds it need not be asked for. */
+	if (source_prompt(s) || s->held)
+		return true;
+	return !results_ready(&e->results) && e->window.nwaiting == 0 &&
+	    e->window.paused == NULL &&
+	    !worker_waits(e) && !dispatch_pending(e);
+}
+
+bool intake_wants(struct engine *e)
+{
+	return e->sources != NULL && may_ask(e, e->sources);
+}
+
+/* The next chunk of them: 1; 0 if there are none left, or -ENOMEM. */
+static int refer_some(struct engine *e, struct source *s,
+    struct source_array *array)
+{
+	size_t n = MIN(array->left, e->pace.aim);
+	size_t most = e->crew.element ? e->slots.payload / 4 /
+	    e->crew.element : n;
+	int r;
+
+	if (e->filling != NULL)
+		return 1;
+	if (n == 0) {
+		source_close(s);
+		return 0;
+	}
+	/* Arrays of their outputs must find a place, some at a time. */
+	r = refer(e, s, array, MIN(n, MAX(most, 1)));
+	return r < 0 ? r : 1;
+}
+
+/* Packs inputs until the chunk is full: 1; 0 if that has to wait; -ENOMEM.
+   While a source that never blocks fills a chunk, nothing changes that
+   may_ask() looks at. */
+static int fill(struct engine *e, struct source *s)
+{
+	const size_t left = window_bytes_left(&e->window);
+	const bool prompt = source_prompt(s);
+	struct source_array *array = source_inherited(s);
+	int r;
+
+	if (array != NULL)
+		return refer_some(e, s, array);
+	do {
+		if (source_next(s, e->set.plan.max_item) != 1)
+			return 0;
+		if (s->size >= SLOT_LARGE && must_wait(e, s->size))
+			return 0;
+		if (goes_before(e, s->size))
+			return 1;
+		r = e->filling ? add(e, s, e->filling) : pack(e, s);
+		if (r == 0 && is_full(e, left))
+			return 1;
+	} while (r == 0 && (prompt || may_ask(e, s)));
+	return r;
+}
+
+/* Reads one source until it has no more for now or bounds say stop.  One
+   that may block is left after each chunk, so that results are seen. */
+static int read_source(struct engine *e, struct source *s, uint64_t now)
+{
+	bool more = true, at_once;
+	int r = 0;
+
+	while (r == 0 && more && may_ask(e, s)) {
+		r = fill(e, s);
+		more = r == 1 && source_prompt(s);
+		at_once = more && e->filling->items.len >= AT_ONCE;
+		if (r == 1)
+			r = intake_admit(e);
+		/* Several for one worker leave together, later, but for those
+		   that take longer to pack than to send. */
+		if (r == 0 && more)
+			r = at_once ? dispatch_run(e, now) :
+			    dispatch_give(e, now);
+	}
+	return r;
+}
+
+/* A source that has ended makes room for the next one; one that has failed
+   stays until its failure was told. */
+static bool turn_to_next(struct engine *e)
+{
+	struct source *s = e->sources;
+
+	if (s->state != SOURCE_ENDED)
+		return false;
+	e->sources = s->next;
+	source_free(s);
+	return true;
+}
+
+int intake_run(struct engine *e, uint64_t now)
+{
+	struct source *s;
+	int r = 0;
+
+	while (r == 0 && (s = e->sources) != NULL) {
+		if (e->filling != NULL && e->filled_from != s)
+			r = intake_admit(e);
+		if (r == 0)
+			r = read_source(e, s, now);
+		if (r < 0 || !turn_to_next(e))
+			break;
+		r = intake_admit(e);
+	}
+	/* What cannot grow now, or is waited for, goes as it is. */
+	if (r == 0 && (e->sources == NULL ||
+	    e->sources->state != SOURCE_OPEN || worker_waits(e)))
+		r = intake_admit(e);
+	return r;
+}

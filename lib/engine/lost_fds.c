@@ -1,0 +1,123 @@
+/* lost_fds.c - see lost_fds.h: the pool's descriptors that the host closed. */
+#include "config.h"
+
+#include "engine/lost_fds.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#include "base/base.h"
+#include "engine/engine.h"
+#include "os/fdlist.h"
+
+/* In less the host has hardly closed all and opened other files; to look before
+   each item that comes back at once would make it a tenth slower. */
+#define AWAY_NS 5000
+/* So often a member's pipes are looked at while they are written to. */
+#define PIPES_NS (10 * MS_IN_NS)
+
+static const char waits_with[] = "what it waits with";
+
+/* Is the one descriptor lost that stands for all? */
+static bool is_bare(const struct engine *e)
+{
+	return e->lost.mark >= 0 && !sys_is(e->lost.mark, &e->lost.mark_file);
+}
+
+static const char *about_all(const struct engine *e)
+{
+	return e->serial != NULL ? waits_with : "the socket to the fork server";
+}
+
+static void break_pool(struct engine *e, const char *what, int which,
+    uint64_t now)
+{
+	char number[16] = "";
+
+	if (e->broken)
+		return;
+	if (which >= 0)
+		snprintf(number, sizeof number, " %d", which);
+	words_set(e->words, EBADF, "The program has closed descriptors that "
+	    "are the pool's: %s%s is closed, or another file.  Nothing more "
+	    "is written to it, and what workers had not finished is lost.",
+	    what, number);
+	lost_fds_leave(e);
+	e->broken_error = EBADF;
+	server_events_shoot(e);
+	fdlist_drop(&e->server.socket);
+	death_pool(e, VM_LOST, now);
+}
+
+void lost_fds_mark(struct engine *e)
+{
+	e->lost.mark = e->serial != NULL ? e->wake : e->server.socket;
+	sys_identify(e->lost.mark, &e->lost.mark_file);
+	sys_identify(e->wake, &e->lost.wake_file);
+}
+
+void lost_fds_look(struct engine *e, uint64_t now)
+{
+	if (now - MAX(e->turned_at, e->lost.looked_at) < AWAY_NS)
+		return;
+	e->lost.looked_at = now;
+	if (!e->broken && is_bare(e))
+		break_pool(e, about_all(e), -1, now);
+}
+
+bool lost_fds_any(struct engine *e, uint64_t now)
+{
+	if (e->broken)
+		return e->broken_error == EBADF;
+	if (is_bare(e))
+		break_pool(e, about_all(e), -1, now);
+	else if (!poller_is_whole(&e->watch, e->wake, e->wake_events,
+	    poller_key(WATCHED_WAKE, 0)))
+		break_pool(e, waits_with, -1, now);
+	return e->broken;
+}
+
+void lost_fds_note(struct member *m)
+{
+	sys_identify(m->channel.in, &m->in_file);
+	sys_identify(m->channel.out, &m->out_file);
+}
+
+bool lost_fds_pipes(struct engine *e, struct member *m, uint64_t now)
+{
+	const struct channel *c = &m->channel;
+
+	m->looked_at = now;
+	if (c->in < 0 || (sys_is(c->in, &m->in_file) &&
+	    sys_is(c->out, &m->out_file)))
+		return false;
+	break_pool(e, "a pipe of worker", m->index, now);
+	return true;
+}
+
+bool lost_fds_before_write(struct engine *e, struct member *m)
+{
+	uint64_t now = MAX(e->turned_at, e->lost.looked_at);
+
+	return now - m->looked_at >= PIPES_NS && lost_fds_pipes(e, m, now);
+}
+
+/* Of what has no inode of its own nobody can tell whether it is ours, if most
+   is not. */
+void lost_fds_leave(struct engine *e)
+{
+	if (e->broken_error != EBADF)
+		e->lost.most = is_bare(e);
+	if (!e->lost.most)
+		return;
+	poller_close(&e->watch, fdlist_leave);
+	fdlist_leave(&e->server.pidfd);
+}
+
+void lost_fds_wake(const struct engine *e)
+{
+	const uint64_t one = 1;
+
+	if (!is_bare(e) && sys_is(e->wake, &e->lost.wake_file))
+		sys_write(e->wake, &one, sizeof one);
+}

@@ -1,0 +1,114 @@
+/*
+ * placed.c - outputs that workers have made in their payload areas.
+ *
+ * Runs in: caller.  A large one is read where it lies, until its result was
+ * passed: its worker has shut itself out of the pages, so that it does not
+ * change by accident, and what says where it is and how large is ours.  A
+ * smaller one is copied out at once.
+ *
+ * Easy to get wrong: a worker must not run out of room since nobody takes its
+ * results; and what the caller was handed stays where it is.
+ */
+#include "config.h"
+
+#include <errno.h>
+
+#include "base/base.h"
+#include "engine/engine.h"
+
+/* Area and rooms are whole pages, so it begins at one. */
+int placed_look(const struct engine *e, const struct member *m,
+    const struct frame *f, struct frame_placed *p)
+{
+	if (frame_body(f, p, sizeof *p) < 0 || p->size > e->set.plan.max_item ||
+	    p->size > e->slots.payload ||
+	    !arena_allows(&m->outputs, p->at, slot_room(p->size)))
+		return -EPROTO;
+	return 0;
+}
+
+/* The worker may write over all that is not held. */
+static void tell(struct member *m)
+{
+	slot_hold(m->slot, arena_held(&m->outputs), m->outputs.head);
+}
+
+/* An output becomes a frame in a block of its own: 0 or -ENOMEM. */
+static int copy_out(struct span *s, const unsigned char *output, size_t size)
+{
+	s->block = rxbuf_new(FRAME_START + frame_length(size));
+	if (s->block == NULL)
+		return -ENOMEM;
+	frame_write(s->block->data + FRAME_START, FRAME_OUTPUT, output, size);
+	s->block->len = s->block->cap;
+	s->output_at = FRAME_START;
+	return 0;
+}
+
+int placed_take(struct engine *e, struct member *m,
+    const struct frame_placed *p, struct span *s)
+{
+	unsigned char *at = m->outputs_at + p->at % e->slots.payload +
+	    FRAME_HEAD;
+	size_t room = slot_room(p->size);
+
+	s->bytes = FRAME_START + frame_length(p->size);
+	if (p->shut == 0) {
+		if (copy_out(s, at, p->size) < 0)
+			return -ENOMEM;
+		arena_pass(&m->outputs, p->at, room);
+		tell(m);
+		return 0;
+	}
+	s->region = arena_take_at(&m->outputs, p->at, room);
+	if (s->region == NULL)
+		return -ENOMEM;
+	s->region->of = s;
+	s->output = at;
+	s->output_size = p->size;
+	return 0;
+}
+
+/* The oldest result that lies in a member's area, unless the caller was handed
+   it. */
+static struct span *oldest(const struct engine *e, const struct member *m)
+{
+	struct span *s = m->outputs.first ? m->outputs.first->of : NULL;
+
+	return s != e->results.hand ? s : NULL;
+}
+
+/* Bytes that should be free, for what the worker has still to make, if all
+   outputs are like the last one; but never more than half of the area. */
+static size_t wanted(const struct engine *e, const struct member *m)
+{
+	const struct region *last = m->outputs.last;
+	uint64_t items = m->granted - m->finished;
+
+	return (size_t)MIN(items * (last->to - last->from),
+	    e->slots.payload / 2);
+}
+
+void placed_make_room(struct engine *e, struct member *m)
+{
+	struct arena *a = &m->outputs;
+	struct span *s;
+
+	while (a->first != NULL && a->head - a->first->from +
+	    wanted(e, m) > a->size && (s = oldest(e, m)) != NULL &&
+	    copy_out(s, s->output, s->output_size) == 0) {
+		region_drop(s->region);
+		s->region = NULL;
+		tell(m);
+	}
+}
+
+void placed_let_go(struct engine *e)
+{
+	const struct span *s = e->results.hand;
+	struct arena *a = s && s->region ? s->region->area : NULL;
+
+	results_let_go(&e->results);
+	if (a != NULL)
+		tell(CONTAINER_OF(a, struct member, outputs));
+}

@@ -1,0 +1,392 @@
+/*
+ * receive.c - the engine's way in: channel receive -> window settle -> results.
+ *
+ * Runs in: caller.  What a worker sends is checked against what it was given;
+ * anything else and it is doomed.
+ *
+ * Easy to get wrong: a frame is passed only when it has been booked, so that
+ * running out of memory in between loses nothing.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/base.h"
+#include "engine/engine.h"
+#include "engine/retry.h"
+#include "engine/teardown.h"
+
+/* How long a worker may take to be gone after its pipe has ended. */
+#define ENDED_NS (200 * MS_IN_NS)
+
+/* Consecutive results of one span in one block, while they are gathered. */
+struct answer {
+	struct span *span;	/* NULL: none begun */
+	struct span *of;	/* the sent span they leave */
+};
+
+void receive_span(struct engine *e, struct span *answer)
+{
+	window_move(&e->window, answer, SPAN_ANSWERED);
+	results_put(&e->results, answer);
+}
+
+/* The gathered results may be taken now. */
+static void close_answer(struct engine *e, struct answer *a)
+{
+	if (a->span != NULL)
+		receive_span(e, a->span);
+	a->span = a->of = NULL;
+}
+
+/* The first items of a sent span leave it, for an empty one. */
+static void move_first(struct span *s, struct span *of, uint32_t items,
+    pid_t pid)
+{
+	span_set(s, of->chunk, of->first, items, of->at);
+	s->attempt = of->attempt;
+	s->worker_index = of->worker_index;
+	s->outcome.pid = pid;
+	span_advance(of, items);
+}
+
+/* The same, for a new one. */
+static struct span *take_first(struct span *of, uint32_t items, pid_t pid)
+{
+	struct span *s = span_new(of->chunk->shelf);
+
+	if (s != NULL)
+		move_first(s, of, items, pid);
+	return s;
+}
+
+/* Adds results of so many bytes to the answer; they lie at the channel's
+   position. */
+static int gather(struct engine *e, struct member *m, struct answer *a,
+    uint32_t items, size_t bytes)
+{
+	struct span *of = m->sent;
+
+	if (a->span != NULL && (a->of != of ||
+	    a->span->block != m->channel.block))
+		close_answer(e, a);
+	if (a->span == NULL) {
+		a->span = take_first(of, items, m->pid);
+		if (a->span == NULL)
+			return -ENOMEM;
+		a->span->block = rxbuf_hold(m->channel.block);
+		a->span->output_at = m->channel.at;
+		a->of = of;
+	} else {
+		a->span->count += items;
+		span_advance(of, items);
+	}
+	a->span->bytes += bytes;
+	m->finished += items;
+	return 0;
+}
+
+/* process() failed, and the item has attempts left. */
+static int retry(struct engine *e, struct member *m, struct answer *a,
+    const struct frame_failure *why)
+{
+	struct span *again;
+
+	close_answer(e, a);
+	again = take_first(m->sent, 1, m->pid);
+	if (again == NULL)
+		return -ENOMEM;
+	m->finished++;
+	retry_again(e, again, why->again == FRAME_AGAIN_AFTER ?
+	    why->after_ms * MS_IN_NS : RETRY_AS_OPTIONS_SAY);
+	return 0;
+}
+
+/* Items for which results may come: they were leased, and not taken back. */
+static uint32_t expected(const struct member *m)
+{
+	const struct span *of = m->sent;
+
+	if (of == NULL || of->first >= of->limit)
+		return 0;
+	return MIN(of->count, of->limit - of->first);
+}
+
+/* May an output have that size?  One of an array is as large as all others. */
+static inline bool has_size(const struct engine *e, size_t size)
+{
+	return e->crew.element == 0 || size == e->crew.element;
+}
+
+/* The output that comes next, and all that follow it and are there.  *f: the
+   first, then the last of them, for channel_pass(). */
+static int outputs(struct engine *e, struct member *m, struct answer *a,
+    struct frame *f)
+{
+	uint32_t items = 1, most = expected(m);
+	size_t bytes = f->length;
+	int r;
+
+	if (most == 0 || m->sent->outputs != NULL || !has_size(e, f->size))
+		return -EPROTO;
+	while (items < most && channel_peek(&m->channel, bytes,
+	    e->set.plan.max_item, f) == 1 && f->kind == FRAME_OUTPUT &&
+	    has_size(e, f->size)) {
+		bytes += f->length;
+		items++;
+	}
+	r = gather(e, m, a, items, bytes);
+	f->length = bytes;
+	return r;
+}
+
+/* An output in the payload area. */
+static int placed(struct engine *e, struct member *m, struct answer *a,
+    const struct frame *f)
+{
+	struct frame_placed p;
+	struct span *s;
+
+	if (expected(m) == 0 || e->crew.element > 0 ||
+	    placed_look(e, m, f, &p) < 0)
+		return -EPROTO;
+	close_answer(e, a);
+	s = span_new(m->sent->chunk->shelf);
+	if (s == NULL || placed_take(e, m, &p, s) < 0) {
+		span_free(s);
+		return -ENOMEM;
+	}
+	move_first(s, m->sent, 1, m->pid);
+	m->finished++;
+	receive_span(e, s);
+	placed_make_room(e, m);
+	return 0;
+}
+
+static int failure(struct engine *e, struct member *m, struct answer *a,
+    const struct frame *f)
+{
+	struct span *of = m->sent;
+	struct failure why;
+	int r;
+
+	if (expected(m) == 0 || frame_failure(f->body, f->size, &why) < 0)
+		return -EPROTO;
+	if ((why.head.cause != VM_FAILED && why.head.cause != VM_TOO_BIG) ||
+	    why.head.again > FRAME_AGAIN_AFTER)
+		return -EPROTO;
+	if (why.head.again != FRAME_AGAIN_NEVER &&
+	    retry_may(e, of, (enum vm_cause)why.head.cause))
+		return retry(e, m, a, &why.head);
+	r = gather(e, m, a, 1, f->length);
+	if (r == 0)
+		retry_never(e, span_seq(of) - 1);
+	return r;
+}
+
+int receive_done(struct engine *e, struct member *m, uint32_t next)
+{
+	struct span *of = m->sent, *done;
+	size_t element = e->crew.element;
+	uint32_t n;
+
+	if (of == NULL || of->outputs == NULL || next < of->first ||
+	    next > of->limit || next > of->first + of->count)
+		return -EPROTO;
+	n = next - of->first;
+	if (n == 0)
+		return 0;
+	done = take_first(of, n, m->pid);
+	if (done == NULL)
+		return -ENOMEM;
+	memcpy(e->array + (done->chunk->index + done->first) * element,
+	    m->outputs_at + span_output_offset(of, done->first, element),
+	    n * element);
+	m->finished += n;
+	window_move(&e->window, done, SPAN_ANSWERED);
+	window_taken(&e->window, done, n);
+	window_free(&e->window, done);
+	return 0;
+}
+
+/* Items before one are done. */
+static int done(struct engine *e, struct member *m, struct answer *a,
+    const struct frame *f)
+{
+	struct frame_end said;
+
+	close_answer(e, a);
+	if (m->sent == NULL || frame_body(f, &said, sizeof said) < 0 ||
+	    said.ordinal != m->sent->ordinal)
+		return -EPROTO;
+	return receive_done(e, m, said.next);
+}
+
+/* The worker is through with its oldest chunk, as far as it was granted.  It
+   must have been sent all of it: what is queued still points into it. */
+static int end(struct engine *e, struct member *m, struct answer *a,
+    const struct frame *f, uint64_t now)
+{
+	struct span *s = m->sent;
+	struct frame_end said;
+	int r = 0;
+
+	if (s == NULL || frame_body(f, &said, sizeof said) < 0 ||
+	    said.ordinal != s->ordinal || said.next != s->limit)
+		return -EPROTO;
+	close_answer(e, a);
+	if (s->outputs != NULL)
+		r = receive_done(e, m, said.next);
+	if (r < 0)
+		return r;
+	if (s->first != s->limit ||
+	    channel_sent(&m->channel) < s->sent_until)
+		return -EPROTO;
+	sizer_crowd(&e->pace, s->sent_count - s->count, now,
+	    e->set.workers, e->cpus);
+	sizer_learn(&e->pace, s->sent_count - s->count,
+	    now - MAX(s->sent_at, m->heard_at));
+	crew_unlease(&e->crew, m);
+	crew_ungrant(&e->crew, m, s->count);
+	m->heard_at = now;
+	/* Items are left if they were taken back when memory was short. */
+	window_move(&e->window, s, s->count ? SPAN_WAITING : SPAN_SPENT);
+	if (s->state == SPAN_SPENT)
+		span_free(s);
+	return 0;
+}
+
+/* One frame, by what may be said in the member's state, or several outputs;
+   f->length is set to what they take.  The dead are read to the end, in the
+   state they died in. */
+static int settle_frame(struct engine *e, struct member *m, struct answer *a,
+    struct frame *f, uint64_t now)
+{
+	bool dead = m->state == MEMBER_DEAD;
+	bool starting = !m->unfit && !m->greeted &&
+	    (dead || m->state == MEMBER_STARTING);
+	bool ready = m->greeted && (dead || m->state == MEMBER_READY);
+
+	if (m->left)
+		return teardown_said(e, m, f);
+	if (f->kind == FRAME_HELLO && starting)
+		return greet_hello(e, m, f);
+	if (f->kind == FRAME_UNFIT && starting)
+		return greet_unfit(e, m, f, now);
+	if (f->kind == FRAME_OUTPUT && ready)
+		return outputs(e, m, a, f);
+	if (f->kind == FRAME_PLACED && ready)
+		return placed(e, m, a, f);
+	if (f->kind == FRAME_FAILURE && ready)
+		return failure(e, m, a, f);
+	if (f->kind == FRAME_DONE && ready)
+		return done(e, m, a, f);
+	if (f->kind == FRAME_END && ready)
+		return end(e, m, a, f, now);
+	if (f->kind == FRAME_LEAVING && ready)
+		return greet_leaving(e, m, now);
+	return -EPROTO;
+}
+
+/* The largest body a worker may send: an output, or a failure's message. */
+static size_t body_most(const struct engine *e)
+{
+	return MAX(e->set.plan.max_item, (size_t)CONTEXT_FAILURE_ROOM);
+}
+
+/* Settles all frames that are whole: 0, -ENOMEM; -EPROTO: nonsense. */
+static int settle(struct engine *e, struct member *m, uint64_t now)
+{
+	struct answer a = { NULL, NULL };
+	struct frame f;
+	int r;
+
+	while ((r = channel_receive(&m->channel, body_most(e), &f)) == 1) {
+		r = settle_frame(e, m, &a, &f, now);
+		if (r < 0)
+			break;
+		channel_pass(&m->channel, &f);
+	}
+	close_answer(e, &a);
+	/* What has come of the next one must be on its way. */
+	if (r == 0 && m->state != MEMBER_DEAD && channel_partial(&m->channel)
+	    && f.length > 0 && !slot_allows(m->slot,
+	    channel_boundary(&m->channel), f.length))
+		r = -EPROTO;
+	return r;
+}
+
+/* A worker that breaks the protocol is not listened to any more. */
+static void garbled(struct engine *e, struct member *m)
+{
+	engine_say(e, "garbled: worker %d", m->index);
+	m->blame = VM_GARBLED;
+	if (m->state != MEMBER_DEAD)
+		crew_doom(&e->crew, m, VM_GARBLED);
+}
+
+/* Settles; a worker that sends nonsense is doomed. */
+static int settle_or_doom(struct engine *e, struct member *m, uint64_t now)
+{
+	int r = settle(e, m, now);
+
+	crew_read(&e->crew, m);
+	m->unsettled = r == -ENOMEM;
+	if (m->unsettled)
+		crew_alarm(&e->crew, now);
+	if (r < 0 && r != -ENOMEM)
+		garbled(e, m);
+	return m->unsettled ? r : 0;
+}
+
+int receive_read(struct engine *e, struct member *m, uint64_t now)
+{
+	int n = channel_fill(&m->channel);
+
+	if (n == -ENOMEM)
+		return n;
+	if (n == -EPROTO || (n > 0 && !slot_meant(m->slot,
+	    channel_brought(&m->channel)))) {
+		garbled(e, m);
+		return 0;
+	}
+	if (n < 0 && n != -EPIPE && lost_fds_pipes(e, m, now))
+		return 0;
+	/* The end of the pipe is no death yet; see to it that one follows. */
+	if (n < 0 && !m->ended) {
+		m->ended = true;
+		crew_bear(&e->crew, m, MIN(m->doom_at, now + ENDED_NS));
+	}
+	if ((n > 0 || m->unsettled) && settle_or_doom(e, m, now) < 0)
+		return -ENOMEM;
+	/* Its teardown has returned, and how fast it can tell is our doing. */
+	if (n > 0 && m->state == MEMBER_LEAVING && !e->closing &&
+	    channel_partial(&m->channel))
+		crew_bear(&e->crew, m, now + e->set.teardown_ns);
+	return n > 0;
+}
+
+int receive_ring(struct engine *e, struct member *m, uint64_t now)
+{
+	uint64_t from = m->channel.position;
+	int64_t ahead = slot_ahead(m->slot, from);
+	unsigned char *at;
+
+	if (ahead < 0)
+		garbled(e, m);
+	if (ahead <= 0)
+		return 0;
+	at = channel_place(&m->channel, (size_t)ahead);
+	if (at == NULL)
+		return -ENOMEM;
+	slot_copy_out(m->slot, from, at, (size_t)ahead);
+	/* What was overwritten meanwhile is in the pipe. */
+	if (!slot_intact(m->slot, from))
+		ahead = 0;
+	channel_placed(&m->channel, (size_t)ahead);
+	if (ahead == 0)
+		return 0;
+	return settle_or_doom(e, m, now) < 0 ? -ENOMEM : 1;
+}

@@ -1,0 +1,50 @@
+/* retry.c - see retry.h: what a failure costs. */
+#include "config.h"
+
+#include "engine/retry.h"
+
+#include "base/base.h"
+#include "os/sys.h"
+
+bool retry_may(const struct engine *e, const struct span *s,
+    enum vm_cause cause)
+{
+	return s->attempt < e->set.max_attempts &&
+	    (e->set.retry_on & (unsigned)cause) != 0;
+}
+
+/* The pause before an attempt, from the second on. */
+static uint64_t pause_before(const struct engine *e, int attempt)
+{
+	uint64_t pause = e->set.retry_ns;
+
+	for (int i = 2; i < attempt && pause > 0 &&
+	    pause < e->set.retry_most_ns; i++)
+		pause *= 2;
+	return MIN(pause, e->set.retry_most_ns);
+}
+
+/* The clock is read here: that of the turn may lie before the failure. */
+void retry_again(struct engine *e, struct span *s, uint64_t pause)
+{
+	engine_say(e, "retry: number %llu failed",
+	    (unsigned long long)span_seq(s));
+	s->attempt++;
+	if (pause == RETRY_AS_OPTIONS_SAY)
+		pause = pause_before(e, s->attempt);
+	s->due_at = pause > 0 ? sys_now() + pause : 0;
+	if (pause > 0)
+		window_move(&e->window, s, SPAN_PAUSED);
+	else if (s->state != SPAN_WAITING)
+		window_move(&e->window, s, SPAN_WAITING);
+}
+
+void retry_never(struct engine *e, uint64_t seq)
+{
+	e->failures += seq >= e->failures_from;
+	if (e->set.max_failures == 0 || e->failures < e->set.max_failures)
+		return;
+	e->failures = 0;
+	e->failures_from = e->seq;
+	atomic_fetch_or(&e->cancelled, 1);
+}

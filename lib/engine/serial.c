@@ -1,0 +1,132 @@
+/* serial.c - see serial.h: the pool without processes. */
+#include "config.h"
+
+#include "engine/serial.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/retry.h"
+#include "engine/teardown.h"
+
+int serial_start(struct engine *e)
+{
+	e->serial = malloc(sizeof *e->serial);
+	if (e->serial == NULL)
+		return -ENOMEM;
+	return context_init(e->serial, &e->set.plan,
+	    e->set.indices ? e->set.indices[0] : 0, -1, NULL);
+}
+
+void serial_tear_down(struct engine *e)
+{
+	e->in_hook = true;
+	if (e->serial_up)
+		teardown_serial(e);
+	e->in_hook = false;
+	e->serial_up = false;
+}
+
+void serial_stop(struct engine *e, bool foreign)
+{
+	if (e->serial == NULL)
+		return;
+	if (!foreign)
+		serial_tear_down(e);
+	context_release(e->serial);
+	free(e->serial);
+	e->serial = NULL;
+}
+
+int serial_ready(struct engine *e)
+{
+	struct context *c = e->serial;
+	int r;
+
+	if (e->serial_up)
+		return 0;
+	if (e->broken)
+		return -ECHILD;
+	e->in_hook = true;
+	r = context_setup(c);
+	e->in_hook = false;
+	if (r == 0) {
+		e->serial_up = true;
+		return 0;
+	}
+	if (c->message[0] != '\0')
+		words_set(e->words, 0, "Setup failed: %.400s", c->message);
+	else
+		words_set(e->words, 0, "Setup failed with code %d.", c->code);
+	death_pool(e, VM_SETUP_FAILED, 0);
+	return -ECHILD;
+}
+
+/* The first item of a span, processed; its frame is put in a block. */
+static int process(struct engine *e, struct span *s)
+{
+	struct frame_chunk chunk;
+	struct frame head;
+	const void *input;
+	unsigned char *frame;
+	size_t size, length;
+	int known;
+
+	span_write_head(s);
+	known = frame_read(s->head, sizeof s->head, sizeof chunk, &head);
+	if (known != 1 || frame_body(&head, &chunk, sizeof chunk) < 0)
+		return -EPROTO;
+	chunk_unpack(s->chunk, s->at, &input, &size);
+	e->in_hook = true;
+	context_begin(e->serial, &chunk, s->first);
+	frame = context_process(e->serial, input, size, &length);
+	e->in_hook = false;
+	s->block = rxbuf_new(FRAME_START + length);
+	if (s->block == NULL)
+		return -ENOMEM;
+	memcpy(s->block->data + FRAME_START, frame, length);
+	s->block->len = FRAME_START + length;
+	s->output_at = FRAME_START;
+	s->bytes = length;
+	return 0;
+}
+
+/* An item that is still to be tried waits again, or pauses. */
+static bool failed_for_now(struct engine *e, struct span *s)
+{
+	const struct context *c = e->serial;
+
+	if (!c->failed || c->for_good || !retry_may(e, s, c->cause))
+		return false;
+	rxbuf_drop(s->block);
+	s->block = NULL;
+	s->bytes = 0;
+	retry_again(e, s, c->has_pause ? c->pause_ms * MS_IN_NS :
+	    RETRY_AS_OPTIONS_SAY);
+	return true;
+}
+
+int serial_run(struct engine *e)
+{
+	struct span *s = e->window.waiting;
+	struct span *rest;
+	int r;
+
+	if (s == NULL || e->broken || serial_ready(e) < 0)
+		return 0;
+	if (s->count > 1) {
+		rest = span_cut(s, s->first + 1);
+		if (rest == NULL)
+			return -ENOMEM;
+		window_move(&e->window, rest, SPAN_WAITING);
+	}
+	r = process(e, s);
+	if (r < 0 || failed_for_now(e, s))
+		return r;
+	s->worker_index = e->serial->public.worker_index;
+	if (e->serial->failed)
+		retry_never(e, span_seq(s));
+	receive_span(e, s);
+	return 0;
+}

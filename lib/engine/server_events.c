@@ -1,0 +1,154 @@
+/*
+ * server_events.c - the fork server's notices: workers forked, refused, dead;
+ * or its own death.
+ *
+ * Runs in: caller.  Easy to get wrong: a notice may be about a worker that
+ * was replaced meanwhile; slot and generation tell.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/base.h"
+#include "engine/engine.h"
+#include "os/fdlist.h"
+
+/* How long it may be silent while workers are waited for, before it is asked
+   whether it is there. */
+#define PING_NS (5000 * MS_IN_NS)
+
+void server_events_broken(struct engine *e, int error, uint64_t now)
+{
+	if (e->broken || e->server.state == SERVER_NONE)
+		return;
+	words_set(e->words, error, "The fork server %s; its workers are "
+	    "killed, and what they had not finished is lost.",
+	    error == ECHILD ? "has died" : "does not answer");
+	e->broken_error = error;
+	/* Whatever it had to kill when it fell mute may be alive. */
+	if (error == ETIMEDOUT && e->closing)
+		e->server.left_over = ETIMEDOUT;
+	server_events_shoot(e);
+	death_pool(e, VM_LOST, now);
+}
+
+/* By number, whatever the book says of the worker: those whose number it was
+   before are dead, and the number proves nothing by itself. */
+void server_events_shoot(struct engine *e)
+{
+	for (size_t i = 0; i < e->crew.count; i++)
+		server_kill_worker(&e->server, e->crew.members[i].pid);
+	server_shoot(&e->server);
+}
+
+/* Is anything awaited of workers? */
+static bool awaits(const struct engine *e)
+{
+	bool any = e->window.nsent > 0 ||
+	    e->crew.roster.state[MEMBER_STARTING].first != NULL ||
+	    e->crew.roster.state[MEMBER_DOOMED].first != NULL;
+
+	return any && !e->broken && e->serial == NULL;
+}
+
+uint64_t server_events_alarm(const struct engine *e)
+{
+	return e->ping_at != 0 && awaits(e) ? e->ping_at : NEVER;
+}
+
+void server_events_ask(struct engine *e, uint64_t now)
+{
+	if (!awaits(e)) {
+		e->ping_at = 0;
+	} else if (e->ping_at == 0) {
+		e->ping_at = now + PING_NS;
+	} else if (e->ping_at <= now) {
+		server_ping(&e->server);
+		e->ping_at = now + PING_NS;
+	}
+}
+
+bool server_events_owed(const struct engine *e)
+{
+	return e->server.pinged || crew_owed(&e->crew);
+}
+
+static void refused(struct engine *e, struct member *m, int error,
+    uint64_t now)
+{
+	if (m->wanted)
+		staffing_refused(e, m, error);
+	engine_say(e, "refused: worker %d: %s", m->index, strerror(error));
+	crew_replace(&e->crew, m, false, now);
+}
+
+/* A worker is dead, or was killed and does not die.  Of the latter nothing
+   more is to be had; what it was sent need not wait for its end. */
+static void ended(struct engine *e, struct member *m, const struct notice *n)
+{
+	bool held = n->kind == NOTICE_HELD;
+
+	if (held && m->state != MEMBER_DOOMED)
+		return;
+	m->death = *n;
+	m->held = held;
+	if (m->presumed && !n->ordered) {
+		m->blame = 0;
+		m->killed = false;
+	}
+	if (m->state != MEMBER_DEAD)
+		crew_move(&e->crew, m, MEMBER_DEAD);
+}
+
+/* One notice; r is what server_receive() returned for it. */
+static void heed(struct engine *e, const struct notice *n, int fds[],
+    int r, uint64_t now)
+{
+	struct member *m = crew_member(&e->crew, n);
+	bool asked = m != NULL && m->state == MEMBER_ASKED;
+
+	if (n->kind == NOTICE_HIRED && asked && r == 1) {
+		r = crew_welcome(&e->crew, m, n, fds, e->set.setup_ns ?
+		    now + e->set.setup_ns : NEVER);
+		if (r == 0) {
+			staffing_welcomed(e, m);
+			lost_fds_note(m);
+			return;
+		}
+	}
+	for (int i = 0; i < NOTICE_FDS; i++)
+		fdlist_drop(&fds[i]);
+	if (n->kind == NOTICE_HIRED && asked) {
+		if (m->wanted)
+			staffing_refused(e, m, -r);
+		m->pid = n->pid;
+		crew_doom(&e->crew, m, VM_LOST);
+	} else if (n->kind == NOTICE_REFUSED && asked) {
+		refused(e, m, n->error, now);
+	} else if (n->kind == NOTICE_DIED && m != NULL &&
+	    m->state == MEMBER_HELD) {
+		crew_replace(&e->crew, m, true, now);
+	} else if ((n->kind == NOTICE_DIED || n->kind == NOTICE_HELD) &&
+	    m != NULL && !asked && m->state != MEMBER_GONE &&
+	    (m->state != MEMBER_DEAD || m->held)) {
+		ended(e, m, n);
+	}
+}
+
+void server_events_hear(struct engine *e, uint64_t now)
+{
+	int fds[NOTICE_FDS];
+	struct notice n;
+	int r;
+
+	do {
+		r = server_receive(&e->server, &n, fds);
+		if (r == 1 || r == -EMFILE || r == -ENOMEM)
+			heed(e, &n, fds, r, now);
+	} while (r == 1 || r == -EMFILE || r == -ENOMEM);
+	if (r < 0 && r != -EPIPE && lost_fds_any(e, now))
+		return;
+	if (r < 0 || server_reap(&e->server))
+		server_events_broken(e, ECHILD, now);
+}

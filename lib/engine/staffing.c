@@ -1,0 +1,287 @@
+/*
+ * staffing.c - who works here: laying off gently, replacing workers that have
+ * had their share or have grown too big, more or fewer of them.
+ *
+ * Runs in: caller.  A worker that is laid off ends the item it is at, tears
+ * down and leaves; what it has not begun goes to others.
+ *
+ * Easy to get wrong: a worker that starts cannot be told anything before the
+ * fork server has brought its pipes; so all are looked at in every turn.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/base.h"
+#include "engine/engine.h"
+#include "os/sys.h"
+
+/* So often the memory of workers is looked at. */
+#define WEIGH_NS (1000 * MS_IN_NS)
+/* The most that counts at once of the time without workers, so that a caller
+   that was away finds the pool as it left it. */
+#define DESERTED_NS (1000 * MS_IN_NS)
+
+bool staffing_lay_off(struct engine *e, struct member *m, uint64_t deadline)
+{
+	if (m->state != MEMBER_STARTING && m->state != MEMBER_READY)
+		return false;
+	/* Also if it was told before, when there was no hurry. */
+	crew_bear(&e->crew, m, MIN(m->doom_at, deadline));
+	return !m->told_to_stop && crew_stop(&e->crew, m) == 0;
+}
+
+/* Does it have more memory than it may? */
+static bool is_too_big(const struct engine *e, const struct member *m)
+{
+	return m->state == MEMBER_READY && !m->told_to_stop &&
+	    sys_memory(m->pid) > e->set.max_rss;
+}
+
+/* Is anything to be done that only workers can do? */
+static bool awaits_workers(const struct engine *e)
+{
+	return e->window.nwaiting > 0 || e->awaits_setups;
+}
+
+uint64_t staffing_alarm(const struct engine *e)
+{
+	uint64_t at = NEVER, left;
+
+	if (e->set.max_rss > 0 && e->window.nsent > 0 && !e->closing)
+		at = e->weigh_at;
+	if (e->deserted && awaits_workers(e) && !e->closing) {
+		left = e->set.fork_ns - e->deserted_for;
+		at = MIN(at, e->deserted_at + MIN(left, DESERTED_NS));
+	}
+	return at;
+}
+
+/* What those that are to leave are still at must not count against the ones
+   that stay: it may take as long as it likes. */
+static void set_bounds(struct engine *e)
+{
+	size_t n = e->set.workers + e->crew.roster.having[TRAIT_EXTRA];
+
+	window_limit(&e->window, n * e->set.real_factor,
+	    n * e->set.total_factor);
+	window_bound(&e->window, settings_bytes(&e->set, n), n);
+}
+
+static void lay_off(struct engine *e, struct member *m, const char *why)
+{
+	dispatch_take_all(e, m);
+	if (staffing_lay_off(e, m, NEVER))
+		engine_say(e, "lay off: worker %d: %s", m->index, why);
+}
+
+/* Looks at the memory of all. */
+static void weigh(struct engine *e)
+{
+	for (size_t i = 0; i < e->crew.count; i++)
+		if (is_too_big(e, &e->crew.members[i]))
+			lay_off(e, &e->crew.members[i], "has grown too big");
+}
+
+/* ---- nobody is left ---- */
+
+const char *staffing_reason(int error)
+{
+	switch (error) {
+	case 0:
+		return "the kernel holds those that were killed";
+	case EAGAIN:
+		return "a limit on processes is reached (RLIMIT_NPROC, or "
+		    "pids.max of the control group)";
+	case EMFILE:
+		return "the limit on descriptors is reached (RLIMIT_NOFILE)";
+	default:
+		return strerror(error);
+	}
+}
+
+void staffing_refused(struct engine *e, struct member *m, int error)
+{
+	e->refused = error;
+	if (e->started && !m->refused)
+		words_set(e->words, error, "A worker could not be forked: "
+		    "%s.  The others go on, and it is tried again.",
+		    staffing_reason(error));
+	m->refused = true;
+}
+
+void staffing_welcomed(struct engine *e, struct member *m)
+{
+	m->refused = false;
+	if (e->started)
+		e->refused = 0;
+	e->deserted_told = false;
+	e->deserted_for = 0;
+}
+
+/* Are places wanted, and for each the last order has failed, or the kernel
+   holds its worker?  And is nobody else there? */
+static bool is_deserted(const struct engine *e)
+{
+	const struct list *in = e->crew.roster.state;
+	const struct member *m;
+	bool lacking = false;
+
+	for (int i = MEMBER_ASKED; i <= MEMBER_DEAD; i++)
+		if (in[i].first != NULL)
+			return false;
+	for (m = in[MEMBER_ABSENT].first; m != NULL;
+	    m = roster_next(m, IN_STATE)) {
+		if (m->wanted && !m->refused)
+			return false;
+		lacking |= m->wanted;
+	}
+	for (m = in[MEMBER_HELD].first; m != NULL;
+	    m = roster_next(m, IN_STATE))
+		lacking |= m->wanted;
+	return lacking;
+}
+
+/* At once there are words for that; after the bound it is as if the pool had
+   no hope. */
+static void look_for_anybody(struct engine *e, uint64_t now)
+{
+	const char *why = staffing_reason(e->refused);
+	uint64_t passed = now - e->deserted_at;
+	unsigned long long ms = e->set.fork_ns / MS_IN_NS;
+
+	if (!awaits_workers(e))
+		e->deserted_for = 0;
+	else if (e->deserted)
+		e->deserted_for += MIN(passed, DESERTED_NS);
+	e->deserted_at = now;
+	e->deserted = is_deserted(e);
+	if (e->deserted && !e->deserted_told) {
+		words_set(e->words, EAGAIN, "No worker is left, and none can "
+		    "be forked: %s.  It is tried again; after %llu ms "
+		    "(vm_options.fork_timeout_ms) the pool is given up.",
+		    why, ms);
+		engine_say(e, "%s", e->words->text);
+		e->deserted_told = true;
+	}
+	if (!e->deserted || e->deserted_for < e->set.fork_ns)
+		return;
+	words_set(e->words, EAGAIN, "No worker was left, and for %llu ms "
+	    "(vm_options.fork_timeout_ms) none could be forked: %s.", ms, why);
+	death_pool(e, VM_LOST, now);
+}
+
+void staffing_run(struct engine *e, uint64_t now)
+{
+	struct member *m = e->crew.roster.out.first, *next;
+
+	if (e->closing || e->broken)
+		return;
+	for (; m != NULL; m = next) {
+		next = roster_next(m, IN_OUT);
+		lay_off(e, m, m->wanted ? "has had its items" :
+		    "not wanted any more");
+	}
+	if (e->set.max_rss > 0 && e->weigh_at <= now) {
+		weigh(e);
+		e->weigh_at = now + WEIGH_NS;
+	}
+	set_bounds(e);
+	look_for_anybody(e, now);
+}
+
+/* ---- more or fewer ---- */
+
+/* A place that could be taken in, or let go; the first, or the last. */
+static struct member *find(struct crew *c, bool wanted)
+{
+	struct member *best = NULL;
+
+	for (size_t i = 0; i < c->places; i++) {
+		struct member *m = &c->members[i];
+
+		if (m->wanted != wanted || m->state == MEMBER_GONE ||
+		    (!wanted && m->state == MEMBER_HELD))
+			continue;
+		if (!wanted)
+			return m;
+		/* One that works goes after those that do not yet. */
+		if (best == NULL || m->state != MEMBER_READY ||
+		    best->state == MEMBER_READY)
+			best = m;
+	}
+	return best;
+}
+
+/* A place that nobody has or wants. */
+static struct member *find_free(struct crew *c)
+{
+	for (size_t i = 0; i < c->places; i++)
+		if (!c->members[i].wanted &&
+		    c->members[i].state == MEMBER_ABSENT)
+			return &c->members[i];
+	return NULL;
+}
+
+void staffing_stand_in(struct engine *e, struct member *m)
+{
+	struct member *other = m->wanted ? find_free(&e->crew) : NULL;
+	int index = m->index;
+
+	engine_say(e, "held: worker %d, pid %d", index, (int)m->pid);
+	crew_move(&e->crew, m, MEMBER_HELD);
+	if (other == NULL)
+		return;
+	m->index = other->index;
+	other->index = index;
+	crew_want(&e->crew, m, false);
+	crew_want(&e->crew, other, true);
+}
+
+int staffing_resize(struct engine *e, size_t workers)
+{
+	struct member *m;
+	size_t have = e->crew.roster.having[TRAIT_HOPED];
+
+	if (workers > e->set.max_workers)
+		return words_set(e->words, ERANGE, "The pool may have at most "
+		    "%zu workers (vm_options.max_workers).",
+		    e->set.max_workers);
+	for (; have < workers && (m = find(&e->crew, false)); have++) {
+		m->refused = false;
+		crew_want(&e->crew, m, true);
+	}
+	for (; have > workers && (m = find(&e->crew, true)); have--)
+		crew_want(&e->crew, m, false);
+	e->set.workers = workers;
+	set_bounds(e);
+	return 0;
+}
+
+bool staffing_are_leaving(const struct engine *e)
+{
+	const struct list *states = e->crew.roster.state;
+	bool any = false;
+
+	for (int i = MEMBER_ASKED; i <= MEMBER_DEAD; i++)
+		any |= states[i].first != NULL;
+	return e->dismissed && any;
+}
+
+bool staffing_dismiss(struct engine *e)
+{
+	uint64_t deadline = sys_now() + e->set.close_ns;
+
+	if (!e->dismissed)
+		server_spare(&e->server, false);
+	for (size_t i = 0; i < e->crew.count && !e->dismissed; i++) {
+		struct member *m = &e->crew.members[i];
+
+		crew_want(&e->crew, m, false);
+		if (m->state == MEMBER_READY)
+			staffing_lay_off(e, m, deadline);
+	}
+	e->dismissed = true;
+	return staffing_are_leaving(e);
+}

@@ -1,0 +1,358 @@
+/*
+ * start_stop.c - start and stop of an engine.
+ *
+ * Runs in: caller.  Easy to get wrong: a start that fails half-way stops what
+ * is there, through the same engine_stop() as any other end.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/base.h"
+#include "engine/engine.h"
+#include "engine/serial.h"
+#include "engine/teardown.h"
+#include "os/fdlist.h"
+#include "os/sys.h"
+
+/* To be gone: for the fork server after END, and after SIGKILL. */
+#define END_NS (6000 * MS_IN_NS)
+#define SHOT_NS (2000 * MS_IN_NS)
+/* In which a fork server must be found that is not stuck, and how often the
+   present one is looked at. */
+#define FIRST_NS (10000 * MS_IN_NS)
+#define NAP_NS (5 * MS_IN_NS)
+/* Of the workers that a limit on processes allows, this part is done
+   without. */
+#define LEFT_PART 4
+
+/* ---- start ---- */
+
+static int open_wake(struct engine *e)
+{
+	int r;
+
+	fdlist_lock();
+	e->wake = sys_eventfd();
+	r = MIN(e->wake, 0);
+	if (r == 0)
+		r = fdlist_add(e->wake);
+	if (r < 0 && e->wake >= 0)
+		sys_close(&e->wake);
+	fdlist_unlock();
+	e->wake = MAX(e->wake, -1);
+	return r;
+}
+
+/* What there is to wait with. */
+static int open_ends(struct engine *e)
+{
+	int r = poller_open(&e->watch);
+
+	return r == 0 ? open_wake(e) : r;
+}
+
+/* Words for a pool that cannot be had. */
+static int explain(struct engine *e, int error)
+{
+	size_t n = e->set.workers;
+
+	if (error == EMFILE)
+		return words_set(e->words, error, "The pool needs about %zu "
+		    "descriptors for %zu workers; the limit is %llu "
+		    "(RLIMIT_NOFILE) with what is open already.",
+		    2 * n + 10, n, (unsigned long long)sys_fd_limit());
+	return words_set(e->words, error, "%zu workers could not be forked: "
+	    "%s.", n, staffing_reason(error));
+}
+
+/*
+ * Fewer workers than there are CPUs will do, if nobody has said how many: those
+ * that are there, less a part, or the program and its hooks could not start
+ * another process.  False if none is there, or the number was given.
+ */
+static bool settle_for_less(struct engine *e)
+{
+	struct member *m = e->crew.roster.state[MEMBER_STARTING].first;
+	size_t there = e->crew.roster.having[TRAIT_HOPED] -
+	    e->crew.roster.having[TRAIT_COMING];
+
+	for (; m != NULL; m = roster_next(m, IN_STATE))
+		there += m->wanted;
+	if (e->set.usual == 0 || there == 0)
+		return false;
+	there -= there / LEFT_PART;
+	engine_say(e, "%zu workers, not %zu: %s", there, e->set.workers,
+	    strerror(e->refused));
+	e->refused = 0;
+	return staffing_resize(e, there) == 0;
+}
+
+static int fork_server(struct engine *e)
+{
+	int r = server_start(&e->server, &e->set.plan, &e->slots, e->words);
+
+	if (r == 0)
+		lost_fds_mark(e);
+	return r;
+}
+
+/* Another one in the place of a fork server that is stuck. */
+static int fork_server_again(struct engine *e, uint64_t until)
+{
+	struct member *m = e->crew.roster.state[MEMBER_ASKED].first;
+	int r;
+
+	if (sys_now() > until)
+		return words_set(e->words, ETIMEDOUT, "The fork server waits "
+		    "for a lock of the C library that another thread of the "
+		    "program had when it forked, and so did all before it.");
+	engine_say(e, "stuck: the fork server; forks another one");
+	server_shoot(&e->server);
+	if (!engine_await_server(e, SHOT_NS))
+		return words_set(e->words, ETIMEDOUT, "The fork server could "
+		    "not be killed.");
+	poller_set(&e->watch, e->server.socket, &e->socket_events, 0, 0);
+	poller_set(&e->watch, e->server.pidfd, &e->pidfd_events, 0, 0);
+	server_release(&e->server);
+	r = fork_server(e);
+	for (; r == 0 && m != NULL; m = roster_next(m, IN_STATE))
+		server_hire(&e->server, m->which, m->generation, m->index);
+	return r;
+}
+
+/*
+ * Until the fork server is prepared another one may have to be forked, which
+ * must have the slots; then the host's children do not get them any more.
+ * *wake: when that is to be looked at again.
+ */
+static int see_to_server(struct engine *e, uint64_t until, uint64_t *wake)
+{
+	*wake = NEVER;
+	if (e->hidden)
+		return 0;
+	if (until == NEVER || server_prepared(&e->server)) {
+		slots_dont_fork(&e->slots);
+		e->hidden = true;
+		return 0;
+	}
+	*wake = sys_now() + NAP_NS;
+	return server_is_stuck(&e->server) ? fork_server_again(e, until) : 0;
+}
+
+/* Waits for all first hires.  until: when a fork server must be prepared;
+   NEVER: without threads it need not be waited for. */
+static int hire_all(struct engine *e, uint64_t until)
+{
+	uint64_t wake;
+	int r = 0;
+
+	for (;;) {
+		if (e->refused != 0 && !settle_for_less(e))
+			return explain(e, e->refused);
+		if (e->broken)
+			return -e->broken_error;
+		r = see_to_server(e, until, &wake);
+		if (r < 0)
+			return r;
+		if (e->crew.roster.having[TRAIT_UNBORN] == 0)
+			break;
+		r = engine_turn(e, wake);
+		if (r < 0)
+			return explain(e, -r);
+	}
+	oom_look(&e->oom);
+	return 0;
+}
+
+static int start_processes(struct engine *e)
+{
+	bool alone = sys_threads() == 1;
+	size_t n = e->set.max_workers;
+	int r;
+
+	if (e->set.workers < e->set.usual)
+		engine_say(e, "%zu workers, not %zu: descriptors",
+		    e->set.workers, e->set.usual);
+	oom_init(&e->oom, "");
+	r = slots_map(&e->slots, n, e->set.isolate ? 0 : SLOT_PAYLOAD);
+	if (r == 0 && e->slots.room < e->slots.payload)
+		engine_say(e, "payload: inputs could be written to by workers "
+		    "in shared memory; they go through pipes");
+	if (r == 0 && e->slots.payload < SLOT_PAYLOAD && !e->set.isolate)
+		engine_say(e, "payload: %zu bytes in shared memory, not %zu; "
+		    "what is larger goes through pipes", e->slots.payload,
+		    SLOT_PAYLOAD);
+	if (r == 0)
+		r = crew_init(&e->crew, n, e->set.workers, e->set.indices,
+		    &e->server, &e->slots, &e->watch);
+	e->crew.leases = e->set.leases;
+	e->crew.element = e->set.plan.element;
+	e->crew.max_items = e->set.max_items;
+	e->crew.wiped = e->set.isolate ? &e->slots : NULL;
+	if (r == 0 && e->set.tell_setup_failures)
+		e->given_up = calloc(n, sizeof *e->given_up);
+	if (r == 0 && e->set.tell_setup_failures && e->given_up == NULL)
+		r = -ENOMEM;
+	if (r == 0)
+		r = open_ends(e);
+	if (r < 0)
+		return explain(e, -r);
+	r = fork_server(e);
+	if (r == 0)
+		r = hire_all(e, alone ? NEVER : sys_now() + FIRST_NS);
+	if (r == 0 && e->set.max_items > 0)
+		server_spare(&e->server, true);
+	return r;
+}
+
+int engine_start(struct engine *e, struct settings *set, struct words *words)
+{
+	int r, cpus = sys_affinity();
+
+	*e = (struct engine){ .set = *set, .words = words, .wake = -1,
+	    .lost.mark = -1 };
+	e->server.socket = e->server.pidfd = -1;
+	e->watch.set = e->watch.outer = -1;
+	e->crew.alarm = e->crew.hire_at = NEVER;
+	set->indices = NULL;
+	window_init(&e->window, e->set.real_factor * e->set.workers,
+	    e->set.total_factor * e->set.workers,
+	    settings_bytes(&e->set, e->set.workers));
+	results_init(&e->results, &e->window, e->set.ordered);
+	sizer_init(&e->pace, e->set.chunk_size);
+	e->cpus = (size_t)MAX(cpus, 1);
+	if (e->set.serial) {
+		r = serial_start(e);
+		if (r == 0)
+			r = open_ends(e);
+		if (r == 0)
+			lost_fds_mark(e);
+		else
+			r = explain(e, -r);
+	} else {
+		r = start_processes(e);
+	}
+	e->started = r == 0;
+	if (r < 0)
+		engine_stop(e, false);
+	return r;
+}
+
+/* ---- stop ---- */
+
+/* A member is to leave.  What it is at has the time that the pool has to close;
+   one that is at nothing begins its teardown, which has a time of its own, but
+   it must be given a CPU first. */
+static void let_leave(struct engine *e, struct member *m, uint64_t closing_at)
+{
+	bool idle = m->state == MEMBER_READY && m->nsent == 0;
+	uint64_t most = idle ? MAX(e->set.close_ns, e->set.teardown_ns) :
+	    e->set.close_ns;
+
+	staffing_lay_off(e, m, closing_at + (e->started ? most : 0));
+}
+
+/* Nobody is wanted any more: all that work are told, and those that start will
+   be in their turn. */
+static void want_nobody(struct engine *e, uint64_t closing_at)
+{
+	for (size_t i = 0; i < e->crew.count; i++) {
+		struct member *m = &e->crew.members[i];
+
+		crew_want(&e->crew, m, false);
+		let_leave(e, m, closing_at);
+	}
+}
+
+/* Lets running items end and workers tear down, as long as they may. */
+static void lay_off_all(struct engine *e)
+{
+	uint64_t closing_at = sys_now();
+	struct roster *all = &e->crew.roster;
+	struct member *m, *next;
+	int r = 0;
+
+	server_spare(&e->server, false);
+	want_nobody(e, closing_at);
+	while (r == 0 && !e->broken) {
+		while ((m = all->state[MEMBER_ABSENT].first) != NULL ||
+		    (m = all->state[MEMBER_HELD].first) != NULL)
+			crew_move(&e->crew, m, MEMBER_GONE);
+		for (m = all->out.first; m != NULL; m = next) {
+			next = roster_next(m, IN_OUT);
+			let_leave(e, m, closing_at);
+		}
+		if (crew_is_gone(&e->crew))
+			break;
+		r = engine_turn(e, NEVER);
+		results_release(&e->results);
+	}
+}
+
+static int end_server(struct engine *e)
+{
+	server_end(&e->server);
+	if (!engine_await_server(e, END_NS)) {
+		server_events_shoot(e);
+		if (!engine_await_server(e, SHOT_NS))
+			return words_set(e->words, ETIMEDOUT, "The fork "
+			    "server could not be killed.");
+		return words_set(e->words, ETIMEDOUT, "The fork server did "
+		    "not end and was killed; what workers had started may "
+		    "be left.");
+	}
+	if (e->server.left_over != 0)
+		return words_set(e->words, ETIMEDOUT, "A process of the pool "
+		    "does not die; the kernel holds it.");
+	return 0;
+}
+
+static void forget(int *fd)
+{
+	*fd = -1;
+}
+
+int engine_stop(struct engine *e, bool foreign)
+{
+	void (*close)(int *fd) = foreign ? forget : fdlist_drop;
+	int r = 0;
+
+	e->closing = true;
+	if (foreign) {
+		intake_forget(e);
+	} else {
+		lost_fds_any(e, sys_now());
+		intake_close(e);
+		if (e->server.state == SERVER_RUNNING && !e->broken)
+			lay_off_all(e);
+		if (e->server.state != SERVER_NONE)
+			r = end_server(e);
+	}
+	serial_stop(e, foreign);
+	if (r == 0 && e->started && !foreign)
+		r = teardown_sum(e);
+	if (!foreign)
+		lost_fds_leave(e);
+	poller_close(&e->watch, close);
+	/* What waits may be placed in what a member shares. */
+	results_release(&e->results);
+	window_release(&e->window);
+	teardown_release(e);
+	crew_release(&e->crew, close);
+	freelist_release(&e->shelf);
+	close(&e->server.socket);
+	close(&e->server.pidfd);
+	(e->lost.most ? fdlist_leave : close)(&e->wake);
+	server_release(&e->server);
+	if (!foreign)
+		slots_unmap(&e->slots);
+	for (size_t i = 0; e->given_up && i < e->set.max_workers; i++)
+		evidence_free(e->given_up[i].about.evidence);
+	free(e->given_up);
+	free(e->cancels.seq);
+	settings_release(&e->set);
+	return r;
+}

@@ -1,0 +1,250 @@
+/* teardown.c - see teardown.h: how teardowns end. */
+#include "config.h"
+
+#include "engine/teardown.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "base/base.h"
+#include "base/cut.h"
+#include "base/signals.h"
+
+/* One more has failed, the first of them for this reason. */
+static void count(struct engine *e, const struct words *w)
+{
+	engine_say(e, "teardown: %s", w->text);
+	if (e->teardowns_failed++ == 0)
+		e->teardown_words = *w;
+}
+
+/* ---- those that are told, if the option asks ---- */
+
+int teardown_prepare(const struct engine *e, struct member *m)
+{
+	if (!e->set.plan.tell_teardowns || m->farewell != NULL ||
+	    e->set.plan.hooks.teardown == NULL)
+		return 0;
+	m->farewell = calloc(1, sizeof *m->farewell);
+	return m->farewell != NULL ? 0 : -ENOMEM;
+}
+
+/* The last one is to be told. */
+static void put(struct engine *e, struct teardown *f, int index)
+{
+	struct teardown **at = &e->farewells;
+
+	while (*at != NULL)
+		at = &(*at)->next;
+	*at = f;
+	f->about.worker_index = index;
+	e->ndue++;
+}
+
+static void drop(struct teardown *f)
+{
+	if (f != NULL) {
+		rxbuf_drop(f->about.block);
+		evidence_free(f->about.evidence);
+	}
+	free(f);
+}
+
+void teardown_let_go(struct engine *e)
+{
+	drop(e->told);
+	e->told = NULL;
+}
+
+bool teardown_take(struct engine *e, struct item *item)
+{
+	struct teardown *f = e->farewells;
+	struct frame said = { .kind = 0 };
+
+	if (f == NULL)
+		return false;
+	e->farewells = f->next;
+	e->told = f;
+	e->ndue--;
+	if (f->about.block != NULL) {
+		frame_look(f->about.block->data + f->about.output_at, &said);
+		said.body[said.size] = 0;
+	}
+	*item = (struct item){ .span = &f->about, .given_up = &f->words,
+		.teardown = true, .kind = said.kind, .body = said.body,
+		.size = said.size };
+	return true;
+}
+
+void teardown_release(struct engine *e)
+{
+	struct teardown *f;
+
+	teardown_let_go(e);
+	while ((f = e->farewells) != NULL) {
+		e->farewells = f->next;
+		drop(f);
+	}
+	for (size_t i = 0; i < e->crew.count; i++)
+		free(e->crew.members[i].farewell);
+}
+
+/* ---- how they end ---- */
+
+/* It was failed by vm_fail(). */
+static void count_said(struct engine *e, int index, int code,
+    const char *message, size_t size)
+{
+	struct words w;
+	size_t text = cut_to(message, size, 400);
+
+	if (text > 0)
+		words_set(&w, 0, "Teardown failed in worker %d: %.*s", index,
+		    (int)text, message);
+	else
+		words_set(&w, 0, "Teardown failed in worker %d with code %d.",
+		    index, code);
+	count(e, &w);
+}
+
+int teardown_said(struct engine *e, struct member *m, const struct frame *f)
+{
+	bool output = f->kind == FRAME_OUTPUT && m->farewell != NULL;
+	struct failure why;
+
+	if (m->torn_down || e->set.plan.hooks.teardown == NULL ||
+	    (f->kind != FRAME_FAILURE && !output) ||
+	    (output && f->size > e->set.plan.max_item))
+		return -EPROTO;
+	if (!output && (frame_failure(f->body, f->size, &why) < 0 ||
+	    (why.head.cause != VM_FAILED && why.head.cause != VM_TOO_BIG)))
+		return -EPROTO;
+	m->torn_down = true;
+	if (!output)
+		count_said(e, m->index, why.head.code, why.message,
+		    why.head.message_size);
+	if (m->farewell == NULL)
+		return 0;
+	m->farewell->about.block = rxbuf_hold(m->channel.block);
+	m->farewell->about.output_at = m->channel.at;
+	m->farewell->about.outcome.pid = m->pid;
+	m->farewell->about.outcome.exit_status = -1;
+	put(e, m->farewell, m->index);
+	m->farewell = NULL;
+	return 0;
+}
+
+/* Words for a death before the teardown had returned. */
+static void explain(const struct engine *e, const struct member *m,
+    struct words *w)
+{
+	const char *when = m->left ? "in" : "before";
+	int status = m->death.status;
+
+	if (e->broken)
+		words_set(w, 0, "The pool broke down around worker %d %s its "
+		    "teardown.", m->index, when);
+	else if (m->blame == VM_GARBLED)
+		words_set(w, 0, "Worker %d broke the protocol when it was to "
+		    "tear down.", m->index);
+	else if (m->killed && m->left)
+		words_set(w, 0, "Teardown in worker %d took longer than the "
+		    "%llu ms of teardown_timeout_ms.", m->index,
+		    (unsigned long long)(e->set.teardown_ns / MS_IN_NS));
+	else if (m->killed)
+		words_set(w, 0, "Worker %d was killed before its teardown: "
+		    "it did not come to that in time.", m->index);
+	else if (WIFSIGNALED(status))
+		words_set(w, 0, "Worker %d was killed by signal %d (%s) %s "
+		    "its teardown.", m->index, WTERMSIG(status),
+		    signals_name(WTERMSIG(status)), when);
+	else
+		words_set(w, 0, "Worker %d exited with status %d %s its "
+		    "teardown.", m->index, WEXITSTATUS(status), when);
+}
+
+/* exit(0) in a teardown is an end as good as any, if it has nothing to say. */
+static bool has_ended_well(const struct engine *e, const struct member *m)
+{
+	int status = m->death.status;
+
+	return m->left && m->farewell == NULL && !e->broken &&
+	    WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+/* How it died, as an item's exception would say. */
+static struct outcome outcome(struct engine *e, const struct member *m)
+{
+	struct outcome o = diagnosis_outcome(e, m, false);
+
+	if (e->broken)
+		o = (struct outcome){ .cause = VM_LOST, .exit_status = -1,
+			.pid = m->pid };
+	else if (m->killed && m->blame == VM_LOST)
+		o.cause = VM_TIMED_OUT;
+	return o;
+}
+
+void teardown_missed(struct engine *e, struct member *m)
+{
+	struct teardown *f = m->farewell;
+	struct words w;
+
+	if (e->set.plan.hooks.teardown != NULL && m->greeted &&
+	    m->told_to_stop && !m->torn_down && !has_ended_well(e, m)) {
+		explain(e, m, &w);
+		count(e, &w);
+		if (f != NULL) {
+			f->words = w;
+			f->about.outcome = outcome(e, m);
+			f->about.evidence = diagnosis_evidence(m, true);
+			put(e, f, m->index);
+			f = NULL;
+		}
+	}
+	free(f);
+	m->farewell = NULL;
+}
+
+/* Without memory for it nothing is told but by teardown_sum(). */
+void teardown_serial(struct engine *e)
+{
+	struct context *c = e->serial;
+	int index = c->public.worker_index;
+	size_t length;
+	unsigned char *frame = context_teardown(c, &length);
+	struct teardown *f = NULL;
+	struct rxbuf *b = NULL;
+
+	if (frame != NULL && e->set.plan.tell_teardowns && !e->closing) {
+		f = calloc(1, sizeof *f);
+		b = rxbuf_new(FRAME_START + length);
+	}
+	if (c->failed)
+		count_said(e, index, c->code, c->message, strlen(c->message));
+	if (f == NULL || b == NULL) {
+		rxbuf_drop(b);
+		free(f);
+		return;
+	}
+	memcpy(b->data + FRAME_START, frame, length);
+	b->len = FRAME_START + length;
+	f->about.block = b;
+	f->about.output_at = FRAME_START;
+	f->about.outcome.exit_status = -1;
+	put(e, f, index);
+}
+
+int teardown_sum(struct engine *e)
+{
+	unsigned long long n = e->teardowns_failed;
+
+	if (n == 0)
+		return 0;
+	*e->words = e->teardown_words;
+	if (n > 1)
+		words_add(e->words, "  (%llu teardowns failed.)", n);
+	return 1;
+}

@@ -1,0 +1,390 @@
+/*
+ * turn.c - see engine.h: the turn of a pool, and the only wait.
+ *
+ * Runs in: caller.  Easy to get wrong: a wait must end for everything that
+ * can change by itself: results, deaths, cancelling, and each clock that
+ * runs (pauses, patience, the caller's own bound).
+ */
+#include "config.h"
+
+#include "engine/engine.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/base.h"
+#include "base/cut.h"
+#include "engine/cancel.h"
+#include "os/fdlist.h"
+#include "os/sys.h"
+
+/* The fork server's end is waited for in steps; without a pidfd it is looked
+   for in shorter ones. */
+#define STEP_MS 50
+#define LOOK_MS 5
+/* So often the fork server's answer is looked for while it owes one. */
+#define OWED_NS (100 * MS_IN_NS)
+
+/* So many events are taken at once; what is left comes with the next turn, and
+   nobody is passed over twice. */
+#define EVENTS_MOST 64
+
+void engine_say(const struct engine *e, const char *format, ...)
+{
+	char line[256];
+	va_list ap;
+
+	if (!e->set.debug)
+		return;
+	va_start(ap, format);
+	cut_print(line, sizeof line, format, ap);
+	va_end(ap);
+	fprintf(stderr, "vimap: %s\n", line);
+}
+
+/* ---- waiting ---- */
+
+int engine_waits(struct engine *e, int r)
+{
+	if (r >= 0)
+		return r;
+	if (lost_fds_any(e, sys_now()))
+		return 0;
+	return words_set(e->words, -r, "The pool cannot wait for its "
+	    "workers: %s.", strerror(-r));
+}
+
+bool engine_hears(const struct engine *e, const struct member *m)
+{
+	bool chosen = !e->deaf && (e->heard == NULL || e->heard == m);
+
+	/* One that starts or leaves has no results to bring, and a clock that
+	   runs. */
+	return !m->ended && (chosen || m->state != MEMBER_READY) &&
+	    m->state >= MEMBER_STARTING && m->state <= MEMBER_LEAVING &&
+	    !e->broken;
+}
+
+/* Decides who is read in this turn.  Those that had something to say before
+   are listened to again if they are. */
+static int choose(struct engine *e, uint64_t now)
+{
+	bool deaf = results_ready(&e->results) &&
+	    window_full_of_results(&e->window);
+	struct member *only = dispatch_only(e, now);
+	bool again = e->muted && !deaf && (e->deaf || e->heard != only);
+	int r = 0;
+
+	e->deaf = deaf;
+	e->heard = only;
+	for (size_t i = 0; again && i < e->crew.count && r == 0; i++)
+		if (engine_hears(e, &e->crew.members[i]))
+			r = crew_listen(&e->crew, &e->crew.members[i], true);
+	if (r < 0)
+		e->deaf = true;		/* so that it is tried again */
+	else if (again)
+		e->muted = only != NULL;
+	return r;
+}
+
+/* A source that waits is waited for: 1 if that is no use, as it is ready. */
+static int watch_sources(struct engine *e)
+{
+	struct source *s = e->sources;
+	bool waits = s != NULL && s->state == SOURCE_WAITING &&
+	    window_room(&e->window);
+
+	return poller_source(&e->watch, waits ? source_fd(s) : -1);
+}
+
+/* Everything that is to end the wait: 0, 1 if it need not begin, or
+   -errno. */
+static int watch_all(struct engine *e, uint64_t now)
+{
+	uint32_t in = e->broken ? 0 : EPOLLIN;
+	uint32_t out = server_flush(&e->server) || e->broken ? 0 : EPOLLOUT;
+	int r = choose(e, now);
+
+	if (r == 0)
+		r = poller_set(&e->watch, e->server.socket, &e->socket_events,
+		    in | out, poller_key(WATCHED_SERVER, 0));
+	if (r == 0)
+		r = poller_set(&e->watch, e->server.pidfd, &e->pidfd_events,
+		    in, poller_key(WATCHED_PIDFD, 0));
+	if (r == 0)
+		r = poller_set(&e->watch, e->wake, &e->wake_events, EPOLLIN,
+		    poller_key(WATCHED_WAKE, 0));
+	return r == 0 ? watch_sources(e) : r;
+}
+
+/* The next time at which something is to be done whatever happens. */
+static uint64_t next_alarm(const struct engine *e, uint64_t until,
+    uint64_t now)
+{
+	uint64_t due, sample, weigh, ping, hire, stir, cancel;
+
+	if (e->broken || e->crew.roster.state[MEMBER_DEAD].first != NULL)
+		return now;
+	until = MIN(until, e->crew.alarm);
+	hire = e->closing ? NEVER : crew_hires_at(&e->crew);
+	until = MIN(until, hire);
+	if (server_events_owed(e))
+		until = MIN(until, now + OWED_NS);
+	stir = nudge_alarm(e, now);
+	until = MIN(until, stir);
+	due = window_due(&e->window);
+	until = MIN(until, due);
+	sample = timeouts_alarm(e);
+	until = MIN(until, sample);
+	weigh = staffing_alarm(e);
+	until = MIN(until, weigh);
+	ping = server_events_alarm(e);
+	until = MIN(until, ping);
+	cancel = cancel_alarm(e, now);
+	return MIN(until, cancel);
+}
+
+static int ms_until(uint64_t then, uint64_t now)
+{
+	uint64_t ms;
+
+	if (then == NEVER)
+		return -1;
+	ms = then <= now ? 0 : (then - now + MS_IN_NS - 1) / MS_IN_NS;
+	return (int)MIN(ms, (uint64_t)INT32_MAX);
+}
+
+/* ---- after waiting ---- */
+
+/* A source may be asked again. */
+static void wake_source(struct engine *e)
+{
+	if (e->sources != NULL && e->sources->state == SOURCE_WAITING)
+		e->sources->state = SOURCE_OPEN;
+}
+
+/* What has happened beside the members. */
+static void heed(struct engine *e, const struct epoll_event *told, int count,
+    uint64_t now)
+{
+	uint64_t calls;
+	bool news = false;
+
+	for (int i = 0; i < count; i++) {
+		enum watched kind = poller_kind(told[i].data.u64);
+
+		news |= kind == WATCHED_SERVER || kind == WATCHED_PIDFD;
+		if (kind == WATCHED_WAKE)
+			sys_read(e->wake, &calls, sizeof calls);
+		if (kind == WATCHED_SOURCE) {
+			poller_source_told(&e->watch);
+			wake_source(e);
+		}
+	}
+	if (news)
+		server_events_hear(e, now);
+}
+
+/* Reads a member, or writes to it.  One that is not to be heard now must not
+   end the next wait. */
+static int attend(struct engine *e, struct member *m, enum watched kind,
+    bool waited, uint64_t now)
+{
+	/* The news of this turn may have ended it. */
+	if (m->state < MEMBER_STARTING || m->state > MEMBER_LEAVING)
+		return 0;
+	if (kind == WATCHED_TASKS)
+		return dispatch_flush(e, m);
+	if (engine_hears(e, m))
+		return receive_read(e, m, now);
+	if (waited) {
+		e->muted = true;
+		crew_listen(&e->crew, m, false);
+	}
+	return 0;
+}
+
+static int attend_all(struct engine *e, const struct epoll_event *told,
+    int count, bool waited, uint64_t now)
+{
+	int r = 0;
+
+	for (int i = 0; i < count && r >= 0; i++) {
+		uint64_t key = told[i].data.u64;
+		enum watched kind = poller_kind(key);
+
+		/* A set of the host's would tell of other things. */
+		if (poller_which(key) >= e->crew.count)
+			continue;
+		if (kind == WATCHED_RESULTS || kind == WATCHED_TASKS)
+			r = attend(e, &e->crew.members[poller_which(key)],
+			    kind, waited, now);
+	}
+	return MIN(r, 0);
+}
+
+/* The end of a pipe is presumed to be a worker's misdeed until news of its
+   death come that no order had caused. */
+static void lose_patience(struct engine *e, struct member *m)
+{
+	m->presumed = m->ended;
+	crew_doom(&e->crew, m, m->ended ? VM_GARBLED : VM_LOST);
+}
+
+/* Is anything due with a member?  When something will be, or NEVER. */
+static uint64_t look_at(struct engine *e, struct member *m, uint64_t now)
+{
+	bool starts = m->state == MEMBER_STARTING;
+
+	if (m->state < MEMBER_STARTING || m->state > MEMBER_LEAVING)
+		return NEVER;
+	if (m->unsettled && receive_read(e, m, now) < 0)
+		return now;
+	if (m->state == MEMBER_DOOMED)
+		return NEVER;
+	if (m->doom_at <= now)
+		lose_patience(e, m);
+	else if (starts && m->setup_by <= now)
+		crew_doom(&e->crew, m, VM_TIMED_OUT);
+	else
+		return starts ? MIN(m->doom_at, m->setup_by) : m->doom_at;
+	return NEVER;
+}
+
+/* Looks at all members, if that is due. */
+static int look_at_all(struct engine *e, uint64_t now)
+{
+	uint64_t at = NEVER;
+	int r = 0;
+
+	if (e->crew.alarm > now)
+		return 0;
+	for (size_t i = 0; i < e->crew.count; i++) {
+		struct member *m = &e->crew.members[i];
+		uint64_t then = look_at(e, m, now);
+
+		at = MIN(at, then);
+		r = m->unsettled ? -ENOMEM : r;
+	}
+	e->crew.alarm = at;
+	return r;
+}
+
+/* Buries the dead, and dooms those with whom patience is over. */
+static int look_after(struct engine *e, uint64_t now)
+{
+	struct member *m;
+	int r = look_at_all(e, now);
+
+	while (r == 0 &&
+	    (m = e->crew.roster.state[MEMBER_DEAD].first) != NULL)
+		r = death_member(e, m, now);
+	if (server_overdue(&e->server, server_events_owed(e), e->closing, now))
+		server_events_broken(e, ETIMEDOUT, now);
+	return r;
+}
+
+/* What is to be done before the wait: 0, 1 if it need not begin, -errno. */
+static int before(struct engine *e, uint64_t now)
+{
+	int r;
+
+	if (!e->closing && !e->broken && crew_hire(&e->crew, now) &&
+	    e->started)
+		oom_look(&e->oom);
+	r = dispatch_run(e, now);
+	if (r < 0)
+		return r;
+	server_events_ask(e, now);
+	r = engine_waits(e, watch_all(e, now));
+	if (r == 1)
+		wake_source(e);
+	return r;
+}
+
+/* Is there one chunk only to wait for?  Then a CPU is free to do that awake. */
+static bool awaits_one(const struct engine *e)
+{
+	return e->cpus > 1 && e->window.nsent == 1 &&
+	    e->window.waiting == NULL;
+}
+
+int engine_turn(struct engine *e, uint64_t until)
+{
+	uint64_t now = sys_now();
+
+	lost_fds_look(e, now);
+	return engine_turn_at(e, now, until);
+}
+
+int engine_turn_at(struct engine *e, uint64_t now, uint64_t until)
+{
+	struct epoll_event told[EVENTS_MOST];
+	int ms, count, r = before(e, now);
+	bool ready;
+
+	if (r < 0)
+		return r;
+	ms = r == 1 ? 0 : ms_until(next_alarm(e, until, now), now);
+	if (ms != 0 && awaits_one(e))
+		spin_at(&e->linger, e->watch.set);
+	count = e->watch.set < 0 ? 0 :
+	    sys_epoll_wait(e->watch.set, told, EVENTS_MOST, ms);
+	if (count < 0)
+		return engine_waits(e, count);
+	now = sys_now();
+	e->turned_at = now;
+	e->put_off = 0;
+	ready = count > 0 || r == 1;
+	e->stirs = ready ? 0 : e->stirs;
+	heed(e, told, count, now);
+	r = attend_all(e, told, count, ms != 0, now);
+	if (r == 0)
+		r = nudge_run(e, !ready && until > 0, now);
+	if (r >= 0)
+		r = timeouts_run(e, now);
+	if (r >= 0)
+		r = look_after(e, now);
+	staffing_run(e, now);
+	return MIN(r, 0);
+}
+
+/* ---- the fork server's end ---- */
+
+/* Drops all news, which may bring descriptors even if it is not whole. */
+static void drop_news(struct engine *e)
+{
+	int fds[NOTICE_FDS];
+	struct notice n;
+	int r;
+
+	for (int i = 0; i < NOTICE_FDS; i++)
+		fds[i] = -1;
+	do {
+		r = server_receive(&e->server, &n, fds);
+		for (int i = 0; i < NOTICE_FDS; i++)
+			fdlist_drop(&fds[i]);
+	} while (r == 1 || r == -EMFILE || r == -ENOMEM);
+}
+
+bool engine_await_server(struct engine *e, uint64_t bound)
+{
+	struct pollfd end;
+
+	server_expect_end(&e->server);
+	while (!server_reap(&e->server) &&
+	    !server_outlasts(&e->server, bound, sys_now())) {
+		server_flush(&e->server);
+		end = (struct pollfd){ .fd = e->server.pidfd,
+			.events = POLLIN };
+		sys_poll(&end, 1, e->server.pidfd < 0 ? LOOK_MS : STEP_MS);
+		if (end.revents & POLLNVAL)
+			fdlist_drop(&e->server.pidfd);
+		drop_news(e);
+	}
+	drop_news(e);
+	return e->server.state == SERVER_GONE ||
+	    e->server.state == SERVER_NONE;
+}

@@ -1,0 +1,134 @@
+/* chunk.c - see chunk.h: inputs packed together as the frames to send. */
+#include "config.h"
+
+#include "items/chunk.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <string.h>
+
+#include "items/freelist.h"
+#include "wire/frame.h"
+
+struct chunk *chunk_new(struct freelist *shelf, uint64_t index, uint64_t seq,
+    void *tag)
+{
+	struct chunk *c = freelist_take_chunk(shelf);
+
+	if (c == NULL)
+		return NULL;
+	*c = (struct chunk){ .refs = 1, .shelf = shelf, .index = index,
+		.seq = seq, .tag = tag, .items = c->items,
+		.heads = c->heads };
+	c->items.max = c->heads.max = SIZE_MAX / 4;
+	return c;
+}
+
+void chunk_expect(struct chunk *c, size_t bytes)
+{
+	buf_reserve(&c->items, FRAME_START + bytes);
+}
+
+struct chunk *chunk_hold(struct chunk *c)
+{
+	c->refs++;
+	return c;
+}
+
+void chunk_drop(struct chunk *c)
+{
+	if (c == NULL || --c->refs > 0)
+		return;
+	if (c->where == CHUNK_PLACED)
+		buf_init(&c->items, 0);
+	region_drop(c->region);
+	freelist_put_chunk(c->shelf, c);
+}
+
+size_t chunk_skip(const struct chunk *c, size_t at, uint32_t items)
+{
+	const void *input;
+	size_t size;
+
+	if (c->where == CHUNK_PLACED)
+		return at + items;
+	if (c->each != 0)
+		return at + items * c->each;
+	while (items-- > 0)
+		at = chunk_unpack(c, at, &input, &size);
+	return at;
+}
+
+/* ---- in shared pages ---- */
+
+int chunk_expect_head(struct chunk *c)
+{
+	return buf_reserve(&c->heads, sizeof(struct chunk_head));
+}
+
+void chunk_keep_head(struct chunk *c, size_t at, size_t size)
+{
+	struct chunk_head h = { .at = at };
+
+	frame_head(h.head, FRAME_ITEM, size);
+	memcpy(c->heads.data + c->heads.len, &h, sizeof h);
+	c->heads.len += sizeof h;
+}
+
+size_t chunk_unpack_placed(const struct chunk *c, size_t item,
+    const void **input, size_t *size)
+{
+	struct chunk_head h = *chunk_head(c, item);
+	struct frame f;
+
+	frame_look(h.head, &f);
+	*input = c->items.data + h.at + FRAME_HEAD;
+	*size = f.size;
+	return item + 1;
+}
+
+/* Where the frame of an item begins, or where the last one ends. */
+static size_t frame_at(const struct chunk *c, size_t item)
+{
+	return item < c->count ? chunk_head(c, item)->at : c->items.len;
+}
+
+/* ---- all ---- */
+
+void chunk_inherit(struct chunk *c, const unsigned char *array,
+    uint32_t count, size_t size)
+{
+	assert(c->count == 0 && count > 0);
+	c->where = CHUNK_INHERITED;
+	c->array = array;
+	c->each = size;
+	c->count = c->untaken = count;
+}
+
+size_t chunk_bytes(const struct chunk *c, size_t at, uint32_t items)
+{
+	if (c->where == CHUNK_INHERITED)
+		return 0;
+	if (c->where == CHUNK_PLACED)
+		return frame_at(c, at + items) - frame_at(c, at);
+	return chunk_skip(c, at, items) - at;
+}
+
+void chunk_place(struct chunk *c, struct region *r, unsigned char *at)
+{
+	size_t room = (size_t)(r->to - r->from) - 1;
+
+	assert(c->count == 0);
+	buf_release(&c->items);
+	c->where = CHUNK_PLACED;
+	c->region = r;
+	c->items = (struct buf){ .data = at, .cap = room, .max = room };
+}
+
+bool chunk_fits(const struct chunk *c, size_t size)
+{
+	size_t length = frame_length(size) + (c->count == 0 ? FRAME_START : 0);
+
+	return c->where != CHUNK_PLACED ||
+	    length <= c->items.cap - c->items.len;
+}

@@ -1,0 +1,153 @@
+/* results.c - see results.h: answers that wait for the caller. */
+#include "config.h"
+
+#include "items/results.h"
+
+#include <assert.h>
+
+void results_init(struct results *r, struct window *w, bool ordered)
+{
+	*r = (struct results){ .window = w, .ordered = ordered };
+}
+
+/* ---- the heap: children hang on "child", siblings on "next" ---- */
+
+static struct span *meld(struct span *a, struct span *b)
+{
+	struct span *t;
+
+	if (a == NULL || b == NULL)
+		return a ? a : b;
+	if (span_seq(b) < span_seq(a)) {
+		t = a;
+		a = b;
+		b = t;
+	}
+	b->next = a->child;
+	a->child = b;
+	return a;
+}
+
+/* Melds siblings two by two, then all from the last pair back. */
+static struct span *meld_all(struct span *s)
+{
+	struct span *pairs = NULL, *whole = NULL;
+
+	while (s != NULL) {
+		struct span *a = s, *b = s->next;
+
+		s = b ? b->next : NULL;
+		a->next = NULL;
+		if (b != NULL)
+			b->next = NULL;
+		a = meld(a, b);
+		a->next = pairs;
+		pairs = a;
+	}
+	while (pairs != NULL) {
+		s = pairs->next;
+		pairs->next = NULL;
+		whole = meld(whole, pairs);
+		pairs = s;
+	}
+	return whole;
+}
+
+/* ---- both ways ---- */
+
+void results_put(struct results *r, struct span *s)
+{
+	assert(s->state == SPAN_ANSWERED && s->count > 0);
+	s->next = s->child = NULL;
+	if (r->ordered) {
+		r->first = meld(r->first, s);
+	} else if (r->first == NULL) {
+		r->first = r->last = s;
+	} else {
+		r->last->next = s;
+		r->last = s;
+	}
+}
+
+/* Takes the first span, which there must be, out of list or heap. */
+static struct span *pop(struct results *r)
+{
+	struct span *s = r->first;
+
+	r->first = r->ordered ? meld_all(s->child) : s->next;
+	s->next = s->child = NULL;
+	return s;
+}
+
+static bool next_span_ready(const struct results *r)
+{
+	return r->first != NULL &&
+	    (!r->ordered || span_seq(r->first) == r->next_seq);
+}
+
+bool results_in_hand(const struct results *r)
+{
+	return r->left > 0;
+}
+
+bool results_ready(const struct results *r)
+{
+	return r->left > 0 || next_span_ready(r);
+}
+
+void results_book(struct results *r)
+{
+	window_taken(r->window, r->hand, r->hand->count);
+	r->next_seq += r->hand->count;
+}
+
+void results_let_go(struct results *r)
+{
+	if (r->left > 0)
+		return;
+	window_free(r->window, r->hand);
+	r->hand = NULL;
+}
+
+/* Makes another span the one in hand, if there is one to take. */
+static bool turn_over(struct results *r)
+{
+	results_let_go(r);
+	if (!next_span_ready(r))
+		return false;
+	r->hand = pop(r);
+	r->left = r->hand->count;
+	r->index = r->hand->chunk->index + r->hand->first;
+	r->input_at = r->hand->at;
+	r->output = r->hand->block == NULL ? NULL :
+	    r->hand->block->data + r->hand->output_at;
+	return true;
+}
+
+void results_draw_in_place(const struct span *s, struct item *item)
+{
+	bool any = s->region != NULL;
+
+	item->kind = any ? FRAME_OUTPUT : FRAME_KINDS;
+	item->body = any ? s->output : NULL;
+	item->size = any ? s->output_size : 0;
+	if (any)
+		item->body[item->size] = 0;
+}
+
+bool results_take(struct results *r, struct item *item)
+{
+	if (r->left == 0 && !turn_over(r))
+		return false;
+	results_draw(r, item);
+	return true;
+}
+
+void results_release(struct results *r)
+{
+	window_free(r->window, r->hand);
+	while (r->first != NULL)
+		window_free(r->window, pop(r));
+	r->hand = NULL;
+	r->left = 0;
+}

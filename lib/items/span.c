@@ -1,0 +1,171 @@
+/* span.c - see span.h: consecutive items with the same fate. */
+#include "config.h"
+
+#include "items/span.h"
+
+#include <assert.h>
+
+#include "items/freelist.h"
+
+/* Arrays of outputs are apart by cache lines. */
+#define LINE 64
+
+_Static_assert((FRAME_HEAD + sizeof(struct frame_chunk) + 15) / 16 * 16 ==
+    sizeof((struct span *)0)->head, "a CHUNK frame fits");
+
+struct span *span_new(struct freelist *shelf)
+{
+	struct span *s = freelist_take_span(shelf);
+
+	if (s != NULL)
+		*s = (struct span){ .worker_index = -1,
+			.outcome = { .exit_status = -1 } };
+	return s;
+}
+
+struct span *span_set(struct span *s, struct chunk *c, uint32_t first,
+    uint32_t count, size_t at)
+{
+	assert(s->chunk == NULL);
+	s->chunk = chunk_hold(c);
+	s->first = first;
+	s->count = count;
+	s->at = at;
+	return s;
+}
+
+void span_place_outputs(struct span *s, struct arena *area, size_t element)
+{
+	size_t size = FRAME_HEAD + element * s->count;
+
+	if (element == 0)
+		return;
+	s->outputs = arena_take(area, (size + LINE - 1) / LINE * LINE);
+	s->outputs_first = s->first;
+}
+
+void span_displace_outputs(struct span *s)
+{
+	region_drop(s->outputs);
+	s->outputs = NULL;
+}
+
+size_t span_output_offset(const struct span *s, uint32_t item, size_t element)
+{
+	return region_offset(s->outputs) + FRAME_HEAD +
+	    (item - s->outputs_first) * element;
+}
+
+void span_free(struct span *s)
+{
+	struct freelist *shelf;
+
+	if (s == NULL)
+		return;
+	shelf = s->chunk ? s->chunk->shelf : NULL;
+	chunk_drop(s->chunk);
+	span_displace_outputs(s);
+	rxbuf_drop(s->block);
+	region_drop(s->region);
+	evidence_free(s->evidence);
+	freelist_put_span(shelf, s);
+}
+
+uint64_t span_seq(const struct span *s)
+{
+	return s->chunk->seq + s->first;
+}
+
+bool span_is_suspect(const struct span *s)
+{
+	return s->suspicion > 0 || s->alone;
+}
+
+void span_advance(struct span *s, uint32_t items)
+{
+	assert(items <= s->count);
+	s->at = chunk_skip(s->chunk, s->at, items);
+	s->first += items;
+	s->count -= items;
+}
+
+struct span *span_cut(struct span *s, uint32_t from)
+{
+	uint32_t stay = from - s->first;
+	struct span *rest = span_new(s->chunk->shelf);
+
+	assert(from >= s->first && stay <= s->count);
+	if (rest == NULL)
+		return NULL;
+	span_set(rest, s->chunk, from, s->count - stay,
+	    chunk_skip(s->chunk, s->at, stay));
+	rest->attempt = s->attempt;
+	rest->worker_index = s->worker_index;
+	s->count = stay;
+	return rest;
+}
+
+/* Where the worker finds the first item, if it need not be sent. */
+static uint64_t whereabouts(const struct span *s)
+{
+	if (s->chunk->where == CHUNK_INHERITED)
+		return (uintptr_t)s->chunk->array + s->at;
+	return s->in_place ? region_offset(s->chunk->region) +
+	    chunk_head(s->chunk, s->at)->at : 0;
+}
+
+void span_write_head(struct span *s)
+{
+	bool away = s->chunk->where == CHUNK_PLACED && !s->in_place;
+	const struct frame_chunk c = {
+		.index = s->chunk->index + s->first,
+		.seq = span_seq(s),
+		.ordinal = s->ordinal,
+		.first = s->first,
+		.count = s->count,
+		.attempt = (uint32_t)s->attempt,
+		.stride = s->stride,
+		.report = s->report,
+		.awaited = s->awaited,
+		.where = (uint16_t)(away ? CHUNK_PACKED : s->chunk->where),
+		.at = whereabouts(s),
+		.size = s->chunk->each,
+		.outputs = s->outputs ? region_offset(s->outputs) :
+		    FRAME_NOWHERE,
+	};
+
+	frame_write(s->head, FRAME_CHUNK, &c, sizeof c);
+}
+
+size_t span_parts(const struct span *s)
+{
+	if (s->chunk->where == CHUNK_PLACED && !s->in_place)
+		return 1 + 2 * (size_t)s->count;
+	return 1 + (s->chunk->where == CHUNK_PACKED);
+}
+
+/* Another worker, which may be writing to the bytes, does not write the
+   heads. */
+static void send_placed(const struct span *s, struct channel *to)
+{
+	const struct chunk *c = s->chunk;
+
+	for (size_t i = s->at; i < s->at + s->count; i++) {
+		const struct chunk_head *h = chunk_head(c, i);
+
+		channel_send(to, h->head, FRAME_HEAD);
+		channel_send(to, c->items.data + h->at + FRAME_HEAD,
+		    chunk_bytes(c, i, 1) - FRAME_HEAD);
+	}
+}
+
+void span_send(struct span *s, struct channel *to)
+{
+	const struct chunk *c = s->chunk;
+
+	channel_send(to, s->head, sizeof s->head);
+	if (c->where == CHUNK_PLACED && !s->in_place)
+		send_placed(s, to);
+	if (c->where == CHUNK_PACKED)
+		channel_send(to, c->items.data + s->at, s->sent_bytes);
+}

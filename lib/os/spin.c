@@ -1,0 +1,33 @@
+/* spin.c - see spin.h: waiting awake. */
+#include "config.h"
+
+#include "os/spin.h"
+
+#include <stdbool.h>
+
+#include "base/base.h"
+#include "os/sys.h"
+
+/* Looks at the descriptor, each half a microsecond if nobody else wants the
+   CPU; what took longer than all of them should has not paid. */
+#define LOOKS 100
+#define PAYS_NS 100000u
+#define PAUSE_MOST 1023
+
+void spin_at(struct spin *l, int fd)
+{
+	uint64_t begin;
+	bool came;
+
+	if (l->left > 0) {
+		l->left--;
+		return;
+	}
+	begin = sys_now();
+	came = sys_linger(fd, LOOKS);
+	if (came && sys_now() - begin < PAYS_NS)
+		l->pause = 0;
+	else
+		l->pause = MIN(2 * l->pause + 1, PAUSE_MOST);
+	l->left = l->pause;
+}

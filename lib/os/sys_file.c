@@ -1,0 +1,72 @@
+/* sys_file.c - see sys.h: system calls on files that have room for all. */
+#include "config.h"
+
+#include "os/sys.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "os/sys_result.h"
+
+ssize_t sys_pwrite(int fd, const void *from, size_t size, uint64_t at)
+{
+	ssize_t r;
+
+	RETRY(r, pwrite(fd, from, size, (off_t)at));
+	return r;
+}
+
+int sys_memory_file(void)
+{
+	return result_of((int)syscall(SYS_memfd_create, "vimap",
+	    1u /* MFD_CLOEXEC */));
+}
+
+/* Where a file cannot be made without a name, it loses it at once. */
+static int make_and_unlink(const char *dir)
+{
+	char path[3840];	/* a stack frame may have 4096 */
+	int n = snprintf(path, sizeof path, "%s/vimap.XXXXXX", dir);
+	int fd;
+
+	if (n < 0 || (size_t)n >= sizeof path)
+		return -ENAMETOOLONG;
+	fd = result_of(mkostemp(path, O_CLOEXEC));
+	if (fd >= 0)
+		unlink(path);
+	return fd;
+}
+
+int sys_temporary(const char *dir)
+{
+	int fd;
+
+	RETRY(fd, open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC | O_EXCL, 0600));
+	/* Old kernels take it for a directory, and some file systems refuse. */
+	if (fd == -EISDIR || fd == -EOPNOTSUPP || fd == -EINVAL ||
+	    sys_lacks(fd))
+		fd = make_and_unlink(dir);
+	return fd;
+}
+
+void sys_punch(int fd, uint64_t at, uint64_t size)
+{
+	int kept = errno;
+
+	fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)at,
+	    (off_t)size);
+	errno = kept;
+}
+
+uint64_t sys_file_limit(void)
+{
+	struct rlimit limit = { .rlim_cur = RLIM_INFINITY };
+
+	getrlimit(RLIMIT_FSIZE, &limit);
+	return limit.rlim_cur;
+}

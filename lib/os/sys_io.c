@@ -1,0 +1,378 @@
+/* sys_io.c - see sys.h: system calls on bytes, descriptors, messages, time. */
+#include "config.h"
+
+#include "os/sys.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/base.h"
+#include "os/sys_result.h"
+
+#ifndef SYS_pidfd_open
+#define SYS_pidfd_open 434
+#endif
+
+/* Moves a new descriptor out of the standard three: it, or -errno. */
+static int lift(int fd)
+{
+	int higher;
+
+	if (fd < 0 || fd > STDERR_FILENO)
+		return fd;
+	higher = result_of(fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1));
+	sys_close(&fd);
+	return higher;
+}
+
+/* The same for a pair; on failure neither is left open. */
+static int lift_pair(int ends[2])
+{
+	int r = 0;
+
+	for (int i = 0; i < 2; i++) {
+		ends[i] = lift(ends[i]);
+		if (ends[i] < 0 && r == 0)
+			r = ends[i];
+	}
+	if (r < 0) {
+		for (int i = 0; i < 2; i++)
+			if (ends[i] >= 0)
+				sys_close(&ends[i]);
+		ends[0] = ends[1] = -1;
+	}
+	return r;
+}
+
+/* ---- bytes ---- */
+
+ssize_t sys_read(int fd, void *to, size_t size)
+{
+	ssize_t r;
+
+	RETRY(r, read(fd, to, size));
+	return r;
+}
+
+ssize_t sys_write(int fd, const void *from, size_t size)
+{
+	ssize_t r;
+
+	RETRY(r, write(fd, from, size));
+	return r;
+}
+
+ssize_t sys_pread(int fd, void *to, size_t size, uint64_t at)
+{
+	ssize_t r;
+
+	RETRY(r, pread(fd, to, size, (off_t)at));
+	return r;
+}
+
+ssize_t sys_writev(int fd, const struct iovec *parts, int count)
+{
+	ssize_t r;
+
+	RETRY(r, writev(fd, parts, count));
+	return r;
+}
+
+ssize_t sys_list(int fd, void *to, size_t size)
+{
+	long r;
+
+	RETRY(r, syscall(SYS_getdents64, fd, to, size));
+	return r;
+}
+
+ssize_t sys_readlink(const char *path, char *to, size_t size)
+{
+	ssize_t r;
+
+	RETRY(r, readlink(path, to, size - 1));
+	if (r >= 0)
+		to[r] = '\0';
+	return r;
+}
+
+/* ---- descriptors ---- */
+
+void sys_close(int *fd)
+{
+	int kept = errno;
+
+	if (*fd >= 0)
+		close(*fd);
+	if (*fd != -1)
+		*fd = -1;
+	if (errno != kept)
+		errno = kept;
+}
+
+int sys_open(const char *path, int flags)
+{
+	int r;
+
+	RETRY(r, open(path, flags | O_CLOEXEC));
+	return lift(r);
+}
+
+int sys_reopen(int fd, int flags)
+{
+	char path[sizeof "/proc/self/fd/" + 11];
+
+	snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+	return sys_open(path, flags);
+}
+
+int sys_pipe(int ends[2])
+{
+	int r = result_of(pipe2(ends, O_CLOEXEC));
+
+	return r < 0 ? r : lift_pair(ends);
+}
+
+int sys_socketpair(int ends[2])
+{
+	int type = SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK;
+	int r = result_of(socketpair(AF_UNIX, type, 0, ends));
+
+	return r < 0 ? r : lift_pair(ends);
+}
+
+int sys_eventfd(void)
+{
+	return lift(result_of(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)));
+}
+
+int sys_memfd(void)
+{
+	int fd = lift(result_of((int)syscall(SYS_memfd_create, "vimap",
+	    1u /* MFD_CLOEXEC */)));
+	int r = MIN(fd, 0);
+
+	if (r == 0)
+		r = result_of(fcntl(fd, F_SETFL, O_APPEND | O_RDWR));
+	if (r < 0)
+		sys_close(&fd);
+	return r < 0 ? r : fd;
+}
+
+int64_t sys_size(int fd)
+{
+	struct stat s;
+
+	return fstat(fd, &s) == -1 ? -errno : (int64_t)s.st_size;
+}
+
+void sys_identify(int fd, struct sys_file *f)
+{
+	int kept = errno;
+	struct stat s;
+
+	*f = (struct sys_file){ 0, 0 };
+	if (fstat(fd, &s) == 0)
+		*f = (struct sys_file){ s.st_dev, s.st_ino };
+	errno = kept;
+}
+
+bool sys_is(int fd, const struct sys_file *f)
+{
+	int kept = errno;
+	struct stat s;
+	bool same = true;
+
+	if (fstat(fd, &s) == -1)
+		same = errno != EBADF;
+	else if (f->device != 0 || f->inode != 0)
+		same = s.st_dev == f->device && s.st_ino == f->inode;
+	errno = kept;
+	return same;
+}
+
+int sys_empty(int fd)
+{
+	int r;
+
+	RETRY(r, ftruncate(fd, 0));
+	return r;
+}
+
+int sys_nonblock(int fd)
+{
+	int flags = result_of(fcntl(fd, F_GETFL));
+
+	if (flags < 0)
+		return flags;
+	return result_of(fcntl(fd, F_SETFL, flags | O_NONBLOCK));
+}
+
+int sys_dup_onto(int fd, int to)
+{
+	int r;
+
+	RETRY(r, dup2(fd, to));
+	return r;
+}
+
+bool sys_is_open(int fd)
+{
+	int kept = errno;
+	bool open = fcntl(fd, F_GETFD) >= 0 || errno != EBADF;
+
+	errno = kept;
+	return open;
+}
+
+int sys_pidfd_open(pid_t pid)
+{
+	return lift(result_of((int)syscall(SYS_pidfd_open, pid, 0)));
+}
+
+/* ---- messages with descriptors ---- */
+
+/* Aligned room for the control part of a message with descriptors. */
+union control {
+	struct cmsghdr head;
+	char room[CMSG_SPACE(SYS_FDS * sizeof(int))];
+};
+
+int sys_send(int fd, const void *message, size_t size, const int *fds,
+    int count)
+{
+	struct iovec part = { .iov_base = (void *)message, .iov_len = size };
+	struct msghdr m = { .msg_iov = &part, .msg_iovlen = 1 };
+	union control control = { .room = { 0 } };
+	size_t bytes = (size_t)count * sizeof *fds;
+	ssize_t r;
+
+	if (count > 0) {
+		m.msg_control = control.room;
+		m.msg_controllen = CMSG_SPACE(bytes);
+		control.head.cmsg_level = SOL_SOCKET;
+		control.head.cmsg_type = SCM_RIGHTS;
+		control.head.cmsg_len = CMSG_LEN(bytes);
+		memcpy(CMSG_DATA(&control.head), fds, bytes);
+	}
+	RETRY(r, sendmsg(fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT));
+	return r < 0 ? (int)r : 0;
+}
+
+/* Takes the descriptors out of a received message. */
+static void collect_fds(struct msghdr *m, int fds[SYS_FDS], bool *lost)
+{
+	struct cmsghdr *c = CMSG_FIRSTHDR(m);
+	size_t count = 0;
+
+	if (c != NULL && c->cmsg_level == SOL_SOCKET &&
+	    c->cmsg_type == SCM_RIGHTS) {
+		count = (c->cmsg_len - CMSG_LEN(0)) / sizeof *fds;
+		count = MIN(count, SYS_FDS);
+		memcpy(fds, CMSG_DATA(c), count * sizeof *fds);
+	}
+	for (size_t i = 0; i < count; i++) {
+		fds[i] = lift(fds[i]);
+		if (fds[i] < 0)
+			*lost = true;
+		fds[i] = MAX(fds[i], -1);
+	}
+}
+
+ssize_t sys_receive(int fd, void *message, size_t size, int fds[SYS_FDS],
+    bool *lost)
+{
+	struct iovec part = { .iov_base = message, .iov_len = size };
+	union control control;
+	struct msghdr m = {
+		.msg_iov = &part,
+		.msg_iovlen = 1,
+		.msg_control = control.room,
+		.msg_controllen = sizeof control.room,
+	};
+	ssize_t r;
+
+	for (int i = 0; i < SYS_FDS; i++)
+		fds[i] = -1;
+	*lost = false;
+	RETRY(r, recvmsg(fd, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC |
+	    MSG_TRUNC));
+	if (r >= 0) {
+		*lost = (m.msg_flags & MSG_CTRUNC) != 0;
+		collect_fds(&m, fds, lost);
+	}
+	return r;
+}
+
+/* ---- waiting ---- */
+
+bool sys_linger(int fd, int times)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	int kept = errno, ready;
+
+	while ((ready = poll(&p, 1, 0)) == 0 && times-- > 0)
+		sched_yield();
+	errno = kept;
+	return ready != 0;
+}
+
+int sys_poll(struct pollfd *fds, size_t count, int ms)
+{
+	int kept = errno;
+	int r = result_of(poll(fds, (nfds_t)count, ms));
+
+	errno = kept;
+	return r == -EINTR ? 0 : r;
+}
+
+int sys_ppoll(struct pollfd *fds, size_t count, int ms, const sigset_t *mask)
+{
+	struct timespec t = { .tv_sec = ms / 1000,
+		.tv_nsec = ms % 1000 * 1000000L };
+	int r = result_of(ppoll(fds, (nfds_t)count, ms < 0 ? NULL : &t,
+	    mask));
+
+	return r == -EINTR ? 0 : r;
+}
+
+int sys_epoll(void)
+{
+	return lift(result_of(epoll_create1(EPOLL_CLOEXEC)));
+}
+
+int sys_epoll_ctl(int set, int op, int fd, uint32_t events, uint64_t key)
+{
+	struct epoll_event e = { .events = events, .data.u64 = key };
+	int kept = errno;
+	int r = result_of(epoll_ctl(set, op, fd, &e));
+
+	errno = kept;
+	return r;
+}
+
+int sys_epoll_wait(int set, struct epoll_event *told, size_t count, int ms)
+{
+	int kept = errno;
+	int r = result_of(epoll_wait(set, told, (int)count, ms));
+
+	errno = kept;
+	return r == -EINTR ? 0 : r;
+}
+
+uint64_t sys_now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}

@@ -1,0 +1,124 @@
+/* sys_mem.c - see sys.h: system calls on memory. */
+#include "config.h"
+
+#include "os/sys.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "os/sys_result.h"
+
+#ifndef MADV_WIPEONFORK
+#define MADV_WIPEONFORK 18
+#endif
+
+static void *map(size_t size, int flags)
+{
+	void *at = mmap(NULL, size, PROT_READ | PROT_WRITE,
+	    flags | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	return at == MAP_FAILED ? NULL : at;
+}
+
+void *sys_map_shared(size_t size)
+{
+	return map(size, MAP_SHARED);
+}
+
+/* A descriptor that was opened to be read makes mappings that can never be
+   written to; and no signal tells of a limit. */
+int sys_map_file(size_t size, void **at)
+{
+	int fd = size > sys_file_limit() ? -EFBIG : sys_memory_file();
+	int r = fd;
+
+	if (fd < 0)
+		return r;
+	RETRY(r, ftruncate(fd, (off_t)size));
+	if (r == 0)
+		r = sys_reopen(fd, O_RDONLY);
+	if (r >= 0) {
+		*at = mmap(NULL, size, PROT_READ | PROT_WRITE,
+		    MAP_SHARED | MAP_NORESERVE, fd, 0);
+		if (*at == MAP_FAILED) {
+			sys_close(&r);
+			r = -ENOMEM;
+		}
+	}
+	sys_close(&fd);
+	return r;
+}
+
+int sys_map_to_read(void *at, size_t size, int fd)
+{
+	void *r = mmap(at, size, PROT_READ, MAP_SHARED | MAP_NORESERVE |
+	    MAP_FIXED, fd, 0);
+
+	return r == MAP_FAILED ? -errno : 0;
+}
+
+void *sys_map_private(size_t size)
+{
+	return map(size, MAP_PRIVATE);
+}
+
+int sys_protect(void *at, size_t size, bool writable)
+{
+	return result_of(mprotect(at, size,
+	    PROT_READ | (writable ? PROT_WRITE : 0)));
+}
+
+void sys_unmap(void *at, size_t size)
+{
+	int kept = errno;
+
+	if (at != NULL && size > 0)
+		munmap(at, size);
+	errno = kept;
+}
+
+int sys_dont_fork(void *at, size_t size)
+{
+	return result_of(madvise(at, size, MADV_DONTFORK));
+}
+
+void sys_do_fork(void *at, size_t size)
+{
+	int kept = errno;
+
+	madvise(at, size, MADV_DOFORK);
+	errno = kept;
+}
+
+int sys_wipe_on_fork(void *at, size_t size)
+{
+	return result_of(madvise(at, size, MADV_WIPEONFORK));
+}
+
+void sys_wipe(void *at, size_t size)
+{
+	int kept = errno;
+
+	if (madvise(at, size, MADV_REMOVE) != 0)
+		memset(at, 0, size);
+	errno = kept;
+}
+
+int sys_has_room(size_t size)
+{
+	void *at = mmap(NULL, size, PROT_READ | PROT_WRITE,
+	    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (at == MAP_FAILED)
+		return -errno;
+	munmap(at, size);
+	return 0;
+}
+
+size_t sys_page_size(void)
+{
+	return (size_t)sysconf(_SC_PAGESIZE);
+}

@@ -1,0 +1,31 @@
+/*
+ * sys_result.h - how the files of the system calls return results.
+ *
+ * Runs in: everywhere.  For sys_*.c only.
+ */
+#ifndef SYS_RESULT_H
+#define SYS_RESULT_H
+
+#include <errno.h>
+
+/* Repeats a call while signals interrupt it, then turns -1 into -errno.
+   errno is not written to without need: after a fork that copies a page. */
+#define RETRY(result, call) \
+	do { \
+		int kept_ = errno; \
+		do \
+			(result) = (call); \
+		while ((result) == -1 && errno == EINTR); \
+		if ((result) == -1) \
+			(result) = -errno; \
+		if (errno != kept_) \
+			errno = kept_; \
+	} while (0)
+
+/* The same for calls that signals do not interrupt. */
+static inline int result_of(int r)
+{
+	return r == -1 ? -errno : r;
+}
+
+#endif

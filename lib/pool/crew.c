@@ -1,0 +1,400 @@
+/* crew.c - see crew.h: the caller's view of its workers. */
+#include "config.h"
+
+#include "pool/crew.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/base.h"
+#include "os/sys.h"
+
+/* Orders under way: what the fork server's socket holds without waiting. */
+#define ASKED_MOST 16
+/* Bytes on the way to one worker that keep it busy between two wake-ups. */
+#define BYTES_ENOUGH ((size_t)64 * 1024)
+/* Pauses before a place is filled again. */
+#define PAUSE_FIRST (10 * MS_IN_NS)
+#define PAUSE_MOST (1000 * MS_IN_NS)
+/* Setups that may fail in a row before a place is given up. */
+#define SETUPS_MOST 5
+
+/* The frame that ends a worker's channel. */
+static const unsigned char stop_frame[16] = { 0, FRAME_STOP };
+
+int crew_init(struct crew *c, size_t count, size_t wanted,
+    const int *indices, struct server *server, struct slots *slots,
+    struct poller *watch)
+{
+	*c = (struct crew){ .server = server, .watch = watch,
+		.alarm = NEVER };
+	c->members = calloc(count, sizeof *c->members);
+	if (c->members == NULL)
+		return -ENOMEM;
+	c->count = wanted;
+	c->places = count;
+	for (size_t i = 0; i < count; i++) {
+		struct member *m = &c->members[i];
+
+		m->which = (uint32_t)i;
+		m->wanted = i < wanted;
+		m->index = indices ? indices[i] : (int)i;
+		m->slot = slots_get(slots, i);
+		arena_init(&m->inputs, slots->room);
+		arena_init(&m->outputs, slots->payload);
+		m->outputs_at = slot_outputs(m->slot);
+		m->sent_end = &m->sent;
+		m->reader = m->errors = -1;
+		m->doom_at = m->setup_by = NEVER;
+		channel_open(&m->channel, -1, -1);
+		if (m->wanted)
+			roster_book(c, m);
+	}
+	return 0;
+}
+
+/* Nothing is waited for of it: its pipes may be closed. */
+static void unwatch(struct crew *c, struct member *m)
+{
+	poller_set(c->watch, m->channel.in, &m->in_events, 0, 0);
+	poller_set(c->watch, m->channel.out, &m->out_events, 0, 0);
+}
+
+void crew_clear(struct crew *c, struct member *m, void (*close)(int *fd))
+{
+	unwatch(c, m);
+	channel_close(&m->channel, close);
+	m->full = false;
+	crew_read(c, m);
+	close(&m->reader);
+	close(&m->errors);
+	m->finished = m->granted = m->ordinal = 0;
+	m->blame = 0;
+	m->killed = m->held = m->garbled = false;
+	m->told_to_stop = m->left = m->torn_down = m->alone = false;
+	m->presumed = m->greeted = m->unfit = m->ended = m->unsettled = false;
+	m->doom_at = m->setup_by = NEVER;
+	roster_book(c, m);
+}
+
+void crew_release(struct crew *c, void (*close)(int *fd))
+{
+	for (size_t i = 0; i < c->count; i++) {
+		struct member *m = &c->members[i];
+
+		while (m->sent != NULL)
+			span_free(crew_unlease(c, m));
+		span_free(m->spare);
+		crew_clear(c, m, close);
+	}
+	free(c->members);
+	*c = (struct crew){ 0 };
+}
+
+void crew_move(struct crew *c, struct member *m, enum member_state to)
+{
+	assert(m->state != to && m->state != MEMBER_GONE);
+	c->asked -= m->state == MEMBER_ASKED;
+	c->asked += to == MEMBER_ASKED;
+	m->state = to;
+	if (to >= MEMBER_DOOMED)
+		unwatch(c, m);
+	roster_book(c, m);
+}
+
+/* Places beyond the last that was ever wanted are in no book. */
+void crew_want(struct crew *c, struct member *m, bool wanted)
+{
+	m->wanted = wanted;
+	for (; wanted && c->count <= m->which; c->count++)
+		roster_book(c, &c->members[c->count]);
+	roster_book(c, m);
+	if (m->state == MEMBER_ABSENT)
+		c->hire_at = MIN(c->hire_at, m->hire_at);
+}
+
+void crew_alarm(struct crew *c, uint64_t at)
+{
+	c->alarm = MIN(c->alarm, at);
+}
+
+void crew_bear(struct crew *c, struct member *m, uint64_t until)
+{
+	m->doom_at = until;
+	crew_alarm(c, until);
+}
+
+void crew_read(struct crew *c, struct member *m)
+{
+	const struct channel *from = &m->channel;
+
+	c->partial -= m->partial;
+	m->partial = channel_partial(from) ? from->block->len - from->at : 0;
+	c->partial += m->partial;
+}
+
+int crew_written(struct crew *c, struct member *m, bool full)
+{
+	int r = poller_set(c->watch, m->channel.out, &m->out_events,
+	    full ? EPOLLOUT : 0, poller_key(WATCHED_TASKS, m->which));
+
+	m->full = full && r == 0;
+	roster_book_sending(c, m);
+	return r;
+}
+
+int crew_listen(struct crew *c, struct member *m, bool listen)
+{
+	return poller_set(c->watch, m->channel.in, &m->in_events,
+	    listen ? EPOLLIN : 0, poller_key(WATCHED_RESULTS, m->which));
+}
+
+bool crew_is_gone(const struct crew *c)
+{
+	bool any = false;
+
+	for (int i = 0; i < MEMBER_GONE; i++)
+		any |= c->roster.state[i].first != NULL;
+	return !any;
+}
+
+/* ---- hire ---- */
+
+/* Orders the worker of a place. */
+static void hire(struct crew *c, struct member *m)
+{
+	m->generation++;
+	m->pid = 0;
+	if (c->wiped != NULL)
+		slots_wipe(c->wiped, m->which);
+	slot_reset(m->slot);
+	slot_hold(m->slot, arena_held(&m->outputs), m->outputs.head);
+	crew_move(c, m, MEMBER_ASKED);
+	server_hire(c->server, m->which, m->generation, m->index);
+}
+
+bool crew_hire(struct crew *c, uint64_t now)
+{
+	struct member *m = c->roster.state[MEMBER_ABSENT].first, *next;
+	uint64_t later = NEVER;
+	bool any = false;
+
+	if (c->hire_at > now)
+		return false;
+	for (; m != NULL && c->asked < ASKED_MOST; m = next) {
+		next = roster_next(m, IN_STATE);
+		if (m->wanted && m->hire_at <= now) {
+			hire(c, m);
+			any = true;
+		} else if (m->wanted) {
+			later = MIN(later, m->hire_at);
+		}
+	}
+	if (m == NULL)
+		c->hire_at = later;
+	return any;
+}
+
+uint64_t crew_hires_at(const struct crew *c)
+{
+	return c->asked < ASKED_MOST ? c->hire_at : NEVER;
+}
+
+struct member *crew_member(struct crew *c, const struct notice *n)
+{
+	struct member *m;
+
+	if (n->slot >= c->count)
+		return NULL;
+	m = &c->members[n->slot];
+	return m->generation == n->generation ? m : NULL;
+}
+
+int crew_welcome(struct crew *c, struct member *m, const struct notice *n,
+    const int fds[NOTICE_FDS], uint64_t setup_by)
+{
+	int r = poller_set(c->watch, fds[NOTICE_RESULTS], &m->in_events,
+	    EPOLLIN, poller_key(WATCHED_RESULTS, m->which));
+
+	if (r < 0)
+		return r;
+	channel_open(&m->channel, fds[NOTICE_RESULTS], fds[NOTICE_TASKS]);
+	m->reader = fds[NOTICE_READER];
+	m->errors = fds[NOTICE_ERRORS];
+	m->pid = n->pid;
+	m->setup_by = setup_by;
+	crew_alarm(c, setup_by);
+	m->watched_from = NEVER;
+	crew_move(c, m, MEMBER_STARTING);
+	return 0;
+}
+
+void crew_replace(struct crew *c, struct member *m, bool began, uint64_t now)
+{
+	uint64_t pause;
+
+	m->trouble = began ? 0 : m->trouble + 1;
+	pause = m->trouble ? PAUSE_FIRST << MIN(m->trouble - 1, 10) : 0;
+	m->hire_at = now + MIN(pause, PAUSE_MOST);
+	c->hire_at = MIN(c->hire_at, m->hire_at);
+	crew_move(c, m, crew_gives_up(m) ? MEMBER_GONE : MEMBER_ABSENT);
+}
+
+bool crew_gives_up(const struct member *m)
+{
+	return m->setups_failed >= SETUPS_MOST;
+}
+
+bool crew_hopeless(const struct crew *c)
+{
+	return c->roster.having[TRAIT_HOPED] == 0;
+}
+
+bool crew_owed(const struct crew *c)
+{
+	return c->asked > 0;
+}
+
+/* ---- pick ---- */
+
+struct member *crew_pick(const struct crew *c)
+{
+	struct member *best = c->roster.room[0].first;
+
+	for (int i = 1; i < c->leases && best == NULL; i++)
+		best = c->roster.room[i].first;
+	return best;
+}
+
+struct member *crew_idle(const struct crew *c)
+{
+	return c->roster.room[0].first;
+}
+
+bool crew_waits(const struct crew *c)
+{
+	return crew_idle(c) != NULL || c->roster.having[TRAIT_COMING] > 0;
+}
+
+struct member *crew_home(const struct chunk *chunk)
+{
+	struct member *m;
+
+	if (chunk->where != CHUNK_PLACED)
+		return NULL;
+	m = CONTAINER_OF(chunk->region->area, struct member, inputs);
+	return m->link[IN_ROOM].list != NULL ? m : NULL;
+}
+
+/* ---- leases ---- */
+
+uint32_t crew_grantable(const struct crew *c, const struct member *m)
+{
+	uint64_t left = c->max_items > 0 ? c->max_items - m->granted :
+	    UINT32_MAX;
+
+	return (uint32_t)MIN(left, UINT32_MAX);
+}
+
+void crew_ungrant(struct crew *c, struct member *m, uint32_t items)
+{
+	m->granted -= items;
+	if (items > 0)
+		roster_book_load(c, m);
+}
+
+/* Has it had enough?  Then it is not given more before half of that is done, so
+   that several chunks leave in one write. */
+static void weigh(const struct crew *c, struct member *m)
+{
+	if ((int)m->nsent >= c->leases ||
+	    (m->nsent >= 2 && m->sent_bytes >= BYTES_ENOUGH))
+		m->sated = true;
+	else if (m->nsent < 2 || (2 * (int)m->nsent <= c->leases &&
+	    2 * m->sent_bytes <= BYTES_ENOUGH))
+		m->sated = false;
+}
+
+int crew_lease(struct crew *c, struct member *m, struct span *s, uint64_t now)
+{
+	size_t bytes = 0;
+
+	s->in_place = s->chunk->where == CHUNK_PLACED &&
+	    s->chunk->region->area == &m->inputs;
+	if (!s->in_place)
+		bytes = chunk_bytes(s->chunk, s->at, s->count);
+	if (m->spare == NULL)
+		m->spare = span_new(s->chunk->shelf);
+	if (m->spare == NULL ||
+	    channel_prepare(&m->channel, span_parts(s)) < 0)
+		return -ENOMEM;
+	s->ordinal = m->ordinal++;
+	s->limit = s->first + s->count;
+	s->worker_index = m->index;
+	s->sent_at = now;
+	s->sent_count = s->count;
+	s->sent_bytes = bytes;
+	s->finished = m->finished;
+	span_place_outputs(s, &m->outputs, c->element);
+	span_write_head(s);
+	slot_lease(m->slot, s->ordinal, s->first, s->limit);
+	span_send(s, &m->channel);
+	s->sent_until = m->channel.queued;
+	*m->sent_end = s;
+	m->sent_end = &s->next;
+	if (m->nsent++ == 0)
+		m->heard_at = now;
+	m->sent_bytes += bytes;
+	m->granted += s->count;
+	m->alone = span_is_suspect(s);
+	weigh(c, m);
+	roster_book_load(c, m);
+	roster_book_sending(c, m);
+	return 0;
+}
+
+struct span *crew_unlease(struct crew *c, struct member *m)
+{
+	struct span *s = m->sent;
+
+	m->sent = s->next;
+	if (m->sent == NULL)
+		m->sent_end = &m->sent;
+	s->next = NULL;
+	span_displace_outputs(s);
+	m->nsent--;
+	m->sent_bytes -= s->sent_bytes;
+	m->alone = false;
+	weigh(c, m);
+	roster_book_load(c, m);
+	return s;
+}
+
+int crew_stop(struct crew *c, struct member *m)
+{
+	if (channel_prepare(&m->channel, 1) < 0)
+		return -ENOMEM;
+	crew_freeze(m);
+	m->told_to_stop = true;
+	channel_send(&m->channel, stop_frame, sizeof stop_frame);
+	roster_book(c, m);
+	return 0;
+}
+
+/* The caller's own count stays: what the lease word no longer grants comes
+   back when the worker is buried. */
+void crew_freeze(struct member *m)
+{
+	for (struct span *s = m->sent; s != NULL; s = s->next)
+		slot_lower(m->slot, s->ordinal, s->first, &s->limit);
+}
+
+void crew_doom(struct crew *c, struct member *m, enum vm_cause blame)
+{
+	crew_freeze(m);
+	m->blame = blame;
+	m->killed = true;
+	crew_move(c, m, MEMBER_DOOMED);
+	server_kill(c->server, m->which, m->generation);
+}

@@ -1,0 +1,304 @@
+/* options.c - see settings.h: checks and defaults of the public options. */
+#include "config.h"
+
+#include "pool/settings.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/base.h"
+#include "base/given.h"
+#include "items/chunk.h"
+#include "os/cpus.h"
+#include "os/fdlist.h"
+#include "os/memory.h"
+#include "os/sys.h"
+#include "shm/slot.h"
+#include "vimap.h"
+#include "wire/frame.h"
+
+/* More cannot be meant. */
+#define WORKERS_MOST 32766
+/* Descriptors that are left to the program, if the number of workers is ours to
+   choose; and those that a pool takes besides its workers'. */
+#define FDS_KEPT 64
+#define FDS_OF_POOL 10
+/* Bytes in flight by default: for a worker, that is some large inputs and
+   results; for all, at least; but not more than a part of the memory, of which
+   so little is enough. */
+#define BYTES_EACH ((uint64_t)16 << 20)
+#define BYTES_USUAL ((uint64_t)64 << 20)
+#define BYTES_PART 8
+#define BYTES_LEAST ((uint64_t)1 << 20)
+#define FACTOR_MOST 1000000
+#define ATTEMPTS_MOST 1000000
+/* The causes that lie in an item, or may. */
+#define RETRY_ON_ANY ((unsigned)(VM_FAILED | VM_KILLED | VM_EXITED | \
+	VM_TIMED_OUT | VM_TOO_BIG | VM_GARBLED))
+
+/* One whole number: not negative, not absurd. */
+static int check(const char *name, long long value, long long most,
+    struct words *w)
+{
+	if (value < 0)
+		return words_set(w, EINVAL, "vm_options.%s must not be "
+		    "negative; it is %lld.", name, value);
+	if (value > most)
+		return words_set(w, EINVAL, "vm_options.%s must be at most "
+		    "%lld; it is %lld.", name, most, value);
+	return 0;
+}
+
+static int check_size(const char *name, size_t value, uint64_t most,
+    struct words *w)
+{
+	if (value > most)
+		return words_set(w, EINVAL, "vm_options.%s must be at most "
+		    "%llu; it is %zu.", name, (unsigned long long)most,
+		    value);
+	return 0;
+}
+
+static int check_numbers(const struct vm_options *o, struct words *w)
+{
+	const struct { const char *name; int value, most; } numbers[] = {
+		{ "max_real_in_flight_factor", o->max_real_in_flight_factor,
+		    FACTOR_MOST },
+		{ "max_total_in_flight_factor", o->max_total_in_flight_factor,
+		    FACTOR_MOST },
+		{ "max_attempts", o->max_attempts, ATTEMPTS_MOST },
+		{ "retry_delay_ms", o->retry_delay_ms, INT32_MAX },
+		{ "retry_delay_max_ms", o->retry_delay_max_ms, INT32_MAX },
+		{ "max_failures", o->max_failures, INT32_MAX },
+		{ "item_timeout_ms", o->item_timeout_ms, INT32_MAX },
+		{ "setup_timeout_ms", o->setup_timeout_ms, INT32_MAX },
+		{ "teardown_timeout_ms", o->teardown_timeout_ms, INT32_MAX },
+		{ "close_timeout_ms", o->close_timeout_ms, INT32_MAX },
+		{ "fork_timeout_ms", o->fork_timeout_ms, INT32_MAX },
+		{ "max_items_per_worker", o->max_items_per_worker,
+		    INT32_MAX },
+		{ "max_cpu_seconds", o->max_cpu_seconds, INT32_MAX },
+		{ "max_workers", o->max_workers, WORKERS_MOST },
+		{ "tell_setup_failures", o->tell_setup_failures, INT32_MAX },
+		{ "tell_teardowns", o->tell_teardowns, INT32_MAX },
+		{ "measure_items", o->measure_items, INT32_MAX },
+		{ "stderr_tail", o->stderr_tail, INT32_MAX },
+		{ "ordered", o->ordered, INT32_MAX },
+		{ "debug", o->debug, INT32_MAX },
+		{ "ignore_sigterm", o->ignore_sigterm, INT32_MAX },
+		{ "keep_rand", o->keep_rand, INT32_MAX },
+		{ "isolate", o->isolate, INT32_MAX },
+		{ "whole_lines", o->whole_lines, INT32_MAX },
+	};
+	int r = 0;
+
+	if (o->workers != VM_SERIAL)
+		r = check("workers", o->workers, WORKERS_MOST, w);
+	for (size_t i = 0; i < COUNTOF(numbers) && r == 0; i++)
+		r = check(numbers[i].name, numbers[i].value, numbers[i].most,
+		    w);
+	if (r == 0 && (o->retry_on & ~RETRY_ON_ANY) != 0)
+		r = words_set(w, EINVAL, "vm_options.retry_on has a bit that "
+		    "is no cause of an item's own, VM_FAILED to VM_GARBLED: "
+		    "0x%x.", o->retry_on & ~RETRY_ON_ANY);
+	if (r == 0)
+		r = check_size("chunk_size", o->chunk_size,
+		    CHUNK_ITEMS_MOST, w);
+	if (r == 0)
+		r = check_size("max_item_bytes", o->max_item_bytes,
+		    MIN(FRAME_MAX, SIZE_MAX / 8), w);
+	if (r == 0)
+		r = check_size("max_in_flight_bytes", o->max_in_flight_bytes,
+		    SIZE_MAX / 8, w);
+	return r;
+}
+
+/* What does not go together. */
+static int check_together(const struct vm_options *o, struct words *w)
+{
+	int r = 0;
+
+	if (o->worker_indices != NULL && o->workers == 0)
+		r = words_set(w, EINVAL, "vm_options.worker_indices needs "
+		    "vm_options.workers: how many there are.");
+	if (r == 0 && o->isolate && (o->chunk_size > 1 ||
+	    o->max_items_per_worker > 1 || o->workers == VM_SERIAL))
+		r = words_set(w, EINVAL, "vm_options.isolate goes with "
+		    "processes, a chunk_size of 1 and max_items_per_worker "
+		    "of 1 only.");
+	if (r == 0 && o->max_workers > 0 && (o->workers > o->max_workers ||
+	    (o->worker_indices != NULL && o->workers < o->max_workers)))
+		r = words_set(w, EINVAL, "vm_options.max_workers is %d, which "
+		    "does not go with %d workers%s.", o->max_workers,
+		    o->workers, o->worker_indices ? " and as many "
+		    "worker_indices" : "");
+	return r;
+}
+
+/* A number that is not open yet may become one of the pool's own. */
+static int check_fds(const struct vm_options *o, struct words *w)
+{
+	if (o->close_fds == NULL && o->close_count > 0)
+		return words_set(w, EINVAL, "vm_options.close_fds must not be "
+		    "NULL with a close_count of %zu.", o->close_count);
+	for (size_t i = 0; i < o->close_count; i++)
+		if (!sys_is_open(o->close_fds[i]))
+			return words_set(w, EINVAL, "vm_options.close_fds[%zu] "
+			    "is %d, which is no open descriptor.", i,
+			    o->close_fds[i]);
+	return 0;
+}
+
+static int copy_indices(struct settings *s, const int *indices,
+    struct words *w)
+{
+	size_t size = s->workers * sizeof *indices;
+	int r = 0;
+
+	if (indices == NULL)
+		return 0;
+	for (size_t i = 0; i < s->workers && r == 0; i++)
+		r = check("worker_indices", indices[i], INT32_MAX, w);
+	if (r < 0)
+		return r;
+	s->indices = malloc(size);
+	if (s->indices == NULL)
+		return words_set(w, ENOMEM, "There was no memory for %zu "
+		    "workers.", s->workers);
+	memcpy(s->indices, indices, size);
+	return 0;
+}
+
+static size_t or_else(size_t given, size_t usual)
+{
+	return given ? given : usual;
+}
+
+/* Places, and shared pages, for as many as there may be later. */
+static size_t most_workers(const struct settings *s,
+    const struct vm_options *o)
+{
+	size_t usual = MAX(2 * s->workers, 16);
+
+	if (s->serial || o->worker_indices != NULL)
+		return s->workers;
+	return or_else((size_t)o->max_workers, MIN(usual, WORKERS_MOST));
+}
+
+/*
+ * As many workers as CPUs, unless the limit on descriptors allows fewer.  The
+ * program is to have some of these left, and later pools too.  A worker takes
+ * two of them, three where /proc is missing; its stderr takes another.
+ */
+static size_t usual_workers(size_t cpus, bool capture)
+{
+	uint64_t left;
+	uint64_t each = fdlist_left(&left) ? 2 : 3;
+
+	each += capture;
+	left -= MIN(left / 2, FDS_KEPT);
+	left -= MIN(left, FDS_OF_POOL);
+	return (size_t)MIN(cpus, MAX(left / each, 1));
+}
+
+static void fill_in(struct settings *s, const struct vm_options *o)
+{
+	size_t real = or_else((size_t)o->max_real_in_flight_factor, 10);
+	size_t total = or_else((size_t)o->max_total_in_flight_factor, 100);
+
+	s->serial = o->workers == VM_SERIAL;
+	s->workers = s->serial ? 1 : (size_t)o->workers;
+	if (s->workers == 0) {
+		s->usual = (size_t)cpus_usable("");
+		if (o->max_workers > 0)
+			s->usual = MIN(s->usual, (size_t)o->max_workers);
+		s->workers = usual_workers(s->usual, o->stderr_tail != 0);
+	}
+	s->max_workers = most_workers(s, o);
+	s->workers = MIN(s->workers, s->max_workers);
+	s->plan.seed = o->seed;
+	s->plan.max_item = or_else(o->max_item_bytes, (size_t)1 << 30);
+	s->plan.tell_teardowns = o->tell_teardowns != 0;
+	s->plan.measure = o->measure_items != 0;
+	s->plan.capture = o->stderr_tail != 0;
+	s->plan.ignore_sigterm = o->ignore_sigterm != 0;
+	s->plan.whole_lines = o->whole_lines != 0;
+	s->plan.reseed = o->keep_rand == 0 && sys_threads() == 1;
+	s->plan.close_fds = o->close_fds;
+	s->plan.close_count = o->close_count;
+	s->ordered = o->ordered != 0;
+	s->debug = o->debug != 0;
+	s->chunk_size = o->chunk_size;
+	s->real_factor = real;
+	s->total_factor = total;
+	s->leases = (int)MIN(real, SLOT_LEASES);
+	s->max_bytes = o->max_in_flight_bytes;
+	s->memory = s->max_bytes == 0 ? memory_usable("") : 0;
+	s->max_attempts = (int)or_else((size_t)o->max_attempts, 1);
+	s->retry_on = o->retry_on ? o->retry_on : RETRY_ON_ANY;
+	s->retry_ns = (uint64_t)o->retry_delay_ms * MS_IN_NS;
+	s->retry_most_ns = or_else((size_t)o->retry_delay_max_ms, 60000) *
+	    MS_IN_NS;
+	s->max_failures = (uint64_t)o->max_failures;
+	s->max_items = (uint64_t)o->max_items_per_worker;
+	s->max_rss = o->max_rss_per_worker;
+	s->isolate = o->isolate != 0;
+	if (s->isolate)
+		s->max_items = s->chunk_size = 1;
+	s->tell_setup_failures = o->tell_setup_failures != 0;
+	s->plan.max_cpu_s = o->max_cpu_seconds;
+	s->plan.max_address_space = o->max_address_space;
+	s->item_ns = (uint64_t)o->item_timeout_ms * MS_IN_NS;
+	s->setup_ns = (uint64_t)o->setup_timeout_ms * MS_IN_NS;
+	s->teardown_ns = or_else((size_t)o->teardown_timeout_ms, 5000) *
+	    MS_IN_NS;
+	s->close_ns = or_else((size_t)o->close_timeout_ms, 5000) * MS_IN_NS;
+	s->fork_ns = or_else((size_t)o->fork_timeout_ms, 30000) * MS_IN_NS;
+}
+
+int settings_make(struct settings *s, const struct vm_worker *worker,
+    size_t worker_size, const struct vm_options *options,
+    size_t options_size, struct words *w)
+{
+	struct vm_options o;
+	int r;
+
+	*s = (struct settings){ 0 };
+	if (worker == NULL)
+		return words_set(w, EINVAL, "vm_fork() needs a vm_worker; it "
+		    "was given NULL.");
+	r = given_take(&s->plan.hooks, sizeof s->plan.hooks, worker,
+	    worker_size, "vm_worker", w);
+	if (r == 0)
+		r = given_take(&o, sizeof o, options, options_size,
+		    "vm_options", w);
+	if (r == 0 && s->plan.hooks.process == NULL)
+		r = words_set(w, EINVAL, "vm_worker.process must not be "
+		    "NULL.");
+	if (r == 0)
+		r = check_numbers(&o, w);
+	if (r == 0)
+		r = check_together(&o, w);
+	if (r == 0)
+		r = check_fds(&o, w);
+	if (r != 0)
+		return r;
+	fill_in(s, &o);
+	return copy_indices(s, o.worker_indices, w);
+}
+
+size_t settings_bytes(const struct settings *s, size_t workers)
+{
+	uint64_t usual = MAX(workers * BYTES_EACH, BYTES_USUAL);
+	uint64_t part = MAX(s->memory / BYTES_PART, BYTES_LEAST);
+	uint64_t bytes = MIN(usual, part);
+
+	return or_else(s->max_bytes, (size_t)MIN(bytes, SIZE_MAX / 8));
+}
+
+void settings_release(struct settings *s)
+{
+	free(s->indices);
+	s->indices = NULL;
+}

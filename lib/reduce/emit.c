@@ -1,0 +1,146 @@
+/* emit.c - see emit.h: the pairs of one call, by partition. */
+#include "config.h"
+
+#include "reduce/emit.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/base.h"
+
+/* So much goes through the caller; more, and each partition is a run.  What is
+   large lies in memory that the pool shares with its workers, some MiB of it
+   each: with less memory than that, it is not to be large. */
+#define HERE_MOST ((size_t)64 * 1024)
+#define HERE_LEAST ((size_t)12 * 1024)
+#define ENOUGH ((size_t)2 * 1024 * 1024)
+/* What a part keeps is twice its share of all, if it is not less than that:
+   where keys come one after another, each part has had as much as all. */
+#define KEEP_LEAST ((size_t)1024)
+
+int emit_open(struct emit *e, struct store *store, size_t place,
+    uint32_t partitions, size_t most, size_t pair_most)
+{
+	*e = (struct emit){
+		.store = store,
+		.place = place,
+		.most = most,
+		.here = most < ENOUGH ? HERE_LEAST : HERE_MOST,
+		.keep = MAX(2 * most / partitions, KEEP_LEAST),
+		.pair_most = pair_most,
+	};
+	e->parts = calloc(partitions, sizeof *e->parts);
+	if (e->parts == NULL)
+		return -ENOMEM;
+	e->partitions = partitions;
+	for (uint32_t i = 0; i < partitions; i++)
+		buf_init(&e->parts[i], SIZE_MAX / 4);
+	buf_init(&e->pieces, SIZE_MAX / 4);
+	return 0;
+}
+
+void emit_close(struct emit *e)
+{
+	for (uint32_t i = 0; i < e->partitions; i++)
+		buf_release(&e->parts[i]);
+	free(e->parts);
+	buf_release(&e->pieces);
+	*e = (struct emit){ 0 };
+}
+
+void emit_begin(struct emit *e)
+{
+	if (e->begun)
+		for (uint32_t i = 0; i < e->partitions; i++)
+			buf_empty(&e->parts[i], e->keep);
+	e->begun = false;
+	e->bytes = 0;
+	e->pieces.len = 0;
+	e->mark = store_mark(e->store, e->place);
+}
+
+void emit_undo(struct emit *e)
+{
+	store_rewind(e->store, e->place, e->mark);
+}
+
+/* Writes what was gathered, a run a partition. */
+static int flush(struct emit *e)
+{
+	int r = 0;
+
+	for (uint32_t i = 0; i < e->partitions && r == 0; i++) {
+		struct piece p = { .partition = i };
+		struct buf *part = &e->parts[i];
+
+		if (part->len == 0)
+			continue;
+		r = run_write(e->store, e->place, part->data, part->len,
+		    &p.run);
+		if (r == 0)
+			r = buf_append(&e->pieces, &p, sizeof p);
+		buf_empty(part, e->keep);
+	}
+	e->bytes = 0;
+	return r;
+}
+
+int emit_pair(struct emit *e, uint64_t hash, const void *key,
+    size_t key_size, const void *value, size_t value_size)
+{
+	struct record r = { key, value, (uint32_t)key_size,
+		(uint32_t)value_size, value_size >= RECORD_LARGE };
+	struct buf *part = &e->parts[(hash >> 32) * e->partitions >> 32];
+	struct run run;
+	int error = 0;
+
+	if (key_size > e->pair_most || value_size > e->pair_most)
+		return -EFBIG;
+	if (r.apart) {
+		error = run_write(e->store, e->place, value, value_size, &run);
+		r.body = (const unsigned char *)&run;
+		r.body_size = sizeof run;
+	}
+	if (error == 0)
+		error = record_append(part, &r);
+	if (error < 0)
+		return error;
+	e->begun = true;
+	e->bytes += RECORD_HEAD + key_size + r.body_size;
+	return e->bytes < e->most ? 0 : flush(e);
+}
+
+/* What was not written is told as it is. */
+static int describe(struct emit *e)
+{
+	int r = 0;
+
+	for (uint32_t i = 0; i < e->partitions && r == 0; i++) {
+		struct piece p = { .partition = i,
+			.here = (uint32_t)e->parts[i].len };
+
+		if (p.here > 0)
+			r = buf_append(&e->pieces, &p, sizeof p);
+	}
+	return r;
+}
+
+int emit_end(struct emit *e, struct vm_context *me)
+{
+	struct parcel parcel = { sizeof parcel, 0 };
+	int r = e->bytes > e->here || e->pieces.len > 0 ? flush(e) :
+	    describe(e);
+
+	if (r < 0)
+		return r;
+	parcel.pieces = e->pieces.len / sizeof(struct piece);
+	parcel.size += e->pieces.len + e->bytes;
+	r = vm_output(me, e->pieces.len ? e->pieces.data : NULL,
+	    e->pieces.len);
+	for (uint32_t i = 0; i < e->partitions && r == 0 && e->bytes > 0; i++)
+		if (e->parts[i].len > 0)
+			r = vm_output(me, e->parts[i].data, e->parts[i].len);
+	if (r == 0)
+		r = vm_output(me, &parcel, sizeof parcel);
+	return r < 0 ? -errno : 0;
+}

@@ -1,0 +1,125 @@
+/*
+ * map_phase.c - the first round of a run: its inputs are mapped.
+ *
+ * Runs in: caller; the source is asked inside vm_zip_in_out().
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/base.h"
+#include "reduce/reducer.h"
+
+static int next_input(void *from, const void **input, size_t *size)
+{
+	struct vm_reducer *r = from;
+	int got = r->source.next(r->source.from, input, size);
+	int error = 0;
+
+	if (got != 1)
+		return got;
+	if (*size > r->item_most)
+		error = -EFBIG;
+	if (*input == NULL && *size > 0)
+		error = -EINVAL;
+	if (error < 0) {
+		errno = -error;
+		return -1;
+	}
+	error = phase_item(r, TASK_MAP);
+	if (error == 0)
+		error = buf_append(&r->item, *input, *size);
+	return phase_give(r, error, input, size);
+}
+
+static int wait_for_input(void *from)
+{
+	struct vm_reducer *r = from;
+
+	return r->source.wait_fd(r->source.from);
+}
+
+static void close_input(void *from)
+{
+	struct vm_reducer *r = from;
+
+	if (r->source.close != NULL)
+		r->source.close(r->source.from);
+	r->source = (struct vm_source){ 0 };
+}
+
+int run_begin(struct vm_reducer *r)
+{
+	struct run_order *o = r->orders;
+	struct vm_source source;
+	int error;
+
+	if (o == NULL)
+		return 0;
+	r->orders = o->next;
+	if (r->orders == NULL)
+		r->last = &r->orders;
+	r->source = o->source;
+	r->job = o->job;
+	free(o);
+	source = (struct vm_source){
+		.next = next_input,
+		.close = close_input,
+		.from = r,
+		.wait_fd = r->source.wait_fd ? wait_for_input : NULL,
+		.length = r->source.length,
+	};
+	error = phase_begin(r, RUN_MAPPING, source);
+	r->run += error < 0;
+	return error;
+}
+
+/* An output that no worker of ours can have made. */
+static void garbled(struct vm_reducer *r, const struct vm_result *result)
+{
+	r->exception = (struct vm_exception){
+		.cause = VM_GARBLED,
+		.exit_status = -1,
+		.worker_index = result->worker_index,
+		.message = "The worker has put out what are no pairs.",
+	};
+}
+
+/* An input that failed for good. */
+static int tell_input(struct vm_reducer *r, const struct vm_result *result,
+    const struct vm_exception *exception, struct vm_reduced *out)
+{
+	*out = (struct vm_reduced){
+		.exception = exception,
+		.run = r->run,
+		.type = VM_EXCEPTION,
+		.stage = VM_MAP_STAGE,
+	};
+	if (result->input != NULL) {
+		out->input = (const unsigned char *)result->input +
+		    sizeof(struct task);
+		out->input_size = result->input_size - sizeof(struct task);
+	}
+	return 1;
+}
+
+int map_phase_take(struct vm_reducer *r, const struct vm_result *result,
+    struct vm_reduced *out)
+{
+	int error;
+
+	if (result->type != VM_OUTPUT)
+		return tell_input(r, result, result->exception, out);
+	error = shuffle_add(&r->shuffle, job_place(&r->plan,
+	    result->worker_index), result->output, result->output_size);
+	if (error == -EBADMSG) {
+		garbled(r, result);
+		return tell_input(r, result, &r->exception, out);
+	}
+	if (error < 0)
+		return words_set(&r->words, -error, "Pairs could not be "
+		    "kept: %s.", strerror(-error));
+	return 0;
+}

@@ -1,0 +1,305 @@
+/*
+ * reducer.c - vm_fork_jobs(), vm_map_reduce(), vm_zip_key_out() and what goes
+ * with them.
+ *
+ * Runs in: caller.  Stands on vimap.h: the pool below is one as anybody has.
+ * Easy to get wrong: a source belongs to the reducer from the call on, and is
+ * closed just once, run or not.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define VM_NO_INLINE
+#include "base/base.h"
+#include "base/given.h"
+#include "reduce/reducer.h"
+
+/* Of the open bytes of a partition in the caller. */
+#define OPEN_MOST ((size_t)256 * 1024)
+#define OPEN_LEAST ((size_t)4096)
+
+/* What went wrong in this thread's last vm_fork_jobs(). */
+static _Thread_local struct words fork_words;
+/* They are of a call that was given NULL. */
+static _Thread_local bool of_null;
+
+/* ---- its life ---- */
+
+/* Nothing more is to be run; if it is ours, sources are closed. */
+static void drop_orders(struct vm_reducer *r, bool ours)
+{
+	struct run_order *o;
+
+	while ((o = r->orders) != NULL) {
+		r->orders = o->next;
+		if (ours && o->source.close != NULL)
+			o->source.close(o->source.from);
+		free(o);
+	}
+	r->last = &r->orders;
+}
+
+static void free_reducer(struct vm_reducer *r)
+{
+	run_release(r);
+	values_release(&r->values);
+	shuffle_close(&r->shuffle);
+	buf_release(&r->item);
+	free(r->partitions);
+	free(r->plan.jobs);
+	free(r->plan.indices);
+	owner_release(&r->owner);
+	free(r);
+}
+
+static struct vm_reducer *new_reducer(void)
+{
+	struct vm_reducer *r = calloc(1, sizeof *r);
+
+	if (r == NULL)
+		return NULL;
+	owner_init(&r->owner);
+	r->last = &r->orders;
+	r->plan.store = (struct store){ .file = { -1, -1 } };
+	buf_init(&r->item, SIZE_MAX / 4);
+	return r;
+}
+
+/* What it has beside the pool. */
+static int make_rest(struct vm_reducer *r, const struct vm_options *o,
+    const struct vm_reduce_options *h, struct words *w)
+{
+	uint32_t n = r->plan.partitions;
+	int error = store_open(&r->plan.store, r->plan.workers,
+	    h->memory_limit / 2, h->spill_dir, w);
+
+	if (error < 0)
+		return error;
+	r->partitions = calloc(n, sizeof *r->partitions);
+	error = shuffle_open(&r->shuffle, &r->plan.store, n,
+	    MAX(MIN(h->memory_limit / 16 / n, OPEN_MOST), OPEN_LEAST),
+	    o->ordered);
+	if (error < 0 || r->partitions == NULL)
+		return words_set(w, ENOMEM, "There was no memory for a "
+		    "reducer.");
+	return 0;
+}
+
+static int open_reducer(struct vm_reducer *r, struct vm_options *o,
+    struct vm_reduce_options *h, struct words *w)
+{
+	const struct vm_worker worker = {
+		.setup = job_setup,
+		.process = job_process,
+		.teardown = job_teardown,
+		.config = &r->plan,
+	};
+	int error = reduce_options_make(r, o, h, w);
+
+	if (error == 0)
+		error = make_rest(r, o, h, w);
+	if (error < 0)
+		return error;
+	r->pool = vm_fork(&worker, o);
+	return r->pool != NULL ? 0 :
+	    words_set(w, errno, "%s", vm_error(NULL));
+}
+
+vm_reducer *vm_fork_jobs_sized(const struct vm_job *jobs, size_t count,
+    size_t job_size, const struct vm_options *options, size_t options_size,
+    const struct vm_reduce_options *how, size_t how_size)
+{
+	struct vm_reducer *r = new_reducer();
+	struct vm_reduce_options h;
+	struct vm_options o;
+	struct words words = { "" };
+	int kept = errno;
+	int error = given_take(&o, sizeof o, options, options_size,
+	    "vm_options", &words);
+
+	if (error == 0)
+		error = given_take(&h, sizeof h, how, how_size,
+		    "vm_reduce_options", &words);
+	if (error == 0 && r == NULL)
+		error = words_set(&words, ENOMEM, "There was no memory for a "
+		    "reducer.");
+	else if (error == 0)
+		error = reduce_options_jobs(&r->plan, jobs, count, job_size,
+		    &words);
+	if (error == 0 && r != NULL)
+		error = open_reducer(r, &o, &h, &words);
+	if (error < 0 && r != NULL) {
+		store_close(&r->plan.store);
+		free_reducer(r);
+		r = NULL;
+	}
+	fork_words = words;
+	of_null = false;
+	errno = error < 0 ? -error : kept;
+	return r;
+}
+
+/* Words for a call that is refused; vm_fork_job()'s, which say why there is no
+   reducer, stay. */
+static void explain(struct vm_reducer *r, int error, const char *call)
+{
+	if (r == NULL && (fork_words.text[0] == '\0' || of_null)) {
+		words_set(&fork_words, error, "%s() was given NULL, and needs "
+		    "a reducer that vm_fork_job() has returned.", call);
+		of_null = true;
+	}
+	if (r == NULL)
+		return;
+	if (error == EPERM)
+		words_set(&r->words, error, "%s() was called in another "
+		    "process than the reducer's; call it in the one that "
+		    "called vm_fork_job().", call);
+	/* Of a run that failed there are words, which are still to be told. */
+	else if (error == EDEADLK && r->words.text[0] == '\0')
+		words_set(&r->words, error, "%s() was called from a hook of a "
+		    "source, where only vm_cancel() may be.  Call it when "
+		    "the hook has returned.", call);
+}
+
+/* Has any job a teardown that can be missed? */
+static bool has_teardown(const struct vm_reducer *r)
+{
+	for (size_t i = 0; i < r->plan.count; i++)
+		if (r->plan.jobs[i].teardown != NULL)
+			return true;
+	return false;
+}
+
+/* Ends the pool: 0, 1, or -errno; -EDEADLK in a hook of a source, be it one
+   that is closed since the reducer is. */
+static int close_pool(struct vm_reducer *r)
+{
+	int closed;
+
+	if (r->pool == NULL)
+		return -EDEADLK;
+	closed = vm_close(r->pool);
+	if (closed == 1 && !has_teardown(r))
+		return 0;
+	return closed < 0 ? -errno : closed;
+}
+
+int vm_reducer_close(vm_reducer *r)
+{
+	int kept = errno, closed;
+	bool ours = r != NULL && !owner_is_other(&r->owner);
+
+	if (r == NULL)
+		return 0;
+	closed = close_pool(r);
+	if (closed == -EDEADLK) {
+		explain(r, EDEADLK, "vm_reducer_close");
+		errno = EDEADLK;
+		return -1;
+	}
+	r->pool = NULL;
+	drop_orders(r, ours);
+	/* In a child of the host's own nothing is its. */
+	if (ours)
+		store_close(&r->plan.store);
+	else
+		store_leave(&r->plan.store);
+	free_reducer(r);
+	errno = closed < 0 ? -closed : kept;
+	return closed < 0 ? -1 : closed;
+}
+
+/* ---- runs ---- */
+
+/* Why it cannot be used here and now, as errno; 0: it can. */
+static int refuses(const struct vm_reducer *r)
+{
+	if (r == NULL)
+		return EINVAL;
+	if (owner_is_other(&r->owner))
+		return EPERM;
+	return r->pool == NULL ? EDEADLK : 0;
+}
+
+int vm_map_reduce(vm_reducer *r, size_t job, struct vm_source source)
+{
+	struct run_order *o = NULL;
+	int error = refuses(r);
+
+	if (r != NULL)
+		r->words.text[0] = '\0';
+	if (error != 0)
+		explain(r, error, "vm_map_reduce");
+	else if (job >= r->plan.count)
+		error = -words_set(&r->words, EINVAL, "There is no job %zu, "
+		    "only %zu, numbered from 0.", job, r->plan.count);
+	/* The pool knows what is wrong with it. */
+	if (error == 0 && source.next == NULL)
+		return vm_imap(r->pool, source);
+	if (error == 0)
+		o = calloc(1, sizeof *o);
+	if (error == 0 && o == NULL)
+		words_set(&r->words, ENOMEM, "There was no memory for a run.");
+	if (o == NULL) {
+		if (source.close != NULL)
+			source.close(source.from);
+		errno = error != 0 ? error : ENOMEM;
+		return -1;
+	}
+	o->source = source;
+	o->job = job;
+	*r->last = o;
+	r->last = &o->next;
+	return 0;
+}
+
+int vm_zip_key_out(vm_reducer *r, struct vm_reduced *out)
+{
+	int kept = errno, got = 0, error = refuses(r);
+
+	if (error != 0)
+		explain(r, error, "vm_zip_key_out");
+	else if (out == NULL)
+		error = -words_set(&r->words, EINVAL, "vm_zip_key_out() was "
+		    "given NULL, and needs a struct vm_reduced to fill.");
+	if (error != 0) {
+		errno = error;
+		return -1;
+	}
+	if (r->stage == RUN_NONE && r->orders == NULL)
+		return 0;
+	if (r->stage == RUN_NONE)
+		got = run_begin(r);
+	if (got == 0)
+		got = run_next(r, out);
+	errno = got < 0 ? -got : kept;
+	return got < 0 ? -1 : got;
+}
+
+vm_pool *vm_reducer_pool(vm_reducer *r)
+{
+	return r != NULL ? r->pool : NULL;
+}
+
+const char *vm_reducer_error(const vm_reducer *r)
+{
+	if (r == NULL)
+		return fork_words.text;
+	return r->words.text[0] != '\0' ? r->words.text : vm_error(r->pool);
+}
+
+vm_reducer *vm_fork_jobs(const struct vm_job *jobs, size_t count,
+    const struct vm_options *options, const struct vm_reduce_options *how)
+{
+	return vm_fork_jobs_sized(jobs, count, sizeof *jobs, options,
+	    sizeof *options, how, sizeof *how);
+}
+
+vm_reducer *vm_fork_job(const struct vm_job *job,
+    const struct vm_options *options, const struct vm_reduce_options *how)
+{
+	return vm_fork_jobs(job, 1, options, how);
+}

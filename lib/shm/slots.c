@@ -1,0 +1,235 @@
+/* slots.c - see slots.h: the shared pages of all workers of a pool. */
+#include "config.h"
+
+#include "shm/slots.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "os/fdlist.h"
+#include "os/sys.h"
+
+/* Where the payload area begins: no page is larger than this is a multiple
+   of.  Outputs lie as in the ring, so that bodies are aligned, and end in a
+   page more. */
+#define PAGE_MOST ((size_t)64 * 1024)
+#define PAYLOAD (3 * PAGE_MOST)
+_Static_assert(SLOT_CONTROL + SLOT_RING <= PAYLOAD, "it lies behind the ring");
+
+/* Bytes of the first mapping, with what is behind the slots. */
+static size_t size_of(const struct slots *s)
+{
+	return s->stride * s->count + SLOTS_BEHIND;
+}
+
+/* ---- all of this process ---- */
+
+/* The mappings of a process, under the lock of fdlist.h.  In a child of the
+   host those of others are not there, and something else may be. */
+static struct {
+	unsigned char *at;
+	size_t size;
+	pid_t owner;
+} *listed;
+static size_t listed_count;
+static unsigned books;		/* of fdlist_books(): the list belongs to it */
+
+/* Forgets a list of the parent's, which may be half changed. */
+static void turn_page(void)
+{
+	if (books == fdlist_books())
+		return;
+	books = fdlist_books();
+	listed = NULL;
+	listed_count = 0;
+}
+
+static int enlist(unsigned char *at, size_t size)
+{
+	void *grown;
+
+	turn_page();
+	grown = realloc(listed, (listed_count + 1) * sizeof *listed);
+	if (grown == NULL)
+		return -ENOMEM;
+	listed = grown;
+	listed[listed_count].at = at;
+	listed[listed_count].size = size;
+	listed[listed_count++].owner = sys_getpid();
+	return 0;
+}
+
+/* What a parent had mapped may have been at the same address.  The list goes
+   with its last entry. */
+static void strike_off(const unsigned char *at)
+{
+	pid_t owner = sys_getpid();
+	size_t i = 0;
+
+	turn_page();
+	while (i < listed_count &&
+	    (listed[i].at != at || listed[i].owner != owner))
+		i++;
+	if (i < listed_count)
+		listed[i] = listed[--listed_count];
+	if (listed_count == 0) {
+		free(listed);
+		listed = NULL;
+	}
+}
+
+void slots_drop_others(const struct slots *s, pid_t owner)
+{
+	for (size_t i = 0; i < listed_count; i++)
+		if (listed[i].owner == owner && listed[i].at != s->at &&
+		    listed[i].at != s->inputs)
+			sys_unmap(listed[i].at, listed[i].size);
+}
+
+/* ---- mapping ---- */
+
+/* The halves for inputs: 0, without any if they cannot be kept from being
+   written to; or -ENOMEM. */
+static int map_inputs(struct slots *s)
+{
+	const size_t size = s->payload * s->count;
+	void *at;
+	int r;
+
+	if (size == 0)
+		return 0;
+	s->readable = sys_map_file(size, &at);
+	if (s->readable < 0) {
+		r = s->readable;
+		s->readable = -1;
+		return r == -ENOMEM ? r : 0;
+	}
+	r = fdlist_add(s->readable);
+	if (r == 0)
+		r = enlist(at, size);
+	s->inputs = at;
+	s->room = s->payload;
+	return r;
+}
+
+static void unmap_all(struct slots *s)
+{
+	strike_off(s->at);
+	strike_off(s->inputs);
+	sys_unmap(s->at, size_of(s));
+	sys_unmap(s->inputs, s->room * s->count);
+	s->at = s->inputs = NULL;
+	s->room = 0;
+}
+
+static int map_all(struct slots *s)
+{
+	s->stride = PAYLOAD + s->payload + (s->payload > 0 ? PAGE_MOST : 0);
+	s->at = sys_map_shared(size_of(s));
+	if (s->at == NULL || enlist(s->at, size_of(s)) < 0)
+		return -ENOMEM;
+	return map_inputs(s);
+}
+
+int slots_map(struct slots *s, size_t count, size_t payload)
+{
+	int r;
+
+	*s = (struct slots){ .count = count, .payload = 2 * payload,
+		.readable = -1 };
+	do {
+		/* Whole pages, whatever they have. */
+		s->payload = s->payload / 2 / SLOT_PAYLOAD_LEAST *
+		    SLOT_PAYLOAD_LEAST;
+		fdlist_lock();
+		r = map_all(s);
+		if (r < 0)
+			unmap_all(s);
+		fdlist_unlock();
+		if (r < 0)
+			fdlist_drop(&s->readable);
+	} while (r < 0 && s->payload > 0);
+	return r;
+}
+
+void slots_unmap(struct slots *s)
+{
+	if (s->inputs != NULL)
+		fdlist_drop(&s->readable);
+	fdlist_lock();
+	unmap_all(s);
+	fdlist_unlock();
+}
+
+int slots_shut_inputs(struct slots *s)
+{
+	int fd = s->readable;
+
+	s->readable = -1;
+	return s->inputs == NULL ? 0 :
+	    sys_map_to_read(s->inputs, s->room * s->count, fd);
+}
+
+/* Gives back all of a mapping of so many bytes but that part. */
+static void keep_part(unsigned char *at, size_t all, size_t part,
+    size_t which)
+{
+	size_t before = which * part, after = all - before - part;
+
+	sys_unmap(before ? at : NULL, before);
+	sys_unmap(after ? at + before + part : NULL, after);
+}
+
+/* What a hook forks may look at the input, as anywhere else. */
+void slots_keep_one(struct slots *s, size_t which)
+{
+	keep_part(s->at, size_of(s), s->stride, which);
+	sys_dont_fork(s->at + which * s->stride, s->stride);
+	if (s->inputs != NULL)
+		keep_part(s->inputs, s->room * s->count, s->room, which);
+}
+
+void slots_wipe(const struct slots *s, size_t which)
+{
+	sys_wipe(slots_get(s, which), PAYLOAD);
+}
+
+void slots_dont_fork(struct slots *s)
+{
+	sys_dont_fork(s->at, size_of(s));
+	if (s->inputs == NULL)
+		return;
+	sys_dont_fork(s->inputs, s->room * s->count);
+	fdlist_drop(&s->readable);
+}
+
+/* Behind the word that says that it is busy. */
+static atomic_int *step_of(const struct slots *s)
+{
+	return (atomic_int *)(void *)(s->at + s->stride * s->count) + 1;
+}
+
+void slots_set_step(const struct slots *s, enum slots_step step)
+{
+	atomic_store(step_of(s), (int)step);
+}
+
+enum slots_step slots_step(const struct slots *s)
+{
+	return (enum slots_step)atomic_load(step_of(s));
+}
+
+struct slot *slots_get(const struct slots *s, size_t which)
+{
+	return (void *)(s->at + which * s->stride);
+}
+
+unsigned char *slots_inputs(const struct slots *s, size_t which)
+{
+	return s->inputs + which * s->room;
+}
+
+unsigned char *slot_outputs(const struct slot *s)
+{
+	return (unsigned char *)s + PAYLOAD + FRAME_START;
+}

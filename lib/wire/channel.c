@@ -1,0 +1,227 @@
+/* channel.c - see channel.h: one end of a worker's pipe pair. */
+#include "config.h"
+
+#include "wire/channel.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/base.h"
+#include "os/sys.h"
+
+/* What a pipe holds at most by default, so that one read empties it. */
+#define BLOCK_CAP ((size_t)64 * 1024 + FRAME_START)
+/* Less room than this is not worth a read. */
+#define ROOM_LEAST ((size_t)8 * 1024)
+/* But most say no more than that they are there: the first block is small, and
+   serves as long as no read fills it. */
+#define FIRST_CAP ((size_t)512)
+#define FIRST_LEAST ((size_t)256)
+/* Ranges in one writev(). */
+#define PARTS_MOST 64
+
+void channel_open(struct channel *c, int in, int out)
+{
+	*c = (struct channel){ .in = in, .out = out };
+	buf_init(&c->again, SIZE_MAX / 4);
+}
+
+void channel_close(struct channel *c, void (*close)(int *fd))
+{
+	close(&c->in);
+	close(&c->out);
+	rxbuf_drop(c->block);
+	buf_release(&c->again);
+	free(c->queue);
+	channel_open(c, -1, -1);
+}
+
+/* ---- sending ---- */
+
+int channel_prepare(struct channel *c, size_t sends)
+{
+	size_t room = MAX(c->room, 16);
+	struct iovec *grown;
+
+	if (c->first > 0) {
+		memmove(c->queue, c->queue + c->first,
+		    c->count * sizeof *c->queue);
+		c->first = 0;
+	}
+	if (c->count + sends <= c->room)
+		return 0;
+	while (room < c->count + sends)
+		room *= 2;
+	grown = realloc(c->queue, room * sizeof *grown);
+	if (grown == NULL)
+		return -ENOMEM;
+	c->queue = grown;
+	c->room = room;
+	return 0;
+}
+
+void channel_send(struct channel *c, const void *from, size_t size)
+{
+	assert(c->first + c->count < c->room);
+	c->queue[c->first + c->count++] = (struct iovec){
+		.iov_base = (void *)from,
+		.iov_len = size,
+	};
+	c->pending += size;
+	c->queued += size;
+}
+
+/* Takes written bytes off the queue. */
+static void sent(struct channel *c, size_t bytes)
+{
+	c->pending -= bytes;
+	while (bytes > 0) {
+		struct iovec *part = &c->queue[c->first];
+		size_t n = MIN(bytes, part->iov_len);
+
+		part->iov_base = (char *)part->iov_base + n;
+		part->iov_len -= n;
+		bytes -= n;
+		if (part->iov_len == 0) {
+			c->first++;
+			c->count--;
+		}
+	}
+}
+
+int channel_flush(struct channel *c)
+{
+	ssize_t r;
+
+	if (c->pending == 0)
+		return 1;
+	r = sys_writev(c->out, c->queue + c->first,
+	    (int)MIN(c->count, PARTS_MOST));
+	if (r == -EAGAIN)
+		return 0;
+	if (r < 0)
+		return (int)r;
+	sent(c, (size_t)r);
+	return c->pending == 0;
+}
+
+uint64_t channel_sent(const struct channel *c)
+{
+	return c->queued - c->pending;
+}
+
+/* ---- receiving ---- */
+
+/* Makes room for "least" more bytes.  A block grows with what has arrived:
+   to twice the part of a frame it holds; a large one is not kept. */
+static int make_room(struct channel *c, size_t least)
+{
+	struct rxbuf *b = c->block;
+	size_t unread = b ? b->len - c->at : 0;
+	size_t usual = least > FIRST_LEAST ? BLOCK_CAP : FIRST_CAP;
+	size_t cap = MAX(usual, FRAME_START + 2 * unread);
+	int r;
+
+	if (b != NULL && unread == 0 && b->cap > 4 * BLOCK_CAP) {
+		rxbuf_drop(b);
+		c->block = b = NULL;
+	}
+	if (b != NULL && unread == 0 && b->refs == 1)
+		b->len = c->at = FRAME_START;
+	if (b != NULL && b->cap - b->len >= least)
+		return 0;
+	cap = MAX(cap, FRAME_START + unread + least);
+	r = rxbuf_renew(&c->block, c->at, FRAME_START, cap);
+	if (r == 0)
+		c->at = FRAME_START;
+	return r;
+}
+
+/* Drops what the ring gave before from n bytes read at the block's end: how
+   many are left, -EPROTO if they are others. */
+static ssize_t skip(struct channel *c, size_t n)
+{
+	unsigned char *at = c->block->data + c->block->len;
+	size_t again = MIN(c->again.len - c->seen, n);
+
+	if (again == 0)
+		return (ssize_t)n;
+	if (memcmp(at, c->again.data + c->seen, again) != 0)
+		return -EPROTO;
+	memmove(at, at + again, n - again);
+	c->seen += again;
+	if (c->seen == c->again.len)
+		c->again.len = c->seen = 0;
+	return (ssize_t)(n - again);
+}
+
+int channel_fill(struct channel *c)
+{
+	const struct rxbuf *b = c->block;
+	bool small = b == NULL || (b->cap == FIRST_CAP && !c->filled);
+	size_t room;
+	ssize_t fresh, r = make_room(c, small ? FIRST_LEAST : ROOM_LEAST);
+
+	if (r < 0)
+		return (int)r;
+	room = MIN(c->block->cap - c->block->len, (size_t)1 << 30);
+	r = sys_read(c->in, c->block->data + c->block->len, room);
+	if (r == -EAGAIN)
+		return 0;
+	if (r <= 0)
+		return r < 0 ? (int)r : -EPIPE;
+	c->filled = (size_t)r == room;
+	fresh = skip(c, (size_t)r);
+	c->block->len += fresh > 0 ? (size_t)fresh : 0;
+	c->block->data[c->block->len] = 0;	/* ends what is held there */
+	c->position += fresh > 0 ? (size_t)fresh : 0;
+	return fresh < 0 ? (int)fresh : (int)r;
+}
+
+unsigned char *channel_place(struct channel *c, size_t size)
+{
+	if (make_room(c, size) < 0 || buf_reserve(&c->again, size) < 0)
+		return NULL;
+	return c->block->data + c->block->len;
+}
+
+void channel_placed(struct channel *c, size_t size)
+{
+	unsigned char *at = c->block->data + c->block->len;
+
+	memcpy(c->again.data + c->again.len, at, size);
+	c->again.len += size;
+	c->block->len += size;
+	c->block->data[c->block->len] = 0;
+	c->position += size;
+}
+
+int channel_receive(struct channel *c, size_t max, struct frame *f)
+{
+	if (c->block == NULL)
+		return 0;
+	return frame_read(c->block->data + c->at, c->block->len - c->at, max,
+	    f);
+}
+
+void channel_pass(struct channel *c, const struct frame *f)
+{
+	c->at += f->length;
+}
+
+uint64_t channel_brought(const struct channel *c)
+{
+	return c->position - (c->again.len - c->seen);
+}
+
+uint64_t channel_boundary(const struct channel *c)
+{
+	return c->position - (channel_partial(c) ? c->block->len - c->at : 0);
+}
+
+bool channel_partial(const struct channel *c)
+{
+	return c->block != NULL && c->block->len > c->at;
+}

@@ -1,0 +1,398 @@
+/* context.c - see context.h: one call of the user's hooks. */
+#include "config.h"
+
+#include "worker/context.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/base.h"
+#include "base/cut.h"
+#include "os/sys.h"
+
+/* Room kept behind an output, so that the padding of a frame always fits. */
+#define PAD 16
+/* What a frame of that output takes at most. */
+#define ROOM_FOR(size) (FRAME_HEAD + (size) + PAD)
+
+int context_init(struct context *c, const struct plan *plan,
+    int worker_index, int errors, struct outstream *stage)
+{
+	memset(c, 0, offsetof(struct context, message) + 1);
+	c->public.config = plan->hooks.config;
+	c->public.worker_index = worker_index;
+	c->plan = plan;
+	c->stage = stage;
+	c->cause = VM_FAILED;
+	c->noted = plan->capture || plan->measure;
+	c->seed = context_spread(plan->seed);
+	capture_init(&c->capture, errors);
+	buf_init(&c->out, FRAME_START + ROOM_FOR(plan->max_item));
+	return buf_reserve(&c->out, FRAME_START + ROOM_FOR(0));
+}
+
+void context_release(struct context *c)
+{
+	buf_release(&c->out);
+}
+
+static RARELY void forget_failure(struct context *c)
+{
+	c->failed = c->for_good = false;
+	c->code = 0;
+	c->cause = VM_FAILED;
+	c->message[0] = '\0';
+}
+
+/* Forgets what the last call said. */
+static void begin(struct context *c)
+{
+	if (c->failed)
+		forget_failure(c);
+	c->has_pause = false;
+	c->reserved = c->size = 0;
+}
+
+/* What a hook returned, or what vm_fail() said before. */
+static int end(struct context *c, int returned)
+{
+	if (!c->failed && returned != 0) {
+		c->failed = true;
+		c->code = returned;
+	}
+	return c->failed ? -1 : 0;
+}
+
+int context_setup(struct context *c)
+{
+	int (*setup)(struct vm_context *) = c->plan->hooks.setup;
+
+	begin(c);
+	return end(c, setup ? setup(&c->public) : 0);
+}
+
+void context_note(struct context *c)
+{
+	if (c->plan->capture)
+		capture_mark(&c->capture);
+	if (c->plan->measure) {
+		c->started_at = sys_now();
+		c->started_cpu = sys_cpu();
+	}
+}
+
+/* The item has failed for want of room. */
+static int no_room(struct context *c, int error, size_t size)
+{
+	c->cause = error == EFBIG ? VM_TOO_BIG : VM_FAILED;
+	c->failed = true;
+	c->code = error;
+	if (error == EFBIG)
+		snprintf(c->message, sizeof c->message, "The output would "
+		    "have more than the %zu bytes of max_item_bytes.",
+		    c->plan->max_item);
+	else
+		snprintf(c->message, sizeof c->message,
+		    "There was no memory for %zu bytes of output.", size);
+	errno = error;
+	return -1;
+}
+
+/* Goes on with the frame at another place, which may overlap with the first. */
+static void move(struct context *c, unsigned char *to, size_t room)
+{
+	if (c->size > 0)
+		memmove(to + FRAME_HEAD, c->at + FRAME_HEAD, c->size);
+	c->at = to;
+	c->room = room;
+}
+
+/* Makes more room: in the payload area, if it is worth it, or in our own
+   buffer, where it can grow. */
+static int spill(struct context *c, size_t size)
+{
+	size_t room, least = ROOM_FOR(c->size + size);
+	bool ours = c->at == c->out.data + FRAME_START;
+	unsigned char *to = NULL;
+	int r;
+
+	if (c->stage != NULL && !ours && least >= SLOT_LARGE)
+		to = outstream_place_large(c->stage, least, &room);
+	if (to != NULL) {
+		move(c, to, room);
+		return 0;
+	}
+	r = buf_reserve(&c->out, FRAME_START + least);
+	if (r == 0 && !ours)
+		move(c, c->out.data + FRAME_START, 0);
+	if (r == 0) {
+		c->at = c->out.data + FRAME_START;
+		c->room = c->out.cap - FRAME_START;
+	}
+	return r;
+}
+
+/* Runs process(): true if it has not failed. */
+static bool run(struct context *c, const void *input, size_t size)
+{
+	int r;
+
+	c->in_process = true;
+	r = c->plan->hooks.process(&c->public, input, size);
+	c->in_process = false;
+	return end(c, r) == 0;
+}
+
+static RARELY bool no_element(struct context *c)
+{
+	vm_fail(&c->public, EINVAL, "The output has %zu bytes; an element of "
+	    "the array has %zu.", c->size, c->plan->element);
+	return false;
+}
+
+bool context_fill(struct context *c, const void *input, size_t size,
+    unsigned char *place)
+{
+	size_t element = c->plan->element;
+
+	begin(c);
+	c->at = place - FRAME_HEAD;
+	c->room = ROOM_FOR(element);
+	if (!run(c, input, size))
+		return false;
+	if (c->size != element)
+		return no_element(c);
+	/* More was reserved than came of it. */
+	if (c->at != place - FRAME_HEAD)
+		memcpy(place, c->at + FRAME_HEAD, element);
+	return true;
+}
+
+unsigned char *context_tell(struct context *c, size_t *length)
+{
+	static _Alignas(16) unsigned char room[16 + CONTEXT_FAILURE_ROOM];
+
+	*length = context_failure(c, FRAME_FAILURE, room + FRAME_START);
+	return room + FRAME_START;
+}
+
+/* The OUTPUT frame of what was gathered. */
+static inline unsigned char *end_output(struct context *c, size_t *length)
+{
+	*length = frame_length(c->size);
+	frame_head(c->at, FRAME_OUTPUT, c->size);
+	frame_pad(c->at, c->size);
+	return c->at;
+}
+
+unsigned char *context_process(struct context *c, const void *input,
+    size_t size, size_t *length)
+{
+	size_t element = c->plan->element;
+	bool ok;
+
+	begin(c);
+	c->room = 0;
+	c->at = c->stage ? outstream_place(c->stage, &c->room) : NULL;
+	ok = run(c, input, size) &&
+	    (element == 0 || c->size == element || no_element(c));
+	if (ok && c->room < ROOM_FOR(0) && spill(c, 0) < 0)
+		no_room(c, ENOMEM, 0);
+	if (c->failed)
+		return context_tell(c, length);
+	return end_output(c, length);
+}
+
+unsigned char *context_teardown(struct context *c, size_t *length)
+{
+	begin(c);
+	if (c->noted)
+		context_note(c);
+	/* There is room for an empty output. */
+	c->at = c->out.data + FRAME_START;
+	c->room = c->out.cap - FRAME_START;
+	c->in_process = c->plan->tell_teardowns;
+	if (c->plan->hooks.teardown != NULL)
+		c->plan->hooks.teardown(&c->public);
+	c->in_process = false;
+	if (c->failed)
+		return context_tell(c, length);
+	return c->plan->tell_teardowns && c->plan->hooks.teardown != NULL ?
+	    end_output(c, length) : NULL;
+}
+
+enum frame_again context_again(const struct context *c)
+{
+	if (c->for_good)
+		return FRAME_AGAIN_NEVER;
+	return c->has_pause ? FRAME_AGAIN_AFTER : FRAME_AGAIN;
+}
+
+size_t context_failure(const struct context *c, enum frame_kind kind,
+    unsigned char *at)
+{
+	struct frame_failure f = {
+		.code = c->code,
+		.cause = (uint32_t)c->cause,
+		.message_size = (uint32_t)strlen(c->message),
+		.tail_size = -1,
+		.again = context_again(c),
+		.after_ms = c->pause_ms,
+	};
+	unsigned char *text = at + FRAME_HEAD + sizeof f;
+	size_t size = sizeof f + f.message_size, length;
+
+	memcpy(text, c->message, f.message_size);
+	if (c->capture.fd >= 0) {
+		text[f.message_size] = '\0';
+		f.tail_size = (int32_t)capture_read(c->capture.fd,
+		    c->capture.from, (char *)text + f.message_size + 1);
+		size += 1 + (size_t)f.tail_size;
+	}
+	if (c->started_at != 0) {
+		f.wall_ns = sys_now() - c->started_at;
+		f.cpu_ns = sys_cpu() - c->started_cpu;
+	}
+	length = frame_length(size);
+	frame_head(at, kind, size);
+	memcpy(at + FRAME_HEAD, &f, sizeof f);
+	memset(at + FRAME_HEAD + size, 0, length - FRAME_HEAD - size);
+	return length;
+}
+
+/* ---- the public functions ---- */
+
+static struct context *around(struct vm_context *me)
+{
+	return CONTAINER_OF(me, struct context, public);
+}
+
+/* Room behind the output so far, or NULL with errno; then it has failed. */
+static unsigned char *reserve(struct context *c, size_t size)
+{
+	int r = 0;
+
+	c->reserved = 0;
+	if (size > c->plan->max_item - c->size)
+		r = -EFBIG;
+	else if (ROOM_FOR(c->size + size) > c->room)
+		r = spill(c, size);
+	if (r < 0) {
+		no_room(c, -r, size);
+		return NULL;
+	}
+	return c->at + FRAME_HEAD + c->size;
+}
+
+void *vm_reserve(struct vm_context *me, size_t size)
+{
+	struct context *c = me ? around(me) : NULL;
+	void *to;
+
+	if (c == NULL || !c->in_process) {
+		errno = EINVAL;
+		return NULL;
+	}
+	to = reserve(c, size);
+	if (to != NULL)
+		c->reserved = size;
+	return to;
+}
+
+int vm_commit(struct vm_context *me, size_t size)
+{
+	struct context *c = me ? around(me) : NULL;
+
+	if (c == NULL || !c->in_process || size > c->reserved) {
+		errno = EINVAL;
+		return -1;
+	}
+	c->size += size;
+	c->reserved = 0;
+	return 0;
+}
+
+int vm_output(struct vm_context *me, const void *data, size_t size)
+{
+	struct context *c = me ? around(me) : NULL;
+	unsigned char *to;
+
+	if (c == NULL || !c->in_process || (data == NULL && size > 0)) {
+		errno = EINVAL;
+		return -1;
+	}
+	to = reserve(c, size);
+	if (to == NULL)
+		return -1;
+	buf_copy(to, data, size);
+	c->size += size;
+	return 0;
+}
+
+void vm_alive(struct vm_context *me)
+{
+	const struct context *c = me ? around(me) : NULL;
+
+	if (c != NULL && c->in_process && c->stage != NULL)
+		slot_live(c->stage->slot);
+}
+
+int vm_has_failed(const struct vm_context *me)
+{
+	return me != NULL && CONTAINER_OF(me, const struct context,
+	    public)->failed;
+}
+
+int vm_vfail(struct vm_context *me, int code, const char *format, va_list ap)
+{
+	struct context *c = me ? around(me) : NULL;
+
+	if (c == NULL)
+		return -1;
+	c->failed = true;
+	c->for_good = false;
+	c->code = code;
+	c->cause = VM_FAILED;
+	if (format == NULL)
+		c->message[0] = '\0';
+	else
+		cut_print(c->message, sizeof c->message, format, ap);
+	return -1;
+}
+
+int vm_fail(struct vm_context *me, int code, const char *format, ...)
+{
+	va_list ap;
+
+	va_start(ap, format);
+	vm_vfail(me, code, format, ap);
+	va_end(ap);
+	return -1;
+}
+
+int vm_fail_for_good(struct vm_context *me, int code, const char *format, ...)
+{
+	va_list ap;
+
+	va_start(ap, format);
+	vm_vfail(me, code, format, ap);
+	va_end(ap);
+	if (me != NULL)
+		around(me)->for_good = true;
+	return -1;
+}
+
+int vm_retry_after(struct vm_context *me, int ms)
+{
+	struct context *c = me ? around(me) : NULL;
+
+	if (c == NULL || !c->in_process || ms < 0) {
+		errno = EINVAL;
+		return -1;
+	}
+	c->has_pause = true;
+	c->pause_ms = (uint32_t)ms;
+	return 0;
+}

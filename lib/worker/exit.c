@@ -1,0 +1,42 @@
+/* exit.c - see exit.h: the ways out of a worker. */
+#include "config.h"
+
+#include "worker/exit.h"
+
+#include <stdlib.h>
+
+#include "os/streams.h"
+#include "os/sys.h"
+
+_Noreturn void exit_leave(int status)
+{
+	streams_flush();
+	sys_exit(status);
+}
+
+/* exit() in a hook must not run the host's handlers.  These are registered
+   after all of the host's, so they run before them; the fork server, where
+   that happens, leaves by _exit() only.  Where the status cannot be known it
+   counts as failure. */
+static void on_quick_way_out(void)
+{
+	exit_leave(EXIT_FAILURE);
+}
+
+#ifdef HAVE_ON_EXIT
+static void on_way_out(int status, void *unused)
+{
+	(void)unused;
+	exit_leave(status);
+}
+
+int exit_guard(void)
+{
+	return on_exit(on_way_out, NULL) | at_quick_exit(on_quick_way_out);
+}
+#else
+int exit_guard(void)
+{
+	return atexit(on_quick_way_out) | at_quick_exit(on_quick_way_out);
+}
+#endif

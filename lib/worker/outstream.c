@@ -1,0 +1,181 @@
+/* outstream.c - see outstream.h: the worker's end of its result stream. */
+#include "config.h"
+
+#include "worker/outstream.h"
+
+#include "base/base.h"
+#include "os/sys.h"
+#include "shm/arena.h"
+#include "wire/frame.h"
+
+/* The pages of the payload area from a position on. */
+static void *pages(const struct outstream *g, uint64_t from)
+{
+	return g->outputs - FRAME_START + from % g->payload;
+}
+
+/* What the caller still reads of the last worker's outputs is not ours to
+   write to. */
+static void shut_held(struct outstream *g)
+{
+	uint64_t from = atomic_load(&g->slot->released), to = g->told, end;
+
+	for (; from < to; from = end) {
+		end = MIN(to, from - from % g->payload + g->payload);
+		sys_protect(pages(g, from), (size_t)(end - from), false);
+		g->shut = true;
+	}
+}
+
+void outstream_init(struct outstream *g, struct slot *slot,
+    const struct slots *all, int fd)
+{
+	*g = (struct outstream){
+		.slot = slot,
+		.fd = fd,
+		.outputs = slot_outputs(slot),
+		.payload = all->payload,
+		.in_place = MIN(SLOT_IN_PLACE, all->payload / 4),
+		.told = atomic_load(&slot->next),
+	};
+	shut_held(g);
+}
+
+int outstream_flush(struct outstream *g)
+{
+	if (g->flushed < g->committed) {
+		/* This wakes the caller, who will ask again. */
+		atomic_store(&g->slot->wanted, 0);
+		atomic_store(&g->slot->intended, g->committed);
+	}
+	g->worked = 0;
+	while (g->flushed < g->committed) {
+		size_t size;
+		const unsigned char *at = slot_view(g->slot, g->flushed,
+		    g->committed, &size);
+		ssize_t r = sys_write(g->fd, at, size);
+
+		if (r < 0)
+			return (int)r;
+		g->flushed += (uint64_t)r;
+		atomic_store(&g->slot->flushed, g->flushed);
+	}
+	return 0;
+}
+
+/* A frame larger than the ring goes to the pipe as it is; only when its last
+   byte is out does it count as committed. */
+static int put_directly(struct outstream *g, const unsigned char *at,
+    size_t left)
+{
+	uint64_t end = g->committed + left;
+	int r = outstream_flush(g);
+
+	atomic_store(&g->slot->intended, end);
+	while (r == 0 && left > 0) {
+		ssize_t n = sys_write(g->fd, at, left);
+
+		r = n < 0 ? (int)n : 0;
+		at += n > 0 ? n : 0;
+		left -= n > 0 ? (size_t)n : 0;
+	}
+	if (r == 0) {
+		g->committed = g->flushed = end;
+		atomic_store(&g->slot->flushed, end);
+		atomic_store(&g->slot->committed, end);
+	}
+	return r;
+}
+
+/* What the caller has not released begins there.  What was left out it takes
+   for used until it has heard of what comes behind. */
+static uint64_t held(const struct outstream *g)
+{
+	uint64_t at = atomic_load_explicit(&g->slot->released,
+	    memory_order_acquire);
+
+	return at == g->skip_from ? g->skip_to : at;
+}
+
+unsigned char *outstream_place_large(struct outstream *g, size_t least,
+    size_t *room)
+{
+	uint64_t from = held(g), begin, end;
+
+	g->large = NULL;
+	if (!arena_place(g->payload, from, g->told, least + FRAME_START + 1,
+	    &begin))
+		return NULL;
+	end = begin - begin % g->payload + g->payload;
+	if (from != g->told)
+		end = MIN(end, from + g->payload);
+	if (g->shut && sys_protect(pages(g, begin), (size_t)(end - begin),
+	    true) < 0)
+		return NULL;
+	g->next = begin;
+	g->large = g->outputs + begin % g->payload;
+	*room = (size_t)(end - begin) - FRAME_START - 1;
+	return g->large;
+}
+
+static void commit(struct outstream *g, size_t length)
+{
+	g->worked += length;
+	g->committed += length;
+	atomic_store_explicit(&g->slot->committed, g->committed,
+	    memory_order_release);
+}
+
+int outstream_put(struct outstream *g, const unsigned char *frame,
+    size_t length)
+{
+	int r = 0;
+
+	if (length > SLOT_RING)
+		return put_directly(g, frame, length);
+	if (length > SLOT_RING - (size_t)(g->committed - g->flushed))
+		r = outstream_flush(g);
+	if (r < 0)
+		return r;
+	/* As in outstream_place(). */
+	atomic_thread_fence(memory_order_release);
+	slot_copy_in(g->slot, g->committed, frame, length);
+	commit(g, length);
+	return 0;
+}
+
+/* What lies in the payload area is told by a frame of its own. */
+static int put_placed(struct outstream *g, unsigned char *frame, size_t length)
+{
+	_Alignas(16) unsigned char told[32];
+	struct frame_placed p = { .at = g->next };
+	struct frame f;
+
+	frame_look(frame, &f);
+	p.size = f.size;
+	if (g->next != g->told) {
+		g->skip_from = g->told;
+		g->skip_to = g->next;
+	}
+	g->told = g->next + slot_room(f.size);
+	if (f.size >= g->in_place) {
+		g->shut = true;	/* or a part of it, if that fails */
+		p.shut = sys_protect(pages(g, g->next), slot_room(f.size),
+		    false) == 0;
+	}
+	frame_write(told, FRAME_PLACED, &p, sizeof p);
+	g->worked += length;
+	g->large = NULL;
+	return outstream_put(g, told, frame_length(sizeof p));
+}
+
+int outstream_add(struct outstream *g, unsigned char *frame, size_t length)
+{
+	if (frame == g->place) {
+		commit(g, length);
+		return 0;
+	}
+	if (frame == g->large)
+		return put_placed(g, frame, length);
+	return outstream_put(g, frame, length);
+}

@@ -1,0 +1,64 @@
+/* rlimits.c - see rlimits.h: what the kernel is asked to hold a worker to. */
+#include "config.h"
+
+#include "worker/rlimits.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include "base/words.h"
+#include "os/sys.h"
+
+/* How much likelier than the host a worker is to be chosen when memory runs
+   out: so that the kernel takes a worker and not the host. */
+#define OOM_SCORE "500"
+#define OOM_FILE "/proc/self/oom_score_adj"
+
+/* What must be there beside what hooks need: a block of inputs, an output. */
+#define ROOM_TO_WORK ((size_t)256 * 1024)
+
+int rlimits_limit(const struct plan *p, struct vm_context *me)
+{
+	uint64_t cpu = (uint64_t)p->max_cpu_s;
+	int r = 0;
+
+	/* A host may ignore the signal; then nothing would tell the cause. */
+	if (cpu > 0) {
+		sys_default(SIGXCPU);
+		r = sys_limit(RLIMIT_CPU, cpu, cpu + 1);
+	}
+	if (r == 0 && p->max_address_space > 0)
+		r = sys_limit(RLIMIT_AS, p->max_address_space,
+		    p->max_address_space);
+	if (r < 0)
+		return vm_fail(me, -r, "Limits cannot be set: %s.",
+		    words_of(-r));
+	if (sys_has_room(ROOM_TO_WORK) < 0)
+		return vm_fail(me, ENOMEM, "There is no memory to work "
+		    "with.");
+	return 0;
+}
+
+/* A host that is chosen early already has workers that are. */
+bool rlimits_must_volunteer(void)
+{
+	char now[16] = "";
+	int fd = sys_open(OOM_FILE, O_RDONLY);
+	bool must = fd >= 0 && sys_read(fd, now, sizeof now - 1) > 0 &&
+	    atoi(now) < atoi(OOM_SCORE);
+
+	sys_close(&fd);
+	return must;
+}
+
+void rlimits_volunteer(void)
+{
+	int fd = sys_open(OOM_FILE, O_WRONLY);
+
+	if (fd >= 0)
+		sys_write(fd, OOM_SCORE, sizeof OOM_SCORE - 1);
+	sys_close(&fd);
+}

@@ -1,0 +1,351 @@
+/*
+ * test_arena.c - area: regions that never overlap, never wrap around, and are
+ * all there again when all were given back, in whatever order.
+ */
+#include "config.h"
+
+#include <string.h>
+
+#include "base/base.h"
+#include "sample.h"
+#include "shm/arena.h"
+#include "tools.h"
+
+/* A region of so many bytes, which there must be, at that offset. */
+static struct region *taken(struct arena *a, size_t size, size_t offset)
+{
+	struct region *r;
+
+	ck_assert(arena_has(a, size));
+	r = arena_take(a, size);
+	ck_assert_ptr_nonnull(r);
+	ck_assert_uint_eq(region_offset(r), offset);
+	ck_assert_uint_eq(r->to - r->from, size);
+	return r;
+}
+
+static void check_none(struct arena *a, size_t size)
+{
+	ck_assert(!arena_has(a, size));
+	ck_assert_ptr_null(arena_take(a, size));
+}
+
+/* Nothing is taken: all of it can be had at once. */
+static void check_empty(struct arena *a)
+{
+	struct region *r;
+
+	ck_assert(arena_has(a, a->size));
+	r = arena_take(a, a->size);
+	ck_assert_ptr_nonnull(r);
+	ck_assert_uint_eq(region_offset(r), 0);
+	check_none(a, 1);
+	region_drop(r);
+	ck_assert_ptr_null(a->first);
+}
+
+START_TEST(an_area_of_nothing_has_no_room)
+{
+	struct arena a;
+
+	arena_init(&a, 0);
+	check_none(&a, 0);
+	check_none(&a, 1);
+	check_none(&a, SIZE_MAX);
+	region_drop(NULL);
+}
+END_TEST
+
+START_TEST(one_may_have_all_and_none_more_than_that)
+{
+	struct arena a;
+
+	arena_init(&a, 100);
+	check_none(&a, 0);
+	check_none(&a, 101);
+	check_none(&a, SIZE_MAX);
+	check_empty(&a);
+	check_empty(&a);
+	region_drop(taken(&a, 1, 0));
+	check_none(&a, 101);
+	check_empty(&a);
+}
+END_TEST
+
+START_TEST(regions_come_in_turn)
+{
+	struct arena a;
+	struct region *r[10];
+
+	arena_init(&a, 100);
+	for (size_t i = 0; i < 10; i++)
+		r[i] = taken(&a, 10, 10 * i);
+	check_none(&a, 1);
+	for (size_t i = 0; i < 10; i++) {
+		region_drop(r[i]);
+		check_none(&a, 11);
+		r[i] = taken(&a, 10, 10 * i);
+		check_none(&a, 1);
+	}
+	for (size_t i = 0; i < 10; i++)
+		region_drop(r[i]);
+	check_empty(&a);
+}
+END_TEST
+
+START_TEST(none_goes_across_the_end)
+{
+	struct arena a;
+	struct region *first, *second, *third;
+
+	arena_init(&a, 100);
+	first = taken(&a, 40, 0);
+	second = taken(&a, 40, 40);
+	check_none(&a, 21);
+	region_drop(first);
+	/* 20 at the end are left out, and count until they are passed. */
+	third = taken(&a, 40, 0);
+	check_none(&a, 1);
+	region_drop(second);
+	second = taken(&a, 30, 40);
+	check_none(&a, 31);
+	first = taken(&a, 30, 70);
+	check_none(&a, 1);
+	region_drop(third);
+	region_drop(second);
+	region_drop(first);
+	check_empty(&a);
+}
+END_TEST
+
+START_TEST(the_oldest_holds_what_comes_after)
+{
+	struct arena a;
+	struct region *first, *second, *third;
+
+	arena_init(&a, 100);
+	first = taken(&a, 30, 0);
+	second = taken(&a, 30, 30);
+	third = taken(&a, 30, 60);
+	region_drop(third);
+	region_drop(second);
+	check_none(&a, 11);
+	second = taken(&a, 10, 90);
+	check_none(&a, 1);
+	region_drop(first);
+	first = taken(&a, 90, 0);
+	region_drop(second);
+	region_drop(first);
+	check_empty(&a);
+}
+END_TEST
+
+/* However little of it was used, the rest is not gone through. */
+START_TEST(an_empty_one_begins_again)
+{
+	struct arena a;
+	struct region *first;
+
+	arena_init(&a, 100);
+	for (size_t i = 0; i < 100; i++) {
+		first = taken(&a, 10 + i % 7, 0);
+		region_drop(taken(&a, 20, 10 + i % 7));
+		ck_assert_uint_eq(arena_held(&a), first->from);
+		region_drop(first);
+		ck_assert_uint_eq(arena_held(&a), a.head);
+	}
+	check_empty(&a);
+}
+END_TEST
+
+/* ---- placed by somebody else ---- */
+
+START_TEST(it_may_begin_at_the_head_or_at_the_begin)
+{
+	struct arena a;
+	struct region *first;
+
+	arena_init(&a, 100);
+	ck_assert(arena_allows(&a, 0, 100));
+	ck_assert(!arena_allows(&a, 0, 101));
+	ck_assert(!arena_allows(&a, 1, 10));
+	ck_assert(!arena_allows(&a, 100, 10));
+	ck_assert(!arena_allows(&a, (uint64_t)0 - 100, 10));
+	first = arena_take_at(&a, 0, 30);
+	ck_assert_ptr_nonnull(first);
+	ck_assert(arena_allows(&a, 30, 70));
+	ck_assert(!arena_allows(&a, 30, 71));
+	ck_assert(!arena_allows(&a, 31, 10));
+	ck_assert(!arena_allows(&a, 0, 10));
+	/* Where it begins again it is taken. */
+	ck_assert(!arena_allows(&a, 100, 1));
+	arena_pass(&a, 30, 20);
+	ck_assert_uint_eq(arena_held(&a), 0);
+	check_none(&a, 51);
+	region_drop(first);
+	ck_assert_uint_eq(arena_held(&a), 50);
+	ck_assert(arena_allows(&a, 50, 50));
+	ck_assert(!arena_allows(&a, 50, 51));
+	ck_assert(arena_allows(&a, 100, 100));
+	ck_assert(!arena_allows(&a, 200, 10));
+	arena_init(&a, 0);
+	ck_assert(!arena_allows(&a, 0, 0));
+}
+END_TEST
+
+/* Two sides that keep to arena_place() agree, whatever one has heard of what the
+   other gave back. */
+START_TEST(what_is_placed_is_allowed)
+{
+	struct arena a;
+	uint64_t head = 0, held = 0, at;
+	struct region *r[8] = { NULL };
+	uint32_t x = 4711;
+	int placed = 0;
+
+	arena_init(&a, 100);
+	for (size_t i = 0; i < 100000; i++) {
+		size_t size;
+
+		x = x * 1103515245u + 12345u;
+		size = 1 + (x >> 16) % 60;
+		if (x >> 30 == 0)
+			held = arena_held(&a);
+		region_drop(r[i % 8]);
+		r[i % 8] = NULL;
+		if (!arena_place(100, held, head, size, &at))
+			continue;
+		ck_assert(arena_allows(&a, at, size));
+		r[i % 8] = arena_take_at(&a, at, size);
+		head = at + size;
+		placed++;
+	}
+	ck_assert_int_gt(placed, 10000);
+	for (size_t i = 0; i < 8; i++)
+		region_drop(r[i]);
+	check_empty(&a);
+}
+END_TEST
+
+/* Every order in which four can come back. */
+START_TEST(they_come_back_in_any_order)
+{
+	struct arena a;
+
+	arena_init(&a, 100);
+	for (int n = 0; n < 4 * 4 * 4 * 4; n++) {
+		struct region *r[4];
+		bool back[4] = { false };
+
+		for (size_t i = 0; i < 4; i++) {
+			r[i] = arena_take(&a, 25);
+			ck_assert_ptr_nonnull(r[i]);
+		}
+		check_none(&a, 1);
+		for (int i = 0, left = n; i < 4; i++, left /= 4) {
+			if (!back[left % 4])
+				region_drop(r[left % 4]);
+			back[left % 4] = true;
+		}
+		for (int i = 0; i < 4; i++)
+			if (!back[i])
+				region_drop(r[i]);
+		check_empty(&a);
+	}
+}
+END_TEST
+
+/* ---- a long run against a map of what is taken ---- */
+
+enum { SIZE = 1000, LIVE = 40 };
+
+static struct region *live[LIVE];
+static size_t sizes[LIVE];
+static unsigned char map[SIZE];	/* 1 + which of the live has that byte */
+
+static void take_one(struct arena *a, size_t which, size_t size)
+{
+	size_t at;
+
+	ck_assert(arena_has(a, size));
+	live[which] = arena_take(a, size);
+	ck_assert_ptr_nonnull(live[which]);
+	sizes[which] = size;
+	at = region_offset(live[which]);
+	ck_assert_uint_le(at + size, SIZE);
+	for (size_t i = at; i < at + size; i++) {
+		ck_assert_uint_eq(map[i], 0);
+		map[i] = (unsigned char)(which + 1);
+	}
+}
+
+static void give_one(size_t which)
+{
+	size_t at = region_offset(live[which]);
+
+	for (size_t i = at; i < at + sizes[which]; i++)
+		ck_assert_uint_eq(map[i], which + 1);
+	memset(map + at, 0, sizes[which]);
+	region_drop(live[which]);
+	live[which] = NULL;
+}
+
+/* The positions that are neither taken nor held by what was taken before,
+   which is all that is promised. */
+static bool must_have(const struct arena *a, size_t size)
+{
+	size_t used = a->first ? (size_t)(a->head - a->first->from) : 0;
+	size_t lost = (size_t)(a->head % a->size);
+
+	lost = lost + size > a->size ? a->size - lost : 0;
+	return a->first == NULL || used + lost + size <= a->size;
+}
+
+START_TEST(a_long_run_agrees_with_a_map)
+{
+	struct arena a;
+	uint32_t x = 4711;
+	int took = 0, refused = 0, most = sample_size(200000, 20000);
+
+	arena_init(&a, SIZE);
+	for (int i = 0; i < most; i++) {
+		size_t which, size;
+
+		x = x * 1103515245u + 12345u;
+		which = (x >> 16) % LIVE;
+		x = x * 1103515245u + 12345u;
+		size = 1 + (x >> 16) % (x >> 8 & 15 ? 60 : SIZE);
+		if (live[which] != NULL) {
+			give_one(which);
+		} else if (must_have(&a, size)) {
+			take_one(&a, which, size);
+			took++;
+		} else {
+			check_none(&a, size);
+			refused++;
+		}
+	}
+	ck_assert_int_gt(took, most / 20);
+	ck_assert_int_gt(refused, most / 20);
+	for (size_t i = 0; i < LIVE; i++)
+		if (live[i] != NULL)
+			give_one(i);
+	check_empty(&a);
+}
+END_TEST
+
+int main(void)
+{
+	const TTest *const tests[] = {
+		an_area_of_nothing_has_no_room,
+		one_may_have_all_and_none_more_than_that, regions_come_in_turn,
+		none_goes_across_the_end, the_oldest_holds_what_comes_after,
+		an_empty_one_begins_again,
+		it_may_begin_at_the_head_or_at_the_begin,
+		what_is_placed_is_allowed, they_come_back_in_any_order };
+	const TTest *const drawn[] = {
+		a_long_run_agrees_with_a_map };
+
+	return run_sampled_tests("area", tests, COUNTOF(tests), drawn,
+	    COUNTOF(drawn));
+}

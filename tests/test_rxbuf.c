@@ -1,0 +1,173 @@
+/*
+ * test_rxbuf.c - block: counted references, and room that is made without
+ * touching a byte that others hold.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <string.h>
+
+#include "base/base.h"
+#include "tools.h"
+#include "wire/rxbuf.h"
+
+/* More than there is. */
+#define TOO_MUCH ((size_t)1 << 60)
+
+/* A block with room for 64 bytes that holds so many. */
+static struct rxbuf *block_with(size_t len)
+{
+	struct rxbuf *b = rxbuf_new(64);
+
+	ck_assert_ptr_nonnull(b);
+	for (size_t i = 0; i < len; i++)
+		b->data[i] = (unsigned char)(i + 1);
+	b->len = len;
+	return b;
+}
+
+/* Are these n of the bytes above, from a number on? */
+static bool are_from(const unsigned char *at, size_t n, size_t from)
+{
+	for (size_t i = 0; i < n; i++)
+		if (at[i] != (unsigned char)(from + i + 1))
+			return false;
+	return true;
+}
+
+START_TEST(a_new_one_is_empty_and_aligned)
+{
+	for (size_t cap = 0; cap < 100; cap++) {
+		struct rxbuf *b = rxbuf_new(cap);
+
+		ck_assert_ptr_nonnull(b);
+		ck_assert_uint_eq(b->refs, 1);
+		ck_assert_uint_eq(b->cap, cap);
+		ck_assert_uint_eq(b->len, 0);
+		ck_assert_uint_eq((uintptr_t)b->data % 16, 0);
+		memset(b->data, 1, cap);
+		b->data[cap] = 0;	/* the spare byte is ours */
+		rxbuf_drop(b);
+	}
+}
+END_TEST
+
+START_TEST(lives_until_the_last_lets_go)
+{
+	struct rxbuf *b = block_with(20);
+
+	for (size_t i = 1; i <= 100; i++) {
+		ck_assert_ptr_eq(rxbuf_hold(b), b);
+		ck_assert_uint_eq(b->refs, i + 1);
+	}
+	for (size_t i = 100; i > 0; i--) {
+		rxbuf_drop(b);
+		ck_assert_uint_eq(b->refs, i);
+		ck_assert(are_from(b->data, 20, 0));
+	}
+	rxbuf_drop(b);
+	rxbuf_drop(NULL);
+}
+END_TEST
+
+START_TEST(renewing_nothing_makes_one)
+{
+	struct rxbuf *b = NULL;
+
+	ck_assert_int_eq(rxbuf_renew(&b, 0, 8, 40), 0);
+	ck_assert_ptr_nonnull(b);
+	ck_assert_uint_eq(b->refs, 1);
+	ck_assert_uint_eq(b->len, 8);
+	ck_assert_uint_ge(b->cap, 40);
+	rxbuf_drop(b);
+}
+END_TEST
+
+/* One of its own: bytes move, whatever the overlap and the new size. */
+static void renew_alone(size_t from, size_t to, size_t cap)
+{
+	struct rxbuf *b = block_with(40);
+
+	ck_assert_int_eq(rxbuf_renew(&b, from, to, cap), 0);
+	ck_assert_uint_eq(b->refs, 1);
+	ck_assert_uint_eq(b->len, to + 40 - from);
+	ck_assert_uint_ge(b->cap, cap);
+	ck_assert(are_from(b->data + to, 40 - from, from));
+	memset(b->data + b->len, 0, b->cap + 1 - b->len);
+	ck_assert(are_from(b->data + to, 40 - from, from));
+	rxbuf_drop(b);
+}
+
+START_TEST(one_that_nobody_holds_serves_itself)
+{
+	for (size_t from = 0; from <= 40; from++)
+		for (size_t to = 0; to <= 24; to++) {
+			renew_alone(from, to, 64);
+			renew_alone(from, to, 200);
+		}
+}
+END_TEST
+
+/* One that a reader holds: the reader sees nothing of it. */
+static void renew_held(size_t from, size_t to, size_t cap)
+{
+	struct rxbuf *mine = block_with(40);
+	struct rxbuf *b = rxbuf_hold(mine);
+
+	ck_assert_int_eq(rxbuf_renew(&b, from, to, cap), 0);
+	ck_assert_ptr_ne(b, mine);
+	ck_assert_uint_eq(b->refs, 1);
+	ck_assert_uint_eq(b->len, to + 40 - from);
+	ck_assert_uint_ge(b->cap, cap);
+	ck_assert(are_from(b->data + to, 40 - from, from));
+	ck_assert_uint_eq(mine->refs, 1);
+	memset(b->data, 0, b->cap + 1);
+	rxbuf_drop(b);
+	ck_assert_uint_eq(mine->len, 40);
+	ck_assert_uint_eq(mine->cap, 64);
+	ck_assert(are_from(mine->data, 40, 0));
+	rxbuf_drop(mine);
+}
+
+START_TEST(one_that_others_hold_stays_as_it_is)
+{
+	for (size_t from = 0; from <= 40; from++)
+		for (size_t to = 0; to <= 24; to++) {
+			renew_held(from, to, to + 40 - from);
+			renew_held(from, to, 200);
+		}
+}
+END_TEST
+
+START_TEST(without_memory_nothing_changes)
+{
+	struct rxbuf *b = block_with(40), *same = b, *none = NULL;
+
+	ck_assert_ptr_null(rxbuf_new(TOO_MUCH));
+	ck_assert_int_eq(rxbuf_renew(&b, 10, 0, TOO_MUCH), -ENOMEM);
+	ck_assert_ptr_eq(b, same);
+	rxbuf_hold(b);
+	ck_assert_int_eq(rxbuf_renew(&b, 10, 0, TOO_MUCH), -ENOMEM);
+	ck_assert_ptr_eq(b, same);
+	ck_assert_uint_eq(b->refs, 2);
+	ck_assert_uint_eq(b->cap, 64);
+	ck_assert_uint_eq(b->len, 40);
+	ck_assert(are_from(b->data, 40, 0));
+	rxbuf_drop(b);
+	rxbuf_drop(b);
+	ck_assert_int_eq(rxbuf_renew(&none, 0, 8, TOO_MUCH), -ENOMEM);
+	ck_assert_ptr_null(none);
+}
+END_TEST
+
+int main(void)
+{
+	const TTest *const tests[] = { a_new_one_is_empty_and_aligned,
+		lives_until_the_last_lets_go, renewing_nothing_makes_one,
+		one_that_nobody_holds_serves_itself,
+		one_that_others_hold_stays_as_it_is,
+		without_memory_nothing_changes };
+
+	return run_tests("block", tests, COUNTOF(tests));
+}
