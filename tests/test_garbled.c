@@ -736,7 +736,9 @@ static int fail_and_garble(struct vm_context *me, const void *input,
 	return 0;
 }
 
-/* That one was begun alone, but the worker has had another before. */
+/* That one was begun alone, but the worker has had another before.  The failure
+   of the first may lie behind the nonsense in the pipe: it is not heard then,
+   and costs no attempt. */
 START_TEST(an_item_before_may_have_done_it)
 {
 	const struct vm_worker worker = { .process = fail_and_garble };
@@ -751,7 +753,8 @@ START_TEST(an_item_before_may_have_done_it)
 	for (int i = 0; i < 2; i++) {
 		ck_assert_int_eq(vm_zip_in_out_within(pool, &r, limit_ms()), 1);
 		ck_assert_int_eq(r.type, VM_OUTPUT);
-		ck_assert_int_eq(r.attempts, i == 0 ? 2 : 1);
+		ck_assert_int_ge(r.attempts, 1);
+		ck_assert_int_le(r.attempts, i == 0 ? 2 : 1);
 	}
 	take_end(pool);
 	close_pool(pool);

@@ -4,24 +4,24 @@
  * Runs in: caller, inside public calls only.  turn.c has the turn and the
  * only wait; each of its steps is a file, in the order of an item's path:
  *
- *	start_stop.c       start and stop
- *	deliver.c       the next item for the caller
- *	intake.c     source next -> chunk pack -> window admit
- *	dispatch.c   crew pick -> channel send; taking back
- *	greet.c      a worker's first and last words
- *	teardown.c   how its teardown ended
- *	receive.c     channel receive -> window settle -> results
- *	placed.c     outputs in shared memory
- *	retry.c      what a failure costs
- *	nudge.c       what nobody has told of yet
- *	timeouts.c    items that take too long
- *	server_events.c       the fork server tells of hires and deaths
+ *	start_stop.c     start and stop
+ *	deliver.c        the next item for the caller
+ *	intake.c         source next -> chunk pack -> window admit
+ *	dispatch.c       crew pick -> channel send; taking back
+ *	greet.c          a worker's first and last words
+ *	teardown.c       how its teardown ended
+ *	receive.c        channel receive -> window settle -> results
+ *	placed.c         outputs in shared memory
+ *	retry.c          what a failure costs
+ *	nudge.c          what nobody has told of yet
+ *	timeouts.c       items that take too long
+ *	server_events.c  the fork server tells of hires and deaths
  *	lost_fds.c       descriptors that the host has closed
- *	staffing.c      who works here
- *	diagnosis.c    what is known of a death
- *	cancel.c     single items given up
- *	death.c       crew bury -> putback; breaking down; cancelling
- *	serial.c     all of it without processes
+ *	staffing.c       who works here
+ *	diagnosis.c      what is known of a death
+ *	cancel.c         single items given up
+ *	death.c          crew bury -> putback; breaking down; cancelling
+ *	serial.c         all of it without processes
  *
  * Easy to get wrong: every step may fail for want of memory, and then must
  * leave the books as they were, so that the next call goes on.
