@@ -15,8 +15,9 @@ busy=
 
 stop_load()
 {
+	# A loop that has just been forked may take TERM for its shell's.
 	# shellcheck disable=SC2086 # several numbers are meant
-	[ -z "$busy" ] || kill $busy
+	[ -z "$busy" ] || kill -9 $busy
 	busy=
 }
 trap stop_load EXIT
