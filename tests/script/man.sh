@@ -4,7 +4,7 @@
 # mandoc judges the mdoc; without it that part is skipped.
 
 srcdir=${srcdir:-.}
-here=$srcdir/tests
+here=$srcdir/tests/script
 status=0
 
 for name in $(for header in "$srcdir"/include/*.h; do

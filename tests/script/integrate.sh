@@ -2,12 +2,12 @@
 # integrate.sh - examples/integrate cuts where it should and comes to the sums
 # that are known.
 #
-# Usage: tests/integrate.sh, with the program in $INTEGRATE (by default
+# Usage: tests/script/integrate.sh, with the program in $INTEGRATE (by default
 # ./examples/integrate).
 # Exit status: 0 for success, 1 for failure, 77 if there is no program.
 
 program=${INTEGRATE:-./examples/integrate}
-. "${srcdir:-.}/tests/program.sh"
+. "${srcdir:-.}/tests/script/program.sh"
 
 # near: "$dir/out" is what comes from stdin, but sums may differ by one part in
 # 10^14, for libraries of mathematics do in their last digits.

@@ -7,7 +7,7 @@
 # other languages.
 
 srcdir=${srcdir:-.}
-here=$srcdir/tests
+here=$srcdir/tests/script
 NM=${NM:-nm}
 LC_ALL=C
 export LC_ALL

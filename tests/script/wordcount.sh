@@ -2,13 +2,13 @@
 # wordcount.sh - examples/wordcount counts real texts as standard tools do,
 # whatever the number of workers and the chunk size.
 #
-# Usage: tests/wordcount.sh, with the program in $WORDCOUNT (by default
+# Usage: tests/script/wordcount.sh, with the program in $WORDCOUNT (by default
 # ./examples/wordcount) and the sources in $srcdir (by default .).
 # Exit status: 0 for success, 1 for failure, 77 if there is no program.
 
 program=${WORDCOUNT:-./examples/wordcount}
 srcdir=${srcdir:-.}
-. "$srcdir/tests/program.sh"
+. "$srcdir/tests/script/program.sh"
 
 give_up()
 {

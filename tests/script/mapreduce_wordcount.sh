@@ -3,14 +3,14 @@
 # Humpty Dumpty, and of real texts as standard tools do, whatever the number of
 # workers and the chunk size.
 #
-# Usage: tests/mapreduce_wordcount.sh, with the program in $MAPREDUCE (by
+# Usage: tests/script/mapreduce_wordcount.sh, with the program in $MAPREDUCE (by
 # default ./examples/mapreduce_wordcount) and the sources in $srcdir (by
 # default .).
 # Exit status: 0 for success, 1 for failure, 77 if there is no program.
 
 program=${MAPREDUCE:-./examples/mapreduce_wordcount}
 srcdir=${srcdir:-.}
-. "$srcdir/tests/program.sh"
+. "$srcdir/tests/script/program.sh"
 
 # Lines "COUNT WORD" of stdin, in the order that the program promises.
 count()

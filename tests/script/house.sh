@@ -7,7 +7,7 @@
 # to read them is in HACKING.md.
 
 srcdir=${srcdir:-.}
-here=$srcdir/tests
+here=$srcdir/tests/script
 LC_ALL=C
 export LC_ALL
 
@@ -164,8 +164,8 @@ report()
 	    "$tmp/measures")
 	comment=$(awk '$1 == "comment" { n += $2 } END { print n + 0 }' \
 	    "$tmp/measures")
-	tests=$(($(code_lines "$srcdir"/tests/*.[ch]) + \
-	    $(script_lines "$srcdir"/tests/*.sh "$srcdir"/tests/*.awk)))
+	tests=$(($(code_lines "$srcdir"/tests/*/*.[ch]) + \
+	    $(script_lines "$srcdir"/tests/*/*.sh "$srcdir"/tests/*/*.awk)))
 	functions=$(grep -c '^function' "$tmp/measures")
 	# shellcheck disable=SC2046 # two words are meant
 	set -- $(contracts)

@@ -2,13 +2,13 @@
 # bench.sh - each program of the benchmark runs, each workload gives the
 # checksum that it must, and what is printed is what bench/run.sh reads.
 #
-# Usage: tests/bench.sh, with the programs in ./bench and the sources in
+# Usage: tests/script/bench.sh, with the programs in ./bench and the sources in
 # $srcdir (by default .).  Some of the cases are tried, by the day.  Sizes are tiny: this says nothing about speed.
 # Exit status: 0 for success, 1 for failure, 77 if the programs are not built.
 
 srcdir=${srcdir:-.}
 # shellcheck disable=SC1091 # it is not followed
-. "$srcdir/tests/sample.sh"
+. "$srcdir/tests/script/sample.sh"
 LC_ALL=C
 export LC_ALL
 

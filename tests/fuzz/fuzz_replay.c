@@ -1,7 +1,7 @@
 /*
  * fuzz_replay.c - runs a fuzz target on its corpus, with any compiler.
  *
- * The corpus is tests/corpus/NAME/ in the source tree, for a program that is
+ * The corpus is tests/fuzz/corpus/NAME/ in the source tree, for a program that is
  * called replay_NAME; or else what is named on the command line.
  */
 #include <dirent.h>
@@ -75,7 +75,7 @@ int main(int argc, char **argv)
 		r = replay(argv[i]);
 	if (argc > 1)
 		return r < 0;
-	snprintf(directory, sizeof directory, "%s/tests/corpus/%s",
+	snprintf(directory, sizeof directory, "%s/tests/fuzz/corpus/%s",
 	    srcdir ? srcdir : ".", name ? name + 1 : "");
 	return replay_all(directory);
 }

@@ -1,15 +1,15 @@
 #!/bin/sh
 # mutants.sh - changes lib/ in small ways, each of which some test must notice.
 #
-# Usage: tests/mutants.sh, in the build tree that "make check-mutants" makes,
+# Usage: tests/script/mutants.sh, in the build tree of "make check-mutants",
 # whose sources, in $srcdir, it changes and restores.  MUTANTS="NAME NAME"
 # chooses some.
 #
-# tests/mutants.txt has the mutants: blocks of lines that begin with a word.
+# tests/script/mutants.txt has the mutants: blocks of lines that begin with a word.
 #	mutant NAME
 #	file PATH	in the sources
-#	tests NAME...	programs in tests/, of which the first that fails ends it;
-#			NAME@SEED where the test that fails is drawn by a seed
+#	tests FOLDER/NAME...	programs in tests/, of which the first that
+#			fails ends it; FOLDER/NAME@SEED where the test that fails is drawn by a seed
 #	-LINE +LINE	old and new lines; those with a space before are both;
 #			the old ones are there once, one after another
 #	why WORD...	why no test can notice: not given, if one has to
@@ -26,7 +26,7 @@ LC_ALL=C
 export srcdir LC_ALL
 
 part=6
-table=$srcdir/tests/mutants.txt
+table=$srcdir/tests/script/mutants.txt
 
 command -v timeout >/dev/null 2>&1 || {
 	echo "mutants.sh needs timeout(1), to end what hangs"

@@ -385,10 +385,10 @@ static enum fault_kind wait_kind(idtype_t type)
 #define sigpending(set) CALL(PENDING, sigpending(set))
 #define sigtimedwait(...) CALL(TAKE_SIGNAL, sigtimedwait(__VA_ARGS__))
 
-#include "../lib/os/sys_file.c"
-#include "../lib/os/sys_io.c"
-#include "../lib/os/sys_mem.c"
-#include "../lib/os/sys_proc.c"
+#include "os/sys_file.c"
+#include "os/sys_io.c"
+#include "os/sys_mem.c"
+#include "os/sys_proc.c"
 
 /* ---- memory ---- */
 

@@ -8,7 +8,7 @@
 # every fault of a small bad tree, or they prove nothing.
 
 srcdir=${srcdir:-.}
-here=$srcdir/tests
+here=$srcdir/tests/script
 LC_ALL=C
 export LC_ALL
 

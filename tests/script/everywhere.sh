@@ -3,7 +3,7 @@
 # machines have: alone, beside other load, on one CPU, at the lowest priority
 # beside load, with forks that take twenty times as long.
 #
-# Usage: tests/everywhere.sh [ALONE [BESIDE [ONE [NICE [SLOW]]]]], in the build
+# Usage: tests/script/everywhere.sh [ALONE [BESIDE [ONE [NICE [SLOW]]]]], in the build
 # tree, with the sources in $srcdir: how many runs of each kind, 10 5 3 1 1.
 # Prints a line a run with its time; stops at the first that fails, whose output
 # is in everywhere.log.
@@ -68,7 +68,7 @@ repeat_slow()
 {
 	[ "$1" -gt 0 ] || return 0
 	${CC:-cc} -shared -fPIC -O2 -o slow_fork.so \
-	    "$srcdir/tests/slow_fork.c" -ldl || exit 1
+	    "$srcdir/tests/tools/slow_fork.c" -ldl || exit 1
 	more=$(sed -n 's/.*fork \([0-9.]*\) ms.*/\1/p' tests/machine.env |
 	    awk '{ print int($1 * 19000) }')
 	repeat "forks of ${more} us more" "$1" env LD_PRELOAD="$PWD/slow_fork.so" \

@@ -2,13 +2,13 @@
 # folder_wordcount.sh - examples/folder_wordcount counts each file of a folder
 # as standard tools do, and tells of each that it can't count.
 #
-# Usage: tests/folder_wordcount.sh, with the program in $FOLDER (by default
+# Usage: tests/script/folder_wordcount.sh, with the program in $FOLDER (by default
 # ./examples/folder_wordcount) and the sources in $srcdir (by default .).
 # Exit status: 0 for success, 1 for failure, 77 if there is no program.
 
 program=${FOLDER:-./examples/folder_wordcount}
 srcdir=${srcdir:-.}
-. "$srcdir/tests/program.sh"
+. "$srcdir/tests/script/program.sh"
 
 # The line for each of these files, in the order of the arguments.
 count()

@@ -2,7 +2,7 @@
 # fetch.sh - examples/fetch gets pages from a real server, in order, and keeps
 # its connections from page to page.
 #
-# Usage: tests/fetch.sh, with the program in $FETCH (by default
+# Usage: tests/script/fetch.sh, with the program in $FETCH (by default
 # ./examples/fetch) and the sources in $srcdir (by default .).
 # Exit status: 0 for success, 1 for failure, 77 without the program, which
 # needs libcurl, or without Python, which is the server.
@@ -16,7 +16,7 @@ if ! python3 -c 'import http.server' 2>/dev/null; then
 	echo "no python3 with http.server: skipped"
 	exit 77
 fi
-. "$srcdir/tests/program.sh"
+. "$srcdir/tests/script/program.sh"
 server=
 leave()
 {
@@ -48,7 +48,7 @@ page middle 4321
 page large 1000000
 page empty 0
 
-python3 "$srcdir/tests/http_server.py" "$dir/pages" "$dir/log" \
+python3 "$srcdir/tests/script/http_server.py" "$dir/pages" "$dir/log" \
     2>"$dir/server" &
 server=$!
 tries=0

@@ -10,7 +10,7 @@
 
 srcdir=${srcdir:-.}
 # shellcheck disable=SC1091 # it is not followed
-. "$srcdir/tests/sample.sh"
+. "$srcdir/tests/script/sample.sh"
 MAKE=${MAKE:-make}
 unset MAKEFLAGS MFLAGS VIMAP_BUILD
 
@@ -437,9 +437,10 @@ beside_read_only()
 	(cd "$tmp/beside" && "$@")
 }
 
-some="TESTS=tests/readme.sh tests/examples.sh tests/wordcount.sh \
-tests/failures.sh tests/install.sh tests/replay_worker"
-few="check_PROGRAMS=tests/replay_worker"
+some="TESTS=tests/script/readme.sh tests/script/examples.sh \
+tests/script/wordcount.sh tests/script/failures.sh tests/script/install.sh \
+tests/fuzz/replay_worker"
+few="check_PROGRAMS=tests/fuzz/replay_worker"
 
 test_for_real()
 {

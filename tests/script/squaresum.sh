@@ -2,12 +2,12 @@
 # squaresum.sh - examples/squaresum cuts where it should and comes to sums
 # that are known.
 #
-# Usage: tests/squaresum.sh, with the program in $SQUARESUM (by default
+# Usage: tests/script/squaresum.sh, with the program in $SQUARESUM (by default
 # ./examples/squaresum).
 # Exit status: 0 for success, 1 for failure, 77 if there is no program.
 
 program=${SQUARESUM:-./examples/squaresum}
-. "${srcdir:-.}/tests/program.sh"
+. "${srcdir:-.}/tests/script/program.sh"
 
 cat >"$dir/expected" <<END
 0 2500001 5208336458333750000

@@ -1,13 +1,13 @@
 #!/bin/sh
 # failures.sh - examples/failures prints exactly examples/failures.expected.
 #
-# Usage: tests/failures.sh, with the program in $FAILURES (by default
+# Usage: tests/script/failures.sh, with the program in $FAILURES (by default
 # ./examples/failures) and the sources in $srcdir (by default .).
 # Exit status: 0 for success, 1 for failure, 77 if there is no program.
 
 program=${FAILURES:-./examples/failures}
 expected=${srcdir:-.}/examples/failures.expected
-. "${srcdir:-.}/tests/program.sh"
+. "${srcdir:-.}/tests/script/program.sh"
 case $USER_CFLAGS in
 *-fsanitize=*)
 	echo "a sanitizer needs more address space than the example allows"

@@ -2,12 +2,12 @@
 # squares.sh - examples/squares makes as many squares at once as it has
 # workers, and tells them in order.
 #
-# Usage: tests/squares.sh, with the program in $SQUARES (by default
+# Usage: tests/script/squares.sh, with the program in $SQUARES (by default
 # ./examples/squares).
 # Exit status: 0 for success, 1 for failure, 77 if there is no program.
 
 program=${SQUARES:-./examples/squares}
-. "${srcdir:-.}/tests/program.sh"
+. "${srcdir:-.}/tests/script/program.sh"
 
 # squares STATUS ARGUMENT...: the lines of the output joined, in $lines; the
 # time is left out.

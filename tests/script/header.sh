@@ -7,7 +7,7 @@
 
 srcdir=${srcdir:-.}
 # shellcheck disable=SC1091 # it is not followed
-. "$srcdir/tests/sample.sh"
+. "$srcdir/tests/script/sample.sh"
 warnings='-Wall -Wextra -Wpedantic -Wpadded -Werror'
 
 tmp=$(mktemp -d) || exit 1

@@ -3,5 +3,5 @@
 # day's.
 
 for seed in 1 2 "${VIMAP_TEST_SEED:-3}"; do
-	./tests/chaos 1 "$seed" || exit 1
+	./tests/chaos/chaos 1 "$seed" || exit 1
 done

@@ -2,7 +2,7 @@
  * slow_fork.c - a fork(2) that takes longer, for programs that are run with this
  * in LD_PRELOAD: SLOW_FORK_US microseconds of CPU time more, in the parent.
  *
- * tests/everywhere.sh compiles it.
+ * tests/script/everywhere.sh compiles it.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>

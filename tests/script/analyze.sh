@@ -1,8 +1,8 @@
 #!/bin/sh
 # analyze.sh - what static analysers find in lib/; nothing is to be found.
 #
-# Usage: tests/analyze.sh
-#        tests/analyze.sh TOOL FILE: one tool on one file
+# Usage: tests/script/analyze.sh
+#        tests/script/analyze.sh TOOL FILE: one tool on one file
 #
 # One that is not installed is left out; one that finds no fault in a small
 # bad file proves nothing.  FLAGS are those the library is compiled
