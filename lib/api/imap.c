@@ -4,7 +4,7 @@
  * Runs in: caller.  The path of an item, in the order of the files:
  *
  *	source next -> chunk pack -> window admit -> crew pick ->
- *	channel send ==> worker: receive, take, call, stage ==>
+ *	channel send ==> worker: receive, take, call, add ==>
  *	channel receive -> window settle -> results take -> here
  *
  * and of a death: crew bury -> window putback -> sent again, or settled as

@@ -65,8 +65,8 @@ static int send_first(struct engine *e, struct member *m, uint64_t now)
 	struct span *s = e->window.waiting;
 	int r = shorten(e, m, s);
 
-	s->stride = sizer_stride(&e->pace);
-	s->report = sizer_worth(&e->pace, s->count);
+	s->stride = sizer_stride(&e->sizer);
+	s->report = sizer_worth(&e->sizer, s->count);
 	s->awaited = e->cpus > 1 && e->window.nsent == 0;
 	if (r == 0)
 		r = crew_lease(&e->crew, m, s, now);
@@ -74,7 +74,7 @@ static int send_first(struct engine *e, struct member *m, uint64_t now)
 		return r;
 	window_move(&e->window, s, SPAN_SENT);
 	placed_make_room(e, m);
-	e->stirs = 0;
+	e->nudges = 0;
 	engine_say(e, "send: %u items from number %llu to worker %d "
 	    "(attempt %d)", s->count, (unsigned long long)span_seq(s),
 	    m->index, s->attempt);

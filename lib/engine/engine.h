@@ -75,10 +75,10 @@ struct engine {
 	bool in_hook;		/* one of a source's, or of the worker's with
 				   VM_SERIAL, runs now */
 
-	struct freelist shelf;
+	struct freelist freelist;
 	struct window window;
 	struct results results;
-	struct sizer pace;
+	struct sizer sizer;
 	size_t cpus;		/* that workers share */
 
 	unsigned char *array;	/* for outputs that make one: the caller's */
@@ -88,16 +88,16 @@ struct engine {
 	struct member *only;	/* while results are too many: read only it */
 	uint64_t ping_at;	/* when the fork server is asked whether it is
 				   there */
-	struct poller watch;	/* all there is to wait for, of which */
+	struct poller poller;	/* all there is to wait for, of which */
 	uint32_t socket_events, pidfd_events, wake_events;
-	struct spin linger;	/* while one chunk is all that is on its way */
+	struct spin spin;	/* while one chunk is all that is on its way */
 	bool deaf;		/* nobody is read in this turn, or only */
 	struct member *heard;	/* this one; NULL: all are */
 	bool muted;		/* some had something to say, and are not
 				   listened to until that changes */
 	bool ask_again;		/* a source that said VM_LATER may be asked */
-	int stirs;		/* in vain, since anything has come, */
-	uint64_t stirred_at;	/* and when that was, or any other */
+	int nudges;		/* in vain, since anything has come, */
+	uint64_t nudged_at;	/* and when that was, or any other */
 	uint64_t turned_at;	/* the end of the last turn, */
 	size_t put_off;		/* and results handed out instead of another */
 	uint64_t sample_at;	/* when timeouts.c looks the next time */
@@ -128,7 +128,7 @@ struct engine {
 	struct words setup_words; /* of the last setup that failed */
 	uint64_t teardowns_failed;
 	struct words teardown_words; /* of the first of them */
-	struct teardown *farewells; /* to be told of teardowns, in turn, */
+	struct teardown *teardowns; /* to be told of teardowns, in turn, */
 	struct teardown *told;	/* and what was told last */
 	bool finishing;		/* vm_finish(): no more inputs will come, */
 	bool dismissed;		/* and as all are answered workers leave */

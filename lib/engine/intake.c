@@ -99,7 +99,7 @@ static size_t room_for(const struct engine *e, size_t size)
 {
 	size_t length = frame_length(size);
 	size_t fit = e->slots.room / 2 / length;
-	size_t n = e->pace.fixed ? MIN(fit, e->pace.aim) : 1;
+	size_t n = e->sizer.fixed ? MIN(fit, e->sizer.aim) : 1;
 
 	return (FRAME_START + MAX(n, 1) * length + 1 + 63) & ~(size_t)63;
 }
@@ -148,7 +148,7 @@ static inline bool goes_before(const struct engine *e, size_t size)
 		return false;
 	if (c->where == CHUNK_PLACED)
 		return !chunk_fits(c, size);
-	return size >= SLOT_LARGE && !e->pace.fixed && is_large(e, size);
+	return size >= SLOT_LARGE && !e->sizer.fixed && is_large(e, size);
 }
 
 /* Packs the input a source holds.  Inline, as it is done for each item. */
@@ -167,7 +167,8 @@ static inline int add(struct engine *e, struct source *s, struct chunk *c)
 /* An empty chunk for the input a source holds, or NULL. */
 static struct chunk *begin(struct engine *e, const struct source *s)
 {
-	struct chunk *c = chunk_new(&e->shelf, s->index, e->seq, s->hooks.tag);
+	struct chunk *c = chunk_new(&e->freelist, s->index, e->seq,
+	    s->hooks.tag);
 
 	if (c == NULL)
 		return NULL;
@@ -205,7 +206,7 @@ static int pack(struct engine *e, struct source *s)
 static int refer(struct engine *e, struct source *s,
     struct source_array *array, size_t n)
 {
-	struct chunk *c = chunk_new(&e->shelf, s->index, e->seq,
+	struct chunk *c = chunk_new(&e->freelist, s->index, e->seq,
 	    s->hooks.tag);
 
 	if (c == NULL)
@@ -261,7 +262,7 @@ static bool is_full(const struct engine *e, size_t left)
 {
 	const struct chunk *c = e->filling;
 
-	return c != NULL && (sizer_enough(&e->pace, c->count, c->items.len) ||
+	return c != NULL && (sizer_enough(&e->sizer, c->count, c->items.len) ||
 	    c->count >= CHUNK_ITEMS_MOST || chunk_charge(c) >= left);
 }
 
@@ -298,7 +299,7 @@ bool intake_wants(struct engine *e)
 static int refer_some(struct engine *e, struct source *s,
     struct source_array *array)
 {
-	size_t n = MIN(array->left, e->pace.aim);
+	size_t n = MIN(array->left, e->sizer.aim);
 	size_t most = e->crew.element ? e->slots.payload / 4 /
 	    e->crew.element : n;
 	int r;

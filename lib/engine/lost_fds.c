@@ -71,7 +71,7 @@ bool lost_fds_any(struct engine *e, uint64_t now)
 		return e->broken_error == EBADF;
 	if (is_bare(e))
 		break_pool(e, about_all(e), -1, now);
-	else if (!poller_is_whole(&e->watch, e->wake, e->wake_events,
+	else if (!poller_is_whole(&e->poller, e->wake, e->wake_events,
 	    poller_key(WATCHED_WAKE, 0)))
 		break_pool(e, waits_with, -1, now);
 	return e->broken;
@@ -110,7 +110,7 @@ void lost_fds_leave(struct engine *e)
 		e->lost.most = is_bare(e);
 	if (!e->lost.most)
 		return;
-	poller_close(&e->watch, fdlist_leave);
+	poller_close(&e->poller, fdlist_leave);
 	fdlist_leave(&e->server.pidfd);
 }
 

@@ -13,7 +13,7 @@
 /* So long a caller waits before it looks for results that are staged, and how
    often it does: by the second time both sides see. */
 #define SHORT_NS (1 * MS_IN_NS)
-#define STIRS 2
+#define NUDGES_MOST 2
 /* Whatever others send all the time: so often those are asked that were not
    heard of for so long. */
 #define LONG_NS (10 * MS_IN_NS)
@@ -27,7 +27,7 @@ static bool may_help(const struct engine *e)
 {
 	const struct member *m = e->crew.roster.busy.first;
 
-	if (e->stirs >= STIRS || e->window.nsent == 0)
+	if (e->nudges >= NUDGES_MOST || e->window.nsent == 0)
 		return false;
 	if (e->window.nsent > ONLY_MOST)
 		return true;
@@ -67,7 +67,7 @@ static int ask_all(struct engine *e, uint64_t since, uint64_t now)
    while results are too many. */
 static bool is_due(const struct engine *e, uint64_t now)
 {
-	return e->window.nsent > 0 && now - e->stirred_at >= LONG_NS &&
+	return e->window.nsent > 0 && now - e->nudged_at >= LONG_NS &&
 	    !e->deaf && e->heard == NULL;
 }
 
@@ -75,11 +75,11 @@ int nudge_run(struct engine *e, bool quiet, uint64_t now)
 {
 	int r;
 
-	if (quiet ? e->stirs >= STIRS : !is_due(e, now))
+	if (quiet ? e->nudges >= NUDGES_MOST : !is_due(e, now))
 		return 0;
-	e->stirred_at = now;
+	e->nudged_at = now;
 	r = ask_all(e, quiet ? now : now - LONG_NS, now);
 	if (quiet)
-		e->stirs = r == 0 ? e->stirs + 1 : 0;
+		e->nudges = r == 0 ? e->nudges + 1 : 0;
 	return r;
 }

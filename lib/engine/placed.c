@@ -36,11 +36,11 @@ static void tell(struct member *m)
 /* An output becomes a frame in a block of its own: 0 or -ENOMEM. */
 static int copy_out(struct span *s, const unsigned char *output, size_t size)
 {
-	s->block = rxbuf_new(FRAME_START + frame_length(size));
-	if (s->block == NULL)
+	s->rxbuf = rxbuf_new(FRAME_START + frame_length(size));
+	if (s->rxbuf == NULL)
 		return -ENOMEM;
-	frame_write(s->block->data + FRAME_START, FRAME_OUTPUT, output, size);
-	s->block->len = s->block->cap;
+	frame_write(s->rxbuf->data + FRAME_START, FRAME_OUTPUT, output, size);
+	s->rxbuf->len = s->rxbuf->cap;
 	s->output_at = FRAME_START;
 	return 0;
 }

@@ -55,7 +55,7 @@ static void move_first(struct span *s, struct span *of, uint32_t items,
 /* The same, for a new one. */
 static struct span *take_first(struct span *of, uint32_t items, pid_t pid)
 {
-	struct span *s = span_new(of->chunk->shelf);
+	struct span *s = span_new(of->chunk->freelist);
 
 	if (s != NULL)
 		move_first(s, of, items, pid);
@@ -70,13 +70,13 @@ static int gather(struct engine *e, struct member *m, struct answer *a,
 	struct span *of = m->sent;
 
 	if (a->span != NULL && (a->of != of ||
-	    a->span->block != m->channel.block))
+	    a->span->rxbuf != m->channel.rxbuf))
 		close_answer(e, a);
 	if (a->span == NULL) {
 		a->span = take_first(of, items, m->pid);
 		if (a->span == NULL)
 			return -ENOMEM;
-		a->span->block = rxbuf_hold(m->channel.block);
+		a->span->rxbuf = rxbuf_hold(m->channel.rxbuf);
 		a->span->output_at = m->channel.at;
 		a->of = of;
 	} else {
@@ -153,7 +153,7 @@ static int placed(struct engine *e, struct member *m, struct answer *a,
 	    placed_look(e, m, f, &p) < 0)
 		return -EPROTO;
 	close_answer(e, a);
-	s = span_new(m->sent->chunk->shelf);
+	s = span_new(m->sent->chunk->freelist);
 	if (s == NULL || placed_take(e, m, &p, s) < 0) {
 		span_free(s);
 		return -ENOMEM;
@@ -244,9 +244,9 @@ static int end(struct engine *e, struct member *m, struct answer *a,
 	if (s->first != s->limit ||
 	    channel_sent(&m->channel) < s->sent_until)
 		return -EPROTO;
-	sizer_crowd(&e->pace, s->sent_count - s->count, now,
+	sizer_crowd(&e->sizer, s->sent_count - s->count, now,
 	    e->set.workers, e->cpus);
-	sizer_learn(&e->pace, s->sent_count - s->count,
+	sizer_learn(&e->sizer, s->sent_count - s->count,
 	    now - MAX(s->sent_at, m->heard_at));
 	crew_unlease(&e->crew, m);
 	crew_ungrant(&e->crew, m, s->count);

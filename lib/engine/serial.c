@@ -82,11 +82,11 @@ static int process(struct engine *e, struct span *s)
 	context_begin(e->serial, &chunk, s->first);
 	frame = context_process(e->serial, input, size, &length);
 	e->in_hook = false;
-	s->block = rxbuf_new(FRAME_START + length);
-	if (s->block == NULL)
+	s->rxbuf = rxbuf_new(FRAME_START + length);
+	if (s->rxbuf == NULL)
 		return -ENOMEM;
-	memcpy(s->block->data + FRAME_START, frame, length);
-	s->block->len = FRAME_START + length;
+	memcpy(s->rxbuf->data + FRAME_START, frame, length);
+	s->rxbuf->len = FRAME_START + length;
 	s->output_at = FRAME_START;
 	s->bytes = length;
 	return 0;
@@ -99,8 +99,8 @@ static bool failed_for_now(struct engine *e, struct span *s)
 
 	if (!c->failed || c->for_good || !retry_may(e, s, c->cause))
 		return false;
-	rxbuf_drop(s->block);
-	s->block = NULL;
+	rxbuf_drop(s->rxbuf);
+	s->rxbuf = NULL;
 	s->bytes = 0;
 	retry_again(e, s, c->has_pause ? c->pause_ms * MS_IN_NS :
 	    RETRY_AS_OPTIONS_SAY);

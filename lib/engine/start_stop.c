@@ -49,7 +49,7 @@ static int open_wake(struct engine *e)
 /* What there is to wait with. */
 static int open_ends(struct engine *e)
 {
-	int r = poller_open(&e->watch);
+	int r = poller_open(&e->poller);
 
 	return r == 0 ? open_wake(e) : r;
 }
@@ -114,8 +114,8 @@ static int fork_server_again(struct engine *e, uint64_t until)
 	if (!engine_await_server(e, SHOT_NS))
 		return words_set(e->words, ETIMEDOUT, "The fork server could "
 		    "not be killed.");
-	poller_set(&e->watch, e->server.socket, &e->socket_events, 0, 0);
-	poller_set(&e->watch, e->server.pidfd, &e->pidfd_events, 0, 0);
+	poller_set(&e->poller, e->server.socket, &e->socket_events, 0, 0);
+	poller_set(&e->poller, e->server.pidfd, &e->pidfd_events, 0, 0);
 	server_release(&e->server);
 	r = fork_server(e);
 	for (; r == 0 && m != NULL; m = roster_next(m, IN_STATE))
@@ -187,7 +187,7 @@ static int start_processes(struct engine *e)
 		    SLOT_PAYLOAD);
 	if (r == 0)
 		r = crew_init(&e->crew, n, e->set.workers, e->set.indices,
-		    &e->server, &e->slots, &e->watch);
+		    &e->server, &e->slots, &e->poller);
 	e->crew.leases = e->set.leases;
 	e->crew.element = e->set.plan.element;
 	e->crew.max_items = e->set.max_items;
@@ -215,14 +215,14 @@ int engine_start(struct engine *e, struct settings *set, struct words *words)
 	*e = (struct engine){ .set = *set, .words = words, .wake = -1,
 	    .lost.mark = -1 };
 	e->server.socket = e->server.pidfd = -1;
-	e->watch.set = e->watch.outer = -1;
+	e->poller.set = e->poller.outer = -1;
 	e->crew.alarm = e->crew.hire_at = NEVER;
 	set->indices = NULL;
 	window_init(&e->window, e->set.real_factor * e->set.workers,
 	    e->set.total_factor * e->set.workers,
 	    settings_bytes(&e->set, e->set.workers));
 	results_init(&e->results, &e->window, e->set.ordered);
-	sizer_init(&e->pace, e->set.chunk_size);
+	sizer_init(&e->sizer, e->set.chunk_size);
 	e->cpus = (size_t)MAX(cpus, 1);
 	if (e->set.serial) {
 		r = serial_start(e);
@@ -336,13 +336,13 @@ int engine_stop(struct engine *e, bool foreign)
 		r = teardown_sum(e);
 	if (!foreign)
 		lost_fds_leave(e);
-	poller_close(&e->watch, close);
+	poller_close(&e->poller, close);
 	/* What waits may be placed in what a member shares. */
 	results_release(&e->results);
 	window_release(&e->window);
 	teardown_release(e);
 	crew_release(&e->crew, close);
-	freelist_release(&e->shelf);
+	freelist_release(&e->freelist);
 	close(&e->server.socket);
 	close(&e->server.pidfd);
 	(e->lost.most ? fdlist_leave : close)(&e->wake);

@@ -24,17 +24,17 @@ static void count(struct engine *e, const struct words *w)
 
 int teardown_prepare(const struct engine *e, struct member *m)
 {
-	if (!e->set.plan.tell_teardowns || m->farewell != NULL ||
+	if (!e->set.plan.tell_teardowns || m->teardown != NULL ||
 	    e->set.plan.hooks.teardown == NULL)
 		return 0;
-	m->farewell = calloc(1, sizeof *m->farewell);
-	return m->farewell != NULL ? 0 : -ENOMEM;
+	m->teardown = calloc(1, sizeof *m->teardown);
+	return m->teardown != NULL ? 0 : -ENOMEM;
 }
 
 /* The last one is to be told. */
 static void put(struct engine *e, struct teardown *f, int index)
 {
-	struct teardown **at = &e->farewells;
+	struct teardown **at = &e->teardowns;
 
 	while (*at != NULL)
 		at = &(*at)->next;
@@ -46,7 +46,7 @@ static void put(struct engine *e, struct teardown *f, int index)
 static void drop(struct teardown *f)
 {
 	if (f != NULL) {
-		rxbuf_drop(f->about.block);
+		rxbuf_drop(f->about.rxbuf);
 		evidence_free(f->about.evidence);
 	}
 	free(f);
@@ -60,16 +60,16 @@ void teardown_let_go(struct engine *e)
 
 bool teardown_take(struct engine *e, struct item *item)
 {
-	struct teardown *f = e->farewells;
+	struct teardown *f = e->teardowns;
 	struct frame said = { .kind = 0 };
 
 	if (f == NULL)
 		return false;
-	e->farewells = f->next;
+	e->teardowns = f->next;
 	e->told = f;
 	e->ndue--;
-	if (f->about.block != NULL) {
-		frame_look(f->about.block->data + f->about.output_at, &said);
+	if (f->about.rxbuf != NULL) {
+		frame_look(f->about.rxbuf->data + f->about.output_at, &said);
 		said.body[said.size] = 0;
 	}
 	*item = (struct item){ .span = &f->about, .given_up = &f->words,
@@ -83,12 +83,12 @@ void teardown_release(struct engine *e)
 	struct teardown *f;
 
 	teardown_let_go(e);
-	while ((f = e->farewells) != NULL) {
-		e->farewells = f->next;
+	while ((f = e->teardowns) != NULL) {
+		e->teardowns = f->next;
 		drop(f);
 	}
 	for (size_t i = 0; i < e->crew.count; i++)
-		free(e->crew.members[i].farewell);
+		free(e->crew.members[i].teardown);
 }
 
 /* ---- how they end ---- */
@@ -111,7 +111,7 @@ static void count_said(struct engine *e, int index, int code,
 
 int teardown_said(struct engine *e, struct member *m, const struct frame *f)
 {
-	bool output = f->kind == FRAME_OUTPUT && m->farewell != NULL;
+	bool output = f->kind == FRAME_OUTPUT && m->teardown != NULL;
 	struct failure why;
 
 	if (m->torn_down || e->set.plan.hooks.teardown == NULL ||
@@ -125,14 +125,14 @@ int teardown_said(struct engine *e, struct member *m, const struct frame *f)
 	if (!output)
 		count_said(e, m->index, why.head.code, why.message,
 		    why.head.message_size);
-	if (m->farewell == NULL)
+	if (m->teardown == NULL)
 		return 0;
-	m->farewell->about.block = rxbuf_hold(m->channel.block);
-	m->farewell->about.output_at = m->channel.at;
-	m->farewell->about.outcome.pid = m->pid;
-	m->farewell->about.outcome.exit_status = -1;
-	put(e, m->farewell, m->index);
-	m->farewell = NULL;
+	m->teardown->about.rxbuf = rxbuf_hold(m->channel.rxbuf);
+	m->teardown->about.output_at = m->channel.at;
+	m->teardown->about.outcome.pid = m->pid;
+	m->teardown->about.outcome.exit_status = -1;
+	put(e, m->teardown, m->index);
+	m->teardown = NULL;
 	return 0;
 }
 
@@ -170,7 +170,7 @@ static bool has_ended_well(const struct engine *e, const struct member *m)
 {
 	int status = m->death.status;
 
-	return m->left && m->farewell == NULL && !e->broken &&
+	return m->left && m->teardown == NULL && !e->broken &&
 	    WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
@@ -189,7 +189,7 @@ static struct outcome outcome(struct engine *e, const struct member *m)
 
 void teardown_missed(struct engine *e, struct member *m)
 {
-	struct teardown *f = m->farewell;
+	struct teardown *f = m->teardown;
 	struct words w;
 
 	if (e->set.plan.hooks.teardown != NULL && m->greeted &&
@@ -205,7 +205,7 @@ void teardown_missed(struct engine *e, struct member *m)
 		}
 	}
 	free(f);
-	m->farewell = NULL;
+	m->teardown = NULL;
 }
 
 /* Without memory for it nothing is told but by teardown_sum(). */
@@ -231,7 +231,7 @@ void teardown_serial(struct engine *e)
 	}
 	memcpy(b->data + FRAME_START, frame, length);
 	b->len = FRAME_START + length;
-	f->about.block = b;
+	f->about.rxbuf = b;
 	f->about.output_at = FRAME_START;
 	f->about.outcome.exit_status = -1;
 	put(e, f, index);

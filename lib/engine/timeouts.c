@@ -1,5 +1,5 @@
 /*
- * timeouts.c - the engine's watch: items that take longer than they may.
+ * timeouts.c - items that take longer than they may.
  *
  * Runs in: caller.  No clock runs in the worker: the lease words are sampled
  * eight times in item_timeout_ms, and an item that is seen at two samples a

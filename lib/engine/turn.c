@@ -96,7 +96,7 @@ static int watch_sources(struct engine *e)
 	bool waits = s != NULL && s->state == SOURCE_WAITING &&
 	    window_room(&e->window);
 
-	return poller_source(&e->watch, waits ? source_fd(s) : -1);
+	return poller_source(&e->poller, waits ? source_fd(s) : -1);
 }
 
 /* Everything that is to end the wait: 0, 1 if it need not begin, or
@@ -108,13 +108,13 @@ static int watch_all(struct engine *e, uint64_t now)
 	int r = choose(e, now);
 
 	if (r == 0)
-		r = poller_set(&e->watch, e->server.socket, &e->socket_events,
+		r = poller_set(&e->poller, e->server.socket, &e->socket_events,
 		    in | out, poller_key(WATCHED_SERVER, 0));
 	if (r == 0)
-		r = poller_set(&e->watch, e->server.pidfd, &e->pidfd_events,
+		r = poller_set(&e->poller, e->server.pidfd, &e->pidfd_events,
 		    in, poller_key(WATCHED_PIDFD, 0));
 	if (r == 0)
-		r = poller_set(&e->watch, e->wake, &e->wake_events, EPOLLIN,
+		r = poller_set(&e->poller, e->wake, &e->wake_events, EPOLLIN,
 		    poller_key(WATCHED_WAKE, 0));
 	return r == 0 ? watch_sources(e) : r;
 }
@@ -179,7 +179,7 @@ static void heed(struct engine *e, const struct epoll_event *told, int count,
 		if (kind == WATCHED_WAKE)
 			sys_read(e->wake, &calls, sizeof calls);
 		if (kind == WATCHED_SOURCE) {
-			poller_source_told(&e->watch);
+			poller_source_told(&e->poller);
 			wake_source(e);
 		}
 	}
@@ -329,16 +329,16 @@ int engine_turn_at(struct engine *e, uint64_t now, uint64_t until)
 		return r;
 	ms = r == 1 ? 0 : ms_until(next_alarm(e, until, now), now);
 	if (ms != 0 && awaits_one(e))
-		spin_at(&e->linger, e->watch.set);
-	count = e->watch.set < 0 ? 0 :
-	    sys_epoll_wait(e->watch.set, told, EVENTS_MOST, ms);
+		spin_at(&e->spin, e->poller.set);
+	count = e->poller.set < 0 ? 0 :
+	    sys_epoll_wait(e->poller.set, told, EVENTS_MOST, ms);
 	if (count < 0)
 		return engine_waits(e, count);
 	now = sys_now();
 	e->turned_at = now;
 	e->put_off = 0;
 	ready = count > 0 || r == 1;
-	e->stirs = ready ? 0 : e->stirs;
+	e->nudges = ready ? 0 : e->nudges;
 	heed(e, told, count, now);
 	r = attend_all(e, told, count, ms != 0, now);
 	if (r == 0)

@@ -41,9 +41,9 @@ static size_t groups;		/* of dead workers, with something left */
 static size_t buried;		/* children ever */
 /* They are not written to without need: after a fork that copies a page. */
 
-static size_t slot_of(const struct hand *h)
+static size_t slot_of(const struct child *h)
 {
-	return (size_t)(h - self->hands);
+	return (size_t)(h - self->children);
 }
 
 /* ---- talking ---- */
@@ -67,13 +67,13 @@ static bool tell(struct notice *news, int *fds)
 }
 
 /* What there is to say of one worker, arrival before death. */
-static bool tell_of(struct hand *h)
+static bool tell_of(struct child *h)
 {
 	return tell(&h->arrival, h->fds) && tell(&h->death, NULL);
 }
 
 /* There is news of this one; it goes at once unless older news wait. */
-static void announce(struct hand *h)
+static void announce(struct child *h)
 {
 	if (!self->behind && !tell_of(h))
 		self->behind = true;
@@ -83,7 +83,7 @@ static void announce(struct hand *h)
 static bool catch_up(void)
 {
 	for (size_t i = 0; i < self->slots.count && self->behind; i++)
-		if (!tell_of(&self->hands[i]))
+		if (!tell_of(&self->children[i]))
 			return false;
 	if (self->behind)
 		self->behind = false;
@@ -94,7 +94,7 @@ static bool catch_up(void)
 
 static void hire(const struct notice *order)
 {
-	struct hand *h = &self->hands[order->slot];
+	struct child *h = &self->children[order->slot];
 	struct notice news = *order;
 	pid_t r = spare_hire(self, order, h->fds);
 
@@ -113,7 +113,7 @@ static void hire(const struct notice *order)
 /* ---- ending ---- */
 
 /* Its group, and itself if it has left that. */
-static void strike(const struct hand *h, int signal)
+static void strike(const struct child *h, int signal)
 {
 	pid_t pid = self->pids[slot_of(h)];
 
@@ -121,7 +121,7 @@ static void strike(const struct hand *h, int signal)
 	sys_kill(pid, signal);
 }
 
-static void doom(struct hand *h)
+static void doom(struct child *h)
 {
 	h->state = HAND_DOOMED;
 	doomed++;
@@ -130,7 +130,7 @@ static void doom(struct hand *h)
 }
 
 /* The notice of a worker's end. */
-static struct notice end_of(const struct hand *h, int kind, int status)
+static struct notice end_of(const struct child *h, int kind, int status)
 {
 	return (struct notice){
 		.kind = kind,
@@ -147,7 +147,7 @@ static struct notice end_of(const struct hand *h, int kind, int status)
 static void press_doomed(uint64_t now)
 {
 	for (size_t i = 0; i < self->slots.count && doomed > 0; i++) {
-		struct hand *h = &self->hands[i];
+		struct child *h = &self->children[i];
 
 		if (h->state < HAND_DOOMED || h->due_at > now)
 			continue;
@@ -163,22 +163,22 @@ static void press_doomed(uint64_t now)
 	}
 }
 
-static struct hand *hand_of(pid_t pid)
+static struct child *child_of(pid_t pid)
 {
 	for (size_t i = 0; i < self->slots.count; i++)
 		if (self->pids[i] == pid)
-			return &self->hands[i];
+			return &self->children[i];
 	return NULL;
 }
 
 /* May this child have pages of workers? */
 static bool is_worker(pid_t pid)
 {
-	return pid == self->spare.pid || hand_of(pid) != NULL;
+	return pid == self->spare.pid || child_of(pid) != NULL;
 }
 
 /* What is left of a dead worker's group will be swept away. */
-static void note_group(struct hand *h, pid_t group)
+static void note_group(struct child *h, pid_t group)
 {
 	if (!sys_has_child_in(group))
 		return;
@@ -187,7 +187,7 @@ static void note_group(struct hand *h, pid_t group)
 }
 
 /* Ends processes that have the dead worker's pages, and waits a little. */
-static void free_pages(const struct hand *h)
+static void free_pages(const struct child *h)
 {
 	for (int looks = SWEEP_MS; !ending && looks > 0 && orphans_evict(
 	    &self->slots, slot_of(h), is_worker); looks--)
@@ -195,7 +195,7 @@ static void free_pages(const struct hand *h)
 }
 
 /* The worker is dead and reaped. */
-static void dismiss(struct hand *h, int status, const struct rusage *usage)
+static void dismiss(struct child *h, int status, const struct rusage *usage)
 {
 	h->death = end_of(h, NOTICE_DIED, status);
 	h->death.max_rss = (uint64_t)usage->ru_maxrss * 1024;
@@ -214,13 +214,13 @@ static void dismiss(struct hand *h, int status, const struct rusage *usage)
  */
 static int reap_ended(void)
 {
-	struct hand *h;
+	struct child *h;
 	struct rusage usage;
 	int status;
 	pid_t pid;
 
 	while ((pid = sys_ended_child()) > 0) {
-		h = hand_of(pid);
+		h = child_of(pid);
 		if (h != NULL)
 			sys_kill(-pid, SIGKILL);
 		if (h == NULL)
@@ -243,7 +243,7 @@ static int reap_ended(void)
 static bool sweep(void)
 {
 	for (size_t i = 0; i < self->slots.count && groups > 0; i++) {
-		struct hand *h = &self->hands[i];
+		struct child *h = &self->children[i];
 
 		if (h->group == 0)
 			continue;
@@ -268,8 +268,8 @@ static int end_all(const sigset_t *mask)
 
 	slots_set_busy(&self->slots, true);
 	for (size_t i = 0; i < self->slots.count; i++)
-		if (self->hands[i].state != HAND_VACANT)
-			strike(&self->hands[i], SIGKILL);
+		if (self->children[i].state != HAND_VACANT)
+			strike(&self->children[i], SIGKILL);
 	spare_want(&self->spare, false);
 	while ((r = reap_ended()) != -ECHILD && sys_now() < until) {
 		orphans_kill();
@@ -287,13 +287,13 @@ static int end_all(const sigset_t *mask)
 
 static void obey(const struct notice *n)
 {
-	struct hand *h;
+	struct child *h;
 
 	if (n->kind == NOTICE_END || n->slot >= self->slots.count) {
 		ending = true;
 		return;
 	}
-	h = &self->hands[n->slot];
+	h = &self->children[n->slot];
 	/* Who has died before this order has not died of it. */
 	if (n->kind == NOTICE_KILL)
 		reap_ended();
@@ -348,8 +348,8 @@ static int patience(uint64_t now, bool sweeping)
 	if (sweeping)
 		next = MIN(next, now + SWEEP_MS * MS_IN_NS);
 	for (size_t i = 0; i < self->slots.count && doomed > 0; i++)
-		if (self->hands[i].state >= HAND_DOOMED)
-			next = MIN(next, self->hands[i].due_at);
+		if (self->children[i].state >= HAND_DOOMED)
+			next = MIN(next, self->children[i].due_at);
 	if (self->caller_fd < 0)
 		next = MIN(next, now + LOOK_MS * MS_IN_NS);
 	if (next == NEVER)
@@ -389,7 +389,7 @@ static void close_unwanted(const struct plan *plan)
 
 void forkserver_main(struct forkserver *server)
 {
-	struct notice farewell = { .kind = NOTICE_ENDED };
+	struct notice ended = { .kind = NOTICE_ENDED };
 	sigset_t mask;
 
 	self = server;
@@ -406,7 +406,7 @@ void forkserver_main(struct forkserver *server)
 	sigdelset(&mask, SIGCHLD);
 	while (!ending)
 		turn(&mask);
-	farewell.error = end_all(&mask);
-	notice_send(self->socket, &farewell, NULL);
-	sys_exit(farewell.error == 0 ? EXIT_SUCCESS : EXIT_FAILURE);
+	ended.error = end_all(&mask);
+	notice_send(self->socket, &ended, NULL);
+	sys_exit(ended.error == 0 ? EXIT_SUCCESS : EXIT_FAILURE);
 }

@@ -37,7 +37,7 @@ enum hand_state {
 	HAND_KILLED		/* HELD follows at due_at */
 };
 
-struct hand {
+struct child {
 	enum hand_state state;
 	uint32_t generation;
 	uint64_t due_at;
@@ -56,7 +56,7 @@ struct forkserver {
 	pid_t caller;
 	struct plan *plan;
 	struct slots slots;
-	struct hand *hands;	/* one a slot */
+	struct child *children;	/* one a slot */
 	pid_t *pids;		/* of the worker in each slot; 0: none.  By
 				   themselves, for they are searched */
 	bool behind;		/* some news would not go yet */

@@ -52,7 +52,7 @@ static _Noreturn void be_worker(struct forkserver *f, const struct pipes *p,
 
 	for (size_t i = 0; i < f->slots.count && f->behind; i++)
 		for (int k = 0; k < NOTICE_FDS; k++)
-			sys_close(&f->hands[i].fds[k]);
+			sys_close(&f->children[i].fds[k]);
 	worker_begin(&life);
 	if (order == NULL) {
 		await_order(life.tasks, &late);

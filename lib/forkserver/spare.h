@@ -12,8 +12,8 @@
  *	 +----- refused --------------------+---- died ---+  +-- order: a worker
  *
  * Easy to get wrong: while one waits nothing else is forked, as the next order
- * takes it; so nobody has copies of its ends.  Until an order it is no hand's:
- * its death is told to nobody.
+ * takes it; so nobody has copies of its ends.  Until an order it is not in the
+ * table of children: its death is told to nobody.
  */
 #ifndef SPARE_H
 #define SPARE_H
@@ -49,7 +49,7 @@ void spare_fork(struct forkserver *);
 pid_t spare_hire(struct forkserver *, const struct notice *order,
     int fds[NOTICE_FDS]);
 
-/* A child that is no hand's has ended, and is reaped: it may be the spare. */
+/* A child outside the table has ended, and is reaped: it may be the spare. */
 void spare_bury(struct spare *, pid_t);
 
 #endif

@@ -10,14 +10,14 @@
 #include "items/freelist.h"
 #include "wire/frame.h"
 
-struct chunk *chunk_new(struct freelist *shelf, uint64_t index, uint64_t seq,
+struct chunk *chunk_new(struct freelist *freelist, uint64_t index, uint64_t seq,
     void *tag)
 {
-	struct chunk *c = freelist_take_chunk(shelf);
+	struct chunk *c = freelist_take_chunk(freelist);
 
 	if (c == NULL)
 		return NULL;
-	*c = (struct chunk){ .refs = 1, .shelf = shelf, .index = index,
+	*c = (struct chunk){ .refs = 1, .freelist = freelist, .index = index,
 		.seq = seq, .tag = tag, .items = c->items,
 		.heads = c->heads };
 	c->items.max = c->heads.max = SIZE_MAX / 4;
@@ -42,7 +42,7 @@ void chunk_drop(struct chunk *c)
 	if (c->where == CHUNK_PLACED)
 		buf_init(&c->items, 0);
 	region_drop(c->region);
-	freelist_put_chunk(c->shelf, c);
+	freelist_put_chunk(c->freelist, c);
 }
 
 size_t chunk_skip(const struct chunk *c, size_t at, uint32_t items)

@@ -49,7 +49,7 @@ struct chunk_head {
 
 struct chunk {
 	size_t refs;
-	struct freelist *shelf;	/* its spans' too; or NULL */
+	struct freelist *freelist;	/* its spans' too; or NULL */
 	enum chunk_where where;
 	uint64_t index;		/* of the first item in its source */
 	uint64_t seq;		/* of the first item among all read */
@@ -65,8 +65,8 @@ struct chunk {
 	struct buf heads;	/* PLACED: a struct chunk_head an item */
 };
 
-/* An empty one with one reference, or NULL.  shelf: where to look for one, and
-   where it goes in the end, which must outlive it; or NULL. */
+/* An empty one with one reference, or NULL.  The freelist, which must outlive
+   it, is where one is looked for and where it goes in the end; or NULL. */
 struct chunk *chunk_new(struct freelist *, uint64_t index, uint64_t seq,
     void *tag);
 

@@ -29,7 +29,7 @@ struct freelist {
 /* Frees what is on it. */
 void freelist_release(struct freelist *);
 
-/* One that is on it, or a new one, or NULL.  Without a shelf (NULL) a new
+/* One that is on it, or a new one, or NULL.  Without a freelist (NULL) a new
    one. */
 struct span *freelist_take_span(struct freelist *);
 

@@ -119,8 +119,8 @@ static bool turn_over(struct results *r)
 	r->left = r->hand->count;
 	r->index = r->hand->chunk->index + r->hand->first;
 	r->input_at = r->hand->at;
-	r->output = r->hand->block == NULL ? NULL :
-	    r->hand->block->data + r->hand->output_at;
+	r->output = r->hand->rxbuf == NULL ? NULL :
+	    r->hand->rxbuf->data + r->hand->output_at;
 	return true;
 }
 

@@ -13,9 +13,9 @@
 _Static_assert((FRAME_HEAD + sizeof(struct frame_chunk) + 15) / 16 * 16 ==
     sizeof((struct span *)0)->head, "a CHUNK frame fits");
 
-struct span *span_new(struct freelist *shelf)
+struct span *span_new(struct freelist *freelist)
 {
-	struct span *s = freelist_take_span(shelf);
+	struct span *s = freelist_take_span(freelist);
 
 	if (s != NULL)
 		*s = (struct span){ .worker_index = -1,
@@ -58,17 +58,17 @@ size_t span_output_offset(const struct span *s, uint32_t item, size_t element)
 
 void span_free(struct span *s)
 {
-	struct freelist *shelf;
+	struct freelist *freelist;
 
 	if (s == NULL)
 		return;
-	shelf = s->chunk ? s->chunk->shelf : NULL;
+	freelist = s->chunk ? s->chunk->freelist : NULL;
 	chunk_drop(s->chunk);
 	span_displace_outputs(s);
-	rxbuf_drop(s->block);
+	rxbuf_drop(s->rxbuf);
 	region_drop(s->region);
 	evidence_free(s->evidence);
-	freelist_put_span(shelf, s);
+	freelist_put_span(freelist, s);
 }
 
 uint64_t span_seq(const struct span *s)
@@ -92,7 +92,7 @@ void span_advance(struct span *s, uint32_t items)
 struct span *span_cut(struct span *s, uint32_t from)
 {
 	uint32_t stay = from - s->first;
-	struct span *rest = span_new(s->chunk->shelf);
+	struct span *rest = span_new(s->chunk->freelist);
 
 	assert(from >= s->first && stay <= s->count);
 	if (rest == NULL)

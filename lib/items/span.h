@@ -90,7 +90,7 @@ struct span {
 	unsigned char head[80];	/* the CHUNK frame, while it is sent */
 
 	/* ANSWERED */
-	struct rxbuf *block;	/* one reference; NULL if outcome.cause */
+	struct rxbuf *rxbuf;	/* one reference; NULL if outcome.cause */
 	size_t output_at;	/* offset of the first result frame in it */
 	struct region *region;	/* or its only output is in this one, owned */
 	unsigned char *output;	/* if so: there, and */
@@ -100,7 +100,7 @@ struct span {
 	struct evidence *evidence; /* owned; NULL: none */
 };
 
-/* An empty one, or NULL.  shelf: where to look for one, or NULL. */
+/* An empty one, or NULL.  freelist: where to look for one, or NULL. */
 struct span *span_new(struct freelist *);
 
 /* Makes an empty one stand for those items of a chunk, with a reference to
@@ -108,7 +108,7 @@ struct span *span_new(struct freelist *);
 struct span *span_set(struct span *, struct chunk *, uint32_t first,
     uint32_t count, size_t at);
 
-/* Lets go of its chunk and block, and gives it to the chunk's shelf; NULL is
+/* Lets go of its chunk and block, and gives it to the chunk's freelist; NULL is
    fine. */
 void span_free(struct span *);
 

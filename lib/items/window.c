@@ -73,7 +73,7 @@ bool window_full_of_results(const struct window *w)
 
 int window_admit(struct window *w, struct chunk *c)
 {
-	struct span *s = span_new(c->shelf);
+	struct span *s = span_new(c->freelist);
 
 	if (s == NULL)
 		return -ENOMEM;

@@ -25,9 +25,9 @@ static const unsigned char stop_frame[16] = { 0, FRAME_STOP };
 
 int crew_init(struct crew *c, size_t count, size_t wanted,
     const int *indices, struct server *server, struct slots *slots,
-    struct poller *watch)
+    struct poller *poller)
 {
-	*c = (struct crew){ .server = server, .watch = watch,
+	*c = (struct crew){ .server = server, .poller = poller,
 		.alarm = NEVER };
 	c->members = calloc(count, sizeof *c->members);
 	if (c->members == NULL)
@@ -57,8 +57,8 @@ int crew_init(struct crew *c, size_t count, size_t wanted,
 /* Nothing is waited for of it: its pipes may be closed. */
 static void unwatch(struct crew *c, struct member *m)
 {
-	poller_set(c->watch, m->channel.in, &m->in_events, 0, 0);
-	poller_set(c->watch, m->channel.out, &m->out_events, 0, 0);
+	poller_set(c->poller, m->channel.in, &m->in_events, 0, 0);
+	poller_set(c->poller, m->channel.out, &m->out_events, 0, 0);
 }
 
 void crew_clear(struct crew *c, struct member *m, void (*close)(int *fd))
@@ -130,13 +130,13 @@ void crew_read(struct crew *c, struct member *m)
 	const struct channel *from = &m->channel;
 
 	c->partial -= m->partial;
-	m->partial = channel_partial(from) ? from->block->len - from->at : 0;
+	m->partial = channel_partial(from) ? from->rxbuf->len - from->at : 0;
 	c->partial += m->partial;
 }
 
 int crew_written(struct crew *c, struct member *m, bool full)
 {
-	int r = poller_set(c->watch, m->channel.out, &m->out_events,
+	int r = poller_set(c->poller, m->channel.out, &m->out_events,
 	    full ? EPOLLOUT : 0, poller_key(WATCHED_TASKS, m->which));
 
 	m->full = full && r == 0;
@@ -146,7 +146,7 @@ int crew_written(struct crew *c, struct member *m, bool full)
 
 int crew_listen(struct crew *c, struct member *m, bool listen)
 {
-	return poller_set(c->watch, m->channel.in, &m->in_events,
+	return poller_set(c->poller, m->channel.in, &m->in_events,
 	    listen ? EPOLLIN : 0, poller_key(WATCHED_RESULTS, m->which));
 }
 
@@ -214,7 +214,7 @@ struct member *crew_member(struct crew *c, const struct notice *n)
 int crew_welcome(struct crew *c, struct member *m, const struct notice *n,
     const int fds[NOTICE_FDS], uint64_t setup_by)
 {
-	int r = poller_set(c->watch, fds[NOTICE_RESULTS], &m->in_events,
+	int r = poller_set(c->poller, fds[NOTICE_RESULTS], &m->in_events,
 	    EPOLLIN, poller_key(WATCHED_RESULTS, m->which));
 
 	if (r < 0)
@@ -325,7 +325,7 @@ int crew_lease(struct crew *c, struct member *m, struct span *s, uint64_t now)
 	if (!s->in_place)
 		bytes = chunk_bytes(s->chunk, s->at, s->count);
 	if (m->spare == NULL)
-		m->spare = span_new(s->chunk->shelf);
+		m->spare = span_new(s->chunk->freelist);
 	if (m->spare == NULL ||
 	    channel_prepare(&m->channel, span_parts(s)) < 0)
 		return -ENOMEM;

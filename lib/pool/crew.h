@@ -109,7 +109,7 @@ struct member {
 	bool told_to_stop;
 	bool left;		/* has said that its teardown begins, */
 	bool torn_down;		/* and what came of it */
-	struct teardown *farewell; /* room to tell that; NULL: nobody asks */
+	struct teardown *teardown; /* room to tell that; NULL: nobody asks */
 	bool wanted;		/* the pool is to have a worker here, */
 	bool refused;		/* and the last order for it has failed */
 	bool greeted;		/* has said hello */
@@ -123,7 +123,7 @@ struct crew {
 	size_t count;		/* up to the last that was ever wanted */
 	size_t places;		/* there may ever be */
 	struct server *server;
-	struct poller *watch;	/* knows of its members' pipes */
+	struct poller *poller;	/* knows of its members' pipes */
 	struct roster roster;
 	size_t asked;		/* members in state ASKED */
 	size_t partial;		/* bytes of answers that have partly arrived */

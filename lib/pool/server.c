@@ -110,18 +110,18 @@ int server_start(struct server *s, struct plan *plan,
 	slots_set_step(slots, SLOTS_FORKED);
 	s->room = 2 * slots->count + 4;
 	s->queue = calloc(s->room, sizeof *s->queue);
-	f.hands = calloc(slots->count, sizeof *f.hands);
+	f.children = calloc(slots->count, sizeof *f.children);
 	f.pids = calloc(slots->count, sizeof *f.pids);
-	if (s->queue == NULL || f.hands == NULL || f.pids == NULL)
+	if (s->queue == NULL || f.children == NULL || f.pids == NULL)
 		goto out;
 	for (size_t i = 0; i < slots->count; i++)
 		for (int k = 0; k < NOTICE_FDS; k++)
-			f.hands[i].fds[k] = -1;
+			f.children[i].fds[k] = -1;
 	fdlist_lock();
 	r = fork_server(s, &f);
 	fdlist_unlock();
 out:
-	free(f.hands);
+	free(f.children);
 	free(f.pids);
 	if (r < 0)
 		words_set(words, -r, "The fork server could not be started: "

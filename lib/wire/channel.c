@@ -32,7 +32,7 @@ void channel_close(struct channel *c, void (*close)(int *fd))
 {
 	close(&c->in);
 	close(&c->out);
-	rxbuf_drop(c->block);
+	rxbuf_drop(c->rxbuf);
 	buf_release(&c->again);
 	free(c->queue);
 	channel_open(c, -1, -1);
@@ -118,7 +118,7 @@ uint64_t channel_sent(const struct channel *c)
    to twice the part of a frame it holds; a large one is not kept. */
 static int make_room(struct channel *c, size_t least)
 {
-	struct rxbuf *b = c->block;
+	struct rxbuf *b = c->rxbuf;
 	size_t unread = b ? b->len - c->at : 0;
 	size_t usual = least > FIRST_LEAST ? BLOCK_CAP : FIRST_CAP;
 	size_t cap = MAX(usual, FRAME_START + 2 * unread);
@@ -126,14 +126,14 @@ static int make_room(struct channel *c, size_t least)
 
 	if (b != NULL && unread == 0 && b->cap > 4 * BLOCK_CAP) {
 		rxbuf_drop(b);
-		c->block = b = NULL;
+		c->rxbuf = b = NULL;
 	}
 	if (b != NULL && unread == 0 && b->refs == 1)
 		b->len = c->at = FRAME_START;
 	if (b != NULL && b->cap - b->len >= least)
 		return 0;
 	cap = MAX(cap, FRAME_START + unread + least);
-	r = rxbuf_renew(&c->block, c->at, FRAME_START, cap);
+	r = rxbuf_renew(&c->rxbuf, c->at, FRAME_START, cap);
 	if (r == 0)
 		c->at = FRAME_START;
 	return r;
@@ -143,7 +143,7 @@ static int make_room(struct channel *c, size_t least)
    many are left, -EPROTO if they are others. */
 static ssize_t skip(struct channel *c, size_t n)
 {
-	unsigned char *at = c->block->data + c->block->len;
+	unsigned char *at = c->rxbuf->data + c->rxbuf->len;
 	size_t again = MIN(c->again.len - c->seen, n);
 
 	if (again == 0)
@@ -159,23 +159,23 @@ static ssize_t skip(struct channel *c, size_t n)
 
 int channel_fill(struct channel *c)
 {
-	const struct rxbuf *b = c->block;
+	const struct rxbuf *b = c->rxbuf;
 	bool small = b == NULL || (b->cap == FIRST_CAP && !c->filled);
 	size_t room;
 	ssize_t fresh, r = make_room(c, small ? FIRST_LEAST : ROOM_LEAST);
 
 	if (r < 0)
 		return (int)r;
-	room = MIN(c->block->cap - c->block->len, (size_t)1 << 30);
-	r = sys_read(c->in, c->block->data + c->block->len, room);
+	room = MIN(c->rxbuf->cap - c->rxbuf->len, (size_t)1 << 30);
+	r = sys_read(c->in, c->rxbuf->data + c->rxbuf->len, room);
 	if (r == -EAGAIN)
 		return 0;
 	if (r <= 0)
 		return r < 0 ? (int)r : -EPIPE;
 	c->filled = (size_t)r == room;
 	fresh = skip(c, (size_t)r);
-	c->block->len += fresh > 0 ? (size_t)fresh : 0;
-	c->block->data[c->block->len] = 0;	/* ends what is held there */
+	c->rxbuf->len += fresh > 0 ? (size_t)fresh : 0;
+	c->rxbuf->data[c->rxbuf->len] = 0;	/* ends what is held there */
 	c->position += fresh > 0 ? (size_t)fresh : 0;
 	return fresh < 0 ? (int)fresh : (int)r;
 }
@@ -184,25 +184,25 @@ unsigned char *channel_place(struct channel *c, size_t size)
 {
 	if (make_room(c, size) < 0 || buf_reserve(&c->again, size) < 0)
 		return NULL;
-	return c->block->data + c->block->len;
+	return c->rxbuf->data + c->rxbuf->len;
 }
 
 void channel_placed(struct channel *c, size_t size)
 {
-	unsigned char *at = c->block->data + c->block->len;
+	unsigned char *at = c->rxbuf->data + c->rxbuf->len;
 
 	memcpy(c->again.data + c->again.len, at, size);
 	c->again.len += size;
-	c->block->len += size;
-	c->block->data[c->block->len] = 0;
+	c->rxbuf->len += size;
+	c->rxbuf->data[c->rxbuf->len] = 0;
 	c->position += size;
 }
 
 int channel_receive(struct channel *c, size_t max, struct frame *f)
 {
-	if (c->block == NULL)
+	if (c->rxbuf == NULL)
 		return 0;
-	return frame_read(c->block->data + c->at, c->block->len - c->at, max,
+	return frame_read(c->rxbuf->data + c->at, c->rxbuf->len - c->at, max,
 	    f);
 }
 
@@ -218,10 +218,10 @@ uint64_t channel_brought(const struct channel *c)
 
 uint64_t channel_boundary(const struct channel *c)
 {
-	return c->position - (channel_partial(c) ? c->block->len - c->at : 0);
+	return c->position - (channel_partial(c) ? c->rxbuf->len - c->at : 0);
 }
 
 bool channel_partial(const struct channel *c)
 {
-	return c->block != NULL && c->block->len > c->at;
+	return c->rxbuf != NULL && c->rxbuf->len > c->at;
 }

@@ -25,7 +25,7 @@
 struct channel {
 	int in;			/* -1: closed */
 	int out;
-	struct rxbuf *block;	/* what has arrived; NULL: nothing yet */
+	struct rxbuf *rxbuf;	/* what has arrived; NULL: nothing yet */
 	size_t at;		/* of the first byte in it not yet received */
 	bool filled;		/* the last read took all the room there was */
 	uint64_t position;	/* in the stream, of the block's last byte */
@@ -71,7 +71,7 @@ unsigned char *channel_place(struct channel *, size_t size);
 void channel_placed(struct channel *, size_t size);
 
 /* The next whole frame, its body at most max: 1, 0 not yet, -EPROTO.  It
-   lies in channel->block, which the next fill may change unless held.  It
+   lies in channel->rxbuf, which the next fill may change unless held.  It
    stays the next one until it is passed. */
 int channel_receive(struct channel *, size_t max, struct frame *);
 void channel_pass(struct channel *, const struct frame *);
@@ -83,7 +83,7 @@ static inline int channel_peek(const struct channel *c, size_t beyond,
 {
 	const size_t at = c->at + beyond;
 
-	return frame_read(c->block->data + at, c->block->len - at, max, f);
+	return frame_read(c->rxbuf->data + at, c->rxbuf->len - at, max, f);
 }
 
 /* The next whole frame, passed at once, from a side that is trusted: true, or
@@ -91,11 +91,11 @@ static inline int channel_peek(const struct channel *c, size_t beyond,
    item. */
 static inline bool channel_next(struct channel *c, struct frame *f)
 {
-	const struct rxbuf *b = c->block;
+	const struct rxbuf *b = c->rxbuf;
 
 	if (b == NULL || b->len - c->at < FRAME_HEAD)
 		return false;
-	frame_look(c->block->data + c->at, f);
+	frame_look(c->rxbuf->data + c->at, f);
 	if (f->length > b->len - c->at)
 		return false;
 	c->at += f->length;

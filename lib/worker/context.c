@@ -18,13 +18,13 @@
 #define ROOM_FOR(size) (FRAME_HEAD + (size) + PAD)
 
 int context_init(struct context *c, const struct plan *plan,
-    int worker_index, int errors, struct outstream *stage)
+    int worker_index, int errors, struct outstream *outstream)
 {
 	memset(c, 0, offsetof(struct context, message) + 1);
 	c->public.config = plan->hooks.config;
 	c->public.worker_index = worker_index;
 	c->plan = plan;
-	c->stage = stage;
+	c->outstream = outstream;
 	c->cause = VM_FAILED;
 	c->noted = plan->capture || plan->measure;
 	c->seed = context_spread(plan->seed);
@@ -118,8 +118,8 @@ static int spill(struct context *c, size_t size)
 	unsigned char *to = NULL;
 	int r;
 
-	if (c->stage != NULL && !ours && least >= SLOT_LARGE)
-		to = outstream_place_large(c->stage, least, &room);
+	if (c->outstream != NULL && !ours && least >= SLOT_LARGE)
+		to = outstream_place_large(c->outstream, least, &room);
 	if (to != NULL) {
 		move(c, to, room);
 		return 0;
@@ -195,7 +195,7 @@ unsigned char *context_process(struct context *c, const void *input,
 
 	begin(c);
 	c->room = 0;
-	c->at = c->stage ? outstream_place(c->stage, &c->room) : NULL;
+	c->at = c->outstream ? outstream_place(c->outstream, &c->room) : NULL;
 	ok = run(c, input, size) &&
 	    (element == 0 || c->size == element || no_element(c));
 	if (ok && c->room < ROOM_FOR(0) && spill(c, 0) < 0)
@@ -335,8 +335,8 @@ void vm_alive(struct vm_context *me)
 {
 	const struct context *c = me ? around(me) : NULL;
 
-	if (c != NULL && c->in_process && c->stage != NULL)
-		slot_live(c->stage->slot);
+	if (c != NULL && c->in_process && c->outstream != NULL)
+		slot_live(c->outstream->slot);
 }
 
 int vm_has_failed(const struct vm_context *me)

@@ -28,7 +28,7 @@ struct context {
 	struct capture capture;	/* of standard error */
 	uint64_t seed;		/* of the plan, spread */
 	/* The result frame is made in place, or where there is more room. */
-	struct outstream *stage;	/* where it goes; NULL: nowhere */
+	struct outstream *outstream;	/* where it goes; NULL: nowhere */
 	unsigned char *at;
 	size_t room;		/* bytes there, */
 	size_t size;		/* of which so many are the output's so far, */
@@ -46,7 +46,7 @@ struct context {
 };
 
 /* For a plan that stays, an index, a file to capture stderr in (-1: it is not
-   captured), and a stage that results will be added to, or NULL: 0 or
+   captured), and the output stream that results will be added to, or NULL: 0 or
    -ENOMEM. */
 int context_init(struct context *, const struct plan *,
     int worker_index, int errors, struct outstream *);
@@ -85,7 +85,7 @@ static inline void context_begin(struct context *c,
 
 /*
  * Runs process() on its input and makes the result frame of it, OUTPUT or
- * FAILURE: where it lies, until the next call, in place if there is a stage
+ * FAILURE: where it lies, until the next call, in place if there is a stream
  * and room; *length is its whole length.  Never NULL.
  */
 unsigned char *context_process(struct context *, const void *input,

@@ -38,8 +38,8 @@ static _Alignas(1024) struct worker {
 	struct channel tasks;
 	int lingers;		/* so many reads it waits for awake */
 	bool awaited;		/* the chunk it has or had last */
-	struct spin linger;	/* after one that was awaited */
-	struct outstream stage;
+	struct spin spin;	/* after one that was awaited */
+	struct outstream outstream;
 	unsigned char *outputs;	/* their half of the payload area */
 	struct owner owner;	/* this process, not one forked here */
 	struct crash crash;
@@ -70,13 +70,13 @@ static void put(enum frame_kind kind, const void *body, size_t size)
 	_Alignas(16) unsigned char frame[48];
 
 	frame_write(frame, kind, body, size);
-	if (outstream_put(&self.stage, frame, frame_length(size)) < 0)
+	if (outstream_put(&self.outstream, frame, frame_length(size)) < 0)
 		give_up();
 }
 
 static void flush(void)
 {
-	if (outstream_flush(&self.stage) < 0)
+	if (outstream_flush(&self.outstream) < 0)
 		give_up();
 }
 
@@ -116,7 +116,7 @@ static _Noreturn void unfit(void)
 	static unsigned char frame[CONTEXT_FAILURE_ROOM];
 	size_t length = context_failure(&self.context, FRAME_UNFIT, frame);
 
-	if (outstream_put(&self.stage, frame, length) == 0)
+	if (outstream_put(&self.outstream, frame, length) == 0)
 		flush();
 	exit_leave(EXIT_FAILURE);
 }
@@ -140,7 +140,7 @@ static void set_up(void)
 		.generation = self.life.generation,
 	};
 	int r = context_init(&self.context, self.life.plan, self.life.index,
-	    self.life.errors, &self.stage);
+	    self.life.errors, &self.outstream);
 
 	if (r < 0 || self.unguarded) {
 		vm_fail(&self.context.public, ENOMEM,
@@ -177,7 +177,7 @@ static void receive(struct frame *f)
 		if (self.lingers > 0)
 			sys_linger(self.tasks.in, YIELDS);
 		else if (self.awaited)
-			spin_at(&self.linger, self.tasks.in);
+			spin_at(&self.spin, self.tasks.in);
 		r = channel_fill(&self.tasks);
 		if (r < 0)
 			give_up();
@@ -207,17 +207,17 @@ static void work(const struct frame_chunk *chunk, uint32_t number,
 	unsigned char *frame;
 	size_t length;
 
-	if (outstream_is_awaited(&self.stage))
+	if (outstream_is_awaited(&self.outstream))
 		flush();
 	slot_begin(self.slot, chunk->ordinal, number + 1);
 	if (chunk->where != CHUNK_INHERITED)
-		self.stage.worked += input->size;
+		self.outstream.worked += input->size;
 	context_begin(&self.context, chunk, number);
 	note_beginning();
 	frame = context_process(&self.context, input->body, input->size,
 	    &length);
 	leave_if_copy();
-	if (outstream_add(&self.stage, frame, length) < 0) {
+	if (outstream_add(&self.outstream, frame, length) < 0) {
 		slot_begin(self.slot, chunk->ordinal, number);
 		give_up();
 	}
@@ -264,7 +264,7 @@ static void finish(const struct frame_chunk *chunk, uint32_t next)
 	const struct frame_end said = { chunk->ordinal, next };
 
 	put(FRAME_END, &said, sizeof said);
-	if (chunk->report || outstream_is_due(&self.stage))
+	if (chunk->report || outstream_is_due(&self.outstream))
 		flush();
 }
 
@@ -285,7 +285,7 @@ static void work_through(const struct frame_chunk *chunk)
 			more = take(chunk, next, &end);
 		if (more)
 			work(chunk, next++, &input);
-		if (outstream_is_due(&self.stage) && i + 1 < chunk->count)
+		if (outstream_is_due(&self.outstream) && i + 1 < chunk->count)
 			flush();
 	}
 	finish(chunk, next);
@@ -300,7 +300,7 @@ static void tell_failure(const struct frame_chunk *chunk, uint32_t number)
 	unsigned char *frame = context_tell(&self.context, &length);
 
 	put(FRAME_DONE, &done, sizeof done);
-	if (outstream_add(&self.stage, frame, length) < 0) {
+	if (outstream_add(&self.outstream, frame, length) < 0) {
 		slot_begin(self.slot, chunk->ordinal, number);
 		give_up();
 	}
@@ -314,7 +314,8 @@ static void fill(const struct frame_chunk *chunk, uint32_t next, uint32_t end)
 	unsigned char *place = self.outputs + chunk->outputs + FRAME_HEAD;
 	size_t element = self.life.plan->element, nth = next - chunk->first;
 
-	if (outstream_is_awaited(&self.stage) || outstream_is_due(&self.stage))
+	if (outstream_is_awaited(&self.outstream) ||
+	    outstream_is_due(&self.outstream))
 		flush();
 	for (; next < end; next++, nth++) {
 		bool ok;
@@ -368,7 +369,7 @@ static void tear_down(void)
 	flush();
 	frame = context_teardown(&self.context, &length);
 	leave_if_copy();
-	if (frame != NULL && outstream_put(&self.stage, frame, length) == 0)
+	if (frame != NULL && outstream_put(&self.outstream, frame, length) == 0)
 		flush();
 }
 
@@ -382,11 +383,11 @@ void worker_main(const struct worker_life *life)
 	slots_keep_one(&self.life.slots, life->which);
 	owner_claim(&self.owner);
 	self.crash = (struct crash){ self.slot, &self.owner };
-	outstream_init(&self.stage, self.slot, &life->slots, life->results);
+	outstream_init(&self.outstream, self.slot, &life->slots, life->results);
 	self.outputs = slot_outputs(self.slot);
 	/* The caller gives out that half. */
 	if (life->plan->element > 0)
-		self.stage.payload = 0;
+		self.outstream.payload = 0;
 	channel_open(&self.tasks, life->tasks, -1);
 	set_up();
 	for (;;) {

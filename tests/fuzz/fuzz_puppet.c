@@ -20,7 +20,7 @@
 #define FRAME_MOST ((size_t)400 * 1024)
 
 static struct puppet {
-	struct outstream stage;
+	struct outstream outstream;
 	struct channel tasks;
 	struct puppet_mood mood;
 	struct frame_chunk chunk;
@@ -60,10 +60,10 @@ void world_born(size_t which)
 	memset(p, 0, kept);
 	p->mood.allowed = SIZE_MAX;
 	p->work.seen_at = world.now;
-	outstream_init(&p->stage, world.place[which].slot, &world.slots,
+	outstream_init(&p->outstream, world.place[which].slot, &world.slots,
 	    world_result_end(which));
 	if (arrays.maps)
-		p->stage.payload = 0;
+		p->outstream.payload = 0;
 	channel_open(&p->tasks, world_task_end(which), -1);
 }
 
@@ -124,14 +124,14 @@ void puppet_output(unsigned char *to, uint64_t number, size_t size)
    it had not been tried. */
 static int put_placed(struct puppet *p)
 {
-	const struct outstream before = p->stage;
-	int r = outstream_add(&p->stage, p->placed, p->length);
+	const struct outstream before = p->outstream;
+	int r = outstream_add(&p->outstream, p->placed, p->length);
 
 	if (r < 0) {
-		p->stage.told = before.told;
-		p->stage.skip_from = before.skip_from;
-		p->stage.skip_to = before.skip_to;
-		p->stage.large = before.large;
+		p->outstream.told = before.told;
+		p->outstream.skip_from = before.skip_from;
+		p->outstream.skip_to = before.skip_to;
+		p->outstream.large = before.large;
 	} else {
 		p->placed = NULL;
 	}
@@ -153,7 +153,7 @@ static int put(size_t which)
 			return -EAGAIN;
 		pipe->cap = WORLD_PIPE;
 	}
-	r = outstream_put(&p->stage, p->frame, p->length);
+	r = outstream_put(&p->outstream, p->frame, p->length);
 	pipe->cap = cap;
 	return r;
 }
@@ -197,7 +197,7 @@ static bool speak(size_t which)
 		if (!p->then_flush)
 			return true;
 	}
-	if (outstream_flush(&p->stage) < 0)
+	if (outstream_flush(&p->outstream) < 0)
 		return cut_short(which);
 	p->then_flush = false;
 	return true;
@@ -228,7 +228,7 @@ bool puppet_say(size_t which, enum frame_kind kind, const void *body,
 
 void puppet_flush(size_t which)
 {
-	if (outstream_flush(&puppets[which].stage) < 0)
+	if (outstream_flush(&puppets[which].outstream) < 0)
 		cut_short(which);
 }
 
@@ -340,7 +340,7 @@ static void finish(size_t which)
 	p->then_done = true;
 	if (size < SLOT_LARGE || arrays.maps)
 		return;
-	p->placed = outstream_place_large(&p->stage, p->length, &room);
+	p->placed = outstream_place_large(&p->outstream, p->length, &room);
 	if (p->placed != NULL)
 		memcpy(p->placed, p->frame, p->length);
 }
@@ -398,8 +398,8 @@ static void start(size_t which)
 
 static void heed_caller(struct puppet *p)
 {
-	p->owes_flush = outstream_is_awaited(&p->stage) &&
-	    outstream_flush(&p->stage) < 0;
+	p->owes_flush = outstream_is_awaited(&p->outstream) &&
+	    outstream_flush(&p->outstream) < 0;
 }
 
 static void check_input(size_t which, const struct frame *f, uint64_t n)
@@ -532,7 +532,7 @@ static bool receive(size_t which)
 
 	WORLD_REQUIRE(r >= 0, "the caller sends nonsense");
 	if (r == 0) {
-		if (outstream_flush(&p->stage) < 0)
+		if (outstream_flush(&p->outstream) < 0)
 			return cut_short(which);
 		return channel_fill(&p->tasks) > 0;
 	}
@@ -554,7 +554,7 @@ bool puppet_act(size_t which)
 	} else if (!p->greeted) {
 		greet(p, &world.place[which]);
 	} else if (p->owes_flush) {
-		if (outstream_flush(&p->stage) < 0)
+		if (outstream_flush(&p->outstream) < 0)
 			return cut_short(which);
 		p->owes_flush = false;
 	} else if (p->at_work) {

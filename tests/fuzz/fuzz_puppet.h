@@ -1,7 +1,7 @@
 /*
  * fuzz_puppet.h - workers without processes, moved one step at a time.
  *
- * Left alone a puppet does what lib/worker/worker.c does, with the same stage and
+ * Left alone a puppet does what lib/worker/worker.c does, with the same stream and
  * channel; in between it can be made to do anything else.
  *
  * Easy to get wrong: where a worker would wait for room in its pipe, a

@@ -521,9 +521,9 @@ int __wrap_sys_dont_fork(void *at, size_t size);
 void __wrap_channel_open(struct channel *c, int in, int out);
 void __real_channel_open(struct channel *c, int in, int out);
 int __wrap_context_init(struct context *c, const struct plan *its_plan,
-    int worker_index, int errors, struct outstream *stage);
+    int worker_index, int errors, struct outstream *outstream);
 int __real_context_init(struct context *c, const struct plan *its_plan,
-    int worker_index, int errors, struct outstream *stage);
+    int worker_index, int errors, struct outstream *outstream);
 
 ssize_t __wrap_sys_read(int fd, void *to, size_t size)
 {
@@ -657,10 +657,10 @@ void __wrap_channel_open(struct channel *c, int in, int out)
 }
 
 int __wrap_context_init(struct context *c, const struct plan *its_plan,
-    int worker_index, int errors, struct outstream *stage)
+    int worker_index, int errors, struct outstream *outstream)
 {
 	context_of_worker = c;
-	return __real_context_init(c, its_plan, worker_index, errors, stage);
+	return __real_context_init(c, its_plan, worker_index, errors, outstream);
 }
 
 /* ---- what came of it ---- */

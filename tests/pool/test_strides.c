@@ -53,7 +53,7 @@ static vm_pool *start(int (*process)(struct vm_context *, const void *,
 	pool = fork_pool(&worker, &options);
 	ck_assert_int_eq(vm_ready(pool, limit_ms()), 0);
 	/* As if items had been measured to take no time, or much. */
-	pool->engine.pace.item_ns = stride > 1 ? 1 : 1e6;
+	pool->engine.sizer.item_ns = stride > 1 ? 1 : 1e6;
 	imap_to(pool, vm_range(0, ITEMS));
 	return pool;
 }

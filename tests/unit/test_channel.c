@@ -325,7 +325,7 @@ START_TEST(room_grows_with_what_comes)
 		ck_assert_int_eq(channel_receive(&c, 0, &f), 1);
 		channel_pass(&c, &f);
 	}
-	ck_assert_uint_lt(c.block->cap, 1024);
+	ck_assert_uint_lt(c.rxbuf->cap, 1024);
 	ck_assert(put(far, much, sizeof much));
 	ck_assert_int_gt(channel_fill(&c), 0);
 	ck_assert_int_ge(channel_fill(&c), 8 * 1024);
@@ -345,7 +345,7 @@ START_TEST(frames_come_whole_wherever_they_are_split)
 		ck_assert(put(far, s.bytes, split));
 		ck_assert(fill_all(&c) && receive_all(&c, &s, &nth));
 		ck_assert_uint_eq(c.position, split);
-		ck_assert_uint_eq(c.block->len - c.at, channel_partial(&c) ?
+		ck_assert_uint_eq(c.rxbuf->len - c.at, channel_partial(&c) ?
 		    split - (c.at - FRAME_START) : 0);
 		ck_assert(put(far, s.bytes + split, s.length - split));
 		ck_assert(fill_all(&c) && receive_all(&c, &s, &nth));
@@ -445,7 +445,7 @@ START_TEST(closing_twice_closes_once)
 	ck_assert_int_eq(count_fds(), before + 2);
 	ck_assert_int_eq(c.in, -1);
 	ck_assert_int_eq(c.out, -1);
-	ck_assert_ptr_null(c.block);
+	ck_assert_ptr_null(c.rxbuf);
 	ck_assert_uint_eq(c.pending, 0);
 	sys_close(&other);
 	sys_close(&far[0]);
@@ -461,7 +461,7 @@ END_TEST
 /* ---- blocks that others hold ---- */
 
 struct held {
-	struct rxbuf *block;
+	struct rxbuf *rxbuf;
 	unsigned char *body;
 	size_t size;
 };
@@ -476,7 +476,7 @@ static void hold_all(struct channel *c, const struct stream *s,
 	while (channel_receive(c, SIZE_MAX, &f) == 1) {
 		ck_assert(is_body(s, *nth, f.body, f.size));
 		f.body[f.size] = 0;
-		held[(*nth)++] = (struct held){ rxbuf_hold(c->block), f.body,
+		held[(*nth)++] = (struct held){ rxbuf_hold(c->rxbuf), f.body,
 			f.size };
 		channel_pass(c, &f);
 	}
@@ -496,7 +496,7 @@ static void held_as_received(const struct stream *s,
 static void let_go(struct held held[], size_t begin, size_t end)
 {
 	for (size_t n = begin; n < end; n++)
-		rxbuf_drop(held[n].block);
+		rxbuf_drop(held[n].rxbuf);
 }
 
 /* Sends the whole stream in random pieces; lets go of the oldest so that at

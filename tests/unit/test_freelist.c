@@ -1,5 +1,5 @@
 /*
- * test_freelist.c - shelf: what was used before is as good as new, and only a few
+ * test_freelist.c - freelist: what was used before is as good as new, and only a few
  * are kept.
  */
 #include "config.h"
@@ -14,7 +14,7 @@
 
 static char tag;
 
-/* A chunk from that shelf with one input, and a span of it. */
+/* A chunk from that freelist with one input, and a span of it. */
 static struct span *one(struct freelist *f, const char *input)
 {
 	struct chunk *c = chunk_new(f, 3, 4, &tag);
@@ -145,5 +145,5 @@ int main(void)
 		a_chunk_with_much_room_is_not_kept,
 		a_chunk_that_was_placed_leaves_its_region };
 
-	return run_tests("shelf", tests, COUNTOF(tests));
+	return run_tests("freelist", tests, COUNTOF(tests));
 }

@@ -1,5 +1,5 @@
 /*
- * test_poller.c - watch: what is waited for, above all a source's descriptor,
+ * test_poller.c - poller: what is waited for, above all a source's descriptor,
  * which belongs to the user: a plain file, one that changes, one that was
  * closed, one of a number that stands for something else now.
  */
@@ -163,7 +163,7 @@ static int closed(struct reluctant *s)
    of a task pipe nothing is ever read, so only the set may be asked of. */
 static int of_the_pool(struct reluctant *s)
 {
-	return s->left % 2 ? s->pool->engine.watch.set : closed(s);
+	return s->left % 2 ? s->pool->engine.poller.set : closed(s);
 }
 
 static int echo(struct vm_context *me, const void *input, size_t size)
@@ -244,5 +244,5 @@ int main(void)
 		a_plain_file_is_always_ready, it_may_change, it_may_be_closed,
 		it_may_be_one_of_the_pool };
 
-	return run_tests("watch", tests, COUNTOF(tests));
+	return run_tests("poller", tests, COUNTOF(tests));
 }

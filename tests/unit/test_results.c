@@ -84,9 +84,9 @@ static struct rxbuf *block_of(uint64_t seq, uint32_t count)
 /* All that is left of a sent span is answered with its outputs. */
 static void answer(struct books *b, struct span *s)
 {
-	s->block = block_of(span_seq(s), s->count);
+	s->rxbuf = block_of(span_seq(s), s->count);
 	s->output_at = FRAME_START;
-	s->bytes = s->block->len;
+	s->bytes = s->rxbuf->len;
 	window_move(&b->window, s, SPAN_ANSWERED);
 	results_put(&b->results, s);
 }
@@ -353,12 +353,12 @@ START_TEST(a_failure_is_told_from_an_output)
 
 	books_open(&b, false);
 	s = send_chunk(&b, 4);
-	s->block = rxbuf_new(FRAME_START + 64);
-	ck_assert_ptr_nonnull(s->block);
+	s->rxbuf = rxbuf_new(FRAME_START + 64);
+	ck_assert_ptr_nonnull(s->rxbuf);
 	for (int n = 0; n < 4; n++)
-		frame_write(s->block->data + FRAME_START + 16 * n, n % 2 ?
+		frame_write(s->rxbuf->data + FRAME_START + 16 * n, n % 2 ?
 		    FRAME_FAILURE : FRAME_OUTPUT, "abc", 3);
-	s->block->len = FRAME_START + 64;
+	s->rxbuf->len = FRAME_START + 64;
 	s->output_at = FRAME_START;
 	window_move(&b.window, s, SPAN_ANSWERED);
 	results_put(&b.results, s);
@@ -382,7 +382,7 @@ START_TEST(releasing_gives_all_back)
 		for (int n = 0; n < 20; n++) {
 			struct span *s = send_chunk(&b, 2);
 
-			s->block = rxbuf_hold(block);
+			s->rxbuf = rxbuf_hold(block);
 			s->output_at = FRAME_START;
 			s->bytes = 10;
 			window_move(&b.window, s, SPAN_ANSWERED);

@@ -62,7 +62,7 @@ START_TEST(a_new_one_is_in_nobodys_books)
 	ck_assert_int_eq(s->state, SPAN_NEW);
 	ck_assert_uint_eq(s->count, 0);
 	ck_assert_ptr_null(s->chunk);
-	ck_assert_ptr_null(s->block);
+	ck_assert_ptr_null(s->rxbuf);
 	ck_assert_int_eq(s->attempt, 0);
 	ck_assert_int_eq(s->worker_index, -1);
 	ck_assert_int_eq(s->outcome.cause, 0);
@@ -80,7 +80,7 @@ START_TEST(holds_its_chunk_and_its_block)
 
 	ck_assert_ptr_nonnull(b);
 	ck_assert_uint_eq(c->refs, 2);
-	s->block = rxbuf_hold(b);
+	s->rxbuf = rxbuf_hold(b);
 	span_free(s);
 	ck_assert_uint_eq(c->refs, 1);
 	ck_assert_uint_eq(b->refs, 1);

@@ -107,5 +107,5 @@ int main(void)
 	const TTest *const tests[] = { is_tried_again_while_it_pays,
 		is_left_off_where_it_does_not, looks_at_what_can_be_read };
 
-	return run_tests("linger", tests, COUNTOF(tests));
+	return run_tests("spin", tests, COUNTOF(tests));
 }
