@@ -3,101 +3,22 @@
 
 #include "forkserver/spare.h"
 
-#include <assert.h>
 #include <signal.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "base/base.h"
 #include "forkserver/forkserver.h"
-#include "forkserver/pipes.h"
+#include "forkserver/spawn.h"
 #include "os/sys.h"
-#include "worker/worker.h"
 
 /* A worker that was just hired has so long to start before another process is
    forked: where there are few CPUs, that would keep it from them. */
 #define AFTER_NS (5 * MS_IN_NS)
-
-/* ---- in the new process ---- */
-
-/* Sleeps until it is missed.  The end of the pipe is the end of the fork
-   server. */
-static void await_order(int tasks, struct notice *order)
-{
-	size_t got = 0;
-	ssize_t r;
-
-	for (; got < sizeof *order; got += (size_t)r) {
-		r = sys_read(tasks, (char *)order + got, sizeof *order - got);
-		if (r <= 0)
-			sys_exit(EXIT_FAILURE);
-	}
-}
-
-/* A worker: of this order, or of one that is to come.  Never returns. */
-static _Noreturn void be_worker(struct forkserver *f, const struct pipes *p,
-    pid_t parent, const struct notice *order)
-{
-	struct worker_life life = {
-		.plan = f->plan,
-		.slots = f->slots,
-		.parent = parent,
-		.tasks = p->tasks[0],
-		.results = p->results[1],
-		.errors = p->errors,
-		.fds = { f->socket, f->caller_fd, p->tasks[1], p->results[0],
-			p->both },
-	};
-	struct notice late;
-
-	for (size_t i = 0; i < f->slots.count && f->behind; i++)
-		for (int k = 0; k < NOTICE_FDS; k++)
-			sys_close(&f->children[i].fds[k]);
-	worker_begin(&life);
-	if (order == NULL) {
-		await_order(life.tasks, &late);
-		order = &late;
-	}
-	life.which = order->slot;
-	life.index = order->index;
-	life.generation = order->generation;
-	worker_main(&life);
-}
-
-/* ---- in the fork server ---- */
 
 void spare_init(struct spare *s)
 {
 	*s = (struct spare){ .due_at = NEVER };
 	for (int i = 0; i < NOTICE_FDS; i++)
 		s->fds[i] = -1;
-}
-
-/* A new process with pipes of its own; order: NULL if it is to wait for one.
-   Its pid, and the caller's ends; or -errno. */
-static pid_t fork_worker(struct forkserver *f, const struct notice *order,
-    int fds[NOTICE_FDS])
-{
-	pid_t parent = sys_getpid();
-	struct pipes p;
-	int r;
-
-	assert(f->spare.pid == 0);
-	r = pipes_make(&p, f->plan->capture);
-	if (r < 0)
-		return r;
-	slots_set_busy(&f->slots, true);
-	r = sys_fork();
-	if (r == 0)
-		be_worker(f, &p, parent, order);
-	slots_set_busy(&f->slots, false);
-	if (r > 0) {
-		sys_setpgid(r, r);
-		pipes_give(&p, fds);
-	} else {
-		pipes_close(&p);
-	}
-	return r;
 }
 
 static void forget(struct spare *s)
@@ -152,7 +73,7 @@ void spare_fork(struct forkserver *f)
 	if (s->due_at == NEVER || s->due_at > sys_now())
 		return;
 	s->due_at = NEVER;
-	r = fork_worker(f, NULL, s->fds);
+	r = spawn_worker(f, NULL, s->fds);
 	s->pid = MAX(r, 0);
 }
 
@@ -170,7 +91,7 @@ pid_t spare_hire(struct forkserver *f, const struct notice *order,
 		forget(s);
 	} else {
 		dismiss(s);
-		r = fork_worker(f, order, fds);
+		r = spawn_worker(f, order, fds);
 	}
 	if (r > 0)
 		plan(s);

@@ -1,11 +1,10 @@
 /*
  * spare.h - the next worker, forked before it is missed.
  *
- * Runs in: fork server, but for the waiting, which is the spare's own.  All
- * workers are forked here: those that are ordered, and once the caller says
- * so, ahead of the next order, one more.  It has a worker's pipes, group and
- * signals and no place yet; it sleeps in a read of its task pipe, and the
- * order for a worker, written there, makes it that worker.
+ * Runs in: fork server.  Once the caller says so, a worker is forked ahead of
+ * the next order.  The spare has the pipes, group and signals of a worker and
+ * no place yet; it sleeps in a read of its task pipe, and the order for a
+ * worker, written there, makes it that worker (spawn.c).
  *
  *	NONE --wanted, or one was hired--> DUE --fork--> WAITING
  *	 ^                                  |             |  |
