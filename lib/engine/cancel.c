@@ -103,7 +103,8 @@ static int add_taken(struct engine *e, const struct member *m,
 	return r;
 }
 
-int cancel_add_sent(struct engine *e)
+/* Lists the items that workers have taken and not done: 0 or -ENOMEM. */
+static int add_all_taken(struct engine *e)
 {
 	const struct member *m = e->crew.roster.busy.first;
 	int r = 0;
@@ -229,4 +230,43 @@ int cancel_run(struct engine *e, uint64_t now)
 	}
 	c->count = left;
 	return MIN(r, 0);
+}
+
+/* ---- all of them ---- */
+
+/* Takes what has not begun off a sent span and answers it. */
+static int answer_sent(struct engine *e, struct member *m, struct span *s)
+{
+	struct span *rest;
+
+	if (slot_lower(m->slot, s->ordinal, s->first, &s->limit) < 0)
+		return 0;	/* its worker is dead or will be doomed */
+	if (s->limit == s->first + s->count)
+		return 0;
+	rest = span_cut(s, s->limit);
+	if (rest == NULL)
+		return -ENOMEM;
+	crew_ungrant(&e->crew, m, rest->count);
+	rest->attempt--;
+	death_span(e, rest, VM_CANCELLED);
+	return 0;
+}
+
+int cancel_all(struct engine *e, unsigned how)
+{
+	int r = how & VM_CANCEL_UNREAD ? intake_give_up(e) : intake_finish(e);
+
+	if (r < 0)
+		return r;
+	death_waiting(e, VM_CANCELLED);
+	for (size_t i = 0; i < e->crew.count && r == 0; i++) {
+		struct member *m = &e->crew.members[i];
+
+		for (struct span *s = m->sent; s != NULL && r == 0;
+		    s = s->next)
+			r = answer_sent(e, m, s);
+	}
+	if (r == 0 && how & VM_CANCEL_RUNNING)
+		r = add_all_taken(e);
+	return r;
 }

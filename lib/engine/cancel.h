@@ -1,5 +1,5 @@
 /*
- * cancel.h - giving up single items, running or not.
+ * cancel.h - giving up items: single ones, running or not, and all.
  *
  * Runs in: caller.  Who is to be given up is a number among all inputs read,
  * and stays on a list until it is answered: an item that waits is answered at
@@ -22,8 +22,10 @@ uint64_t cancel_find(const struct engine *, const void *tag, uint64_t index);
 /* Puts an item on the list: 0 or -ENOMEM. */
 int cancel_add(struct engine *, uint64_t seq);
 
-/* Puts all on it that workers have taken and not done: 0 or -ENOMEM. */
-int cancel_add_sent(struct engine *);
+/* Carries out vm_cancel_with(): cancels all items that have not begun, and
+   by the bits of how those unread or running: 0; -ENOMEM, and it is still to be
+   done. */
+int cancel_all(struct engine *, unsigned how);
 
 /* Does what can be done for those on the list: 0; -ENOMEM, and the rest is
    still to be done. */

@@ -15,7 +15,6 @@
 #include <errno.h>
 
 #include "base/base.h"
-#include "engine/cancel.h"
 #include "engine/engine.h"
 #include "engine/retry.h"
 #include "engine/teardown.h"
@@ -247,8 +246,7 @@ int death_member(struct engine *e, struct member *m, uint64_t now)
 	return 0;
 }
 
-/* Answers all that waits; what is left of attempts does not count. */
-static void answer_waiting(struct engine *e, enum vm_cause cause)
+void death_waiting(struct engine *e, enum vm_cause cause)
 {
 	struct span *s;
 
@@ -307,7 +305,7 @@ void death_pool(struct engine *e, enum vm_cause cause, uint64_t now)
 		if (m->state != MEMBER_GONE)
 			crew_move(&e->crew, m, MEMBER_GONE);
 	}
-	answer_waiting(e, cause);
+	death_waiting(e, cause);
 }
 
 int death_inputs(struct engine *e)
@@ -315,43 +313,6 @@ int death_inputs(struct engine *e)
 	int r = intake_finish(e);
 
 	if (r == 0)
-		answer_waiting(e, e->broken_cause);
-	return r;
-}
-
-/* Takes what has not begun off a sent span and answers it. */
-static int cancel_sent(struct engine *e, struct member *m, struct span *s)
-{
-	struct span *rest;
-
-	if (slot_lower(m->slot, s->ordinal, s->first, &s->limit) < 0)
-		return 0;	/* its worker is dead or will be doomed */
-	if (s->limit == s->first + s->count)
-		return 0;
-	rest = span_cut(s, s->limit);
-	if (rest == NULL)
-		return -ENOMEM;
-	crew_ungrant(&e->crew, m, rest->count);
-	rest->attempt--;
-	death_span(e, rest, VM_CANCELLED);
-	return 0;
-}
-
-int death_cancelled(struct engine *e, unsigned how)
-{
-	int r = how & VM_CANCEL_UNREAD ? intake_give_up(e) : intake_finish(e);
-
-	if (r < 0)
-		return r;
-	answer_waiting(e, VM_CANCELLED);
-	for (size_t i = 0; i < e->crew.count && r == 0; i++) {
-		struct member *m = &e->crew.members[i];
-
-		for (struct span *s = m->sent; s != NULL && r == 0;
-		    s = s->next)
-			r = cancel_sent(e, m, s);
-	}
-	if (r == 0 && how & VM_CANCEL_RUNNING)
-		r = cancel_add_sent(e);
+		death_waiting(e, e->broken_cause);
 	return r;
 }

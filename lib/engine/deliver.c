@@ -62,7 +62,7 @@ int engine_cancel(struct engine *e)
 
 	if (how == 0)
 		return 0;
-	r = death_cancelled(e, how >> 1);
+	r = cancel_all(e, how >> 1);
 	if (r < 0)
 		atomic_fetch_or(&e->cancelled, how);
 	return r;

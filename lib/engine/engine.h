@@ -8,7 +8,6 @@
  *	deliver.c        the next item for the caller
  *	intake.c         source next -> chunk pack -> window admit
  *	dispatch.c       crew pick -> channel send; taking back
- *	greet.c          a worker's first and last words
  *	teardown.c       how its teardown ended
  *	receive.c        channel receive -> window settle -> results
  *	placed.c         outputs in shared memory
@@ -19,8 +18,8 @@
  *	lost_fds.c       descriptors that the host has closed
  *	staffing.c       who works here
  *	diagnosis.c      what is known of a death
- *	cancel.c         single items given up
- *	death.c          crew bury -> putback; breaking down; cancelling
+ *	cancel.c         items given up
+ *	death.c          a dead worker's items; breaking down
  *	serial.c         all of it without processes
  *
  * Easy to get wrong: every step may fail for want of memory, and then must
@@ -291,15 +290,6 @@ void placed_make_room(struct engine *, struct member *);
 /* What was handed out last is no longer valid: its worker may write there. */
 void placed_let_go(struct engine *);
 
-/* ---- greet.c ---- */
-
-/* What workers say of themselves; the frame's kind has been checked to be
-   right in the member's state.  0 or -EPROTO. */
-int greet_hello(struct engine *, struct member *, const struct frame *);
-int greet_unfit(struct engine *, struct member *, const struct frame *,
-    uint64_t now);
-int greet_leaving(struct engine *, struct member *, uint64_t now);
-
 /* ---- nudge.c ---- */
 
 /* When that is worth while, if nothing comes; NEVER if it is not. */
@@ -386,8 +376,9 @@ void death_pool(struct engine *, enum vm_cause, uint64_t now);
    and it is still to be done. */
 int death_inputs(struct engine *);
 
-/* Carries out vm_cancel_with(): 0 or -ENOMEM, and it is still to be done. */
-int death_cancelled(struct engine *, unsigned how);
+/* Answers all spans that wait or pause, with a cause.  The attempt they were
+   waiting for does not count. */
+void death_waiting(struct engine *, enum vm_cause);
 
 /* Answers a span, which is in no list, with a cause of its own. */
 void death_span(struct engine *, struct span *, enum vm_cause);

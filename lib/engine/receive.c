@@ -2,10 +2,12 @@
  * receive.c - the engine's way in: channel receive -> window settle -> results.
  *
  * Runs in: caller.  What a worker sends is checked against what it was given;
- * anything else and it is doomed.
+ * anything else and it is doomed.  Its first and last words are HELLO, UNFIT
+ * and LEAVING.
  *
  * Easy to get wrong: a frame is passed only when it has been booked, so that
- * running out of memory in between loses nothing.
+ * running out of memory in between loses nothing; and a dead worker is read to
+ * the end, so that its frames may be older than its death.
  */
 #include "config.h"
 
@@ -14,12 +16,17 @@
 #include <string.h>
 
 #include "base/base.h"
+#include "base/cut.h"
 #include "engine/engine.h"
 #include "engine/retry.h"
 #include "engine/teardown.h"
 
 /* How long a worker may take to be gone after its pipe has ended. */
 #define ENDED_NS (200 * MS_IN_NS)
+
+/* How long a worker may take to be gone after it said that its setup
+   failed. */
+#define UNFIT_NS (1000 * MS_IN_NS)
 
 /* Consecutive results of one span in one block, while they are gathered. */
 struct answer {
@@ -258,6 +265,68 @@ static int end(struct engine *e, struct member *m, struct answer *a,
 	return 0;
 }
 
+/* ---- first and last words ---- */
+
+static int hello(struct engine *e, struct member *m, const struct frame *f)
+{
+	struct frame_hello h;
+
+	if (frame_body(f, &h, sizeof h) < 0 || h.version != FRAME_VERSION ||
+	    h.order != FRAME_ORDER || h.generation != m->generation)
+		return -EPROTO;
+	/* It could not write even that out, and never had anything to do: a
+	   setup that fails, or the place would be filled again for ever.  But
+	   one that was told to leave may have done so before this was read. */
+	if (m->state == MEMBER_DEAD && !m->told_to_stop)
+		return 0;
+	if (teardown_prepare(e, m) < 0)
+		return -ENOMEM;
+	m->greeted = true;
+	m->setups_failed = 0;
+	if (m->first == FIRST_PENDING)
+		m->first = FIRST_WELL;
+	if (m->state != MEMBER_DEAD)
+		crew_move(&e->crew, m, MEMBER_READY);
+	engine_say(e, "hello: worker %d", m->index);
+	return 0;
+}
+
+/* The words about a setup that failed are the worker's own, or ours. */
+static int unfit(struct engine *e, struct member *m, const struct frame *f,
+    uint64_t now)
+{
+	struct failure why;
+	size_t text;
+
+	if (frame_failure(f->body, f->size, &why) < 0)
+		return -EPROTO;
+	text = cut_to(why.message, why.head.message_size, 400);
+	if (text > 0)
+		words_set(&e->setup_words, 0, "Setup failed in worker %d: "
+		    "%.*s", m->index, (int)text, why.message);
+	else
+		words_set(&e->setup_words, 0, "Setup failed in worker %d "
+		    "with code %d.", m->index, (int)why.head.code);
+	diagnosis_complete(e, m);
+	m->unfit = true;
+	m->setup_by = NEVER;
+	crew_bear(&e->crew, m, now + UNFIT_NS);
+	return 0;
+}
+
+static int leaving(struct engine *e, struct member *m, uint64_t now)
+{
+	if (!m->told_to_stop || m->sent != NULL)
+		return -EPROTO;
+	m->left = true;
+	crew_bear(&e->crew, m, now + e->set.teardown_ns);
+	if (m->state != MEMBER_DEAD)
+		crew_move(&e->crew, m, MEMBER_LEAVING);
+	return 0;
+}
+
+/* ---- frames ---- */
+
 /* One frame, by what may be said in the member's state, or several outputs;
    f->length is set to what they take.  The dead are read to the end, in the
    state they died in. */
@@ -272,9 +341,9 @@ static int settle_frame(struct engine *e, struct member *m, struct answer *a,
 	if (m->left)
 		return teardown_said(e, m, f);
 	if (f->kind == FRAME_HELLO && starting)
-		return greet_hello(e, m, f);
+		return hello(e, m, f);
 	if (f->kind == FRAME_UNFIT && starting)
-		return greet_unfit(e, m, f, now);
+		return unfit(e, m, f, now);
 	if (f->kind == FRAME_OUTPUT && ready)
 		return outputs(e, m, a, f);
 	if (f->kind == FRAME_PLACED && ready)
@@ -286,7 +355,7 @@ static int settle_frame(struct engine *e, struct member *m, struct answer *a,
 	if (f->kind == FRAME_END && ready)
 		return end(e, m, a, f, now);
 	if (f->kind == FRAME_LEAVING && ready)
-		return greet_leaving(e, m, now);
+		return leaving(e, m, now);
 	return -EPROTO;
 }
 
