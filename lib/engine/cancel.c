@@ -180,18 +180,18 @@ static int recall(struct engine *e, struct member *m, uint64_t seq,
 	int r = 0;
 
 	/* It may have ended, unheard. */
-	if (engine_hears(e, m) && m->state == MEMBER_READY) {
+	if (engine_hears(e, m) && member_is_ready(m)) {
 		r = receive_ring(e, m, now);
 		if (r == 0)
 			r = receive_read(e, m, now);
 	}
 	s = find(m->sent, seq);
-	if (r != 0 || s == NULL || m->state != MEMBER_READY)
+	if (r != 0 || s == NULL || !member_is_ready(m))
 		return r < 0 ? r : 1;
 	dispatch_take_from(e, m, s, (uint32_t)(seq - s->chunk->seq));
 	if (!holds(s, seq))
 		return answer_waiting(e, seq);
-	if (m->state == MEMBER_READY)
+	if (member_is_ready(m))
 		strike(e, m, s, seq);
 	return 1;
 }

@@ -187,7 +187,7 @@ static void setup_died(struct engine *e, struct member *m)
 	m->setups_failed++;
 	if (m->first == FIRST_PENDING)
 		m->first = FIRST_FAILED;
-	if (!m->unfit)
+	if (m->session != SESSION_UNFIT)
 		diagnosis_setup(e, m);
 }
 
@@ -223,7 +223,7 @@ int death_member(struct engine *e, struct member *m, uint64_t now)
 		r = take_done(e, m);
 	if (r < 0)
 		return r;
-	if (!m->greeted)
+	if (!member_has_greeted(m))
 		setup_died(e, m);
 	engine_say(e, "bury: worker %d, pid %d, status 0x%x", m->index,
 	    (int)m->pid, (unsigned)m->death.status);

@@ -199,7 +199,7 @@ static struct member *busiest(struct engine *e)
 		struct span *s = last_untaken(m);
 		uint32_t n;
 
-		if (m->state != MEMBER_READY || s == NULL)
+		if (!member_is_ready(m) || s == NULL)
 			continue;
 		n = spare_items(m, s);
 		if (n > most) {
@@ -262,7 +262,7 @@ void dispatch_take_from(struct engine *e, struct member *m, struct span *s,
 void dispatch_take_all(struct engine *e, struct member *m)
 {
 	for (struct span *s = m->sent; s != NULL; s = s->next)
-		if (m->state == MEMBER_READY)
+		if (member_is_ready(m))
 			take_back(e, m, s, s->first);
 }
 
@@ -278,7 +278,7 @@ static struct member *partly_arrived(struct engine *e)
 {
 	for (size_t i = 0; i < e->crew.count; i++)
 		if (channel_partial(&e->crew.members[i].channel) &&
-		    e->crew.members[i].state == MEMBER_READY)
+		    member_is_ready(&e->crew.members[i]))
 			return &e->crew.members[i];
 	return NULL;
 }
@@ -304,7 +304,7 @@ static struct member *least_busy(struct engine *e)
 	for (size_t i = 0; i < e->crew.count; i++) {
 		struct member *m = &e->crew.members[i];
 
-		if (m->state == MEMBER_READY && !m->told_to_stop &&
+		if (member_is_ready(m) && !m->told_to_stop &&
 		    (best == NULL || m->nsent < best->nsent))
 			best = m;
 	}
@@ -316,12 +316,12 @@ static struct member *make_way(struct engine *e, uint64_t now)
 {
 	struct member *m = e->only;
 
-	if (m == NULL || m->state != MEMBER_READY || m->told_to_stop)
+	if (m == NULL || !member_is_ready(m) || m->told_to_stop)
 		m = least_busy(e);
 	if (m == NULL)
 		return NULL;
 	dispatch_take_all(e, m);
-	if (m->state == MEMBER_READY && m->nsent == 0 &&
+	if (member_is_ready(m) && m->nsent == 0 &&
 	    crew_grantable(&e->crew, m) > 0 &&
 	    e->window.waiting != NULL &&
 	    span_seq(e->window.waiting) == e->results.next_seq &&

@@ -51,7 +51,7 @@ static int ask_all(struct engine *e, uint64_t since, uint64_t now)
 
 	for (m = e->crew.roster.busy.first; m != NULL && r >= 0; m = next) {
 		next = roster_next(m, IN_BUSY);
-		if (m->state != MEMBER_READY || m->heard_at > since ||
+		if (!member_is_ready(m) || m->heard_at > since ||
 		    (e->only != NULL && e->only != m))
 			continue;
 		atomic_store(&m->slot->wanted, 1);

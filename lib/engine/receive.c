@@ -130,12 +130,13 @@ static inline bool has_size(const struct engine *e, size_t size)
 /* The output that comes next, and all that follow it and are there.  *f: the
    first, then the last of them, for channel_pass(). */
 static int outputs(struct engine *e, struct member *m, struct answer *a,
-    struct frame *f)
+    struct frame *f, uint64_t now)
 {
 	uint32_t items = 1, most = expected(m);
 	size_t bytes = f->length;
 	int r;
 
+	(void)now;
 	if (most == 0 || m->sent->outputs != NULL || !has_size(e, f->size))
 		return -EPROTO;
 	while (items < most && channel_peek(&m->channel, bytes,
@@ -151,11 +152,12 @@ static int outputs(struct engine *e, struct member *m, struct answer *a,
 
 /* An output in the payload area. */
 static int placed(struct engine *e, struct member *m, struct answer *a,
-    const struct frame *f)
+    struct frame *f, uint64_t now)
 {
 	struct frame_placed p;
 	struct span *s;
 
+	(void)now;
 	if (expected(m) == 0 || e->crew.element > 0 ||
 	    placed_look(e, m, f, &p) < 0)
 		return -EPROTO;
@@ -173,12 +175,13 @@ static int placed(struct engine *e, struct member *m, struct answer *a,
 }
 
 static int failure(struct engine *e, struct member *m, struct answer *a,
-    const struct frame *f)
+    struct frame *f, uint64_t now)
 {
 	struct span *of = m->sent;
 	struct failure why;
 	int r;
 
+	(void)now;
 	if (expected(m) == 0 || frame_failure(f->body, f->size, &why) < 0)
 		return -EPROTO;
 	if ((why.head.cause != VM_FAILED && why.head.cause != VM_TOO_BIG) ||
@@ -220,10 +223,11 @@ int receive_done(struct engine *e, struct member *m, uint32_t next)
 
 /* Items before one are done. */
 static int done(struct engine *e, struct member *m, struct answer *a,
-    const struct frame *f)
+    struct frame *f, uint64_t now)
 {
 	struct frame_end said;
 
+	(void)now;
 	close_answer(e, a);
 	if (m->sent == NULL || frame_body(f, &said, sizeof said) < 0 ||
 	    said.ordinal != m->sent->ordinal)
@@ -234,7 +238,7 @@ static int done(struct engine *e, struct member *m, struct answer *a,
 /* The worker is through with its oldest chunk, as far as it was granted.  It
    must have been sent all of it: what is queued still points into it. */
 static int end(struct engine *e, struct member *m, struct answer *a,
-    const struct frame *f, uint64_t now)
+    struct frame *f, uint64_t now)
 {
 	struct span *s = m->sent;
 	struct frame_end said;
@@ -267,10 +271,12 @@ static int end(struct engine *e, struct member *m, struct answer *a,
 
 /* ---- first and last words ---- */
 
-static int hello(struct engine *e, struct member *m, const struct frame *f)
+static int hello(struct engine *e, struct member *m, struct answer *a,
+    struct frame *f, uint64_t now)
 {
 	struct frame_hello h;
 
+	(void)a, (void)now;
 	if (frame_body(f, &h, sizeof h) < 0 || h.version != FRAME_VERSION ||
 	    h.order != FRAME_ORDER || h.generation != m->generation)
 		return -EPROTO;
@@ -281,23 +287,22 @@ static int hello(struct engine *e, struct member *m, const struct frame *f)
 		return 0;
 	if (teardown_prepare(e, m) < 0)
 		return -ENOMEM;
-	m->greeted = true;
 	m->setups_failed = 0;
 	if (m->first == FIRST_PENDING)
 		m->first = FIRST_WELL;
-	if (m->state != MEMBER_DEAD)
-		crew_move(&e->crew, m, MEMBER_READY);
+	crew_session(&e->crew, m, SESSION_READY);
 	engine_say(e, "hello: worker %d", m->index);
 	return 0;
 }
 
 /* The words about a setup that failed are the worker's own, or ours. */
-static int unfit(struct engine *e, struct member *m, const struct frame *f,
-    uint64_t now)
+static int unfit(struct engine *e, struct member *m, struct answer *a,
+    struct frame *f, uint64_t now)
 {
 	struct failure why;
 	size_t text;
 
+	(void)a;
 	if (frame_failure(f->body, f->size, &why) < 0)
 		return -EPROTO;
 	text = cut_to(why.message, why.head.message_size, 400);
@@ -308,55 +313,66 @@ static int unfit(struct engine *e, struct member *m, const struct frame *f,
 		words_set(&e->setup_words, 0, "Setup failed in worker %d "
 		    "with code %d.", m->index, (int)why.head.code);
 	diagnosis_complete(e, m);
-	m->unfit = true;
+	crew_session(&e->crew, m, SESSION_UNFIT);
 	m->setup_by = NEVER;
 	crew_bear(&e->crew, m, now + UNFIT_NS);
 	return 0;
 }
 
-static int leaving(struct engine *e, struct member *m, uint64_t now)
+static int leaving(struct engine *e, struct member *m, struct answer *a,
+    struct frame *f, uint64_t now)
 {
+	(void)a, (void)f;
 	if (!m->told_to_stop || m->sent != NULL)
 		return -EPROTO;
-	m->left = true;
 	crew_bear(&e->crew, m, now + e->set.teardown_ns);
-	if (m->state != MEMBER_DEAD)
-		crew_move(&e->crew, m, MEMBER_LEAVING);
+	crew_session(&e->crew, m, SESSION_TEARDOWN);
 	return 0;
+}
+
+static int torn_down(struct engine *e, struct member *m, struct answer *a,
+    struct frame *f, uint64_t now)
+{
+	(void)a, (void)now;
+	return teardown_said(e, m, f);
 }
 
 /* ---- frames ---- */
 
-/* One frame, by what may be said in the member's state, or several outputs;
-   f->length is set to what they take.  The dead are read to the end, in the
-   state they died in. */
+/* Handles a frame of a member: 0, -ENOMEM, or -EPROTO.  Sets f->length to the
+   bytes of all frames it has taken.  a: the results being gathered. */
+typedef int handler(struct engine *, struct member *, struct answer *a,
+    struct frame *f, uint64_t now);
+
+/* The frames a worker may send in each session. */
+static handler *const handlers[SESSIONS][FRAME_KINDS] = {
+	[SESSION_SETUP] = {
+		[FRAME_HELLO] = hello,
+		[FRAME_UNFIT] = unfit,
+	},
+	[SESSION_READY] = {
+		[FRAME_OUTPUT] = outputs,
+		[FRAME_PLACED] = placed,
+		[FRAME_FAILURE] = failure,
+		[FRAME_DONE] = done,
+		[FRAME_END] = end,
+		[FRAME_LEAVING] = leaving,
+	},
+	[SESSION_TEARDOWN] = {
+		[FRAME_OUTPUT] = torn_down,
+		[FRAME_FAILURE] = torn_down,
+	},
+};
+
 static int settle_frame(struct engine *e, struct member *m, struct answer *a,
     struct frame *f, uint64_t now)
 {
-	bool dead = m->state == MEMBER_DEAD;
-	bool starting = !m->unfit && !m->greeted &&
-	    (dead || m->state == MEMBER_STARTING);
-	bool ready = m->greeted && (dead || m->state == MEMBER_READY);
+	handler *handle = (unsigned)f->kind < FRAME_KINDS ?
+	    handlers[m->session][f->kind] : NULL;
 
-	if (m->left)
-		return teardown_said(e, m, f);
-	if (f->kind == FRAME_HELLO && starting)
-		return hello(e, m, f);
-	if (f->kind == FRAME_UNFIT && starting)
-		return unfit(e, m, f, now);
-	if (f->kind == FRAME_OUTPUT && ready)
-		return outputs(e, m, a, f);
-	if (f->kind == FRAME_PLACED && ready)
-		return placed(e, m, a, f);
-	if (f->kind == FRAME_FAILURE && ready)
-		return failure(e, m, a, f);
-	if (f->kind == FRAME_DONE && ready)
-		return done(e, m, a, f);
-	if (f->kind == FRAME_END && ready)
-		return end(e, m, a, f, now);
-	if (f->kind == FRAME_LEAVING && ready)
-		return leaving(e, m, now);
-	return -EPROTO;
+	if (handle == NULL)
+		return -EPROTO;
+	return handle(e, m, a, f, now);
 }
 
 /* The largest body a worker may send: an output, or a failure's message. */
@@ -431,7 +447,7 @@ int receive_read(struct engine *e, struct member *m, uint64_t now)
 	if ((n > 0 || m->unsettled) && settle_or_doom(e, m, now) < 0)
 		return -ENOMEM;
 	/* Its teardown has returned, and how fast it can tell is our doing. */
-	if (n > 0 && m->state == MEMBER_LEAVING && !e->closing &&
+	if (n > 0 && member_is_leaving(m) && !e->closing &&
 	    channel_partial(&m->channel))
 		crew_bear(&e->crew, m, now + e->set.teardown_ns);
 	return n > 0;

@@ -46,7 +46,7 @@ void server_events_shoot(struct engine *e)
 static bool awaits(const struct engine *e)
 {
 	bool any = e->window.nsent > 0 ||
-	    e->crew.roster.state[MEMBER_STARTING].first != NULL ||
+	    e->crew.roster.having[TRAIT_STARTING] > 0 ||
 	    e->crew.roster.state[MEMBER_DOOMED].first != NULL;
 
 	return any && !e->broken && e->serial == NULL;

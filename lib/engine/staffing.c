@@ -25,7 +25,7 @@
 
 bool staffing_lay_off(struct engine *e, struct member *m, uint64_t deadline)
 {
-	if (m->state != MEMBER_STARTING && m->state != MEMBER_READY)
+	if (!member_is_starting(m) && !member_is_ready(m))
 		return false;
 	/* Also if it was told before, when there was no hurry. */
 	crew_bear(&e->crew, m, MIN(m->doom_at, deadline));
@@ -35,7 +35,7 @@ bool staffing_lay_off(struct engine *e, struct member *m, uint64_t deadline)
 /* Does it have more memory than it may? */
 static bool is_too_big(const struct engine *e, const struct member *m)
 {
-	return m->state == MEMBER_READY && !m->told_to_stop &&
+	return member_is_ready(m) && !m->told_to_stop &&
 	    sys_memory(m->pid) > e->set.max_rss;
 }
 
@@ -207,8 +207,8 @@ static struct member *find(struct crew *c, bool wanted)
 		if (!wanted)
 			return m;
 		/* One that works goes after those that do not yet. */
-		if (best == NULL || m->state != MEMBER_READY ||
-		    best->state == MEMBER_READY)
+		if (best == NULL || !member_is_ready(m) ||
+		    member_is_ready(best))
 			best = m;
 	}
 	return best;
@@ -279,7 +279,7 @@ bool staffing_dismiss(struct engine *e)
 		struct member *m = &e->crew.members[i];
 
 		crew_want(&e->crew, m, false);
-		if (m->state == MEMBER_READY)
+		if (member_is_ready(m))
 			staffing_lay_off(e, m, deadline);
 	}
 	e->dismissed = true;

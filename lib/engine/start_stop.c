@@ -75,12 +75,12 @@ static int explain(struct engine *e, int error)
  */
 static bool settle_for_less(struct engine *e)
 {
-	struct member *m = e->crew.roster.state[MEMBER_STARTING].first;
+	struct member *m = e->crew.roster.state[MEMBER_RUNNING].first;
 	size_t there = e->crew.roster.having[TRAIT_HOPED] -
 	    e->crew.roster.having[TRAIT_COMING];
 
 	for (; m != NULL; m = roster_next(m, IN_STATE))
-		there += m->wanted;
+		there += m->wanted && member_is_starting(m);
 	if (e->set.usual == 0 || there == 0)
 		return false;
 	there -= there / LEFT_PART;
@@ -248,7 +248,7 @@ int engine_start(struct engine *e, struct settings *set, struct words *words)
    it must be given a CPU first. */
 static void let_leave(struct engine *e, struct member *m, uint64_t closing_at)
 {
-	bool idle = m->state == MEMBER_READY && m->nsent == 0;
+	bool idle = member_is_ready(m) && m->nsent == 0;
 	uint64_t most = idle ? MAX(e->set.close_ns, e->set.teardown_ns) :
 	    e->set.close_ns;
 

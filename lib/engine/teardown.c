@@ -114,14 +114,14 @@ int teardown_said(struct engine *e, struct member *m, const struct frame *f)
 	bool output = f->kind == FRAME_OUTPUT && m->teardown != NULL;
 	struct failure why;
 
-	if (m->torn_down || e->set.plan.hooks.teardown == NULL ||
+	if (e->set.plan.hooks.teardown == NULL ||
 	    (f->kind != FRAME_FAILURE && !output) ||
 	    (output && f->size > e->set.plan.max_item))
 		return -EPROTO;
 	if (!output && (frame_failure(f->body, f->size, &why) < 0 ||
 	    (why.head.cause != VM_FAILED && why.head.cause != VM_TOO_BIG)))
 		return -EPROTO;
-	m->torn_down = true;
+	crew_session(&e->crew, m, SESSION_OVER);
 	if (!output)
 		count_said(e, m->index, why.head.code, why.message,
 		    why.head.message_size);
@@ -140,7 +140,7 @@ int teardown_said(struct engine *e, struct member *m, const struct frame *f)
 static void explain(const struct engine *e, const struct member *m,
     struct words *w)
 {
-	const char *when = m->left ? "in" : "before";
+	const char *when = m->session >= SESSION_TEARDOWN ? "in" : "before";
 	int status = m->death.status;
 
 	if (e->broken)
@@ -149,7 +149,7 @@ static void explain(const struct engine *e, const struct member *m,
 	else if (m->blame == VM_GARBLED)
 		words_set(w, 0, "Worker %d broke the protocol when it was to "
 		    "tear down.", m->index);
-	else if (m->killed && m->left)
+	else if (m->killed && m->session >= SESSION_TEARDOWN)
 		words_set(w, 0, "Teardown in worker %d took longer than the "
 		    "%llu ms of teardown_timeout_ms.", m->index,
 		    (unsigned long long)(e->set.teardown_ns / MS_IN_NS));
@@ -170,7 +170,8 @@ static bool has_ended_well(const struct engine *e, const struct member *m)
 {
 	int status = m->death.status;
 
-	return m->left && m->teardown == NULL && !e->broken &&
+	return m->session >= SESSION_TEARDOWN && m->teardown == NULL &&
+	    !e->broken &&
 	    WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
@@ -192,8 +193,9 @@ void teardown_missed(struct engine *e, struct member *m)
 	struct teardown *f = m->teardown;
 	struct words w;
 
-	if (e->set.plan.hooks.teardown != NULL && m->greeted &&
-	    m->told_to_stop && !m->torn_down && !has_ended_well(e, m)) {
+	if (e->set.plan.hooks.teardown != NULL && member_has_greeted(m) &&
+	    m->told_to_stop && m->session != SESSION_OVER &&
+	    !has_ended_well(e, m)) {
 		explain(e, m, &w);
 		count(e, &w);
 		if (f != NULL) {

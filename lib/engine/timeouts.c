@@ -77,7 +77,7 @@ static uint64_t look_at(struct engine *e, struct member *m, uint64_t now)
 	if (m->ran < most)
 		return most - m->ran;
 	/* What it has written since this turn looked is heard first. */
-	if (receive_read(e, m, now) != 0 || m->state != MEMBER_READY) {
+	if (receive_read(e, m, now) != 0 || !member_is_ready(m)) {
 		m->watched_from = NEVER;
 		return e->set.item_ns;
 	}
@@ -90,7 +90,7 @@ static uint64_t look_at(struct engine *e, struct member *m, uint64_t now)
    place before it does. */
 static bool is_timed(const struct member *m)
 {
-	return m->state == MEMBER_READY && (m->nsent > 0 || m->told_to_stop);
+	return member_is_ready(m) && (m->nsent > 0 || m->told_to_stop);
 }
 
 uint64_t timeouts_alarm(const struct engine *e)
@@ -119,7 +119,7 @@ int timeouts_run(struct engine *e, uint64_t now)
 		}
 		if (engine_hears(e, m))
 			r = receive_ring(e, m, now);
-		if (r < 0 || m->state != MEMBER_READY)
+		if (r < 0 || !member_is_ready(m))
 			continue;
 		left = look_at(e, m, now);
 		wait = MIN(wait, left);

@@ -62,9 +62,8 @@ bool engine_hears(const struct engine *e, const struct member *m)
 
 	/* One that starts or leaves has no results to bring, and a clock that
 	   runs. */
-	return !m->ended && (chosen || m->state != MEMBER_READY) &&
-	    m->state >= MEMBER_STARTING && m->state <= MEMBER_LEAVING &&
-	    !e->broken;
+	return !m->ended && (chosen || !member_is_ready(m)) &&
+	    m->state == MEMBER_RUNNING && !e->broken;
 }
 
 /* Decides who is read in this turn.  Those that had something to say before
@@ -193,7 +192,7 @@ static int attend(struct engine *e, struct member *m, enum watched kind,
     bool waited, uint64_t now)
 {
 	/* The news of this turn may have ended it. */
-	if (m->state < MEMBER_STARTING || m->state > MEMBER_LEAVING)
+	if (m->state != MEMBER_RUNNING)
 		return 0;
 	if (kind == WATCHED_TASKS)
 		return dispatch_flush(e, m);
@@ -236,9 +235,9 @@ static void lose_patience(struct engine *e, struct member *m)
 /* Is anything due with a member?  When something will be, or NEVER. */
 static uint64_t look_at(struct engine *e, struct member *m, uint64_t now)
 {
-	bool starts = m->state == MEMBER_STARTING;
+	bool starts = member_is_starting(m);
 
-	if (m->state < MEMBER_STARTING || m->state > MEMBER_LEAVING)
+	if (m->state != MEMBER_RUNNING)
 		return NEVER;
 	if (m->unsettled && receive_read(e, m, now) < 0)
 		return now;

@@ -72,8 +72,9 @@ void crew_clear(struct crew *c, struct member *m, void (*close)(int *fd))
 	m->finished = m->granted = m->ordinal = 0;
 	m->blame = 0;
 	m->killed = m->held = m->garbled = false;
-	m->told_to_stop = m->left = m->torn_down = m->alone = false;
-	m->presumed = m->greeted = m->unfit = m->ended = m->unsettled = false;
+	m->told_to_stop = m->alone = false;
+	m->presumed = m->ended = m->unsettled = false;
+	m->session = SESSION_SETUP;
 	m->doom_at = m->setup_by = NEVER;
 	roster_book(c, m);
 }
@@ -100,6 +101,13 @@ void crew_move(struct crew *c, struct member *m, enum member_state to)
 	m->state = to;
 	if (to >= MEMBER_DOOMED)
 		unwatch(c, m);
+	roster_book(c, m);
+}
+
+void crew_session(struct crew *c, struct member *m, enum session to)
+{
+	assert(m->session < to && m->session != SESSION_UNFIT);
+	m->session = to;
 	roster_book(c, m);
 }
 
@@ -226,7 +234,7 @@ int crew_welcome(struct crew *c, struct member *m, const struct notice *n,
 	m->setup_by = setup_by;
 	crew_alarm(c, setup_by);
 	m->watched_from = NEVER;
-	crew_move(c, m, MEMBER_STARTING);
+	crew_move(c, m, MEMBER_RUNNING);
 	return 0;
 }
 

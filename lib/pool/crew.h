@@ -4,21 +4,27 @@
  * Runs in: caller.  A member is a place in the pool, with a slot; workers
  * come and go in it, one generation after the other.
  *
- *	         hire_at      HIRED        HELLO
- *	ABSENT ---------> ASKED -----> STARTING -----> READY
- *	 ^  ^               |              |  UNFIT,     | garbage,
- *	 |  +---REFUSED-----+              |  garbage    | end of file
- *	 |                                 v             v
- *	 |                                DOOMED <-------+--- LEAVING
- *	 |      bury     DIED or HELD       |            |
- *	 +------------- DEAD <--------------+------------+
- *	 |               | bury, if HELD
- *	 |    DIED       v
- *	 +------------- HELD: killed and there, as the kernel holds it
+ * The process has a state, which the notices of the fork server move:
+ *
+ *	         hire_at      HIRED           garbage, end of file, overdue
+ *	ABSENT ---------> ASKED -----> RUNNING -----> DOOMED
+ *	 ^  ^               |             | DIED        | DIED or HELD
+ *	 |  +---REFUSED-----+             v             |
+ *	 +------------------------------ DEAD <---------+
+ *	 |          death_member()        | if its process is there yet
+ *	 |              DIED              v
+ *	 +------------------------------ HELD: killed, but the kernel holds it
  *	 |
  *	 +--> GONE: never hired again (given up, or the pool is closing)
  *
- * Only crew_move() changes the state.  Easy to get wrong: a worker is dead
+ * The session is how far the worker has come by its own words, its frames:
+ *
+ *	SETUP --HELLO--> READY --LEAVING--> TEARDOWN --OUTPUT, FAILURE--> OVER
+ *	  +--UNFIT--> UNFIT
+ *
+ * A death does not change the session: what the dead have written is read in
+ * the session they had.  Only crew_move() changes the state, only
+ * crew_session() the session.  Easy to get wrong: a worker is dead
  * when the fork server says so, not at the end of its pipe; and what changes
  * a member has it booked (roster.h), or sets an alarm, or nobody looks at it.
  */
@@ -41,9 +47,7 @@
 enum member_state {
 	MEMBER_ABSENT,		/* no process; one is wanted at hire_at */
 	MEMBER_ASKED,		/* the fork server is to fork one */
-	MEMBER_STARTING,	/* it runs, setup has not returned */
-	MEMBER_READY,		/* has said hello; takes chunks */
-	MEMBER_LEAVING,		/* has stopped; runs teardown */
+	MEMBER_RUNNING,		/* the fork server has forked it */
 	MEMBER_DOOMED,		/* is to be killed; nothing of it is read */
 	MEMBER_DEAD,		/* reaped, or as good as that; not yet buried */
 	MEMBER_HELD,		/* buried, but its process is there: nobody can
@@ -51,11 +55,21 @@ enum member_state {
 	MEMBER_GONE		/* the place stays empty */
 };
 
+enum session {
+	SESSION_SETUP,		/* the worker has said nothing yet */
+	SESSION_UNFIT,		/* its setup has failed */
+	SESSION_READY,		/* it takes chunks */
+	SESSION_TEARDOWN,	/* it has stopped; teardown runs */
+	SESSION_OVER,		/* the outcome of its teardown is known */
+	SESSIONS
+};
+
 /* What vm_ready() asks of the first worker in a place. */
 enum first_setup { FIRST_PENDING, FIRST_WELL, FIRST_FAILED };
 
 struct member {
 	enum member_state state;
+	enum session session;
 	enum first_setup first;
 	uint32_t which;		/* place and slot */
 	uint32_t generation;	/* of the present or last worker */
@@ -107,13 +121,9 @@ struct member {
 	bool presumed;		/* so blamed for the end of its pipe only */
 	bool garbled;		/* what it left behind cannot be believed */
 	bool told_to_stop;
-	bool left;		/* has said that its teardown begins, */
-	bool torn_down;		/* and what came of it */
 	struct teardown *teardown; /* room to tell that; NULL: nobody asks */
 	bool wanted;		/* the pool is to have a worker here, */
 	bool refused;		/* and the last order for it has failed */
-	bool greeted;		/* has said hello */
-	bool unfit;		/* has said that its setup failed */
 	bool ended;		/* its result pipe has; no death notice yet */
 	bool unsettled;		/* memory ran out; frames are left to book */
 };
@@ -148,6 +158,31 @@ void crew_release(struct crew *, void (*close)(int *fd));
 /* Moves a member to a state; the only function that does. */
 void crew_move(struct crew *, struct member *, enum member_state);
 
+/* Moves its session; the only function that does. */
+void crew_session(struct crew *, struct member *, enum session);
+
+/* Does its worker run, and is in setup, at work, or in teardown? */
+static inline bool member_is_starting(const struct member *m)
+{
+	return m->state == MEMBER_RUNNING && m->session <= SESSION_UNFIT;
+}
+
+static inline bool member_is_ready(const struct member *m)
+{
+	return m->state == MEMBER_RUNNING && m->session == SESSION_READY;
+}
+
+static inline bool member_is_leaving(const struct member *m)
+{
+	return m->state == MEMBER_RUNNING && m->session > SESSION_READY;
+}
+
+/* Has the worker said HELLO? */
+static inline bool member_has_greeted(const struct member *m)
+{
+	return m->session >= SESSION_READY;
+}
+
 /* From now on a worker is wanted in this place, or is not. */
 void crew_want(struct crew *, struct member *, bool wanted);
 
@@ -177,8 +212,8 @@ uint64_t crew_hires_at(const struct crew *);
    nonsense. */
 struct member *crew_member(struct crew *, const struct notice *);
 
-/* A hired worker's descriptors: now it is STARTING, until a time at most, and
-   is listened to: 0, or -errno and nothing has changed. */
+/* A hired worker's descriptors: now it is RUNNING, in setup until a time at
+   most, and is listened to: 0, or -errno and nothing has changed. */
 int crew_welcome(struct crew *, struct member *, const struct notice *,
     const int fds[NOTICE_FDS], uint64_t setup_by);
 

@@ -59,7 +59,7 @@ struct member *roster_next(const struct member *m, enum roster_kind kind)
 /* May it have another chunk, seen by itself? */
 static bool has_room(const struct crew *c, const struct member *m)
 {
-	if (m->state != MEMBER_READY || m->told_to_stop || m->alone ||
+	if (!member_is_ready(m) || m->told_to_stop || m->alone ||
 	    crew_grantable(c, m) == 0)
 		return false;
 	return m->nsent == 0 || !m->sated;
@@ -70,9 +70,9 @@ static bool is_out(const struct crew *c, const struct member *m)
 {
 	if (m->told_to_stop)
 		return false;
-	if (m->state == MEMBER_STARTING)
+	if (member_is_starting(m))
 		return !m->wanted;
-	return m->state == MEMBER_READY && (!m->wanted ||
+	return member_is_ready(m) && (!m->wanted ||
 	    (m->nsent == 0 && crew_grantable(c, m) == 0));
 }
 
@@ -118,7 +118,7 @@ static inline void place(struct crew *c, struct member *m,
 static unsigned traits(const struct member *m)
 {
 	bool hoped = m->wanted && m->state != MEMBER_GONE;
-	bool ready = m->state == MEMBER_READY;
+	bool ready = member_is_ready(m);
 	bool coming = hoped && m->state != MEMBER_HELD &&
 	    (!ready || m->told_to_stop);
 	bool unborn = m->wanted && (m->generation == 0 ||
@@ -130,6 +130,7 @@ static unsigned traits(const struct member *m)
 	    (unsigned)(m->wanted && m->first == FIRST_PENDING) <<
 	    TRAIT_UNTRIED |
 	    (unsigned)(m->first == FIRST_FAILED) << TRAIT_MISFIT |
+	    (unsigned)member_is_starting(m) << TRAIT_STARTING |
 	    (unsigned)(ready && m->told_to_stop) << TRAIT_STOPPING |
 	    (unsigned)(!m->wanted && m->nsent > 0) << TRAIT_EXTRA;
 }

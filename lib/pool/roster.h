@@ -29,7 +29,7 @@ struct crew;
 struct member;
 
 /* So many states a member may be in. */
-#define MEMBER_STATES 9
+#define MEMBER_STATES 7
 
 /* A member is in one list of each kind at most. */
 enum roster_kind { IN_STATE, IN_ROOM, IN_BUSY, IN_SENDING, IN_OUT,
@@ -52,6 +52,7 @@ enum trait {
 	TRAIT_UNBORN,		/* wanted, and never yet forked */
 	TRAIT_UNTRIED,		/* wanted, no setup has ended there yet */
 	TRAIT_MISFIT,		/* the first setup there has failed */
+	TRAIT_STARTING,		/* in setup */
 	TRAIT_STOPPING,		/* at work, and told to stop */
 	TRAIT_EXTRA,		/* not wanted, and has chunks */
 	TRAITS

@@ -301,7 +301,8 @@ static void others_go_on(void)
 	ck_assert(is_alive(stuck()));
 	c = &pool->engine.crew;
 	ck_assert_ptr_nonnull(c->roster.state[MEMBER_HELD].first);
-	ck_assert_int_eq(c->roster.state[MEMBER_READY].first->index, 0);
+	ck_assert(member_is_ready(c->roster.state[MEMBER_RUNNING].first));
+	ck_assert_int_eq(c->roster.state[MEMBER_RUNNING].first->index, 0);
 	ck_assert(roster_is_right(&pool->engine.crew));
 	close_pool(pool);
 	ck_assert(!is_alive(stuck()));
@@ -497,7 +498,7 @@ static void deaf_caller(void)
 		take(pool, &r);
 		outputs += r.type == VM_OUTPUT;
 		deaf += e->deaf &&
-		    e->crew.roster.state[MEMBER_STARTING].first != NULL;
+		    e->crew.roster.having[TRAIT_STARTING] > 0;
 		nap_ms(350);
 	}
 	ck_assert_int_eq(outputs, 19);

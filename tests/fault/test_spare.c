@@ -132,7 +132,7 @@ static void settle(vm_pool *pool)
 
 	for (size_t i = 0; i < pool->engine.crew.count; i++)
 		while (member(pool, i)->wanted &&
-		    member(pool, i)->state != MEMBER_READY) {
+		    !member_is_ready(member(pool, i))) {
 			ck_assert_uint_lt(sys_now(), until);
 			ck_assert_int_eq(engine_turn(&pool->engine,
 			    sys_now() + MS_IN_NS), 0);
@@ -442,7 +442,7 @@ static vm_pool *open_stopped(pid_t *spare)
 	m = die(pool);
 	await_hired(pool, *spare);
 	ck_assert_int_eq(m->pid, *spare);
-	ck_assert_int_eq(m->state, MEMBER_STARTING);
+	ck_assert(member_is_starting(m));
 	run(pool, 0, 20);
 	ck_assert_int_ne(die(pool)->pid, *spare);
 	return pool;

@@ -259,7 +259,7 @@ static void check_doomed(size_t which, const struct member *m)
 
 	if (m->state == MEMBER_DOOMED && h->lives &&
 	    h->generation == m->generation)
-		truth_excuse(which, m->blame, m->greeted);
+		truth_excuse(which, m->blame, member_has_greeted(m));
 }
 
 /* No honest worker may be thought to be otherwise. */
@@ -271,7 +271,7 @@ static void check_blame(void)
 		const struct member *m = &c->members[i];
 
 		check_doomed(i, m);
-		if (m->state == MEMBER_STARTING || m->state == MEMBER_READY ||
+		if (member_is_starting(m) || member_is_ready(m) ||
 		    m->state == MEMBER_DEAD)
 			WORLD_REQUIRE(m->blame == 0 || m->pid < 1000 ||
 			    world.bad[m->pid - 1000] ||

@@ -886,7 +886,7 @@ START_TEST(one_that_is_looked_at_stays)
 		ck_assert(lies_in_a_slot(r.output));
 		ck_assert_int_eq(kill(m->pid, SIGKILL), 0);
 		while (m->generation == generation ||
-		    m->state != MEMBER_READY) {
+		    !member_is_ready(m)) {
 			ck_assert_int_ge(vm_ready(the_pool, 1), 0);
 			nap_ms(1);
 		}
