@@ -7,20 +7,21 @@
 #include <stddef.h>
 
 #define COUNTOF(a) (sizeof(a) / sizeof *(a))
-/* Their arguments are evaluated twice: no calls, no side effects. */
+/* Both macros evaluate their arguments twice: pass no calls and no side
+   effects. */
 #define MIN(a, b) ((a) < (b) ? (a) : (b))
 #define MAX(a, b) ((a) > (b) ? (a) : (b))
 
-/* The struct that holds a member, from the member's address. */
+/* Converts a pointer to a member into a pointer to its struct. */
 #define CONTAINER_OF(p, type, member) \
 	((type *)(void *)((char *)(p) - offsetof(type, member)))
 
 #define MS_IN_NS ((uint64_t)1000000)
 
-/* Never: a time that does not come. */
+/* A time that never comes. */
 #define NEVER UINT64_MAX
 
-/* A function off the path of items, kept out of those that are on it. */
+/* Keeps a function that does not run for each item apart from those that do. */
 #ifdef __GNUC__
 #define RARELY __attribute__((__noinline__, __cold__))
 #else

@@ -1,4 +1,4 @@
-/* buf.c - see buf.h: bytes that grow up to a bound. */
+/* buf.c - see buf.h: byte buffers that grow up to a bound. */
 #include "config.h"
 
 #include "base/buf.h"
@@ -15,7 +15,7 @@ void buf_init(struct buf *b, size_t max)
 	*b = (struct buf){ .max = max };
 }
 
-/* Doubling keeps appending cheap; the first step fits small things. */
+/* Doubling keeps appending cheap; the first step fits small contents. */
 int buf_grow(struct buf *b, size_t size)
 {
 	unsigned char *grown;

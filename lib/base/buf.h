@@ -1,8 +1,8 @@
 /*
- * buf.h - bytes that grow up to a bound.
+ * buf.h - byte buffers that grow up to a bound.
  *
- * Runs in: caller and worker.  Pure: no descriptor, no process, no clock.
- * One byte more than asked is always there, so that a 0 can follow the data.
+ * Runs in: caller and worker.  Pure: no descriptor, no process, no clock.  A
+ * buffer has a byte more than its capacity, for a 0 behind the data.
  */
 #ifndef BUF_H
 #define BUF_H
@@ -10,8 +10,8 @@
 #include <stddef.h>
 #include <string.h>
 
-/* Copies bytes.  Inline, and without a call for the size that the smallest
-   items have most often, as it is done for each item. */
+/* Copies bytes.  Inline, as it runs for each item; 8 bytes, the most common
+   size of small items, are copied without a call. */
 static inline void buf_copy(void *to, const void *from, size_t size)
 {
 	if (size == 8)
@@ -20,35 +20,38 @@ static inline void buf_copy(void *to, const void *from, size_t size)
 		memcpy(to, from, size);
 }
 
-/* Empty is all zero but for max.  data is aligned for any type. */
+/* A growing buffer.  An empty buffer is all zero except max.  The data pointer
+   is aligned for any type. */
 struct buf {
-	unsigned char *data;	/* NULL while nothing was ever needed */
+	unsigned char *data;	/* NULL until the first byte is needed */
 	size_t len;
 	size_t cap;		/* of data, without the spare byte */
-	size_t max;		/* len never passes it */
+	size_t max;		/* upper bound of len */
 };
 
-/* An empty one that may hold max bytes.  Allocates nothing. */
+/* Makes an empty buffer that may hold max bytes.  Allocates nothing. */
 void buf_init(struct buf *, size_t max);
 
-/* Makes room where there is not enough; buf_reserve() asks for it. */
+/* Reallocates a full buffer; called by buf_reserve(), and returns the same. */
 int buf_grow(struct buf *, size_t size);
 
-/* Room for size bytes behind len: 0, -EFBIG beyond max, -ENOMEM.  What data
-   points to may change. */
+/* Makes room for size bytes behind len.  Returns 0, -EFBIG beyond max, or
+   -ENOMEM.  May move the data, so pointers into the buffer become invalid. */
 static inline int buf_reserve(struct buf *b, size_t size)
 {
 	return b->data != NULL && size <= b->cap - b->len ? 0 :
 	    buf_grow(b, size);
 }
 
-/* Appends a copy: 0, or as buf_reserve() with nothing changed. */
+/* Appends a copy of size bytes.  Returns as buf_reserve(); on failure the
+   contents are unchanged. */
 int buf_append(struct buf *, const void *from, size_t size);
 
-/* Forgets the bytes; keeps no more memory than that for others. */
+/* Empties the buffer.  Frees its memory if the capacity is larger than keep
+   bytes. */
 void buf_empty(struct buf *, size_t keep);
 
-/* Frees the bytes; init again before use. */
+/* Frees the memory.  Call buf_init() before the buffer is used again. */
 void buf_release(struct buf *);
 
 #endif

@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-/* The most bytes of a character that are not its first. */
+/* The most continuation bytes that a UTF-8 character has. */
 #define REST 3
 
 static bool is_rest(char c)
@@ -15,7 +15,7 @@ static bool is_rest(char c)
 	return ((unsigned char)c & 0xc0) == 0x80;
 }
 
-/* Bytes of the character that begins so. */
+/* Length in bytes of the character with this first byte. */
 static size_t length_of(char first)
 {
 	unsigned char c = (unsigned char)first;

@@ -1,11 +1,11 @@
 /*
- * cut.h - texts that do not fit: cut between two characters.
+ * cut.h - cuts texts that do not fit a buffer, between two characters.
  *
- * Runs in: everywhere.  Texts of the user's are UTF-8 as a rule, and half a
- * character at an end would spoil the whole of them for whoever is strict.
+ * Runs in: everywhere.  Texts of the program are UTF-8 as a rule, and half a
+ * character at an end would make a strict decoder reject the whole text.
  *
- * Easy to get wrong: other encodings are cut as well, and bytes of theirs may
- * look like part of a character; so three bytes are dropped at most.
+ * Easy to get wrong: texts in other encodings are cut as well, and their bytes
+ * may look like parts of a UTF-8 character; so at most three bytes are dropped.
  */
 #ifndef CUT_H
 #define CUT_H
@@ -15,19 +15,20 @@
 
 #include "base/base.h"
 
-/* A text was cut after "size" bytes: the bytes in front of a character that
-   was cut in two. */
+/* For a text cut off behind size bytes: returns its length in bytes without a
+   character that the cut has split. */
 size_t cut_end(const char *text, size_t size);
 
-/* The same for a text whose begin was cut off: the bytes at its begin that
-   belong to a character cut in two. */
+/* For a text whose beginning was cut off: returns how many of its first bytes
+   belong to a character that the cut has split. */
 size_t cut_begin(const char *text, size_t size);
 
-/* The bytes of a text to be told, which are "most" at most. */
+/* Returns how many bytes of a text of size bytes to print, at most "most",
+   without splitting a character. */
 size_t cut_to(const char *text, size_t size, size_t most);
 
-/* As vsnprintf() into room of 1 byte at least; "" for what cannot be printed.
-   Keeps errno. */
+/* Formats into a buffer of room bytes (at least 1) as vsnprintf() does, without
+   splitting a character; stores "" if formatting fails.  Keeps errno. */
 void cut_print(char *to, size_t room, const char *format, va_list)
     PRINTF_LIKE(3, 0);
 

@@ -1,4 +1,4 @@
-/* given.c - see given.h: structs of programs. */
+/* given.c - see given.h: copies of structs passed by the program. */
 #include "config.h"
 
 #include "base/given.h"

@@ -1,5 +1,6 @@
 /*
- * given.h - structs that a program has given, of its version of the header.
+ * given.h - structs passed by a program that may have been compiled with
+ * another version of the header.
  *
  * Runs in: caller.
  */
@@ -10,9 +11,10 @@
 
 #include "base/words.h"
 
-/* Takes over a struct of the program's size, or zeroes for NULL: 0; -EINVAL and
-   words if it is larger than ours and not zero in what we do not know.  name:
-   of the struct. */
+/* Copies a struct of "theirs" bytes from the program into "to", of size bytes,
+   and zeroes the rest; zeroes all for a NULL pointer.  Returns 0; or -EINVAL,
+   and sets the words, if the program's struct is larger and a byte of the
+   unknown part is not zero.  name: of the struct, for the words. */
 int given_take(void *to, size_t size, const void *from, size_t theirs,
     const char *name, struct words *);
 

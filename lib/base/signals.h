@@ -6,7 +6,8 @@
 #ifndef SIGNALS_H
 #define SIGNALS_H
 
-/* "SIGSEGV" and the like; "no common one" for others.  Static. */
+/* Returns the name of a signal, such as "SIGSEGV", or "no common one" if it is
+   not in the table.  The string is static. */
 const char *signals_name(int signal);
 
 #endif

@@ -1,4 +1,4 @@
-/* words.c - see words.h: what went wrong last. */
+/* words.c - see words.h: the text of the last error. */
 #include "config.h"
 
 #include "base/words.h"

@@ -1,8 +1,8 @@
 /*
- * words.h - what went wrong last, as a sentence for vm_error().
+ * words.h - the text of the last error, as a sentence for vm_error().
  *
- * Runs in: caller; words_of() in a worker as well.  Filled where a failure is
- * understood best, which may be far below the public function that returns it.
+ * Runs in: caller; words_of() in a worker as well.  Set where the cause of a
+ * failure is known, which may be far below the public function that returns it.
  */
 #ifndef WORDS_H
 #define WORDS_H
@@ -10,19 +10,20 @@
 #include "base/base.h"
 
 struct words {
-	char text[512];		/* "" if nothing went wrong */
+	char text[512];		/* "" if there was no error */
 };
 
-/* Sets the words, as printf().  Keeps errno.  Always returns -error, so that
-   "return words_set(w, ENOMEM, ...)" is right. */
+/* Sets the text, formatted as by printf().  Keeps errno.  Always returns
+   -error, so that "return words_set(w, ENOMEM, ...)" is right. */
 int words_set(struct words *, int error, const char *format, ...)
     PRINTF_LIKE(3, 4);
 
-/* What an errno number means, in English; takes no lock of the C library's,
-   which a worker may find locked for good. */
+/* Returns the meaning of an errno number, in English.  Takes no lock of the C
+   library if that has strerrordesc_np(): a worker may find it locked for
+   ever. */
 const char *words_of(int error);
 
-/* Adds to the words, as far as there is room. */
+/* Appends to the text, as far as the buffer has room. */
 void words_add(struct words *, const char *format, ...) PRINTF_LIKE(2, 3);
 
 #endif
