@@ -11,7 +11,7 @@
 #include "base/base.h"
 #include "os/sys.h"
 
-/* All groups of a process, a line each. */
+/* Room for all groups of a process, a line each. */
 #define TEXT_ROOM ((size_t)16 * 1024)
 
 int cgroup_slurp(const char *path, char *text, size_t size)
@@ -31,7 +31,7 @@ int cgroup_slurp(const char *path, char *text, size_t size)
 	return (int)have;
 }
 
-/* Is it one of the comma-separated names? */
+/* Is the name in the comma-separated list? */
 static bool is_listed(const char *names, const char *name)
 {
 	size_t n = strlen(name);
@@ -46,7 +46,8 @@ static bool is_listed(const char *names, const char *name)
 	return false;
 }
 
-/* One line, "id:controllers:group"; version 2 lists no controllers. */
+/* Parses a line "id:controllers:group" and passes the group to the callback.
+   Version 2 lists no controllers. */
 static void show_line(const char *root, const char *controller, char *line,
     void (*show)(void *, const char *, char *, bool), void *to)
 {

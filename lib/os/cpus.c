@@ -1,4 +1,4 @@
-/* cpus.c - see cpus.h: CPUs that may be used, by mask and by quota. */
+/* cpus.c - see cpus.h: usable CPUs, by affinity mask and by quota. */
 #include "config.h"
 
 #include "os/cpus.h"
@@ -44,7 +44,7 @@ static uint64_t v1_quota(const char *dir)
 	return cpus_of(atoll(quota), atoll(period));
 }
 
-/* Lowers *to to what one group grants. */
+/* Callback: lowers *to to the quota of a group. */
 static void show_quota(void *to, const char *mount, char *group,
     bool version2)
 {

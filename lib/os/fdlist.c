@@ -14,17 +14,18 @@
 static struct entry {
 	int fd;
 	struct sys_file file;
-	bool dropped;		/* by another one who has had the number */
+	bool dropped;		/* by the other owner of this number */
 } *listed;
 static size_t count, room;
 
 /* ---- the lock ---- */
 
 /*
- * A lock of one process, alone in a page that is zeroed in a child; where that
- * cannot be had, the pid tells.  A process that finds a lock of its parent's
- * makes one of its own.  The old one is not given back, as another thread may
- * look at it: a page for each fork in a line of forks that all have pools.
+ * A lock of a single process, alone in a page that the kernel zeroes in a
+ * child; without such pages the pid distinguishes processes.  A process that
+ * finds its parent's lock makes its own.  The old page is not unmapped, as
+ * another thread may hold a pointer to it: this costs a page per fork in a line
+ * of forks that all have pools.
  */
 struct lock {
 	pthread_mutex_t mutex;
@@ -34,7 +35,8 @@ struct lock {
 /* For a process that has no memory for a page. */
 static struct lock plain = { .mutex = PTHREAD_MUTEX_INITIALIZER };
 static struct lock *_Atomic lock;
-/* What is kept under a lock was kept under this one, of this process. */
+/* The lock, and the process, under which the list and fdlist_books() are
+   valid. */
 static const struct lock *keeper;
 static pid_t keeper_pid;
 static unsigned books;
@@ -55,8 +57,8 @@ static struct lock *make_lock(void)
 	return l;
 }
 
-/* The lock of this process.  Of two threads that make one at the same time, one
-   gives its own back. */
+/* Returns the lock of this process.  If two threads make a lock at the same
+   time, the slower thread unmaps its own. */
 static struct lock *own_lock(void)
 {
 	struct lock *l = atomic_load(&lock), *mine;
@@ -72,10 +74,10 @@ static struct lock *own_lock(void)
 }
 
 /*
- * A list of the parent's is not even freed: it may be half changed.  Nor is it
- * used if it is whole, for fork() copies descriptors before it copies memory:
- * what a thread has opened and listed in between is on the list, and something
- * else of this process may have the number.
+ * A list inherited from the parent is not even freed: another thread may have
+ * been changing it.  A consistent list is not used either, for fork() copies
+ * descriptors before memory: a descriptor opened and listed in between is on
+ * the list, and its number may belong to another file here.
  */
 void fdlist_lock(void)
 {
@@ -121,10 +123,10 @@ int fdlist_add(int fd)
 }
 
 /*
- * Takes a number off the list, and closes it if it is to be.  One that is
- * listed twice was closed by the host in between.  Who had it first cannot be
- * told: the first of the two to drop it leaves it to the other.  The list goes
- * with its last descriptor, so that nothing is left behind.
+ * Removes a number from the list, and closes it if drop is set.  A number that
+ * is listed twice was closed by the host program in between.  Its first owner
+ * is unknown: the first owner to drop it leaves it open for the other.  The
+ * list is freed with its last descriptor, so that no memory leaks.
  */
 static void forget(int fd, bool drop)
 {
@@ -180,9 +182,9 @@ void fdlist_drop_all(void)
 	count = 0;
 }
 
-/* ---- what is left ---- */
+/* ---- descriptors left ---- */
 
-/* How many of these entries are descriptors below the limit. */
+/* Counts the entries that are descriptors below the limit. */
 static uint64_t count_open(char *at, const char *end, uint64_t limit)
 {
 	uint64_t open = 0;
@@ -209,7 +211,7 @@ bool fdlist_left(uint64_t *left)
 		if (size > 0)
 			open += count_open(entries, entries + size, limit);
 	}
-	/* The descriptor of the list itself is free again. */
+	/* The descriptor of the directory itself is free again. */
 	open -= fd >= 0 && open > 0;
 	sys_close(&fd);
 	if (size == -EMFILE)

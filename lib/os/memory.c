@@ -11,11 +11,11 @@
 #include "os/cgroup.h"
 #include "os/sys.h"
 
-/* Of /proc/meminfo the line is the third. */
+/* MemAvailable is the third line of /proc/meminfo. */
 #define TEXT_ROOM 1024
 #define KIB 1024
 
-/* The number in a file of a group; UINT64_MAX if there is none. */
+/* Reads the number in a file of a group; UINT64_MAX if there is no number. */
 static uint64_t read_limit(const char *dir, const char *name)
 {
 	char path[CGROUP_PATH], text[32], *end;
@@ -41,7 +41,7 @@ static uint64_t v1_limit(const char *dir)
 	return read_limit(dir, "memory.limit_in_bytes");
 }
 
-/* Lowers *to to what one group allows. */
+/* Callback: lowers *to to the limit of a group. */
 static void show_limit(void *to, const char *mount, char *group,
     bool version2)
 {
@@ -52,7 +52,7 @@ static void show_limit(void *to, const char *mount, char *group,
 	*least = MIN(*least, limit);
 }
 
-/* What could be had without swapping. */
+/* Memory available without swapping, in bytes; UINT64_MAX if unknown. */
 static uint64_t available(const char *root)
 {
 	static const char name[] = "\nMemAvailable:";

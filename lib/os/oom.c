@@ -1,4 +1,5 @@
-/* oom.c - see oom.h: kills for want of memory, as the kernel counts them. */
+/* oom.c - see oom.h: processes killed for want of memory, as counted by the
+   kernel. */
 #include "config.h"
 
 #include "os/oom.h"
@@ -10,7 +11,7 @@
 /* These files have a few short lines. */
 #define TEXT_ROOM 1024
 
-/* The count in a file; false if it has none. */
+/* Reads the count in a file; false if the file or the count is missing. */
 static bool read_count(const char *path, uint64_t *count)
 {
 	char text[TEXT_ROOM];
@@ -28,8 +29,8 @@ static bool read_count(const char *path, uint64_t *count)
 	return false;
 }
 
-/* Takes the file of a group if it has a count.  The group told may be out of
-   sight; then what is mounted here is all there is. */
+/* Callback: keeps the path of a group's file if that has a count.  The group
+   may be outside the container; then the root of the mount is used. */
 static void try_group(void *to, const char *mount, char *group, bool version2)
 {
 	const char *name = version2 ? "memory.events" : "memory.oom_control";
@@ -52,7 +53,7 @@ void oom_init(struct oom *o, const char *root)
 	cgroup_each(root, "memory", try_group, o);
 }
 
-/* Reads the count anew. */
+/* Reads the count, and adds its rise to unclaimed. */
 static void read_on(struct oom *o)
 {
 	uint64_t now;

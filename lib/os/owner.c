@@ -1,4 +1,4 @@
-/* owner.c - see owner.h: is this still the process that made it? */
+/* owner.c - see owner.h: is this still the process that made the object? */
 #include "config.h"
 
 #include "os/owner.h"

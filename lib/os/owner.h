@@ -1,13 +1,12 @@
 /*
- * owner.h - is this still the process that made something?
+ * owner.h - is this still the process that made an object?
  *
  * Runs in: caller (for a pool), fork server (for workers) and worker (for
- * itself).  A page that reads 1
- * in the process that made it is zeroed by the kernel in every process forked
- * from it, so the question costs one load.
+ * itself).  A page that reads 1 in the process that made it is zeroed by the
+ * kernel in every process forked from it, so the test costs a single load.
  *
- * Easy to get wrong: kernels before 4.14 have no such pages; there the
- * process number has to be asked for.
+ * Easy to get wrong: kernels before 4.14 have no such pages; there getpid() is
+ * called instead.
  */
 #ifndef OWNER_H
 #define OWNER_H
@@ -21,22 +20,24 @@ struct owner {
 	pid_t pid;
 };
 
-/* This process owns it.  Cannot fail. */
+/* Makes this process the owner.  Cannot fail: without the page pids are
+   compared. */
 void owner_init(struct owner *);
 
-/* A process forked from the owner owns it too, and what it forks does not. */
+/* In a process forked from the owner: makes it an owner too, but not its
+   children. */
 void owner_claim(struct owner *);
 
-/* Is this another process, forked from the owner?  Without the page: */
+/* Is this process not the owner?  The test without the page, by pid. */
 bool owner_has_other_pid(const struct owner *);
 
-/* In any case.  Inline, as it is asked for each item. */
+/* The test with or without the page.  Inline, as it runs for each item. */
 static inline bool owner_is_other(const struct owner *o)
 {
 	return o->page != NULL ? *o->page == 0 : owner_has_other_pid(o);
 }
 
-/* Gives the page back, in any process. */
+/* Unmaps the page, in any process. */
 void owner_release(struct owner *);
 
 #endif

@@ -9,10 +9,10 @@
 #include "os/fdlist.h"
 #include "os/sys.h"
 
-/* A key is a kind in the low bits, and a number. */
+/* A key is a kind in the low bits, and the number of a place above them. */
 #define KIND_BITS 3
 
-/* A new set, on the list of descriptors. */
+/* Makes an epoll set and adds it to the list of descriptors. */
 static int open_set(int *fd)
 {
 	int r;
@@ -71,7 +71,8 @@ int poller_set(struct poller *w, int fd, uint32_t *have, uint32_t events,
 	if (w->set >= 0)
 		r = sys_epoll_ctl(w->set, events ? op : EPOLL_CTL_DEL, fd,
 		    events, key);
-	/* What is not in it was closed by a host that closes all it sees. */
+	/* A missing descriptor was closed by a host program that closes all
+	   descriptors it finds. */
 	if (r == 0 || events == 0)
 		*have = events;
 	return events == 0 ? 0 : r;
@@ -86,10 +87,10 @@ bool poller_is_whole(struct poller *w, int fd, uint32_t have, uint64_t key)
 	return r != -EBADF && r != -EINVAL && r != -ENOENT && r != -EPERM;
 }
 
-/* ---- the source's ---- */
+/* ---- the source ---- */
 
-/* What stood for the number before may still be open, and could be told of
-   for ever: the set goes with it. */
+/* The file of the old number may still be open elsewhere, and would report
+   events for ever: closing the outer set drops it. */
 static void forget_source(struct poller *w)
 {
 	if (w->source < 0)
@@ -126,7 +127,7 @@ int poller_source(struct poller *w, int fd)
 		    poller_key(WATCHED_SOURCE, 0));
 	if (r < 0)
 		forget_source(w);
-	/* A plain file, none at all, or the set that we wait for. */
+	/* A plain file, a closed descriptor, or the set in which we wait. */
 	return r == -EPERM || r == -EBADF || r == -EINVAL || r == -ELOOP ? 1 :
 	    r;
 }

@@ -1,18 +1,18 @@
 /*
- * poller.h - the descriptors a pool waits for: one set of them, in the kernel.
+ * poller.h - the descriptors a pool waits for, in an epoll set.
  *
- * Runs in: caller.  All descriptors of the pool's own are put in once and
- * taken out before they are closed: a child of the host may have copies, and
- * what it keeps open stays in the set.  Events are told as long as they last,
- * each with the key of its descriptor.  The wait itself is turn.c's.
+ * Runs in: caller.  The pool's own descriptors are added once and removed
+ * before they are closed: a child of the host program may have copies, and a
+ * file that is still open there stays in the set.  Events are level-triggered;
+ * each comes with the key of its descriptor.  turn.c does the waiting.
  *
- * A source's descriptor is the user's, who may close it at any time, have
- * another one of that number, or give us a file of which nothing can be told.
- * It is alone in a set of its own, which is in the first one; that is
- * thrown away when the number does not stand any more for what it stood for.
+ * A source's descriptor belongs to the user, who may close it at any time,
+ * reuse its number for another file, or pass a file that cannot be polled.  It
+ * is alone in an outer set, which is a member of the first set, and is closed
+ * when the number no longer refers to the same file.
  *
- * Easy to get wrong: a process that was forked has the same set, not one like
- * it; it must leave it alone.
+ * Easy to get wrong: a forked process shares the set itself, not a copy; it
+ * must leave the set alone.
  */
 #ifndef POLLER_H
 #define POLLER_H
@@ -21,7 +21,7 @@
 #include <stdint.h>
 #include <sys/epoll.h>
 
-/* What a key stands for; the last two are ends of a member's pipes. */
+/* Meaning of a key; the last two are ends of a member's pipes. */
 enum watched {
 	WATCHED_SERVER,
 	WATCHED_PIDFD,
@@ -32,39 +32,40 @@ enum watched {
 };
 
 struct poller {
-	int set;		/* -1: closed; nothing is watched */
-	int outer;		/* the set of the source's, or -1 */
-	uint32_t outer_events;	/* what is waited for of it */
-	int source;		/* the descriptor in that one, or -1 */
+	int set;		/* -1: closed; no descriptor is watched */
+	int outer;		/* the source's own set, or -1 */
+	uint32_t outer_events;	/* for which the outer set is watched */
+	int source;		/* the descriptor in the outer set, or -1 */
 };
 
-/* An empty one: 0 or -errno, and there is nothing to close. */
+/* Makes an empty set.  Returns 0; or -errno, with nothing to close. */
 int poller_open(struct poller *);
 
-/* Closes through the given function.  Closed already is fine. */
+/* Closes both sets with the callback.  May be called again. */
 void poller_close(struct poller *, void (*close)(int *fd));
 
-/* The key of a kind, of a member if that has one; and back. */
+/* Packs a kind, and the place of a member or 0, into a key; and unpacks them. */
 uint64_t poller_key(enum watched, uint32_t which);
 enum watched poller_kind(uint64_t key);
 uint32_t poller_which(uint64_t key);
 
-/* From now on these events of fd are waited for, none if it is -1; *have is
-   what was, 0 at first: 0, or -errno and all is as it was.  Taking out cannot
-   fail. */
+/* Watches fd for these events from now on, or not at all if it is -1.  *have
+   holds the events watched until now, 0 at first, and is updated.  Returns 0;
+   or -errno with nothing changed.  Removing cannot fail. */
 int poller_set(struct poller *, int fd, uint32_t *have, uint32_t events,
     uint64_t key);
 
-/* Is the set what it was?  Told by a descriptor that is in it, as poller_set()
-   was last given it; true if there is nothing to tell by. */
+/* Is the set still ours?  Tests this with a descriptor that was added with
+   these events and key; true if have is 0 or the set is closed. */
 bool poller_is_whole(struct poller *, int fd, uint32_t have, uint64_t key);
 
-/* Waits for a source's descriptor, just now of that number; -1: for none.  1
-   if nothing can be told of it, which counts as ready; 0, -errno. */
+/* Watches a source's descriptor once, whatever file has that number now; stops
+   for -1.  Returns 0; 1 if the file cannot be polled, which counts as ready; or
+   -errno. */
 int poller_source(struct poller *, int fd);
 
-/* It was told that it is ready, and is not waited for again until it is set
-   again. */
+/* Records that the source was reported ready; it is not watched again until the
+   next poller_source(). */
 void poller_source_told(struct poller *);
 
 #endif

@@ -1,4 +1,4 @@
-/* spin.c - see spin.h: waiting awake. */
+/* spin.c - see spin.h: polling before sleeping. */
 #include "config.h"
 
 #include "os/spin.h"
@@ -8,8 +8,9 @@
 #include "base/base.h"
 #include "os/sys.h"
 
-/* Looks at the descriptor, each half a microsecond if nobody else wants the
-   CPU; what took longer than all of them should has not paid. */
+/* Polls the descriptor up to LOOKS times, half a microsecond each if no other
+   process wants the CPU; polling that takes longer than PAYS_NS has not
+   paid. */
 #define LOOKS 100
 #define PAYS_NS 100000u
 #define PAUSE_MOST 1023

@@ -1,24 +1,25 @@
 /*
- * spin.h - whether it pays to wait awake for a moment before one sleeps.
+ * spin.h - polls for a moment before sleeping, where that pays.
  *
- * Runs in: caller and workers.  To be woken, on another CPU in particular, can
- * take many times as long as what is waited for.  Whoever waited awake in vain,
- * or lost its CPU to others meanwhile, sleeps at once for the next times, for
- * twice as many each time.
+ * Runs in: caller and workers.  Waking a sleeping process, on another CPU in
+ * particular, can take many times as long as the awaited event.  A process that
+ * polled in vain, or lost its CPU meanwhile, sleeps at once the next few times,
+ * and twice as many times after each failure.
  */
 #ifndef SPIN_H
 #define SPIN_H
 
 #include <stdint.h>
 
-/* Zeroed: it is tried. */
+/* All zero at first: polling is tried. */
 struct spin {
-	uint32_t pause;		/* not to be tried so often after the last */
-	uint32_t left;		/* of these */
+	uint32_t pause;		/* waits without polling after the last
+				   failure */
+	uint32_t left;		/* of these, still to come */
 };
 
-/* Waits awake until a descriptor can be read, some 50 us at most, if that has
-   paid. */
+/* Polls until a descriptor can be read, for some 50 us at most; returns at once
+   while polling does not pay. */
 void spin_at(struct spin *, int fd);
 
 #endif

@@ -12,10 +12,11 @@
 
 #include "os/sys.h"
 
-/* Bytes of a line that is written whole, as pipes take them. */
+/* The longest line that is written whole: pipes take so much at once. */
 #define LINE_MOST 4096
 
-/* Locked for good: a thread of the host had it, and is not in this process. */
+/* Locked for ever: the lock's holder was a thread of the host program, which
+   does not exist in this process. */
 static bool out_is_stuck, err_is_stuck;
 
 /* ---- caller ---- */
@@ -44,8 +45,8 @@ void streams_release(void)
 
 /* ---- fork server ---- */
 
-/* Drops what the buffer holds, without the lock and without a system call: the
-   host's position in the file must stay. */
+/* Drops the contents of the buffer without the lock and without a system call:
+   the host program's file position must not move. */
 static void drop(FILE *f)
 {
 #ifdef HAVE___FPURGE
@@ -63,14 +64,14 @@ static bool is_stuck(FILE *f)
 	return false;
 }
 
-/* A stream of wide characters has bytes besides that are not converted yet.
-   They go with its buffer when it is opened again, which is done only where
-   it is needed: it writes to some pages, each of which is copied then. */
+/* A stream of wide characters also holds bytes not yet converted.  They are
+   dropped when the stream is opened again, which is done only for such streams:
+   it writes to some pages, each of which the kernel then copies. */
 static void reopen_if_wide(FILE *f)
 {
 	if (ftrylockfile(f) != 0)
 		return;
-	/* The stream that comes back is the same, and stays open. */
+	/* freopen() returns the same stream, which stays open. */
 	/* cppcheck-suppress leakReturnValNotUsed */
 	if (fwide(f, 0) > 0 && freopen("/dev/null", "r", f) == NULL)
 		clearerr(f);
@@ -116,7 +117,7 @@ void streams_by_lines(void)
 		setvbuf(stderr, err, _IOLBF, sizeof err);
 }
 
-/* To flush costs page faults, even where nothing waits. */
+/* Flushing costs page faults, even with an empty buffer. */
 static void flush(FILE *f)
 {
 #ifdef HAVE___FPENDING

@@ -1,12 +1,13 @@
 /*
- * sys.h - every system call the library makes, each with its one policy.
+ * sys.h - every system call the library makes, each with its error policy.
  *
- * Runs in: caller, fork server, worker.  Called by all files; no other file
- * calls the system.  Everything that can fail returns 0 or more, or minus an
- * errno number; errno itself is left alone where it says so.  Descriptors are
- * born close-on-exec and never 0, 1 or 2, so that a host that has closed its
- * standard streams does not find ours there.  EINTR is retried inside, but
- * for the three waits, where it counts as "nothing happened".
+ * Runs in: caller, fork server, worker.  No other file calls the system.  Every
+ * function that can fail returns 0 or more, or -errno; errno itself is kept
+ * where the comment says so.  New descriptors are close-on-exec and, except for
+ * those of sys_memory_file() and sys_temporary(), never 0, 1 or 2: a host
+ * program that has closed its standard streams must not find our files there.
+ * EINTR is retried inside, except in the three waits, sys_poll(), sys_ppoll()
+ * and sys_epoll_wait(), where it counts as no event.
  *
  * Easy to get wrong: tests replace this file by a twin whose n-th call fails,
  * so every function here may fail in every way its contract allows.
@@ -24,8 +25,8 @@
 #include <sys/types.h>
 #include <sys/uio.h>
 
-/* Does a result say that the system does not have this, or does not let us?
-   An old kernel says the one, a filter of system calls any of them. */
+/* Does a result mean that the system lacks the call, or forbids it?  An old
+   kernel returns -ENOSYS, a filter of system calls any of these. */
 static inline bool sys_lacks(int64_t result)
 {
 	return result == -ENOSYS || result == -EPERM || result == -EACCES;
@@ -33,14 +34,15 @@ static inline bool sys_lacks(int64_t result)
 
 /* ---- bytes ---- */
 
-/* Up to size bytes: how many, 0 at the end, -EAGAIN if none yet. */
+/* Reads up to size bytes into a buffer.  Returns the bytes read, 0 at the end,
+   -EAGAIN if none are there yet. */
 ssize_t sys_read(int fd, void *to, size_t size);
-/* Some of the bytes: how many, -EAGAIN if none can go yet. */
+/* Writes up to size bytes.  Returns the bytes written, -EAGAIN if none fit. */
 ssize_t sys_write(int fd, const void *from, size_t size);
-/* Reads from a place in a file, which stays where it is: as sys_read(). */
+/* Reads at a position, without moving the file's own; returns as sys_read(). */
 ssize_t sys_pread(int fd, void *to, size_t size, uint64_t at);
 ssize_t sys_writev(int fd, const struct iovec *parts, int count);
-/* An entry of a directory, as getdents64(2) lays it out. */
+/* An entry of a directory, in the layout of getdents64(2). */
 struct sys_entry {
 	uint64_t inode;
 	int64_t offset;
@@ -48,59 +50,65 @@ struct sys_entry {
 	uint8_t type;
 	char name[];
 };
-/* Entries of a directory: bytes, 0 at the end. */
+/* Reads entries of a directory into a buffer.  Returns bytes, 0 at the end. */
 ssize_t sys_list(int fd, void *to, size_t size);
-/* Where a symbolic link points, with a 0 after it: its length. */
+/* Reads the target of a symbolic link, with a 0 behind it.  Returns its
+   length. */
 ssize_t sys_readlink(const char *path, char *to, size_t size);
 
 /* ---- descriptors ---- */
 
-/* Closes *fd unless it is -1 and makes it -1.  Keeps errno. */
+/* Closes *fd unless it is -1, and sets it to -1.  Keeps errno. */
 void sys_close(int *fd);
-/* Is that number an open descriptor? */
+/* Is this number an open descriptor?  Keeps errno. */
 bool sys_is_open(int fd);
-/* Opens a path: the descriptor. */
+/* Opens a path.  Returns the descriptor. */
 int sys_open(const char *path, int flags);
-/* A second open file description of a pipe end of ours: the descriptor. */
-int sys_reopen(int fd, int flags);
-/* Both ends block until sys_nonblock(). */
-int sys_pipe(int ends[2]);
-/* Two ends that keep message boundaries and do not block. */
-int sys_socketpair(int ends[2]);
-/* An empty file in memory, for appending; what it has goes with its last
+/* Opens a pipe end of ours a second time, with flags of its own.  Returns the
    descriptor. */
+int sys_reopen(int fd, int flags);
+/* Makes a pipe; both ends block until sys_nonblock(). */
+int sys_pipe(int ends[2]);
+/* Makes two connected sockets that keep message boundaries and do not block. */
+int sys_socketpair(int ends[2]);
+/* Makes an empty file in memory, for appending; its contents are freed with its
+   last descriptor.  Returns the descriptor. */
 int sys_memfd(void);
-/* How many bytes a file has: or -errno. */
+/* Returns the size of a file in bytes. */
 int64_t sys_size(int fd);
-/* Makes a file empty. */
+/* Truncates a file to 0 bytes. */
 int sys_empty(int fd);
 struct sys_file {
 	uint64_t device, inode;
 };
-/* Which file a descriptor stands for; all 0 if that cannot be told.  Those
-   without an inode of their own, as sets and counters, look all the same. */
+/* Stores the identity of a descriptor's file; all 0 if unknown.  Files without
+   an inode of their own, as epoll sets and eventfds, look all the same.  Keeps
+   errno. */
 void sys_identify(int fd, struct sys_file *);
-/* Does it stand for that one still, as far as can be told?  errno is kept; for
-   signal handlers too. */
+/* Does the descriptor still refer to this file, as far as the identity shows?
+   Keeps errno; for signal handlers too. */
 bool sys_is(int fd, const struct sys_file *);
-/* A counter to wake a poll with; does not block. */
+/* Makes a counter that wakes a poll; it does not block.  Returns the
+   descriptor. */
 int sys_eventfd(void);
-/* Makes reads and writes on it return -EAGAIN instead of waiting. */
+/* Makes reads and writes return -EAGAIN instead of blocking. */
 int sys_nonblock(int fd);
-/* Makes descriptor "to" a copy of fd, inherited by programs it executes. */
+/* Makes descriptor "to" a copy of fd, inherited by executed programs. */
 int sys_dup_onto(int fd, int to);
 
-/* ---- files that have room for all ---- */
+/* ---- large files ---- */
 
-/* Writes to a place in a file: as sys_write(). */
+/* Writes at a position in a file; returns as sys_write(). */
 ssize_t sys_pwrite(int fd, const void *from, size_t size, uint64_t at);
-/* An empty file in memory; what it has goes with its last descriptor. */
+/* Makes an empty file in memory; its contents are freed with its last
+   descriptor.  Returns the descriptor. */
 int sys_memory_file(void);
-/* The same in a directory, where it has no name. */
+/* The same on disk, without a name, in a directory. */
 int sys_temporary(const char *dir);
-/* The bytes read as 0 from now on, and take no room, where that can be. */
+/* Makes these bytes read as 0, and frees their disk space or memory where the
+   file system can.  Keeps errno. */
 void sys_punch(int fd, uint64_t at, uint64_t size);
-/* How many bytes a file may have. */
+/* Returns the largest size in bytes that this process may give a file. */
 uint64_t sys_file_limit(void);
 
 /* ---- messages with descriptors ---- */
@@ -108,30 +116,34 @@ uint64_t sys_file_limit(void);
 /* The most descriptors that travel with a message. */
 #define SYS_FDS 4
 
-/* Sends one whole message, with count descriptors: 0, -EAGAIN. */
+/* Sends a whole message, with count descriptors.  Returns 0 or -EAGAIN, without
+   blocking. */
 int sys_send(int fd, const void *message, size_t size, const int *fds,
     int count);
-/* Takes one message: its size, more than "size" if it was cut, 0 at the end,
-   -EAGAIN.  Sets fds (-1 where none) and *lost when some did not fit in this
-   process. */
+/* Receives a message into a buffer, without blocking.  Returns its size, more
+   than "size" if it was cut, 0 at the end, -EAGAIN.  Sets fds (-1 where there
+   is none), and *lost if this process could not take all descriptors. */
 ssize_t sys_receive(int fd, void *message, size_t size, int fds[SYS_FDS],
     bool *lost);
 
 /* ---- waiting ---- */
 
-/* As poll(2); ms < 0 waits for ever.  How many are ready; 0 after EINTR. */
-/* Lets others run, so many times at most, while there is nothing to read:
-   where more is on its way that is cheaper than to sleep.  Is there now? */
+/* Polls a descriptor for reading and yields the CPU in between, up to "times"
+   times; cheaper than sleeping where more input is on its way.  Returns true if
+   it can be read.  Keeps errno. */
 bool sys_linger(int fd, int times);
+/* As poll(2); ms < 0 waits for ever.  Returns the number of ready descriptors,
+   0 after EINTR.  Keeps errno. */
 int sys_poll(struct pollfd *fds, size_t count, int ms);
-/* The same with a signal mask while it waits. */
+/* The same, with a signal mask during the wait; does not keep errno. */
 int sys_ppoll(struct pollfd *fds, size_t count, int ms, const sigset_t *mask);
-/* A set of descriptors to wait for: the descriptor of the set. */
+/* Makes an epoll set.  Returns its descriptor. */
 int sys_epoll(void);
-/* Changes it as epoll_ctl(2): 0.  The key is told with the events. */
+/* Changes the set as epoll_ctl(2).  The key is reported with the events.  Keeps
+   errno. */
 int sys_epoll_ctl(int set, int op, int fd, uint32_t events, uint64_t key);
-/* As epoll_wait(2); ms < 0 waits for ever.  How many are told; 0 after
-   EINTR. */
+/* As epoll_wait(2); ms < 0 waits for ever.  Returns the number of events, 0
+   after EINTR.  Keeps errno. */
 int sys_epoll_wait(int set, struct epoll_event *, size_t count, int ms);
 /* Monotonic time in ns.  Cannot fail. */
 uint64_t sys_now(void);
@@ -142,118 +154,121 @@ uint64_t sys_now(void);
 pid_t sys_fork(void);
 pid_t sys_getpid(void);
 pid_t sys_getppid(void);
-/* A descriptor that becomes readable when the process ends. */
+/* Returns a descriptor that becomes readable when the process ends. */
 int sys_pidfd_open(pid_t pid);
-/* Reaps by pidfd, or by pid if pidfd is -1, without waiting: 1 gone (somebody
-   else having reaped it included), 0 still there. */
+/* Reaps by pidfd, or by pid if pidfd is -1, without blocking.  Returns 1 if the
+   process is gone, also if it was reaped elsewhere, 0 if it still runs. */
 int sys_reap_one(int pidfd, pid_t pid);
-/* A child that has ended, left unreaped: its pid, 0 if none has, -ECHILD if
-   there are no children. */
+/* Finds a child that has ended, without reaping it.  Returns its pid, 0 if
+   there is none, -ECHILD if there are no children. */
 pid_t sys_ended_child(void);
-/* Has this process a child in that group, ended ones included? */
+/* Has this process a child in that process group, ended children included? */
 bool sys_has_child_in(pid_t group);
-/* Reaps this ended child: 0.  Sets its status and what it used, with those
-   of its children that it has waited for; all 0 if it was not there. */
+/* Reaps this child, and blocks until it has ended.  Sets its status and its
+   resource usage, including the children it has waited for.  On failure both
+   are 0. */
 int sys_reap(pid_t pid, int *status, struct rusage *);
 /* CPU time, user and system, in ns. */
 uint64_t sys_cpu_of(const struct rusage *);
-/* CPU time this process has had, with children it has waited for, in ns. */
+/* CPU time of this process and of the children it has waited for, in ns. */
 uint64_t sys_cpu(void);
-/* Signals a process, or a group if pid is negative. */
+/* Signals a process, or a process group if pid is negative. */
 int sys_kill(pid_t pid, int signal);
-/* Signals by pidfd; by pid if it is -1, or the system does not do that. */
+/* Signals by pidfd; by pid if pidfd is -1, or the system cannot signal by
+   pidfd. */
 int sys_pidfd_kill(int pidfd, pid_t pid, int signal);
-/* Kills a process if it is in that session: 0; -ESRCH if there is none. */
+/* Kills a process if it is in that session.  Returns 0; -ESRCH if it is not. */
 int sys_kill_in(pid_t pid, pid_t session);
 /* As setpgid(2) and setsid(2). */
 int sys_setpgid(pid_t pid, pid_t group);
 int sys_setsid(void);
-/* Orphans of our descendants become our children. */
+/* Makes orphans of our descendants our children. */
 int sys_be_subreaper(void);
-/* This process is killed when the thread that forked it ends. */
+/* Has this process killed when the thread that forked it ends. */
 int sys_die_with_parent(void);
-/* Ends the process without running anything of the host's. */
+/* Ends the process without running handlers of the host program. */
 _Noreturn void sys_exit(int status);
-/* Threads in this process; 0 if that cannot be found out. */
+/* Returns the number of threads in this process; 0 if unknown. */
 long sys_threads(void);
-/* CPUs in this thread's affinity mask; those of the machine, if the mask is
-   not to be had. */
+/* Returns the number of CPUs in this thread's affinity mask; all CPUs of the
+   machine if the system does not give the mask. */
 int sys_affinity(void);
 /* Lowers this process's limits on a resource, RLIMIT_..., if they are
    higher. */
 int sys_limit(int resource, uint64_t soft, uint64_t hard);
-/* Memory a process has now, in bytes; 0 if that cannot be found out. */
+/* Returns the resident memory of a process, in bytes; 0 if unknown. */
 uint64_t sys_memory(pid_t pid);
-/* What proc(5) tells of a process: its state as a letter, its parent, and the
-   CPU time it has had, in ticks of some length. */
+/* A process as in proc(5): its state as a letter, its parent, and its CPU time,
+   in clock ticks. */
 struct sys_process {
 	char state;
 	pid_t parent;
 	uint64_t ticks;
 };
-/* Looks at a process, by the numbers that /proc gives: 0; -errno, -ENOENT if
-   there is none. */
+/* Reads the state of a process from /proc.  Returns 0; -ENOENT if there is no
+   such process. */
 int sys_process(pid_t pid, struct sys_process *);
-/* The soft limit on descriptors. */
+/* Returns the soft limit on descriptors. */
 uint64_t sys_fd_limit(void);
-/* The least soft limit on this process's memory, in bytes. */
+/* Returns the smaller soft limit on this process's memory, in bytes. */
 uint64_t sys_memory_limit(void);
 
 /* ---- memory ---- */
 
-/* Zeroed pages shared with processes forked later, charged when touched, or
-   private ones.  NULL if there are none. */
+/* Map zeroed pages: shared memory for processes forked later, charged when
+   touched; or private pages.  Return a pointer, NULL on failure. */
 void *sys_map_shared(size_t size);
 void *sys_map_private(size_t size);
-/* The same as a file without a name, at *at.  What it can be mapped by again,
-   to be read only: a descriptor, or -errno. */
+/* Maps shared memory in a file without a name, and stores the pointer in *at.
+   Returns a descriptor by which the file can be mapped read-only, or -errno. */
 int sys_map_file(size_t size, void **at);
-/* Maps all of such a file in the place of those pages: neither this process nor
-   those forked here can write there again, whatever they do. */
+/* Maps all of such a file read-only in the place of those pages: neither this
+   process nor its children can make them writable again. */
 int sys_map_to_read(void *at, size_t size, int fd);
-/* Gives pages back; nothing for NULL.  Keeps errno. */
+/* Unmaps pages; does nothing for NULL.  Keeps errno. */
 void sys_unmap(void *at, size_t size);
-/* This process cannot write there any more, or can again. */
+/* Makes pages read-only for this process, or writable again. */
 int sys_protect(void *at, size_t size, bool writable);
 /* Children forked from now on do not have these pages. */
 int sys_dont_fork(void *at, size_t size);
-/* They have them again. */
+/* Children forked from now on have them again.  Keeps errno. */
 void sys_do_fork(void *at, size_t size);
 /* Children forked from now on find these private pages zeroed. */
 int sys_wipe_on_fork(void *at, size_t size);
-/* These shared pages read as 0 from now on, and their memory is given back
-   where that can be. */
+/* Zeroes these shared pages, and frees their memory where the system can.
+   Keeps errno. */
 void sys_wipe(void *at, size_t size);
-/* Could this process have so much more memory now?  0, -ENOMEM. */
+/* Could this process map size more bytes now?  Returns 0 or -ENOMEM. */
 int sys_has_room(size_t size);
 size_t sys_page_size(void);
 
 /* ---- signals ---- */
 
-/* Blocks every signal in this thread and keeps the old mask. */
+/* Blocks every signal in this thread, and stores the old mask. */
 int sys_block_signals(sigset_t *old);
 void sys_set_mask(const sigset_t *mask);
-/* This thread's signal handlers may run on that memory. */
+/* Makes this memory the alternate stack for signal handlers of this thread. */
 int sys_alt_stack(void *at, size_t size);
-/* Catches a signal once, on the other stack, if its disposition is the
-   default; not blocked meanwhile. */
+/* Installs a callback for a signal, on the alternate stack, if its disposition
+   is the default.  It runs for the first signal only, and does not block the
+   signal. */
 void sys_catch_once(int signal, void (*catch)(int, siginfo_t *, void *));
-/* Sends it to this thread. */
+/* Sends the signal to this thread. */
 void sys_raise(int signal);
-/* This process is killed by SIGALRM after so many seconds, whatever it has
-   done with that signal; 0: it is not. */
+/* Has this process killed by SIGALRM after that many seconds, whatever its
+   disposition was; 0 cancels this. */
 void sys_alarm(unsigned seconds);
-/* Caught signals become default; ignored ones stay ignored. */
+/* Resets caught signals to the default; ignored signals stay ignored. */
 void sys_forget_handlers(void);
-/* A signal is ignored from now on. */
+/* Ignores a signal from now on. */
 void sys_ignore(int signal);
-/* A signal gets its default action, also if it was ignored. */
+/* Resets a signal to its default action, also if it was ignored. */
 void sys_default(int signal);
-/* SIGCHLD gets an empty handler (true) or its default (false). */
+/* Gives SIGCHLD an empty handler (true) or its default (false). */
 int sys_handle_sigchld(bool handle);
 /* Is SIGPIPE pending for this thread?  It must be blocked. */
 bool sys_sigpipe_pending(void);
-/* Takes a pending SIGPIPE off this thread. */
+/* Removes a pending SIGPIPE from this thread. */
 void sys_take_sigpipe(void);
 
 #endif

@@ -1,4 +1,4 @@
-/* sys_file.c - see sys.h: system calls on files that have room for all. */
+/* sys_file.c - see sys.h: system calls on large files. */
 #include "config.h"
 
 #include "os/sys.h"
@@ -27,7 +27,7 @@ int sys_memory_file(void)
 	    1u /* MFD_CLOEXEC */));
 }
 
-/* Where a file cannot be made without a name, it loses it at once. */
+/* For systems that cannot make a file without a name: unlinks it at once. */
 static int make_and_unlink(const char *dir)
 {
 	char path[3840];	/* a stack frame may have 4096 */
@@ -47,7 +47,7 @@ int sys_temporary(const char *dir)
 	int fd;
 
 	RETRY(fd, open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC | O_EXCL, 0600));
-	/* Old kernels take it for a directory, and some file systems refuse. */
+	/* Old kernels report a directory, and some file systems refuse. */
 	if (fd == -EISDIR || fd == -EOPNOTSUPP || fd == -EINVAL ||
 	    sys_lacks(fd))
 		fd = make_and_unlink(dir);

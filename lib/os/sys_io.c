@@ -22,7 +22,8 @@
 #define SYS_pidfd_open 434
 #endif
 
-/* Moves a new descriptor out of the standard three: it, or -errno. */
+/* Duplicates a new descriptor above 0, 1 and 2 if it is among them.  Returns
+   the new descriptor or -errno; the old descriptor is closed. */
 static int lift(int fd)
 {
 	int higher;
@@ -34,7 +35,7 @@ static int lift(int fd)
 	return higher;
 }
 
-/* The same for a pair; on failure neither is left open. */
+/* The same for a pair; on failure both ends are closed. */
 static int lift_pair(int ends[2])
 {
 	int r = 0;
@@ -241,7 +242,7 @@ int sys_pidfd_open(pid_t pid)
 
 /* ---- messages with descriptors ---- */
 
-/* Aligned room for the control part of a message with descriptors. */
+/* Aligned buffer for the control part of a message with descriptors. */
 union control {
 	struct cmsghdr head;
 	char room[CMSG_SPACE(SYS_FDS * sizeof(int))];

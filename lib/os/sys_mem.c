@@ -28,8 +28,9 @@ void *sys_map_shared(size_t size)
 	return map(size, MAP_SHARED);
 }
 
-/* A descriptor that was opened to be read makes mappings that can never be
-   written to; and no signal tells of a limit. */
+/* Pages mapped by a descriptor that was opened read-only can never be made
+   writable.  The size is checked first, as exceeding the limit on files would
+   raise SIGXFSZ. */
 int sys_map_file(size_t size, void **at)
 {
 	int fd = size > sys_file_limit() ? -EFBIG : sys_memory_file();

@@ -20,7 +20,7 @@
 #include "os/sys_result.h"
 
 #ifdef VIMAP_COVERAGE
-/* What was counted in this process would be lost with it. */
+/* _exit() would lose the coverage counts of this process. */
 void __gcov_dump(void);
 #define KEEP_COUNTS() __gcov_dump()
 #else
@@ -50,7 +50,8 @@ pid_t sys_getppid(void)
 	return getppid();
 }
 
-/* Reaps it if it has ended: 1 gone, 0 still there; or it is not known how. */
+/* Reaps the process if it has ended.  Returns 1 if it is gone, 0 if it still
+   runs, or -errno if this kind of id does not work. */
 static int reap_if_ended(idtype_t type, id_t id)
 {
 	siginfo_t info;
@@ -67,8 +68,8 @@ int sys_reap_one(int pidfd, pid_t pid)
 {
 	int r = -EINVAL;
 
-	/* Linux 5.3 has pidfds and cannot wait for them; and a host may have
-	   closed ours. */
+	/* Linux 5.3 has pidfds but cannot wait for them; and a host program may
+	   have closed ours. */
 	if (pidfd >= 0)
 		r = reap_if_ended((idtype_t)P_PIDFD, (id_t)pidfd);
 	if (r < 0)
@@ -175,8 +176,8 @@ void sys_exit(int status)
 	_exit(status);
 }
 
-/* The kernel shows each thread as a directory, and a directory has a link
-   from each of those in it. */
+/* The kernel shows each thread as a directory, and each subdirectory adds a
+   link to its parent. */
 long sys_threads(void)
 {
 	struct stat s;
@@ -242,7 +243,7 @@ uint64_t sys_memory(pid_t pid)
 	return pages * sys_page_size();
 }
 
-/* The name of the program, which comes before, may have any letters. */
+/* The program's name, which comes before, may contain any characters. */
 int sys_process(pid_t pid, struct sys_process *p)
 {
 	unsigned long long user, system;

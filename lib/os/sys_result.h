@@ -1,5 +1,5 @@
 /*
- * sys_result.h - how the files of the system calls return results.
+ * sys_result.h - how the sys_*.c files turn results into -errno.
  *
  * Runs in: everywhere.  For sys_*.c only.
  */
@@ -8,8 +8,8 @@
 
 #include <errno.h>
 
-/* Repeats a call while signals interrupt it, then turns -1 into -errno.
-   errno is not written to without need: after a fork that copies a page. */
+/* Repeats a call while signals interrupt it, then turns -1 into -errno.  Writes
+   errno only if it changed: after a fork a write copies the page. */
 #define RETRY(result, call) \
 	do { \
 		int kept_ = errno; \
