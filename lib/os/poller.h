@@ -44,7 +44,7 @@ int poller_open(struct poller *);
 /* Closes both sets with the callback.  May be called again. */
 void poller_close(struct poller *, void (*close)(int *fd));
 
-/* Packs a kind, and the place of a member or 0, into a key; and unpacks them. */
+/* Packs a kind, and a member's place or 0, into a key; and unpacks them. */
 uint64_t poller_key(enum watched, uint32_t which);
 enum watched poller_kind(uint64_t key);
 uint32_t poller_which(uint64_t key);

@@ -1,4 +1,4 @@
-/* channel.c - see channel.h: one end of a worker's pipe pair. */
+/* channel.c - see channel.h: an end of a worker's pipe pair. */
 #include "config.h"
 
 #include "wire/channel.h"
@@ -11,15 +11,16 @@
 #include "base/base.h"
 #include "os/sys.h"
 
-/* What a pipe holds at most by default, so that one read empties it. */
+/* Capacity of a block: a full pipe of default size, so that a single read
+   empties it. */
 #define BLOCK_CAP ((size_t)64 * 1024 + FRAME_START)
-/* Less room than this is not worth a read. */
+/* A block with less free room than this is renewed before a read. */
 #define ROOM_LEAST ((size_t)8 * 1024)
-/* But most say no more than that they are there: the first block is small, and
-   serves as long as no read fills it. */
+/* Most workers only send a HELLO: the first block is small, and is used until a
+   read fills it. */
 #define FIRST_CAP ((size_t)512)
 #define FIRST_LEAST ((size_t)256)
-/* Ranges in one writev(). */
+/* Ranges in a single writev(). */
 #define PARTS_MOST 64
 
 void channel_open(struct channel *c, int in, int out)
@@ -73,7 +74,7 @@ void channel_send(struct channel *c, const void *from, size_t size)
 	c->queued += size;
 }
 
-/* Takes written bytes off the queue. */
+/* Removes written bytes from the queue. */
 static void sent(struct channel *c, size_t bytes)
 {
 	c->pending -= bytes;
@@ -114,8 +115,8 @@ uint64_t channel_sent(const struct channel *c)
 
 /* ---- receiving ---- */
 
-/* Makes room for "least" more bytes.  A block grows with what has arrived:
-   to twice the part of a frame it holds; a large one is not kept. */
+/* Makes room for "least" more bytes.  The block grows with the unfinished frame
+   in it, to twice its received part; a large block is not kept. */
 static int make_room(struct channel *c, size_t least)
 {
 	struct rxbuf *b = c->rxbuf;
@@ -139,8 +140,9 @@ static int make_room(struct channel *c, size_t least)
 	return r;
 }
 
-/* Drops what the ring gave before from n bytes read at the block's end: how
-   many are left, -EPROTO if they are others. */
+/* Drops bytes already taken from the ring out of the n bytes read at the
+   block's end.  Returns how many bytes are left, -EPROTO if the ring gave
+   others. */
 static ssize_t skip(struct channel *c, size_t n)
 {
 	unsigned char *at = c->rxbuf->data + c->rxbuf->len;
@@ -175,7 +177,7 @@ int channel_fill(struct channel *c)
 	c->filled = (size_t)r == room;
 	fresh = skip(c, (size_t)r);
 	c->rxbuf->len += fresh > 0 ? (size_t)fresh : 0;
-	c->rxbuf->data[c->rxbuf->len] = 0;	/* ends what is held there */
+	c->rxbuf->data[c->rxbuf->len] = 0;	/* ends the body before it */
 	c->position += fresh > 0 ? (size_t)fresh : 0;
 	return fresh < 0 ? (int)fresh : (int)r;
 }

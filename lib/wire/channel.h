@@ -1,14 +1,14 @@
 /*
- * channel.h - one end of a worker's pipe pair.
+ * channel.h - an end of a worker's pipe pair.
  *
  * Runs in: caller (both directions, never blocking) and worker (receiving,
- * blocking).  Outgoing bytes stay where they are, the queue only points to
- * them: the sent chunk is also the copy to retry.  Incoming bytes gather in a
- * block in which frames are read in place.
+ * blocking).  Outgoing bytes are not copied, the queue only holds pointers to
+ * them: the sent chunk is also the copy for a requeue.  Incoming bytes are
+ * collected in a receive buffer, a block, in which frames are read in place.
  *
  * Easy to get wrong: the staging ring carries the same bytes as the pipe.
- * What was taken from the ring is skipped when the pipe brings it again; if
- * that differs, somebody else has written to the pipe.
+ * Bytes taken from the ring are skipped when the pipe brings them again; if
+ * they differ, another process has written to the pipe.
  */
 #ifndef CHANNEL_H
 #define CHANNEL_H
@@ -25,59 +25,63 @@
 struct channel {
 	int in;			/* -1: closed */
 	int out;
-	struct rxbuf *rxbuf;	/* what has arrived; NULL: nothing yet */
-	size_t at;		/* of the first byte in it not yet received */
-	bool filled;		/* the last read took all the room there was */
-	uint64_t position;	/* in the stream, of the block's last byte */
-	struct buf again;	/* bytes the ring gave that the pipe will bring
-				   again, */
-	size_t seen;		/* and how many of them it has brought */
-	struct iovec *queue;	/* bytes to send, ours to point to only */
+	struct rxbuf *rxbuf;	/* received bytes; NULL: nothing yet */
+	size_t at;		/* offset of the first byte not yet passed */
+	bool filled;		/* the last read filled the free room */
+	uint64_t position;	/* in the stream, of the block's end */
+	struct buf again;	/* bytes taken from the ring, which the pipe
+				   will bring again */
+	size_t seen;		/* how many of these it has brought */
+	struct iovec *queue;	/* pointers to bytes to send, not owned */
 	size_t first, count, room; /* of the queue */
 	size_t pending;		/* bytes in the queue */
-	uint64_t queued;	/* bytes that ever were */
+	uint64_t queued;	/* bytes ever put into the queue */
 };
 
-/* Takes over two descriptors, -1 where there is none. */
+/* Takes over two descriptors, -1 for none. */
 void channel_open(struct channel *, int in, int out);
 
-/* Forgets what was pending and received; closes through the given function,
-   sys_close() or fdlist_drop().  Closed already is fine. */
+/* Drops the queue and the received bytes; closes the descriptors with the
+   callback, sys_close() or fdlist_drop().  May be called again. */
 void channel_close(struct channel *, void (*close)(int *fd));
 
-/* Room in the queue for so many channel_send() to come: 0 or -ENOMEM. */
+/* Makes room in the queue for that many channel_send().  Returns 0 or
+   -ENOMEM. */
 int channel_prepare(struct channel *, size_t sends);
 
-/* Queues bytes, which must stay until they are flushed or the channel is
-   closed.  Cannot fail after channel_prepare(). */
+/* Puts a pointer to bytes into the queue; they must stay valid until they are
+   flushed or the channel is closed.  Cannot fail after channel_prepare(). */
 void channel_send(struct channel *, const void *from, size_t size);
 
-/* Writes once: 1 all is out, 0 some is left, -errno. */
+/* Writes once from the queue.  Returns 1 if the queue is empty, 0 if bytes are
+   left, or -errno. */
 int channel_flush(struct channel *);
 
-/* How many bytes have left the queue by being written. */
+/* Returns how many bytes of the queue have been written, ever. */
 uint64_t channel_sent(const struct channel *);
 
-/* Reads once: bytes that arrived, 0 if none are there now, -EPIPE at the
-   end, -ENOMEM with nothing lost, -EPROTO if they are not what the ring gave
-   before, -errno. */
+/* Reads once into the receive buffer.  Returns the bytes that arrived; 0 if
+   none are there now; -EPIPE at the end; -ENOMEM with nothing lost; -EPROTO if
+   they differ from the ring's; or -errno. */
 int channel_fill(struct channel *);
 
-/* Room for bytes from elsewhere: where to put them, or NULL. */
+/* Makes room in the receive buffer for bytes of the ring.  Returns a pointer to
+   the room, or NULL. */
 unsigned char *channel_place(struct channel *, size_t size);
 
-/* So many are there, and the pipe will bring them again; 0 if the place was
-   not used after all. */
+/* Accepts size bytes written there, which the pipe will bring again; 0 bytes if
+   the copy was discarded. */
 void channel_placed(struct channel *, size_t size);
 
-/* The next whole frame, its body at most max: 1, 0 not yet, -EPROTO.  It
-   lies in channel->rxbuf, which the next fill may change unless held.  It
-   stays the next one until it is passed. */
+/* Reads the next frame, with a body of max bytes at most.  Returns 1, 0 if it
+   is not complete, or -EPROTO.  The frame points into channel->rxbuf, which the
+   next fill may change unless a reference is held.  It stays the next frame
+   until channel_pass(). */
 int channel_receive(struct channel *, size_t max, struct frame *);
 void channel_pass(struct channel *, const struct frame *);
 
-/* The frame so many bytes behind the next one, as channel_receive().  Inline,
-   as it is looked at for each item. */
+/* Reads the frame "beyond" bytes behind the next frame, as channel_receive().
+   Inline, as it runs for each item. */
 static inline int channel_peek(const struct channel *c, size_t beyond,
     size_t max, struct frame *f)
 {
@@ -86,9 +90,8 @@ static inline int channel_peek(const struct channel *c, size_t beyond,
 	return frame_read(c->rxbuf->data + at, c->rxbuf->len - at, max, f);
 }
 
-/* The next whole frame, passed at once, from a side that is trusted: true, or
-   false if channel_receive() is to be asked.  Inline, as it is done for each
-   item. */
+/* Reads and passes the next frame, from a trusted sender.  Returns false if
+   channel_receive() must be called.  Inline, as it runs for each item. */
 static inline bool channel_next(struct channel *c, struct frame *f)
 {
 	const struct rxbuf *b = c->rxbuf;
@@ -102,10 +105,10 @@ static inline bool channel_next(struct channel *c, struct frame *f)
 	return true;
 }
 
-/* How many bytes the pipe has brought, those brought again included. */
+/* Returns how many bytes the pipe has brought, skipped bytes included. */
 uint64_t channel_brought(const struct channel *);
 
-/* Where in the stream the next frame begins. */
+/* Returns the position in the stream where the next frame begins. */
 uint64_t channel_boundary(const struct channel *);
 
 /* Has part of a frame arrived? */

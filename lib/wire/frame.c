@@ -1,4 +1,4 @@
-/* frame.c - see frame.h: the writer and the reader of one message. */
+/* frame.c - see frame.h: reads the bodies of frames. */
 #include "config.h"
 
 #include "wire/frame.h"

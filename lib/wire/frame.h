@@ -1,25 +1,25 @@
 /*
- * frame.h - one message between caller and worker: writer and reader.
+ * frame.h - a frame, the message between caller and worker: writer and reader.
  *
- * Runs in: caller and worker.  Pure.  A frame is a head of 8 bytes (a zero,
- * a kind, the body's size in 48 bits) and a body, padded so that the next
- * head is 16 bytes later or a multiple of that:
+ * Runs in: caller and worker.  Pure.  A frame is a head of 8 bytes (a zero, a
+ * kind, the body's size in 48 bits) and a body, padded so that the next head is
+ * 16 bytes later or a multiple of that:
  *
  *	position 8 mod 16: | head | body ......... | padding | head ...
  *
- * A stream starts at position 8 of a 16-aligned buffer, so every body lies
- * aligned for any type and the byte behind it is a 0: padding, or the zero
- * that each head begins with.  Byte order is native; the hello frame tells.
+ * A stream starts at position 8 of a 16-aligned buffer, so every body is
+ * aligned for any type and the byte behind it is a 0: padding, or the zero that
+ * each head begins with.  Byte order is native; the hello frame shows it.
  *
  *	caller to worker: CHUNK, then its ITEMs, if packed; ...; STOP
- *	worker to caller: HELLO or UNFIT; for each chunk one OUTPUT, PLACED or
- *	FAILURE for every item begun, in order, then END; ...; LEAVING.  Where
- *	outputs have a place as an array: DONE and FAILURE for each failure,
- *	and END stands for what is left.  Behind LEAVING, OUTPUT or FAILURE of
+ *	worker to caller: HELLO or UNFIT; for each chunk an OUTPUT, PLACED or
+ *	FAILURE for every item begun, in order, then END; ...; LEAVING.  If the
+ *	outputs go into an array: DONE and FAILURE for each failure, and END
+ *	for the remaining items.  After LEAVING, an OUTPUT or FAILURE of
  *	teardown
  *
- * Easy to get wrong: sizes come from the other side.  frame_read() refuses
- * them before anybody allocates or adds.
+ * Easy to get wrong: sizes come from the other process.  frame_read() checks
+ * them before any allocation or addition.
  */
 #ifndef FRAME_H
 #define FRAME_H
@@ -31,35 +31,36 @@
 
 #include "base/buf.h"
 
-/* Where a stream starts in its buffer, and how long a head is. */
+/* Where a stream starts in its buffer, and the size of a head, in bytes. */
 #define FRAME_START 8
 #define FRAME_HEAD 8
 
 #define FRAME_VERSION 1
-/* The most a body may have: what 48 bits hold, less the head. */
+/* The largest body: 48 bits, less the head. */
 #define FRAME_MAX (((uint64_t)1 << 48) - 64)
 
 enum frame_kind {
-	FRAME_HELLO = 1,	/* worker: setup has returned well; below */
-	FRAME_UNFIT,		/* worker: setup failed; a failure */
-	FRAME_CHUNK,		/* caller: so many ITEMs follow; below */
-	FRAME_ITEM,		/* caller: one input */
+	FRAME_HELLO = 1,	/* worker: setup has succeeded; below */
+	FRAME_UNFIT,		/* worker: setup has failed; a failure */
+	FRAME_CHUNK,		/* caller: "count" ITEMs follow; below */
+	FRAME_ITEM,		/* caller: an input */
 	FRAME_OUTPUT,		/* worker: the output of the next item */
-	FRAME_FAILURE,		/* worker: why the next item has none; below */
+	FRAME_FAILURE,		/* worker: why the next item failed; below */
 	FRAME_END,		/* worker: a chunk is done; a frame_end */
-	FRAME_STOP,		/* caller: nothing more; tear down and leave */
+	FRAME_STOP,		/* caller: no more chunks; tear down and exit */
 	FRAME_LEAVING,		/* worker: has stopped, teardown begins */
-	FRAME_PLACED,		/* worker: the output of the next item lies in
-				   the payload area; a frame_placed */
-	FRAME_DONE,		/* worker: all items of the chunk before one
-				   are done, outputs in place; a frame_end */
+	FRAME_PLACED,		/* worker: the output of the next item is in the
+				   payload area; a frame_placed */
+	FRAME_DONE,		/* worker: all items of the chunk before an item
+				   are done, with outputs in the array; a
+				   frame_end */
 	FRAME_KINDS
 };
 
-/* Bodies with a shape. */
+/* Bodies of fixed layout. */
 struct frame_hello {
 	uint32_t version;	/* FRAME_VERSION */
-	uint32_t order;		/* FRAME_ORDER, as the worker's CPU has it */
+	uint32_t order;		/* FRAME_ORDER in the worker's byte order */
 	uint32_t generation;	/* the worker's */
 	uint32_t reserved;
 };
@@ -67,45 +68,49 @@ struct frame_hello {
 
 struct frame_chunk {
 	uint64_t index;		/* of its first item in the source */
-	uint64_t seq;		/* of its first item among all ever read */
-	uint32_t ordinal;	/* the how manieth chunk of this worker */
-	uint32_t first;		/* its first item's number, for the lease */
-	uint32_t count;		/* items, as ITEM frames that follow or as
-				   "where" says */
-	uint32_t attempt;	/* the how manieth at each of them, from 1 */
+	uint64_t seq;		/* of its first item among all items read */
+	uint32_t ordinal;	/* counts the chunks of this worker */
+	uint32_t first;		/* number of its first item, in the lease */
+	uint32_t count;		/* items; "where" says whether ITEM frames
+				   follow */
+	uint32_t attempt;	/* the number of this attempt at each item, from
+				   1 */
 	uint16_t stride;	/* items to take at once */
-	uint16_t report;	/* not 0: it takes so long that its results are
-				   to be written out when it is done */
+	uint16_t report;	/* not 0: the chunk takes so long that its
+				   results are flushed at its end */
 	uint16_t where;		/* enum chunk_where */
-	uint16_t awaited;	/* not 0: it is all the caller waits for, so the
-				   next one may come soon after its result */
+	uint16_t awaited;	/* not 0: the caller waits for this chunk only,
+				   so the next chunk may follow its result
+				   soon */
 	uint64_t at;		/* of the first item: INHERITED: address;
 				   PLACED: offset in the inputs' half */
-	uint64_t size;		/* INHERITED: what each has */
-	uint64_t outputs;	/* offset in the outputs' half of a place for
-				   an array of outputs; FRAME_NOWHERE: none */
+	uint64_t size;		/* INHERITED: bytes of each item */
+	uint64_t outputs;	/* offset in the outputs' half of an array for
+				   the outputs; FRAME_NOWHERE: none */
 };
 
 /* Followed by the message and, if stderr is captured, a 0 and its tail. */
 struct frame_failure {
 	int32_t code;
 	uint32_t cause;		/* VM_FAILED or VM_TOO_BIG */
-	uint64_t wall_ns;	/* the attempt took; 0: not measured */
+	uint64_t wall_ns;	/* time of the attempt; 0: not measured */
 	uint64_t cpu_ns;
 	uint32_t message_size;
 	int32_t tail_size;	/* -1: not captured */
 	uint32_t again;		/* enum frame_again */
-	uint32_t after_ms;	/* AFTER: its pause before the next attempt */
+	uint32_t after_ms;	/* AFTER: the item's pause before the next
+				   attempt */
 };
 
-/* What an item asks of attempts to come. */
+/* Whether the item may have another attempt. */
 enum frame_again {
 	FRAME_AGAIN,		/* as options say */
-	FRAME_AGAIN_NEVER,	/* it has failed for good */
-	FRAME_AGAIN_AFTER	/* if options allow one: after its own pause */
+	FRAME_AGAIN_NEVER,	/* never */
+	FRAME_AGAIN_AFTER	/* if options allow it: after the item's own
+				   pause */
 };
 
-/* The same, read: the texts lie in the body. */
+/* A parsed failure frame: the pointers point into the body. */
 struct failure {
 	struct frame_failure head;
 	const char *message;
@@ -116,26 +121,27 @@ struct failure {
 
 struct frame_end {
 	uint32_t ordinal;
-	uint32_t next;		/* the item it stopped before */
+	uint32_t next;		/* the item before which the worker stopped */
 };
 
 struct frame_placed {
-	uint64_t at;		/* position in the payload area, of a frame */
+	uint64_t at;		/* position of its frame in the payload area */
 	uint64_t size;		/* of the output */
-	uint32_t shut;		/* not 0: its worker cannot write there */
+	uint32_t shut;		/* not 0: the worker has made the pages
+				   read-only for itself */
 	uint32_t reserved;
 };
 
-/* A frame that was read; body points into the bytes it was read from. */
+/* A frame that was read; the body pointer points into the buffer read from. */
 struct frame {
 	enum frame_kind kind;
 	size_t size;		/* of the body */
 	unsigned char *body;
-	size_t length;		/* of it all, padding included */
+	size_t length;		/* of the frame, padding included */
 };
 
-/* A head is one word, of which the first byte is the zero that ends the body
-   before it, then comes the kind, then the size. */
+/* A head is a 64-bit word: its first byte is the zero that ends the body before
+   it, then come the kind and the size. */
 #if defined __BYTE_ORDER__ && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
 enum { FRAME_KIND_AT = 48, FRAME_SIZE_AT = 0 };
 #else
@@ -143,13 +149,13 @@ enum { FRAME_KIND_AT = 8, FRAME_SIZE_AT = 16 };
 #endif
 #define FRAME_SIZE_MASK (((uint64_t)1 << 48) - 1)
 
-/* Bytes a frame takes with a body of that size (at most FRAME_MAX). */
+/* Bytes of a frame with a body of that size (at most FRAME_MAX). */
 static inline size_t frame_length(size_t body_size)
 {
 	return (FRAME_HEAD + body_size + 15) & ~(size_t)15;
 }
 
-/* Writes a head there.  Inline, as it is done for each item. */
+/* Writes a head at a pointer.  Inline, as it runs for each item. */
 static inline void frame_head(unsigned char *at, enum frame_kind kind,
     size_t body_size)
 {
@@ -159,7 +165,7 @@ static inline void frame_head(unsigned char *at, enum frame_kind kind,
 	memcpy(at, &top, sizeof top);
 }
 
-/* Zeroes what follows the body up to the frame's end. */
+/* Zeroes the padding between the body and the frame's end. */
 static inline void frame_pad(unsigned char *at, size_t body_size)
 {
 	size_t end = FRAME_HEAD + body_size;
@@ -168,8 +174,8 @@ static inline void frame_pad(unsigned char *at, size_t body_size)
 		memset(at + end, 0, 16 - end % 16);
 }
 
-/* Writes a whole frame of frame_length(size) bytes, padding zeroed.  Inline,
-   as it is done for each item. */
+/* Writes a whole frame of frame_length(size) bytes, padding zeroed.  Inline, as
+   it runs for each item. */
 static inline void frame_write(unsigned char *at, enum frame_kind kind,
     const void *body, size_t size)
 {
@@ -178,8 +184,8 @@ static inline void frame_write(unsigned char *at, enum frame_kind kind,
 	frame_pad(at, size);
 }
 
-/* Reads the frame at a position where a whole one is known to be: ours, or one
-   that frame_read() has seen.  Inline, as it is done for each item. */
+/* Reads a frame known to be whole and valid: written by this process, or
+   checked by frame_read().  Inline, as it runs for each item. */
 static inline void frame_look(unsigned char *at, struct frame *f)
 {
 	uint64_t top;
@@ -192,10 +198,10 @@ static inline void frame_look(unsigned char *at, struct frame *f)
 }
 
 /*
- * Reads the frame at a position, of which "have" bytes are there: 1; 0 if
- * more are needed (length is set once the head is there, else 0); -EPROTO if
- * it is none, or its body larger than max.  Inline, as it is done for each
- * item.
+ * Reads the frame at a pointer, of which "have" bytes have arrived.  Returns 1;
+ * 0 if more are needed (f->length is set once the head is there, else 0);
+ * -EPROTO if it is no valid frame, or its body larger than max.  Inline, as it
+ * runs for each item.
  */
 static inline int frame_read(unsigned char *at, size_t have, size_t max,
     struct frame *f)
@@ -208,8 +214,8 @@ static inline int frame_read(unsigned char *at, size_t have, size_t max,
 	frame_look(at, &said);
 	if (at[0] != 0 || said.kind == 0 || said.kind >= FRAME_KINDS ||
 	    said.size > max || said.size > FRAME_MAX) {
-		/* It still ends the body before it, and is no frame if it is
-		   read again. */
+		/* The first byte must still end the body before it; a kind of 0
+		   makes the frame invalid if it is read again. */
 		if (at[0] != 0)
 			at[0] = at[1] = 0;
 		return -EPROTO;
@@ -218,11 +224,11 @@ static inline int frame_read(unsigned char *at, size_t have, size_t max,
 	return have >= f->length;
 }
 
-/* Reads the body of a FAILURE or UNFIT: 0, or -EPROTO. */
+/* Parses the body of a FAILURE or UNFIT.  Returns 0 or -EPROTO. */
 int frame_failure(const unsigned char *body, size_t size, struct failure *);
 
-/* Copies a body with a shape, which must have exactly that size: 0, or
-   -EPROTO. */
+/* Copies a body of fixed layout, which must have exactly that size.  Returns 0
+   or -EPROTO. */
 int frame_body(const struct frame *, void *to, size_t size);
 
 #endif

@@ -1,4 +1,4 @@
-/* notice.c - see notice.h: what caller and fork server say. */
+/* notice.c - see notice.h: messages between caller and fork server. */
 #include "config.h"
 
 #include "wire/notice.h"
@@ -23,7 +23,8 @@ int notice_send(int socket, struct notice *n, const int fds[NOTICE_FDS])
 	return sys_send(socket, n, sizeof *n, some, count);
 }
 
-/* Puts what came where it belongs: true if it is all that was announced. */
+/* Moves the received descriptors to their places in fds.  Returns true if all
+   announced descriptors have arrived. */
 static bool sort(const struct notice *n, int came[SYS_FDS],
     int fds[NOTICE_FDS])
 {
@@ -52,7 +53,8 @@ int notice_receive(int socket, struct notice *n, int fds[NOTICE_FDS])
 		lost = true;
 	for (int i = 0; i < SYS_FDS; i++)
 		sys_close(&came[i]);
-	/* What there is no memory to take stays in the socket. */
+	/* A message that the kernel has no memory to deliver stays in the
+	   socket's queue. */
 	if (r == -EAGAIN || r == -ENOMEM || r == -ENOBUFS)
 		return 0;
 	if (r == 0 || r == -ECONNRESET)

@@ -1,4 +1,4 @@
-/* rxbuf.c - see rxbuf.h: received bytes, shared by their readers. */
+/* rxbuf.c - see rxbuf.h: receive buffers, shared by their readers. */
 #include "config.h"
 
 #include "wire/rxbuf.h"
@@ -37,7 +37,7 @@ void rxbuf_drop(struct rxbuf *b)
 		free(b);
 }
 
-/* Grows a block that nobody else holds. */
+/* Grows a block that has no other reference. */
 static int grow(struct rxbuf **b, size_t cap)
 {
 	struct rxbuf *grown;

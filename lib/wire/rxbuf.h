@@ -1,11 +1,10 @@
 /*
- * rxbuf.h - bytes received from one end of a channel, shared by those who
- * still read in them.
+ * rxbuf.h - receive buffers of a channel, blocks shared by their readers.
  *
- * Runs in: caller and worker.  Pure.  The channel appends; results point into
- * a block and hold a reference each; the last one to let go frees it.
+ * Runs in: caller and worker.  Pure.  The channel appends; results point into a
+ * block and hold a reference each; the last reference dropped frees it.
  *
- * Easy to get wrong: a block that others hold must not be moved or grown.
+ * Easy to get wrong: a block with other references must not be moved or grown.
  */
 #ifndef RXBUF_H
 #define RXBUF_H
@@ -19,18 +18,19 @@ struct rxbuf {
 	_Alignas(16) unsigned char data[];
 };
 
-/* One with room for cap bytes and one reference, or NULL. */
+/* Allocates a block for cap bytes, with a single reference.  Returns NULL
+   without memory. */
 struct rxbuf *rxbuf_new(size_t cap);
 
-/* Takes another reference, gives one back (NULL is fine). */
+/* Add a reference, and drop a reference (NULL is allowed). */
 struct rxbuf *rxbuf_hold(struct rxbuf *);
 void rxbuf_drop(struct rxbuf *);
 
 /*
  * Makes room behind the bytes from "from" on, which are all that is still
- * wanted, and moves them to position "to".  The block itself serves if nobody
- * else holds it, else a new one that replaces *b.  0 or -ENOMEM with nothing
- * changed.
+ * needed, and moves them to position "to".  Reuses the block if it has no other
+ * reference, else replaces *b by a new block and drops the old reference.
+ * Returns 0, or -ENOMEM with nothing changed.
  */
 int rxbuf_renew(struct rxbuf **b, size_t from, size_t to, size_t cap);
 
