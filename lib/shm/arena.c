@@ -1,4 +1,4 @@
-/* arena.c - see arena.h: room in shared pages, given out in turn. */
+/* arena.c - see arena.h: regions of shared memory, given out in turn. */
 #include "config.h"
 
 #include "shm/arena.h"
@@ -41,7 +41,7 @@ struct region *arena_take(struct arena *a, size_t size)
 	return arena_take_at(a, at, size);
 }
 
-/* It begins at the head, or where the area begins the next time. */
+/* The worker places a region at the head, or at the next begin of the area. */
 bool arena_allows(const struct arena *a, uint64_t at, size_t size)
 {
 	uint64_t skipped = at - a->head;

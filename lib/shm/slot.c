@@ -1,4 +1,4 @@
-/* slot.c - see slot.h: a worker's shared pages. */
+/* slot.c - see slot.h: a worker's shared memory. */
 #include "config.h"
 
 #include "shm/slot.h"
@@ -73,7 +73,7 @@ void slot_copy_in(struct slot *s, uint64_t position, const void *from,
 	}
 }
 
-/* committed first: what is flushed later only makes the answer 0. */
+/* Loads committed first: a later value of flushed only makes the result 0. */
 int64_t slot_ahead(const struct slot *s, uint64_t position)
 {
 	uint64_t committed = atomic_load(&s->committed);
@@ -99,7 +99,7 @@ bool slot_allows(const struct slot *s, uint64_t begin, size_t length)
 	    (length > SLOT_RING && committed == begin);
 }
 
-/* The worker moves "flushed" before it reuses what lies below. */
+/* The worker moves "flushed" before it overwrites the bytes below it. */
 bool slot_intact(const struct slot *s, uint64_t position)
 {
 	atomic_thread_fence(memory_order_acquire);
@@ -111,7 +111,7 @@ void slot_live(struct slot *s)
 	atomic_fetch_add_explicit(&s->alive, 1, memory_order_relaxed);
 }
 
-/* ---- beginnings and crashes ---- */
+/* ---- begun items and crashes ---- */
 
 void slot_note(struct slot *s, uint64_t started_at, uint64_t started_cpu,
     uint64_t tail_from)
@@ -171,8 +171,8 @@ static _Atomic uint64_t *lease_of(const struct slot *s, uint32_t ordinal)
 	return (_Atomic uint64_t *)&s->lease[ordinal % SLOT_LEASES];
 }
 
-/* Does the word still say what the caller knows?  The last items taken may be
-   beyond. */
+/* Does the lease word still match the caller's copy?  "next" may pass the limit
+   by a stride. */
 static bool sane(uint64_t w, uint32_t ordinal, uint32_t limit)
 {
 	return (uint16_t)(w >> (2 * BITS)) == (uint16_t)ordinal &&
@@ -224,7 +224,7 @@ int slot_next(const struct slot *s, uint32_t ordinal, uint32_t limit,
 	return 0;
 }
 
-/* "begun" first: what it tells of was taken before. */
+/* Loads "begun" first: the items it counts were taken before. */
 int slot_begun(const struct slot *s, uint32_t ordinal, uint32_t limit,
     uint32_t *next)
 {
@@ -249,7 +249,7 @@ uint32_t slot_done(const struct slot *s, uint32_t ordinal, uint32_t limit)
 
 	if ((uint16_t)(done >> (2 * BITS)) == (uint16_t)ordinal)
 		last = done & FIELD;
-	/* What was begun is not done, what was before it is. */
+	/* The item begun last may not be done, but all items before it are. */
 	if ((uint16_t)(begun >> (2 * BITS)) == (uint16_t)ordinal)
 		last = MAX(last, MAX(begun & FIELD, 1) - 1);
 	return (uint32_t)MIN(last, (uint64_t)limit);

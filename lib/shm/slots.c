@@ -1,4 +1,4 @@
-/* slots.c - see slots.h: the shared pages of all workers of a pool. */
+/* slots.c - see slots.h: the shared memory of all workers of a pool. */
 #include "config.h"
 
 #include "shm/slots.h"
@@ -9,32 +9,33 @@
 #include "os/fdlist.h"
 #include "os/sys.h"
 
-/* Where the payload area begins: no page is larger than this is a multiple
-   of.  Outputs lie as in the ring, so that bodies are aligned, and end in a
-   page more. */
+/* The payload area begins at a multiple of the largest page size.  Outputs
+   start there as in the ring, so that bodies are aligned, and may need a page
+   more at the end. */
 #define PAGE_MOST ((size_t)64 * 1024)
 #define PAYLOAD (3 * PAGE_MOST)
 _Static_assert(SLOT_CONTROL + SLOT_RING <= PAYLOAD, "it lies behind the ring");
 
-/* Bytes of the first mapping, with what is behind the slots. */
+/* Bytes of the first mapping, including the fork server's page. */
 static size_t size_of(const struct slots *s)
 {
 	return s->stride * s->count + SLOTS_BEHIND;
 }
 
-/* ---- all of this process ---- */
+/* ---- mappings of this process ---- */
 
-/* The mappings of a process, under the lock of fdlist.h.  In a child of the
-   host those of others are not there, and something else may be. */
+/* All mappings made by a process, under the lock of fdlist.h.  A child of the
+   host program does not have its parent's mappings, and may have other memory
+   at their addresses. */
 static struct {
 	unsigned char *at;
 	size_t size;
 	pid_t owner;
 } *listed;
 static size_t listed_count;
-static unsigned books;		/* of fdlist_books(): the list belongs to it */
+static unsigned books;		/* fdlist_books() when the list was begun */
 
-/* Forgets a list of the parent's, which may be half changed. */
+/* Forgets a list inherited from the parent, which may be inconsistent. */
 static void turn_page(void)
 {
 	if (books == fdlist_books())
@@ -59,8 +60,8 @@ static int enlist(unsigned char *at, size_t size)
 	return 0;
 }
 
-/* What a parent had mapped may have been at the same address.  The list goes
-   with its last entry. */
+/* Compares the owner too, as the parent may have had a mapping at the same
+   address.  The list is freed with its last entry. */
 static void strike_off(const unsigned char *at)
 {
 	pid_t owner = sys_getpid();
@@ -88,8 +89,8 @@ void slots_drop_others(const struct slots *s, pid_t owner)
 
 /* ---- mapping ---- */
 
-/* The halves for inputs: 0, without any if they cannot be kept from being
-   written to; or -ENOMEM. */
+/* Maps the halves for inputs.  Returns 0, also without a mapping if they cannot
+   be made read-only for workers; or -ENOMEM. */
 static int map_inputs(struct slots *s)
 {
 	const size_t size = s->payload * s->count;
@@ -138,7 +139,7 @@ int slots_map(struct slots *s, size_t count, size_t payload)
 	*s = (struct slots){ .count = count, .payload = 2 * payload,
 		.readable = -1 };
 	do {
-		/* Whole pages, whatever they have. */
+		/* Whole pages, for any page size. */
 		s->payload = s->payload / 2 / SLOT_PAYLOAD_LEAST *
 		    SLOT_PAYLOAD_LEAST;
 		fdlist_lock();
@@ -170,7 +171,7 @@ int slots_shut_inputs(struct slots *s)
 	    sys_map_to_read(s->inputs, s->room * s->count, fd);
 }
 
-/* Gives back all of a mapping of so many bytes but that part. */
+/* Unmaps a mapping of "all" bytes, except for the part with number "which". */
 static void keep_part(unsigned char *at, size_t all, size_t part,
     size_t which)
 {
@@ -180,7 +181,7 @@ static void keep_part(unsigned char *at, size_t all, size_t part,
 	sys_unmap(after ? at + before + part : NULL, after);
 }
 
-/* What a hook forks may look at the input, as anywhere else. */
+/* The input stays readable in processes forked by a hook. */
 void slots_keep_one(struct slots *s, size_t which)
 {
 	keep_part(s->at, size_of(s), s->stride, which);
@@ -203,7 +204,7 @@ void slots_dont_fork(struct slots *s)
 	fdlist_drop(&s->readable);
 }
 
-/* Behind the word that says that it is busy. */
+/* The step lies behind the busy flag, in the fork server's page. */
 static atomic_int *step_of(const struct slots *s)
 {
 	return (atomic_int *)(void *)(s->at + s->stride * s->count) + 1;

@@ -8,7 +8,7 @@
  *
  * Easy to get wrong: the staging ring carries the same bytes as the pipe.
  * Bytes taken from the ring are skipped when the pipe brings them again; if
- * they differ, another process has written to the pipe.
+ * they differ, the pipe has another writer.
  */
 #ifndef CHANNEL_H
 #define CHANNEL_H
