@@ -12,7 +12,7 @@
 
 #include "os/sys.h"
 
-/* The longest line that is written whole: pipes take so much at once. */
+/* The longest line that is written whole: pipes take PIPE_BUF bytes at once. */
 #define LINE_MOST 4096
 
 /* Locked for ever: the lock's holder was a thread of the host program, which
