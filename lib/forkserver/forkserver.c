@@ -14,32 +14,31 @@
 #include "os/sys.h"
 #include "worker/worker.h"
 
-/* From TERM to KILL. */
+/* Time from SIGTERM to SIGKILL. */
 #define MERCY_NS (200 * MS_IN_NS)
-/* From KILL until the caller is told that it does not help. */
+/* Time from SIGKILL until the caller is told that the worker does not die. */
 #define HELD_NS (5000 * MS_IN_NS)
-/* How long children may take to be gone after KILL: between two of them, and
-   all; and how often to look. */
+/* At the end of the pool: the longest wait for the next child to die, the
+   longest wait in all, and the pause between two checks. */
 #define REAP_NS (2000 * MS_IN_NS)
 #define REAP_ALL_NS (30000 * MS_IN_NS)
 #define REAP_STEP_MS 10
-/* What a dead worker started is killed again so often until it is gone. */
+/* Pause between two SIGKILLs to the remaining group of a dead worker. */
 #define SWEEP_MS 20
-/* Without a pidfd the parent is looked at so often. */
+/* Without a pidfd of the caller: pause between two checks of the parent. */
 #define LOOK_MS 1000
-/* The orders taken at most before deaths are heard of again, and the time they
-   may take together. */
+/* Bounds on a batch of orders; after each batch deaths are handled. */
 #define ORDERS_MOST 16
 #define ORDERS_NS (20 * MS_IN_NS)
 
 static struct forkserver *self;
-static bool ending;		/* the caller says so, or is gone */
+static bool ending;		/* the caller ordered it, or is gone */
 static struct notice pong;	/* to be sent, if its kind is not 0 */
-/* What there is rarely; as long as there is none nobody looks for it. */
-static size_t doomed;		/* workers told to end */
-static size_t groups;		/* of dead workers, with something left */
-static size_t buried;		/* children ever */
-/* They are not written to without need: after a fork that copies a page. */
+/* Counts of rare states; while a count is 0 the table is not searched. */
+static size_t doomed;		/* workers DOOMED or KILLED */
+static size_t groups;		/* groups of dead workers that have a child */
+static size_t buried;		/* children that ended, since the start */
+/* Written only when they change: after a fork a write copies a page. */
 
 static size_t slot_of(const struct child *h)
 {
@@ -48,7 +47,8 @@ static size_t slot_of(const struct child *h)
 
 /* ---- talking ---- */
 
-/* Sends one piece of news: true when it is out. */
+/* Sends a notice and its descriptors, then closes those.  Does not block.
+   Returns false if the notice must wait. */
 static bool tell(struct notice *news, int *fds)
 {
 	int r;
@@ -66,20 +66,21 @@ static bool tell(struct notice *news, int *fds)
 	return true;
 }
 
-/* What there is to say of one worker, arrival before death. */
+/* Sends the pending notices of a worker, arrival before death.  Returns false
+   if any is left. */
 static bool tell_of(struct child *h)
 {
 	return tell(&h->arrival, h->fds) && tell(&h->death, NULL);
 }
 
-/* There is news of this one; it goes at once unless older news wait. */
+/* Sends a worker's new notice at once, unless earlier notices wait. */
 static void announce(struct child *h)
 {
 	if (!self->behind && !tell_of(h))
 		self->behind = true;
 }
 
-/* Sends what has to wait: true when all is out. */
+/* Sends the notices that wait.  Returns true when none is left. */
 static bool catch_up(void)
 {
 	for (size_t i = 0; i < self->slots.count && self->behind; i++)
@@ -112,7 +113,7 @@ static void hire(const struct notice *order)
 
 /* ---- ending ---- */
 
-/* Its group, and itself if it has left that. */
+/* Signals the worker's group, and the worker itself if it left the group. */
 static void strike(const struct child *h, int signal)
 {
 	pid_t pid = self->pids[slot_of(h)];
@@ -129,7 +130,7 @@ static void doom(struct child *h)
 	strike(h, SIGTERM);
 }
 
-/* The notice of a worker's end. */
+/* Returns the notice of a worker's end. */
 static struct notice end_of(const struct child *h, int kind, int status)
 {
 	return (struct notice){
@@ -143,7 +144,7 @@ static struct notice end_of(const struct child *h, int kind, int status)
 	};
 }
 
-/* What follows doom(), for those whose time is over. */
+/* Continues after doom() where due_at has passed: SIGKILL, then HELD. */
 static void press_doomed(uint64_t now)
 {
 	for (size_t i = 0; i < self->slots.count && doomed > 0; i++) {
@@ -171,13 +172,13 @@ static struct child *child_of(pid_t pid)
 	return NULL;
 }
 
-/* May this child have pages of workers? */
+/* Callback for orphans_evict(): may this child map pages of workers? */
 static bool is_worker(pid_t pid)
 {
 	return pid == self->spare.pid || child_of(pid) != NULL;
 }
 
-/* What is left of a dead worker's group will be swept away. */
+/* Records the group of a dead worker for sweep(), if a child is in it. */
 static void note_group(struct child *h, pid_t group)
 {
 	if (!sys_has_child_in(group))
@@ -186,7 +187,8 @@ static void note_group(struct child *h, pid_t group)
 	h->group = group;
 }
 
-/* Ends processes that have the dead worker's pages, and waits a little. */
+/* Kills processes that still map the dead worker's pages; blocks for up to
+   SWEEP_MS until they are gone. */
 static void free_pages(const struct child *h)
 {
 	for (int looks = SWEEP_MS; !ending && looks > 0 && orphans_evict(
@@ -194,7 +196,7 @@ static void free_pages(const struct child *h)
 		sys_ppoll(NULL, 0, 1, NULL);
 }
 
-/* The worker is dead and reaped. */
+/* Vacates the slot of a worker that is dead and reaped, and reports it. */
 static void dismiss(struct child *h, int status, const struct rusage *usage)
 {
 	h->death = end_of(h, NOTICE_DIED, status);
@@ -208,9 +210,9 @@ static void dismiss(struct child *h, int status, const struct rusage *usage)
 }
 
 /*
- * Buries children that have ended.  While the body lies there its number is
- * not given to another process, so its group can be killed safely: what the
- * worker started dies with it.
+ * Reaps children that have ended.  Until a child is reaped its pid is not
+ * reused, so its group can be signalled safely first: processes that the worker
+ * started die with it.  Returns 0, or -ECHILD if there is no child at all.
  */
 static int reap_ended(void)
 {
@@ -236,9 +238,9 @@ static int reap_ended(void)
 }
 
 /*
- * What dead workers started and left in their group: killed again and again,
- * as it may still have been forking.  A child of ours in the group keeps its
- * number from being given to another one.  True if any is left.
+ * Kills what is left of the groups of dead workers, again in each turn, as a
+ * fork may have escaped the last signal.  While a child of ours is in a group
+ * its number is not reused.  Returns true if any group is left.
  */
 static bool sweep(void)
 {
@@ -257,9 +259,9 @@ static bool sweep(void)
 	return groups > 0;
 }
 
-/* Kills and reaps until there is no child: 0; or until none has died for 2 s,
-   or there are always more: ETIMEDOUT.  mask: under which deaths are heard
-   of. */
+/* Kills and reaps until there is no child.  Returns 0, or ETIMEDOUT if no
+   child died for REAP_NS or some are left after REAP_ALL_NS.  mask: signals
+   blocked while it waits; without SIGCHLD, so that a death ends the wait. */
 static int end_all(const sigset_t *mask)
 {
 	uint64_t until = sys_now() + REAP_NS, last = sys_now() + REAP_ALL_NS;
@@ -294,7 +296,8 @@ static void obey(const struct notice *n)
 		return;
 	}
 	h = &self->children[n->slot];
-	/* Who has died before this order has not died of it. */
+	/* Reap first: a worker that died before this order was not killed by
+	   it, and its notice must not say so. */
 	if (n->kind == NOTICE_KILL)
 		reap_ended();
 	if (n->kind == NOTICE_PING)
@@ -308,8 +311,8 @@ static void obey(const struct notice *n)
 		doom(h);
 }
 
-/* Takes some orders.  Others wait in the socket, so that deaths are heard of
-   in between, and those are killed whose time is over. */
+/* Obeys some orders.  The rest stays in the queue of the socket, so that deaths
+   are handled in between and workers that are due get SIGKILL. */
 static void listen(void)
 {
 	uint64_t until = sys_now() + ORDERS_NS;
@@ -331,8 +334,8 @@ static void listen(void)
 
 /* ---- the loop ---- */
 
-/* Is the caller gone, as far as can be seen without a pidfd?  In a pid
-   namespace of its own the fork server never sees its parent. */
+/* Is the caller gone, as far as getppid() shows it?  In a pid namespace of its
+   own the fork server never sees its parent. */
 static bool abandoned(void)
 {
 	pid_t parent = sys_getppid();
@@ -340,7 +343,7 @@ static bool abandoned(void)
 	return parent != self->caller && parent != 0;
 }
 
-/* Milliseconds until the next thing to do by the clock; -1: nothing. */
+/* Returns the timeout of the next poll in ms; -1: none. */
 static int patience(uint64_t now, bool sweeping)
 {
 	uint64_t next = self->spare.due_at;

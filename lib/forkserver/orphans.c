@@ -1,4 +1,4 @@
-/* orphans.c - see orphans.h: ending what workers left behind. */
+/* orphans.c - see orphans.h: killing processes that workers leave behind. */
 #include "config.h"
 
 #include "forkserver/orphans.h"
@@ -17,7 +17,7 @@
 
 static _Alignas(16) char buffer[16 * 1024];
 
-/* Does /proc number processes as we do? */
+/* Does /proc show the pid namespace of this process? */
 static bool proc_is_ours(void)
 {
 	char name[32];
@@ -26,7 +26,8 @@ static bool proc_is_ours(void)
 	    atol(name) == (long)sys_getpid();
 }
 
-/* The kernel's list of our children: false if it keeps none. */
+/* Kills the children that the kernel lists.  Returns false if the kernel has
+   no such list, or it cannot be read. */
 static bool kill_listed(void)
 {
 	int fd = sys_open("/proc/thread-self/children", O_RDONLY);
@@ -62,7 +63,7 @@ static void kill_if_child(const char *name)
 		sys_kill(pid, SIGKILL);
 }
 
-/* All processes there are, one by one. */
+/* Walks all processes in /proc and kills the children of this process. */
 static void kill_found(void)
 {
 	int fd = sys_open("/proc", O_RDONLY | O_DIRECTORY);
@@ -91,26 +92,26 @@ void orphans_kill(void)
 
 /* ---- those that have a slot mapped ---- */
 
-/* Of the processes below this one the first ones, in the order found. */
+/* Upper bound on the descendants examined, in the order found. */
 #define LEFT_MOST 256
 
 static pid_t left[LEFT_MOST];
 static size_t left_count;
 
-/* Pages of a shared mapping, as maps of processes name them. */
+/* Pages of shared memory, as /proc/PID/maps names them. */
 struct pages {
 	uint64_t device, inode;
-	uint64_t from, to;		/* offsets */
+	uint64_t from, to;		/* offsets in the file, bytes */
 };
 
-/* A line of a map. */
+/* A line of /proc/PID/maps. */
 struct line {
 	uint64_t start, end;		/* addresses */
 	struct pages pages;
 };
 
-/* "start-end rights offset major:minor inode ...", the numbers up to there in
-   base 16.  False if it is not like this. */
+/* Parses "start-end rights offset major:minor inode ...", with all numbers but
+   the inode in base 16.  Returns false for any other form. */
 static bool parse_line(const char *text, struct line *l)
 {
 	uint64_t major, inode;
@@ -133,8 +134,8 @@ static bool parse_line(const char *text, struct line *l)
 	return inode != 0;
 }
 
-/* The first line of a process's map that is asked for; false if there is none,
-   or it cannot be read. */
+/* Finds the first line of a map for which the callback is_it() returns true.
+   Returns false if there is none, or the map cannot be read. */
 static bool find_line(const char *path, struct line *l,
     bool (*is_it)(const struct line *, const void *), const void *arg)
 {
@@ -181,7 +182,8 @@ static bool is_among(const struct line *l, const void *arg)
 	return false;
 }
 
-/* What bytes of our own are in maps; none if they cannot be found there. */
+/* Returns the pages of memory of this process as maps name them; an empty
+   range if they are not found. */
 static struct pages pages_of(const void *at, size_t size)
 {
 	struct pages p = { 0 };
@@ -195,7 +197,8 @@ static struct pages pages_of(const void *at, size_t size)
 	return p;
 }
 
-/* Adds the children that a list in /proc names. */
+/* Appends the children listed in a file of /proc to left[], but for those
+   that is_worker() accepts. */
 static void add_children(const char *path, bool (*is_worker)(pid_t))
 {
 	int fd = sys_open(path, O_RDONLY);
@@ -220,7 +223,7 @@ static bool is_nobody(pid_t pid)
 	return false;
 }
 
-/* Adds those of all threads of a process. */
+/* Appends the children of all threads of a process to left[]. */
 static void add_children_of(pid_t pid)
 {
 	static _Alignas(16) char names[2048];
@@ -246,8 +249,9 @@ static void add_children_of(pid_t pid)
 	sys_close(&fd);
 }
 
-/* Kills a process that has those pages, whoever has its number by now: true if
-   there was one. */
+/* Kills a process if it maps any of those pages; returns true if it does.  The
+   pidfd is opened first, so that a process that gets the pid meanwhile is not
+   signalled. */
 static bool evict(pid_t pid, const struct pages *pages)
 {
 	int fd = sys_pidfd_open(pid);

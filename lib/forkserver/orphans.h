@@ -1,11 +1,12 @@
 /*
- * orphans.h - ending processes that workers have left behind.
+ * orphans.h - killing the processes that workers leave behind.
  *
- * Runs in: fork server.  What a worker started and left behind becomes the fork
- * server's child (it is a subreaper), with its own children below it.  At the
- * end of the pool all are found in /proc and killed, their children in turn,
- * until there are none.  When a worker has died, those are killed that still
- * have its slot mapped: the next worker's pages must be nobody else's.
+ * Runs in: fork server.  A process that a worker started and left behind
+ * becomes a child of the fork server (a subreaper), and keeps its own children.
+ * At the end of the pool all children are found in /proc and killed, then the
+ * children they left, until there are none.  When a worker has died, processes
+ * that still map its slot are killed: only the next worker may have that shared
+ * memory.
  *
  * Easy to get wrong: /proc may show another pid namespace; then its numbers
  * are not ours and must not be signalled.  Without a /proc of ours only the
@@ -20,15 +21,15 @@
 
 #include "shm/slots.h"
 
-/* Kills every child of this process once.  Uses no heap. */
+/* Sends SIGKILL once to every child of this process.  Uses no heap. */
 void orphans_kill(void);
 
 /*
- * Kills the processes below this one that have the pages of that slot mapped,
- * its inputs included: true if there was any, which may take a moment to be
- * gone, and may have had children.  is_worker: tells which children may have
- * the pages.  A process that may not be looked at, as it has changed its user,
- * stays.  Uses no heap.
+ * Kills the descendants of this process that map the shared memory of that slot
+ * or of its inputs.  The callback is_worker() is true for children that may map
+ * it; they and their descendants are skipped.  Returns true if it found any:
+ * they take a moment to die and may have left children.  A process whose map
+ * cannot be read, because it changed its user, stays.  Uses no heap.
  */
 bool orphans_evict(const struct slots *, size_t which,
     bool (*is_worker)(pid_t));

@@ -1,4 +1,4 @@
-/* spare.c - see spare.h: the next worker, forked before it is missed. */
+/* spare.c - see spare.h: a spare worker, forked ahead of its order. */
 #include "config.h"
 
 #include "forkserver/spare.h"
@@ -10,8 +10,8 @@
 #include "forkserver/spawn.h"
 #include "os/sys.h"
 
-/* A worker that was just hired has so long to start before another process is
-   forked: where there are few CPUs, that would keep it from them. */
+/* Delay from a hire to the fork of the next spare: with few CPUs that fork
+   would keep the new worker from running. */
 #define AFTER_NS (5 * MS_IN_NS)
 
 void spare_init(struct spare *s)
@@ -28,8 +28,9 @@ static void forget(struct spare *s)
 		sys_close(&s->fds[i]);
 }
 
-/* The spare gets a place.  Nothing waits for it, which may be stopped: the
-   pipe is empty and has room.  False if it cannot be told. */
+/* Writes the order to the spare, which gives it a slot.  Does not block even
+   if the spare is stopped: the pipe is empty and has room.  Returns false if
+   the write fails. */
 static bool hand_over(struct spare *s, const struct notice *order)
 {
 	size_t gone = 0;
@@ -48,7 +49,7 @@ static void dismiss(struct spare *s)
 	forget(s);
 }
 
-/* One is to be forked soon, if it is wanted and not there. */
+/* Sets due_at: to soon if a spare is wanted and missing, else to NEVER. */
 static void plan(struct spare *s)
 {
 	if (!s->wanted || s->pid > 0)

@@ -1,5 +1,5 @@
 /*
- * spare.h - the next worker, forked before it is missed.
+ * spare.h - a spare worker, forked ahead of the order that will need it.
  *
  * Runs in: fork server.  Once the caller says so, a worker is forked ahead of
  * the next order.  The spare has the pipes, group and signals of a worker and
@@ -10,9 +10,10 @@
  *	 ^                                  |             |  |
  *	 +----- refused --------------------+---- died ---+  +-- order: a worker
  *
- * Easy to get wrong: while one waits nothing else is forked, as the next order
- * takes it; so nobody has copies of its ends.  Until an order it is not in the
- * table of children: its death is told to nobody.
+ * Easy to get wrong: while a spare waits no other process is forked, because
+ * the next order takes the spare; so no other process inherits its pipe ends.
+ * Before HIRE the spare is not in the table of children, and its death is not
+ * reported to the caller.
  */
 #ifndef SPARE_H
 #define SPARE_H
@@ -26,29 +27,30 @@
 struct forkserver;
 
 struct spare {
-	bool wanted;		/* one is to be kept */
-	uint64_t due_at;	/* when one is to be forked, if nothing else is
-				   to be done; NEVER: there is, or it failed */
-	pid_t pid;		/* of the one that waits; 0: none */
-	int fds[NOTICE_FDS];	/* the caller's ends of its pipes */
+	bool wanted;		/* the caller wants a spare */
+	uint64_t due_at;	/* when to fork it, if the loop is idle; NEVER:
+				   it exists, is not wanted, or has failed */
+	pid_t pid;		/* of the waiting spare; 0: none */
+	int fds[NOTICE_FDS];	/* the caller's ends of its pipes, else -1 */
 };
 
-/* There is none, and none is wanted. */
+/* Initializes it: there is no spare, and none is wanted. */
 void spare_init(struct spare *);
 
-/* From now on one is kept; or none, and the one there is is killed. */
+/* Starts or stops keeping a spare; to stop kills the present one. */
 void spare_want(struct spare *, bool wanted);
 
-/* Forks it if it is due.  If that fails, there is none until the next worker
-   is hired. */
+/* Forks the spare if it is due.  After a failed fork there is none until the
+   next worker is hired. */
 void spare_fork(struct forkserver *);
 
-/* The worker of an order: the spare, or forked now.  Its pid, and the caller's
-   ends of its pipes; or -errno. */
+/* Gets the worker of an order: the spare, or a process forked now.  Returns its
+   pid and gives away the caller's ends of its pipes in fds; or -errno. */
 pid_t spare_hire(struct forkserver *, const struct notice *order,
     int fds[NOTICE_FDS]);
 
-/* A child outside the table has ended, and is reaped: it may be the spare. */
+/* Forgets the spare if it has that pid, of a child that has ended and is not in
+   the table of children.  The caller reaps the child. */
 void spare_bury(struct spare *, pid_t);
 
 #endif

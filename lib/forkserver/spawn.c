@@ -33,8 +33,8 @@ static void close_pipes(struct pipes *p)
 	sys_close(&p->errors);
 }
 
-/* Makes all pipes of a worker, and the file for its stderr where the system has
-   files in memory: 0; -errno, and none is open. */
+/* Opens them all.  Returns 0, or -errno with none open.  Where the kernel has
+   no files in memory, errors is -1: stderr is not captured. */
 static int make_pipes(struct pipes *p, bool capture)
 {
 	int r;
@@ -63,7 +63,7 @@ out:
 	return r;
 }
 
-/* Moves a descriptor out of its variable. */
+/* Returns *fd and sets it to -1. */
 static int take(int *fd)
 {
 	int taken = *fd;
@@ -72,8 +72,8 @@ static int take(int *fd)
 	return taken;
 }
 
-/* Moves the caller's ends out, in the order of a HIRED notice, and closes the
-   others. */
+/* Moves the caller's descriptors to fds, in the order of a HIRED notice, and
+   closes the rest.  Entries without a descriptor are left as they were. */
 static void give_ends(struct pipes *p, int fds[NOTICE_FDS])
 {
 	fds[NOTICE_RESULTS] = take(&p->results[0]);
@@ -89,8 +89,8 @@ static void give_ends(struct pipes *p, int fds[NOTICE_FDS])
 
 /* ---- in the new process ---- */
 
-/* Sleeps until it is missed.  The end of the pipe is the end of the fork
-   server. */
+/* Blocks until the order is read.  Exits at the end of the pipe, which is the
+   end of the fork server. */
 static void await_order(int tasks, struct notice *order)
 {
 	size_t got = 0;
@@ -103,7 +103,8 @@ static void await_order(int tasks, struct notice *order)
 	}
 }
 
-/* A worker: of this order, or of one that is to come.  Never returns. */
+/* Runs the new process as a worker: of this order or, if NULL, of the order
+   that it waits for.  Never returns. */
 static _Noreturn void be_worker(struct forkserver *f, const struct pipes *p,
     pid_t parent, const struct notice *order)
 {
