@@ -1,4 +1,4 @@
-/* capture.c - see capture.h: what a worker writes to its standard error. */
+/* capture.c - see capture.h: capture of a worker's standard error. */
 #include "config.h"
 
 #include "worker/capture.h"
@@ -10,7 +10,7 @@
 #include "base/cut.h"
 #include "os/sys.h"
 
-/* More than that is thrown away between two items. */
+/* Between two items the file is truncated if it is larger, in bytes. */
 #define KEPT ((int64_t)64 * 1024)
 
 void capture_init(struct capture *c, int fd)
@@ -42,7 +42,7 @@ size_t capture_read(int fd, uint64_t from, char *to)
 	if (size <= 0)
 		return 0;
 	if (from > (uint64_t)size)
-		from = 0;	/* it was cut meanwhile */
+		from = 0;	/* it was truncated meanwhile */
 	if ((uint64_t)size - from > CAPTURE_MOST) {
 		from = (uint64_t)size - CAPTURE_MOST;
 		cut = true;

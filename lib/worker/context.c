@@ -1,4 +1,4 @@
-/* context.c - see context.h: one call of the user's hooks. */
+/* context.c - see context.h: the context of the user's hooks. */
 #include "config.h"
 
 #include "worker/context.h"
@@ -12,9 +12,9 @@
 #include "base/cut.h"
 #include "os/sys.h"
 
-/* Room kept behind an output, so that the padding of a frame always fits. */
+/* Bytes kept free behind an output, so that the frame's padding always fits. */
 #define PAD 16
-/* What a frame of that output takes at most. */
+/* Upper bound on the length of a frame with that output. */
 #define ROOM_FOR(size) (FRAME_HEAD + (size) + PAD)
 
 int context_init(struct context *c, const struct plan *plan,
@@ -46,7 +46,7 @@ static RARELY void forget_failure(struct context *c)
 	c->message[0] = '\0';
 }
 
-/* Forgets what the last call said. */
+/* Resets the state of the previous call. */
 static void begin(struct context *c)
 {
 	if (c->failed)
@@ -55,7 +55,7 @@ static void begin(struct context *c)
 	c->reserved = c->size = 0;
 }
 
-/* What a hook returned, or what vm_fail() said before. */
+/* Ends a call: 0, or -1 if the hook returned an error or called vm_fail(). */
 static int end(struct context *c, int returned)
 {
 	if (!c->failed && returned != 0) {
@@ -83,7 +83,7 @@ void context_note(struct context *c)
 	}
 }
 
-/* The item has failed for want of room. */
+/* Makes the item fail for want of room, and sets errno.  Returns -1. */
 static int no_room(struct context *c, int error, size_t size)
 {
 	c->cause = error == EFBIG ? VM_TOO_BIG : VM_FAILED;
@@ -100,7 +100,7 @@ static int no_room(struct context *c, int error, size_t size)
 	return -1;
 }
 
-/* Goes on with the frame at another place, which may overlap with the first. */
+/* Moves the frame to another buffer, which may overlap with the present one. */
 static void move(struct context *c, unsigned char *to, size_t room)
 {
 	if (c->size > 0)
@@ -109,8 +109,9 @@ static void move(struct context *c, unsigned char *to, size_t room)
 	c->room = room;
 }
 
-/* Makes more room: in the payload area, if it is worth it, or in our own
-   buffer, where it can grow. */
+/* Makes room for more output: in the payload area of the slot if the frame is
+   large and still in the stream, else in the buffer "out", which grows.
+   Returns 0 or -errno. */
 static int spill(struct context *c, size_t size)
 {
 	size_t room, least = ROOM_FOR(c->size + size);
@@ -134,7 +135,7 @@ static int spill(struct context *c, size_t size)
 	return r;
 }
 
-/* Runs process(): true if it has not failed. */
+/* Runs the process() callback.  Returns true if it has not failed. */
 static bool run(struct context *c, const void *input, size_t size)
 {
 	int r;
@@ -164,7 +165,7 @@ bool context_fill(struct context *c, const void *input, size_t size,
 		return false;
 	if (c->size != element)
 		return no_element(c);
-	/* More was reserved than came of it. */
+	/* A larger vm_reserve() has moved the frame elsewhere. */
 	if (c->at != place - FRAME_HEAD)
 		memcpy(place, c->at + FRAME_HEAD, element);
 	return true;
@@ -178,7 +179,7 @@ unsigned char *context_tell(struct context *c, size_t *length)
 	return room + FRAME_START;
 }
 
-/* The OUTPUT frame of what was gathered. */
+/* Completes the OUTPUT frame. */
 static inline unsigned char *end_output(struct context *c, size_t *length)
 {
 	*length = frame_length(c->size);
@@ -269,7 +270,8 @@ static struct context *around(struct vm_context *me)
 	return CONTAINER_OF(me, struct context, public);
 }
 
-/* Room behind the output so far, or NULL with errno; then it has failed. */
+/* Returns a pointer to room behind the output so far, or NULL with errno set;
+   then the item has failed. */
 static unsigned char *reserve(struct context *c, size_t size)
 {
 	int r = 0;

@@ -1,9 +1,8 @@
 /*
- * context.h - one call of the user's hooks: what vm_output() gathers and
- * what vm_fail() says.
+ * context.h - the context of the user's hooks: output and failure of a call.
  *
  * Runs in: worker; in the caller with VM_SERIAL.  The public functions of
- * section 1 of vimap.h stand here too.
+ * section 1 of vimap.h are defined here too.
  *
  * Easy to get wrong: the user has a pointer to the public part only; the
  * rest is found around it.
@@ -23,38 +22,40 @@
 struct context {
 	struct vm_context public;
 	const struct plan *plan;
-	uint64_t started_at;	/* the present one, if so */
+	uint64_t started_at;	/* begin of the attempt, by the monotonic
+				   clock; 0: not measured */
 	uint64_t started_cpu;
 	struct capture capture;	/* of standard error */
-	uint64_t seed;		/* of the plan, spread */
-	/* The result frame is made in place, or where there is more room. */
-	struct outstream *outstream;	/* where it goes; NULL: nowhere */
+	uint64_t seed;		/* plan->seed, spread */
+	/* The OUTPUT frame is built in place in the output stream, or in the
+	   buffer "out" where there is more room. */
+	struct outstream *outstream;	/* of the worker; NULL: none */
 	unsigned char *at;
-	size_t room;		/* bytes there, */
-	size_t size;		/* of which so many are the output's so far, */
-	size_t reserved;	/* and so many more vm_reserve()'s */
+	size_t room;		/* bytes at "at" for the frame */
+	size_t size;		/* bytes of output so far */
+	size_t reserved;	/* bytes behind, from vm_reserve() */
 	struct buf out;		/* FRAME_START bytes, then room for a frame */
-	bool noted;		/* options ask for what context_note() notes */
+	bool noted;		/* options ask for context_note() */
 	bool in_process;	/* vm_output() is allowed */
 	bool failed;
-	bool for_good;		/* no attempt is worth while */
-	bool has_pause;		/* it has asked for one: pause_ms */
+	bool for_good;		/* no further attempt is to be made */
+	bool has_pause;		/* vm_retry_after() has set pause_ms */
 	uint32_t pause_ms;
 	int code;
 	enum vm_cause cause;
 	char message[4096];	/* "": none was given */
 };
 
-/* For a plan that stays, an index, a file to capture stderr in (-1: it is not
-   captured), and the output stream that results will be added to, or NULL: 0 or
-   -ENOMEM. */
+/* Initializes a context.  The plan must outlive it.  errors: file that stderr
+   is sent to, -1: not captured.  outstream: stream in which results are built,
+   or NULL; not owned.  Returns 0 or -ENOMEM. */
 int context_init(struct context *, const struct plan *,
     int worker_index, int errors, struct outstream *);
 
-/* Frees what was gathered. */
+/* Frees the output buffer. */
 void context_release(struct context *);
 
-/* Runs setup(): 0, or -1 and failed, code and message say why. */
+/* Runs the setup() callback.  Returns 0, or -1 with code and message set. */
 int context_setup(struct context *);
 
 /* Spreads a number over 64 bits (the finaliser of splitmix64). */
@@ -66,11 +67,11 @@ static inline uint64_t context_spread(uint64_t x)
 	return x ^ x >> 31;
 }
 
-/* Notes the time, and how far standard error has come, as far as options ask
-   for it. */
+/* Records the begin of an attempt, as far as options ask for it: the time, the
+   CPU time and the size of captured stderr. */
 void context_note(struct context *);
 
-/* An attempt at an item of a chunk begins.  Inline, as it is for each. */
+/* Begins an attempt at an item of a chunk.  Inline, as each item needs it. */
 static inline void context_begin(struct context *c,
     const struct frame_chunk *chunk, uint32_t item)
 {
@@ -84,31 +85,34 @@ static inline void context_begin(struct context *c,
 }
 
 /*
- * Runs process() on its input and makes the result frame of it, OUTPUT or
- * FAILURE: where it lies, until the next call, in place if there is a stream
- * and room; *length is its whole length.  Never NULL.
+ * Runs the process() callback on an input and builds the frame of its result,
+ * OUTPUT or FAILURE.  Returns a pointer to the frame, never NULL, valid until
+ * the next call, and sets *length to the frame's length.  The frame is in the
+ * output stream where there is one with room.
  */
 unsigned char *context_process(struct context *, const void *input,
     size_t size, size_t *length);
 
-/* The same where the output has a place of its own in an array, as bytes lie
-   behind a head: true if it is there now, false if the item has failed. */
+/* The same for an output with a place in an array, behind FRAME_HEAD bytes
+   that may be written to.  Returns true if the output is in its place, false
+   if the item has failed. */
 bool context_fill(struct context *, const void *input, size_t size,
     unsigned char *place);
 
-/* What the item that has just failed asks of attempts to come. */
+/* Returns how the failed item wants further attempts. */
 enum frame_again context_again(const struct context *);
 
-/* The FAILURE frame of the item that has just failed, as context_process()
-   returns it.  Needs no memory: it has its own room. */
+/* Returns the FAILURE frame of the failed item, as context_process() does.
+   Allocates nothing: the frame is in a static buffer. */
 unsigned char *context_tell(struct context *, size_t *length);
 
-/* Runs teardown(), which may have an output if the plan says so: the frame that
-   is to be told, OUTPUT or FAILURE, and its length; NULL: nothing. */
+/* Runs the teardown() callback, which may have an output if the plan says so.
+   Returns the frame to send, OUTPUT or FAILURE, and sets *length; NULL: none.
+   Valid until the next call. */
 unsigned char *context_teardown(struct context *, size_t *length);
 
-/* Writes the FAILURE or UNFIT frame that says why: its length.  There must
-   be CONTEXT_FAILURE_ROOM bytes. */
+/* Writes the FAILURE or UNFIT frame with code, message and captured stderr into
+   a buffer of CONTEXT_FAILURE_ROOM bytes.  Returns the frame's length. */
 size_t context_failure(const struct context *, enum frame_kind,
     unsigned char *at);
 #define CONTEXT_FAILURE_ROOM \

@@ -1,4 +1,4 @@
-/* crash.c - see crash.h: a worker that crashes says where. */
+/* crash.c - see crash.h: a worker that crashes reports its stack. */
 #include "config.h"
 
 #include "worker/crash.h"
@@ -32,7 +32,8 @@
 
 #define STACK_SIZE ((size_t)64 * 1024)
 #define FRAMES_MOST 48
-/* For the names of functions, which need a lock of the dynamic linker. */
+/* Time limit in seconds for the stack: names of functions need a lock of the
+   dynamic linker. */
 #define NAMES_S 2
 
 static const struct crash *crash;
@@ -82,7 +83,7 @@ static void end_line(struct line *l)
 
 /* ---- the signal ---- */
 
-/* What the code of a signal means, for those that say most. */
+/* Returns the meaning of a signal's code, for the common codes. */
 static const char *meaning(int signal, int code)
 {
 	static const struct { int signal, code; const char *text; } all[] = {
@@ -125,7 +126,7 @@ static void tell_signal(int signal, const siginfo_t *info)
 
 /* ---- the stack ---- */
 
-/* Where the program was, if that can be told on this machine; else 0. */
+/* Returns the program counter at the crash; 0 on other machines. */
 static uintptr_t program_counter(const void *context)
 {
 	const ucontext_t *u = context;
@@ -141,7 +142,7 @@ static uintptr_t program_counter(const void *context)
 }
 
 #ifdef HAVE_DLADDR
-/* Module, the offset in it that debuggers want, and the function. */
+/* Appends the module, the offset in it for debuggers, and the function. */
 static void put_place(struct line *l, void *frame)
 {
 	Dl_info info;
@@ -185,10 +186,10 @@ static void tell_frame(int number, uintptr_t at)
 }
 
 #ifdef HAVE_UNWIND
-/* The walk along the stack: frames of the handler come first. */
+/* State of the stack walk; frames of the handler come first. */
 struct walk {
-	uintptr_t pc;		/* where the crash was; 0: not known */
-	bool told;		/* that frame was met */
+	uintptr_t pc;		/* of the crash; 0: not known */
+	bool told;		/* the frame of the crash was met */
 	int count;
 };
 
@@ -213,15 +214,15 @@ static void tell_stack(uintptr_t pc)
 		tell_frame(0, pc);
 }
 #else
-/* At least where it was. */
+/* Without an unwinder: only the frame of the crash. */
 static void tell_stack(uintptr_t pc)
 {
 	tell_frame(0, pc);
 }
 #endif
 
-/* A crash goes on when this returns: the faulty instruction is run again, or
-   abort() ends the process itself.  What was sent must be sent again. */
+/* When this returns, the faulty instruction runs again, or abort() goes on, and
+   ends the process.  A signal sent by a program must be raised again. */
 static void on_crash(int signal, siginfo_t *info, void *context)
 {
 	int kept = errno;

@@ -1,10 +1,11 @@
 /*
- * crash.h - a worker that crashes says where.
+ * crash.h - a worker that crashes reports the signal and its stack.
  *
- * Runs in: worker, inside a signal handler on a stack of its own: no heap, no
- * stdio, nothing that a broken program may have broken.  The text goes to the
- * slot, piece by piece, so that a second crash in here loses only the rest.
- * The process then dies of the signal as it would have, core file included.
+ * Runs in: worker, in a signal handler on a stack of its own: no heap, no
+ * stdio, no data that a broken program may have spoiled.  The text goes to the
+ * slot line by line, so that a second crash in the handler loses only the
+ * rest.  The process then dies of the signal as it would have, core file
+ * included.
  *
  * Easy to get wrong: a process forked in a hook has these handlers too, but
  * no slot.
@@ -15,15 +16,15 @@
 #include "os/owner.h"
 #include "shm/slot.h"
 
-/* Where a crash is told.  Filled in by the worker. */
+/* Destination of the report.  Filled in by the worker. */
 struct crash {
-	struct slot *slot;	/* NULL: nowhere yet */
+	struct slot *slot;	/* NULL: none yet */
 	const struct owner *owner;
 };
 
-/* Fork server, before it forks: signals that mean a crash, if their
-   disposition is the default, will be caught in workers, and told as that
-   says there, which must stay.  Left out where a sanitizer watches. */
+/* Fork server, before it forks: makes workers catch the signals of a crash
+   whose disposition is the default, and report as the struct says.  Keeps the
+   pointer.  Does nothing where a sanitizer handles crashes. */
 void crash_prepare(const struct crash *);
 
 #endif

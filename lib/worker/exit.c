@@ -1,4 +1,4 @@
-/* exit.c - see exit.h: the ways out of a worker. */
+/* exit.c - see exit.h: how a worker exits. */
 #include "config.h"
 
 #include "worker/exit.h"
@@ -14,10 +14,9 @@ _Noreturn void exit_leave(int status)
 	sys_exit(status);
 }
 
-/* exit() in a hook must not run the host's handlers.  These are registered
-   after all of the host's, so they run before them; the fork server, where
-   that happens, leaves by _exit() only.  Where the status cannot be known it
-   counts as failure. */
+/* Keeps an exit() in a hook from running the host's handlers: it is registered
+   after them, so it runs first.  The fork server, which registers it, leaves by
+   _exit() only.  An unknown status counts as failure. */
 static void on_quick_way_out(void)
 {
 	exit_leave(EXIT_FAILURE);

@@ -8,14 +8,14 @@
 #include "shm/arena.h"
 #include "wire/frame.h"
 
-/* The pages of the payload area from a position on. */
+/* Returns a pointer to the pages of the payload area at a position. */
 static void *pages(const struct outstream *g, uint64_t from)
 {
 	return g->outputs - FRAME_START + from % g->payload;
 }
 
-/* What the caller still reads of the last worker's outputs is not ours to
-   write to. */
+/* Write-protects the outputs of the previous worker in this slot that the
+   caller still reads. */
 static void shut_held(struct outstream *g)
 {
 	uint64_t from = atomic_load(&g->slot->released), to = g->told, end;
@@ -44,7 +44,7 @@ void outstream_init(struct outstream *g, struct slot *slot,
 int outstream_flush(struct outstream *g)
 {
 	if (g->flushed < g->committed) {
-		/* This wakes the caller, who will ask again. */
+		/* The write wakes the caller, which asks again if needed. */
 		atomic_store(&g->slot->wanted, 0);
 		atomic_store(&g->slot->intended, g->committed);
 	}
@@ -63,8 +63,8 @@ int outstream_flush(struct outstream *g)
 	return 0;
 }
 
-/* A frame larger than the ring goes to the pipe as it is; only when its last
-   byte is out does it count as committed. */
+/* Writes a frame larger than the ring to the pipe directly; it is committed
+   only when its last byte is written. */
 static int put_directly(struct outstream *g, const unsigned char *at,
     size_t left)
 {
@@ -87,8 +87,8 @@ static int put_directly(struct outstream *g, const unsigned char *at,
 	return r;
 }
 
-/* What the caller has not released begins there.  What was left out it takes
-   for used until it has heard of what comes behind. */
+/* Returns the position from which on the caller holds outputs.  The caller
+   counts a gap as held until it reads the frame behind the gap. */
 static uint64_t held(const struct outstream *g)
 {
 	uint64_t at = atomic_load_explicit(&g->slot->released,
@@ -144,7 +144,7 @@ int outstream_put(struct outstream *g, const unsigned char *frame,
 	return 0;
 }
 
-/* What lies in the payload area is told by a frame of its own. */
+/* Adds an output in the payload area: only a PLACED frame goes to the ring. */
 static int put_placed(struct outstream *g, unsigned char *frame, size_t length)
 {
 	_Alignas(16) unsigned char told[32];
@@ -159,7 +159,7 @@ static int put_placed(struct outstream *g, unsigned char *frame, size_t length)
 	}
 	g->told = g->next + slot_room(f.size);
 	if (f.size >= g->in_place) {
-		g->shut = true;	/* or a part of it, if that fails */
+		g->shut = true;	/* if it fails, a part may be protected */
 		p.shut = sys_protect(pages(g, g->next), slot_room(f.size),
 		    false) == 0;
 	}

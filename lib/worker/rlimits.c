@@ -1,4 +1,4 @@
-/* rlimits.c - see rlimits.h: what the kernel is asked to hold a worker to. */
+/* rlimits.c - see rlimits.h: resource limits of a worker. */
 #include "config.h"
 
 #include "worker/rlimits.h"
@@ -12,12 +12,12 @@
 #include "base/words.h"
 #include "os/sys.h"
 
-/* How much likelier than the host a worker is to be chosen when memory runs
-   out: so that the kernel takes a worker and not the host. */
+/* OOM score of a worker, so that the kernel, when memory runs out, kills a
+   worker and not the host. */
 #define OOM_SCORE "500"
 #define OOM_FILE "/proc/self/oom_score_adj"
 
-/* What must be there beside what hooks need: a block of inputs, an output. */
+/* Bytes the library needs beside the hooks: a buffer of inputs, an output. */
 #define ROOM_TO_WORK ((size_t)256 * 1024)
 
 int rlimits_limit(const struct plan *p, struct vm_context *me)
@@ -25,7 +25,7 @@ int rlimits_limit(const struct plan *p, struct vm_context *me)
 	uint64_t cpu = (uint64_t)p->max_cpu_s;
 	int r = 0;
 
-	/* A host may ignore the signal; then nothing would tell the cause. */
+	/* The host may ignore the signal; then nothing would show the cause. */
 	if (cpu > 0) {
 		sys_default(SIGXCPU);
 		r = sys_limit(RLIMIT_CPU, cpu, cpu + 1);
@@ -42,7 +42,7 @@ int rlimits_limit(const struct plan *p, struct vm_context *me)
 	return 0;
 }
 
-/* A host that is chosen early already has workers that are. */
+/* If the host's own score is as high, workers inherit it. */
 bool rlimits_must_volunteer(void)
 {
 	char now[16] = "";

@@ -1,8 +1,8 @@
 /*
- * rlimits.h - what the kernel is asked to hold a worker to.
+ * rlimits.h - resource limits of a worker.
  *
- * Runs in: worker, but for rlimits_must_volunteer().  Set before setup(), so
- * that it is held to them as well.
+ * Runs in: worker, except rlimits_must_volunteer().  Set before setup(), so
+ * that they hold for it too.
  */
 #ifndef RLIMITS_H
 #define RLIMITS_H
@@ -11,15 +11,15 @@
 
 #include "worker/plan.h"
 
-/* Sets what options ask for, and looks whether there is memory to work with: 0,
-   or -1 when the worker has failed, by vm_fail(). */
+/* Sets the limits that options ask for, and checks that there is memory to work
+   with.  Returns 0, or -1 after vm_fail(). */
 int rlimits_limit(const struct plan *, struct vm_context *);
 
-/* Fork server, before it forks: are workers to make themselves likelier than
-   the host to be chosen when memory runs out? */
+/* Fork server, before it forks: are workers to raise their OOM score above the
+   host's? */
 bool rlimits_must_volunteer(void);
 
-/* Does it, if that may be. */
+/* Raises this process's OOM score; ignores errors. */
 void rlimits_volunteer(void);
 
 #endif

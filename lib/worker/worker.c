@@ -1,4 +1,4 @@
-/* worker.c - see worker.h: all code that runs in a worker. */
+/* worker.c - see worker.h: the main loop of a worker process. */
 #include "config.h"
 
 #include "worker/worker.h"
@@ -20,46 +20,48 @@
 #include "worker/outstream.h"
 #include "worker/rlimits.h"
 
-/* Where so many bytes came at once, several chunks or a large one, more are on
-   their way.  Then others are let run, so often, before the worker sleeps, for
-   to be woken costs more; and for so many reads to come. */
+/* A read of STREAM bytes or more (several chunks, or a large one) means that
+   more bytes are on their way.  For the next LINGERS reads the worker then
+   yields the CPU, YIELDS times at most, before it blocks: a wake-up costs
+   more. */
 #define STREAM 128
 #define YIELDS 5
 #define LINGERS 16
 
 /*
- * One worker's state.  In static memory: the exit handler needs it.  Where it
- * is written to before the first item it is in one page, for each page that a
- * worker writes to is copied.
+ * The state of this worker.  Static, because the crash handler has a pointer to
+ * a part.  The fields written before the first item lie in one page, since the
+ * kernel copies each page that a worker writes to.
  */
 static _Alignas(1024) struct worker {
 	struct worker_life life;
 	struct slot *slot;
 	struct channel tasks;
-	int lingers;		/* so many reads it waits for awake */
-	bool awaited;		/* the chunk it has or had last */
-	struct spin spin;	/* after one that was awaited */
+	int lingers;		/* reads before which it still yields */
+	bool awaited;		/* flag of the chunk received last */
+	struct spin spin;	/* used after such a chunk */
 	struct outstream outstream;
-	unsigned char *outputs;	/* their half of the payload area */
-	struct owner owner;	/* this process, not one forked here */
+	unsigned char *outputs;	/* half of the payload area for outputs */
+	struct owner owner;	/* this process, not its children */
 	struct crash crash;
 	bool unguarded;		/* worker_prepare() could not guard exit() */
-	bool volunteers;	/* it found that they are to be killed first */
-	struct context context;	/* its end, a long text, is not touched */
+	bool volunteers;	/* rlimits_volunteer() is to be called */
+	struct context context;	/* last: its long message is not written to */
 } self;
 _Static_assert(offsetof(struct worker, context.message) < 1024, "one page");
 
 /* ---- leaving ---- */
 
-/* A process that a hook forked has come back from the hook: it must not go
-   on as if it were the worker. */
+/* Exits if this process is a child forked by a hook that has returned from the
+   hook: it must not go on as the worker. */
 static void leave_if_copy(void)
 {
 	if (owner_is_other(&self.owner))
 		sys_exit(EXIT_FAILURE);
 }
 
-/* The caller is gone or this process is broken: nothing more to tell. */
+/* Ends the worker without a message: the caller is gone, or this process is
+   broken. */
 static _Noreturn void give_up(void)
 {
 	exit_leave(EXIT_FAILURE);
@@ -110,7 +112,7 @@ void worker_begin(struct worker_life *life)
 	sys_set_mask(&none);
 }
 
-/* Setup has failed, or nothing could be set up at all. */
+/* Reports that setup failed, or could not begin, and exits. */
 static _Noreturn void unfit(void)
 {
 	static unsigned char frame[CONTEXT_FAILURE_ROOM];
@@ -121,7 +123,7 @@ static _Noreturn void unfit(void)
 	exit_leave(EXIT_FAILURE);
 }
 
-/* No two workers of a pool are to draw the same numbers. */
+/* Seeds rand() and its kin differently in each worker of a pool. */
 static void reseed(void)
 {
 	const uint64_t seed = context_spread(self.life.plan->seed ^
@@ -164,8 +166,8 @@ static void set_up(void)
 
 /* ---- working ---- */
 
-/* The next whole frame; waits for it.  Before it sleeps the worker writes
-   out what it has.  The end of the pipe is the end of the caller. */
+/* Returns the next whole frame; blocks until it is there.  Before it blocks it
+   writes out the staged results.  End-of-file means that the caller is gone. */
 static void receive(struct frame *f)
 {
 	int r;
@@ -188,7 +190,8 @@ static void receive(struct frame *f)
 	channel_pass(&self.tasks, f);
 }
 
-/* The caller may have to tell of an attempt that the worker cannot. */
+/* Records when the attempt began, for the exception that the caller makes if
+   the worker dies in it. */
 static void note_beginning(void)
 {
 	const struct context *c = &self.context;
@@ -198,9 +201,9 @@ static void note_beginning(void)
 		    c->capture.from);
 }
 
-/* Does one item and answers it.  A waiting caller gets what is staged before
-   the item begins.  If the result pipe is gone, which the item need not have
-   done, it is as if it had not begun. */
+/* Runs one item and adds its result.  If the caller waits, results staged
+   earlier are written out first.  If the result pipe is broken, maybe not by
+   the item, the item is marked as not begun. */
 static void work(const struct frame_chunk *chunk, uint32_t number,
     const struct frame *input)
 {
@@ -223,8 +226,8 @@ static void work(const struct frame_chunk *chunk, uint32_t number,
 	}
 }
 
-/* Takes the next items of a chunk, up to number *end: true, or false if the
-   lease ends before them. */
+/* Takes the next items of a chunk from its lease, up to number *end.  Returns
+   false if the lease ends before them, or its word is not as expected. */
 static bool take(const struct frame_chunk *chunk, uint32_t next,
     uint32_t *end)
 {
@@ -236,8 +239,8 @@ static bool take(const struct frame_chunk *chunk, uint32_t next,
 	return first == next && first < limit;
 }
 
-/* The next item of a chunk, wherever it is; *at: where, if it need not be
-   received. */
+/* Reads the next item of a chunk.  Items in memory are read through the pointer
+   *at, which is advanced; others are received, which may block. */
 static void fetch(const struct frame_chunk *chunk, unsigned char **at,
     struct frame *f)
 {
@@ -254,11 +257,12 @@ static void fetch(const struct frame_chunk *chunk, unsigned char **at,
 	receive(f);
 	if (f->kind != FRAME_ITEM)
 		give_up();
-	/* The next head, whose first byte ends the input, may not be here. */
+	/* The byte behind the input must be 0.  It is the first byte of the
+	   next head, which may not have arrived. */
 	f->body[f->size] = 0;
 }
 
-/* The worker is through with a chunk, up to an item. */
+/* Reports that the worker is done with a chunk, up to the item "next". */
 static void finish(const struct frame_chunk *chunk, uint32_t next)
 {
 	const struct frame_end said = { chunk->ordinal, next };
@@ -268,7 +272,8 @@ static void finish(const struct frame_chunk *chunk, uint32_t next)
 		flush();
 }
 
-/* Items that are sent must be received, those taken back as well. */
+/* Runs the items of a chunk.  Items that are sent must be received even if the
+   caller has taken them back. */
 static void work_through(const struct frame_chunk *chunk)
 {
 	unsigned char *at = chunk->where == CHUNK_PLACED ?
@@ -291,8 +296,8 @@ static void work_through(const struct frame_chunk *chunk)
 	finish(chunk, next);
 }
 
-/* An item whose output has a place has failed: that those before it have not is
-   told first. */
+/* Reports the failure of an item whose output would have had a place in an
+   array; before that, that the items before it are done. */
 static void tell_failure(const struct frame_chunk *chunk, uint32_t number)
 {
 	const struct frame_end done = { chunk->ordinal, number };
@@ -306,8 +311,8 @@ static void tell_failure(const struct frame_chunk *chunk, uint32_t number)
 	}
 }
 
-/* Does items of an inherited array, outputs having their places in another one:
-   only failures are told. */
+/* Runs items of an inherited array whose outputs have places in an array; only
+   failures are sent. */
 static void fill(const struct frame_chunk *chunk, uint32_t next, uint32_t end)
 {
 	const unsigned char *in = (void *)(uintptr_t)chunk->at;
@@ -332,7 +337,7 @@ static void fill(const struct frame_chunk *chunk, uint32_t next, uint32_t end)
 	slot_finish(self.slot, chunk->ordinal, end);
 }
 
-/* Do the outputs of a chunk fit where it says that they are to be? */
+/* Does the array of outputs of a chunk fit at the offset the chunk names? */
 static bool has_place(const struct frame_chunk *chunk)
 {
 	const size_t payload = self.life.slots.payload;
@@ -351,7 +356,7 @@ static void fill_through(const struct frame_chunk *chunk)
 
 	if (!has_place(chunk))
 		give_up();
-	/* A hook may have spoiled the lease word: no further than the place. */
+	/* A hook may have spoiled the lease word: stop at the array's end. */
 	for (; next < behind && take(chunk, next, &end); next = end) {
 		end = MIN(end, behind);
 		fill(chunk, next, end);
@@ -359,7 +364,7 @@ static void fill_through(const struct frame_chunk *chunk)
 	finish(chunk, next);
 }
 
-/* What teardown has to tell, if anything, comes after LEAVING. */
+/* Runs teardown.  Its output or failure, if any, is sent after LEAVING. */
 static void tear_down(void)
 {
 	unsigned char *frame;
@@ -385,7 +390,7 @@ void worker_main(const struct worker_life *life)
 	self.crash = (struct crash){ self.slot, &self.owner };
 	outstream_init(&self.outstream, self.slot, &life->slots, life->results);
 	self.outputs = slot_outputs(self.slot);
-	/* The caller gives out that half. */
+	/* The caller gives out that half, as arrays. */
 	if (life->plan->element > 0)
 		self.outstream.payload = 0;
 	channel_open(&self.tasks, life->tasks, -1);
