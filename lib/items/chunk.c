@@ -1,4 +1,4 @@
-/* chunk.c - see chunk.h: inputs packed together as the frames to send. */
+/* chunk.c - see chunk.h: inputs packed in a buffer as the frames to send. */
 #include "config.h"
 
 #include "items/chunk.h"
@@ -87,7 +87,7 @@ size_t chunk_unpack_placed(const struct chunk *c, size_t item,
 	return item + 1;
 }
 
-/* Where the frame of an item begins, or where the last one ends. */
+/* Returns the offset of an item's frame, or the end of the last frame. */
 static size_t frame_at(const struct chunk *c, size_t item)
 {
 	return item < c->count ? chunk_head(c, item)->at : c->items.len;

@@ -1,16 +1,15 @@
 /*
- * chunk.h - inputs of one source, packed together as the frames to send.
+ * chunk.h - inputs of one source, packed in a buffer as the frames to send.
  *
- * Runs in: caller.  Pure.  A chunk's bytes are written once, while it is
- * filled, and never move afterwards: they are what is sent, what is sent
- * again when a worker dies, and what is handed back with the results.  Spans
- * (span.h) refer to parts of it; the last one to go frees it.  Items of an
- * array that workers inherited are not packed at all: only where they are is
- * sent.
+ * Runs in: caller.  Pure.  The buffer of a chunk is written once, while the
+ * chunk is filled, and never moves afterwards: it is sent, sent again when a
+ * worker dies, and its inputs are returned with the results.  Spans (span.h)
+ * refer to parts of the chunk; dropping the last reference frees it.  Items of
+ * an array that workers inherited are not packed: only their address is sent.
  *
  * Easy to get wrong: offsets point at ITEM frames, not at inputs, unless the
- * items are inherited; of a chunk in shared pages they are numbers of items,
- * for nothing that lies in those pages tells the caller where an item is.
+ * items are inherited.  In a chunk in shared memory they are item numbers: the
+ * caller trusts no byte of those pages to find an item.
  */
 #ifndef CHUNK_H
 #define CHUNK_H
@@ -27,21 +26,21 @@
 
 struct freelist;
 
-/* What an item costs beside its bytes, in the bound on bytes. */
+/* Bytes charged for an item beside its data, in the bound on bytes. */
 #define CHUNK_ITEM_CHARGE 64
 
-/* The most items in a chunk: what a lease word can count, with those that are
-   taken beyond the last. */
+/* Upper bound on the items in a chunk: as many as a lease word can count, with
+   those that workers take beyond the last. */
 #define CHUNK_ITEMS_MOST ((1u << 24) - 2 * SLOT_STRIDE)
 
-/* Where the items of a chunk are. */
+/* Where the items of a chunk lie. */
 enum chunk_where {
-	CHUNK_PACKED,		/* here, as ITEM frames from FRAME_START on */
+	CHUNK_PACKED,		/* in its buffer, as ITEM frames */
 	CHUNK_INHERITED,	/* in an array that the workers have too */
 	CHUNK_PLACED		/* as PACKED, in a worker's payload area */
 };
 
-/* PLACED: the caller's own copy of an item's head, and where its frame lies. */
+/* PLACED: the caller's own copy of an item's head, and the frame's offset. */
 struct chunk_head {
 	unsigned char head[FRAME_HEAD];
 	size_t at;
@@ -49,41 +48,43 @@ struct chunk_head {
 
 struct chunk {
 	size_t refs;
-	struct freelist *freelist;	/* its spans' too; or NULL */
+	struct freelist *freelist;	/* its spans' too; NULL: none */
 	enum chunk_where where;
 	uint64_t index;		/* of the first item in its source */
 	uint64_t seq;		/* of the first item among all read */
-	void *tag;		/* the source's */
-	bool given_up;		/* it is, too: nothing of it is to begin */
+	void *tag;		/* of the source */
+	bool given_up;		/* the source is cancelled: begin no item */
 	uint32_t count;		/* items in it */
-	uint32_t untaken;	/* of them, not yet handed to the caller */
+	uint32_t untaken;	/* items not yet handed to the caller */
 	size_t each;		/* bytes from one item to the next; 0: they
 				   differ, or have none */
 	const unsigned char *array; /* INHERITED: its first item */
-	struct region *region;	/* PLACED: where; owned */
-	struct buf items;	/* PACKED, PLACED */
-	struct buf heads;	/* PLACED: a struct chunk_head an item */
+	struct region *region;	/* PLACED: its region; owned */
+	struct buf items;	/* PACKED, PLACED: the buffer of frames */
+	struct buf heads;	/* PLACED: array with a chunk_head per item */
 };
 
-/* An empty one with one reference, or NULL.  The freelist, which must outlive
-   it, is where one is looked for and where it goes in the end; or NULL. */
+/* Returns an empty chunk with a reference, or NULL.  It comes from the
+   freelist, which must outlive it, and goes back there when the last reference
+   is dropped; freelist may be NULL. */
 struct chunk *chunk_new(struct freelist *, uint64_t index, uint64_t seq,
     void *tag);
 
-/* So many bytes of frames are expected: room for them, if there is memory. */
+/* Reserves buffer space for that many bytes of frames.  Ignores errors. */
 void chunk_expect(struct chunk *, size_t bytes);
 
-/* Takes another reference, gives one back (NULL is fine). */
+/* Take and drop a reference (NULL is fine). */
 struct chunk *chunk_hold(struct chunk *);
 void chunk_drop(struct chunk *);
 
-/* PLACED: room for the caller's copy of one more head: 0 or -ENOMEM; and the
-   copy, of a frame at that offset. */
+/* PLACED: reserves room for the copy of a head, and appends it, for a frame at
+   that offset.  The first returns 0 or -ENOMEM, the second cannot fail then. */
 int chunk_expect_head(struct chunk *);
 void chunk_keep_head(struct chunk *, size_t at, size_t size);
 
-/* Appends an input, where there are fewer than CHUNK_ITEMS_MOST: 0, -ENOMEM
-   with nothing changed.  Inline, as it is done for each item. */
+/* Appends a copy of an input; there must be fewer than CHUNK_ITEMS_MOST.
+   Returns 0, or -ENOMEM and leaves the chunk unchanged.  Inline, as it runs for
+   each item. */
 static inline int chunk_pack(struct chunk *c, const void *input, size_t size)
 {
 	const uint32_t count = c->count;
@@ -103,37 +104,38 @@ static inline int chunk_pack(struct chunk *c, const void *input, size_t size)
 	return 0;
 }
 
-/* Makes an empty one stand for those items of an array, which is not ours. */
+/* Makes an empty chunk refer to items of an array, which it does not own. */
 void chunk_inherit(struct chunk *, const unsigned char *array,
     uint32_t count, size_t size);
 
-/* Lets an empty one be packed in that region, which is its own from now on, and
-   whose bytes are there. */
+/* Makes an empty chunk pack its items in that region, which it owns from now
+   on.  at: pointer to the bytes of the region. */
 void chunk_place(struct chunk *, struct region *, unsigned char *at);
 
-/* Is there room in its region for an input of that size?  If it has none, there
-   always is. */
+/* Is there room in its region for an input of that size?  Always true without
+   a region. */
 bool chunk_fits(const struct chunk *, size_t size);
 
-/* The offset of its first item. */
+/* Returns the offset of the first item. */
 static inline size_t chunk_begin(const struct chunk *c)
 {
 	return c->where == CHUNK_PACKED ? FRAME_START : 0;
 }
 
-/* PLACED: the head of an item. */
+/* PLACED: returns the caller's copy of an item's head. */
 static inline const struct chunk_head *chunk_head(const struct chunk *c,
     size_t item)
 {
 	return (const struct chunk_head *)(void *)c->heads.data + item;
 }
 
-/* The input of that number in a PLACED chunk; returns the next number. */
+/* PLACED: sets input and size to the item of that number; returns the next
+   number. */
 size_t chunk_unpack_placed(const struct chunk *, size_t item,
     const void **input, size_t *size);
 
-/* The input at an offset; returns the next offset.  Inline, as it is done for
-   each item. */
+/* Sets input and size to the item at an offset; returns the next offset.  The
+   pointer is valid while the chunk is.  Inline, as it runs for each item. */
 static inline size_t chunk_unpack(const struct chunk *c, size_t at,
     const void **input, size_t *size)
 {
@@ -152,13 +154,13 @@ static inline size_t chunk_unpack(const struct chunk *c, size_t at,
 	return at + f.length;
 }
 
-/* The offset so many items after the one at an offset. */
+/* Returns the offset that is "items" items behind an offset. */
 size_t chunk_skip(const struct chunk *, size_t at, uint32_t items);
 
-/* Bytes of so many items from an offset on that must be sent. */
+/* Returns the bytes to send for that many items from an offset on. */
 size_t chunk_bytes(const struct chunk *, size_t at, uint32_t items);
 
-/* What it counts for in the bound on bytes. */
+/* Returns the bytes it is charged with in the bound on bytes. */
 static inline size_t chunk_charge(const struct chunk *c)
 {
 	if (c->where == CHUNK_INHERITED)

@@ -1,8 +1,8 @@
 /*
- * evidence.h - the texts that tell about a dead worker: where it crashed, and
- * what it wrote last.
+ * evidence.h - texts about a dead worker: the traceback of its crash and the
+ * tail of its stderr.
  *
- * Runs in: caller.  Pure.  One block, owned by the span it is about.
+ * Runs in: caller.  Pure.  One allocation, owned by the span it is about.
  */
 #ifndef EVIDENCE_H
 #define EVIDENCE_H
@@ -12,16 +12,16 @@
 struct evidence {
 	char *traceback;	/* NULL: there is none */
 	char *tail;		/* of its standard error; NULL: not captured */
-	size_t size;		/* of it all; for the bound on bytes */
-	char text[];		/* both */
+	size_t size;		/* bytes in all, for the bound on bytes */
+	char text[];		/* buffer of both texts */
 };
 
-/* One with room for texts of so many bytes and a 0 after each, both empty; 0:
-   without that text.  NULL if both are 0, or there is no memory: a death is
-   told without texts too. */
+/* Returns two empty texts with room for that many bytes and a 0 each; room 0:
+   without that text.  Returns NULL if both are 0, or without memory: a death is
+   reported without texts too. */
 struct evidence *evidence_new(size_t traceback_room, size_t tail_room);
 
-/* NULL is fine. */
+/* Frees both texts; NULL is fine. */
 void evidence_free(struct evidence *);
 
 #endif

@@ -1,4 +1,4 @@
-/* freelist.c - see freelist.h: spans and chunks to be used again. */
+/* freelist.c - see freelist.h: unused spans and chunks. */
 #include "config.h"
 
 #include "items/freelist.h"

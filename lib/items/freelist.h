@@ -1,12 +1,12 @@
 /*
- * freelist.h - spans and chunks that are not needed any more, for new ones.
+ * freelist.h - unused spans and chunks, kept to save allocations.
  *
- * Runs in: caller.  Pure.  One a pool: a few of each, so that items which go
- * and come one by one cost no allocation.  Who frees a span or a chunk puts it
- * here; what does not fit is freed.
+ * Runs in: caller.  Pure.  Each pool keeps a few spans and chunks in its
+ * freelist, so that items which are sent singly cost no allocation.  A span or
+ * chunk that is freed goes to it; if it is full, the memory is freed.
  *
- * Easy to get wrong: what is taken from it has whatever was left in it, but
- * for a chunk's room for items.
+ * Easy to get wrong: a span or chunk from the list has its old contents,
+ * except that a chunk's buffers are empty.
  */
 #ifndef FREELIST_H
 #define FREELIST_H
@@ -16,7 +16,8 @@
 struct chunk;
 struct span;
 
-/* So many of each are kept, and chunks with so many bytes of room. */
+/* Upper bounds on the spans and on the chunks in it, and on the buffer bytes of
+   a chunk. */
 #define SHELF_MOST 4
 #define SHELF_ROOM ((size_t)32 * 1024)
 
@@ -26,18 +27,18 @@ struct freelist {
 	int nspans, nchunks;
 };
 
-/* Frees what is on it. */
+/* Frees all spans and chunks in it. */
 void freelist_release(struct freelist *);
 
-/* One that is on it, or a new one, or NULL.  Without a freelist (NULL) a new
-   one. */
+/* Returns a span from the list or a newly allocated span, which the caller then
+   owns, or NULL.  The list may be NULL. */
 struct span *freelist_take_span(struct freelist *);
 
-/* The same; its items are empty, and may have room. */
+/* The same for a chunk.  Its buffers are empty, and may have room. */
 struct chunk *freelist_take_chunk(struct freelist *);
 
-/* It is not used any more: put there, or freed.  A chunk's items are its own,
-   or it has no room. */
+/* Puts a span or chunk on the list, or frees it if the list is full or NULL.
+   The chunk must own the buffer "items", or that must have no room. */
 void freelist_put_span(struct freelist *, struct span *);
 void freelist_put_chunk(struct freelist *, struct chunk *);
 

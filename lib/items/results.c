@@ -1,4 +1,4 @@
-/* results.c - see results.h: answers that wait for the caller. */
+/* results.c - see results.h: queue of answered spans. */
 #include "config.h"
 
 #include "items/results.h"
@@ -69,7 +69,7 @@ void results_put(struct results *r, struct span *s)
 	}
 }
 
-/* Takes the first span, which there must be, out of list or heap. */
+/* Removes the first span, which must exist, from list or heap. */
 static struct span *pop(struct results *r)
 {
 	struct span *s = r->first;
@@ -109,7 +109,7 @@ void results_let_go(struct results *r)
 	r->hand = NULL;
 }
 
-/* Makes another span the one in hand, if there is one to take. */
+/* Makes the next span current.  Returns false if there is none to take. */
 static bool turn_over(struct results *r)
 {
 	results_let_go(r);

@@ -1,12 +1,12 @@
 /*
- * results.h - answered spans that wait for the caller, as they come or in
- * the order of the inputs.
+ * results.h - queue of answered spans that wait for the caller, as they come
+ * or in the order of the inputs.
  *
- * Runs in: caller.  Pure.  As they come they form a list; in order they form
- * a pairing heap by sequence number, of which the top may be taken once it is
- * the next in order.
+ * Runs in: caller.  Pure.  As they come, spans form a FIFO list.  In order,
+ * they form a pairing heap by sequence number, and its top may be taken once
+ * its number is the next.
  *
- * Easy to get wrong: what was taken last stays valid until the next take, so
+ * Easy to get wrong: the item taken last stays valid until the next take, so
  * its span lives that long.
  */
 #ifndef RESULTS_H
@@ -19,7 +19,7 @@
 #include "base/words.h"
 #include "items/window.h"
 
-/* One item and what became of it, read in place. */
+/* An item and its result: pointers into buffers of the span. */
 struct item {
 	const struct span *span;
 	const void *input;
@@ -29,49 +29,50 @@ struct item {
 	enum frame_kind kind;	/* FRAME_OUTPUT or FRAME_FAILURE */
 	unsigned char *body;
 	size_t size;
-	/* If not NULL this is no item: a worker was given up; words for it. */
+	/* If not NULL this is no item: a place was given up, and why. */
 	const struct words *given_up;
-	bool teardown;		/* or it has torn down; kind and body as above,
-				   or words if kind is 0 */
+	bool teardown;		/* no item: a worker's teardown; kind and body
+				   as above, or given_up has why if kind is
+				   0 */
 };
 
 struct results {
-	struct window *window;	/* told what is taken */
+	struct window *window;	/* its counts follow each take; not owned */
 	bool ordered;
 	uint64_t next_seq;	/* ordered: of the item to hand out next */
 	struct span *first;	/* list, or top of the heap */
 	struct span *last;	/* of the list */
-	struct span *hand;	/* the span being handed out */
-	uint32_t left;		/* of its items */
-	uint64_t index;		/* of the next one, */
-	size_t input_at;	/* its offset in its chunk */
-	unsigned char *output;	/* and its result frame; NULL: none */
+	struct span *hand;	/* the current span, handed out now; owned */
+	uint32_t left;		/* its items not yet handed out */
+	uint64_t index;		/* of the next item */
+	size_t input_at;	/* offset of the next item in its chunk */
+	unsigned char *output;	/* its result frame; NULL: none */
 };
 
-/* An empty one that tells the window what is taken. */
+/* Initializes an empty queue that updates the window, which must outlive it. */
 void results_init(struct results *, struct window *, bool ordered);
 
-/* Frees all of it, the one in hand included. */
+/* Frees all spans in it, the current span included. */
 void results_release(struct results *);
 
-/* Adds a span that window_move() has made ANSWERED. */
+/* Adds a span that window_move() has made ANSWERED, and owns it. */
 void results_put(struct results *, struct span *);
 
-/* Is there one to take? */
+/* Is there an item to take? */
 bool results_ready(const struct results *);
 
-/* Is there one to take that does not begin another span? */
+/* Is there an item to take in the current span? */
 bool results_in_hand(const struct results *);
 
-/* The last item of the span in hand was handed out. */
+/* Updates the counts after the last item of the current span. */
 void results_book(struct results *);
 
-/* What an item without a result frame has: an output where its worker made it,
-   which is ended here, or none. */
+/* Fills in an item without a result frame: its output is where the worker wrote
+   it, and gets a 0 behind it; or it has none. */
 void results_draw_in_place(const struct span *, struct item *);
 
-/* Hands out the next item of the span in hand, which must have one.  Inline,
-   as it is done for each item. */
+/* Hands out the next item of the current span, which must have an item left.
+   Inline, as it runs for each item. */
 static inline void results_draw(struct results *r, struct item *item)
 {
 	struct frame f;
@@ -95,12 +96,11 @@ static inline void results_draw(struct results *r, struct item *item)
 		results_book(r);
 }
 
-/* What was handed out last is no longer valid; its span is freed if that was
-   its last item. */
+/* Invalidates the last item; frees its span if that was the span's last. */
 void results_let_go(struct results *);
 
-/* Hands out the next item: true, or false if there is none.  What was handed
-   out before it is no longer valid. */
+/* Hands out the next item and invalidates the previous one.  Returns false if
+   there is none. */
 bool results_take(struct results *, struct item *);
 
 #endif

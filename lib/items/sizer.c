@@ -1,4 +1,4 @@
-/* sizer.c - see sizer.h: how many inputs should travel together. */
+/* sizer.c - see sizer.h: how many inputs to send in a chunk. */
 #include "config.h"
 
 #include "items/sizer.h"
@@ -6,14 +6,17 @@
 #include "base/base.h"
 #include "items/chunk.h"
 
-/* To wake the caller and a worker costs tens of microseconds of two CPUs: fifty
-   times that is work worth sending, and a tail nobody notices. */
+/* Aim for the time of a chunk.  Waking the caller and a worker costs tens of
+   microseconds on two CPUs: work of fifty times that is worth sending, and
+   still short enough at the end of a run. */
 #define TARGET_NS 1000000.0
-/* But where workers wait for CPUs, or are asleep, no longer than that. */
+/* Upper bound on the elapsed time of a chunk where workers wait for CPUs, or to
+   be woken. */
 #define LONGEST_NS 50000000.0
-/* What a crowd gets done is looked at over such a time. */
+/* Length of a sample for sizer_crowd(). */
 #define SAMPLE_NS (4 * MS_IN_NS)
-/* What a worker has taken cannot be taken back: no more than this much. */
+/* Upper bound on the time of the items taken at once, since they cannot be
+   taken back. */
 #define STRIDE_NS 1000.0
 
 void sizer_init(struct sizer *p, size_t chunk_size)
@@ -36,7 +39,7 @@ bool sizer_worth(const struct sizer *p, uint32_t items)
 	return items * p->item_ns >= TARGET_NS / 2;
 }
 
-/* Slower is believed at once, faster by and by. */
+/* A longer time per item counts at once, a shorter time by and by. */
 void sizer_learn(struct sizer *p, uint32_t items, uint64_t ns)
 {
 	double now, want, cost;
@@ -60,8 +63,8 @@ void sizer_learn(struct sizer *p, uint32_t items, uint64_t ns)
 	p->aim = want < 1 ? 1 : (uint32_t)want;
 }
 
-/* In a crowd a chunk takes long because its worker waits for others, or to be
-   woken; smaller chunks would make that worse. */
+/* With more workers than CPUs a chunk takes long because its worker waits for a
+   CPU; smaller chunks would make that worse. */
 void sizer_crowd(struct sizer *p, uint32_t items, uint64_t now, size_t workers,
     size_t cpus)
 {

@@ -1,10 +1,10 @@
 /*
- * sizer.h - how many inputs should travel together.
+ * sizer.h - how many inputs to send in a chunk.
  *
- * Runs in: caller.  Pure; times are handed in.  With chunk_size 0: one at
- * first, so that the first result is early; then, by the time measured per
- * item, as many as are worth a wake-up, and no more than fit in one frame's
- * worth of bytes.
+ * Runs in: caller.  Pure; times are passed in.  With chunk_size 0 the first
+ * chunk has one item, so that the first result is early.  Later chunks have, by
+ * the measured time per item, enough items to be worth a wake-up, and at most
+ * PACE_BYTES of frames.
  */
 #ifndef SIZER_H
 #define SIZER_H
@@ -17,39 +17,40 @@
 #define PACE_BYTES ((size_t)16 * 1024)
 
 struct sizer {
-	uint32_t fixed;		/* chunk_size; 0: by measure */
+	uint32_t fixed;		/* chunk_size; 0: by measurement */
 	uint32_t aim;		/* items in the next chunk */
-	double item_ns;		/* what an item takes, smoothed; 0: unknown */
-	double share_ns;	/* CPU time there is for an item of a crowd;
-				   0: there is none, or it is unknown */
-	uint64_t since;		/* then on it has done */
-	uint64_t done;		/* so many items */
+	double item_ns;		/* time per item, smoothed; 0: unknown */
+	double share_ns;	/* CPU time available per item if there are
+				   more workers than CPUs; else, or if it is
+				   unknown, 0 */
+	uint64_t since;		/* begin of the present sample, ns */
+	uint64_t done;		/* items done in the present sample */
 };
 
-/* The option, or 0 to go by measure. */
+/* Initializes it.  chunk_size: the option; 0: measure. */
 void sizer_init(struct sizer *, size_t chunk_size);
 
-/* Should a chunk of so many items and bytes be sent as it is?  Inline, as it
-   is asked for each item. */
+/* Is a chunk with that many items and bytes large enough to send?  Inline, as
+   it runs for each item. */
 static inline bool sizer_enough(const struct sizer *p, uint32_t items,
     size_t bytes)
 {
 	return items >= p->aim || (!p->fixed && bytes >= PACE_BYTES);
 }
 
-/* So many items a worker may take at once, 1 to SLOT_STRIDE: as many as are
-   done in no time. */
+/* Returns how many items a worker is to take at once, 1 to SLOT_STRIDE: more if
+   they are short. */
 uint16_t sizer_stride(const struct sizer *);
 
-/* Do so many items take so long that to wake the caller for them costs little
-   beside that? */
+/* Do that many items take so long that waking the caller for them costs little
+   by comparison? */
 bool sizer_worth(const struct sizer *, uint32_t items);
 
-/* A worker took that long for so many items. */
+/* Adds a measurement: a worker took ns for that many items. */
 void sizer_learn(struct sizer *, uint32_t items, uint64_t ns);
 
-/* So many items were done by now, by so many workers that share the CPUs; to
-   be said before what one of them took. */
+/* Records that items are done at time now (ns), by workers that share the CPUs.
+   To be called before sizer_learn() for the same items. */
 void sizer_crowd(struct sizer *, uint32_t items, uint64_t now, size_t workers,
     size_t cpus);
 

@@ -1,4 +1,4 @@
-/* source.c - see source.h: where inputs come from. */
+/* source.c - see source.h: a source of inputs. */
 #include "config.h"
 
 #include "items/source.h"

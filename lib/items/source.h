@@ -1,10 +1,10 @@
 /*
- * source.h - where inputs come from: one source given to vm_imap().
+ * source.h - a source of inputs, given to vm_imap().
  *
- * Runs in: caller.  Pure bookkeeping around the user's hooks, which are
- * called from here only, so that the pool can refuse calls made inside them.
+ * Runs in: caller.  Pure bookkeeping around the user's callbacks, which are
+ * called only here, so that the pool can refuse calls made inside them.
  *
- * Easy to get wrong: close() is called just once, whatever happens.
+ * Easy to get wrong: close() is called exactly once, whatever happens.
  */
 #ifndef SOURCE_H
 #define SOURCE_H
@@ -18,58 +18,61 @@
 
 enum source_state {
 	SOURCE_OPEN,		/* may have inputs now */
-	SOURCE_WAITING,		/* said VM_LATER; woken by fd or by a result */
+	SOURCE_WAITING,		/* next() returned VM_LATER; ends when its fd is
+				   ready, or a result is taken */
 	SOURCE_ENDED,		/* all was read; closed */
 	SOURCE_FAILED		/* next() failed; closed; "error" has why */
 };
 
 struct source {
 	struct vm_source hooks;
-	struct source *next;	/* queued behind it */
+	struct source *next;	/* the next source in the queue */
 	uint64_t index;		/* of the next input */
 	enum source_state state;
-	int error;		/* errno it failed with, */
-	const char *flaw;	/* and why, if it is ours to say; else NULL */
+	int error;		/* errno of the failure */
+	const char *flaw;	/* text for a failure found here; else NULL */
 	const void *input;	/* read but not yet in a chunk; the user's */
 	size_t size;
 	bool held;		/* "input" and "size" are valid */
-	bool given_up;		/* vm_cancel_with() wants what it has back */
-	bool *in_hook;		/* the pool's: true while a hook runs */
+	bool given_up;		/* vm_cancel_with() wants its inputs back */
+	bool *in_hook;		/* of the pool: true while a callback runs */
 };
 
-/* How ready-made sources tell the pool what they are, in hooks.reserved. */
+/* Marks of the library's own sources, in hooks.reserved[0]. */
 enum source_mark {
-	SOURCE_OWN = 1,		/* the library's; reserved[2] may point to the
-				   bound of its inputs */
-	SOURCE_INHERITED,	/* from is a source_array that workers have */
+	SOURCE_OWN = 1,		/* reserved[2] may point to the size bound of
+				   its inputs */
+	SOURCE_INHERITED,	/* "from" is a source_array that workers have */
 	SOURCE_UNMADE		/* could not be made; reserved[1]: errno,
-				   reserved[2]: words */
+				   reserved[2]: text */
 };
 
-/* What is left of an array. */
+/* The rest of an array. */
 struct source_array {
 	const unsigned char *items;
 	size_t left;
-	size_t size;		/* of each */
+	size_t size;		/* bytes of each */
 };
 
-/* A source for the hooks; it owns them when this returns it, and sets
-   *in_hook while one runs.  NULL: no memory, and nothing was called. */
+/* Returns a source that owns the hooks and sets *in_hook while a callback runs,
+   or NULL without memory; then no callback was called. */
 struct source *source_new(const struct vm_source *hooks, bool *in_hook);
 
-/* Closes it if it is not closed, and frees it. */
+/* Closes the source if it is open, and frees it.  NULL is fine. */
 void source_free(struct source *);
 
-/* Closes the hooks unless they are closed, and ends it. */
+/* Ends the source and calls close(), unless that was called before. */
 void source_close(struct source *);
 
-/* What next() returned, if it was no good input: 0 none; -1 failed. */
+/* Handles a return value of next() without a good input; error: its errno.
+   Returns 0 if there is no input, -1 if the source has failed. */
 int source_judge(struct source *, int said, int error);
 
 /*
- * Makes the next input held: 1; 0 at the end (closed now) or, state being
- * WAITING, nothing yet; -1 failed (closed now, "error" is set).  An input
- * beyond max fails with EFBIG, nonsense with EINVAL.  Inline, as it is done
+ * Reads the next input, which is then held; calls next(), which may block.
+ * Returns 1; 0 at the end (closed now) or, if state is WAITING, if there is no
+ * input yet; -1 if it failed (closed now, "error" is set).  An input beyond max
+ * bytes fails with EFBIG, a wrong return value with EINVAL.  Inline, as it runs
  * for each item.
  */
 static inline int source_next(struct source *s, size_t max)
@@ -94,24 +97,24 @@ static inline int source_next(struct source *s, size_t max)
 	return 1;
 }
 
-/* Is it one of the library's own? */
+/* Is it one of the library's own sources? */
 bool source_ready_made(const struct source *);
 
 /* Does next() promise not to block? */
 bool source_prompt(const struct source *);
 
-/* The array, if it is one that workers inherited and that is not closed; else
-   NULL.  Who takes items from it counts them in "index". */
+/* Returns its array, if workers inherited that and the source is open; else
+   NULL.  A caller that takes items from it must count them in "index". */
 struct source_array *source_inherited(const struct source *);
 
-/* The descriptor to wait for, or -1. */
+/* Returns the descriptor to wait for, or -1. */
 int source_fd(struct source *);
 
-/* Has it said VM_LATER without a descriptor to wait for?  Then only results
-   taken can change that. */
+/* Has it returned VM_LATER without a descriptor to wait for?  Then only taking
+   results can change its state. */
 bool source_is_stuck(struct source *);
 
-/* A stuck source may be asked again: true if it was stuck. */
+/* Makes a stuck source readable again.  Returns true if it was stuck. */
 bool source_unstick(struct source *);
 
 #endif

@@ -1,4 +1,4 @@
-/* span.c - see span.h: consecutive items with the same fate. */
+/* span.c - see span.h: consecutive items in the same state. */
 #include "config.h"
 
 #include "items/span.h"
@@ -7,7 +7,7 @@
 
 #include "items/freelist.h"
 
-/* Arrays of outputs are apart by cache lines. */
+/* Arrays of outputs do not share cache lines of this size. */
 #define LINE 64
 
 _Static_assert((FRAME_HEAD + sizeof(struct frame_chunk) + 15) / 16 * 16 ==
@@ -105,7 +105,8 @@ struct span *span_cut(struct span *s, uint32_t from)
 	return rest;
 }
 
-/* Where the worker finds the first item, if it need not be sent. */
+/* Returns the address or offset at which the worker finds the first item, if it
+   need not be sent; else 0. */
 static uint64_t whereabouts(const struct span *s)
 {
 	if (s->chunk->where == CHUNK_INHERITED)
@@ -144,8 +145,8 @@ size_t span_parts(const struct span *s)
 	return 1 + (s->chunk->where == CHUNK_PACKED);
 }
 
-/* Another worker, which may be writing to the bytes, does not write the
-   heads. */
+/* Queues items placed in shared memory of another worker, with the caller's own
+   copies of their heads: that worker is not trusted. */
 static void send_placed(const struct span *s, struct channel *to)
 {
 	const struct chunk *c = s->chunk;

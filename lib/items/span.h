@@ -1,24 +1,24 @@
 /*
- * span.h - consecutive items of a chunk that have the same fate.
+ * span.h - consecutive items of a chunk in the same state.
  *
- * Runs in: caller.  Pure.  What is sent, answered, put back or taken is
- * always a span; nothing of the chunk is copied when a span is cut in two.
+ * Runs in: caller.  Pure.  Items are sent, answered, requeued and taken in
+ * spans; cutting a span in two copies nothing of the chunk.
  *
  *	              admit
  *	                |
  *	                v      dispatch           settle
  *	   +------> WAITING ----------> SENT ----------------> ANSWERED -> taken
  *	   |          ^ |                | |                      ^
- *	   |          | |  cancel, lose  | | bury: the guilty     |
+ *	   |          | |  cancel, lose  | | death: item blamed   |
  *	   |          | +----------------|-+----------------------+
  *	   |     wake |                  |   another attempt, later
  *	   |        PAUSED <-------------+
  *	   +-----------------------------+
- *	     putback: worker died, items taken back, or another attempt
+ *	     requeue: worker died, items taken back, or another attempt
  *
  * Only window_move() changes the state.  Easy to get wrong: a SENT span
  * shrinks from the front as its results arrive; first, count and at always
- * describe what is left.
+ * describe the items left in it.
  */
 #ifndef SPAN_H
 #define SPAN_H
@@ -35,17 +35,17 @@
 #include "wire/rxbuf.h"
 
 enum span_state {
-	SPAN_NEW,		/* in nobody's books yet */
+	SPAN_NEW,		/* not yet counted by the window */
 	SPAN_WAITING,		/* for a worker */
 	SPAN_PAUSED,		/* for the time of its next attempt */
-	SPAN_SENT,		/* leased to a worker, which may be at it */
+	SPAN_SENT,		/* leased to a worker, which may run it */
 	SPAN_ANSWERED,		/* for the caller to take */
-	SPAN_SPENT		/* all its items have moved out of it */
+	SPAN_SPENT		/* all its items have moved to other spans */
 };
 
-/* Why items have no output, when it was not their process() that said so. */
+/* Why items have no output, unless process() failed. */
 struct outcome {
-	enum vm_cause cause;	/* 0: look at the frames in the block */
+	enum vm_cause cause;	/* 0: see the frames in rxbuf */
 	int signal;
 	int exit_status;	/* -1: did not exit */
 	int core_dumped;
@@ -58,90 +58,95 @@ struct outcome {
 };
 
 struct span {
-	struct span *next;	/* in whatever list it is on */
+	struct span *next;	/* in the list or queue it is on */
 	struct span *child;	/* in the heap of ordered results */
-	struct chunk *chunk;	/* one reference */
+	struct chunk *chunk;	/* holds one reference */
 	uint32_t first;		/* number of its first item in the chunk */
 	uint32_t count;
 	size_t at;		/* offset of the first item in the chunk */
 	enum span_state state;
-	int attempt;		/* the how manieth is waited for or under way,
-				   or was the last; 0: never begun */
-	uint64_t due_at;	/* when PAUSED: when it may wait again */
-	int suspicion;		/* workers that died with it, not in it */
-	bool alone;		/* its items travel alone, for one of them did
-				   harm and it was not clear which */
-	int worker_index;	/* whose it is or was last; -1: nobody's */
+	int attempt;		/* number of the attempt waited for, under way
+				   or last; 0: never begun */
+	uint64_t due_at;	/* PAUSED: end of the pause, ns */
+	int suspicion;		/* workers in a row that died with it in front,
+				   not begun */
+	bool alone;		/* its items are sent singly: an item did harm,
+				   and it was not clear which */
+	int worker_index;	/* of its present or last worker; -1: none */
 
 	/* SENT */
-	uint32_t ordinal;	/* the worker's how manieth chunk */
-	uint32_t limit;		/* what its lease word must have as limit */
-	uint32_t sent_count;	/* items it was sent with; for the pace */
-	uint16_t stride;	/* its worker takes so many at once */
-	bool report;		/* and writes its results out when it is done */
-	bool awaited;		/* nothing else is on its way */
-	bool in_place;		/* it finds them in its payload area */
-	size_t sent_bytes;	/* on their way to the worker */
+	uint32_t ordinal;	/* its number among its worker's leases */
+	uint32_t limit;		/* the limit its lease word must have */
+	uint32_t sent_count;	/* items it was sent with, for the sizer */
+	uint16_t stride;	/* items its worker takes at once */
+	bool report;		/* its worker flushes at the span's end */
+	bool awaited;		/* nothing else is in flight */
+	bool in_place;		/* items lie in its worker's payload area */
+	size_t sent_bytes;	/* bytes queued for the worker */
 	uint64_t sent_until;	/* channel_sent() when all of it is out */
-	uint64_t sent_at;	/* in ns; for the pace */
+	uint64_t sent_at;	/* ns, for the sizer */
 	uint64_t finished;	/* items its worker had finished by then */
 	struct region *outputs;	/* for an array of its outputs; NULL: none */
-	uint32_t outputs_first;	/* number of the item that begins it */
-	unsigned char head[80];	/* the CHUNK frame, while it is sent */
+	uint32_t outputs_first;	/* number of the first item of that array */
+	unsigned char head[80];	/* buffer of the CHUNK frame, while sent */
 
 	/* ANSWERED */
-	struct rxbuf *rxbuf;	/* one reference; NULL if outcome.cause */
+	struct rxbuf *rxbuf;	/* buffer with its results, holds a reference;
+				   NULL: see outcome.cause and region */
 	size_t output_at;	/* offset of the first result frame in it */
-	struct region *region;	/* or its only output is in this one, owned */
-	unsigned char *output;	/* if so: there, and */
-	size_t output_size;	/* its size */
+	struct region *region;	/* holds its only output instead; owned */
+	unsigned char *output;	/* pointer to that output */
+	size_t output_size;	/* bytes */
 	size_t bytes;		/* of results it holds */
 	struct outcome outcome;
 	struct evidence *evidence; /* owned; NULL: none */
 };
 
-/* An empty one, or NULL.  freelist: where to look for one, or NULL. */
+/* Returns an empty span, or NULL without memory.  freelist: where to look for
+   it first, or NULL. */
 struct span *span_new(struct freelist *);
 
-/* Makes an empty one stand for those items of a chunk, with a reference to
-   it. */
+/* Makes an empty span refer to items of a chunk; takes a reference to it.
+   Returns the span. */
 struct span *span_set(struct span *, struct chunk *, uint32_t first,
     uint32_t count, size_t at);
 
-/* Lets go of its chunk and block, and gives it to the chunk's freelist; NULL is
+/* Drops its references and regions and puts it on the chunk's freelist; NULL is
    fine. */
 void span_free(struct span *);
 
-/* Number among all items read of its first item. */
+/* Returns the number of its first item among all items read. */
 uint64_t span_seq(const struct span *);
 
-/* Must its items travel alone? */
+/* Must its items be sent singly? */
 bool span_is_suspect(const struct span *);
 
-/* Cuts off the front: items move out of the span.  It may become empty. */
+/* Removes items from the front.  The span may become empty. */
 void span_advance(struct span *, uint32_t items);
 
-/* A new span for the last items, from number "from" of the chunk on, which
-   leave this one.  Same history; NULL: no memory, nothing changed. */
+/* Moves the items from number "from" of the chunk on to a new span, with the
+   same attempt and worker_index.  Returns it; NULL without memory, and leaves
+   the span unchanged. */
 struct span *span_cut(struct span *, uint32_t from);
 
-/* Gives it a place for an array of its outputs, if they have a size and the
-   area has room: the first lies as behind a frame's head, the others behind
-   it. */
+/* Takes a region for an array of its outputs, if element is not 0 and the area
+   has room.  The array begins FRAME_HEAD bytes behind the region's begin. */
 void span_place_outputs(struct span *, struct arena *, size_t element);
 
-/* Where in the area that of an item of it is; it has such a place. */
+/* Returns the offset in the area of the output of an item.  It must have such
+   a region. */
 size_t span_output_offset(const struct span *, uint32_t item,
     size_t element);
 
-/* Gives the place back, if it has one. */
+/* Gives that region back; none is fine. */
 void span_displace_outputs(struct span *);
 
 /* Writes the CHUNK frame for it into span->head. */
 void span_write_head(struct span *);
 
-/* In how many parts it is sent; and queues them: the CHUNK frame, and what the
-   worker does not have of the items. */
+/* The first returns the number of buffers that the second queues on the
+   channel: the CHUNK frame, and the items that the worker does not have.  They
+   must stay until they are written. */
 size_t span_parts(const struct span *);
 void span_send(struct span *, struct channel *);
 

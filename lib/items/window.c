@@ -1,4 +1,4 @@
-/* window.c - see window.h: what is in flight, and the bounds. */
+/* window.c - see window.h: the chunks in flight, and the bounds. */
 #include "config.h"
 
 #include "items/window.h"
@@ -85,8 +85,8 @@ int window_admit(struct window *w, struct chunk *c)
 	return 0;
 }
 
-/* Puts a span among those that wait.  Many may come back one by one, each
-   behind the one before. */
+/* Inserts a span into the waiting queue.  The search begins at "near", as spans
+   are often requeued one by one, in order. */
 static void enqueue(struct window *w, struct span *s)
 {
 	struct span **at = &w->waiting;
@@ -100,7 +100,7 @@ static void enqueue(struct window *w, struct span *s)
 	w->near = s;
 }
 
-/* Puts a span among those that pause, most often at the end. */
+/* Inserts a span into the paused queue, most often at the end. */
 static void pause_until_due(struct window *w, struct span *s)
 {
 	struct span **at = &w->paused;
@@ -115,7 +115,7 @@ static void pause_until_due(struct window *w, struct span *s)
 		w->paused_end = s;
 }
 
-/* Most often it is the first. */
+/* Removes a span from a queue; it is most often the first. */
 static void leave(struct span **at, struct span *s)
 {
 	while (*at != s)
