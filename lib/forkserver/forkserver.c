@@ -45,7 +45,7 @@ static size_t slot_of(const struct child *h)
 	return (size_t)(h - self->children);
 }
 
-/* ---- talking ---- */
+/* ---- notices to the caller ---- */
 
 /* Sends a notice and its descriptors, then closes those.  Does not block.
    Returns false if the notice must wait. */
@@ -91,7 +91,7 @@ static bool catch_up(void)
 	return tell(&pong, NULL);
 }
 
-/* ---- hiring ---- */
+/* ---- forking workers ---- */
 
 static void hire(const struct notice *order)
 {
@@ -111,7 +111,7 @@ static void hire(const struct notice *order)
 	announce(h);
 }
 
-/* ---- ending ---- */
+/* ---- ending and reaping workers ---- */
 
 /* Signals the worker's group, and the worker itself if it left the group. */
 static void strike(const struct child *h, int signal)
@@ -144,7 +144,7 @@ static struct notice end_of(const struct child *h, int kind, int status)
 	};
 }
 
-/* Continues after doom() where due_at has passed: SIGKILL, then HELD. */
+/* Continues doom() where due_at has passed: SIGKILL, then HELD. */
 static void press_doomed(uint64_t now)
 {
 	for (size_t i = 0; i < self->slots.count && doomed > 0; i++) {
@@ -178,7 +178,7 @@ static bool is_worker(pid_t pid)
 	return pid == self->spare.pid || child_of(pid) != NULL;
 }
 
-/* Records the group of a dead worker for sweep(), if a child is in it. */
+/* Records a dead worker's group for sweep(), if a child is in it. */
 static void note_group(struct child *h, pid_t group)
 {
 	if (!sys_has_child_in(group))
@@ -188,7 +188,7 @@ static void note_group(struct child *h, pid_t group)
 }
 
 /* Kills processes that still map the dead worker's pages; blocks for up to
-   SWEEP_MS until they are gone. */
+   SWEEP_MS. */
 static void free_pages(const struct child *h)
 {
 	for (int looks = SWEEP_MS; !ending && looks > 0 && orphans_evict(
@@ -285,7 +285,7 @@ static int end_all(const sigset_t *mask)
 	return r == -ECHILD ? 0 : ETIMEDOUT;
 }
 
-/* ---- listening ---- */
+/* ---- orders of the caller ---- */
 
 static void obey(const struct notice *n)
 {
@@ -312,7 +312,7 @@ static void obey(const struct notice *n)
 }
 
 /* Obeys some orders.  The rest stays in the queue of the socket, so that deaths
-   are handled in between and workers that are due get SIGKILL. */
+   and overdue workers are handled in between. */
 static void listen(void)
 {
 	uint64_t until = sys_now() + ORDERS_NS;

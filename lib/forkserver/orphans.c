@@ -26,8 +26,7 @@ static bool proc_is_ours(void)
 	    atol(name) == (long)sys_getpid();
 }
 
-/* Kills the children that the kernel lists.  Returns false if the kernel has
-   no such list, or it cannot be read. */
+/* Kills the children that the kernel lists.  Returns false without a list. */
 static bool kill_listed(void)
 {
 	int fd = sys_open("/proc/thread-self/children", O_RDONLY);
@@ -90,7 +89,7 @@ void orphans_kill(void)
 		kill_found();
 }
 
-/* ---- those that have a slot mapped ---- */
+/* ---- processes that map a slot ---- */
 
 /* Upper bound on the descendants examined, in the order found. */
 #define LEFT_MOST 256

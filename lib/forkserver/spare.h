@@ -49,8 +49,8 @@ void spare_fork(struct forkserver *);
 pid_t spare_hire(struct forkserver *, const struct notice *order,
     int fds[NOTICE_FDS]);
 
-/* Forgets the spare if it has that pid, of a child that has ended and is not in
-   the table of children.  The caller reaps the child. */
+/* Forgets the spare if it has that pid, of a child that has ended.  The caller
+   reaps it. */
 void spare_bury(struct spare *, pid_t);
 
 #endif

@@ -59,7 +59,7 @@ size_t chunk_skip(const struct chunk *c, size_t at, uint32_t items)
 	return at;
 }
 
-/* ---- in shared pages ---- */
+/* ---- chunks in shared memory ---- */
 
 int chunk_expect_head(struct chunk *c)
 {
@@ -93,7 +93,7 @@ static size_t frame_at(const struct chunk *c, size_t item)
 	return item < c->count ? chunk_head(c, item)->at : c->items.len;
 }
 
-/* ---- all ---- */
+/* ---- all chunks ---- */
 
 void chunk_inherit(struct chunk *c, const unsigned char *array,
     uint32_t count, size_t size)

@@ -53,7 +53,7 @@ static struct span *meld_all(struct span *s)
 	return whole;
 }
 
-/* ---- both ways ---- */
+/* ---- list and heap ---- */
 
 void results_put(struct results *r, struct span *s)
 {

@@ -124,7 +124,7 @@ static void tell_signal(int signal, const siginfo_t *info)
 	end_line(&l);
 }
 
-/* ---- the stack ---- */
+/* ---- the stack trace ---- */
 
 /* Returns the program counter at the crash; 0 on other machines. */
 static uintptr_t program_counter(const void *context)

@@ -164,7 +164,7 @@ static void set_up(void)
 	flush();
 }
 
-/* ---- working ---- */
+/* ---- running chunks ---- */
 
 /* Returns the next whole frame; blocks until it is there.  Before it blocks it
    writes out the staged results.  End-of-file means that the caller is gone. */
