@@ -1,4 +1,4 @@
-/* batch.c - see batch.h: records in memory, in the order of keys. */
+/* batch.c - see batch.h: records in memory, sorted by key. */
 #include "config.h"
 
 #include "reduce/batch.h"
@@ -9,16 +9,17 @@
 
 #include "base/base.h"
 
-/* So many records are sorted, or merged, before it is said again that the item
-   goes on. */
+/* Number of records sorted or merged between two calls of vm_alive(), which
+   report that the item still makes progress. */
 #define SLICE ((size_t)4096)
 
-/* A record in memory, and the first bytes of its key. */
+/* Pointer to a record in memory, and the first bytes of its key. */
 struct handle {
 	uint64_t prefix;
 	union {
-		size_t at;	/* while records are added: where it is */
-		const unsigned char *record;	/* when they are sorted */
+		size_t at;	/* offset in records, while they are added */
+		const unsigned char *record;	/* pointer, from batch_sort()
+						   on */
 	};
 };
 
@@ -41,13 +42,13 @@ void batch_clear(struct batch *b)
 	b->records.len = b->handles.len = 0;
 }
 
-/* To sort takes as much again for the handles. */
+/* Sorting allocates a second array of handles. */
 size_t batch_size(const struct batch *b)
 {
 	return b->records.len + 2 * b->handles.len;
 }
 
-/* The first bytes of a key as a number with the same order. */
+/* The first bytes of a key as a number that sorts in the same order. */
 static uint64_t prefix_of(const struct record *r)
 {
 	unsigned char bytes[8] = { 0 };
@@ -67,14 +68,14 @@ int batch_add(struct batch *b, const struct record *r)
 	return error == 0 ? buf_append(&b->handles, &h, sizeof h) : error;
 }
 
-/* Reads one again that was checked when it came. */
+/* Parses a record again; record_append() wrote it, so no bound is needed. */
 static void look(const struct handle *h, struct record *r)
 {
 	record_read(h->record, SIZE_MAX, UINT32_MAX, r);
 }
 
-/* Equal keys are in the order of where they lie, which is that they came in;
-   qsort() alone would not keep it. */
+/* Records with equal keys compare by address, which is their order of arrival;
+   qsort() alone is not stable. */
 static int by_key(const void *a, const void *b)
 {
 	const struct handle *x = a, *y = b;
@@ -89,7 +90,8 @@ static int by_key(const void *a, const void *b)
 	return r != 0 ? r : (x->record > y->record) - (x->record < y->record);
 }
 
-/* Merges neighbours that are sorted, of which the first one has so many. */
+/* Merges two sorted neighbours in the array h: its first "first" handles and
+   the others up to count. */
 static void merge(struct handle *h, size_t first, size_t count,
     struct handle *room, struct vm_context *me)
 {

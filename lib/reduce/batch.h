@@ -1,7 +1,8 @@
 /*
- * batch.h - records in memory, which can be brought into the order of keys.
+ * batch.h - a buffer of records, which can be sorted by key.
  *
- * Runs in: worker.  Records with the same key stay in the order they came in.
+ * Runs in: worker.  The sort is stable: records with the same key stay in the
+ * order in which they were added.
  */
 #ifndef BATCH_H
 #define BATCH_H
@@ -14,29 +15,31 @@
 
 struct batch {
 	struct buf records, handles;
-	struct buf room;	/* for handles, while they are merged */
+	struct buf room;	/* copy of handles, while they are merged */
 };
 
-/* Makes it empty; once. */
+/* Initialises an empty batch; call it once. */
 void batch_init(struct batch *);
 
-/* Frees it all. */
+/* Frees all buffers. */
 void batch_release(struct batch *);
 
 /* Forgets all records; keeps the memory. */
 void batch_clear(struct batch *);
 
-/* Bytes of memory that it takes, and sorting. */
+/* Returns the bytes of the buffers, including those that sorting will need. */
 size_t batch_size(const struct batch *);
 
-/* Adds a record: 0 or -ENOMEM. */
+/* Copies a record into the batch.  Returns 0 or -ENOMEM. */
 int batch_add(struct batch *, const struct record *);
 
-/* Sorts them, once, saying meanwhile that the item goes on: how many there are,
-   or -ENOMEM.  None can be added then. */
+/* Sorts the records by key and calls vm_alive() meanwhile.  Returns the number
+   of records or -ENOMEM.  Call it once; afterwards no record can be added until
+   batch_clear(). */
 int64_t batch_sort(struct batch *, struct vm_context *);
 
-/* One of them, from 0, in the order of keys. */
+/* Reads a record of a sorted batch, by its number from 0.  Its pointers point
+   into the batch. */
 void batch_look(const struct batch *, size_t which, struct record *);
 
 #endif

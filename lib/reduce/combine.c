@@ -8,8 +8,9 @@
 
 #include "reduce/record.h"
 
-/* So many values of a key are collected before there are more; of all keys
-   after collect() has spared less than half of some. */
+/* When a key has this number of values, collect() runs over them.  If it leaves
+   more than half of the threshold, the threshold rises, for all keys, to twice
+   the number left. */
 #define COLLECT_AT 10
 
 void combine_init(struct combine *c, struct vm_context *me, size_t memory,
@@ -41,7 +42,7 @@ void combine_begin(struct combine *c, const struct vm_job *job,
 
 /* ---- collecting ---- */
 
-/* What collect() has emitted takes the place of the values it was given. */
+/* Replaces the values of a key by those that collect() emitted. */
 static int replace(struct combine *c, uint32_t entry)
 {
 	const struct buf *b = &c->collected;
@@ -95,7 +96,7 @@ int combine_take(struct combine *c, const void *key, size_t key_size,
 
 /* ---- pairs ---- */
 
-/* The values of a key go on. */
+/* Passes the values of a key on to the callback. */
 static int pass(struct combine *c, uint32_t entry)
 {
 	const struct table_entry *e = table_entry(&c->table, entry);
@@ -125,7 +126,7 @@ int combine_end(struct combine *c)
 	return r;
 }
 
-/* vm_add_up() is known, and what it would come to is done at once. */
+/* If collect is vm_add_up(), the sum is made at once, without a call of it. */
 int combine_add(struct combine *c, uint64_t hash, const void *key,
     size_t key_size, const void *value, size_t value_size)
 {

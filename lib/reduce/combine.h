@@ -1,11 +1,11 @@
 /*
- * combine.h - brings pairs of the same key together in memory and runs
- * collect() over their values, before they go on.
+ * combine.h - keeps pairs in a table by key and runs collect() over the values
+ * of a key, before the pairs are passed on.
  *
- * Runs in: worker, while it maps and while it gathers.
+ * Runs in: worker, in the phases map and gather.
  *
- * Easy to get wrong: collect() emits while its key's values are read; what it
- * emits takes their place only when it is done.
+ * Easy to get wrong: collect() emits while it still reads the values of its
+ * key; the emitted values replace them only after it has returned.
  */
 #ifndef COMBINE_H
 #define COMBINE_H
@@ -20,47 +20,50 @@
 #include "vimap.h"
 #include "vimap_reduce.h"
 
-/* Where pairs go on to: 0 or -errno. */
+/* Callback that gets the pairs which leave the table.  Returns 0 or -errno. */
 typedef int (*combine_to)(void *arg, uint64_t hash, const void *key,
     size_t key_size, const void *value, size_t value_size);
 
 struct combine {
 	struct vm_context *me;
-	size_t memory;		/* bytes of pairs that it keeps */
+	size_t memory;		/* bytes the table may take */
 	const struct vm_job *job;
 	combine_to to;
 	void *arg;
-	bool collecting;	/* collect() runs, */
-	uint32_t entry;		/* over the values of this key, */
-	struct buf collected;	/* and has emitted: sizes in 4 bytes, values */
-	int code;		/* what it has returned, if not 0 */
-	size_t collect_at;	/* values of a key */
+	bool collecting;	/* collect() is running, */
+	uint32_t entry;		/* over the values of this entry, */
+	struct buf collected;	/* buffer of emitted values, each after its size
+				   in 4 bytes */
+	int code;		/* nonzero code collect() returned, or 0 */
+	size_t collect_at;	/* threshold: values of a key */
 	struct table table;
 	struct vm_values values;
 };
 
-/* Makes it empty; once. */
+/* Initialises an empty table; call it once. */
 void combine_init(struct combine *, struct vm_context *, size_t memory,
     size_t value_most);
 
-/* Frees it all. */
+/* Frees all buffers. */
 void combine_release(struct combine *);
 
-/* Forgets all pairs: those that come belong to this job, and go on there. */
+/* Drops all pairs.  Those added from now on are collected by this job and
+   passed on to this callback. */
 void combine_begin(struct combine *, const struct vm_job *, combine_to,
     void *arg);
 
-/* Adds a pair, which is kept unless it is large: 0 or -errno; -ECANCELED if
-   collect() has failed, with that code. */
+/* Adds a pair: copies it into the table, or passes a large value on at once.
+   Returns 0 or -errno; -ECANCELED if collect() has failed, with its code in
+   "code". */
 int combine_add(struct combine *, uint64_t hash, const void *key,
     size_t key_size, const void *value, size_t value_size);
 
-/* Takes what collect() emits: 0, or -errno; -EINVAL if the key is not the one
-   it was given. */
+/* Adds a pair that collect() emits.  Returns 0 or -errno; -EINVAL if its key
+   differs from the key collect() was given. */
 int combine_take(struct combine *, const void *key, size_t key_size,
     const void *value, size_t value_size);
 
-/* All that it keeps goes on: as combine_add(). */
+/* Collects and passes on all pairs in the table.  Returns as combine_add(). */
 int combine_end(struct combine *);
 
 #endif

@@ -1,4 +1,4 @@
-/* emit.c - see emit.h: the pairs of one call, by partition. */
+/* emit.c - see emit.h: buffers the pairs of a call, by partition. */
 #include "config.h"
 
 #include "reduce/emit.h"
@@ -8,14 +8,17 @@
 
 #include "base/base.h"
 
-/* So much goes through the caller; more, and each partition is a run.  What is
-   large lies in memory that the pool shares with its workers, some MiB of it
-   each: with less memory than that, it is not to be large. */
+/* Bounds of the bytes that are put into the output itself; with more, each
+   partition is written as a run.  An output of 16 KiB or more takes a payload
+   in shared memory, in an arena of several MiB: if "most" is below ENOUGH, the
+   bound stays below that size. */
 #define HERE_MOST ((size_t)64 * 1024)
 #define HERE_LEAST ((size_t)12 * 1024)
 #define ENOUGH ((size_t)2 * 1024 * 1024)
-/* What a part keeps is twice its share of all, if it is not less than that:
-   where keys come one after another, each part has had as much as all. */
+/* Least memory that the buffer of a partition keeps between calls; usually it
+   keeps twice its share of "most".  If inputs come sorted by key, most pairs of
+   a call are of the same partition, and in time each buffer would have grown to
+   "most". */
 #define KEEP_LEAST ((size_t)1024)
 
 int emit_open(struct emit *e, struct store *store, size_t place,
@@ -64,7 +67,7 @@ void emit_undo(struct emit *e)
 	store_rewind(e->store, e->place, e->mark);
 }
 
-/* Writes what was gathered, a run a partition. */
+/* Writes the buffer of each partition as a run. */
 static int flush(struct emit *e)
 {
 	int r = 0;
@@ -110,7 +113,7 @@ int emit_pair(struct emit *e, uint64_t hash, const void *key,
 	return e->bytes < e->most ? 0 : flush(e);
 }
 
-/* What was not written is told as it is. */
+/* Lists the buffers as pieces that are in the output. */
 static int describe(struct emit *e)
 {
 	int r = 0;

@@ -1,18 +1,18 @@
 /*
- * emit.h - the pairs of one call of map(), gathered by partition.
+ * emit.h - buffers the pairs of a call of map(), by partition.
  *
- * Runs in: worker.  What has been gathered past a bound is written to the
- * store, at the worker's own place, as a run a partition; in the end the
- * output says where that is, with what is left:
+ * Runs in: worker.  When the buffers exceed a bound, they are written to the
+ * store, at the worker's own place, as a run for each partition.  At the end
+ * the output of the call lists the runs and has the bytes of the other pieces:
  *
  *	| struct piece | ... | bytes of the pieces that are not in the store |
  *	| struct parcel |
  *
- * Pairs of a call that fails are forgotten, for nobody hears where they are; if
- * its worker dies, they take room until the run ends.
+ * If the call fails, its runs are given back, since no output lists them; if
+ * its worker dies, they keep their room until the run ends.
  *
- * Easy to get wrong: the output ends with its description, since what map()
- * itself has put into the output comes before.
+ * Easy to get wrong: the description stands at the end of the output, since the
+ * output of map() itself comes before it.
  */
 #ifndef EMIT_H
 #define EMIT_H
@@ -26,14 +26,14 @@
 #include "reduce/store.h"
 #include "vimap.h"
 
-/* Pairs of one partition. */
+/* Pairs of a single partition. */
 struct piece {
 	uint32_t partition;
-	uint32_t here;		/* not 0: in the output, and so many bytes */
-	struct run run;		/* else */
+	uint32_t here;		/* bytes in the output; 0: in the store */
+	struct run run;		/* if "here" is 0 */
 };
 
-/* What an output ends with. */
+/* The last bytes of an output. */
 struct parcel {
 	uint64_t size;		/* bytes, this struct included */
 	uint64_t pieces;
@@ -43,36 +43,41 @@ struct emit {
 	struct store *store;
 	size_t place;
 	uint32_t partitions;
-	size_t most;		/* bytes gathered before they are written */
-	size_t here;		/* bytes that go through the caller */
-	size_t keep;		/* bytes of memory that an empty part keeps */
-	size_t pair_most;	/* of a key, and of a value */
-	struct buf *parts;	/* records, a partition each */
-	size_t bytes;		/* in all of them */
-	bool begun;		/* there may be some, of a call that failed */
+	size_t most;		/* bytes in the buffers before they are
+				   written */
+	size_t here;		/* bytes that may go through the caller */
+	size_t keep;		/* bytes of memory an empty buffer keeps */
+	size_t pair_most;	/* bytes of a key, or of a value */
+	struct buf *parts;	/* array of buffers of records, by partition */
+	size_t bytes;		/* in all these buffers */
+	bool begun;		/* the buffers may have records of a call
+				   before */
 	struct store_mark mark;	/* of the store, before this call */
-	struct buf pieces;	/* of what was written */
+	struct buf pieces;	/* array of struct piece, for written runs */
 };
 
-/* For so many partitions: 0 or -ENOMEM. */
+/* Allocates the array of buffers.  "most" and "pair_most" are in bytes.
+   Returns 0 or -ENOMEM. */
 int emit_open(struct emit *, struct store *, size_t place,
     uint32_t partitions, size_t most, size_t pair_most);
 
-/* Frees it all. */
+/* Frees all buffers. */
 void emit_close(struct emit *);
 
-/* Forgets what was gathered: another call begins. */
+/* Empties the buffers for the next call of map(). */
 void emit_begin(struct emit *);
 
-/* Adds a pair to the partition of its key, of that hash: 0, -EFBIG, -ENOSPC,
-   -ENOMEM or another -errno. */
+/* Copies a pair to the buffer of its key's partition; hash is that of the key.
+   Writes all buffers to the store if they exceed the bound.  Returns 0, -EFBIG,
+   -ENOSPC, -ENOMEM or another -errno. */
 int emit_pair(struct emit *, uint64_t hash, const void *key, size_t key_size,
     const void *value, size_t value_size);
 
-/* The call has failed: what it has written is given back. */
+/* Gives back the runs of a call that has failed. */
 void emit_undo(struct emit *);
 
-/* Makes all of it the output of the call: 0 or -errno. */
+/* Appends the pieces and the parcel to the output of the call.  Returns 0 or
+   -errno. */
 int emit_end(struct emit *, struct vm_context *);
 
 #endif

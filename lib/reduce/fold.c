@@ -1,8 +1,8 @@
 /*
- * fold.c - vm_fold(): all results of a source, one after another, in a loop
- * that need not be written again.
+ * fold.c - vm_fold(): the loop that passes all results of a source to a
+ * callback.
  *
- * Runs in: caller.  Stands on vimap.h.
+ * Runs in: caller.  Uses only vimap.h.
  */
 #include "config.h"
 
@@ -11,8 +11,9 @@
 
 #include "vimap_reduce.h"
 
-/* What is left is given up and not folded: 0 or -errno; -ENOMEM if some of it
-   is left still, since memory was short twice with nothing between. */
+/* Cancels the items that are left and drops their results.  Returns 0 or
+   -errno; -ENOMEM if results are left, because two calls in a row had no
+   memory. */
 static int drain(vm_pool *pool)
 {
 	struct vm_result r;
@@ -46,7 +47,7 @@ int vm_fold(vm_pool *pool, struct vm_source source,
 		any_failed |= r.exception != NULL;
 		error = fold(accumulator, &r);
 	}
-	/* The next source is to be the only one. */
+	/* The pool must be idle when the next call gives it a source. */
 	if (error != 0 || (got == -1 && errno == ENOMEM)) {
 		left = drain(pool);
 		errno = error == 0 || left == -ENOMEM ? ENOMEM : ECANCELED;

@@ -1,4 +1,4 @@
-/* gather.c - see gather.h: the values of each key, brought together. */
+/* gather.c - see gather.h: brings the values of each key together. */
 #include "config.h"
 
 #include "reduce/gather.h"
@@ -12,27 +12,26 @@
 #include "reduce/merge.h"
 #include "reduce/values.h"
 
-/* Memory that a run takes while it is read. */
+/* Bytes of buffers for each run that is merged. */
 #define RUN_MEMORY ((size_t)192 * 1024)
-/* So many records, and it is said that the item goes on. */
+/* Number of records between two calls of vm_alive(). */
 #define ALIVE 1024
-/* Runs that are merged at once, if memory is short. */
+/* Least number of runs that are merged at once. */
 #define RUNS_LEAST 8
 
-/* One gathering. */
+/* State of a call of gather(). */
 struct work {
 	const struct gather_phase *g;
-	/* Bytes that are to be written at most. */
+	/* Upper bounds of the sizes of both sinks, in bytes. */
 	uint64_t values_most, index_most;
 	struct batch batch;
-	struct buf runs;	/* that were sorted */
+	struct buf runs;	/* array of struct run, each sorted */
 	struct sink values, index;
-	struct buf key;		/* of the group that is being made */
+	struct buf key;		/* buffer for the key of the present group */
 	struct group group;
-	bool any;		/* there is one */
+	bool any;		/* there is a present group */
 	uint64_t keys;
-	unsigned handled;	/* records, to say now and then that it goes
-				   on */
+	unsigned handled;	/* records so far, to call vm_alive() */
 };
 
 static void work_open(struct work *w, const struct gather_phase *g)
@@ -52,14 +51,14 @@ static void work_close(struct work *w)
 	sink_release(&w->index);
 }
 
-/* A record is handled. */
+/* Counts a record and calls vm_alive() now and then. */
 static void go_on(struct work *w)
 {
 	if (++w->handled % ALIVE == 0)
 		vm_alive(w->g->me);
 }
 
-/* ---- what comes out ---- */
+/* ---- output ---- */
 
 static int open_sinks(struct work *w)
 {
@@ -71,7 +70,7 @@ static int open_sinks(struct work *w)
 	return r;
 }
 
-/* The group that was being made is whole. */
+/* Writes the present group, which is complete, to the index. */
 static int end_group(struct work *w)
 {
 	struct record r = { w->key.data, (const unsigned char *)&w->group,
@@ -100,7 +99,7 @@ static bool is_same_key(const struct work *w, const struct record *r)
 	    (r->key_size == 0 || memcmp(w->key.data, r->key, r->key_size) == 0);
 }
 
-/* The next record in the order of keys. */
+/* Writes a record to the sinks; records come in the order of keys. */
 static int put(struct work *w, const struct record *r)
 {
 	uint32_t size = r->apart ? RECORD_APART : r->body_size;
@@ -140,9 +139,9 @@ static int finish(struct work *w, struct gathered *out)
 	return r;
 }
 
-/* ---- what is in memory ---- */
+/* ---- records in memory ---- */
 
-/* Hands all that is in memory on, in the order of keys, and forgets it. */
+/* Sorts the batch, passes its records to a callback and empties it. */
 static int pass(struct work *w,
     int (*to)(struct work *, const struct record *))
 {
@@ -159,9 +158,10 @@ static int pass(struct work *w,
 	return error;
 }
 
-/* ---- runs that are sorted ---- */
+/* ---- sorted runs ---- */
 
-/* The sink for those is that of values, which has no other use before. */
+/* Sorted runs are written through the sink of values, which is not used
+   otherwise until the last merge. */
 static int put_sorted(struct work *w, const struct record *r)
 {
 	return sink_put_record(&w->values, r);
@@ -178,7 +178,7 @@ static int close_run(struct work *w)
 	return r;
 }
 
-/* What is in memory becomes one. */
+/* Writes the batch as a sorted run. */
 static int write_sorted(struct work *w)
 {
 	int r = sink_open(&w->values, w->g->store, w->g->place,
@@ -189,7 +189,7 @@ static int write_sorted(struct work *w)
 	return r == 0 ? close_run(w) : r;
 }
 
-/* Merges some of them, and hands the records on. */
+/* Merges runs and passes the records to a callback. */
 static int merge(struct work *w, const struct run *runs, size_t count,
     int (*to)(struct work *, const struct record *))
 {
@@ -205,9 +205,9 @@ static int merge(struct work *w, const struct run *runs, size_t count,
 	return r;
 }
 
-/* The first ones, as many as can be merged at once, become one, which stands
-   behind the others' place: nothing loses its order that way only if all are
-   merged in turns. */
+/* Merges the runs in groups of at most "most" neighbours, each group into a new
+   run.  A turn covers all groups, so the new runs stand in the order of the old
+   ones. */
 static int merge_turn(struct work *w, size_t most)
 {
 	struct buf old = w->runs;
@@ -254,9 +254,10 @@ static int merge_all(struct work *w)
 	return r;
 }
 
-/* ---- the whole ---- */
+/* ---- the whole partition ---- */
 
-/* Keeps a record in memory, or writes what is there. */
+/* Adds a record to the batch, and writes the batch when it exceeds the
+   memory. */
 static int add(struct work *w, const struct record *r)
 {
 	int error;
@@ -269,7 +270,7 @@ static int add(struct work *w, const struct record *r)
 	    write_sorted(w) : error;
 }
 
-/* What has been collected. */
+/* Callback of combine.h: adds a pair that has passed collect(). */
 static int add_pair(void *arg, uint64_t hash, const void *key,
     size_t key_size, const void *value, size_t value_size)
 {
@@ -290,7 +291,8 @@ static int add_pair(void *arg, uint64_t hash, const void *key,
 	return error == 0 ? add(w, &r) : error;
 }
 
-/* A value that lies apart is not read for that. */
+/* Only called for a value within its record: collect() does not read values
+   that lie apart. */
 static int collect(struct work *w, const struct record *r)
 {
 	return combine_add(w->g->combine, hash_bytes(r->key, r->key_size),
@@ -311,7 +313,7 @@ static int read_run(struct work *w, const struct run *run)
 	return r;
 }
 
-/* What fits in memory is not written in between. */
+/* A partition that fits in memory is written only once. */
 static int pass_all(struct work *w)
 {
 	int r;

@@ -1,8 +1,10 @@
 /*
- * gather_phase.c - the second round of a run: its partitions are gathered.
+ * gather_phase.c - the second phase of a run: workers gather its partitions.
  *
- * Runs in: caller.  Easy to get wrong: nobody is to be blamed for one that
- * fails, so it is done again.
+ * Runs in: caller.
+ *
+ * Easy to get wrong: a partition that fails is not reported to the user as a
+ * failed item; it is given to a worker again.
  */
 #include "config.h"
 
@@ -12,13 +14,13 @@
 #include "base/base.h"
 #include "reduce/reducer.h"
 
-/* Times that a partition is gathered before its run has failed: nothing of the
-   user's runs meanwhile, but for collect() in the first one, so it is somebody
-   else who ended the worker. */
+/* How often a partition is given to workers before the run fails.  Only the
+   first time runs a hook of the user, collect(); later a worker that dies was
+   killed from outside. */
 #define TRIES 5
 
-/* The end comes when all are gathered, and not before, for each may have to be
-   done again: a round that ends otherwise was cancelled. */
+/* The source ends only when all partitions are gathered, since each may have to
+   be given again.  If the pool ends this phase before, it was cancelled. */
 static int next_partition(void *from, const void **input, size_t *size)
 {
 	struct vm_reducer *r = from;
@@ -37,7 +39,7 @@ static int next_partition(void *from, const void **input, size_t *size)
 	p->due = false;
 	p->tries++;
 	r->gathering++;
-	/* collect() may be what it died of. */
+	/* collect() may have caused the failure, so a retry omits it. */
 	task = (struct task_gather){ p->list, r->partition, p->tries > 1 };
 	error = phase_item(r, TASK_GATHER);
 	if (error == 0)
@@ -65,13 +67,15 @@ int gather_phase_begin(struct vm_reducer *r)
 	    .next = next_partition, .from = r, .wait_fd = phase_no_fd });
 }
 
-/* A partition could not be gathered: again, unless that is of no use. */
+/* Marks a failed partition to be given again, or fails the run.  Returns 0 or
+   -errno. */
 static int gather_again(struct vm_reducer *r, uint32_t partition,
     const struct vm_exception *x)
 {
 	struct partition *p = &r->partitions[partition];
 
-	/* Once more without collect(). */
+	/* The first failure may come from collect(), which the retry omits; the
+	   second is final. */
 	if (x->cause == VM_FAILED && p->tries > 1)
 		return words_set(&r->words, x->code > 0 ? x->code : EIO,
 		    "%s", x->message);
@@ -102,7 +106,7 @@ int gather_phase_take(struct vm_reducer *r, const struct vm_result *result)
 	r->gathering--;
 	if (result->type != VM_OUTPUT)
 		return gather_again(r, task.partition, result->exception);
-	/* What collect() has put out, if anything, comes before. */
+	/* Output of collect() itself, if any, comes before the struct. */
 	if (result->output_size < sizeof p->gathered)
 		return no_index(r);
 	memcpy(&p->gathered, (const unsigned char *)result->output +

@@ -1,9 +1,11 @@
 /*
- * hash.h - numbers made of bytes: for tables, partitions and seals.
+ * hash.h - hashes of bytes, for tables, partitions and seals.
  *
- * Runs in: everywhere; all processes of a reducer run the same program, so the
- * numbers need not be the same on another machine.  Not for secrets: who knows
- * the function can make keys that collide.
+ * Runs in: caller and workers.  All processes of a reducer run the same
+ * program, so the hashes may differ on another machine.
+ *
+ * Easy to get wrong: not for secrets; an attacker who knows the function can
+ * make keys that collide.
  */
 #ifndef HASH_H
 #define HASH_H
@@ -14,15 +16,15 @@
 
 #define HASH_START 0x9e3779b97f4a7c15u
 
-/* Mixes a word into a number. */
+/* Mixes a word into a hash. */
 static inline uint64_t hash_word(uint64_t h, uint64_t word)
 {
 	h = (h ^ word) * 0x9fb21c651e98df25u;
 	return h ^ h >> 35;
 }
 
-/* The last 1 to 7 bytes, as a word.  Without a call, as it is made for each
-   key. */
+/* The last 1 to 7 bytes as a word.  Copies fixed sizes, so that the compiler
+   emits no call of memcpy(): it runs for each key. */
 static inline uint64_t hash_tail(const unsigned char *at, size_t size)
 {
 	uint32_t first, last;
@@ -35,7 +37,7 @@ static inline uint64_t hash_tail(const unsigned char *at, size_t size)
 	return (uint64_t)first << 32 | last;
 }
 
-/* The number of some bytes. */
+/* The hash of a buffer. */
 static inline uint64_t hash_bytes(const void *from, size_t size)
 {
 	const unsigned char *at = from;

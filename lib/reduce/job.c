@@ -1,4 +1,4 @@
-/* job.c - see job.h: what a worker of a reducer does with an item. */
+/* job.c - see job.h: runs the hooks of jobs for the items of a worker. */
 #include "config.h"
 
 #include "reduce/job.h"
@@ -12,17 +12,17 @@
 #include "reduce/emit.h"
 #include "reduce/hash.h"
 
-/* A worker's own, behind vm_context.layer. */
+/* State of a worker; vm_context.layer points to it. */
 struct layer {
 	struct vm_context *me;
 	const struct job_plan *plan;
 	struct store store;
 	size_t place;
-	void **states;		/* of the jobs */
-	size_t set_up;		/* jobs of which setup has run */
-	const struct vm_job *job;	/* the present one */
-	bool emitting;		/* map() runs, or collect() */
-	bool failed;		/* the present call, by what it emitted */
+	void **states;		/* array of the states of the jobs */
+	size_t set_up;		/* number of jobs whose setup has run */
+	const struct vm_job *job;	/* job of the present item */
+	bool emitting;		/* map() or collect() is running */
+	bool failed;		/* an emit failed in the present call */
 	struct emit emit;
 	struct combine combine;
 	struct vm_values values;
@@ -30,7 +30,8 @@ struct layer {
 
 /* ---- hooks of a job ---- */
 
-/* The context is a job's own until leave(). */
+/* Sets config and state in the context to those of a job.  Undone by
+   leave(). */
 static void enter(struct layer *l, size_t job)
 {
 	l->job = &l->plan->jobs[job];
@@ -80,7 +81,7 @@ static int open_layer(struct layer *l, struct vm_context *me)
 	    p->memory / 2, p->pair_most);
 }
 
-/* Teardowns of those jobs that have been set up. */
+/* Runs the teardown of each job that was set up, and frees the layer. */
 static void tear_down(struct layer *l)
 {
 	while (l->set_up > 0) {
@@ -126,12 +127,13 @@ void job_teardown(struct vm_context *me)
 
 /* ---- emitting ---- */
 
-/* Why a call fails that could not emit: always -1. */
+/* Fails the present call with a text for that errno.  Returns -1. */
 static int cannot_emit(struct layer *l, int error)
 {
 	l->failed = true;
 	switch (error) {
-	case ECANCELED:		/* collect() has, and may have said why */
+	case ECANCELED:		/* collect() has failed and may have set its own
+				   text */
 		break;
 	case EFBIG:
 		vm_fail(l->me, error, "A key or a value would have more than "
@@ -154,13 +156,13 @@ static int cannot_emit(struct layer *l, int error)
 	return -1;
 }
 
-/* The call fails, unless r is 0: 0 or -1. */
+/* Fails the present call if r is negative.  Returns 0 or -1. */
 static int cannot_if(struct layer *l, int r)
 {
 	return r < 0 ? cannot_emit(l, -r) : 0;
 }
 
-/* May that pair be emitted, here and now?  Else the call fails. */
+/* Is this a valid pair, in a hook that may emit?  If not, fails the call. */
 static bool may_emit(struct vm_context *me, const void *key, size_t key_size,
     const void *value, size_t value_size)
 {
@@ -229,7 +231,7 @@ int job_emit_input(struct vm_context *me, const void *input, size_t size)
 	    size - key_size);
 }
 
-/* Pairs go on to the output. */
+/* Callback of combine.h: adds a pair to the output. */
 static int to_output(void *arg, uint64_t hash, const void *key,
     size_t key_size, const void *value, size_t value_size)
 {

@@ -1,16 +1,19 @@
 /*
- * job.h - what a worker of a reducer does with an item: map, gather or reduce.
+ * job.h - the hooks of the pool below a reducer: they map, gather or reduce an
+ * item.
  *
- * Runs in: worker; the plan is the caller's too, and never changes.
+ * Runs in: worker; the caller shares the plan, which never changes.
  *
- * An item of the pool is a struct task and what belongs to its kind:
+ * An item of the pool is a struct task and, by its kind:
  *
- *	map      the input                ==> pairs, as emit.h has them
+ *	map      the input                ==> pairs, as in emit.h
  *	gather   struct task_gather       ==> struct gathered
- *	reduce   struct group, the key    ==> what reduce() has put out
+ *	reduce   struct group, the key    ==> the output of reduce()
  *
- * Easy to get wrong: the hooks of all jobs run with one vm_context, and each
- * job is to find its own config and state there.
+ * Output of map() or collect() itself comes before the pairs or the struct.
+ *
+ * Easy to get wrong: the hooks of all jobs share a vm_context, but each job
+ * must find its own config and state there.
  */
 #ifndef JOB_H
 #define JOB_H
@@ -26,26 +29,27 @@
 
 enum task_kind { TASK_MAP = 1, TASK_GATHER, TASK_REDUCE };
 
-/* The head of an item, as long as what follows is to be aligned. */
+/* The head of an item; 16 bytes, so that the rest is aligned. */
 struct task {
 	uint32_t kind;
 	uint32_t job;
 	uint64_t reserved;
 };
 
-/* A partition that is to be gathered. */
+/* Item to gather a partition. */
 struct task_gather {
-	struct run runs;	/* of struct run, in their order */
-	uint32_t partition;	/* the caller's number of it */
+	struct run runs;	/* run of an array of struct run, in their
+				   order */
+	uint32_t partition;	/* its index in the caller */
 	uint32_t plainly;	/* not 0: without collect() */
 };
 
-/* A key that is to be reduced; the key follows. */
+/* Item to reduce a key; the bytes of the key follow. */
 struct task_reduce {
 	struct group group;
 };
 
-/* What workers of a reducer know. */
+/* Parameters of the workers of a reducer. */
 struct job_plan {
 	struct store store;
 	struct vm_job *jobs;
@@ -53,18 +57,20 @@ struct job_plan {
 	uint32_t partitions;
 	size_t memory;		/* bytes for pairs in each worker */
 	size_t pair_most;	/* bytes of a key, or of a value */
-	int *indices;		/* of workers, or NULL: 0, 1, 2 ... */
-	size_t workers;		/* as many places */
+	int *indices;		/* array of worker indices; NULL: 0, 1, 2 ... */
+	size_t workers;		/* number of places for workers */
 };
 
-/* map() of a job that has none: its inputs are pairs, as vm_pairs() makes
-   them: the size of the key in 8 bytes, the key, the value. */
+/* Stands for map() in a job that has none: emits its input, which must be a
+   pair as vm_pairs() encodes it, that is the size of the key in 8 bytes, the
+   key, the value.  Returns 0, or as vm_fail() or vm_emit(). */
 int job_emit_input(struct vm_context *, const void *input, size_t size);
 
-/* The place of the worker of that index; SIZE_MAX if there is none. */
+/* Returns the place in the store of the worker with that index, or SIZE_MAX if
+   there is no such worker. */
 size_t job_place(const struct job_plan *, int worker_index);
 
-/* The hooks of such a pool; config is the plan. */
+/* The hooks of the pool, as in vm_worker; its config points to the plan. */
 int job_setup(struct vm_context *);
 int job_process(struct vm_context *, const void *input, size_t size);
 void job_teardown(struct vm_context *);

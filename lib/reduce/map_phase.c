@@ -1,7 +1,8 @@
 /*
- * map_phase.c - the first round of a run: its inputs are mapped.
+ * map_phase.c - the first phase of a run: workers map its inputs.
  *
- * Runs in: caller; the source is asked inside vm_zip_in_out().
+ * Runs in: caller; the pool calls the source's callbacks inside
+ * vm_zip_in_out().
  */
 #include "config.h"
 
@@ -76,7 +77,7 @@ int run_begin(struct vm_reducer *r)
 	return error;
 }
 
-/* An output that no worker of ours can have made. */
+/* Makes the exception for a map output that does not parse. */
 static void garbled(struct vm_reducer *r, const struct vm_result *result)
 {
 	r->exception = (struct vm_exception){
@@ -87,7 +88,8 @@ static void garbled(struct vm_reducer *r, const struct vm_result *result)
 	};
 }
 
-/* An input that failed for good. */
+/* Makes the result for an input that failed, or for a worker given up.  Returns
+   1. */
 static int tell_input(struct vm_reducer *r, const struct vm_result *result,
     const struct vm_exception *exception, struct vm_reduced *out)
 {

@@ -1,4 +1,4 @@
-/* merge.c - see merge.h: sorted runs, read as one. */
+/* merge.c - see merge.h: merges sorted runs with a heap of scans. */
 #include "config.h"
 
 #include "reduce/merge.h"
@@ -6,7 +6,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-/* Does scan a come before scan b? */
+/* Does the record of scan a come before that of scan b? */
 static bool is_before(const struct merge *m, size_t a, size_t b)
 {
 	const struct record *x = &m->scans[a].now, *y = &m->scans[b].now;
@@ -15,7 +15,7 @@ static bool is_before(const struct merge *m, size_t a, size_t b)
 	return r != 0 ? r < 0 : a < b;
 }
 
-/* Moves the first of the heap down to where it belongs. */
+/* Restores the heap after its element "at" has changed. */
 static void sink_down(struct merge *m, size_t at)
 {
 	size_t moved = m->heap[at], next;

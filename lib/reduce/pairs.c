@@ -1,8 +1,9 @@
 /*
- * pairs.c - vm_pairs(): a source of pairs, for jobs without map.
+ * pairs.c - vm_pairs(): makes a source of pairs a source of inputs, for jobs
+ * without map.
  *
- * Runs in: caller.  A pair becomes an input: the size of its key in 8 bytes,
- * the key, the value; job_emit_input() takes it apart again on a worker.
+ * Runs in: caller.  An input is the size of the key in 8 bytes, the key, the
+ * value; job_emit_input() parses it on a worker.
  */
 #include "config.h"
 

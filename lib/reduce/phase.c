@@ -1,6 +1,6 @@
 /*
- * phase.c - what the rounds of a run have in common: items, one after another,
- * for the pool.
+ * phase.c - code shared by the phases of a run: makes items and passes them to
+ * the pool.
  *
  * Runs in: caller.
  */

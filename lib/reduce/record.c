@@ -1,4 +1,4 @@
-/* record.c - see record.h: keys and what belongs to them. */
+/* record.c - see record.h: writes and reads runs of records. */
 #include "config.h"
 
 #include "reduce/record.h"
@@ -9,7 +9,7 @@
 #include "base/base.h"
 #include "reduce/hash.h"
 
-/* What is written and sealed at once. */
+/* Bytes that are written and sealed at once. */
 #define BLOCK ((size_t)64 * 1024)
 
 /* ---- one record ---- */
@@ -72,7 +72,7 @@ int record_compare(const void *a, size_t a_size, const void *b,
 
 /* ---- writing a run ---- */
 
-/* Adds a block to a seal. */
+/* Adds the hash of a block to a seal. */
 static uint64_t sealed(uint64_t seal, const void *block, size_t size)
 {
 	return hash_word(seal, hash_bytes(block, size));
@@ -201,7 +201,8 @@ int scan_open(struct scan *s, const struct store *store,
 	return 0;
 }
 
-/* Reads the next block behind what is not passed yet: 1; 0 at the end. */
+/* Appends the next block to the bytes in the buffer that are not parsed yet.
+   Returns 1, 0 at the end, or -errno. */
 static int read_block(struct scan *s)
 {
 	uint64_t left = s->run.extent.size - s->read;

@@ -1,5 +1,5 @@
 /*
- * reduce_options.c - what a reducer is to be: checks and defaults.
+ * reduce_options.c - checks the options of a reducer and sets their defaults.
  *
  * Runs in: caller, before the fork.
  */
@@ -19,21 +19,21 @@
 #define PARTITIONS_MOST 4096
 #define PARTITIONS_A_WORKER 4
 #define ITEM ((size_t)1 << 30)
-/* An input is part of an item, and so is a key; outputs of map() say where
-   pairs are. */
+/* Items have structs before the input or the key, and an output of map() lists
+   runs: so an item may be larger than the user's limit. */
 #define ITEM_HEAD ((size_t)4096)
 #define ITEM_LEAST ((size_t)1024 * 1024)
-/* As in vm_options. */
+/* Same values as the defaults of vm_options. */
 #define IN_FLIGHT ((size_t)64 * 1024 * 1024)
 #define WORKERS_MOST_LEAST ((size_t)16)
 #define WORKERS_MOST 32766
-/* What a worker's table can number is more. */
+/* Less than a worker's table can address. */
 #define MEMORY_MOST ((size_t)1 << 30)
-/* What the caller takes to read the keys of a partition; of all of them at the
-   same time, if they are to be sorted. */
+/* Bytes of buffers to read the keys of a partition; sorted, the caller reads
+   all partitions at once. */
 #define KEYS_MEMORY ((size_t)128 * 1024)
 
-/* How many workers there are at first. */
+/* Number of workers at first. */
 static size_t first_workers(const struct vm_options *o)
 {
 	if (o->workers == 0)
@@ -41,8 +41,8 @@ static size_t first_workers(const struct vm_options *o)
 	return o->workers > 0 ? (size_t)o->workers : 1;
 }
 
-/* How many there may be, which is said so then.  What cannot be is left for
-   vm_fork() to refuse. */
+/* Returns the largest number of workers, and sets o->max_workers to it if it
+   was 0.  Leaves invalid values for vm_fork() to refuse. */
 static size_t settle_workers(struct vm_options *o)
 {
 	size_t workers = first_workers(o);
@@ -125,7 +125,8 @@ static int check_options(const struct vm_reduce_options *h, struct words *w)
 	return 0;
 }
 
-/* The keys of all take an eighth of that memory, if workers need no more. */
+/* The buffers for the keys of all partitions take at most an eighth of the
+   memory, except that each worker has a partition. */
 static size_t usual_partitions(size_t workers, size_t memory)
 {
 	size_t most = MAX(memory / 8 / KEYS_MEMORY, workers);
@@ -149,8 +150,9 @@ int reduce_options_make(struct vm_reducer *r, struct vm_options *o,
 	p->workers = settle_workers(o);
 	p->partitions = (uint32_t)(h->partitions > 0 ? (size_t)h->partitions :
 	    usual_partitions(workers, h->sorted ? memory : SIZE_MAX));
-	/* Half of it is for the store, a quarter at most for the workers: what
-	   they have may be twice as long, in part, where bytes grow. */
+	/* Half of the memory is for the store, and at most a quarter for the
+	   workers: a growing buffer may double, so each worker's share is set
+	   to half of that. */
 	p->memory = MIN(MAX(memory / 8 / workers, WORKER_LEAST), MEMORY_MOST);
 	r->item_most = item;
 	p->pair_most = MIN(item, (size_t)UINT32_MAX - 1);

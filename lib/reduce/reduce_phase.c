@@ -1,6 +1,6 @@
 /*
- * reduce_phase.c - the last round of a run: its keys are reduced by workers, or
- * listed by the caller.
+ * reduce_phase.c - the last phase of a run: workers reduce its keys or, in a
+ * job without reduce(), the caller lists them.
  *
  * Runs in: caller.
  */
@@ -13,8 +13,8 @@
 #include "base/base.h"
 #include "reduce/reducer.h"
 
-/* Opens the keys of the next partition that has any, or, sorted, of all of
-   them: 1, 0 if there are no more, or -errno. */
+/* Opens the keys of the next partition that has any or, if sorted, of all
+   partitions.  Returns 1, 0 if there are no more, or -errno. */
 static int open_keys(struct vm_reducer *r)
 {
 	size_t left = r->plan.partitions - r->partition, n = 0;
@@ -45,7 +45,7 @@ void reduce_phase_release(struct vm_reducer *r)
 	r->merging = false;
 }
 
-/* The next key and its group: 1; 0 after the last; -errno. */
+/* Reads the next key and its group.  Returns 1, 0 after the last, or -errno. */
 static int next_group(struct vm_reducer *r, struct record *key,
     struct group *group)
 {
@@ -64,7 +64,7 @@ static int next_group(struct vm_reducer *r, struct record *key,
 	return got;
 }
 
-/* The run has failed: -errno. */
+/* Fails the run.  Returns -errno. */
 static int unreadable(struct vm_reducer *r, int error)
 {
 	return words_set(&r->words, -error, "The keys could not be read: %s.",
