@@ -1,10 +1,11 @@
 /*
- * reducer.c - vm_fork_jobs(), vm_map_reduce(), vm_zip_key_out() and what goes
- * with them.
+ * reducer.c - vm_fork_jobs(), vm_map_reduce(), vm_zip_key_out() and the other
+ * public functions of a reducer.
  *
- * Runs in: caller.  Stands on vimap.h: the pool below is one as anybody has.
- * Easy to get wrong: a source belongs to the reducer from the call on, and is
- * closed just once, run or not.
+ * Runs in: caller.  Uses only the public functions of vimap.h for its pool.
+ *
+ * Easy to get wrong: a source belongs to the reducer from the call on, and its
+ * close callback must run exactly once, whether its run begins or not.
  */
 #include "config.h"
 
@@ -17,18 +18,18 @@
 #include "base/given.h"
 #include "reduce/reducer.h"
 
-/* Of the open bytes of a partition in the caller. */
+/* Bounds of the bytes a partition has in the caller before they are written. */
 #define OPEN_MOST ((size_t)256 * 1024)
 #define OPEN_LEAST ((size_t)4096)
 
-/* What went wrong in this thread's last vm_fork_jobs(). */
+/* Text for the last failure of vm_fork_jobs() in this thread. */
 static _Thread_local struct words fork_words;
-/* They are of a call that was given NULL. */
+/* fork_words is from a call that was given NULL as its reducer. */
 static _Thread_local bool of_null;
 
-/* ---- its life ---- */
+/* ---- fork and close ---- */
 
-/* Nothing more is to be run; if it is ours, sources are closed. */
+/* Frees the queue of runs; closes their sources if this process owns them. */
 static void drop_orders(struct vm_reducer *r, bool ours)
 {
 	struct run_order *o;
@@ -68,7 +69,7 @@ static struct vm_reducer *new_reducer(void)
 	return r;
 }
 
-/* What it has beside the pool. */
+/* Allocates all of a reducer except the plan and the pool. */
 static int make_rest(struct vm_reducer *r, const struct vm_options *o,
     const struct vm_reduce_options *h, struct words *w)
 {
@@ -142,8 +143,8 @@ vm_reducer *vm_fork_jobs_sized(const struct vm_job *jobs, size_t count,
 	return r;
 }
 
-/* Words for a call that is refused; vm_fork_job()'s, which say why there is no
-   reducer, stay. */
+/* Sets the text for a call that is refused.  With a NULL reducer, the text of a
+   failed vm_fork_job() stays, as it says why there is no reducer. */
 static void explain(struct vm_reducer *r, int error, const char *call)
 {
 	if (r == NULL && (fork_words.text[0] == '\0' || of_null)) {
@@ -157,14 +158,15 @@ static void explain(struct vm_reducer *r, int error, const char *call)
 		words_set(&r->words, error, "%s() was called in another "
 		    "process than the reducer's; call it in the one that "
 		    "called vm_fork_job().", call);
-	/* Of a run that failed there are words, which are still to be told. */
+	/* The text of a failed run stays: the user has not read it yet. */
 	else if (error == EDEADLK && r->words.text[0] == '\0')
 		words_set(&r->words, error, "%s() was called from a hook of a "
 		    "source, where only vm_cancel() may be.  Call it when "
 		    "the hook has returned.", call);
 }
 
-/* Has any job a teardown that can be missed? */
+/* Does a job have a teardown?  If not, vm_close() returning 1, for workers that
+   died before it, is no failure. */
 static bool has_teardown(const struct vm_reducer *r)
 {
 	for (size_t i = 0; i < r->plan.count; i++)
@@ -173,8 +175,8 @@ static bool has_teardown(const struct vm_reducer *r)
 	return false;
 }
 
-/* Ends the pool: 0, 1, or -errno; -EDEADLK in a hook of a source, be it one
-   that is closed since the reducer is. */
+/* Closes the pool.  Returns 0, 1 or -errno; -EDEADLK if called by a hook of a
+   source, also by the close callback that vm_reducer_close() itself calls. */
 static int close_pool(struct vm_reducer *r)
 {
 	int closed;
@@ -202,7 +204,7 @@ int vm_reducer_close(vm_reducer *r)
 	}
 	r->pool = NULL;
 	drop_orders(r, ours);
-	/* In a child of the host's own nothing is its. */
+	/* A process forked from the owner must not empty the shared files. */
 	if (ours)
 		store_close(&r->plan.store);
 	else
@@ -214,7 +216,7 @@ int vm_reducer_close(vm_reducer *r)
 
 /* ---- runs ---- */
 
-/* Why it cannot be used here and now, as errno; 0: it can. */
+/* Returns 0 if the reducer may be used by this caller, or errno. */
 static int refuses(const struct vm_reducer *r)
 {
 	if (r == NULL)
@@ -236,7 +238,7 @@ int vm_map_reduce(vm_reducer *r, size_t job, struct vm_source source)
 	else if (job >= r->plan.count)
 		error = -words_set(&r->words, EINVAL, "There is no job %zu, "
 		    "only %zu, numbered from 0.", job, r->plan.count);
-	/* The pool knows what is wrong with it. */
+	/* The pool rejects the source, closes it and sets the text. */
 	if (error == 0 && source.next == NULL)
 		return vm_imap(r->pool, source);
 	if (error == 0)

@@ -1,5 +1,5 @@
 /*
- * run.c - one run of a job: its three rounds, one after another.
+ * run.c - carries a run through its three phases.
  *
  * Runs in: caller.
  */
@@ -16,7 +16,8 @@ void run_release(struct vm_reducer *r)
 	r->values.error = 0;
 }
 
-/* The present run has come to its end, or has failed. */
+/* Ends the present run, also after a failure: drops its pairs and empties the
+   store. */
 static int end_run(struct vm_reducer *r)
 {
 	int error;
@@ -30,9 +31,9 @@ static int end_run(struct vm_reducer *r)
 	    "stored could not be given back: %s.", strerror(-error)) : 0;
 }
 
-/* What the pool still has of a run that has failed is given up: -errno of that
-   failure; or -ENOMEM, or -EDEADLK in a hook of the source that is given up, if
-   there is more to give up in the next call. */
+/* Drops what the pool still has of a failed run.  Returns -errno of that
+   failure; or -ENOMEM, or -EDEADLK in a callback of a source: then the next
+   call of run_next() must drop the rest. */
 static int drain(struct vm_reducer *r)
 {
 	struct words why = r->words;
@@ -49,7 +50,7 @@ static int drain(struct vm_reducer *r)
 	return r->failure;
 }
 
-/* The run has failed, and the pool knows nothing of it. */
+/* Fails the run with that -errno and cancels its items in the pool. */
 static int give_up(struct vm_reducer *r, int error)
 {
 	r->stage = RUN_FAILING;
@@ -58,8 +59,9 @@ static int give_up(struct vm_reducer *r, int error)
 	return drain(r);
 }
 
-/* What the pool has: 1; VM_LATER if it is nothing for the caller; 0 at the end
-   of the round; or -errno, with words unless they are the pool's. */
+/* Handles the next result of the pool.  Returns 1 if it fills in a result for
+   the user, VM_LATER if not, 0 at the end of the phase, or -errno; without a
+   text in r->words, the pool has it. */
 static int take(struct vm_reducer *r, struct vm_reduced *out)
 {
 	struct vm_result result;
@@ -78,7 +80,7 @@ static int take(struct vm_reducer *r, struct vm_reduced *out)
 	return got == 0 ? VM_LATER : got;
 }
 
-/* The values are brought together: 0 or -errno. */
+/* Ends the gather phase and begins the last.  Returns 0 or -errno. */
 static int begin_last_round(struct vm_reducer *r)
 {
 	int error = gather_phase_end(r);
@@ -86,7 +88,8 @@ static int begin_last_round(struct vm_reducer *r)
 	return error == 0 ? reduce_phase_begin(r) : error;
 }
 
-/* The round has come to its end: VM_LATER if another begins, 0, or -errno. */
+/* Called at the end of a phase.  Returns VM_LATER if another begins, 0 at the
+   end of the run, or -errno. */
 static int next_stage(struct vm_reducer *r)
 {
 	int error;

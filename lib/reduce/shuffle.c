@@ -1,4 +1,4 @@
-/* shuffle.c - see shuffle.h: the pairs of each partition. */
+/* shuffle.c - see shuffle.h: collects the pairs of each partition. */
 #include "config.h"
 
 #include "reduce/shuffle.h"
@@ -10,7 +10,7 @@
 #include "base/base.h"
 #include "reduce/emit.h"
 
-/* Bytes of memory that are kept for pieces. */
+/* Bytes of memory that the buffer of pieces keeps. */
 #define KEEP ((size_t)64 * 1024)
 
 int shuffle_open(struct shuffle *s, struct store *store,
@@ -50,7 +50,7 @@ void shuffle_clear(struct shuffle *s)
 		s->parts[i].open.len = s->parts[i].runs.len = 0;
 }
 
-/* What was in no run becomes one. */
+/* Writes the open buffer as a run. */
 static int close_part(struct shuffle *s, struct shuffle_part *p)
 {
 	struct run run;
@@ -66,10 +66,11 @@ static int close_part(struct shuffle *s, struct shuffle_part *p)
 	return r;
 }
 
-/* ---- what workers have put out ---- */
+/* ---- outputs of workers ---- */
 
-/* Copies the pieces of an output and finds the bytes of those that are in it:
-   how many pieces; -EBADMSG or -ENOMEM.  left: of those bytes. */
+/* Copies the pieces of an output, points *here to the bytes of those in the
+   output, and sets *left to the number of these bytes.  Returns the number of
+   pieces, -EBADMSG or -ENOMEM. */
 static int64_t open_parcel(struct shuffle *s, const unsigned char *output,
     size_t size, const unsigned char **here, size_t *left)
 {
@@ -97,7 +98,8 @@ static const struct piece *pieces(const struct shuffle *s)
 	return (const struct piece *)(void *)s->pieces.data;
 }
 
-/* Are the pieces as emit.h has them, with so many bytes in the output? */
+/* Are the pieces valid, with exactly "left" bytes in the output?  Returns 0 or
+   -EBADMSG. */
 static int check(const struct shuffle *s, size_t place, int64_t count,
     size_t left)
 {
@@ -145,7 +147,7 @@ int shuffle_add(struct shuffle *s, size_t place, const void *output,
 	return r;
 }
 
-/* ---- what is gathered ---- */
+/* ---- lists of runs ---- */
 
 int shuffle_list(struct shuffle *s, uint32_t partition, struct run *list)
 {

@@ -1,13 +1,13 @@
 /*
- * shuffle.h - the pairs of each partition, as they come from the workers.
+ * shuffle.h - collects the pairs of each partition from the outputs of workers.
  *
- * Runs in: caller.  Never looks into pairs: of what a worker has written the
- * run is noted, and what came with the output is added, as it is, to bytes that
- * become a run when there are enough of them.
+ * Runs in: caller.  It does not parse pairs: it notes each run that a worker
+ * has written, and appends the pairs in an output to the buffer of their
+ * partition, which is written as a run when it is large enough.
  *
- * Easy to get wrong: an output was made by a worker, and may lie in pages that
- * the worker still writes to; so what it says of itself is copied once, and the
- * copy is checked and used.
+ * Easy to get wrong: an output may lie in shared memory to which the worker can
+ * still write; so its description is copied once, and only the copy is checked
+ * and used.
  */
 #ifndef SHUFFLE_H
 #define SHUFFLE_H
@@ -20,39 +20,41 @@
 #include "reduce/store.h"
 
 struct shuffle_part {
-	struct buf open;	/* records that are in no run yet */
-	struct buf runs;	/* struct run, in the order they came */
+	struct buf open;	/* buffer of records that are in no run yet */
+	struct buf runs;	/* array of struct run, in order of arrival */
 };
 
 struct shuffle {
 	struct store *store;
-	size_t most;		/* bytes in "open" of each */
-	bool in_order;		/* pairs stay in the order outputs came */
+	size_t most;		/* bytes in each open buffer */
+	bool in_order;		/* keep pairs in the order of the outputs */
 	uint32_t count;
 	struct shuffle_part *parts;
-	struct buf pieces;	/* of the output being added, copied */
+	struct buf pieces;	/* copy of those of the present output */
 };
 
-/* For so many partitions: 0 or -ENOMEM. */
+/* Allocates the array of partitions.  Returns 0 or -ENOMEM. */
 int shuffle_open(struct shuffle *, struct store *, uint32_t partitions,
     size_t most, bool in_order);
 
-/* Frees it all; one that was never opened, but is all zero, is fine. */
+/* Frees all memory.  Does nothing for a struct of zeroes. */
 void shuffle_close(struct shuffle *);
 
-/* Forgets all pairs. */
+/* Forgets all pairs; keeps the memory. */
 void shuffle_clear(struct shuffle *);
 
-/* Adds what emit_end() has put out, at that place: 0; -EBADMSG if that cannot
-   be it, and nothing was added; -errno. */
+/* Adds an output that emit_end() made on the worker at that place.  Returns 0;
+   -EBADMSG if the output is invalid, and leaves the partitions unchanged; or
+   another -errno, and pieces may have been added. */
 int shuffle_add(struct shuffle *, size_t place, const void *output,
     size_t size);
 
-/* Writes a list of the runs of a partition, and what was in no run: 1 and the
-   run the list is, 0 if there are none, or -errno. */
+/* Writes the open buffer, if not empty, and then the array of runs of a
+   partition as a run, "list".  Returns 1, 0 if the partition has no pairs, or
+   -errno. */
 int shuffle_list(struct shuffle *, uint32_t partition, struct run *list);
 
-/* The runs of a partition are not needed any more, nor the list of them. */
+/* Gives back the runs of a partition and the list. */
 void shuffle_drop(struct shuffle *, uint32_t partition,
     const struct run *list);
 

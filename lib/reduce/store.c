@@ -1,4 +1,4 @@
-/* store.c - see store.h: where pairs lie while no process has them. */
+/* store.c - see store.h: files for pairs, in memory and on a disk. */
 #include "config.h"
 
 #include "reduce/store.h"
@@ -10,15 +10,15 @@
 #include "base/base.h"
 #include "os/sys.h"
 
-/* In which file. */
+/* The bit of an offset that selects the file on a disk. */
 #define SPILL ((uint64_t)1 << 63)
-/* How far either file may reach: half of what the least able of the usual file
-   systems can have. */
+/* Largest offset in either file: half of the smallest limit of the usual file
+   systems. */
 #define REACH ((uint64_t)1 << 43)
-/* Extents begin at whole pages, so that each can be given back. */
+/* Extents begin at page boundaries, so that the kernel can free each. */
 #define PAGE ((uint64_t)4096)
 
-/* ---- its life ---- */
+/* ---- open and close ---- */
 
 static size_t words_size(size_t places)
 {
@@ -56,7 +56,7 @@ int store_open(struct store *s, size_t workers, uint64_t memory_most,
 		return 0;
 	r = words_set(&s->lack, -s->file[1], "No temporary file can be made "
 	    "in %s: %s.", temporary_dir(dir), strerror(-s->file[1]));
-	/* Who has named a directory is told at once that it is none. */
+	/* A directory that the user named must be usable. */
 	if (s->file[0] >= 0 && dir == NULL)
 		return 0;
 	*w = s->lack;
@@ -75,7 +75,7 @@ void store_leave(struct store *s)
 
 void store_close(struct store *s)
 {
-	/* Other processes may have the files: nothing of ours stays there. */
+	/* Free the pages now, since other processes may keep the files open. */
 	if (s->places > 0)
 		store_empty(s);
 	store_leave(s);
@@ -105,7 +105,7 @@ static uint64_t whole_pages(uint64_t size)
 	return (size + PAGE - 1) / PAGE * PAGE;
 }
 
-/* May so many bytes more be in memory?  Then they are counted. */
+/* Counts "size" bytes if they fit in the memory bound, else returns false. */
 static bool take_memory(struct store *s, uint64_t size)
 {
 	uint64_t have = atomic_load(&s->words->in_memory);

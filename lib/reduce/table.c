@@ -1,4 +1,4 @@
-/* table.c - see table.h: what map() has emitted, by key. */
+/* table.c - see table.h: hash table of emitted values, by key. */
 #include "config.h"
 
 #include "reduce/table.h"
@@ -12,8 +12,8 @@
 #include "reduce/hash.h"
 
 #define SLOTS_LEAST 256
-/* Values that a key's first block has room for, and each other one; large ones
-   have a block each. */
+/* Number of values in the first block of a key and in each later block; a large
+   value has a block of its own. */
 #define FIRST_ROOM 2
 #define MORE_ROOM 8
 #define LARGE_VALUE 256
@@ -68,7 +68,7 @@ static void put_slot(struct table *t, uint32_t entry)
 	t->slots[at] = (struct table_slot){ tag_of(hash), entry };
 }
 
-/* Twice as many slots. */
+/* Doubles the array of slots. */
 static RARELY int grow(struct table *t)
 {
 	size_t n = t->slots ? ((size_t)t->mask + 1) * 2 : SLOTS_LEAST;
@@ -107,7 +107,7 @@ static RARELY int64_t add_entry(struct table *t, uint64_t hash,
 	if (r < 0)
 		return r;
 	at = t->entries.data + t->entries.len;
-	/* What the key does not fill is 0. */
+	/* Zeroes the padding behind the key. */
 	memset(at + length - TABLE_UNIT, 0, TABLE_UNIT);
 	memcpy(at, &e, sizeof e);
 	buf_copy(at + sizeof e, key, size);
@@ -117,7 +117,7 @@ static RARELY int64_t add_entry(struct table *t, uint64_t hash,
 	return number;
 }
 
-/* Without a call for short ones, as it is asked for each pair. */
+/* Compares keys.  Inline, without a call of memcmp(): it runs for each pair. */
 static inline bool is_same(const unsigned char *a, const unsigned char *b,
     size_t size)
 {
@@ -144,7 +144,7 @@ int64_t table_find(struct table *t, uint64_t hash, const void *key,
 	const struct table_slot *s;
 	int r;
 
-	/* Half of the slots are free. */
+	/* At least half of the slots are free, so that searches are short. */
 	if (t->slots == NULL || t->count > t->mask / 2) {
 		r = grow(t);
 		if (r < 0)
@@ -164,7 +164,7 @@ int64_t table_find(struct table *t, uint64_t hash, const void *key,
 
 /* ---- values ---- */
 
-/* Another block for an entry, behind the others: 0, -ENOMEM or -EFBIG. */
+/* Appends a block to the list of an entry.  Returns 0, -ENOMEM or -EFBIG. */
 static RARELY int add_block(struct table *t, uint32_t entry, size_t size)
 {
 	struct table_entry *e = table_entry(t, entry);
@@ -191,7 +191,8 @@ static RARELY int add_block(struct table *t, uint32_t entry, size_t size)
 	return 0;
 }
 
-/* The block that has room for a value; it may be one that was emptied. */
+/* Returns a block with room for a value, which may be an emptied block, or
+   NULL. */
 static inline struct table_block *block_for(struct table *t,
     struct table_entry *e, size_t size)
 {

@@ -1,4 +1,4 @@
-/* values.c - see values.h: the values of one key. */
+/* values.c - see values.h: iterates over the values of a key. */
 #include "config.h"
 
 #include "reduce/values.h"
@@ -11,9 +11,9 @@
 #include "reduce/table.h"
 #include "vimap_reduce.h"
 
-/* Bytes that are read ahead. */
+/* Bytes that are read from the store at once. */
 #define AHEAD ((size_t)64 * 1024)
-/* Memory of a large value that is kept for the next key. */
+/* Bytes of memory for a large value that are kept for the next key. */
 #define KEEP ((size_t)1024 * 1024)
 #define SIZE sizeof(uint32_t)
 
@@ -66,8 +66,8 @@ uint64_t values_seal_apart(uint64_t seal, const struct run *run)
 	return hash_word(seal, run->seal);
 }
 
-/* Room for the present value, aligned, with a 0 behind it; NULL: no memory.
-   Inline, as small ones need little more. */
+/* Returns a buffer for the present value, aligned, with a 0 behind it; NULL
+   without memory.  Inline, since a small value needs little more. */
 static inline unsigned char *room_for(struct vm_values *v, size_t size)
 {
 	unsigned char *at = v->small;
@@ -82,9 +82,9 @@ static inline unsigned char *room_for(struct vm_values *v, size_t size)
 	return at;
 }
 
-/* ---- of a table ---- */
+/* ---- values in a table ---- */
 
-/* The next one, at *to: 1, 0 or -ENOMEM. */
+/* Copies the next value and points *to to it.  Returns 1, 0 or -ENOMEM. */
 static inline int next_of_table(struct vm_values *v, const unsigned char **to,
     size_t *size)
 {
@@ -114,9 +114,9 @@ static inline int next_of_table(struct vm_values *v, const unsigned char **to,
 	return 1;
 }
 
-/* ---- of a group ---- */
+/* ---- values in the store ---- */
 
-/* Has bytes ahead, read as far as they are wanted: 0 or -errno. */
+/* Reads until the buffer has "want" bytes.  Returns 0 or -errno. */
 static int read_ahead(struct vm_values *v, size_t want)
 {
 	size_t have = v->buf.len - v->from;
@@ -143,7 +143,7 @@ static int read_ahead(struct vm_values *v, size_t want)
 	return 0;
 }
 
-/* One that lies apart. */
+/* Reads a value that lies apart, as a run.  Returns 0 or -errno. */
 static int fetch(struct vm_values *v, const unsigned char **to, size_t *size)
 {
 	struct run run;
@@ -165,7 +165,7 @@ static int fetch(struct vm_values *v, const unsigned char **to, size_t *size)
 	return run_read(v->store, &run, at);
 }
 
-/* One that lies among the others. */
+/* Copies a value from the buffer.  Returns 0 or -errno. */
 static int take(struct vm_values *v, const unsigned char **to, size_t size)
 {
 	unsigned char *at;
@@ -183,7 +183,8 @@ static int take(struct vm_values *v, const unsigned char **to, size_t size)
 	return 0;
 }
 
-/* The next one, at *to: 1; 0 after the last; -errno. */
+/* Reads the next value and points *to to it.  Returns 1, 0 after the last, or
+   -errno. */
 static int next_of_group(struct vm_values *v, const unsigned char **to,
     size_t *size)
 {
@@ -199,7 +200,7 @@ static int next_of_group(struct vm_values *v, const unsigned char **to,
 	v->from += SIZE;
 	*size = n;
 	r = n == RECORD_APART ? fetch(v, to, size) : take(v, to, n);
-	/* The last one is not given unless all were what was written. */
+	/* The last value is withheld if the seal does not match. */
 	if (r == 0 && ++v->given == v->group.count &&
 	    v->seal != v->group.seal)
 		r = -EBADMSG;

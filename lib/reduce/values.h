@@ -1,13 +1,13 @@
 /*
- * values.h - the values of one key, one after another: of a table in the
- * worker's memory, or as they lie in the store.
+ * values.h - iterates over the values of a key, in a table of the worker or in
+ * the store.
  *
  * Runs in: caller and workers.
  *
  *	in the store:  size 4 | value | size 4 | value ...
  *
- * where a large value lies apart, as in a record.  Only one of them is in
- * memory at a time, so a key may have more than fits there.
+ * A large value lies apart, as in a record.  Values are read from the store one
+ * by one, through a buffer, so a key may have more values than fit in memory.
  */
 #ifndef VALUES_H
 #define VALUES_H
@@ -18,10 +18,10 @@
 #include "reduce/record.h"
 #include "reduce/store.h"
 
-/* The values of a key that were brought together: what an index says of it. */
+/* The gathered values of a key; body of its record in an index. */
 struct group {
-	uint64_t at;		/* in the store */
-	uint64_t size;		/* bytes there, their sizes included */
+	uint64_t at;		/* offset in the store */
+	uint64_t size;		/* bytes there, with the sizes */
 	uint64_t count;
 	uint64_t seal;		/* of all values */
 };
@@ -29,44 +29,44 @@ struct group {
 struct table;
 struct table_entry;
 
-/* Which values are next.  One of both. */
+/* The iterator: over an entry of a table, or over a group. */
 struct vm_values {
 	const struct table *table;
-	const struct table_entry *entry; /* there; NULL: its value was given */
-	uint32_t block;		/* there, of the next one, */
-	uint32_t nth;		/* and its number in it */
-	/* The present one, if it fits. */
+	const struct table_entry *entry; /* NULL: its own value was given */
+	uint32_t block;		/* block of the next value */
+	uint32_t nth;		/* index of that value in the block */
+	/* Buffer for a present value that fits. */
 	_Alignas(16) unsigned char small[64];
 	const struct store *store;
 	struct group group;
-	uint64_t read;		/* bytes of it so far */
+	uint64_t read;		/* bytes of the group read so far */
 	uint64_t seal;		/* of the values given */
 	uint64_t given;
 	size_t value_most;
-	size_t from;		/* in buf, of what was not given */
-	struct buf buf;		/* read ahead */
-	struct buf value;	/* the present one, if it does not */
-	int error;		/* errno of what could not be read, or 0 */
+	size_t from;		/* offset in buf of the next value */
+	struct buf buf;		/* bytes read ahead from the store */
+	struct buf value;	/* buffer for a larger present value */
+	int error;		/* errno of a failure, or 0 */
 };
 
-/* Makes them empty, for values of at most so many bytes; once. */
+/* Initialises an empty iterator; value_most is in bytes.  Call it once. */
 void values_init(struct vm_values *, size_t value_most);
 
-/* The values of an entry of a table, which does not change meanwhile. */
+/* Begins to iterate over an entry, which must not change meanwhile. */
 void values_of_table(struct vm_values *, const struct table *,
     uint32_t entry);
 
-/* The values of a group. */
+/* Begins to iterate over a group in the store. */
 void values_of_group(struct vm_values *, const struct store *,
     const struct group *);
 
-/* Frees their memory. */
+/* Frees the buffers. */
 void values_release(struct vm_values *);
 
-/* A value's part of the seal of its group. */
+/* Returns the seal of a group after another value. */
 uint64_t values_seal(uint64_t seal, const void *value, size_t size);
 
-/* The same of one that lies apart, of which only the run is known. */
+/* The same for a value apart, from its struct run alone. */
 uint64_t values_seal_apart(uint64_t seal, const struct run *run);
 
 #endif
