@@ -97,7 +97,7 @@ static const char *why_killed(const struct vm_pool *p,
 static void describe(struct vm_pool *p, const struct span *s)
 {
 	const struct outcome *o = &s->outcome;
-	const char *why = p->engine.broken_words.text;
+	const char *why = p->engine.fate.words.text;
 	struct words *w = &p->message;
 
 	switch (o->cause) {

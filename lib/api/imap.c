@@ -16,6 +16,7 @@
 
 #include "api/vm_pool.h"
 #include "base/base.h"
+#include "engine/deliver.h"
 #include "items/source.h"
 #include "os/sys.h"
 
@@ -42,11 +43,11 @@ static int flaw(struct vm_pool *p, const struct vm_source *s)
 {
 	uintptr_t mark = (uintptr_t)s->reserved[0];
 
-	if (p->engine.broken) {
-		p->words = p->engine.broken_words;
+	if (p->engine.fate.broken) {
+		p->words = p->engine.fate.words;
 		return EPIPE;
 	}
-	if (p->engine.finishing)
+	if (p->engine.fate.finishing)
 		return -words_set(&p->words, EPIPE, "vm_imap() comes after "
 		    "vm_finish(): the pool takes no more inputs.");
 	if (mark == SOURCE_UNMADE)
@@ -66,16 +67,16 @@ static int flaw(struct vm_pool *p, const struct vm_source *s)
 /* A source the pool does not take is closed all the same. */
 static int turn_away(struct vm_pool *p, const struct vm_source *s, int error)
 {
-	bool in_hook = p != NULL && p->engine.in_hook;
+	bool in_hook = p != NULL && p->engine.intake.in_hook;
 	const struct words words = p ? p->words : (struct words){ "" };
 
 	if (p != NULL && error != EPERM)
-		p->engine.in_hook = true;
+		p->engine.intake.in_hook = true;
 	if (s->close != NULL)
 		s->close(s->from);
 	if (p != NULL) {
 		/* A hook that is refused a call has told of that one. */
-		p->engine.in_hook = in_hook;
+		p->engine.intake.in_hook = in_hook;
 		p->words = words;
 	}
 	errno = error;
@@ -93,10 +94,10 @@ int vm_imap(vm_pool *p, struct vm_source hooks)
 		error_refuse(p, error, "vm_imap");
 	else
 		error = flaw(p, &hooks);
-	if (error == 0 && atomic_load(&p->engine.cancelled))
-		r = engine_cancel(&p->engine);
+	if (error == 0 && atomic_load(&p->engine.cancels.asked))
+		r = cancel_asked(&p->engine);
 	if (error == 0 && r == 0) {
-		s = source_new(&hooks, &p->engine.in_hook);
+		s = source_new(&hooks, &p->engine.intake.in_hook);
 		r = s == NULL ? -ENOMEM : 0;
 	}
 	if (r == -ENOMEM)
@@ -171,7 +172,7 @@ RARELY static int wait_for(struct vm_pool *p, struct item *item,
     struct vm_result *result, int ms)
 {
 	int kept = errno;
-	int r = engine_next(&p->engine, item, moment(ms));
+	int r = deliver_next(&p->engine, item, moment(ms));
 
 	if (r == 1 && item->given_up != NULL)
 		show_given_up(p, item, result);
@@ -197,7 +198,7 @@ int vm_zip_in_out_within(vm_pool *p, struct vm_result *result, int ms)
 
 	if (error != 0 || result == NULL)
 		return turn_down(p, error);
-	if (!engine_draw(&p->engine, &item)) {
+	if (!deliver_draw(&p->engine, &item)) {
 		r = wait_for(p, &item, result, ms);
 		if (r != 1 || item.given_up != NULL)
 			return r;
@@ -219,5 +220,5 @@ int vm_ready(vm_pool *p, int ms)
 
 	if (error != 0)
 		return error_refuse(p, error, "vm_ready");
-	return answer(p, engine_ready(&p->engine, moment(ms)), kept);
+	return answer(p, deliver_ready(&p->engine, moment(ms)), kept);
 }

@@ -13,6 +13,7 @@
 #include "api/vm_pool.h"
 #include "base/base.h"
 #include "engine/cancel.h"
+#include "engine/start_stop.h"
 #include "os/sys.h"
 
 #define STRING_OF(x) #x
@@ -87,7 +88,7 @@ int vm_close(vm_pool *p)
 
 	if (p == NULL)
 		return 0;
-	if (!pool_is_foreign(p) && p->engine.in_hook)
+	if (!pool_is_foreign(p) && p->engine.intake.in_hook)
 		return error_refuse(p, EDEADLK, "vm_close");
 	r = engine_stop(&p->engine, pool_is_foreign(p));
 	*error_words() = r != 0 ? p->words : (struct words){ "" };
@@ -102,7 +103,7 @@ int vm_broken(const vm_pool *p)
 {
 	if (p == NULL)
 		return error_refuse(NULL, EINVAL, "vm_broken");
-	return p->engine.broken;
+	return p->engine.fate.broken;
 }
 
 int vm_workers(const vm_pool *p)
@@ -120,10 +121,10 @@ int vm_resize(vm_pool *p, int workers)
 
 	if (error != 0)
 		return error_refuse(p, error, "vm_resize");
-	if (p->engine.broken) {
-		p->words = p->engine.broken_words;
+	if (p->engine.fate.broken) {
+		p->words = p->engine.fate.words;
 		error = EPIPE;
-	} else if (p->engine.finishing) {
+	} else if (p->engine.fate.finishing) {
 		error = -words_set(&p->words, EPIPE, "vm_resize() comes after "
 		    "vm_finish(): the workers are told to stop.");
 	} else if (workers <= 0 || p->engine.set.serial) {
@@ -145,12 +146,12 @@ int vm_finish(vm_pool *p)
 
 	if (error != 0)
 		return error_refuse(p, error, "vm_finish");
-	if (p->engine.broken) {
-		p->words = p->engine.broken_words;
+	if (p->engine.fate.broken) {
+		p->words = p->engine.fate.words;
 		errno = EPIPE;
 		return -1;
 	}
-	p->engine.finishing = true;
+	p->engine.fate.finishing = true;
 	return 0;
 }
 
@@ -160,7 +161,7 @@ void vm_cancel_with(vm_pool *p, unsigned how)
 	if (p == NULL || pool_is_foreign(p))
 		return;
 	how &= VM_CANCEL_RUNNING | VM_CANCEL_UNREAD;
-	atomic_fetch_or(&p->engine.cancelled, how << 1 | 1);
+	atomic_fetch_or(&p->engine.cancels.asked, how << 1 | 1);
 	lost_fds_wake(&p->engine);
 }
 

@@ -40,7 +40,7 @@ static inline int pool_refuses(const struct vm_pool *p)
 		return EINVAL;
 	if (pool_is_foreign(p))
 		return EPERM;
-	return p->engine.in_hook ? EDEADLK : 0;
+	return p->engine.intake.in_hook ? EDEADLK : 0;
 }
 
 /* vm_error(NULL): the words of this thread, to be set. */

@@ -7,6 +7,13 @@
 #include <stdlib.h>
 
 #include "base/base.h"
+#include "engine/death.h"
+#include "engine/debug.h"
+#include "engine/dispatch.h"
+#include "engine/engine.h"
+#include "engine/intake.h"
+#include "engine/listening.h"
+#include "engine/receive.h"
 
 /* So often those are looked for that could not be given up yet. */
 #define LOOK_NS (10 * MS_IN_NS)
@@ -49,8 +56,8 @@ static uint64_t match_any(const struct span *s, const void *tag,
 uint64_t cancel_find(const struct engine *e, const void *tag, uint64_t index)
 {
 	const struct member *m = e->crew.roster.busy.first;
-	const struct chunk *c = e->filling;
-	const struct source *s = e->sources;
+	const struct chunk *c = e->intake.filling;
+	const struct source *s = e->intake.sources;
 	uint64_t best = match_any(e->window.waiting, tag, index, NEVER);
 
 	best = match_any(e->window.paused, tag, index, best);
@@ -61,7 +68,7 @@ uint64_t cancel_find(const struct engine *e, const void *tag, uint64_t index)
 	/* It will be the next that is packed. */
 	if (best == NEVER && s != NULL && s->held && s->index == index &&
 	    s->hooks.tag == tag)
-		best = e->seq;
+		best = e->intake.seq;
 	return best;
 }
 
@@ -118,7 +125,7 @@ static int add_all_taken(struct engine *e)
 
 uint64_t cancel_alarm(const struct engine *e, uint64_t now)
 {
-	return e->cancels.count > 0 && !e->closing ? now + LOOK_NS : NEVER;
+	return e->cancels.count > 0 && !e->fate.closing ? now + LOOK_NS : NEVER;
 }
 
 /* ---- how ---- */
@@ -165,7 +172,7 @@ static void strike(struct engine *e, struct member *m, const struct span *s,
 	if (slot_begun(m->slot, s->ordinal, s->limit, &next) < 0 ||
 	    s->chunk->seq + next != seq + 1)
 		return;
-	engine_say(e, "cancel: number %llu of worker %d",
+	debug_say(e, "cancel: number %llu of worker %d",
 	    (unsigned long long)seq, m->index);
 	m->watched = seq;
 	crew_doom(&e->crew, m, VM_CANCELLED);
@@ -180,7 +187,7 @@ static int recall(struct engine *e, struct member *m, uint64_t seq,
 	int r = 0;
 
 	/* It may have ended, unheard. */
-	if (engine_hears(e, m) && member_is_ready(m)) {
+	if (listening_hears(e, m) && member_is_ready(m)) {
 		r = receive_ring(e, m, now);
 		if (r == 0)
 			r = receive_read(e, m, now);
@@ -202,7 +209,7 @@ static int give_up(struct engine *e, uint64_t seq, uint64_t now)
 	struct member *m = e->crew.roster.busy.first;
 	int r = 0;
 
-	if (e->filling != NULL && seq >= e->filling->seq)
+	if (e->intake.filling != NULL && seq >= e->intake.filling->seq)
 		r = intake_admit(e);
 	if (r == 0)
 		r = answer_waiting(e, seq);
@@ -211,7 +218,7 @@ static int give_up(struct engine *e, uint64_t seq, uint64_t now)
 	for (; m != NULL; m = roster_next(m, IN_BUSY))
 		if (find(m->sent, seq) != NULL)
 			return recall(e, m, seq, now);
-	return seq >= e->seq;
+	return seq >= e->intake.seq;
 }
 
 int cancel_run(struct engine *e, uint64_t now)
@@ -220,6 +227,8 @@ int cancel_run(struct engine *e, uint64_t now)
 	size_t left = 0;
 	int r = 0;
 
+	if (e->fate.closing)
+		return 0;
 	for (size_t i = 0; i < c->count; i++) {
 		uint64_t seq = c->seq[i];
 
@@ -268,5 +277,18 @@ int cancel_all(struct engine *e, unsigned how)
 	}
 	if (r == 0 && how & VM_CANCEL_RUNNING)
 		r = add_all_taken(e);
+	return r;
+}
+
+int cancel_asked(struct engine *e)
+{
+	unsigned how = atomic_exchange(&e->cancels.asked, 0);
+	int r;
+
+	if (how == 0)
+		return 0;
+	r = cancel_all(e, how >> 1);
+	if (r < 0)
+		atomic_fetch_or(&e->cancels.asked, how);
 	return r;
 }

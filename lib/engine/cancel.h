@@ -13,7 +13,22 @@
 #ifndef CANCEL_H
 #define CANCEL_H
 
-#include "engine/engine.h"
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct engine;
+
+struct cancels {
+	atomic_uint asked;	/* vm_cancel_with() is to be carried out: 1,
+				   and above it the bits of its argument; any
+				   thread may set it, and signal handlers */
+	uint64_t *seq;		/* the list: numbers of items, */
+	size_t count, room;
+};
+
+/* Carries out vm_cancel_with() if it was called: 0 or -ENOMEM. */
+int cancel_asked(struct engine *);
 
 /* The number of the first input read, and not answered, that has that index in
    a source with that tag; NEVER if there is none. */

@@ -12,11 +12,19 @@
  */
 #include "config.h"
 
+#include "engine/death.h"
+
 #include <errno.h>
 
 #include "base/base.h"
+#include "engine/debug.h"
+#include "engine/diagnosis.h"
 #include "engine/engine.h"
+#include "engine/intake.h"
+#include "engine/lost_fds.h"
+#include "engine/receive.h"
 #include "engine/retry.h"
+#include "engine/staffing.h"
 #include "engine/teardown.h"
 #include "os/fdlist.h"
 #include "os/sys.h"
@@ -225,22 +233,22 @@ int death_member(struct engine *e, struct member *m, uint64_t now)
 		return r;
 	if (!member_has_greeted(m))
 		setup_died(e, m);
-	engine_say(e, "bury: worker %d, pid %d, status 0x%x", m->index,
+	debug_say(e, "bury: worker %d, pid %d, status 0x%x", m->index,
 	    (int)m->pid, (unsigned)m->death.status);
 	teardown_missed(e, m);
 	began = put_back(e, m) || m->told_to_stop;
-	if (crew_gives_up(m) && !e->closing)
+	if (crew_gives_up(m) && !e->fate.closing)
 		tell_given_up(e, m);
 	held = m->held && !crew_gives_up(m);
 	crew_clear(&e->crew, m, fdlist_drop);
-	if (e->closing)
+	if (e->fate.closing)
 		crew_move(&e->crew, m, MEMBER_GONE);
 	else if (held)
 		staffing_stand_in(e, m);
 	else
 		crew_replace(&e->crew, m, began, now);
-	if (!e->closing && !e->dismissed && crew_hopeless(&e->crew)) {
-		*e->words = e->setup_words;
+	if (!e->fate.closing && !e->fate.dismissed && crew_hopeless(&e->crew)) {
+		*e->words = e->staffing.setup_words;
 		death_pool(e, VM_SETUP_FAILED, now);
 	}
 	return 0;
@@ -284,12 +292,12 @@ static void answer_sent(struct engine *e, struct member *m,
 
 void death_pool(struct engine *e, enum vm_cause cause, uint64_t now)
 {
-	if (e->broken)
+	if (e->fate.broken)
 		return;
-	e->broken = true;
-	e->broken_cause = cause;
-	e->broken_words = *e->words;
-	engine_say(e, "broken: %s", e->words->text);
+	e->fate.broken = true;
+	e->fate.cause = cause;
+	e->fate.words = *e->words;
+	debug_say(e, "broken: %s", e->words->text);
 	for (size_t i = 0; i < e->crew.count; i++) {
 		struct member *m = &e->crew.members[i];
 
@@ -313,6 +321,6 @@ int death_inputs(struct engine *e)
 	int r = intake_finish(e);
 
 	if (r == 0)
-		death_waiting(e, e->broken_cause);
+		death_waiting(e, e->fate.cause);
 	return r;
 }

@@ -6,14 +6,23 @@
  */
 #include "config.h"
 
+#include "engine/deliver.h"
+
 #include <errno.h>
 #include <string.h>
 
 #include "base/base.h"
 #include "engine/cancel.h"
+#include "engine/death.h"
+#include "engine/dispatch.h"
 #include "engine/engine.h"
+#include "engine/intake.h"
+#include "engine/lost_fds.h"
+#include "engine/placed.h"
 #include "engine/serial.h"
+#include "engine/staffing.h"
 #include "engine/teardown.h"
+#include "engine/turn.h"
 #include "os/sys.h"
 
 /* So long, and for so many results ready of all that may be in flight, a turn
@@ -24,16 +33,16 @@
 /* Nothing is ready: is that the end, and which?  1: no, wait. */
 static int at_end(struct engine *e)
 {
-	struct source *s = e->sources;
+	struct source *s = e->intake.sources;
 	int error;
 
-	if (e->window.nchunks > 0 || e->filling != NULL)
+	if (e->window.nchunks > 0 || e->intake.filling != NULL)
 		return 1;
 	/* A source may hold an input that is still to be answered. */
-	if (e->broken && s != NULL)
+	if (e->fate.broken && s != NULL)
 		return 1;
-	if (e->broken) {
-		*e->words = e->broken_words;
+	if (e->fate.broken) {
+		*e->words = e->fate.words;
 		return -EPIPE;
 	}
 	if (s == NULL)
@@ -42,7 +51,7 @@ static int at_end(struct engine *e)
 		error = s->error;
 		words_set(e->words, error, "A source failed: %s.",
 		    s->flaw ? s->flaw : strerror(error));
-		e->sources = s->next;
+		e->intake.sources = s->next;
 		source_free(s);
 		return -error;
 	}
@@ -53,19 +62,6 @@ static int at_end(struct engine *e)
 		    "could change that.");
 	}
 	return 1;
-}
-
-int engine_cancel(struct engine *e)
-{
-	unsigned how = atomic_exchange(&e->cancelled, 0);
-	int r;
-
-	if (how == 0)
-		return 0;
-	r = cancel_all(e, how >> 1);
-	if (r < 0)
-		atomic_fetch_or(&e->cancelled, how);
-	return r;
 }
 
 /* Reads inputs and sends them.  If nothing was with the workers, no result can
@@ -79,8 +75,8 @@ static int feed(struct engine *e, uint64_t *now)
 		idle = e->window.nsent == 0;
 		*now = sys_now();
 		lost_fds_look(e, *now);
-		r = e->broken ? 0 : intake_run(e, *now);
-		if (r == 0 && e->serial != NULL && !results_ready(&e->results))
+		r = e->fate.broken ? 0 : intake_run(e, *now);
+		if (r == 0 && e->set.serial && !results_ready(&e->results))
 			r = serial_run(e);
 		if (r == 0)
 			r = dispatch_run(e, *now);
@@ -92,21 +88,20 @@ static int feed(struct engine *e, uint64_t *now)
    the time. */
 static int prepare(struct engine *e, uint64_t *now)
 {
-	int r = engine_cancel(e);
+	int r = cancel_asked(e);
 
-	if (r == 0 && e->broken)
+	if (r == 0 && e->fate.broken)
 		r = death_inputs(e);
-	if (r == 0 && e->cancels.count > 0)
-		r = cancel_run(e, sys_now());
 	return r == 0 ? feed(e, now) : r;
 }
 
 /* Is there nothing in flight, and no descriptor that may bring more? */
 static bool is_idle(struct engine *e)
 {
-	return e->window.nchunks == 0 && e->filling == NULL &&
-	    (e->sources == NULL || e->sources->state != SOURCE_WAITING ||
-	    source_is_stuck(e->sources));
+	struct source *s = e->intake.sources;
+
+	return e->window.nchunks == 0 && e->intake.filling == NULL &&
+	    (s == NULL || s->state != SOURCE_WAITING || source_is_stuck(s));
 }
 
 /* Until when the coming wait may last. */
@@ -114,16 +109,18 @@ static uint64_t bound(struct engine *e, uint64_t until)
 {
 	if (results_ready(&e->results) || intake_wants(e) ||
 	    (is_idle(e) && !staffing_are_leaving(e)) ||
-	    e->broken || e->ndue > 0 ||
-	    (e->serial != NULL && e->window.nwaiting > 0))
+	    e->fate.broken || e->ndue > 0 ||
+	    (e->serial.context != NULL && e->window.nwaiting > 0))
 		return 0;
 	return until;
 }
 
-void engine_took(struct engine *e)
+void deliver_took(struct engine *e)
 {
-	if (e->sources != NULL && e->sources->state == SOURCE_WAITING)
-		e->ask_again = source_unstick(e->sources);
+	struct source *s = e->intake.sources;
+
+	if (s != NULL && s->state == SOURCE_WAITING)
+		e->intake.ask_again = source_unstick(s);
 }
 
 /* A worker was given up, and the caller is to be told. */
@@ -147,7 +144,8 @@ static bool take_given_up(struct engine *e, struct item *item)
    Where a chunk has few items, a turn for each costs more than they do. */
 static bool may_put_off(struct engine *e)
 {
-	return results_ready(&e->results) && !e->ask_again && e->ndue == 0 &&
+	return results_ready(&e->results) && !e->intake.ask_again &&
+	    e->ndue == 0 &&
 	    e->put_off < e->window.max_real / PUT_OFF &&
 	    sys_now() - e->turned_at < PUT_OFF_NS;
 }
@@ -158,7 +156,7 @@ static int dismiss(struct engine *e)
 {
 	bool left;
 
-	if (e->serial != NULL) {
+	if (e->serial.context != NULL) {
 		serial_tear_down(e);
 		return e->ndue > 0;
 	}
@@ -166,7 +164,7 @@ static int dismiss(struct engine *e)
 	return e->ndue > 0 || left;
 }
 
-int engine_next(struct engine *e, struct item *item, uint64_t until)
+int deliver_next(struct engine *e, struct item *item, uint64_t until)
 {
 	uint64_t now;
 	int r;
@@ -176,28 +174,28 @@ int engine_next(struct engine *e, struct item *item, uint64_t until)
 	if (may_put_off(e)) {
 		e->put_off++;
 		results_take(&e->results, item);
-		engine_took(e);
+		deliver_took(e);
 		return 1;
 	}
 	for (;;) {
-		if (engine_draw(e, item))
+		if (deliver_draw(e, item))
 			return 1;
-		if (!results_in_hand(&e->results) || e->ask_again) {
-			e->ask_again = false;
+		if (!results_in_hand(&e->results) || e->intake.ask_again) {
+			e->intake.ask_again = false;
 			r = prepare(e, &now);
 			if (r == 0)
-				r = engine_turn_at(e, now, bound(e, until));
+				r = turn_run_at(e, now, bound(e, until));
 			if (r < 0 && !results_ready(&e->results))
 				return r;
 		}
 		if (take_given_up(e, item))
 			return 1;
 		if (results_take(&e->results, item)) {
-			engine_took(e);
+			deliver_took(e);
 			return 1;
 		}
 		r = at_end(e);
-		if (r == 0 && e->finishing)
+		if (r == 0 && e->fate.finishing)
 			r = dismiss(e);
 		if (r <= 0)
 			return r;
@@ -206,27 +204,27 @@ int engine_next(struct engine *e, struct item *item, uint64_t until)
 	}
 }
 
-int engine_ready(struct engine *e, uint64_t until)
+int deliver_ready(struct engine *e, uint64_t until)
 {
 	const size_t *having = e->crew.roster.having;
 	bool looked = false;
 	int r;
 
-	if (e->serial != NULL)
+	if (e->serial.context != NULL)
 		return serial_ready(e);
 	for (;;) {
-		e->awaits_setups = having[TRAIT_UNTRIED] > 0;
-		r = engine_turn(e, looked ? until : 1);
-		e->awaits_setups = false;
+		e->staffing.awaits_setups = having[TRAIT_UNTRIED] > 0;
+		r = turn_run(e, looked ? until : 1);
+		e->staffing.awaits_setups = false;
 		if (r < 0)
 			return r;
 		looked = true;
-		if (e->broken) {
-			*e->words = e->broken_words;
+		if (e->fate.broken) {
+			*e->words = e->fate.words;
 			return -EPIPE;
 		}
 		if (having[TRAIT_MISFIT] > 0) {
-			*e->words = e->setup_words;
+			*e->words = e->staffing.setup_words;
 			return -ECHILD;
 		}
 		if (having[TRAIT_UNTRIED] == 0)

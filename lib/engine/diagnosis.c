@@ -8,6 +8,8 @@
  */
 #include "config.h"
 
+#include "engine/diagnosis.h"
+
 #include <signal.h>
 #include <sys/wait.h>
 
@@ -54,7 +56,7 @@ struct outcome diagnosis_outcome(struct engine *e, const struct member *m,
 	if (o.cause == VM_EXITED)
 		o.exit_status = WEXITSTATUS(status);
 	o.core_dumped = killed && WCOREDUMP(status);
-	o.out_of_memory = was_shot(m) && oom_claim(&e->oom);
+	o.out_of_memory = was_shot(m) && oom_claim(&e->staffing.oom);
 	if (begun && e->set.plan.measure)
 		measure(m, &o);
 	return o;
@@ -77,34 +79,36 @@ struct evidence *diagnosis_evidence(const struct member *m, bool begun)
 void diagnosis_complete(struct engine *e, const struct member *m)
 {
 	const struct plan *p = &e->set.plan;
+	struct words *w = &e->staffing.setup_words;
 
 	if (p->max_address_space > 0)
-		words_add(&e->setup_words, "  (max_address_space is %zu "
+		words_add(w, "  (max_address_space is %zu "
 		    "bytes.)", p->max_address_space);
 	if (p->max_cpu_s > 0)
-		words_add(&e->setup_words, "  (max_cpu_seconds is %d.)",
+		words_add(w, "  (max_cpu_seconds is %d.)",
 		    p->max_cpu_s);
 	if (e->given_up != NULL)
-		e->given_up[m->which].words = e->setup_words;
+		e->given_up[m->which].words = *w;
 }
 
 void diagnosis_setup(struct engine *e, const struct member *m)
 {
 	int status = m->death.status;
+	struct words *w = &e->staffing.setup_words;
 
 	if (m->blame == VM_GARBLED)
-		words_set(&e->setup_words, 0, "Worker %d broke the protocol "
+		words_set(w, 0, "Worker %d broke the protocol "
 		    "before it was set up.", m->index);
 	else if (m->blame == VM_TIMED_OUT)
-		words_set(&e->setup_words, 0, "Setup in worker %d took "
+		words_set(w, 0, "Setup in worker %d took "
 		    "longer than the %llu ms of setup_timeout_ms.", m->index,
 		    (unsigned long long)(e->set.setup_ns / MS_IN_NS));
 	else if (WIFSIGNALED(status))
-		words_set(&e->setup_words, 0, "Worker %d was killed by "
+		words_set(w, 0, "Worker %d was killed by "
 		    "signal %d before it was set up.", m->index,
 		    WTERMSIG(status));
 	else
-		words_set(&e->setup_words, 0, "Worker %d exited with status "
+		words_set(w, 0, "Worker %d exited with status "
 		    "%d before it was set up.", m->index,
 		    WEXITSTATUS(status));
 	diagnosis_complete(e, m);

@@ -10,10 +10,16 @@
  */
 #include "config.h"
 
+#include "engine/dispatch.h"
+
 #include <errno.h>
 
 #include "base/base.h"
+#include "engine/debug.h"
 #include "engine/engine.h"
+#include "engine/listening.h"
+#include "engine/lost_fds.h"
+#include "engine/placed.h"
 #include "os/sys.h"
 
 int dispatch_flush(struct engine *e, struct member *m)
@@ -24,7 +30,7 @@ int dispatch_flush(struct engine *e, struct member *m)
 		return 0;
 	r = channel_flush(&m->channel);
 	if (r >= 0)
-		return engine_waits(e, crew_written(&e->crew, m, r == 0));
+		return listening_failed(e, crew_written(&e->crew, m, r == 0));
 	if (!lost_fds_pipes(e, m, sys_now()))
 		crew_doom(&e->crew, m, VM_GARBLED);
 	return 0;
@@ -74,8 +80,8 @@ static int send_first(struct engine *e, struct member *m, uint64_t now)
 		return r;
 	window_move(&e->window, s, SPAN_SENT);
 	placed_make_room(e, m);
-	e->nudges = 0;
-	engine_say(e, "send: %u items from number %llu to worker %d "
+	e->nudges.vain = 0;
+	debug_say(e, "send: %u items from number %llu to worker %d "
 	    "(attempt %d)", s->count, (unsigned long long)span_seq(s),
 	    m->index, s->attempt);
 	return 0;
@@ -86,7 +92,7 @@ int dispatch_give(struct engine *e, uint64_t now)
 	struct member *m;
 	int r = 0;
 
-	while (r == 0 && !e->closing && !e->broken &&
+	while (r == 0 && !e->fate.closing && !e->fate.broken &&
 	    e->window.waiting != NULL && window_may_send(&e->window)) {
 		m = pick_for(e, e->window.waiting);
 		if (m == NULL)
@@ -231,7 +237,7 @@ static uint32_t take_back(struct engine *e, struct member *m, struct span *s,
 		return 0;	/* they come back when the chunk ends */
 	crew_ungrant(&e->crew, m, rest->count);
 	window_move(&e->window, rest, SPAN_WAITING);
-	engine_say(e, "take back: %u items from number %llu of worker %d",
+	debug_say(e, "take back: %u items from number %llu of worker %d",
 	    rest->count, (unsigned long long)span_seq(rest), m->index);
 	return rest->count;
 }
@@ -241,7 +247,7 @@ bool dispatch_take_back(struct engine *e)
 	struct member *m;
 	struct span *s;
 
-	if (e->window.nwaiting > 0 || e->closing || e->broken ||
+	if (e->window.nwaiting > 0 || e->fate.closing || e->fate.broken ||
 	    crew_idle(&e->crew) == NULL)
 		return false;
 	m = busiest(e);
@@ -314,7 +320,7 @@ static struct member *least_busy(struct engine *e)
 /* Nobody holds the next item in order: somebody is to be free for it. */
 static struct member *make_way(struct engine *e, uint64_t now)
 {
-	struct member *m = e->only;
+	struct member *m = e->listening.only;
 
 	if (m == NULL || !member_is_ready(m) || m->told_to_stop)
 		m = least_busy(e);
@@ -335,7 +341,7 @@ struct member *dispatch_only(struct engine *e, uint64_t now)
 	struct member *m;
 
 	if (held(e) < e->window.max_bytes || results_ready(&e->results)) {
-		e->only = NULL;
+		e->listening.only = NULL;
 		return NULL;
 	}
 	if (!e->results.ordered)
@@ -343,6 +349,6 @@ struct member *dispatch_only(struct engine *e, uint64_t now)
 	m = holder(e, e->results.next_seq);
 	if (m == NULL)
 		m = make_way(e, now);
-	e->only = m;
+	e->listening.only = m;
 	return m;
 }

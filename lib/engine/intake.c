@@ -9,10 +9,15 @@
  */
 #include "config.h"
 
+#include "engine/intake.h"
+
 #include <errno.h>
 #include <stdlib.h>
 
 #include "base/base.h"
+#include "engine/death.h"
+#include "engine/debug.h"
+#include "engine/dispatch.h"
 #include "engine/engine.h"
 #include "os/sys.h"
 
@@ -26,7 +31,7 @@
 
 void intake_add(struct engine *e, struct source *s)
 {
-	struct source **at = &e->sources;
+	struct source **at = &e->intake.sources;
 
 	while (*at != NULL)
 		at = &(*at)->next;
@@ -35,20 +40,20 @@ void intake_add(struct engine *e, struct source *s)
 
 void intake_close(struct engine *e)
 {
-	while (e->sources != NULL) {
-		struct source *s = e->sources;
+	while (e->intake.sources != NULL) {
+		struct source *s = e->intake.sources;
 
-		e->sources = s->next;
+		e->intake.sources = s->next;
 		source_free(s);
 	}
-	e->filled_from = NULL;
-	chunk_drop(e->filling);
-	e->filling = NULL;
+	e->intake.filled_from = NULL;
+	chunk_drop(e->intake.filling);
+	e->intake.filling = NULL;
 }
 
 void intake_forget(struct engine *e)
 {
-	for (struct source *s = e->sources; s != NULL; s = s->next)
+	for (struct source *s = e->intake.sources; s != NULL; s = s->next)
 		if (!source_ready_made(s))
 			s->hooks.close = NULL;
 	intake_close(e);
@@ -58,30 +63,31 @@ int intake_give_up(struct engine *e)
 {
 	int r = intake_admit(e);
 
-	for (struct source *s = e->sources; s != NULL && r == 0; s = s->next)
+	for (struct source *s = e->intake.sources; s != NULL && r == 0;
+	    s = s->next)
 		s->given_up = true;
 	return r;
 }
 
 int intake_admit(struct engine *e)
 {
-	struct chunk *c = e->filling;
+	struct chunk *c = e->intake.filling;
 	int r = 0;
 
 	if (c != NULL) {
 		r = window_admit(&e->window, c);
 		if (r < 0)
 			return r;
-		e->chunk_bytes = MIN(c->items.len, PACE_BYTES);
+		e->intake.chunk_bytes = MIN(c->items.len, PACE_BYTES);
 		if (c->given_up) {
 			e->window.near->attempt = 0;
 			death_span(e, e->window.near, VM_CANCELLED);
 		}
-		engine_say(e, "admit: %u items from number %llu", c->count,
+		debug_say(e, "admit: %u items from number %llu", c->count,
 		    (unsigned long long)c->seq);
 	}
 	chunk_drop(c);
-	e->filling = NULL;
+	e->intake.filling = NULL;
 	return 0;
 }
 
@@ -91,7 +97,7 @@ int intake_admit(struct engine *e)
 static bool is_large(const struct engine *e, size_t size)
 {
 	return size >= SLOT_LARGE && size < e->slots.room &&
-	    e->serial == NULL;
+	    e->serial.context == NULL;
 }
 
 /* Bytes of the chunk that an input begins, which is placed. */
@@ -118,7 +124,7 @@ static struct member *host(struct engine *e, size_t size)
    not if that worker has nothing to do, and nothing is about to change. */
 static bool must_wait(struct engine *e, size_t size)
 {
-	if (e->filling != NULL || !is_large(e, size) ||
+	if (e->intake.filling != NULL || !is_large(e, size) ||
 	    room_for(e, size) > e->slots.room || host(e, size) != NULL)
 		return false;
 	if (results_ready(&e->results))
@@ -142,7 +148,7 @@ static void place(struct engine *e, struct chunk *c, size_t size)
 /* Must what is being filled go as it is, before an input is packed? */
 static inline bool goes_before(const struct engine *e, size_t size)
 {
-	const struct chunk *c = e->filling;
+	const struct chunk *c = e->intake.filling;
 
 	if (c == NULL)
 		return false;
@@ -159,7 +165,7 @@ static inline int add(struct engine *e, struct source *s, struct chunk *c)
 	if (r == 0) {
 		s->held = false;
 		s->index++;
-		e->seq++;
+		e->intake.seq++;
 	}
 	return r;
 }
@@ -167,7 +173,8 @@ static inline int add(struct engine *e, struct source *s, struct chunk *c)
 /* An empty chunk for the input a source holds, or NULL. */
 static struct chunk *begin(struct engine *e, const struct source *s)
 {
-	struct chunk *c = chunk_new(&e->freelist, s->index, e->seq,
+	struct intake *in = &e->intake;
+	struct chunk *c = chunk_new(&in->freelist, s->index, in->seq,
 	    s->hooks.tag);
 
 	if (c == NULL)
@@ -176,14 +183,14 @@ static struct chunk *begin(struct engine *e, const struct source *s)
 	if (!c->given_up)
 		place(e, c, s->size);
 	if (c->where == CHUNK_PACKED)
-		chunk_expect(c, e->chunk_bytes);
+		chunk_expect(c, e->intake.chunk_bytes);
 	return c;
 }
 
 /* Packs the input a source holds; starts a chunk for it if there is none. */
 static int pack(struct engine *e, struct source *s)
 {
-	struct chunk *c = e->filling;
+	struct chunk *c = e->intake.filling;
 	bool fresh = c == NULL;
 	int r;
 
@@ -193,8 +200,8 @@ static int pack(struct engine *e, struct source *s)
 		return -ENOMEM;
 	r = add(e, s, c);
 	if (r == 0) {
-		e->filling = c;
-		e->filled_from = s;
+		e->intake.filling = c;
+		e->intake.filled_from = s;
 	} else if (fresh) {
 		chunk_drop(c);
 	}
@@ -206,7 +213,8 @@ static int pack(struct engine *e, struct source *s)
 static int refer(struct engine *e, struct source *s,
     struct source_array *array, size_t n)
 {
-	struct chunk *c = chunk_new(&e->freelist, s->index, e->seq,
+	struct intake *in = &e->intake;
+	struct chunk *c = chunk_new(&in->freelist, s->index, in->seq,
 	    s->hooks.tag);
 
 	if (c == NULL)
@@ -216,9 +224,9 @@ static int refer(struct engine *e, struct source *s,
 	array->items += n * array->size;
 	array->left -= n;
 	s->index += n;
-	e->seq += n;
-	e->filling = c;
-	e->filled_from = s;
+	e->intake.seq += n;
+	e->intake.filling = c;
+	e->intake.filled_from = s;
 	return 0;
 }
 
@@ -239,10 +247,11 @@ static int refer_rest(struct engine *e, struct source *s)
 
 int intake_finish(struct engine *e)
 {
-	struct source *s = e->sources;
+	struct source *s = e->intake.sources;
 	int r = 0;
 
-	if (s != NULL && e->filling != NULL && e->filled_from != s)
+	if (s != NULL && e->intake.filling != NULL &&
+	    e->intake.filled_from != s)
 		r = intake_admit(e);
 	if (r == 0 && s != NULL && s->held && goes_before(e, s->size))
 		r = intake_admit(e);
@@ -260,7 +269,7 @@ int intake_finish(struct engine *e)
 /* left: bytes it may count for. */
 static bool is_full(const struct engine *e, size_t left)
 {
-	const struct chunk *c = e->filling;
+	const struct chunk *c = e->intake.filling;
 
 	return c != NULL && (sizer_enough(&e->sizer, c->count, c->items.len) ||
 	    c->count >= CHUNK_ITEMS_MOST || chunk_charge(c) >= left);
@@ -269,7 +278,8 @@ static bool is_full(const struct engine *e, size_t left)
 /* A worker is free or will be, and there is something for it. */
 static bool worker_waits(struct engine *e)
 {
-	return e->filling != NULL && (e->set.serial || crew_waits(&e->crew));
+	return e->intake.filling != NULL &&
+	    (e->set.serial || crew_waits(&e->crew));
 }
 
 /* May the source be asked now? */
@@ -277,7 +287,7 @@ static bool may_ask(struct engine *e, const struct source *s)
 {
 	if (s->state != SOURCE_OPEN || (s->held && must_wait(e, s->size)))
 		return false;
-	if (e->filling == NULL && !window_room(&e->window))
+	if (e->intake.filling == NULL && !window_room(&e->window))
 		return false;
 	/* What waits for every worker already is read early enough. */
 	if (e->window.nwaiting >= MIN(e->set.workers, WAITING_MOST))
@@ -292,7 +302,7 @@ static bool may_ask(struct engine *e, const struct source *s)
 
 bool intake_wants(struct engine *e)
 {
-	return e->sources != NULL && may_ask(e, e->sources);
+	return e->intake.sources != NULL && may_ask(e, e->intake.sources);
 }
 
 /* The next chunk of them: 1; 0 if there are none left, or -ENOMEM. */
@@ -304,7 +314,7 @@ static int refer_some(struct engine *e, struct source *s,
 	    e->crew.element : n;
 	int r;
 
-	if (e->filling != NULL)
+	if (e->intake.filling != NULL)
 		return 1;
 	if (n == 0) {
 		source_close(s);
@@ -334,7 +344,8 @@ static int fill(struct engine *e, struct source *s)
 			return 0;
 		if (goes_before(e, s->size))
 			return 1;
-		r = e->filling ? add(e, s, e->filling) : pack(e, s);
+		r = e->intake.filling ? add(e, s, e->intake.filling) :
+		    pack(e, s);
 		if (r == 0 && is_full(e, left))
 			return 1;
 	} while (r == 0 && (prompt || may_ask(e, s)));
@@ -351,7 +362,7 @@ static int read_source(struct engine *e, struct source *s, uint64_t now)
 	while (r == 0 && more && may_ask(e, s)) {
 		r = fill(e, s);
 		more = r == 1 && source_prompt(s);
-		at_once = more && e->filling->items.len >= AT_ONCE;
+		at_once = more && e->intake.filling->items.len >= AT_ONCE;
 		if (r == 1)
 			r = intake_admit(e);
 		/* Several for one worker leave together, later, but for those
@@ -367,11 +378,11 @@ static int read_source(struct engine *e, struct source *s, uint64_t now)
    stays until its failure was told. */
 static bool turn_to_next(struct engine *e)
 {
-	struct source *s = e->sources;
+	struct source *s = e->intake.sources;
 
 	if (s->state != SOURCE_ENDED)
 		return false;
-	e->sources = s->next;
+	e->intake.sources = s->next;
 	source_free(s);
 	return true;
 }
@@ -381,8 +392,8 @@ int intake_run(struct engine *e, uint64_t now)
 	struct source *s;
 	int r = 0;
 
-	while (r == 0 && (s = e->sources) != NULL) {
-		if (e->filling != NULL && e->filled_from != s)
+	while (r == 0 && (s = e->intake.sources) != NULL) {
+		if (e->intake.filling != NULL && e->intake.filled_from != s)
 			r = intake_admit(e);
 		if (r == 0)
 			r = read_source(e, s, now);
@@ -391,8 +402,8 @@ int intake_run(struct engine *e, uint64_t now)
 		r = intake_admit(e);
 	}
 	/* What cannot grow now, or is waited for, goes as it is. */
-	if (r == 0 && (e->sources == NULL ||
-	    e->sources->state != SOURCE_OPEN || worker_waits(e)))
+	if (r == 0 && (e->intake.sources == NULL ||
+	    e->intake.sources->state != SOURCE_OPEN || worker_waits(e)))
 		r = intake_admit(e);
 	return r;
 }

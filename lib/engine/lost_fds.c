@@ -7,7 +7,9 @@
 #include <stdio.h>
 
 #include "base/base.h"
+#include "engine/death.h"
 #include "engine/engine.h"
+#include "engine/server_events.h"
 #include "os/fdlist.h"
 
 /* In less the host has hardly closed all and opened other files; to look before
@@ -26,7 +28,7 @@ static bool is_bare(const struct engine *e)
 
 static const char *about_all(const struct engine *e)
 {
-	return e->serial != NULL ? waits_with : "the socket to the fork server";
+	return e->set.serial ? waits_with : "the socket to the fork server";
 }
 
 static void break_pool(struct engine *e, const char *what, int which,
@@ -34,7 +36,7 @@ static void break_pool(struct engine *e, const char *what, int which,
 {
 	char number[16] = "";
 
-	if (e->broken)
+	if (e->fate.broken)
 		return;
 	if (which >= 0)
 		snprintf(number, sizeof number, " %d", which);
@@ -43,7 +45,7 @@ static void break_pool(struct engine *e, const char *what, int which,
 	    "is written to it, and what workers had not finished is lost.",
 	    what, number);
 	lost_fds_leave(e);
-	e->broken_error = EBADF;
+	e->fate.error = EBADF;
 	server_events_shoot(e);
 	fdlist_drop(&e->server.socket);
 	death_pool(e, VM_LOST, now);
@@ -51,9 +53,9 @@ static void break_pool(struct engine *e, const char *what, int which,
 
 void lost_fds_mark(struct engine *e)
 {
-	e->lost.mark = e->serial != NULL ? e->wake : e->server.socket;
+	e->lost.mark = e->set.serial ? e->listening.wake : e->server.socket;
 	sys_identify(e->lost.mark, &e->lost.mark_file);
-	sys_identify(e->wake, &e->lost.wake_file);
+	sys_identify(e->listening.wake, &e->lost.wake_file);
 }
 
 void lost_fds_look(struct engine *e, uint64_t now)
@@ -61,20 +63,22 @@ void lost_fds_look(struct engine *e, uint64_t now)
 	if (now - MAX(e->turned_at, e->lost.looked_at) < AWAY_NS)
 		return;
 	e->lost.looked_at = now;
-	if (!e->broken && is_bare(e))
+	if (!e->fate.broken && is_bare(e))
 		break_pool(e, about_all(e), -1, now);
 }
 
 bool lost_fds_any(struct engine *e, uint64_t now)
 {
-	if (e->broken)
-		return e->broken_error == EBADF;
+	struct listening *l = &e->listening;
+
+	if (e->fate.broken)
+		return e->fate.error == EBADF;
 	if (is_bare(e))
 		break_pool(e, about_all(e), -1, now);
-	else if (!poller_is_whole(&e->poller, e->wake, e->wake_events,
+	else if (!poller_is_whole(&l->poller, l->wake, l->wake_events,
 	    poller_key(WATCHED_WAKE, 0)))
 		break_pool(e, waits_with, -1, now);
-	return e->broken;
+	return e->fate.broken;
 }
 
 void lost_fds_note(struct member *m)
@@ -106,11 +110,11 @@ bool lost_fds_before_write(struct engine *e, struct member *m)
    is not. */
 void lost_fds_leave(struct engine *e)
 {
-	if (e->broken_error != EBADF)
+	if (e->fate.error != EBADF)
 		e->lost.most = is_bare(e);
 	if (!e->lost.most)
 		return;
-	poller_close(&e->poller, fdlist_leave);
+	poller_close(&e->listening.poller, fdlist_leave);
 	fdlist_leave(&e->server.pidfd);
 }
 
@@ -118,6 +122,6 @@ void lost_fds_wake(const struct engine *e)
 {
 	const uint64_t one = 1;
 
-	if (!is_bare(e) && sys_is(e->wake, &e->lost.wake_file))
-		sys_write(e->wake, &one, sizeof one);
+	if (!is_bare(e) && sys_is(e->listening.wake, &e->lost.wake_file))
+		sys_write(e->listening.wake, &one, sizeof one);
 }

@@ -7,8 +7,12 @@
  */
 #include "config.h"
 
+#include "engine/nudge.h"
+
 #include "base/base.h"
+#include "engine/dispatch.h"
 #include "engine/engine.h"
+#include "engine/receive.h"
 
 /* So long a caller waits before it looks for results that are staged, and how
    often it does: by the second time both sides see. */
@@ -27,7 +31,7 @@ static bool may_help(const struct engine *e)
 {
 	const struct member *m = e->crew.roster.busy.first;
 
-	if (e->nudges >= NUDGES_MOST || e->window.nsent == 0)
+	if (e->nudges.vain >= NUDGES_MOST || e->window.nsent == 0)
 		return false;
 	if (e->window.nsent > ONLY_MOST)
 		return true;
@@ -52,7 +56,7 @@ static int ask_all(struct engine *e, uint64_t since, uint64_t now)
 	for (m = e->crew.roster.busy.first; m != NULL && r >= 0; m = next) {
 		next = roster_next(m, IN_BUSY);
 		if (!member_is_ready(m) || m->heard_at > since ||
-		    (e->only != NULL && e->only != m))
+		    (e->listening.only != NULL && e->listening.only != m))
 			continue;
 		atomic_store(&m->slot->wanted, 1);
 		r = receive_ring(e, m, now);
@@ -67,19 +71,20 @@ static int ask_all(struct engine *e, uint64_t since, uint64_t now)
    while results are too many. */
 static bool is_due(const struct engine *e, uint64_t now)
 {
-	return e->window.nsent > 0 && now - e->nudged_at >= LONG_NS &&
-	    !e->deaf && e->heard == NULL;
+	return e->window.nsent > 0 && now - e->nudges.at >= LONG_NS &&
+	    !e->listening.deaf && e->listening.heard == NULL;
 }
 
-int nudge_run(struct engine *e, bool quiet, uint64_t now)
+int nudge_run(struct engine *e, uint64_t now)
 {
+	bool quiet = e->nudges.quiet;
 	int r;
 
-	if (quiet ? e->nudges >= NUDGES_MOST : !is_due(e, now))
+	if (quiet ? e->nudges.vain >= NUDGES_MOST : !is_due(e, now))
 		return 0;
-	e->nudged_at = now;
+	e->nudges.at = now;
 	r = ask_all(e, quiet ? now : now - LONG_NS, now);
 	if (quiet)
-		e->nudges = r == 0 ? e->nudges + 1 : 0;
+		e->nudges.vain = r == 0 ? e->nudges.vain + 1 : 0;
 	return r;
 }

@@ -11,6 +11,8 @@
  */
 #include "config.h"
 
+#include "engine/placed.h"
+
 #include <errno.h>
 
 #include "base/base.h"

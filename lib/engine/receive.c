@@ -11,13 +11,19 @@
  */
 #include "config.h"
 
+#include "engine/receive.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/base.h"
 #include "base/cut.h"
+#include "engine/debug.h"
+#include "engine/diagnosis.h"
 #include "engine/engine.h"
+#include "engine/lost_fds.h"
+#include "engine/placed.h"
 #include "engine/retry.h"
 #include "engine/teardown.h"
 
@@ -291,7 +297,7 @@ static int hello(struct engine *e, struct member *m, struct answer *a,
 	if (m->first == FIRST_PENDING)
 		m->first = FIRST_WELL;
 	crew_session(&e->crew, m, SESSION_READY);
-	engine_say(e, "hello: worker %d", m->index);
+	debug_say(e, "hello: worker %d", m->index);
 	return 0;
 }
 
@@ -299,6 +305,7 @@ static int hello(struct engine *e, struct member *m, struct answer *a,
 static int unfit(struct engine *e, struct member *m, struct answer *a,
     struct frame *f, uint64_t now)
 {
+	struct words *w = &e->staffing.setup_words;
 	struct failure why;
 	size_t text;
 
@@ -307,11 +314,11 @@ static int unfit(struct engine *e, struct member *m, struct answer *a,
 		return -EPROTO;
 	text = cut_to(why.message, why.head.message_size, 400);
 	if (text > 0)
-		words_set(&e->setup_words, 0, "Setup failed in worker %d: "
-		    "%.*s", m->index, (int)text, why.message);
+		words_set(w, 0, "Setup failed in worker %d: %.*s", m->index,
+		    (int)text, why.message);
 	else
-		words_set(&e->setup_words, 0, "Setup failed in worker %d "
-		    "with code %d.", m->index, (int)why.head.code);
+		words_set(w, 0, "Setup failed in worker %d with code %d.",
+		    m->index, (int)why.head.code);
 	diagnosis_complete(e, m);
 	crew_session(&e->crew, m, SESSION_UNFIT);
 	m->setup_by = NEVER;
@@ -406,7 +413,7 @@ static int settle(struct engine *e, struct member *m, uint64_t now)
 /* A worker that breaks the protocol is not listened to any more. */
 static void garbled(struct engine *e, struct member *m)
 {
-	engine_say(e, "garbled: worker %d", m->index);
+	debug_say(e, "garbled: worker %d", m->index);
 	m->blame = VM_GARBLED;
 	if (m->state != MEMBER_DEAD)
 		crew_doom(&e->crew, m, VM_GARBLED);
@@ -447,7 +454,7 @@ int receive_read(struct engine *e, struct member *m, uint64_t now)
 	if ((n > 0 || m->unsettled) && settle_or_doom(e, m, now) < 0)
 		return -ENOMEM;
 	/* Its teardown has returned, and how fast it can tell is our doing. */
-	if (n > 0 && member_is_leaving(m) && !e->closing &&
+	if (n > 0 && member_is_leaving(m) && !e->fate.closing &&
 	    channel_partial(&m->channel))
 		crew_bear(&e->crew, m, now + e->set.teardown_ns);
 	return n > 0;

@@ -4,6 +4,8 @@
 #include "engine/retry.h"
 
 #include "base/base.h"
+#include "engine/debug.h"
+#include "engine/engine.h"
 #include "os/sys.h"
 
 bool retry_may(const struct engine *e, const struct span *s,
@@ -27,7 +29,7 @@ static uint64_t pause_before(const struct engine *e, int attempt)
 /* The clock is read here: that of the turn may lie before the failure. */
 void retry_again(struct engine *e, struct span *s, uint64_t pause)
 {
-	engine_say(e, "retry: number %llu failed",
+	debug_say(e, "retry: number %llu failed",
 	    (unsigned long long)span_seq(s));
 	s->attempt++;
 	if (pause == RETRY_AS_OPTIONS_SAY)
@@ -41,10 +43,10 @@ void retry_again(struct engine *e, struct span *s, uint64_t pause)
 
 void retry_never(struct engine *e, uint64_t seq)
 {
-	e->failures += seq >= e->failures_from;
-	if (e->set.max_failures == 0 || e->failures < e->set.max_failures)
+	e->retries.failed += seq >= e->retries.from;
+	if (e->set.max_failures == 0 || e->retries.failed < e->set.max_failures)
 		return;
-	e->failures = 0;
-	e->failures_from = e->seq;
-	atomic_fetch_or(&e->cancelled, 1);
+	e->retries.failed = 0;
+	e->retries.from = e->intake.seq;
+	atomic_fetch_or(&e->cancels.asked, 1);
 }

@@ -8,7 +8,18 @@
 #ifndef RETRY_H
 #define RETRY_H
 
-#include "engine/engine.h"
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "items/span.h"
+
+struct engine;
+
+/* Failures for good, by the items' own doing. */
+struct retries {
+	uint64_t failed;	/* among the */
+	uint64_t from;		/* inputs from this number on */
+};
 
 /* May an item that failed of this cause be tried again? */
 bool retry_may(const struct engine *, const struct span *, enum vm_cause);

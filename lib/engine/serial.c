@@ -2,57 +2,59 @@
 #include "config.h"
 
 #include "engine/serial.h"
+#include "engine/death.h"
+#include "engine/engine.h"
+#include "engine/receive.h"
+#include "engine/retry.h"
+#include "engine/teardown.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/retry.h"
-#include "engine/teardown.h"
-
 int serial_start(struct engine *e)
 {
-	e->serial = malloc(sizeof *e->serial);
-	if (e->serial == NULL)
+	e->serial.context = malloc(sizeof *e->serial.context);
+	if (e->serial.context == NULL)
 		return -ENOMEM;
-	return context_init(e->serial, &e->set.plan,
+	return context_init(e->serial.context, &e->set.plan,
 	    e->set.indices ? e->set.indices[0] : 0, -1, NULL);
 }
 
 void serial_tear_down(struct engine *e)
 {
-	e->in_hook = true;
-	if (e->serial_up)
+	e->intake.in_hook = true;
+	if (e->serial.up)
 		teardown_serial(e);
-	e->in_hook = false;
-	e->serial_up = false;
+	e->intake.in_hook = false;
+	e->serial.up = false;
 }
 
 void serial_stop(struct engine *e, bool foreign)
 {
-	if (e->serial == NULL)
+	if (e->serial.context == NULL)
 		return;
 	if (!foreign)
 		serial_tear_down(e);
-	context_release(e->serial);
-	free(e->serial);
-	e->serial = NULL;
+	context_release(e->serial.context);
+	free(e->serial.context);
+	e->serial.context = NULL;
 }
 
 int serial_ready(struct engine *e)
 {
-	struct context *c = e->serial;
+	struct context *c = e->serial.context;
 	int r;
 
-	if (e->serial_up)
+	if (e->serial.up)
 		return 0;
-	if (e->broken)
+	if (e->fate.broken)
 		return -ECHILD;
-	e->in_hook = true;
+	e->intake.in_hook = true;
 	r = context_setup(c);
-	e->in_hook = false;
+	e->intake.in_hook = false;
 	if (r == 0) {
-		e->serial_up = true;
+		e->serial.up = true;
 		return 0;
 	}
 	if (c->message[0] != '\0')
@@ -78,10 +80,10 @@ static int process(struct engine *e, struct span *s)
 	if (known != 1 || frame_body(&head, &chunk, sizeof chunk) < 0)
 		return -EPROTO;
 	chunk_unpack(s->chunk, s->at, &input, &size);
-	e->in_hook = true;
-	context_begin(e->serial, &chunk, s->first);
-	frame = context_process(e->serial, input, size, &length);
-	e->in_hook = false;
+	e->intake.in_hook = true;
+	context_begin(e->serial.context, &chunk, s->first);
+	frame = context_process(e->serial.context, input, size, &length);
+	e->intake.in_hook = false;
 	s->rxbuf = rxbuf_new(FRAME_START + length);
 	if (s->rxbuf == NULL)
 		return -ENOMEM;
@@ -95,7 +97,7 @@ static int process(struct engine *e, struct span *s)
 /* An item that is still to be tried waits again, or pauses. */
 static bool failed_for_now(struct engine *e, struct span *s)
 {
-	const struct context *c = e->serial;
+	const struct context *c = e->serial.context;
 
 	if (!c->failed || c->for_good || !retry_may(e, s, c->cause))
 		return false;
@@ -113,7 +115,7 @@ int serial_run(struct engine *e)
 	struct span *rest;
 	int r;
 
-	if (s == NULL || e->broken || serial_ready(e) < 0)
+	if (s == NULL || e->fate.broken || serial_ready(e) < 0)
 		return 0;
 	if (s->count > 1) {
 		rest = span_cut(s, s->first + 1);
@@ -124,8 +126,8 @@ int serial_run(struct engine *e)
 	r = process(e, s);
 	if (r < 0 || failed_for_now(e, s))
 		return r;
-	s->worker_index = e->serial->public.worker_index;
-	if (e->serial->failed)
+	s->worker_index = e->serial.context->public.worker_index;
+	if (e->serial.context->failed)
 		retry_never(e, span_seq(s));
 	receive_span(e, s);
 	return 0;

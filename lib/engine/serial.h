@@ -9,7 +9,17 @@
 #ifndef SERIAL_H
 #define SERIAL_H
 
-#include "engine/engine.h"
+#include <stdbool.h>
+
+#include "worker/context.h"
+
+struct engine;
+
+struct serial {
+	struct context *context; /* with VM_SERIAL: the only worker; else
+				   NULL */
+	bool up;		/* its setup has ended well */
+};
 
 /* Makes the one context: 0 or -ENOMEM. */
 int serial_start(struct engine *);

@@ -7,11 +7,17 @@
  */
 #include "config.h"
 
+#include "engine/server_events.h"
+
 #include <errno.h>
 #include <string.h>
 
 #include "base/base.h"
+#include "engine/death.h"
+#include "engine/debug.h"
 #include "engine/engine.h"
+#include "engine/lost_fds.h"
+#include "engine/staffing.h"
 #include "os/fdlist.h"
 
 /* How long it may be silent while workers are waited for, before it is asked
@@ -20,14 +26,14 @@
 
 void server_events_broken(struct engine *e, int error, uint64_t now)
 {
-	if (e->broken || e->server.state == SERVER_NONE)
+	if (e->fate.broken || e->server.state == SERVER_NONE)
 		return;
 	words_set(e->words, error, "The fork server %s; its workers are "
 	    "killed, and what they had not finished is lost.",
 	    error == ECHILD ? "has died" : "does not answer");
-	e->broken_error = error;
+	e->fate.error = error;
 	/* Whatever it had to kill when it fell mute may be alive. */
-	if (error == ETIMEDOUT && e->closing)
+	if (error == ETIMEDOUT && e->fate.closing)
 		e->server.left_over = ETIMEDOUT;
 	server_events_shoot(e);
 	death_pool(e, VM_LOST, now);
@@ -49,24 +55,26 @@ static bool awaits(const struct engine *e)
 	    e->crew.roster.having[TRAIT_STARTING] > 0 ||
 	    e->crew.roster.state[MEMBER_DOOMED].first != NULL;
 
-	return any && !e->broken && e->serial == NULL;
+	return any && !e->fate.broken && e->serial.context == NULL;
 }
 
-uint64_t server_events_alarm(const struct engine *e)
+uint64_t server_events_alarm(const struct engine *e, uint64_t now)
 {
-	return e->ping_at != 0 && awaits(e) ? e->ping_at : NEVER;
+	(void)now;
+	return e->events.ping_at != 0 && awaits(e) ? e->events.ping_at : NEVER;
 }
 
-void server_events_ask(struct engine *e, uint64_t now)
+int server_events_ask(struct engine *e, uint64_t now)
 {
 	if (!awaits(e)) {
-		e->ping_at = 0;
-	} else if (e->ping_at == 0) {
-		e->ping_at = now + PING_NS;
-	} else if (e->ping_at <= now) {
+		e->events.ping_at = 0;
+	} else if (e->events.ping_at == 0) {
+		e->events.ping_at = now + PING_NS;
+	} else if (e->events.ping_at <= now) {
 		server_ping(&e->server);
-		e->ping_at = now + PING_NS;
+		e->events.ping_at = now + PING_NS;
 	}
+	return 0;
 }
 
 bool server_events_owed(const struct engine *e)
@@ -79,7 +87,7 @@ static void refused(struct engine *e, struct member *m, int error,
 {
 	if (m->wanted)
 		staffing_refused(e, m, error);
-	engine_say(e, "refused: worker %d: %s", m->index, strerror(error));
+	debug_say(e, "refused: worker %d: %s", m->index, strerror(error));
 	crew_replace(&e->crew, m, false, now);
 }
 

@@ -10,10 +10,15 @@
  */
 #include "config.h"
 
+#include "engine/staffing.h"
+
 #include <errno.h>
 #include <string.h>
 
 #include "base/base.h"
+#include "engine/death.h"
+#include "engine/debug.h"
+#include "engine/dispatch.h"
 #include "engine/engine.h"
 #include "os/sys.h"
 
@@ -42,18 +47,19 @@ static bool is_too_big(const struct engine *e, const struct member *m)
 /* Is anything to be done that only workers can do? */
 static bool awaits_workers(const struct engine *e)
 {
-	return e->window.nwaiting > 0 || e->awaits_setups;
+	return e->window.nwaiting > 0 || e->staffing.awaits_setups;
 }
 
-uint64_t staffing_alarm(const struct engine *e)
+uint64_t staffing_alarm(const struct engine *e, uint64_t now)
 {
 	uint64_t at = NEVER, left;
 
-	if (e->set.max_rss > 0 && e->window.nsent > 0 && !e->closing)
-		at = e->weigh_at;
-	if (e->deserted && awaits_workers(e) && !e->closing) {
-		left = e->set.fork_ns - e->deserted_for;
-		at = MIN(at, e->deserted_at + MIN(left, DESERTED_NS));
+	(void)now;
+	if (e->set.max_rss > 0 && e->window.nsent > 0 && !e->fate.closing)
+		at = e->staffing.weigh_at;
+	if (e->staffing.deserted && awaits_workers(e) && !e->fate.closing) {
+		left = e->set.fork_ns - e->staffing.deserted_for;
+		at = MIN(at, e->staffing.deserted_at + MIN(left, DESERTED_NS));
 	}
 	return at;
 }
@@ -73,7 +79,7 @@ static void lay_off(struct engine *e, struct member *m, const char *why)
 {
 	dispatch_take_all(e, m);
 	if (staffing_lay_off(e, m, NEVER))
-		engine_say(e, "lay off: worker %d: %s", m->index, why);
+		debug_say(e, "lay off: worker %d: %s", m->index, why);
 }
 
 /* Looks at the memory of all. */
@@ -103,7 +109,7 @@ const char *staffing_reason(int error)
 
 void staffing_refused(struct engine *e, struct member *m, int error)
 {
-	e->refused = error;
+	e->staffing.refused = error;
 	if (e->started && !m->refused)
 		words_set(e->words, error, "A worker could not be forked: "
 		    "%s.  The others go on, and it is tried again.",
@@ -115,9 +121,9 @@ void staffing_welcomed(struct engine *e, struct member *m)
 {
 	m->refused = false;
 	if (e->started)
-		e->refused = 0;
-	e->deserted_told = false;
-	e->deserted_for = 0;
+		e->staffing.refused = 0;
+	e->staffing.deserted_told = false;
+	e->staffing.deserted_for = 0;
 }
 
 /* Are places wanted, and for each the last order has failed, or the kernel
@@ -147,48 +153,49 @@ static bool is_deserted(const struct engine *e)
    no hope. */
 static void look_for_anybody(struct engine *e, uint64_t now)
 {
-	const char *why = staffing_reason(e->refused);
-	uint64_t passed = now - e->deserted_at;
+	const char *why = staffing_reason(e->staffing.refused);
+	uint64_t passed = now - e->staffing.deserted_at;
 	unsigned long long ms = e->set.fork_ns / MS_IN_NS;
 
 	if (!awaits_workers(e))
-		e->deserted_for = 0;
-	else if (e->deserted)
-		e->deserted_for += MIN(passed, DESERTED_NS);
-	e->deserted_at = now;
-	e->deserted = is_deserted(e);
-	if (e->deserted && !e->deserted_told) {
+		e->staffing.deserted_for = 0;
+	else if (e->staffing.deserted)
+		e->staffing.deserted_for += MIN(passed, DESERTED_NS);
+	e->staffing.deserted_at = now;
+	e->staffing.deserted = is_deserted(e);
+	if (e->staffing.deserted && !e->staffing.deserted_told) {
 		words_set(e->words, EAGAIN, "No worker is left, and none can "
 		    "be forked: %s.  It is tried again; after %llu ms "
 		    "(vm_options.fork_timeout_ms) the pool is given up.",
 		    why, ms);
-		engine_say(e, "%s", e->words->text);
-		e->deserted_told = true;
+		debug_say(e, "%s", e->words->text);
+		e->staffing.deserted_told = true;
 	}
-	if (!e->deserted || e->deserted_for < e->set.fork_ns)
+	if (!e->staffing.deserted || e->staffing.deserted_for < e->set.fork_ns)
 		return;
 	words_set(e->words, EAGAIN, "No worker was left, and for %llu ms "
 	    "(vm_options.fork_timeout_ms) none could be forked: %s.", ms, why);
 	death_pool(e, VM_LOST, now);
 }
 
-void staffing_run(struct engine *e, uint64_t now)
+int staffing_run(struct engine *e, uint64_t now)
 {
 	struct member *m = e->crew.roster.out.first, *next;
 
-	if (e->closing || e->broken)
-		return;
+	if (e->fate.closing || e->fate.broken)
+		return 0;
 	for (; m != NULL; m = next) {
 		next = roster_next(m, IN_OUT);
 		lay_off(e, m, m->wanted ? "has had its items" :
 		    "not wanted any more");
 	}
-	if (e->set.max_rss > 0 && e->weigh_at <= now) {
+	if (e->set.max_rss > 0 && e->staffing.weigh_at <= now) {
 		weigh(e);
-		e->weigh_at = now + WEIGH_NS;
+		e->staffing.weigh_at = now + WEIGH_NS;
 	}
 	set_bounds(e);
 	look_for_anybody(e, now);
+	return 0;
 }
 
 /* ---- more or fewer ---- */
@@ -229,7 +236,7 @@ void staffing_stand_in(struct engine *e, struct member *m)
 	struct member *other = m->wanted ? find_free(&e->crew) : NULL;
 	int index = m->index;
 
-	engine_say(e, "held: worker %d, pid %d", index, (int)m->pid);
+	debug_say(e, "held: worker %d, pid %d", index, (int)m->pid);
 	crew_move(&e->crew, m, MEMBER_HELD);
 	if (other == NULL)
 		return;
@@ -266,22 +273,22 @@ bool staffing_are_leaving(const struct engine *e)
 
 	for (int i = MEMBER_ASKED; i <= MEMBER_DEAD; i++)
 		any |= states[i].first != NULL;
-	return e->dismissed && any;
+	return e->fate.dismissed && any;
 }
 
 bool staffing_dismiss(struct engine *e)
 {
 	uint64_t deadline = sys_now() + e->set.close_ns;
 
-	if (!e->dismissed)
+	if (!e->fate.dismissed)
 		server_spare(&e->server, false);
-	for (size_t i = 0; i < e->crew.count && !e->dismissed; i++) {
+	for (size_t i = 0; i < e->crew.count && !e->fate.dismissed; i++) {
 		struct member *m = &e->crew.members[i];
 
 		crew_want(&e->crew, m, false);
 		if (member_is_ready(m))
 			staffing_lay_off(e, m, deadline);
 	}
-	e->dismissed = true;
+	e->fate.dismissed = true;
 	return staffing_are_leaving(e);
 }

@@ -6,14 +6,23 @@
  */
 #include "config.h"
 
+#include "engine/start_stop.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/base.h"
+#include "engine/debug.h"
 #include "engine/engine.h"
+#include "engine/intake.h"
+#include "engine/listening.h"
+#include "engine/lost_fds.h"
 #include "engine/serial.h"
+#include "engine/server_events.h"
+#include "engine/staffing.h"
 #include "engine/teardown.h"
+#include "engine/turn.h"
 #include "os/fdlist.h"
 #include "os/sys.h"
 
@@ -29,30 +38,6 @@
 #define LEFT_PART 4
 
 /* ---- start ---- */
-
-static int open_wake(struct engine *e)
-{
-	int r;
-
-	fdlist_lock();
-	e->wake = sys_eventfd();
-	r = MIN(e->wake, 0);
-	if (r == 0)
-		r = fdlist_add(e->wake);
-	if (r < 0 && e->wake >= 0)
-		sys_close(&e->wake);
-	fdlist_unlock();
-	e->wake = MAX(e->wake, -1);
-	return r;
-}
-
-/* What there is to wait with. */
-static int open_ends(struct engine *e)
-{
-	int r = poller_open(&e->poller);
-
-	return r == 0 ? open_wake(e) : r;
-}
 
 /* Words for a pool that cannot be had. */
 static int explain(struct engine *e, int error)
@@ -84,9 +69,9 @@ static bool settle_for_less(struct engine *e)
 	if (e->set.usual == 0 || there == 0)
 		return false;
 	there -= there / LEFT_PART;
-	engine_say(e, "%zu workers, not %zu: %s", there, e->set.workers,
-	    strerror(e->refused));
-	e->refused = 0;
+	debug_say(e, "%zu workers, not %zu: %s", there, e->set.workers,
+	    strerror(e->staffing.refused));
+	e->staffing.refused = 0;
 	return staffing_resize(e, there) == 0;
 }
 
@@ -103,19 +88,20 @@ static int fork_server(struct engine *e)
 static int fork_server_again(struct engine *e, uint64_t until)
 {
 	struct member *m = e->crew.roster.state[MEMBER_ASKED].first;
+	struct listening *l = &e->listening;
 	int r;
 
 	if (sys_now() > until)
 		return words_set(e->words, ETIMEDOUT, "The fork server waits "
 		    "for a lock of the C library that another thread of the "
 		    "program had when it forked, and so did all before it.");
-	engine_say(e, "stuck: the fork server; forks another one");
+	debug_say(e, "stuck: the fork server; forks another one");
 	server_shoot(&e->server);
-	if (!engine_await_server(e, SHOT_NS))
+	if (!turn_await_server(e, SHOT_NS))
 		return words_set(e->words, ETIMEDOUT, "The fork server could "
 		    "not be killed.");
-	poller_set(&e->poller, e->server.socket, &e->socket_events, 0, 0);
-	poller_set(&e->poller, e->server.pidfd, &e->pidfd_events, 0, 0);
+	poller_set(&l->poller, e->server.socket, &l->socket_events, 0, 0);
+	poller_set(&l->poller, e->server.pidfd, &l->pidfd_events, 0, 0);
 	server_release(&e->server);
 	r = fork_server(e);
 	for (; r == 0 && m != NULL; m = roster_next(m, IN_STATE))
@@ -150,20 +136,20 @@ static int hire_all(struct engine *e, uint64_t until)
 	int r = 0;
 
 	for (;;) {
-		if (e->refused != 0 && !settle_for_less(e))
-			return explain(e, e->refused);
-		if (e->broken)
-			return -e->broken_error;
+		if (e->staffing.refused != 0 && !settle_for_less(e))
+			return explain(e, e->staffing.refused);
+		if (e->fate.broken)
+			return -e->fate.error;
 		r = see_to_server(e, until, &wake);
 		if (r < 0)
 			return r;
 		if (e->crew.roster.having[TRAIT_UNBORN] == 0)
 			break;
-		r = engine_turn(e, wake);
+		r = turn_run(e, wake);
 		if (r < 0)
 			return explain(e, -r);
 	}
-	oom_look(&e->oom);
+	oom_look(&e->staffing.oom);
 	return 0;
 }
 
@@ -174,20 +160,20 @@ static int start_processes(struct engine *e)
 	int r;
 
 	if (e->set.workers < e->set.usual)
-		engine_say(e, "%zu workers, not %zu: descriptors",
+		debug_say(e, "%zu workers, not %zu: descriptors",
 		    e->set.workers, e->set.usual);
-	oom_init(&e->oom, "");
+	oom_init(&e->staffing.oom, "");
 	r = slots_map(&e->slots, n, e->set.isolate ? 0 : SLOT_PAYLOAD);
 	if (r == 0 && e->slots.room < e->slots.payload)
-		engine_say(e, "payload: inputs could be written to by workers "
+		debug_say(e, "payload: inputs could be written to by workers "
 		    "in shared memory; they go through pipes");
 	if (r == 0 && e->slots.payload < SLOT_PAYLOAD && !e->set.isolate)
-		engine_say(e, "payload: %zu bytes in shared memory, not %zu; "
+		debug_say(e, "payload: %zu bytes in shared memory, not %zu; "
 		    "what is larger goes through pipes", e->slots.payload,
 		    SLOT_PAYLOAD);
 	if (r == 0)
 		r = crew_init(&e->crew, n, e->set.workers, e->set.indices,
-		    &e->server, &e->slots, &e->poller);
+		    &e->server, &e->slots, &e->listening.poller);
 	e->crew.leases = e->set.leases;
 	e->crew.element = e->set.plan.element;
 	e->crew.max_items = e->set.max_items;
@@ -197,7 +183,7 @@ static int start_processes(struct engine *e)
 	if (r == 0 && e->set.tell_setup_failures && e->given_up == NULL)
 		r = -ENOMEM;
 	if (r == 0)
-		r = open_ends(e);
+		r = listening_open(e);
 	if (r < 0)
 		return explain(e, -r);
 	r = fork_server(e);
@@ -212,10 +198,10 @@ int engine_start(struct engine *e, struct settings *set, struct words *words)
 {
 	int r, cpus = sys_affinity();
 
-	*e = (struct engine){ .set = *set, .words = words, .wake = -1,
+	*e = (struct engine){ .set = *set, .words = words, .listening.wake = -1,
 	    .lost.mark = -1 };
 	e->server.socket = e->server.pidfd = -1;
-	e->poller.set = e->poller.outer = -1;
+	e->listening.poller.set = e->listening.poller.outer = -1;
 	e->crew.alarm = e->crew.hire_at = NEVER;
 	set->indices = NULL;
 	window_init(&e->window, e->set.real_factor * e->set.workers,
@@ -227,7 +213,7 @@ int engine_start(struct engine *e, struct settings *set, struct words *words)
 	if (e->set.serial) {
 		r = serial_start(e);
 		if (r == 0)
-			r = open_ends(e);
+			r = listening_open(e);
 		if (r == 0)
 			lost_fds_mark(e);
 		else
@@ -277,7 +263,7 @@ static void lay_off_all(struct engine *e)
 
 	server_spare(&e->server, false);
 	want_nobody(e, closing_at);
-	while (r == 0 && !e->broken) {
+	while (r == 0 && !e->fate.broken) {
 		while ((m = all->state[MEMBER_ABSENT].first) != NULL ||
 		    (m = all->state[MEMBER_HELD].first) != NULL)
 			crew_move(&e->crew, m, MEMBER_GONE);
@@ -287,7 +273,7 @@ static void lay_off_all(struct engine *e)
 		}
 		if (crew_is_gone(&e->crew))
 			break;
-		r = engine_turn(e, NEVER);
+		r = turn_run(e, NEVER);
 		results_release(&e->results);
 	}
 }
@@ -295,9 +281,9 @@ static void lay_off_all(struct engine *e)
 static int end_server(struct engine *e)
 {
 	server_end(&e->server);
-	if (!engine_await_server(e, END_NS)) {
+	if (!turn_await_server(e, END_NS)) {
 		server_events_shoot(e);
-		if (!engine_await_server(e, SHOT_NS))
+		if (!turn_await_server(e, SHOT_NS))
 			return words_set(e->words, ETIMEDOUT, "The fork "
 			    "server could not be killed.");
 		return words_set(e->words, ETIMEDOUT, "The fork server did "
@@ -320,13 +306,13 @@ int engine_stop(struct engine *e, bool foreign)
 	void (*close)(int *fd) = foreign ? forget : fdlist_drop;
 	int r = 0;
 
-	e->closing = true;
+	e->fate.closing = true;
 	if (foreign) {
 		intake_forget(e);
 	} else {
 		lost_fds_any(e, sys_now());
 		intake_close(e);
-		if (e->server.state == SERVER_RUNNING && !e->broken)
+		if (e->server.state == SERVER_RUNNING && !e->fate.broken)
 			lay_off_all(e);
 		if (e->server.state != SERVER_NONE)
 			r = end_server(e);
@@ -336,16 +322,16 @@ int engine_stop(struct engine *e, bool foreign)
 		r = teardown_sum(e);
 	if (!foreign)
 		lost_fds_leave(e);
-	poller_close(&e->poller, close);
+	poller_close(&e->listening.poller, close);
 	/* What waits may be placed in what a member shares. */
 	results_release(&e->results);
 	window_release(&e->window);
 	teardown_release(e);
 	crew_release(&e->crew, close);
-	freelist_release(&e->freelist);
+	freelist_release(&e->intake.freelist);
 	close(&e->server.socket);
 	close(&e->server.pidfd);
-	(e->lost.most ? fdlist_leave : close)(&e->wake);
+	(e->lost.most ? fdlist_leave : close)(&e->listening.wake);
 	server_release(&e->server);
 	if (!foreign)
 		slots_unmap(&e->slots);

@@ -11,13 +11,16 @@
 #include "base/base.h"
 #include "base/cut.h"
 #include "base/signals.h"
+#include "engine/debug.h"
+#include "engine/diagnosis.h"
+#include "engine/engine.h"
 
 /* One more has failed, the first of them for this reason. */
 static void count(struct engine *e, const struct words *w)
 {
-	engine_say(e, "teardown: %s", w->text);
-	if (e->teardowns_failed++ == 0)
-		e->teardown_words = *w;
+	debug_say(e, "teardown: %s", w->text);
+	if (e->teardowns.failed++ == 0)
+		e->teardowns.words = *w;
 }
 
 /* ---- those that are told, if the option asks ---- */
@@ -34,7 +37,7 @@ int teardown_prepare(const struct engine *e, struct member *m)
 /* The last one is to be told. */
 static void put(struct engine *e, struct teardown *f, int index)
 {
-	struct teardown **at = &e->teardowns;
+	struct teardown **at = &e->teardowns.first;
 
 	while (*at != NULL)
 		at = &(*at)->next;
@@ -54,19 +57,19 @@ static void drop(struct teardown *f)
 
 void teardown_let_go(struct engine *e)
 {
-	drop(e->told);
-	e->told = NULL;
+	drop(e->teardowns.told);
+	e->teardowns.told = NULL;
 }
 
 bool teardown_take(struct engine *e, struct item *item)
 {
-	struct teardown *f = e->teardowns;
+	struct teardown *f = e->teardowns.first;
 	struct frame said = { .kind = 0 };
 
 	if (f == NULL)
 		return false;
-	e->teardowns = f->next;
-	e->told = f;
+	e->teardowns.first = f->next;
+	e->teardowns.told = f;
 	e->ndue--;
 	if (f->about.rxbuf != NULL) {
 		frame_look(f->about.rxbuf->data + f->about.output_at, &said);
@@ -83,8 +86,8 @@ void teardown_release(struct engine *e)
 	struct teardown *f;
 
 	teardown_let_go(e);
-	while ((f = e->teardowns) != NULL) {
-		e->teardowns = f->next;
+	while ((f = e->teardowns.first) != NULL) {
+		e->teardowns.first = f->next;
 		drop(f);
 	}
 	for (size_t i = 0; i < e->crew.count; i++)
@@ -143,7 +146,7 @@ static void explain(const struct engine *e, const struct member *m,
 	const char *when = m->session >= SESSION_TEARDOWN ? "in" : "before";
 	int status = m->death.status;
 
-	if (e->broken)
+	if (e->fate.broken)
 		words_set(w, 0, "The pool broke down around worker %d %s its "
 		    "teardown.", m->index, when);
 	else if (m->blame == VM_GARBLED)
@@ -171,7 +174,7 @@ static bool has_ended_well(const struct engine *e, const struct member *m)
 	int status = m->death.status;
 
 	return m->session >= SESSION_TEARDOWN && m->teardown == NULL &&
-	    !e->broken &&
+	    !e->fate.broken &&
 	    WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
@@ -180,7 +183,7 @@ static struct outcome outcome(struct engine *e, const struct member *m)
 {
 	struct outcome o = diagnosis_outcome(e, m, false);
 
-	if (e->broken)
+	if (e->fate.broken)
 		o = (struct outcome){ .cause = VM_LOST, .exit_status = -1,
 			.pid = m->pid };
 	else if (m->killed && m->blame == VM_LOST)
@@ -213,14 +216,14 @@ void teardown_missed(struct engine *e, struct member *m)
 /* Without memory for it nothing is told but by teardown_sum(). */
 void teardown_serial(struct engine *e)
 {
-	struct context *c = e->serial;
+	struct context *c = e->serial.context;
 	int index = c->public.worker_index;
 	size_t length;
 	unsigned char *frame = context_teardown(c, &length);
 	struct teardown *f = NULL;
 	struct rxbuf *b = NULL;
 
-	if (frame != NULL && e->set.plan.tell_teardowns && !e->closing) {
+	if (frame != NULL && e->set.plan.tell_teardowns && !e->fate.closing) {
 		f = calloc(1, sizeof *f);
 		b = rxbuf_new(FRAME_START + length);
 	}
@@ -241,11 +244,11 @@ void teardown_serial(struct engine *e)
 
 int teardown_sum(struct engine *e)
 {
-	unsigned long long n = e->teardowns_failed;
+	unsigned long long n = e->teardowns.failed;
 
 	if (n == 0)
 		return 0;
-	*e->words = e->teardown_words;
+	*e->words = e->teardowns.words;
 	if (n > 1)
 		words_add(e->words, "  (%llu teardowns failed.)", n);
 	return 1;

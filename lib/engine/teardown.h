@@ -10,13 +10,29 @@
 #ifndef TEARDOWN_H
 #define TEARDOWN_H
 
-#include "engine/engine.h"
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/words.h"
+#include "items/results.h"
+#include "items/span.h"
+#include "wire/frame.h"
+
+struct engine;
+struct member;
 
 /* What is told of a teardown. */
 struct teardown {
 	struct teardown *next;
 	struct words words;	/* if it has failed */
 	struct span about;	/* no chunk; a block if the worker said it */
+};
+
+struct teardowns {
+	uint64_t failed;
+	struct words words;	/* of the first that failed */
+	struct teardown *first;	/* queued for the caller, if the option asks, */
+	struct teardown *told;	/* and the last that was handed out */
 };
 
 /* A worker is set up: room to tell of its teardown, if the option asks.  0 or

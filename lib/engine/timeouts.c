@@ -12,8 +12,13 @@
  */
 #include "config.h"
 
+#include "engine/timeouts.h"
+
 #include "base/base.h"
+#include "engine/debug.h"
 #include "engine/engine.h"
+#include "engine/listening.h"
+#include "engine/receive.h"
 #include "os/sys.h"
 
 /* Samples in a timeout, and the part of it that counts between two. */
@@ -46,7 +51,7 @@ static bool has_moved(const struct engine *e, const struct member *m,
 	    m->watched_alive != atomic_load(&m->slot->alive) ||
 	    m->watched_from != m->channel.position ||
 	    m->watched_sent != channel_sent(&m->channel) ||
-	    !engine_hears(e, m) ||
+	    !listening_hears(e, m) ||
 	    m->unsettled || slot_ahead(m->slot, m->channel.position) != 0;
 }
 
@@ -81,7 +86,7 @@ static uint64_t look_at(struct engine *e, struct member *m, uint64_t now)
 		m->watched_from = NEVER;
 		return e->set.item_ns;
 	}
-	engine_say(e, "overdue: worker %d", m->index);
+	debug_say(e, "overdue: worker %d", m->index);
 	crew_doom(&e->crew, m, VM_TIMED_OUT);
 	return NEVER;
 }
@@ -93,12 +98,13 @@ static bool is_timed(const struct member *m)
 	return member_is_ready(m) && (m->nsent > 0 || m->told_to_stop);
 }
 
-uint64_t timeouts_alarm(const struct engine *e)
+uint64_t timeouts_alarm(const struct engine *e, uint64_t now)
 {
 	bool any = e->window.nsent > 0 ||
 	    e->crew.roster.having[TRAIT_STOPPING] > 0;
 
-	return e->set.item_ns > 0 && any ? e->sample_at : NEVER;
+	(void)now;
+	return e->set.item_ns > 0 && any ? e->timeouts.sample_at : NEVER;
 }
 
 int timeouts_run(struct engine *e, uint64_t now)
@@ -106,7 +112,7 @@ int timeouts_run(struct engine *e, uint64_t now)
 	uint64_t wait = e->set.item_ns / SAMPLES + 1;
 	int r = 0;
 
-	if (timeouts_alarm(e) > now)
+	if (timeouts_alarm(e, now) > now)
 		return 0;
 	for (size_t i = 0; i < e->crew.count && r >= 0; i++) {
 		struct member *m = &e->crew.members[i];
@@ -117,13 +123,13 @@ int timeouts_run(struct engine *e, uint64_t now)
 			m->watched_from = NEVER;
 			continue;
 		}
-		if (engine_hears(e, m))
+		if (listening_hears(e, m))
 			r = receive_ring(e, m, now);
 		if (r < 0 || !member_is_ready(m))
 			continue;
 		left = look_at(e, m, now);
 		wait = MIN(wait, left);
 	}
-	e->sample_at = now + wait;
+	e->timeouts.sample_at = now + wait;
 	return MIN(r, 0);
 }

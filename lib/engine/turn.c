@@ -7,16 +7,23 @@
  */
 #include "config.h"
 
-#include "engine/engine.h"
+#include "engine/turn.h"
 
 #include <errno.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "base/base.h"
-#include "base/cut.h"
 #include "engine/cancel.h"
+#include "engine/death.h"
+#include "engine/dispatch.h"
+#include "engine/engine.h"
+#include "engine/listening.h"
+#include "engine/lost_fds.h"
+#include "engine/nudge.h"
+#include "engine/receive.h"
+#include "engine/server_events.h"
+#include "engine/staffing.h"
+#include "engine/timeouts.h"
 #include "os/fdlist.h"
 #include "os/sys.h"
 
@@ -31,40 +38,7 @@
    nobody is passed over twice. */
 #define EVENTS_MOST 64
 
-void engine_say(const struct engine *e, const char *format, ...)
-{
-	char line[256];
-	va_list ap;
-
-	if (!e->set.debug)
-		return;
-	va_start(ap, format);
-	cut_print(line, sizeof line, format, ap);
-	va_end(ap);
-	fprintf(stderr, "vimap: %s\n", line);
-}
-
 /* ---- waiting ---- */
-
-int engine_waits(struct engine *e, int r)
-{
-	if (r >= 0)
-		return r;
-	if (lost_fds_any(e, sys_now()))
-		return 0;
-	return words_set(e->words, -r, "The pool cannot wait for its "
-	    "workers: %s.", strerror(-r));
-}
-
-bool engine_hears(const struct engine *e, const struct member *m)
-{
-	bool chosen = !e->deaf && (e->heard == NULL || e->heard == m);
-
-	/* One that starts or leaves has no results to bring, and a clock that
-	   runs. */
-	return !m->ended && (chosen || !member_is_ready(m)) &&
-	    m->state == MEMBER_RUNNING && !e->broken;
-}
 
 /* Decides who is read in this turn.  Those that had something to say before
    are listened to again if they are. */
@@ -73,76 +47,52 @@ static int choose(struct engine *e, uint64_t now)
 	bool deaf = results_ready(&e->results) &&
 	    window_full_of_results(&e->window);
 	struct member *only = dispatch_only(e, now);
-	bool again = e->muted && !deaf && (e->deaf || e->heard != only);
+	struct listening *l = &e->listening;
+	bool again = l->muted && !deaf && (l->deaf || l->heard != only);
 	int r = 0;
 
-	e->deaf = deaf;
-	e->heard = only;
+	l->deaf = deaf;
+	l->heard = only;
 	for (size_t i = 0; again && i < e->crew.count && r == 0; i++)
-		if (engine_hears(e, &e->crew.members[i]))
+		if (listening_hears(e, &e->crew.members[i]))
 			r = crew_listen(&e->crew, &e->crew.members[i], true);
 	if (r < 0)
-		e->deaf = true;		/* so that it is tried again */
+		l->deaf = true;		/* so that it is tried again */
 	else if (again)
-		e->muted = only != NULL;
+		l->muted = only != NULL;
 	return r;
 }
 
 /* A source that waits is waited for: 1 if that is no use, as it is ready. */
 static int watch_sources(struct engine *e)
 {
-	struct source *s = e->sources;
+	struct source *s = e->intake.sources;
 	bool waits = s != NULL && s->state == SOURCE_WAITING &&
 	    window_room(&e->window);
 
-	return poller_source(&e->poller, waits ? source_fd(s) : -1);
+	return poller_source(&e->listening.poller, waits ? source_fd(s) : -1);
 }
 
 /* Everything that is to end the wait: 0, 1 if it need not begin, or
    -errno. */
 static int watch_all(struct engine *e, uint64_t now)
 {
-	uint32_t in = e->broken ? 0 : EPOLLIN;
-	uint32_t out = server_flush(&e->server) || e->broken ? 0 : EPOLLOUT;
+	uint32_t in = e->fate.broken ? 0 : EPOLLIN;
+	uint32_t out = server_flush(&e->server) || e->fate.broken ? 0 :
+	    EPOLLOUT;
+	struct listening *l = &e->listening;
 	int r = choose(e, now);
 
 	if (r == 0)
-		r = poller_set(&e->poller, e->server.socket, &e->socket_events,
+		r = poller_set(&l->poller, e->server.socket, &l->socket_events,
 		    in | out, poller_key(WATCHED_SERVER, 0));
 	if (r == 0)
-		r = poller_set(&e->poller, e->server.pidfd, &e->pidfd_events,
+		r = poller_set(&l->poller, e->server.pidfd, &l->pidfd_events,
 		    in, poller_key(WATCHED_PIDFD, 0));
 	if (r == 0)
-		r = poller_set(&e->poller, e->wake, &e->wake_events, EPOLLIN,
+		r = poller_set(&l->poller, l->wake, &l->wake_events, EPOLLIN,
 		    poller_key(WATCHED_WAKE, 0));
 	return r == 0 ? watch_sources(e) : r;
-}
-
-/* The next time at which something is to be done whatever happens. */
-static uint64_t next_alarm(const struct engine *e, uint64_t until,
-    uint64_t now)
-{
-	uint64_t due, sample, weigh, ping, hire, stir, cancel;
-
-	if (e->broken || e->crew.roster.state[MEMBER_DEAD].first != NULL)
-		return now;
-	until = MIN(until, e->crew.alarm);
-	hire = e->closing ? NEVER : crew_hires_at(&e->crew);
-	until = MIN(until, hire);
-	if (server_events_owed(e))
-		until = MIN(until, now + OWED_NS);
-	stir = nudge_alarm(e, now);
-	until = MIN(until, stir);
-	due = window_due(&e->window);
-	until = MIN(until, due);
-	sample = timeouts_alarm(e);
-	until = MIN(until, sample);
-	weigh = staffing_alarm(e);
-	until = MIN(until, weigh);
-	ping = server_events_alarm(e);
-	until = MIN(until, ping);
-	cancel = cancel_alarm(e, now);
-	return MIN(until, cancel);
 }
 
 static int ms_until(uint64_t then, uint64_t now)
@@ -160,8 +110,10 @@ static int ms_until(uint64_t then, uint64_t now)
 /* A source may be asked again. */
 static void wake_source(struct engine *e)
 {
-	if (e->sources != NULL && e->sources->state == SOURCE_WAITING)
-		e->sources->state = SOURCE_OPEN;
+	struct source *s = e->intake.sources;
+
+	if (s != NULL && s->state == SOURCE_WAITING)
+		s->state = SOURCE_OPEN;
 }
 
 /* What has happened beside the members. */
@@ -176,9 +128,9 @@ static void heed(struct engine *e, const struct epoll_event *told, int count,
 
 		news |= kind == WATCHED_SERVER || kind == WATCHED_PIDFD;
 		if (kind == WATCHED_WAKE)
-			sys_read(e->wake, &calls, sizeof calls);
+			sys_read(e->listening.wake, &calls, sizeof calls);
 		if (kind == WATCHED_SOURCE) {
-			poller_source_told(&e->poller);
+			poller_source_told(&e->listening.poller);
 			wake_source(e);
 		}
 	}
@@ -196,10 +148,10 @@ static int attend(struct engine *e, struct member *m, enum watched kind,
 		return 0;
 	if (kind == WATCHED_TASKS)
 		return dispatch_flush(e, m);
-	if (engine_hears(e, m))
+	if (listening_hears(e, m))
 		return receive_read(e, m, now);
 	if (waited) {
-		e->muted = true;
+		e->listening.muted = true;
 		crew_listen(&e->crew, m, false);
 	}
 	return 0;
@@ -271,33 +223,132 @@ static int look_at_all(struct engine *e, uint64_t now)
 	return r;
 }
 
-/* Buries the dead, and dooms those with whom patience is over. */
-static int look_after(struct engine *e, uint64_t now)
+/* ---- chores ---- */
+
+static uint64_t hires_at(const struct engine *e, uint64_t now)
+{
+	(void)now;
+	return e->fate.closing ? NEVER : crew_hires_at(&e->crew);
+}
+
+static int hire(struct engine *e, uint64_t now)
+{
+	if (!e->fate.closing && !e->fate.broken && crew_hire(&e->crew, now) &&
+	    e->started)
+		oom_look(&e->staffing.oom);
+	return 0;
+}
+
+static uint64_t retries_at(const struct engine *e, uint64_t now)
+{
+	(void)now;
+	return window_due(&e->window);
+}
+
+static uint64_t members_at(const struct engine *e, uint64_t now)
+{
+	(void)now;
+	return e->crew.alarm;
+}
+
+static uint64_t deaths_at(const struct engine *e, uint64_t now)
+{
+	return e->crew.roster.state[MEMBER_DEAD].first ? now : NEVER;
+}
+
+static int see_to_dead(struct engine *e, uint64_t now)
 {
 	struct member *m;
-	int r = look_at_all(e, now);
+	int r = 0;
 
 	while (r == 0 &&
 	    (m = e->crew.roster.state[MEMBER_DEAD].first) != NULL)
 		r = death_member(e, m, now);
-	if (server_overdue(&e->server, server_events_owed(e), e->closing, now))
-		server_events_broken(e, ETIMEDOUT, now);
 	return r;
 }
 
-/* What is to be done before the wait: 0, 1 if it need not begin, -errno. */
-static int before(struct engine *e, uint64_t now)
+static uint64_t server_at(const struct engine *e, uint64_t now)
 {
-	int r;
+	return server_events_owed(e) ? now + OWED_NS : NEVER;
+}
 
-	if (!e->closing && !e->broken && crew_hire(&e->crew, now) &&
-	    e->started)
-		oom_look(&e->oom);
-	r = dispatch_run(e, now);
-	if (r < 0)
-		return r;
-	server_events_ask(e, now);
-	r = engine_waits(e, watch_all(e, now));
+static int see_to_server(struct engine *e, uint64_t now)
+{
+	if (server_overdue(&e->server, server_events_owed(e),
+	    e->fate.closing, now))
+		server_events_broken(e, ETIMEDOUT, now);
+	return 0;
+}
+
+/* Work that a clock may make due.  due: when, or NEVER; run: does the work if
+   it is due, and returns less than 0 if memory or the system failed it. */
+struct chore {
+	uint64_t (*due)(const struct engine *, uint64_t now);
+	int (*run)(struct engine *, uint64_t now);
+};
+
+/* Each turn does these in their order, before the wait and after it, and the
+   wait ends when the first of them is due. */
+static const struct chore before[] = {
+	{ cancel_alarm, cancel_run },
+	{ hires_at, hire },
+	{ retries_at, dispatch_run },
+	{ server_events_alarm, server_events_ask },
+};
+static const struct chore after[] = {
+	{ nudge_alarm, nudge_run },
+	{ timeouts_alarm, timeouts_run },
+	{ members_at, look_at_all },
+	{ deaths_at, see_to_dead },
+	{ server_at, see_to_server },
+	{ staffing_alarm, staffing_run },
+};
+
+static uint64_t first_due(const struct engine *e, const struct chore *chores,
+    size_t count, uint64_t now)
+{
+	uint64_t first = NEVER;
+
+	for (size_t i = 0; i < count; i++) {
+		uint64_t due = chores[i].due(e, now);
+
+		first = MIN(first, due);
+	}
+	return first;
+}
+
+/* The time at which the wait ends whatever happens. */
+static uint64_t next_alarm(const struct engine *e, uint64_t until,
+    uint64_t now)
+{
+	uint64_t sooner = first_due(e, before, COUNTOF(before), now);
+	uint64_t later = first_due(e, after, COUNTOF(after), now);
+
+	if (e->fate.broken)
+		return now;
+	sooner = MIN(sooner, later);
+	return MIN(until, sooner);
+}
+
+static int run_all(struct engine *e, const struct chore *chores, size_t count,
+    uint64_t now)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < count && r >= 0; i++)
+		r = chores[i].run(e, now);
+	return MIN(r, 0);
+}
+
+/* ---- the turn ---- */
+
+/* Prepares the wait: 0, 1 if it need not begin, -errno. */
+static int prepare(struct engine *e, uint64_t now)
+{
+	int r = run_all(e, before, COUNTOF(before), now);
+
+	if (r == 0)
+		r = listening_failed(e, watch_all(e, now));
 	if (r == 1)
 		wake_source(e);
 	return r;
@@ -310,44 +361,38 @@ static bool awaits_one(const struct engine *e)
 	    e->window.waiting == NULL;
 }
 
-int engine_turn(struct engine *e, uint64_t until)
+int turn_run(struct engine *e, uint64_t until)
 {
 	uint64_t now = sys_now();
 
 	lost_fds_look(e, now);
-	return engine_turn_at(e, now, until);
+	return turn_run_at(e, now, until);
 }
 
-int engine_turn_at(struct engine *e, uint64_t now, uint64_t until)
+int turn_run_at(struct engine *e, uint64_t now, uint64_t until)
 {
 	struct epoll_event told[EVENTS_MOST];
-	int ms, count, r = before(e, now);
+	int ms, count, r = prepare(e, now);
 	bool ready;
 
 	if (r < 0)
 		return r;
 	ms = r == 1 ? 0 : ms_until(next_alarm(e, until, now), now);
 	if (ms != 0 && awaits_one(e))
-		spin_at(&e->spin, e->poller.set);
-	count = e->poller.set < 0 ? 0 :
-	    sys_epoll_wait(e->poller.set, told, EVENTS_MOST, ms);
+		spin_at(&e->listening.spin, e->listening.poller.set);
+	count = e->listening.poller.set < 0 ? 0 :
+	    sys_epoll_wait(e->listening.poller.set, told, EVENTS_MOST, ms);
 	if (count < 0)
-		return engine_waits(e, count);
+		return listening_failed(e, count);
 	now = sys_now();
 	e->turned_at = now;
 	e->put_off = 0;
 	ready = count > 0 || r == 1;
-	e->nudges = ready ? 0 : e->nudges;
+	e->nudges.vain = ready ? 0 : e->nudges.vain;
+	e->nudges.quiet = !ready && until > 0;
 	heed(e, told, count, now);
 	r = attend_all(e, told, count, ms != 0, now);
-	if (r == 0)
-		r = nudge_run(e, !ready && until > 0, now);
-	if (r >= 0)
-		r = timeouts_run(e, now);
-	if (r >= 0)
-		r = look_after(e, now);
-	staffing_run(e, now);
-	return MIN(r, 0);
+	return r == 0 ? run_all(e, after, COUNTOF(after), now) : r;
 }
 
 /* ---- the fork server's end ---- */
@@ -368,7 +413,7 @@ static void drop_news(struct engine *e)
 	} while (r == 1 || r == -EMFILE || r == -ENOMEM);
 }
 
-bool engine_await_server(struct engine *e, uint64_t bound)
+bool turn_await_server(struct engine *e, uint64_t bound)
 {
 	struct pollfd end;
 

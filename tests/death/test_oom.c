@@ -294,7 +294,7 @@ START_TEST(a_worker_that_was_killed_for_it)
 	put_file(count_path, "oom_kill 0\n");
 	pool = fork_pool(&worker, &options);
 	ck_assert_int_eq(vm_ready(pool, limit_ms()), 0);
-	o = &pool->engine.oom;
+	o = &pool->engine.staffing.oom;
 	*o = (struct oom){ .path = "" };
 	snprintf(o->path, sizeof o->path, "%.500s", count_path);
 	imap_to(pool, vm_range(0, 10));

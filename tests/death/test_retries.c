@@ -16,6 +16,7 @@
 
 #include "api/vm_pool.h"
 #include "base/base.h"
+#include "engine/receive.h"
 #include "tools.h"
 
 /* Counters; attempts of one input have two each, from TIMES on. */

@@ -329,7 +329,7 @@ START_TEST(nor_if_it_began_after_the_clock_was_read)
 	ck_assert_int_eq(vm_zip_in_out_within(pool, &r, 0), VM_LATER);
 	wait_for(&sh->counter[BEGUN], 1);
 	e->crew.members[0].watched_from = NEVER;
-	e->sample_at = 0;
+	e->timeouts.sample_at = 0;
 	ck_assert_int_eq(timeouts_run(e, now), 0);
 	take(pool, &r);
 	ck_assert_int_eq(r.exception->cause, VM_TIMED_OUT);

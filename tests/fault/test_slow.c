@@ -497,7 +497,7 @@ static void deaf_caller(void)
 
 		take(pool, &r);
 		outputs += r.type == VM_OUTPUT;
-		deaf += e->deaf &&
+		deaf += e->listening.deaf &&
 		    e->crew.roster.having[TRAIT_STARTING] > 0;
 		nap_ms(350);
 	}

@@ -18,6 +18,7 @@
 
 #include "api/vm_pool.h"
 #include "base/base.h"
+#include "engine/turn.h"
 #include "fault_sys.h"
 #include "os/sys.h"
 #include "tools.h"
@@ -134,7 +135,7 @@ static void settle(vm_pool *pool)
 		while (member(pool, i)->wanted &&
 		    !member_is_ready(member(pool, i))) {
 			ck_assert_uint_lt(sys_now(), until);
-			ck_assert_int_eq(engine_turn(&pool->engine,
+			ck_assert_int_eq(turn_run(&pool->engine,
 			    sys_now() + MS_IN_NS), 0);
 		}
 }
@@ -236,7 +237,7 @@ static void await_hired(vm_pool *pool, pid_t pid)
 
 	while (!is_worker(pool, pid)) {
 		ck_assert_uint_lt(sys_now(), until);
-		ck_assert_int_eq(engine_turn(&pool->engine,
+		ck_assert_int_eq(turn_run(&pool->engine,
 		    sys_now() + MS_IN_NS), 0);
 	}
 }

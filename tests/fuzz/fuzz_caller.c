@@ -205,7 +205,7 @@ static void count_member(struct count *c, const struct member *m)
 static void count_given(void)
 {
 	if (arrays.inherits)
-		given = pool->engine.seq;
+		given = pool->engine.intake.seq;
 }
 
 static void check_books(void)
@@ -238,10 +238,10 @@ static void check_books(void)
 		count_items(&c, span_seq(r->hand) + r->hand->count - r->left,
 		    r->left);
 	}
-	if (e->filling != NULL)
-		count_items(&c, e->filling->seq, e->filling->count);
-	if (e->sources != NULL && e->sources->held)
-		count_items(&c, e->seq, 1);
+	if (e->intake.filling != NULL)
+		count_items(&c, e->intake.filling->seq, e->intake.filling->count);
+	if (e->intake.sources != NULL && e->intake.sources->held)
+		count_items(&c, e->intake.seq, 1);
 	for (uint64_t i = 0; i < given && !world.leaving; i++)
 		WORLD_REQUIRE(c.seen[i] + truth[i].taken == 1,
 		    "an item is lost, or there twice");

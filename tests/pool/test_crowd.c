@@ -160,7 +160,7 @@ static int watched(const vm_pool *pool)
 	FILE *f;
 
 	snprintf(name, sizeof name, "/proc/self/fdinfo/%d",
-	    pool->engine.poller.set);
+	    pool->engine.listening.poller.set);
 	f = fopen(name, "r");
 	ck_assert_ptr_nonnull(f);
 	while (fgets(line, sizeof line, f) != NULL)

@@ -163,7 +163,7 @@ static int closed(struct reluctant *s)
    of a task pipe nothing is ever read, so only the set may be asked of. */
 static int of_the_pool(struct reluctant *s)
 {
-	return s->left % 2 ? s->pool->engine.poller.set : closed(s);
+	return s->left % 2 ? s->pool->engine.listening.poller.set : closed(s);
 }
 
 static int echo(struct vm_context *me, const void *input, size_t size)
