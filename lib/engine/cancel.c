@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 #include "base/base.h"
-#include "engine/death.h"
+#include "engine/answer.h"
 #include "engine/debug.h"
 #include "engine/dispatch.h"
 #include "engine/engine.h"
@@ -149,12 +149,12 @@ static int answer(struct engine *e, struct span *s, uint64_t seq)
 			return -ENOMEM;
 	}
 	s->attempt--;
-	death_span(e, s, VM_CANCELLED);
+	answer_cause(e, s, VM_CANCELLED);
 	return 0;
 }
 
 /* Answers an item that waits or pauses: 1 if it does neither. */
-static int answer_waiting(struct engine *e, uint64_t seq)
+static int answer_listed(struct engine *e, uint64_t seq)
 {
 	struct span *s = find(e->window.waiting, seq);
 
@@ -197,7 +197,7 @@ static int recall(struct engine *e, struct member *m, uint64_t seq,
 		return r < 0 ? r : 1;
 	dispatch_take_from(e, m, s, (uint32_t)(seq - s->chunk->seq));
 	if (!holds(s, seq))
-		return answer_waiting(e, seq);
+		return answer_listed(e, seq);
 	if (member_is_ready(m))
 		strike(e, m, s, seq);
 	return 1;
@@ -212,7 +212,7 @@ static int give_up(struct engine *e, uint64_t seq, uint64_t now)
 	if (e->intake.filling != NULL && seq >= e->intake.filling->seq)
 		r = intake_admit(e);
 	if (r == 0)
-		r = answer_waiting(e, seq);
+		r = answer_listed(e, seq);
 	if (r <= 0)
 		return r;
 	for (; m != NULL; m = roster_next(m, IN_BUSY))
@@ -227,7 +227,7 @@ int cancel_run(struct engine *e, uint64_t now)
 	size_t left = 0;
 	int r = 0;
 
-	if (e->fate.closing)
+	if (e->fate.closing || e->fate.broken)
 		return 0;
 	for (size_t i = 0; i < c->count; i++) {
 		uint64_t seq = c->seq[i];
@@ -257,7 +257,7 @@ static int answer_sent(struct engine *e, struct member *m, struct span *s)
 		return -ENOMEM;
 	crew_ungrant(&e->crew, m, rest->count);
 	rest->attempt--;
-	death_span(e, rest, VM_CANCELLED);
+	answer_cause(e, rest, VM_CANCELLED);
 	return 0;
 }
 
@@ -267,7 +267,7 @@ int cancel_all(struct engine *e, unsigned how)
 
 	if (r < 0)
 		return r;
-	death_waiting(e, VM_CANCELLED);
+	answer_waiting(e, VM_CANCELLED);
 	for (size_t i = 0; i < e->crew.count && r == 0; i++) {
 		struct member *m = &e->crew.members[i];
 

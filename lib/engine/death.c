@@ -17,26 +17,21 @@
 #include <errno.h>
 
 #include "base/base.h"
+#include "engine/answer.h"
 #include "engine/debug.h"
 #include "engine/diagnosis.h"
 #include "engine/engine.h"
+#include "engine/fate.h"
 #include "engine/intake.h"
 #include "engine/lost_fds.h"
 #include "engine/receive.h"
 #include "engine/retry.h"
-#include "engine/staffing.h"
 #include "engine/teardown.h"
 #include "os/fdlist.h"
 #include "os/sys.h"
 
 /* Workers in a row that may die upon an item they have not begun. */
 #define SUSPICIONS_MOST 3
-
-void death_span(struct engine *e, struct span *s, enum vm_cause cause)
-{
-	s->outcome.cause = cause;
-	receive_span(e, s);
-}
 
 /* Takes all that the dead worker had finished: 0 or -ENOMEM.  From a pipe that
    the host has closed nothing is to be had. */
@@ -69,7 +64,7 @@ static void convict(struct engine *e, struct member *m, struct span *guilty,
 	guilty->bytes = guilty->evidence ? guilty->evidence->size : 0;
 	if (o.cause != VM_CANCELLED)
 		retry_never(e, span_seq(guilty));
-	receive_span(e, guilty);
+	answer_span(e, guilty);
 }
 
 /* Items of a sent span that were begun and not answered.  A lease word that
@@ -219,6 +214,13 @@ static void tell_given_up(struct engine *e, const struct member *m)
 	g->about.outcome.exit_status = -1;
 }
 
+/* Its process is still there: another place stands in for its own. */
+static void hold(struct engine *e, struct member *m)
+{
+	debug_say(e, "held: worker %d, pid %d", m->index, (int)m->pid);
+	crew_hold(&e->crew, m);
+}
+
 int death_member(struct engine *e, struct member *m, uint64_t now)
 {
 	bool began, held;
@@ -244,25 +246,14 @@ int death_member(struct engine *e, struct member *m, uint64_t now)
 	if (e->fate.closing)
 		crew_move(&e->crew, m, MEMBER_GONE);
 	else if (held)
-		staffing_stand_in(e, m);
+		hold(e, m);
 	else
 		crew_replace(&e->crew, m, began, now);
 	if (!e->fate.closing && !e->fate.dismissed && crew_hopeless(&e->crew)) {
 		*e->words = e->staffing.setup_words;
-		death_pool(e, VM_SETUP_FAILED, now);
+		fate_break(e, VM_SETUP_FAILED);
 	}
 	return 0;
-}
-
-void death_waiting(struct engine *e, enum vm_cause cause)
-{
-	struct span *s;
-
-	window_wake(&e->window, NEVER);
-	while ((s = e->window.waiting) != NULL) {
-		s->attempt--;
-		death_span(e, s, cause);
-	}
 }
 
 /* What a member had: what it was at was begun, the rest was not. */
@@ -280,7 +271,7 @@ static void answer_sent(struct engine *e, struct member *m,
 			first->worker_index = m->index;
 			first->outcome.pid = m->pid;
 			span_advance(s, 1);
-			death_span(e, first, cause);
+			answer_cause(e, first, cause);
 		}
 		crew_unlease(&e->crew, m);
 		window_move(&e->window, s, s->count ? SPAN_WAITING :
@@ -290,14 +281,13 @@ static void answer_sent(struct engine *e, struct member *m,
 	}
 }
 
-void death_pool(struct engine *e, enum vm_cause cause, uint64_t now)
+void death_pool(struct engine *e, uint64_t now)
 {
-	if (e->fate.broken)
+	enum vm_cause cause = e->fate.cause;
+
+	if (!e->fate.broken || e->fate.settled)
 		return;
-	e->fate.broken = true;
-	e->fate.cause = cause;
-	e->fate.words = *e->words;
-	debug_say(e, "broken: %s", e->words->text);
+	e->fate.settled = true;
 	for (size_t i = 0; i < e->crew.count; i++) {
 		struct member *m = &e->crew.members[i];
 
@@ -313,7 +303,7 @@ void death_pool(struct engine *e, enum vm_cause cause, uint64_t now)
 		if (m->state != MEMBER_GONE)
 			crew_move(&e->crew, m, MEMBER_GONE);
 	}
-	death_waiting(e, cause);
+	answer_waiting(e, cause);
 }
 
 int death_inputs(struct engine *e)
@@ -321,6 +311,6 @@ int death_inputs(struct engine *e)
 	int r = intake_finish(e);
 
 	if (r == 0)
-		death_waiting(e, e->fate.cause);
+		answer_waiting(e, e->fate.cause);
 	return r;
 }

@@ -90,8 +90,10 @@ static int prepare(struct engine *e, uint64_t *now)
 {
 	int r = cancel_asked(e);
 
-	if (r == 0 && e->fate.broken)
+	if (r == 0 && e->fate.broken) {
+		death_pool(e, sys_now());
 		r = death_inputs(e);
+	}
 	return r == 0 ? feed(e, now) : r;
 }
 

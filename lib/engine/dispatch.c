@@ -26,7 +26,7 @@ int dispatch_flush(struct engine *e, struct member *m)
 {
 	int r;
 
-	if (lost_fds_before_write(e, m))
+	if (e->fate.broken || lost_fds_before_write(e, m))
 		return 0;
 	r = channel_flush(&m->channel);
 	if (r >= 0)
@@ -40,7 +40,7 @@ int dispatch_flush(struct engine *e, struct member *m)
    follows in the span stays. */
 static int shorten(struct engine *e, struct member *m, struct span *s)
 {
-	uint32_t most = span_is_suspect(s) ? 1 : crew_grantable(&e->crew, m);
+	uint32_t most = span_is_suspect(s) ? 1 : roster_grantable(&e->crew, m);
 	struct span *rest;
 
 	if (s->count <= most)
@@ -112,7 +112,8 @@ int dispatch_run(struct engine *e, uint64_t now)
 		return 0;
 	window_wake(&e->window, now);
 	r = dispatch_give(e, now);
-	while (r == 0 && (m = e->crew.roster.fresh.first) != NULL)
+	while (r == 0 && !e->fate.broken &&
+	    (m = e->crew.roster.fresh.first) != NULL)
 		r = dispatch_flush(e, m);
 	return r;
 }
@@ -328,7 +329,7 @@ static struct member *make_way(struct engine *e, uint64_t now)
 		return NULL;
 	dispatch_take_all(e, m);
 	if (member_is_ready(m) && m->nsent == 0 &&
-	    crew_grantable(&e->crew, m) > 0 &&
+	    roster_grantable(&e->crew, m) > 0 &&
 	    e->window.waiting != NULL &&
 	    span_seq(e->window.waiting) == e->results.next_seq &&
 	    send_first(e, m, now) == 0)

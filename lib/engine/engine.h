@@ -21,6 +21,8 @@
  *	diagnosis.c      why a worker has died
  *	death.c          the items of dead workers and of a broken pool
  *	teardown.c       how teardowns ended
+ *	answer.c         spans that are answered
+ *	fate.c           whether the pool goes on
  *	cancel.c         items given up
  *	serial.c         all of it without processes
  *	debug.c          debug lines
@@ -38,6 +40,7 @@
 #include "base/words.h"
 #include "engine/cancel.h"
 #include "engine/death.h"
+#include "engine/fate.h"
 #include "engine/intake.h"
 #include "engine/listening.h"
 #include "engine/lost_fds.h"

@@ -15,7 +15,7 @@
 #include <stdlib.h>
 
 #include "base/base.h"
-#include "engine/death.h"
+#include "engine/answer.h"
 #include "engine/debug.h"
 #include "engine/dispatch.h"
 #include "engine/engine.h"
@@ -81,7 +81,7 @@ int intake_admit(struct engine *e)
 		e->intake.chunk_bytes = MIN(c->items.len, PACE_BYTES);
 		if (c->given_up) {
 			e->window.near->attempt = 0;
-			death_span(e, e->window.near, VM_CANCELLED);
+			answer_cause(e, e->window.near, VM_CANCELLED);
 		}
 		debug_say(e, "admit: %u items from number %llu", c->count,
 		    (unsigned long long)c->seq);

@@ -38,7 +38,7 @@ int listening_failed(struct engine *e, int r)
 {
 	if (r >= 0)
 		return r;
-	if (lost_fds_any(e, sys_now()))
+	if (lost_fds_any(e))
 		return 0;
 	return words_set(e->words, -r, "The pool cannot wait for its "
 	    "workers: %s.", strerror(-r));

@@ -7,9 +7,8 @@
 #include <stdio.h>
 
 #include "base/base.h"
-#include "engine/death.h"
 #include "engine/engine.h"
-#include "engine/server_events.h"
+#include "engine/fate.h"
 #include "os/fdlist.h"
 
 /* In less the host has hardly closed all and opened other files; to look before
@@ -31,8 +30,7 @@ static const char *about_all(const struct engine *e)
 	return e->set.serial ? waits_with : "the socket to the fork server";
 }
 
-static void break_pool(struct engine *e, const char *what, int which,
-    uint64_t now)
+static void break_pool(struct engine *e, const char *what, int which)
 {
 	char number[16] = "";
 
@@ -46,9 +44,9 @@ static void break_pool(struct engine *e, const char *what, int which,
 	    what, number);
 	lost_fds_leave(e);
 	e->fate.error = EBADF;
-	server_events_shoot(e);
+	crew_shoot(&e->crew);
 	fdlist_drop(&e->server.socket);
-	death_pool(e, VM_LOST, now);
+	fate_break(e, VM_LOST);
 }
 
 void lost_fds_mark(struct engine *e)
@@ -64,20 +62,20 @@ void lost_fds_look(struct engine *e, uint64_t now)
 		return;
 	e->lost.looked_at = now;
 	if (!e->fate.broken && is_bare(e))
-		break_pool(e, about_all(e), -1, now);
+		break_pool(e, about_all(e), -1);
 }
 
-bool lost_fds_any(struct engine *e, uint64_t now)
+bool lost_fds_any(struct engine *e)
 {
 	struct listening *l = &e->listening;
 
 	if (e->fate.broken)
 		return e->fate.error == EBADF;
 	if (is_bare(e))
-		break_pool(e, about_all(e), -1, now);
+		break_pool(e, about_all(e), -1);
 	else if (!poller_is_whole(&l->poller, l->wake, l->wake_events,
 	    poller_key(WATCHED_WAKE, 0)))
-		break_pool(e, waits_with, -1, now);
+		break_pool(e, waits_with, -1);
 	return e->fate.broken;
 }
 
@@ -95,7 +93,7 @@ bool lost_fds_pipes(struct engine *e, struct member *m, uint64_t now)
 	if (c->in < 0 || (sys_is(c->in, &m->in_file) &&
 	    sys_is(c->out, &m->out_file)))
 		return false;
-	break_pool(e, "a pipe of worker", m->index, now);
+	break_pool(e, "a pipe of worker", m->index);
 	return true;
 }
 

@@ -11,8 +11,8 @@
  * takes to close one; a member's pipes every few ms, before they are written
  * to; and all, after a call that has failed as if they were lost.
  *
- * Easy to get wrong: to break the pool buries its members, whoever is in the
- * middle of looking at one.
+ * Easy to get wrong: once the pool is broken nothing may be written to or read
+ * from its descriptors, not even in the same turn.
  */
 #ifndef LOST_FDS_H
 #define LOST_FDS_H
@@ -43,12 +43,12 @@ void lost_fds_look(struct engine *, uint64_t now);
 
 /* A call has failed: is it for a descriptor of the pool as a whole?  Then the
    pool is broken. */
-bool lost_fds_any(struct engine *, uint64_t now);
+bool lost_fds_any(struct engine *);
 
 /* Notes which pipes a member that has just been welcomed has. */
 void lost_fds_note(struct member *);
 
-/* Are pipes of a member lost?  Then the pool is broken, and the member buried.
+/* Are pipes of a member lost?  Then the pool is broken.
    The same where it was looked at not long ago, which costs nothing. */
 bool lost_fds_pipes(struct engine *, struct member *, uint64_t now);
 bool lost_fds_before_write(struct engine *, struct member *);

@@ -19,6 +19,7 @@
 
 #include "base/base.h"
 #include "base/cut.h"
+#include "engine/answer.h"
 #include "engine/debug.h"
 #include "engine/diagnosis.h"
 #include "engine/engine.h"
@@ -40,17 +41,11 @@ struct answer {
 	struct span *of;	/* the sent span they leave */
 };
 
-void receive_span(struct engine *e, struct span *answer)
-{
-	window_move(&e->window, answer, SPAN_ANSWERED);
-	results_put(&e->results, answer);
-}
-
 /* The gathered results may be taken now. */
 static void close_answer(struct engine *e, struct answer *a)
 {
 	if (a->span != NULL)
-		receive_span(e, a->span);
+		answer_span(e, a->span);
 	a->span = a->of = NULL;
 }
 
@@ -175,7 +170,7 @@ static int placed(struct engine *e, struct member *m, struct answer *a,
 	}
 	move_first(s, m->sent, 1, m->pid);
 	m->finished++;
-	receive_span(e, s);
+	answer_span(e, s);
 	placed_make_room(e, m);
 	return 0;
 }

@@ -26,7 +26,5 @@ int receive_ring(struct engine *, struct member *, uint64_t now);
    them.  0, -ENOMEM; -EPROTO if they have no place, or the number is none. */
 int receive_done(struct engine *, struct member *, uint32_t next);
 
-/* Books what is answered: it may be taken. */
-void receive_span(struct engine *, struct span *answer);
 
 #endif

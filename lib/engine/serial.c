@@ -2,9 +2,10 @@
 #include "config.h"
 
 #include "engine/serial.h"
-#include "engine/death.h"
+
+#include "engine/answer.h"
 #include "engine/engine.h"
-#include "engine/receive.h"
+#include "engine/fate.h"
 #include "engine/retry.h"
 #include "engine/teardown.h"
 
@@ -61,7 +62,7 @@ int serial_ready(struct engine *e)
 		words_set(e->words, 0, "Setup failed: %.400s", c->message);
 	else
 		words_set(e->words, 0, "Setup failed with code %d.", c->code);
-	death_pool(e, VM_SETUP_FAILED, 0);
+	fate_break(e, VM_SETUP_FAILED);
 	return -ECHILD;
 }
 
@@ -129,6 +130,6 @@ int serial_run(struct engine *e)
 	s->worker_index = e->serial.context->public.worker_index;
 	if (e->serial.context->failed)
 		retry_never(e, span_seq(s));
-	receive_span(e, s);
+	answer_span(e, s);
 	return 0;
 }

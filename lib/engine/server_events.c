@@ -13,9 +13,9 @@
 #include <string.h>
 
 #include "base/base.h"
-#include "engine/death.h"
 #include "engine/debug.h"
 #include "engine/engine.h"
+#include "engine/fate.h"
 #include "engine/lost_fds.h"
 #include "engine/staffing.h"
 #include "os/fdlist.h"
@@ -24,7 +24,7 @@
    whether it is there. */
 #define PING_NS (5000 * MS_IN_NS)
 
-void server_events_broken(struct engine *e, int error, uint64_t now)
+void server_events_broken(struct engine *e, int error)
 {
 	if (e->fate.broken || e->server.state == SERVER_NONE)
 		return;
@@ -35,17 +35,8 @@ void server_events_broken(struct engine *e, int error, uint64_t now)
 	/* Whatever it had to kill when it fell mute may be alive. */
 	if (error == ETIMEDOUT && e->fate.closing)
 		e->server.left_over = ETIMEDOUT;
-	server_events_shoot(e);
-	death_pool(e, VM_LOST, now);
-}
-
-/* By number, whatever the book says of the worker: those whose number it was
-   before are dead, and the number proves nothing by itself. */
-void server_events_shoot(struct engine *e)
-{
-	for (size_t i = 0; i < e->crew.count; i++)
-		server_kill_worker(&e->server, e->crew.members[i].pid);
-	server_shoot(&e->server);
+	crew_shoot(&e->crew);
+	fate_break(e, VM_LOST);
 }
 
 /* Is anything awaited of workers? */
@@ -155,8 +146,8 @@ void server_events_hear(struct engine *e, uint64_t now)
 		if (r == 1 || r == -EMFILE || r == -ENOMEM)
 			heed(e, &n, fds, r, now);
 	} while (r == 1 || r == -EMFILE || r == -ENOMEM);
-	if (r < 0 && r != -EPIPE && lost_fds_any(e, now))
+	if (r < 0 && r != -EPIPE && lost_fds_any(e))
 		return;
 	if (r < 0 || server_reap(&e->server))
-		server_events_broken(e, ECHILD, now);
+		server_events_broken(e, ECHILD);
 }

@@ -21,10 +21,7 @@ void server_events_hear(struct engine *, uint64_t now);
 
 /* The fork server is dead (ECHILD) or silent (ETIMEDOUT): so are its workers,
    or will be. */
-void server_events_broken(struct engine *, int error, uint64_t now);
-
-/* Kills the fork server and the workers that it has told of. */
-void server_events_shoot(struct engine *);
+void server_events_broken(struct engine *, int error);
 
 /* While anything is awaited of workers the fork server must be there to tell
    of their deaths: asks it now and then.  When it is due next, or NEVER. */

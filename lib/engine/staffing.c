@@ -16,10 +16,10 @@
 #include <string.h>
 
 #include "base/base.h"
-#include "engine/death.h"
 #include "engine/debug.h"
 #include "engine/dispatch.h"
 #include "engine/engine.h"
+#include "engine/fate.h"
 #include "os/sys.h"
 
 /* So often the memory of workers is looked at. */
@@ -175,7 +175,7 @@ static void look_for_anybody(struct engine *e, uint64_t now)
 		return;
 	words_set(e->words, EAGAIN, "No worker was left, and for %llu ms "
 	    "(vm_options.fork_timeout_ms) none could be forked: %s.", ms, why);
-	death_pool(e, VM_LOST, now);
+	fate_break(e, VM_LOST);
 }
 
 int staffing_run(struct engine *e, uint64_t now)
@@ -219,31 +219,6 @@ static struct member *find(struct crew *c, bool wanted)
 			best = m;
 	}
 	return best;
-}
-
-/* A place that nobody has or wants. */
-static struct member *find_free(struct crew *c)
-{
-	for (size_t i = 0; i < c->places; i++)
-		if (!c->members[i].wanted &&
-		    c->members[i].state == MEMBER_ABSENT)
-			return &c->members[i];
-	return NULL;
-}
-
-void staffing_stand_in(struct engine *e, struct member *m)
-{
-	struct member *other = m->wanted ? find_free(&e->crew) : NULL;
-	int index = m->index;
-
-	debug_say(e, "held: worker %d, pid %d", index, (int)m->pid);
-	crew_move(&e->crew, m, MEMBER_HELD);
-	if (other == NULL)
-		return;
-	m->index = other->index;
-	other->index = index;
-	crew_want(&e->crew, m, false);
-	crew_want(&e->crew, other, true);
 }
 
 int staffing_resize(struct engine *e, size_t workers)

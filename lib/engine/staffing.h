@@ -56,10 +56,6 @@ bool staffing_dismiss(struct engine *);
 /* Have workers been dismissed that are still there? */
 bool staffing_are_leaving(const struct engine *);
 
-/* A member was buried, and its process is still there: another place, if there
-   is one that nobody needs, stands in for its own, index and all. */
-void staffing_stand_in(struct engine *, struct member *);
-
 /* From now on there are to be so many workers: 0, -ERANGE and words. */
 int staffing_resize(struct engine *, size_t workers);
 

@@ -13,13 +13,13 @@
 #include <string.h>
 
 #include "base/base.h"
+#include "engine/death.h"
 #include "engine/debug.h"
 #include "engine/engine.h"
 #include "engine/intake.h"
 #include "engine/listening.h"
 #include "engine/lost_fds.h"
 #include "engine/serial.h"
-#include "engine/server_events.h"
 #include "engine/staffing.h"
 #include "engine/teardown.h"
 #include "engine/turn.h"
@@ -282,7 +282,7 @@ static int end_server(struct engine *e)
 {
 	server_end(&e->server);
 	if (!turn_await_server(e, END_NS)) {
-		server_events_shoot(e);
+		crew_shoot(&e->crew);
 		if (!turn_await_server(e, SHOT_NS))
 			return words_set(e->words, ETIMEDOUT, "The fork "
 			    "server could not be killed.");
@@ -310,10 +310,11 @@ int engine_stop(struct engine *e, bool foreign)
 	if (foreign) {
 		intake_forget(e);
 	} else {
-		lost_fds_any(e, sys_now());
+		lost_fds_any(e);
 		intake_close(e);
 		if (e->server.state == SERVER_RUNNING && !e->fate.broken)
 			lay_off_all(e);
+		death_pool(e, sys_now());
 		if (e->server.state != SERVER_NONE)
 			r = end_server(e);
 	}

@@ -114,7 +114,8 @@ int timeouts_run(struct engine *e, uint64_t now)
 
 	if (timeouts_alarm(e, now) > now)
 		return 0;
-	for (size_t i = 0; i < e->crew.count && r >= 0; i++) {
+	for (size_t i = 0; i < e->crew.count && r >= 0 && !e->fate.broken;
+	    i++) {
 		struct member *m = &e->crew.members[i];
 		uint64_t left;
 

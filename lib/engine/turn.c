@@ -162,7 +162,7 @@ static int attend_all(struct engine *e, const struct epoll_event *told,
 {
 	int r = 0;
 
-	for (int i = 0; i < count && r >= 0; i++) {
+	for (int i = 0; i < count && r >= 0 && !e->fate.broken; i++) {
 		uint64_t key = told[i].data.u64;
 		enum watched kind = poller_kind(key);
 
@@ -212,7 +212,7 @@ static int look_at_all(struct engine *e, uint64_t now)
 
 	if (e->crew.alarm > now)
 		return 0;
-	for (size_t i = 0; i < e->crew.count; i++) {
+	for (size_t i = 0; i < e->crew.count && !e->fate.broken; i++) {
 		struct member *m = &e->crew.members[i];
 		uint64_t then = look_at(e, m, now);
 
@@ -261,7 +261,7 @@ static int see_to_dead(struct engine *e, uint64_t now)
 	struct member *m;
 	int r = 0;
 
-	while (r == 0 &&
+	while (r == 0 && !e->fate.broken &&
 	    (m = e->crew.roster.state[MEMBER_DEAD].first) != NULL)
 		r = death_member(e, m, now);
 	return r;
@@ -276,7 +276,7 @@ static int see_to_server(struct engine *e, uint64_t now)
 {
 	if (server_overdue(&e->server, server_events_owed(e),
 	    e->fate.closing, now))
-		server_events_broken(e, ETIMEDOUT, now);
+		server_events_broken(e, ETIMEDOUT);
 	return 0;
 }
 
@@ -335,8 +335,11 @@ static int run_all(struct engine *e, const struct chore *chores, size_t count,
 {
 	int r = 0;
 
-	for (size_t i = 0; i < count && r >= 0; i++)
+	death_pool(e, now);
+	for (size_t i = 0; i < count && r >= 0; i++) {
 		r = chores[i].run(e, now);
+		death_pool(e, now);
+	}
 	return MIN(r, 0);
 }
 

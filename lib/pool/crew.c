@@ -249,6 +249,37 @@ void crew_replace(struct crew *c, struct member *m, bool began, uint64_t now)
 	crew_move(c, m, crew_gives_up(m) ? MEMBER_GONE : MEMBER_ABSENT);
 }
 
+/* A place without a process, which is not wanted; or NULL. */
+static struct member *find_free(struct crew *c)
+{
+	for (size_t i = 0; i < c->places; i++)
+		if (!c->members[i].wanted &&
+		    c->members[i].state == MEMBER_ABSENT)
+			return &c->members[i];
+	return NULL;
+}
+
+void crew_hold(struct crew *c, struct member *m)
+{
+	struct member *other = m->wanted ? find_free(c) : NULL;
+	int index = m->index;
+
+	crew_move(c, m, MEMBER_HELD);
+	if (other == NULL)
+		return;
+	m->index = other->index;
+	other->index = index;
+	crew_want(c, m, false);
+	crew_want(c, other, true);
+}
+
+void crew_shoot(struct crew *c)
+{
+	for (size_t i = 0; i < c->count; i++)
+		server_kill_worker(c->server, c->members[i].pid);
+	server_shoot(c->server);
+}
+
 bool crew_gives_up(const struct member *m)
 {
 	return m->setups_failed >= SETUPS_MOST;
@@ -296,14 +327,6 @@ struct member *crew_home(const struct chunk *chunk)
 }
 
 /* ---- leases ---- */
-
-uint32_t crew_grantable(const struct crew *c, const struct member *m)
-{
-	uint64_t left = c->max_items > 0 ? c->max_items - m->granted :
-	    UINT32_MAX;
-
-	return (uint32_t)MIN(left, UINT32_MAX);
-}
 
 void crew_ungrant(struct crew *c, struct member *m, uint32_t items)
 {

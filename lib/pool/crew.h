@@ -234,9 +234,6 @@ struct member *crew_home(const struct chunk *);
    -ENOMEM and nothing has changed. */
 int crew_lease(struct crew *, struct member *, struct span *, uint64_t now);
 
-/* So many more items it may have; 0: none. */
-uint32_t crew_grantable(const struct crew *, const struct member *);
-
 /* Items it had not begun are not its own any more. */
 void crew_ungrant(struct crew *, struct member *, uint32_t items);
 
@@ -262,6 +259,13 @@ bool crew_hopeless(const struct crew *);
 /* After a burial: when the place wants a worker again, by how the last one
    ended.  began: it had begun an item. */
 void crew_replace(struct crew *, struct member *, bool began, uint64_t now);
+
+/* The kernel holds the member's process, which was killed: its place is HELD.
+   Another place that is not wanted stands in for it, with its index. */
+void crew_hold(struct crew *, struct member *);
+
+/* Kills the fork server and all workers of which it has told. */
+void crew_shoot(struct crew *);
 
 /* Does the fork server owe us the news of a hire? */
 bool crew_owed(const struct crew *);

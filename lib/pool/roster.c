@@ -56,11 +56,19 @@ struct member *roster_next(const struct member *m, enum roster_kind kind)
 
 /* ---- where a member belongs ---- */
 
+uint32_t roster_grantable(const struct crew *c, const struct member *m)
+{
+	uint64_t left = c->max_items > 0 ? c->max_items - m->granted :
+	    UINT32_MAX;
+
+	return (uint32_t)MIN(left, UINT32_MAX);
+}
+
 /* May it have another chunk, seen by itself? */
 static bool has_room(const struct crew *c, const struct member *m)
 {
 	if (!member_is_ready(m) || m->told_to_stop || m->alone ||
-	    crew_grantable(c, m) == 0)
+	    roster_grantable(c, m) == 0)
 		return false;
 	return m->nsent == 0 || !m->sated;
 }
@@ -73,7 +81,7 @@ static bool is_out(const struct crew *c, const struct member *m)
 	if (member_is_starting(m))
 		return !m->wanted;
 	return member_is_ready(m) && (!m->wanted ||
-	    (m->nsent == 0 && crew_grantable(c, m) == 0));
+	    (m->nsent == 0 && roster_grantable(c, m) == 0));
 }
 
 /* The list of a kind that it belongs in, or NULL. */

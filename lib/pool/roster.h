@@ -74,6 +74,10 @@ void roster_book(struct crew *, struct member *);
 void roster_book_load(struct crew *, struct member *);
 void roster_book_sending(struct crew *, struct member *);
 
+/* How many more items a member may have before its worker is replaced
+   (max_items); UINT32_MAX at most, 0: none. */
+uint32_t roster_grantable(const struct crew *, const struct member *);
+
 /* The next in its list of that kind. */
 struct member *roster_next(const struct member *, enum roster_kind);
 

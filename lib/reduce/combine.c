@@ -13,10 +13,10 @@
    the number left. */
 #define COLLECT_AT 10
 
-void combine_init(struct combine *c, struct vm_context *me, size_t memory,
-    size_t value_most)
+void combine_init(struct combine *c, struct vm_context *me,
+    combine_hook *add_up, size_t memory, size_t value_most)
 {
-	*c = (struct combine){ .me = me, .memory = memory };
+	*c = (struct combine){ .me = me, .add_up = add_up, .memory = memory };
 	buf_init(&c->collected, SIZE_MAX / 4);
 	table_init(&c->table);
 	values_init(&c->values, value_most);
@@ -126,7 +126,6 @@ int combine_end(struct combine *c)
 	return r;
 }
 
-/* If collect is vm_add_up(), the sum is made at once, without a call of it. */
 int combine_add(struct combine *c, uint64_t hash, const void *key,
     size_t key_size, const void *value, size_t value_size)
 {
@@ -141,7 +140,7 @@ int combine_add(struct combine *c, uint64_t hash, const void *key,
 	if (found < 0)
 		return (int)found;
 	entry = (uint32_t)found;
-	if (value_size == sizeof(uint64_t) && c->job->collect == vm_add_up &&
+	if (value_size == sizeof(uint64_t) && c->job->collect == c->add_up &&
 	    table_sum(table_entry(t, entry), value))
 		return 0;
 	r = table_add(t, entry, value, value_size);

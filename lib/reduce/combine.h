@@ -24,9 +24,15 @@
 typedef int (*combine_to)(void *arg, uint64_t hash, const void *key,
     size_t key_size, const void *value, size_t value_size);
 
+/* The type of vm_job.collect. */
+typedef int combine_hook(struct vm_context *, const void *key, size_t key_size,
+    struct vm_values *);
+
 struct combine {
 	struct vm_context *me;
 	size_t memory;		/* bytes the table may take */
+	combine_hook *add_up;	/* vm_add_up(), which is not called: the table
+				   sums the values itself */
 	const struct vm_job *job;
 	combine_to to;
 	void *arg;
@@ -41,8 +47,8 @@ struct combine {
 };
 
 /* Initialises an empty table; call it once. */
-void combine_init(struct combine *, struct vm_context *, size_t memory,
-    size_t value_most);
+void combine_init(struct combine *, struct vm_context *, combine_hook *add_up,
+    size_t memory, size_t value_most);
 
 /* Frees all buffers. */
 void combine_release(struct combine *);

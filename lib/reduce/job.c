@@ -72,7 +72,7 @@ static int open_layer(struct layer *l, struct vm_context *me)
 	l->plan = p;
 	l->store = p->store;
 	l->place = job_place(p, me->worker_index);
-	combine_init(&l->combine, me, p->memory, p->pair_most);
+	combine_init(&l->combine, me, vm_add_up, p->memory, p->pair_most);
 	values_init(&l->values, p->pair_most);
 	l->states = calloc(p->count, sizeof *l->states);
 	if (l->states == NULL)

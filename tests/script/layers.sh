@@ -152,6 +152,69 @@ check_calls()
 	}' "$1"/*/*
 }
 
+# Files that call each other in a circle, a .c file and its header being the
+# same: what is left when files are taken away that call none of the others, or
+# are called by none.
+check_circles()
+{
+	awk '
+	FNR == 1 {
+		unit = FILENAME
+		sub(/.*\/code\//, "lib/", unit)
+		sub(/\.[ch]$/, "", unit)
+		again = (FILENAME in seen)
+		seen[FILENAME] = 1
+		name = ""
+	}
+	{ code = substr($0, 2) }
+	!again && code ~ /^[a-z]/ {
+		name = ""
+		if (match(code, /[a-z_0-9]+\(/))
+			name = substr(code, RSTART, RLENGTH - 1)
+		hidden = code ~ /^static /
+	}
+	!again && code ~ /^\{/ && name != "" {
+		if (hidden)
+			own[unit, name] = 1
+		else
+			home[name] = unit
+		name = ""
+	}
+	again && (code ~ /^[ \t]/ || FILENAME ~ /\.c$/) {
+		n = split(code, word, /[^a-z_0-9]+/)
+		for (i = 1; i <= n; i++)
+			if (word[i] in home && home[word[i]] != unit &&
+			    !((unit, word[i]) in own))
+				calls[unit, home[word[i]]] = 1
+	}
+	END {
+		for (pair in calls) {
+			split(pair, ends, SUBSEP)
+			left[ends[1]]
+			left[ends[2]]
+		}
+		do {
+			split("", busy)
+			split("", called)
+			for (pair in calls) {
+				split(pair, ends, SUBSEP)
+				if (ends[1] in left && ends[2] in left) {
+					busy[ends[1]]
+					called[ends[2]]
+				}
+			}
+			gone = 0
+			for (unit in left)
+				if (!(unit in busy && unit in called)) {
+					delete left[unit]
+					gone = 1
+				}
+		} while (gone)
+		for (unit in left)
+			print unit ": in a circle of calls"
+	}' "$1"/*/* "$1"/*/* | sort
+}
+
 check_contracts()
 {
 	awk -f "$here/contracts.awk" "$1"/*/*.h |
@@ -172,6 +235,7 @@ check_tree()
 	done
 	check_definitions "$tmp/code"
 	check_calls "$tmp/code"
+	check_circles "$tmp/code"
 	check_contracts "$tmp/code"
 }
 
@@ -205,6 +269,10 @@ make_bad_tree()
 	    >>"$bad/engine/extra.c"
 	printf 'int j(void)\n{\n\treturn read(0, "fork()");\n}\n' \
 	    >>"$bad/engine/extra.c"
+	printf 'int high(int);\nint k(void)\n{\n\treturn high(0);\n}\n' \
+	    >>"$bad/engine/extra.c"
+	printf 'static int l(void)\n{\n\treturn k() + g();\n}\n' \
+	    >>"$bad/engine/high.c"
 	printf 'int h(void) { return fork(); } /* read(0) */\n' \
 	    >"$bad/os/sys_io.c"
 	cat >"$tmp/expected" <<-'END'
@@ -220,6 +288,8 @@ make_bad_tree()
 	lib/engine/extra.c:2: fork: a system call outside sys_*.c
 	lib/engine/extra.c:2: sys_poll: a wait in the wrong file
 	lib/engine/extra.c:9: read: a system call outside sys_*.c
+	lib/engine/extra: in a circle of calls
+	lib/engine/high: in a circle of calls
 	low.h:1: no contract: void low(void);
 	END
 }

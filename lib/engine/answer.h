@@ -1,0 +1,23 @@
+/*
+ * answer.h - spans that are answered: from the window to the results.
+ *
+ * Runs in: caller.
+ */
+#ifndef ANSWER_H
+#define ANSWER_H
+
+#include "items/span.h"
+
+struct engine;
+
+/* Hands a span to the results, with its outputs or its exception. */
+void answer_span(struct engine *, struct span *);
+
+/* Answers a span, which is in no list or waits, with a cause of its own. */
+void answer_cause(struct engine *, struct span *, enum vm_cause);
+
+/* Answers all spans that wait or pause, with a cause.  The attempt they were
+   waiting for does not count. */
+void answer_waiting(struct engine *, enum vm_cause);
+
+#endif

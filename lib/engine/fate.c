@@ -1,0 +1,17 @@
+/* fate.c - see fate.h: whether a pool goes on. */
+#include "config.h"
+
+#include "engine/fate.h"
+
+#include "engine/debug.h"
+#include "engine/engine.h"
+
+void fate_break(struct engine *e, enum vm_cause cause)
+{
+	if (e->fate.broken)
+		return;
+	e->fate.broken = true;
+	e->fate.cause = cause;
+	e->fate.words = *e->words;
+	debug_say(e, "broken: %s", e->words->text);
+}
