@@ -12,7 +12,7 @@
 /* Bytes that are written and sealed at once. */
 #define BLOCK ((size_t)64 * 1024)
 
-/* ---- one record ---- */
+/* ---- records in a buffer ---- */
 
 static void put_head(unsigned char *at, const struct record *r)
 {

@@ -71,7 +71,7 @@ struct vm_reducer {
 	uint32_t gathering;	/* number of partitions in flight */
 	bool gathered;		/* all partitions are done */
 	bool merging;
-	struct merge keys;	/* if merging: of one partition or of all */
+	struct merge keys;	/* if merging: of a partition or of all */
 	struct vm_values values;	/* of the last key that was listed */
 	struct buf item;	/* buffer for the next item */
 	struct vm_exception exception;	/* for an output that is rejected here,

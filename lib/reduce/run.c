@@ -31,9 +31,9 @@ static int end_run(struct vm_reducer *r)
 	    "stored could not be given back: %s.", strerror(-error)) : 0;
 }
 
-/* Drops what the pool still has of a failed run.  Returns -errno of that
-   failure; or -ENOMEM, or -EDEADLK in a callback of a source: then the next
-   call of run_next() must drop the rest. */
+/* Drops the items and results of a failed run in the pool.  Returns -errno of
+   that failure; or -ENOMEM, or -EDEADLK in a callback of a source: then the
+   next call of run_next() must drop the rest. */
 static int drain(struct vm_reducer *r)
 {
 	struct words why = r->words;
