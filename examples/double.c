@@ -1,12 +1,12 @@
 /*
- * double.c - the smallest whole program: numbers in, their doubles out.
+ * double.c - the smallest complete program: doubles numbers in workers.
  *
  * Usage: double [NUMBER...]
  *
- * Doubles the numbers (1 2 3 4 if none is given) in worker processes and
- * prints one result a line, in the order of the arguments.  It shows what
- * every program does: a function for the workers, vm_fork(), vm_imap(), a loop
- * over vm_zip_in_out(), vm_close().
+ * Doubles the numbers (1 2 3 4 if none is given) in worker processes and prints
+ * a result per line, in the order of the arguments.  It shows the parts of
+ * every program: a callback for the workers, vm_fork(), vm_imap(), a loop over
+ * vm_zip_in_out(), vm_close().
  *
  * Exit status: 0 if all went well, 1 if not, 2 if an argument is no number.
  */
@@ -30,7 +30,7 @@ static int twice(struct vm_context *me, const void *input, size_t size)
 	return vm_output(me, &x, sizeof x);
 }
 
-/* Prints all results: 0, or 1 if any number or the pool has failed. */
+/* Prints all results.  Returns 0, or 1 if any number or the pool has failed. */
 static int print_results(vm_pool *pool)
 {
 	struct vm_result r;
@@ -51,7 +51,7 @@ static int print_results(vm_pool *pool)
 	return status;
 }
 
-/* Doubles the numbers: 0, or 1 if anything has failed. */
+/* Doubles the numbers.  Returns 0, or 1 after any failure. */
 static int double_all(const long long *numbers, size_t count)
 {
 	const struct vm_worker worker = { .process = twice };
@@ -59,7 +59,7 @@ static int double_all(const long long *numbers, size_t count)
 	vm_pool *pool = vm_fork(&worker, &options);
 	int status;
 
-	/* Without a pool, vm_imap() fails and vm_error() tells why. */
+	/* If vm_fork() failed, vm_imap() fails too and vm_error() says why. */
 	if (vm_imap(pool, vm_array(numbers, count, sizeof *numbers)) == -1) {
 		fprintf(stderr, "double: %s\n", vm_error(pool));
 		status = 1;
@@ -73,7 +73,7 @@ static int double_all(const long long *numbers, size_t count)
 	return status;
 }
 
-/* Reads the whole of text as a number: 0, or -1 with a message. */
+/* Parses the whole of text as a number.  Returns 0, or -1 after a message. */
 static int parse_number(const char *text, long long *number)
 {
 	char *end;
@@ -86,7 +86,7 @@ static int parse_number(const char *text, long long *number)
 	return -1;
 }
 
-/* Output that did not reach its file is a failure: 0, or -1 and a message. */
+/* Checks that all output was written.  Returns 0, or -1 after a message. */
 static int close_stdout(void)
 {
 	int failed = ferror(stdout);
@@ -97,7 +97,8 @@ static int close_stdout(void)
 	return -1;
 }
 
-/* The arguments as numbers, for free(); or NULL after a message. */
+/* Returns an array of the arguments as numbers, which the caller frees; or NULL
+   after a message. */
 static long long *parse_numbers(char *const *words, size_t count, int *status)
 {
 	long long *numbers = calloc(count, sizeof *numbers);

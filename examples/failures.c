@@ -1,14 +1,13 @@
 /*
- * failures.c - what comes back when the code in the workers goes wrong.
+ * failures.c - shows the exceptions that the caller gets for failed items.
  *
  * Usage: failures
  *
- * Feeds a few settings, "KEY=NUMBER", to a parser with all the manners of old
- * code: it complains, crashes, aborts and exits, loops, eats memory and waits
- * for children that do not end, each on some settings.  Two attempts are made
- * at each, but for those that took too long.  Prints a table of what came
- * back: the caller sees every input once, in order, and loses nothing but the
- * failed items.
+ * Feeds some settings, "KEY=NUMBER", to a parser with the faults of old code:
+ * depending on the setting it returns an error, crashes, aborts, exits, loops,
+ * eats memory, or waits for children that do not end.  Each item has two
+ * attempts, except after a timeout.  Prints a table of the results: the caller
+ * gets every input once, in order, and loses only the failed items.
  *
  * It also shows setup and teardown, and vm_context.attempt.
  *
@@ -26,20 +25,20 @@
 
 #include <vimap.h>
 
-/* The codes our failures have: vm_exception.code. */
+/* Values of vm_exception.code for failures of the parser itself. */
 enum code { NO_EQUALS = 1, TOO_LONG, NO_SUCH_KEY, NO_NUMBER, NOT_YET };
 
 #define ROOM 32
 
 /* ---- In the worker: the parser ----------------------------------------- */
 
-/* vm_context.state: a setting taken apart. */
+/* vm_context.state: a setting, parsed. */
 struct parser {
 	char key[ROOM];
-	const char *value;	/* as text, of the present input */
+	const char *value;	/* points into the present input */
 };
 
-/* What each kind of setting does with its number. */
+/* Handler for a key. */
 typedef int action(struct vm_context *, long number);
 
 static int put_setting(struct vm_context *me, long number)
@@ -54,7 +53,7 @@ static int put_setting(struct vm_context *me, long number)
 	return vm_output(me, text, (size_t)size);
 }
 
-/* Aborts where the author was sure that it could not happen. */
+/* Aborts on a negative number, which its author thought impossible. */
 static int put_length(struct vm_context *me, long number)
 {
 	if (number < 0)
@@ -62,14 +61,14 @@ static int put_length(struct vm_context *me, long number)
 	return put_setting(me, number);
 }
 
-/* Takes the whole program for its own. */
+/* Exits, as a stand-alone program would. */
 static int leave(struct vm_context *me, long number)
 {
 	(void)me;
 	exit((int)number);
 }
 
-/* Works at the second attempt, as a busy server might. */
+/* Fails at the first attempt only, as a busy server might. */
 static int put_flaky(struct vm_context *me, long number)
 {
 	if (me->attempt == 1)
@@ -77,7 +76,7 @@ static int put_flaky(struct vm_context *me, long number)
 	return put_setting(me, number);
 }
 
-/* Does not see that it has been here before. */
+/* Never returns. */
 static int loop(struct vm_context *me, long number)
 {
 	volatile long hops = number;
@@ -88,9 +87,9 @@ static int loop(struct vm_context *me, long number)
 	return 0;
 }
 
-/* Keeps all it ever had, and gives up when there is no more.  Volatile, or
-   compilers see that nobody wants it.  It is address space that is limited, so
-   a byte of each block will do. */
+/* Allocates blocks until malloc() fails.  The pointer is volatile, or compilers
+   would remove the calls.  Only address space is limited, so it is enough to
+   write a byte of each block. */
 static char *volatile eaten;
 
 static int eat(struct vm_context *me, long number)
@@ -106,7 +105,7 @@ static int eat(struct vm_context *me, long number)
 	}
 }
 
-/* Starts helpers, and waits for them; they go with the worker. */
+/* Forks children and waits for them; they are killed with the worker. */
 static int start_children(struct vm_context *me, long number)
 {
 	while (number-- > 0) {
@@ -123,8 +122,8 @@ static int start_children(struct vm_context *me, long number)
 	return 0;
 }
 
-/* The null pointer is one of the faults shown; volatile, so that no compiler
-   reasons that it is never called. */
+/* The null pointer is a fault to be shown; the pointers are volatile, so that
+   no compiler assumes that it is never called. */
 static const struct {
 	const char *key;
 	action *volatile act;
@@ -139,7 +138,7 @@ static const struct {
 	{ "children", start_children },
 };
 
-/* Sets the parser's key and value: 0, or -1 if the item has failed. */
+/* Sets the parser's key and value.  Returns 0, or -1 if the item has failed. */
 static int split(struct vm_context *me, const char *setting)
 {
 	struct parser *parser = me->state;
@@ -157,7 +156,7 @@ static int split(struct vm_context *me, const char *setting)
 	return 0;
 }
 
-/* The input, a string, always has its 0 behind it. */
+/* The input is a string: the library puts a 0 byte behind each input. */
 static int parse(struct vm_context *me, const void *input, size_t size)
 {
 	const struct parser *parser = me->state;
@@ -179,10 +178,10 @@ static int parse(struct vm_context *me, const void *input, size_t size)
 	return vm_fail(me, NO_SUCH_KEY, "There is no key '%s'.", parser->key);
 }
 
-/* Also runs in each worker that takes the place of a dead one. */
+/* Also runs in each worker that replaces a dead worker. */
 static int set_up(struct vm_context *me)
 {
-	/* We know that workers will crash, and nobody wants their cores. */
+	/* Some workers will crash; their core files would be of no use. */
 	const struct rlimit none = { 0, 0 };
 
 	if (setrlimit(RLIMIT_CORE, &none) == -1)
@@ -193,7 +192,7 @@ static int set_up(struct vm_context *me)
 	return 0;
 }
 
-/* Does not run in a worker that crashed or left. */
+/* Does not run in a worker that crashed or exited. */
 static void tear_down(struct vm_context *me)
 {
 	free(me->state);
@@ -208,7 +207,7 @@ static void print_row(const char *input, const char *type, const char *cause,
 	       attempts, words);
 }
 
-/* What there is to know beside the cause.  New causes may come. */
+/* Formats the details of a cause.  Later versions may have more causes. */
 static void describe(const struct vm_exception *e, char *why, size_t size)
 {
 	switch (e->cause) {
@@ -240,7 +239,7 @@ static void print_result(const struct vm_result *r)
 		  why, attempts, r->exception->message);
 }
 
-/* Prints the table: 0, or -1 after a message. */
+/* Prints the table.  Returns 0, or -1 after a message. */
 static int print_results(vm_pool *pool)
 {
 	struct vm_result r;
@@ -254,7 +253,7 @@ static int print_results(vm_pool *pool)
 	return rc;
 }
 
-/* Output that did not reach its file is a failure: 0, or -1 and a message. */
+/* Checks that all output was written.  Returns 0, or -1 after a message. */
 static int close_stdout(void)
 {
 	int failed = ferror(stdout);
@@ -280,7 +279,7 @@ int main(void)
 	const struct vm_options options = {
 		.ordered = 1,
 		.max_attempts = 2,
-		/* What took too long would do so again. */
+		/* Not VM_TIMED_OUT: a second attempt would take as long. */
 		.retry_on = VM_FAILED | VM_KILLED | VM_EXITED,
 		.item_timeout_ms = 1000,
 		.max_address_space = (size_t)96 << 20,

@@ -1,20 +1,20 @@
 /*
- * fetch.c - fetches pages, on connections that are kept from page to page.
+ * fetch.c - fetches pages, on connections that stay open between pages.
  *
  * Usage: fetch [-w workers] [-t seconds] [URL...]
  *
- *	-w	how many worker processes (4; 0: one a CPU)
- *	-t	how long a page may take, in whole seconds (30)
+ *	-w	number of worker processes (4; 0: the number of CPUs)
+ *	-t	timeout for a page, in whole seconds (30)
  *
- * Fetches the URLs, or those on stdin, one a line, if none is given.  Prints
- * for each, in their order, "URL STATUS BYTES": HTTP's status and the length
- * of the page.  A page that could not be had is told on stderr, and all others
- * are fetched.
+ * Fetches the URLs, or those on stdin, one per line, if none is given.  Prints
+ * "URL STATUS BYTES" for each, in their order: the status of HTTP and the
+ * length of the page.  A page that fails is reported on stderr, and the others
+ * are fetched all the same.
  *
- * It shows what setup and teardown are for.  Each worker makes one handle of
- * libcurl in its setup, keeps it for all its pages, and so goes on with the
- * connection that is open, and frees it in its teardown.  No handle is ever
- * shared between processes: the caller has none.
+ * It shows a use of setup and teardown.  Each worker makes a handle of libcurl
+ * in its setup, uses it for all its pages, so that the connection stays open,
+ * and frees it in its teardown.  No handle is shared between processes: the
+ * caller has none.
  *
  * Exit status: 0 if all went well, 1 if not, 2 for a usage error.
  */
@@ -40,14 +40,14 @@ struct page {
 
 /* ---- In the worker ----------------------------------------------------- */
 
-/* What a worker keeps from page to page: vm_context.state. */
+/* vm_context.state: kept by a worker between pages. */
 struct fetcher {
 	CURL *curl;
-	struct page page;		/* the one being fetched */
-	char words[CURL_ERROR_SIZE];	/* why it could not be */
+	struct page page;		/* result of the present page */
+	char words[CURL_ERROR_SIZE];	/* libcurl's error text */
 };
 
-/* For libcurl: a piece of the page has come. */
+/* Callback of libcurl: counts the bytes of a piece of the page. */
 static size_t take_piece(char *data, size_t size, size_t count, void *arg)
 {
 	struct page *page = arg;
@@ -57,7 +57,7 @@ static size_t take_piece(char *data, size_t size, size_t count, void *arg)
 	return size * count;
 }
 
-/* What all pages have in common. */
+/* Sets the options that are the same for all pages. */
 static CURLcode prepare(struct fetcher *f)
 {
 	CURLcode code;
@@ -74,7 +74,7 @@ static CURLcode prepare(struct fetcher *f)
 	return code;
 }
 
-/* It may lack its handle. */
+/* f->curl may be NULL. */
 static void release(struct fetcher *f)
 {
 	curl_easy_cleanup(f->curl);
@@ -109,7 +109,7 @@ static void tear_down(struct vm_context *me)
 	release(me->state);
 }
 
-/* The input, a URL, always has its 0 behind it. */
+/* The input is a URL: the library puts a 0 byte behind each input. */
 static int fetch(struct vm_context *me, const void *input, size_t size)
 {
 	struct fetcher *f = me->state;
@@ -151,7 +151,7 @@ static void print_result(const struct vm_result *r)
 		fprintf(stderr, "fetch: %s: %s\n", url, r->exception->message);
 }
 
-/* Prints all results: 0, or -1 if a page or the pool has failed. */
+/* Prints all results.  Returns 0, or -1 if a page or the pool has failed. */
 static int print_results(vm_pool *pool)
 {
 	struct vm_result r;
@@ -169,7 +169,7 @@ static int print_results(vm_pool *pool)
 	return status;
 }
 
-/* Fetches all pages: 0, or -1 after a message. */
+/* Fetches all pages.  Returns 0, or -1 after a message. */
 static int fetch_all(struct vm_source urls, const struct vm_options *options)
 {
 	static const struct vm_worker worker = {
@@ -180,7 +180,7 @@ static int fetch_all(struct vm_source urls, const struct vm_options *options)
 	vm_pool *pool = vm_fork(&worker, options);
 	int status = -1;
 
-	/* Without a pool, vm_imap() fails and vm_error() tells why. */
+	/* If vm_fork() failed, vm_imap() fails too and vm_error() says why. */
 	if (vm_imap(pool, urls) == -1)
 		complain(vm_error(pool));
 	else
@@ -192,7 +192,7 @@ static int fetch_all(struct vm_source urls, const struct vm_options *options)
 	return status;
 }
 
-/* Reads a plain decimal number from 0 to max: 0, or -1 with a message. */
+/* Parses a decimal number from 0 to max.  Returns 0, or -1 after a message. */
 static int parse_number(const char *text, int max, int *number)
 {
 	char *end;
@@ -209,7 +209,7 @@ static int parse_number(const char *text, int max, int *number)
 	return -1;
 }
 
-/* Reads the options up to the first URL: 0, or -1 with a message. */
+/* Parses the options up to the first URL.  Returns 0, or -1 after a message. */
 static int parse_options(int argc, char **argv, struct vm_options *options)
 {
 	int letter, seconds;
@@ -234,7 +234,7 @@ static int parse_options(int argc, char **argv, struct vm_options *options)
 	return 0;
 }
 
-/* Output that did not reach its file is a failure: 0, or -1 and a message. */
+/* Checks that all output was written.  Returns 0, or -1 after a message. */
 static int close_stdout(void)
 {
 	int failed = ferror(stdout);
@@ -250,7 +250,8 @@ int main(int argc, char **argv)
 	struct vm_options options = {
 		.workers = 4,
 		.ordered = 1,
-		.chunk_size = 1,	/* a page is worth a message */
+		.chunk_size = 1,	/* a page takes far longer than a
+					   message */
 		.item_timeout_ms = 30000,
 	};
 	struct vm_source urls;

@@ -1,21 +1,21 @@
 /*
- * folder_wordcount.c - counts lines, words and bytes of the files of a folder.
+ * folder_wordcount.c - counts lines, words and bytes of the files in a folder.
  *
  * Usage: folder_wordcount [-g glob] [-n workers] [-o file] [-p] [-s] FOLDER
  *
- *	-g	which files (*)
- *	-n	how many worker processes (4; 0: one a CPU)
- *	-o	where to write to, instead of stdout
- *	-p	tell of progress on stderr: a line for each file
- *	-s	sort the files by their names, instead of as they come
+ *	-g	pattern for the names of files (*)
+ *	-n	number of worker processes (4; 0: the number of CPUs)
+ *	-o	output file, instead of stdout
+ *	-p	report progress on stderr: a line for each file
+ *	-s	sort the lines by name, instead of as results come
  *
- * Prints a line "LINES WORDS BYTES NAME" for each file.  A word is what stands
- * between white space.
+ * Prints a line "LINES WORDS BYTES NAME" for each file.  Words are separated by
+ * white space.
  *
- * It shows a tool around an ordinary function on a file: vm_glob() finds the
- * files, the workers open them, and what can't be counted (a folder, a file
- * without permission) is told on stderr, file by file, while all others are
- * counted.
+ * It shows a tool built around a plain function that reads a file: vm_glob()
+ * finds the files and the workers open them.  Each file that can't be counted
+ * (a folder, a file without permission) is reported on stderr, and the others
+ * are counted all the same.
  *
  * Exit status: 0 if all went well, 1 if not, 2 for a usage error.
  */
@@ -39,13 +39,13 @@ struct counts {
 
 /* ---- In the worker ----------------------------------------------------- */
 
-/* As isspace() in the C locale; no other locale has a say. */
+/* As isspace() in the C locale; independent of the present locale. */
 static int is_blank(int c)
 {
 	return c == ' ' || (c >= '\t' && c <= '\r');
 }
 
-/* Counts what is left of the file: 0, or -1 with errno. */
+/* Counts the rest of the file.  Returns 0, or -1 with errno. */
 static int count(struct counts *counts, FILE *file)
 {
 	int c, before = ' ';
@@ -59,7 +59,7 @@ static int count(struct counts *counts, FILE *file)
 	return ferror(file) ? -1 : 0;
 }
 
-/* The input is the name of a file; the 0 that ends it is always there. */
+/* The input is a file name: the library puts a 0 byte behind each input. */
 static int count_file(struct vm_context *me, const void *input, size_t size)
 {
 	struct counts counts = { 0 };
@@ -72,7 +72,7 @@ static int count_file(struct vm_context *me, const void *input, size_t size)
 	rc = count(&counts, file);
 	if (rc == -1)
 		vm_fail(me, errno, "%m");
-	fclose(file);	/* it was only read: nothing can be lost here */
+	fclose(file);	/* was only read, so the return value does not matter */
 	return rc == -1 ? -1 : vm_output(me, &counts, sizeof counts);
 }
 
@@ -95,8 +95,8 @@ static void complain_of(const char *name, const char *words)
 	fprintf(stderr, "folder_wordcount: %s: %s\n", name, words);
 }
 
-/* The pattern for files in the folder, whatever the folder is called; for
-   free(), or NULL with errno. */
+/* Returns the pattern for files in the folder, with special characters of the
+   folder's name quoted; the caller frees it.  NULL with errno on failure. */
 static char *pattern_of(const char *folder, const char *glob)
 {
 	char *pattern = malloc(2 * strlen(folder) + strlen(glob) + 2);
@@ -122,8 +122,8 @@ static void print_counts(FILE *out, const struct vm_result *r)
 		counts->words, counts->bytes, (const char *)r->input);
 }
 
-/* Prints all results: 0, or -1 if a file or the pool has failed, or if there
-   are none. */
+/* Prints all results.  Returns 0, or -1 if a file or the pool has failed or
+   there are no files. */
 static int print_results(FILE *out, vm_pool *pool, int progress)
 {
 	uint64_t done = 0;
@@ -152,7 +152,7 @@ static int print_results(FILE *out, vm_pool *pool, int progress)
 	return status;
 }
 
-/* Counts the files that match: 0, or -1 after a message. */
+/* Counts the files that match.  Returns 0, or -1 after a message. */
 static int count_files(FILE *out, const char *pattern,
 		       const struct settings *settings)
 {
@@ -160,7 +160,7 @@ static int count_files(FILE *out, const char *pattern,
 	vm_pool *pool = vm_fork(&worker, &settings->options);
 	int status = -1;
 
-	/* Without a pool, vm_imap() fails and vm_error() tells why. */
+	/* If vm_fork() failed, vm_imap() fails too and vm_error() says why. */
 	if (vm_imap(pool, vm_glob(pattern)) == -1)
 		complain(vm_error(pool));
 	else
@@ -172,7 +172,8 @@ static int count_files(FILE *out, const char *pattern,
 	return status;
 }
 
-/* Counts the folder's files into the output: 0, or -1 after a message. */
+/* Writes the counts of the folder's files.  Returns 0, or -1 after a
+   message. */
 static int count_folder(const char *folder, const struct settings *settings)
 {
 	char *pattern = pattern_of(folder, settings->glob);
@@ -192,7 +193,7 @@ static int count_folder(const char *folder, const struct settings *settings)
 	}
 	status = count_files(out, pattern, settings);
 	free(pattern);
-	/* Output that did not reach its file is a failure. */
+	/* An error while buffers are written is a failure, too. */
 	failed = ferror(out);
 	if (fclose(out) == 0 && !failed)
 		return status;
@@ -200,7 +201,7 @@ static int count_folder(const char *folder, const struct settings *settings)
 	return -1;
 }
 
-/* Reads a number of workers: 0, or -1 with a message. */
+/* Parses a number of workers.  Returns 0, or -1 after a message. */
 static int parse_workers(const char *text, int *workers)
 {
 	char *end;
@@ -217,7 +218,7 @@ static int parse_workers(const char *text, int *workers)
 	return 0;
 }
 
-/* Reads the options up to the folder: 0, or -1 with a message. */
+/* Parses the options up to the folder.  Returns 0, or -1 after a message. */
 static int parse_options(int argc, char **argv, struct settings *settings)
 {
 	int letter;

@@ -4,13 +4,13 @@
  * Usage: integrate [PARTS]
  *
  * The rectangles are 0.00001 wide, and each is as high as the function at its
- * left.  They are summed in PARTS parts (4).  Prints, for each part in order,
- * its first rectangle, how many it has and what they come to, and then the
- * result; with so many digits that they read back as the same numbers.
+ * left edge.  They are summed in PARTS parts (4).  Prints, for each part in
+ * order, its first rectangle, the number of rectangles and their sum, and then
+ * the result; all digits that are needed to read back the same double.
  *
- * It shows results that do not depend on the workers to the last digit: sums
- * of doubles depend on the order in which they are added, and an ordered pool
- * gives vm_fold() the parts in theirs.
+ * It shows results that do not depend on the number of workers, to the last
+ * digit: a sum of doubles depends on the order of additions, and an ordered
+ * pool passes the parts to the callback of vm_fold() in order.
  *
  * Exit status: 0 if all went well, 1 if not, 2 for a usage error.
  */
@@ -26,7 +26,7 @@
 
 static const double from = 1, to = 10, width = 1e-5;
 
-/* Runs in a worker.  The input is a struct vm_part of the rectangles. */
+/* Runs in a worker.  The input is a struct vm_part: a range of rectangles. */
 static int sum_part(struct vm_context *me, const void *input, size_t size)
 {
 	const struct vm_part *part = input;
@@ -46,7 +46,7 @@ static void complain(const char *words)
 	fprintf(stderr, "integrate: %s\n", words);
 }
 
-/* Adds what a part came to. */
+/* Callback of vm_fold(): adds the sum of a part to the total. */
 static int add_result(void *accumulator, const struct vm_result *r)
 {
 	const struct vm_part *part = r->input;
@@ -62,7 +62,7 @@ static int add_result(void *accumulator, const struct vm_result *r)
 	return 0;
 }
 
-/* Prints the parts and the result: 0, or -1 after a message. */
+/* Prints the parts and the result.  Returns 0, or -1 after a message. */
 static int integrate(uint64_t parts)
 {
 	const struct vm_worker worker = { .process = sum_part };
@@ -86,7 +86,7 @@ static int integrate(uint64_t parts)
 	return rc == 0 ? 0 : -1;
 }
 
-/* Reads a plain decimal number, not 0: 0, or -1 with a message. */
+/* Parses a decimal number above 0.  Returns 0, or -1 after a message. */
 static int parse_number(const char *text, uint64_t *number)
 {
 	char *end;
@@ -100,7 +100,7 @@ static int parse_number(const char *text, uint64_t *number)
 	return -1;
 }
 
-/* Output that did not reach its file is a failure: 0, or -1 and a message. */
+/* Checks that all output was written.  Returns 0, or -1 after a message. */
 static int close_stdout(void)
 {
 	int failed = ferror(stdout);

@@ -3,18 +3,19 @@
  *
  * Usage: mapreduce_wordcount [-w workers] [-c chunk_size] [FILE...]
  *
- *	-w	how many worker processes (0, the default: one a CPU)
- *	-c	how many lines travel together (0, the default: as it suits)
+ *	-w	number of worker processes (0, the default: that of CPUs)
+ *	-c	number of lines in a chunk (0, the default: automatic)
  *
- * Counts the words of the files, or of four lines about Humpty Dumpty if none
- * is given.  A word is what stands between white space, as it is written.
- * Prints lines "COUNT WORD", the words in byte order.
+ * Counts the words of the files, or of four lines about Humpty Dumpty if no
+ * file is given.  Words are separated by white space, and case matters.  Prints
+ * lines "COUNT WORD", sorted by word in byte order.
  *
  * It shows a job of vimap_reduce.h: map() emits each word with a 1, vm_add_up()
- * makes one pair of those that a worker has of the same word, reduce() sums up
- * what is left, and the caller gets each word once.  It also shows a source
- * written by hand, which gives the lines of one file after another.  A file
- * that can't be read is named on stderr, and all others are counted.
+ * adds up the numbers that a worker has for the same word, reduce() adds up the
+ * remaining numbers, and the caller gets each word once.  It also shows a
+ * user-defined source, whose callback returns the lines of all files in turn.
+ * A file that can't be read is reported on stderr, and the others are counted
+ * all the same.
  *
  * Exit status: 0 if all went well, 1 if not, 2 for a usage error.
  */
@@ -35,7 +36,7 @@
 
 /* ---- In the worker ----------------------------------------------------- */
 
-/* As isspace() in the C locale; no other locale has a say. */
+/* As isspace() in the C locale; independent of the present locale. */
 static int is_blank(char c)
 {
 	return c == ' ' || (c >= '\t' && c <= '\r');
@@ -62,7 +63,7 @@ static int split(struct vm_context *me, const void *input, size_t size)
 	}
 }
 
-/* Makes one number of all those of a word. */
+/* Outputs the sum of a word's numbers. */
 static int sum(struct vm_context *me, const void *key, size_t key_size,
 	       struct vm_values *values)
 {
@@ -82,18 +83,18 @@ static void complain(const char *words)
 	fprintf(stderr, "mapreduce_wordcount: %s\n", words);
 }
 
-/* Lines of files: vm_source.from. */
+/* vm_source.from: reads the lines of several files. */
 struct reader {
-	char *const *names;	/* of the files not opened yet, */
-	size_t count;		/* and how many there are */
-	const char *name;	/* of the one being read */
+	char *const *names;	/* array of the files not opened yet */
+	size_t count;		/* number of these files */
+	const char *name;	/* name of the open file */
 	FILE *file;		/* NULL between two files */
-	char *line;		/* what getline() needs */
+	char *line;		/* buffer of getline() */
 	size_t room;
-	size_t failed;		/* how many files could not be read */
+	size_t failed;		/* number of files that could not be read */
 };
 
-/* Leaves the file being read; because of errno if it has failed. */
+/* Closes the open file, after a message with errno if it has failed. */
 static void leave_file(struct reader *reader, int failed)
 {
 	if (failed) {
@@ -102,11 +103,11 @@ static void leave_file(struct reader *reader, int failed)
 		reader->failed++;
 	}
 	if (reader->file)
-		fclose(reader->file);	/* only read: nothing can be lost */
+		fclose(reader->file);	/* was only read: no error to check */
 	reader->file = NULL;
 }
 
-/* For vm_source: the next line, of whichever file. */
+/* vm_source.next: returns the next line of the files. */
 static int next_line(void *from, const void **input, size_t *size)
 {
 	struct reader *reader = from;
@@ -132,7 +133,7 @@ static int next_line(void *from, const void **input, size_t *size)
 	return 0;
 }
 
-/* For vm_source: it is called once, wherever reading has ended. */
+/* vm_source.close: the library calls it once, at the end or on failure. */
 static void close_reader(void *from)
 {
 	struct reader *reader = from;
@@ -152,7 +153,8 @@ static struct vm_source lines_of(struct reader *reader)
 
 /* ---- In the caller ----------------------------------------------------- */
 
-/* Prints all words: 0, or -1 if a line, a word or the pool has failed. */
+/* Prints all words.  Returns 0, or -1 if a line, a word or the pool has
+   failed. */
 static int print_words(vm_reducer *reducer)
 {
 	struct vm_reduced r;
@@ -175,7 +177,8 @@ static int print_words(vm_reducer *reducer)
 	return status;
 }
 
-/* Counts and prints the words of a source: 0, or -1 after a message. */
+/* Counts and prints the words of a source.  Returns 0, or -1 after a
+   message. */
 static int count_words(struct vm_source source,
 		       const struct vm_options *options)
 {
@@ -188,7 +191,8 @@ static int count_words(struct vm_source source,
 	vm_reducer *reducer = vm_fork_job(&job, options, &how);
 	int status = -1;
 
-	/* Without a reducer, vm_map_reduce() only closes the source. */
+	/* If vm_fork_job() failed, vm_map_reduce() closes the source and
+	   fails. */
 	if (vm_map_reduce(reducer, 0, source) == -1)
 		complain(vm_reducer_error(reducer));
 	else
@@ -200,7 +204,7 @@ static int count_words(struct vm_source source,
 	return status;
 }
 
-/* Reads a plain decimal number from 0 to max: 0, or -1 with a message. */
+/* Parses a decimal number from 0 to max.  Returns 0, or -1 after a message. */
 static int parse_number(const char *text, uintmax_t max, uintmax_t *number)
 {
 	char *end;
@@ -215,7 +219,8 @@ static int parse_number(const char *text, uintmax_t max, uintmax_t *number)
 	return -1;
 }
 
-/* Reads the options up to the first file: 0, or -1 with a message. */
+/* Parses the options up to the first file.  Returns 0, or -1 after a
+   message. */
 static int parse_options(int argc, char **argv, struct vm_options *options)
 {
 	uintmax_t number;
@@ -240,7 +245,7 @@ static int parse_options(int argc, char **argv, struct vm_options *options)
 	return 0;
 }
 
-/* Output that did not reach its file is a failure: 0, or -1 and a message. */
+/* Checks that all output was written.  Returns 0, or -1 after a message. */
 static int close_stdout(void)
 {
 	int failed = ferror(stdout);

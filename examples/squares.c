@@ -1,19 +1,20 @@
 /*
- * squares.c - slow squares: as many are made at once as there are workers.
+ * squares.c - slow squares: each worker makes one at a time.
  *
  * Usage: squares [-w workers] [-d seconds] [NUMBER...]
  *
- *	-w	how many worker processes (5; 0: one a CPU)
- *	-d	how long it takes to square a number, in seconds (1)
+ *	-w	number of worker processes (5; 0: the number of CPUs)
+ *	-d	time that each square takes, in seconds (1)
  *
- * Squares the numbers (1 2 3 4 5 if none is given) and prints one square a
- * line, in the order of the arguments; then how many were being made at once
- * at most, and the time it took: with one worker five seconds, with five
- * workers one.  What is no number is an exception, told in its place.
+ * Squares the numbers (1 2 3 4 5 if none is given) and prints a square per
+ * line, in the order of the arguments; then the largest number of squares made
+ * at the same time, and the elapsed time: five seconds with a single worker,
+ * one second with five workers.  An argument that is no number is printed as an
+ * exception, in its place.
  *
- * It shows what sleeps or waits and needs no CPU: there can be more workers
- * than CPUs, and items travel one by one (chunk_size).  It also shows memory
- * that caller and workers share, made before vm_fork().
+ * It shows items that sleep or wait and need no CPU: there can be more workers
+ * than CPUs, and each item is sent in a chunk of its own (chunk_size).  It also
+ * shows shared memory of caller and workers, mapped before vm_fork().
  *
  * Exit status: 0 if all went well, 1 if not, 2 for a usage error.
  */
@@ -33,28 +34,28 @@
 
 #define SECONDS_MOST 3600
 
-/* In shared pages; vm_context.config points to it in each process. */
+/* Lies in shared memory; vm_context.config points to it in all processes. */
 struct progress {
-	atomic_int now;		/* squares being made */
-	atomic_int most;	/* ... there were at once */
-	struct timespec delay;	/* for each square; nobody changes it */
+	atomic_int now;		/* squares in progress */
+	atomic_int most;	/* maximum of "now" */
+	struct timespec delay;	/* for each square; constant */
 };
 
 /* ---- In the worker ----------------------------------------------------- */
 
-/* One more is being made. */
+/* Counts a square that begins. */
 static void begin(struct progress *progress)
 {
 	int now = atomic_fetch_add(&progress->now, 1) + 1;
 	int most = atomic_load(&progress->most);
 
-	/* A failed exchange has read what others have stored meanwhile. */
+	/* A failed exchange has loaded the present value into most. */
 	while (now > most &&
 	       !atomic_compare_exchange_weak(&progress->most, &most, now))
 		continue;
 }
 
-/* Takes its time over it: 0, or -1 with errno. */
+/* Sleeps.  Returns 0, or -1 with errno. */
 static int wait_for(struct timespec delay)
 {
 	while (nanosleep(&delay, &delay) == -1)
@@ -63,7 +64,7 @@ static int wait_for(struct timespec delay)
 	return 0;
 }
 
-/* The input, a string, always has its 0 behind it. */
+/* The input is a string: the library puts a 0 byte behind each input. */
 static int square(struct vm_context *me, const void *input, size_t size)
 {
 	struct progress *progress = me->config;
@@ -95,7 +96,8 @@ static void complain(const char *words)
 	fprintf(stderr, "squares: %s\n", words);
 }
 
-/* Prints all results: 0, or -1 if any number or the pool has failed. */
+/* Prints all results.  Returns 0, or -1 if any number or the pool has
+   failed. */
 static int print_results(vm_pool *pool)
 {
 	struct vm_result r;
@@ -120,12 +122,12 @@ static double seconds_since(const struct timespec *begin)
 {
 	struct timespec now;
 
-	clock_gettime(CLOCK_MONOTONIC, &now);	/* fails for bad clocks only */
+	clock_gettime(CLOCK_MONOTONIC, &now);	/* cannot fail for this clock */
 	return (double)(now.tv_sec - begin->tv_sec) +
 	       (double)(now.tv_nsec - begin->tv_nsec) / 1e9;
 }
 
-/* Squares them all on a pool: 0, or -1 after a message. */
+/* Squares the numbers on a pool.  Returns 0, or -1 after a message. */
 static int square_all(struct progress *progress, int workers,
 		      char *const *numbers, size_t count)
 {
@@ -158,7 +160,7 @@ static int square_all(struct progress *progress, int workers,
 	return status;
 }
 
-/* Reads the number of workers: 0, or -1 with a message. */
+/* Parses the number of workers.  Returns 0, or -1 after a message. */
 static int parse_workers(const char *text, int *workers)
 {
 	char *end;
@@ -175,13 +177,13 @@ static int parse_workers(const char *text, int *workers)
 	return 0;
 }
 
-/* Reads the delay: 0, or -1 with a message. */
+/* Parses the delay.  Returns 0, or -1 after a message. */
 static int parse_delay(const char *text, struct timespec *delay)
 {
 	char *end;
 	double seconds = strtod(text, &end);
 
-	/* Put so that what is not a number at all fails too. */
+	/* Written so that it also rejects a NaN. */
 	if (end == text || *end != '\0' ||
 	    !(seconds >= 0 && seconds <= SECONDS_MOST)) {
 		complain("-d wants seconds, up to an hour");
@@ -192,13 +194,14 @@ static int parse_delay(const char *text, struct timespec *delay)
 	return 0;
 }
 
-/* Reads the options up to the first number: 0, or -1 with a message. */
+/* Parses the options up to the first number.  Returns 0, or -1 after a
+   message. */
 static int parse_options(int argc, char **argv, int *workers,
 			 struct timespec *delay)
 {
 	int letter;
 
-	/* '+': "-3" behind the first number is a number too. */
+	/* '+' stops at the first number: a later "-3" is a number, too. */
 	while ((letter = getopt(argc, argv, "+d:w:")) != -1) {
 		if (letter == 'd' && parse_delay(optarg, delay) == 0)
 			continue;
@@ -209,7 +212,7 @@ static int parse_options(int argc, char **argv, int *workers,
 	return 0;
 }
 
-/* Output that did not reach its file is a failure: 0, or -1 and a message. */
+/* Checks that all output was written.  Returns 0, or -1 after a message. */
 static int close_stdout(void)
 {
 	int failed = ferror(stdout);
@@ -246,7 +249,8 @@ int main(int argc, char **argv)
 	else
 		status = square_all(progress, workers, argv + optind,
 				    (size_t)(argc - optind));
-	munmap(progress, sizeof *progress);	/* it was mapped just so */
+	munmap(progress, sizeof *progress);	/* cannot fail for a mapping of
+						   ours */
 	if (close_stdout() == -1)
 		status = -1;
 	return status == 0 ? 0 : 1;

@@ -4,12 +4,11 @@
  * Usage: squaresum [N [PARTS]]
  *
  * N is 10000000 and PARTS is 4 if not given.  Prints, for each part in order,
- * where it begins, how many numbers it has and what they come to, and then
- * the result.
+ * its first number, its length and its sum, and then the result.
  *
- * It shows inputs that the workers make themselves: what travels are the parts
- * of a length, by vm_parts().  Each worker sums its part up, and the caller
- * adds up what comes, by vm_fold().  Sums have more than 64 bits.
+ * It shows inputs that the workers generate: the caller sends only ranges, from
+ * vm_parts().  Each worker computes the sum of its range, and the callback of
+ * vm_fold() adds it to the total.  Sums have more than 64 bits.
  *
  * Exit status: 0 if all went well, 1 if not, 2 for a usage error.
  */
@@ -22,11 +21,11 @@
 #include <vimap.h>
 #include <vimap_reduce.h>
 
-/* The squares of numbers up to N_MOST are below BASE. */
+/* The squares of numbers below N_MOST are below BASE. */
 #define N_MOST UINT64_C(1000000000)
 #define BASE UINT64_C(1000000000000000000)
 
-/* high * BASE + low: as two digits of a base that prints easily. */
+/* high * BASE + low: two digits in a base that is easy to print. */
 struct sum {
 	uint64_t high;
 	uint64_t low;		/* below BASE */
@@ -52,7 +51,7 @@ static void print_sum(const struct sum *sum)
 
 /* ---- In the worker ----------------------------------------------------- */
 
-/* The input is a struct vm_part; nothing else is sent. */
+/* The input is a struct vm_part: a range of numbers. */
 static int sum_part(struct vm_context *me, const void *input, size_t size)
 {
 	const struct vm_part *part = input;
@@ -74,7 +73,7 @@ static void complain(const char *words)
 	fprintf(stderr, "squaresum: %s\n", words);
 }
 
-/* Adds what a part came to. */
+/* Callback of vm_fold(): adds the sum of a part to the total. */
 static int add_result(void *accumulator, const struct vm_result *r)
 {
 	const struct vm_part *part = r->input;
@@ -90,7 +89,7 @@ static int add_result(void *accumulator, const struct vm_result *r)
 	return 0;
 }
 
-/* Prints the parts and the result: 0, or -1 after a message. */
+/* Prints the parts and the result.  Returns 0, or -1 after a message. */
 static int sum_all(uint64_t length, uint64_t parts)
 {
 	const struct vm_worker worker = { .process = sum_part };
@@ -113,7 +112,8 @@ static int sum_all(uint64_t length, uint64_t parts)
 	return rc == 0 ? 0 : -1;
 }
 
-/* Reads a plain decimal number from least to most: 0, or -1 with a message. */
+/* Parses a decimal number from least to most.  Returns 0, or -1 after a
+   message. */
 static int parse_number(const char *text, uint64_t least, uint64_t most,
 			uint64_t *number)
 {
@@ -129,7 +129,7 @@ static int parse_number(const char *text, uint64_t least, uint64_t most,
 	return -1;
 }
 
-/* Output that did not reach its file is a failure: 0, or -1 and a message. */
+/* Checks that all output was written.  Returns 0, or -1 after a message. */
 static int close_stdout(void)
 {
 	int failed = ferror(stdout);

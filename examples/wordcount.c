@@ -1,23 +1,23 @@
 /*
- * wordcount.c - counts the words of text files, a file an input.
+ * wordcount.c - counts the words of text files; each file is an input.
  *
  * Usage: wordcount [-w workers] [-c chunk_size] [-a] [-t] FILE...
  *
- *	-w	how many worker processes (0, the default: one a CPU)
- *	-c	how many files travel together (0, the default: as it suits)
+ *	-w	number of worker processes (0, the default: that of CPUs)
+ *	-c	number of files in a chunk (0, the default: automatic)
  *	-a	print all words, not only the 20 most frequent
  *	-t	also print each result as it comes: file, "output" or
  *		"exception", size of the input and of the output; tabs between
  *
  * Prints lines "COUNT WORD", the most frequent first, words of the same count
- * in byte order.  A word is a run of ASCII letters, in lower case: what comes
- * out of "tr -cs A-Za-z '\n' | tr A-Z a-z", save for empty lines.
+ * in byte order.  A word is a run of ASCII letters, in lower case, as printed
+ * by "tr -cs A-Za-z '\n' | tr A-Z a-z", without its empty lines.
  *
- * It shows a whole job.  The inputs are names only and the workers open the
+ * It shows a complete job.  The inputs are only names, and the workers open the
  * files.  Each worker keeps a table from its setup to its teardown.  An output
- * is a list of records (struct record), and the caller adds them all up.  A
- * file that can't be read is an exception: it is named on stderr, and all
- * others are counted.
+ * is a list of records (struct record), and the caller adds up those of all
+ * files.  A file that can't be read is an exception: it is reported on stderr,
+ * and the others are counted all the same.
  *
  * Exit status: 0 if all went well, 1 if not, 2 for a usage error.
  */
@@ -36,23 +36,23 @@
 
 #define TOP 20
 
-/* ---- Words and how often they came: used in workers and in the caller -- */
+/* ---- Tables of words and counts: used in workers and in the caller ----- */
 
 struct word {
-	struct word *next;	/* in the same slot */
+	struct word *next;	/* list of the words in a slot */
 	uint64_t count;
 	size_t length;
-	char text[];		/* without a 0 at its end */
+	char text[];		/* without a terminating 0 */
 };
 
-/* A hash table.  All zero it is an empty one. */
+/* A hash table; empty if all zero. */
 struct table {
 	struct word **slots;
 	size_t slot_count;	/* 0 or a power of two */
 	size_t word_count;
 };
 
-/* FNV-1a. */
+/* FNV-1a, with the upper half mixed into the lower. */
 static size_t hash(const char *text, size_t length)
 {
 	uint64_t h = UINT64_C(14695981039346656037);
@@ -69,7 +69,7 @@ static struct word **slot_of(const struct table *t, const char *text,
 	return &t->slots[hash(text, length) & (t->slot_count - 1)];
 }
 
-/* Leaves the table empty, as it was in the beginning. */
+/* Frees all words; the table is empty afterwards. */
 static void table_clear(struct table *t)
 {
 	struct word *word, *next;
@@ -85,7 +85,7 @@ static void table_clear(struct table *t)
 	*t = (struct table){ 0 };
 }
 
-/* Makes room for one more word: 0, or -1 with errno. */
+/* Makes room for a word.  Returns 0, or -1 with errno. */
 static int table_grow(struct table *t)
 {
 	struct table bigger = { .word_count = t->word_count };
@@ -115,7 +115,8 @@ static int table_grow(struct table *t)
 	return 0;
 }
 
-/* The word in the table, with count 0 if it is new; or NULL with errno. */
+/* Finds a word, or adds it with count 0.  Returns NULL with errno on
+   failure. */
 static struct word *table_find(struct table *t, const char *text,
 			       size_t length)
 {
@@ -144,7 +145,7 @@ static struct word *table_find(struct table *t, const char *text,
 	return word;
 }
 
-/* Counts a word so many times more: 0, or -1 with errno. */
+/* Adds to the count of a word.  Returns 0, or -1 with errno. */
 static int table_add(struct table *t, const char *text, size_t length,
 		     uint64_t count)
 {
@@ -160,19 +161,20 @@ static int table_add(struct table *t, const char *text, size_t length,
 	return 0;
 }
 
-/* ---- The output of one file -------------------------------------------- */
+/* ---- The output for a file --------------------------------------------- */
 
 /*
- * For each different word of the file, in any order: this, in the machine's
- * byte order, and then the letters.  Nothing lies between a record and the
- * next, so that most are not aligned: copy them before use.
+ * Record of a different word, in any order: this struct, in the machine's byte
+ * order, then the letters.  There is no padding between records, so most are
+ * not aligned: copy the struct before use.
  */
 struct record {
 	uint64_t count;		/* at least 1 */
-	uint64_t length;	/* at least 1 */
+	uint64_t length;	/* bytes; at least 1 */
 };
 
-/* In the worker: 0, or -1 if the item has failed. */
+/* In the worker: appends a record to the output.  Returns 0, or -1 if the item
+   has failed. */
 static int put_record(struct vm_context *me, const struct word *word)
 {
 	const struct record record = { word->count, word->length };
@@ -182,7 +184,7 @@ static int put_record(struct vm_context *me, const struct word *word)
 	return vm_output(me, word->text, word->length);
 }
 
-/* In the caller: adds an output to the table.  0, or -1 with errno. */
+/* In the caller: adds an output to the table.  Returns 0, or -1 with errno. */
 static int add_records(struct table *t, const char *output, size_t size)
 {
 	struct record record;
@@ -209,10 +211,10 @@ static int add_records(struct table *t, const char *output, size_t size)
 
 /* ---- In the worker ----------------------------------------------------- */
 
-/* What a worker keeps from file to file: vm_context.state. */
+/* vm_context.state: kept by a worker between files. */
 struct counter {
 	struct table table;	/* of the present file */
-	char *word;		/* the word being read */
+	char *word;		/* buffer of the present word */
 	size_t length;
 	size_t room;
 };
@@ -234,7 +236,7 @@ static void tear_down(struct vm_context *me)
 	free(counter);
 }
 
-/* Appends a letter to the word being read: 0, or -1 with errno. */
+/* Appends a letter to the present word.  Returns 0, or -1 with errno. */
 static int add_letter(struct counter *counter, char letter)
 {
 	size_t room = counter->room;
@@ -256,7 +258,7 @@ static int add_letter(struct counter *counter, char letter)
 	return 0;
 }
 
-/* Counts the word being read, if there is one: 0, or -1 with errno. */
+/* Counts the present word, unless it is empty.  Returns 0, or -1 with errno. */
 static int end_word(struct counter *counter)
 {
 	size_t length = counter->length;
@@ -267,7 +269,7 @@ static int end_word(struct counter *counter)
 	return table_add(&counter->table, counter->word, length, 1);
 }
 
-/* Takes one byte of the file: 0, or -1 with errno.  No locale has a say. */
+/* Handles a byte of the file, in any locale.  Returns 0, or -1 with errno. */
 static int take_byte(struct counter *counter, int c)
 {
 	if (c >= 'A' && c <= 'Z')
@@ -277,7 +279,7 @@ static int take_byte(struct counter *counter, int c)
 	return end_word(counter);
 }
 
-/* Fills the table with the words of the file: 0, or -1 with errno. */
+/* Fills the table with the words of the file.  Returns 0, or -1 with errno. */
 static int read_words(struct counter *counter, FILE *file)
 {
 	int c;
@@ -290,7 +292,7 @@ static int read_words(struct counter *counter, FILE *file)
 	return ferror(file) ? -1 : end_word(counter);
 }
 
-/* Puts out what the table has: 0, or -1 if the item has failed. */
+/* Outputs the records of a table.  Returns 0, or -1 if the item has failed. */
 static int put_table(struct vm_context *me, const struct table *t)
 {
 	const struct word *word;
@@ -303,7 +305,7 @@ static int put_table(struct vm_context *me, const struct table *t)
 	return 0;
 }
 
-/* The input is the name of a file; the 0 that ends it is always there. */
+/* The input is a file name: the library puts a 0 byte behind each input. */
 static int count_file(struct vm_context *me, const void *input, size_t size)
 {
 	struct counter *counter = me->state;
@@ -317,7 +319,7 @@ static int count_file(struct vm_context *me, const void *input, size_t size)
 	rc = read_words(counter, file);
 	if (rc == -1)
 		vm_fail(me, errno, "%s: %m", name);
-	fclose(file);	/* it was only read: nothing can be lost here */
+	fclose(file);	/* was only read, so the return value does not matter */
 	return rc == -1 ? -1 : put_table(me, &counter->table);
 }
 
@@ -341,7 +343,8 @@ static void print_result(const struct vm_result *r)
 	       r->input_size, r->output_size);
 }
 
-/* Adds up all results: how many files failed, or -1 after a message. */
+/* Adds up all results.  Returns the number of files that failed, or -1 after a
+   message. */
 static int add_results(struct table *total, vm_pool *pool, int print)
 {
 	struct vm_result r;
@@ -363,7 +366,8 @@ static int add_results(struct table *total, vm_pool *pool, int print)
 	return rc == -1 ? -1 : failed;
 }
 
-/* Counts the words of all files: how many failed, or -1 after a message. */
+/* Counts the words of all files.  Returns the number of files that failed, or
+   -1 after a message. */
 static int count_files(struct table *total, const struct settings *settings,
 		       char *const *names, size_t count)
 {
@@ -386,7 +390,7 @@ static int count_files(struct table *total, const struct settings *settings,
 	return failed;
 }
 
-/* For qsort(): falling counts, then rising words. */
+/* Callback of qsort(): falling counts, then rising words. */
 static int compare(const void *left, const void *right)
 {
 	const struct word *a = *(struct word *const *)left;
@@ -402,7 +406,8 @@ static int compare(const void *left, const void *right)
 	return (a->length > b->length) - (a->length < b->length);
 }
 
-/* All words in the order to print, for free(); or NULL with errno. */
+/* Returns an array of pointers to all words, sorted for printing, which the
+   caller frees; or NULL with errno. */
 static struct word **sort_words(const struct table *t)
 {
 	struct word *word, **sorted;
@@ -418,7 +423,7 @@ static struct word **sort_words(const struct table *t)
 	return sorted;
 }
 
-/* Prints at most limit words: 0, or -1 after a message. */
+/* Prints at most limit words.  Returns 0, or -1 after a message. */
 static int print_words(const struct table *t, size_t limit)
 {
 	struct word **sorted = sort_words(t);
@@ -437,7 +442,7 @@ static int print_words(const struct table *t, size_t limit)
 	return 0;
 }
 
-/* Output that did not reach its file is a failure: 0, or -1 and a message. */
+/* Checks that all output was written.  Returns 0, or -1 after a message. */
 static int close_stdout(void)
 {
 	int failed = ferror(stdout);
@@ -448,7 +453,7 @@ static int close_stdout(void)
 	return -1;
 }
 
-/* Reads a plain decimal number from 0 to max: 0, or -1 with a message. */
+/* Parses a decimal number from 0 to max.  Returns 0, or -1 after a message. */
 static int parse_number(const char *text, uintmax_t max, uintmax_t *number)
 {
 	char *end;
@@ -463,7 +468,8 @@ static int parse_number(const char *text, uintmax_t max, uintmax_t *number)
 	return -1;
 }
 
-/* Reads the options up to the first file: 0, or -1 with a message. */
+/* Parses the options up to the first file.  Returns 0, or -1 after a
+   message. */
 static int parse_options(int argc, char **argv, struct settings *settings)
 {
 	uintmax_t number;
