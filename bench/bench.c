@@ -1,11 +1,11 @@
 /*
  * bench.c - workloads, clocks and checks of the benchmark.
  *
- * Inputs are numbers (their own index), or blocks of which the first and the
- * last word are that number.  Results are added up, so that their order does
- * not matter; whoever drops, repeats or mixes up items gets another sum.
- * Work is measured in CPU time of the thread that does it, so that another
- * process on the same CPU makes no item smaller.
+ * An input is a number, its own index, or a block whose first and last words
+ * are that number.  The checksum is a sum of outputs, so it does not depend on
+ * their order; a program that drops, repeats or mixes up items gets another
+ * sum.  Work is measured in CPU time of the thread that does it, so that items
+ * take the same work when another process shares the CPU.
  */
 #include "bench.h"
 
@@ -21,15 +21,15 @@
 #define KIB ((size_t)1024)
 #define MIB (KIB * KIB)
 #define SKEW_SEED UINT32_C(20261121)
-/* A us of an ordinary CPU, about. */
+/* Steps that take about a microsecond on an ordinary CPU. */
 #define US_STEPS 850
 
 extern char **environ;
 
-static uint64_t *blocks;	/* BENCH_BLOCKS of 1 MiB */
-static uint64_t *buffer;	/* the input made last */
-/* Never freed nor read: workers are to inherit it.  Volatile, or the compiler
-   would see that and touch none of it. */
+static uint64_t *blocks;	/* array of BENCH_BLOCKS blocks of 1 MiB */
+static uint64_t *buffer;	/* the last input */
+/* Memory that workers inherit, never freed or read.  The pointer is volatile,
+   or the compiler would remove the writes. */
 static void *volatile heap;
 static const char *program = "bench";
 
@@ -60,7 +60,7 @@ void *bench_memory(size_t size)
 	return p;
 }
 
-/* ---- What is done with an item ------------------------------------------- */
+/* ---- Work on an item ----------------------------------------------------- */
 
 static void run_tiny(const void *in, void *out, size_t count)
 {
@@ -90,8 +90,9 @@ static void run_mib(const void *in, void *out, size_t count)
 	mask_words(in, out, count * MIB / sizeof(uint64_t));
 }
 
-/* One loop for all, where it lies in each program as in the others: across two
-   lines of instructions it takes half as long again. */
+/* Not inlined and aligned, so that the loop has the same code at the same
+   alignment in all programs: if it crosses a cache line, it takes 1.5 times as
+   long. */
 #ifdef __GNUC__
 __attribute__((__noinline__, __aligned__(64)))
 #endif
@@ -122,7 +123,7 @@ static void run_index(const void *in, void *out, size_t count)
 		((uint64_t *)out)[i] = add_up(block(((const uint64_t *)in)[i]));
 }
 
-/* So many steps, each of which waits for the one before. */
+/* Runs a chain of dependent steps. */
 static void step(unsigned steps)
 {
 	volatile uint32_t x = 1;
@@ -131,7 +132,7 @@ static void step(unsigned steps)
 		x = x * 1664525 + 1013904223;
 }
 
-/* Keeps this thread busy for so much CPU time. */
+/* Keeps this thread busy for that CPU time. */
 static void burn(double seconds)
 {
 	double end = read_clock(CLOCK_THREAD_CPUTIME_ID) + seconds;
@@ -205,7 +206,7 @@ int bench_is(const struct bench *b, const char *name)
 	return strcmp(b->load->name, name) == 0;
 }
 
-/* ---- The beginning ------------------------------------------------------- */
+/* ---- Command line and memory --------------------------------------------- */
 
 static const struct load *find_load(const char *name)
 {
@@ -322,7 +323,7 @@ void bench_check(struct bench *b, const void *out, size_t count)
 	b->answered += count;
 }
 
-/* What the checksum must be. */
+/* Returns the checksum of a correct run. */
 static uint64_t expected(const struct bench *b)
 {
 	uint64_t sum = 0;
@@ -348,7 +349,8 @@ void bench_begin(struct bench *b)
 	b->wall = read_clock(CLOCK_MONOTONIC);
 }
 
-/* That of getrusage() counts what this process was before exec(), too. */
+/* Peak memory.  Not by getrusage(), whose value includes the time before
+   exec(). */
 static unsigned long peak_kib(void)
 {
 	FILE *f = fopen("/proc/self/status", "r");

@@ -1,18 +1,18 @@
 /*
- * bench.h - what the programs of the benchmark share: workloads, their input
- * and its check, clocks, and the line that each program prints.
+ * bench.h - code that the programs of the benchmark share: workloads, with
+ * inputs and checks of outputs, clocks, and the line that each program prints.
  *
  * A program is called
  *	PROGRAM WORKLOAD ITEMS
  *	    [WORKERS [CHUNK [WINDOW [HEAP_MIB [TIMEOUT_MS]]]]]
  * and prints, for its measured part,
  *	ITEMS SECONDS CALLER_CPU_SECONDS CHECKSUM CALLER_PEAK_KIB
- * and behind that, for pingpong and start, what one round takes.  It fails if
- * results are missing or the checksum is wrong.  The measured part begins
- * when all workers are there, but for "start" and "exec", and ends when the
- * caller has seen the last result.  The caller's CPU time is that of its
- * process, so that of the workers too where they are threads; so is the most
- * memory that it ever had (0: not known).
+ * and then, for pingpong and start, the time of a round.  It fails if results
+ * are missing or the checksum is wrong.  The measured part begins when the
+ * workers have been started, and ends when the caller has checked the last
+ * result; in "start", map_array, raw_fork and peer_xargs it includes the start.
+ * The CPU time is that of the caller's process, so it includes workers that are
+ * threads; so does the peak memory (0: not known).
  */
 #ifndef BENCH_H
 #define BENCH_H
@@ -20,58 +20,58 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Of a workload: an item is in_size bytes, and out_size when it is done. */
+/* A workload: sizes of input and output in bytes, and the work. */
 struct load {
 	const char *name;
 	size_t in_size, out_size;
-	/* Does so many items, one behind the other at in, to out. */
+	/* Processes "count" items of the array at in into the array at out. */
 	void (*run)(const void *in, void *out, size_t count);
 };
 
-/* One run: what was asked for, and what has been seen of the results. */
+/* State of a program: its arguments and its measures. */
 struct bench {
 	const struct load *load;
-	uint64_t items;		/* of "start": pools that are started */
+	uint64_t items;		/* in "start": pools */
 	int workers;
-	size_t chunk;		/* items that travel together */
-	int window;		/* chunks on the way to and from a worker */
-	size_t heap_mib;	/* touched before anything is measured */
-	int timeout_ms;		/* for those that can watch an item; 0: none */
+	size_t chunk;		/* items of a chunk */
+	int window;		/* chunks in flight for each worker */
+	size_t heap_mib;	/* touched before the measured part */
+	int timeout_ms;		/* of an item, if supported; 0: none */
 	uint64_t answered, checksum;
-	double wall, cpu;	/* when bench_begin() was called */
+	double wall, cpu;	/* at bench_begin() */
 };
 
-/* Items each pool of "start" is given. */
+/* Items for each pool of "start". */
 #define BENCH_START_ITEMS 4
 
-/* Of 1 MiB each: the array of "sum" and "index", which is there before any
-   worker is, and is gone through again and again. */
+/* Number of blocks, of 1 MiB each, in the array of "sum" and "index".  It is
+   made before the workers and read again and again. */
 #define BENCH_BLOCKS UINT64_C(64)
 
-/* Reads the command line, allows as many descriptors as the system does, and
-   prepares memory.  Leaves with a message if anything is wrong. */
+/* Parses the command line, raises the limit of descriptors, and allocates
+   memory.  Exits with a message on failure. */
 void bench_open(struct bench *, int argc, char **argv);
 
-/* Memory of this size, zeroed; leaves if there is none. */
+/* Allocates zeroed memory; exits if there is none. */
 void *bench_memory(size_t size);
-/* Leaves with a message that ends with errno's words. */
+/* Prints a message with errno's text and exits. */
 _Noreturn void bench_fail(const char *what);
 
-/* 1 if the workload is called so. */
+/* Returns 1 if the workload has that name. */
 int bench_is(const struct bench *, const char *name);
 
-/* The bytes of input i: valid until the next call. */
+/* Returns a pointer to input i, valid until the next call. */
 const void *bench_input(const struct bench *, uint64_t i);
-/* Writes count inputs from the first on, one behind the other. */
+/* Copies "count" inputs, from input "first" on, to an array. */
 void bench_fill(const struct bench *, uint64_t first, size_t count, void *to);
-/* Looks at count outputs, one behind the other. */
+/* Adds an array of "count" outputs to the checksum. */
 void bench_check(struct bench *, const void *out, size_t count);
 
-/* How many items a chunk that begins with this item has. */
+/* Returns the number of items of the chunk that begins with this item. */
 size_t bench_chunk(const struct bench *, uint64_t first);
 
-/* Before and after the measured part; end prints the line.  The exit status:
-   0, or 1 if a result is missing or wrong. */
+/* Begin and end the measured part; bench_end() prints the line.  It returns the
+   exit status: 0, or 1 if a result is missing or wrong. */
 void bench_begin(struct bench *);
 int bench_end(struct bench *);
 

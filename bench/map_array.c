@@ -1,8 +1,9 @@
 /*
  * map_array.c - a workload of items in an array, by vm_map_array().
  *
- * CHUNK is chunk_size; 0 is the default.  The array is made, mapped in one
- * call, which starts and ends its own workers, and looked at.
+ * CHUNK is chunk_size; 0 is the default.  The measured part fills the array,
+ * maps it in a single call, which starts and ends its own workers, and checks
+ * the outputs.
  */
 #include "bench.h"
 

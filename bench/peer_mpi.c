@@ -1,27 +1,27 @@
 /*
- * peer_mpi.c - the workloads on MPI: rank 0 hands out chunks, the others are
- * the workers.
+ * peer_mpi.c - the workloads on MPI: rank 0 is the caller, the others are the
+ * workers.
  *
  * Usage: mpirun -np 3 peer_mpi WORKLOAD ITEMS 2 ...
  *
- * WINDOW chunks are on the way to and from each worker.  Neither side waits
- * with a message while it has another one: all that is to come is asked for
- * by MPI_Irecv() before.  A message's tag is its chunk's place in the window,
- * and an empty chunk in each place is the end.
+ * WINDOW chunks are in flight for each worker.  Neither side blocks to send:
+ * before it waits in MPI_Waitany(), it has posted an MPI_Irecv() for each
+ * message that may come.  The tag of a message is the place of its chunk in the
+ * window; an empty chunk in each place ends the worker.
  */
 #include "bench.h"
 
 #include <mpi.h>
 #include <stdio.h>
 
-/* A place in the window: a chunk to a worker, and its results. */
+/* A place in the window: buffers of a chunk and of its results. */
 struct place {
 	char *in, *out;
 	int worker, tag;
 };
 
 static struct place *places;
-static MPI_Request *sends, *receives;	/* one of each for a place */
+static MPI_Request *sends, *receives;	/* arrays, by place */
 
 static int size_in(MPI_Status *status)
 {
@@ -55,7 +55,8 @@ static void work(const struct bench *b)
 			open--;
 			continue;
 		}
-		/* What it held has left before the next one came. */
+		/* Wait until the buffer was sent; its message left before this
+		   chunk came. */
 		MPI_Wait(sends + tag, MPI_STATUS_IGNORE);
 		b->load->run(places[tag].in, places[tag].out, count);
 		MPI_Isend(places[tag].out, (int)(count * b->load->out_size),
@@ -67,7 +68,7 @@ static void work(const struct bench *b)
 
 /* ---- In the caller ------------------------------------------------------- */
 
-/* Sends the next chunk, an empty one if there is none. */
+/* Sends the next chunk; an empty chunk at the end. */
 static void hand_out(const struct bench *b, int i, uint64_t *next)
 {
 	struct place *p = places + i;
@@ -99,7 +100,7 @@ static void map(struct bench *b, int n)
 	}
 }
 
-/* A worker uses the first WINDOW places only. */
+/* The caller has WINDOW places for each worker, a worker has WINDOW. */
 static void open_places(const struct bench *b, int n)
 {
 	size_t count = (size_t)n;
@@ -110,7 +111,7 @@ static void open_places(const struct bench *b, int n)
 	for (int i = 0; i < n; i++) {
 		places[i].in = bench_memory(b->chunk * b->load->in_size);
 		places[i].out = bench_memory(b->chunk * b->load->out_size);
-		/* The first chunks go to one worker after the other. */
+		/* The first chunks go to the workers in turn. */
 		places[i].worker = 1 + i % b->workers;
 		places[i].tag = i / b->workers;
 		sends[i] = receives[i] = MPI_REQUEST_NULL;

@@ -1,9 +1,9 @@
 /*
  * peer_openmp.c - the workloads on OpenMP threads, schedule(dynamic, CHUNK).
  *
- * OpenMP has loops and no streams: the caller makes ROUND items at a time,
- * all threads map them, and the caller looks at the outputs.  With a WINDOW of
- * 1 there is one round, of all items.
+ * OpenMP has loops and no streams: the caller fills a buffer with a round of
+ * items, all threads map them, and the caller checks the outputs.  With a
+ * WINDOW of 1, all items are a single round.
  */
 #include "bench.h"
 
@@ -12,7 +12,7 @@
 #define ROUND_BYTES ((size_t)4 * 1024 * 1024)
 #define ROUND_ITEMS ((size_t)1024)
 
-static char *in, *out;	/* of one round */
+static char *in, *out;	/* buffers for a round */
 
 static void map_round(const struct bench *b, size_t count)
 {
@@ -37,7 +37,7 @@ int main(int argc, char **argv)
 	bench_open(&b, argc, argv);
 	if (b.chunk == 0)
 		b.chunk = 1;
-	/* At least 16 items; of cheap ones, as many as fit in the cache. */
+	/* At least 16 items; cheap items as far as they fit in the cache. */
 	round = ROUND_BYTES / b.load->in_size;
 	if (round < 16)
 		round = 16;
@@ -48,7 +48,7 @@ int main(int argc, char **argv)
 	in = bench_memory(round * b.load->in_size);
 	out = bench_memory(round * b.load->out_size);
 	omp_set_num_threads(b.workers);
-	/* The threads are there from here on. */
+	/* Starts the threads. */
 	map_round(&b, 0);
 	bench_begin(&b);
 	for (uint64_t next = 0; next < b.items; next += count) {

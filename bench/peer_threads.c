@@ -1,9 +1,9 @@
 /*
- * peer_threads.c - the workloads on POSIX threads, with two queues of chunks
- * under a mutex and a condition each, as one would write it first.
+ * peer_threads.c - the workloads on POSIX threads, with two queues of chunks,
+ * each with a mutex and a condition: a first, plain implementation.
  *
- * WORKERS x WINDOW chunks exist; each goes from the caller to any thread and
- * back.
+ * There are WORKERS x WINDOW chunks; each goes from the caller to any thread
+ * and back.
  */
 #include "bench.h"
 
@@ -57,7 +57,7 @@ static struct chunk *take(struct queue *q)
 	return c;
 }
 
-/* A chunk without items is the end. */
+/* An empty chunk ends the thread. */
 static void *work(void *from)
 {
 	const struct bench *b = from;
@@ -70,7 +70,7 @@ static void *work(void *from)
 	return NULL;
 }
 
-/* Fills a chunk and hands it out, if there are inputs. */
+/* Fills a chunk and queues it, unless all inputs are sent. */
 static void hand_out(const struct bench *b, struct chunk *c, uint64_t *next)
 {
 	if (*next == b->items)
@@ -119,7 +119,7 @@ int main(int argc, char **argv)
 	bench_begin(&b);
 	map(&b, n);
 	status = bench_end(&b);
-	/* All chunks are here again, and there is one for each thread. */
+	/* All chunks have come back, at least as many as threads. */
 	for (int i = 0; i < b.workers; i++) {
 		chunks[i].count = 0;
 		put(&todo, chunks + i);

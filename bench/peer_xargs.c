@@ -1,7 +1,7 @@
 /*
  * peer_xargs.c - "exec" by xargs -P: a process of "true" for each line.
  *
- * Nothing but its exit status and the count of lines is checked.
+ * Only the exit status of xargs and the number of lines are checked.
  */
 #include "bench.h"
 

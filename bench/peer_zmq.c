@@ -1,10 +1,11 @@
 /*
- * peer_zmq.c - the workloads on ZeroMQ: PUSH for chunks, PULL for results,
- * both bound by the caller, between forked processes.
+ * peer_zmq.c - the workloads on ZeroMQ between forked processes: PUSH for
+ * chunks and PULL for results, both bound by the caller.
  *
- * PUSH hands out in turn, whoever is busy.  WORKERS x WINDOW chunks are on
- * the way; each is one message, written and read where ZeroMQ keeps it.
- * Workers are forked before any context is made, which may not be inherited.
+ * PUSH distributes chunks in turn, also to busy workers.  WORKERS x WINDOW
+ * chunks are in flight; each is a message, written and read in the buffer of
+ * ZeroMQ.  Workers are forked before any context is made, since a context must
+ * not be inherited.
  */
 #include "bench.h"
 
@@ -18,14 +19,14 @@
 
 #include <zmq.h>
 
-/* The two sockets of a process. */
+/* A context and the two sockets of a process. */
 struct ends {
 	void *context, *in, *out;
 };
 
 static pid_t *pids;
 static pid_t caller;
-static void *straight;	/* room for what came unaligned */
+static void *straight;	/* buffer for unaligned messages */
 
 _Noreturn static void fail(const char *what)
 {
@@ -33,7 +34,8 @@ _Noreturn static void fail(const char *what)
 	exit(1);
 }
 
-/* A name of the caller's own, which needs no file. */
+/* Binds or connects to an abstract address with the caller's pid, which needs
+   no file. */
 static void attach(void *socket, const char *name,
     int (*how)(void *, const char *))
 {
@@ -75,7 +77,8 @@ static void put(void *socket, zmq_msg_t *m)
 		fail("zmq_msg_send");
 }
 
-/* The bytes of what comes next, aligned, until the message is closed. */
+/* Receives a message.  Returns a pointer to its bytes, aligned, valid until it
+   is closed. */
 static const void *take(void *socket, zmq_msg_t *m)
 {
 	zmq_msg_init(m);
@@ -88,7 +91,7 @@ static const void *take(void *socket, zmq_msg_t *m)
 
 /* ---- In the worker ------------------------------------------------------- */
 
-/* Answers an empty message with its number: it is there. */
+/* Sends the worker's number, as the answer to an empty message. */
 static void tell_number(void *out, int number)
 {
 	zmq_msg_t m;
@@ -98,7 +101,7 @@ static void tell_number(void *out, int number)
 	put(out, &m);
 }
 
-/* Until it is killed. */
+/* Runs until the worker is killed. */
 _Noreturn static void work(const struct bench *b, int number)
 {
 	struct ends e;
@@ -138,7 +141,7 @@ static pid_t fork_worker(const struct bench *b, int number)
 
 /* ---- In the caller ------------------------------------------------------- */
 
-/* Asks until each worker has answered once. */
+/* Sends empty messages until each worker has answered. */
 static void meet(const struct bench *b, struct ends *e)
 {
 	char *met = bench_memory((size_t)b->workers);

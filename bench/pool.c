@@ -1,9 +1,9 @@
 /*
  * pool.c - every workload of bench.h, on a pool of the library.
  *
- * CHUNK is chunk_size and WINDOW max_real_in_flight_factor; 0 is the default
- * of each.  With TIMEOUT_MS, items have that item_timeout_ms and 3 attempts.
- * All inputs come from sources that do not block.
+ * CHUNK is chunk_size and WINDOW max_real_in_flight_factor; 0 is the default of
+ * each.  With TIMEOUT_MS, items have that item_timeout_ms and 3 attempts.  No
+ * source blocks.
  */
 #include "bench.h"
 
@@ -12,7 +12,7 @@
 
 #include <vimap.h>
 
-/* How far next_made() is. */
+/* Position of the source. */
 struct place {
 	struct bench *bench;
 	uint64_t next;
@@ -53,7 +53,7 @@ static int next_made(void *from, const void **input, size_t *size)
 	return 1;
 }
 
-/* One input, and the next when its result has been seen. */
+/* Returns the next input only after the result of the one before. */
 static int next_single(void *from, const void **input, size_t *size)
 {
 	struct place *place = from;
@@ -70,7 +70,7 @@ static int never_blocks(void *from)
 	return -1;
 }
 
-/* The array that existed before, again and again. */
+/* Queues sources over the inherited array, as often as needed. */
 static void give_blocks(vm_pool *pool, struct bench *b)
 {
 	uint64_t left = b->items, n;

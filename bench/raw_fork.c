@@ -1,8 +1,8 @@
 /*
- * raw_fork.c - plain forks, each of which sums its part of an array that
- * existed before: no item is handed out, so nothing can be faster.
+ * raw_fork.c - plain forks, each of which sums its part of an inherited array:
+ * no item is sent, so this is a lower bound.
  *
- * For the workloads "sum" and "index".  Each process tells its sum in a pipe
+ * For the workloads "sum" and "index".  Each process writes its sum to a pipe
  * of its own.
  */
 #include "bench.h"
@@ -11,9 +11,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static int *from;	/* a read end for each process */
+static int *from;	/* array of read ends, by process */
 
-/* The sum of the items from first up to, not with, end. */
+/* Returns the sum of the items from first to end, exclusive. */
 static uint64_t add_part(const struct bench *b, uint64_t first, uint64_t end)
 {
 	uint64_t sum = 0, one;
@@ -25,7 +25,7 @@ static uint64_t add_part(const struct bench *b, uint64_t first, uint64_t end)
 	return sum;
 }
 
-/* The read end of the pipe in which the child's sum will come. */
+/* Forks a process; returns the read end of the pipe for its sum. */
 static int fork_part(const struct bench *b, uint64_t first, uint64_t end)
 {
 	int ends[2];

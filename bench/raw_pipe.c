@@ -1,12 +1,12 @@
 /*
- * raw_pipe.c - what forked workers and pipes can do, written by hand.
+ * raw_pipe.c - forked workers and pipes without the library, as a bound.
  *
- * A pipe pair a worker; a chunk travels as its length and its items; so many
- * chunks (WINDOW) are on the way to and from each worker.  The caller's ends
- * do not block, it waits in poll() and sends all it has for a worker in one
- * write.  A worker reads all there is and answers in one write.  Nothing is
+ * Each worker has a pair of pipes; a chunk is sent as its length and its items;
+ * WINDOW chunks are in flight for each worker.  The caller's ends do not block:
+ * it waits in poll() and sends all chunks for a worker in a single write.  A
+ * worker reads all available bytes and answers in a single write.  No item is
  * kept for another attempt.  Workers inherit each other's pipes, so an empty
- * chunk, and not the end of the pipe, tells them to leave.
+ * chunk, not the end of the pipe, makes them exit.
  */
 #define _GNU_SOURCE	/* F_SETPIPE_SZ */
 #include "bench.h"
@@ -24,7 +24,7 @@
 #define PIPE_SIZE ((size_t)64 * 1024)
 #define PIPE_MOST ((size_t)1024 * 1024)
 
-/* Bytes from begin to end of a buffer that is large enough. */
+/* A buffer; its bytes from begin to end are in use. */
 struct bytes {
 	char *at;
 	size_t begin, end, size;
@@ -32,12 +32,12 @@ struct bytes {
 
 struct worker {
 	pid_t pid;
-	int to, from;		/* the caller's ends */
+	int to, from;		/* descriptors of the caller */
 	struct bytes out, in;
-	int chunks;		/* sent and not answered */
+	int chunks;		/* in flight */
 };
 
-/* A chunk's length in bytes stands before it. */
+/* Each chunk follows its length in bytes. */
 #define HEAD sizeof(uint64_t)
 
 static struct worker *workers;
@@ -51,13 +51,13 @@ static size_t frame_size(const struct bench *b, size_t item)
 static void open_bytes(struct bytes *s, size_t size)
 {
 	s->size = size > PIPE_SIZE ? size : PIPE_SIZE;
-	/* Not touched before it is used. */
+	/* malloc() leaves the pages untouched until they are used. */
 	if ((s->at = malloc(s->size)) == NULL)
 		bench_fail("malloc");
 	s->begin = s->end = 0;
 }
 
-/* Moves what is there to the front, so that the rest is room. */
+/* Moves the bytes to the start of the buffer. */
 static void make_room(struct bytes *s)
 {
 	if (s->begin > 0)
@@ -66,7 +66,8 @@ static void make_room(struct bytes *s)
 	s->begin = 0;
 }
 
-/* The next whole frame's body and its size, or NULL. */
+/* Returns a pointer to the body of the next complete frame, and its size, or
+   NULL. */
 static const char *next_frame(struct bytes *s, size_t *size)
 {
 	uint64_t length;
@@ -82,7 +83,7 @@ static const char *next_frame(struct bytes *s, size_t *size)
 	return body;
 }
 
-/* Room for a frame's body behind what is there. */
+/* Appends a frame; returns a pointer to its body, which the caller fills. */
 static char *add_frame(struct bytes *s, size_t size)
 {
 	uint64_t length = size;
@@ -96,7 +97,8 @@ static char *add_frame(struct bytes *s, size_t size)
 	return body;
 }
 
-/* One read of all there is: 0 at the end, or if there is nothing. */
+/* Reads once.  Returns the number of bytes; 0 at the end, or if none are
+   available. */
 static size_t read_bytes(struct bytes *s, int fd)
 {
 	ssize_t n;
@@ -128,7 +130,7 @@ static void write_bytes(struct bytes *s, int fd)
 
 /* ---- In the worker ------------------------------------------------------- */
 
-/* Until there is an empty chunk. */
+/* Runs until an empty chunk comes. */
 _Noreturn static void work(const struct bench *b, int from, int to)
 {
 	size_t in_size = b->load->in_size, out_size = b->load->out_size;
@@ -160,7 +162,7 @@ static void fork_worker(const struct bench *b, struct worker *w)
 
 	if (pipe(task) == -1 || pipe(answer) == -1)
 		bench_fail("pipe");
-	/* As large as is allowed, where that is of use. */
+	/* Use the largest pipes allowed, if chunks exceed the usual size. */
 	if (frame > PIPE_SIZE) {
 		(void)fcntl(task[1], F_SETPIPE_SZ, (int)PIPE_MOST);
 		(void)fcntl(answer[1], F_SETPIPE_SZ, (int)PIPE_MOST);
@@ -212,7 +214,7 @@ static void stop(const struct bench *b)
 			bench_fail("waitpid");
 }
 
-/* Fills a worker's window, and writes what the pipe takes. */
+/* Fills a worker's window and writes as much as the pipe takes. */
 static void send_more(const struct bench *b, struct worker *w, uint64_t *next)
 {
 	size_t count;
@@ -257,7 +259,7 @@ static void wait_for_any(const struct bench *b)
 			bench_fail("poll");
 }
 
-/* From the first input to the last result. */
+/* Maps inputs and checks all their results. */
 static void map(struct bench *b, uint64_t end)
 {
 	uint64_t next = 0, goal = b->answered + end;

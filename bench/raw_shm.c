@@ -1,11 +1,12 @@
 /*
- * raw_shm.c - what forked workers and shared memory can do, written by hand.
+ * raw_shm.c - forked workers and shared memory without the library, as a bound.
  *
- * A worker has a ring of WINDOW places, each with room for a chunk and its
- * results; the worker writes the results of a place into that place.  Two
- * counters a ring, one written by each side, tell how far both are.  Who has
- * nothing to do says so and waits on a futex; the other side looks for that
- * after each chunk, and wakes it.  Nothing travels through the kernel.
+ * Each worker has a ring of WINDOW places in shared memory; a place has room
+ * for a chunk and its results, which the worker writes there.  Each ring has
+ * two counters: of chunks sent, written by the caller, and of chunks done,
+ * written by the worker.  An idle side sets a flag and waits on a futex; the
+ * other side checks the flag after each chunk and wakes it.  No data passes
+ * through the kernel.
  */
 #include "bench.h"
 
@@ -21,27 +22,27 @@
 
 #define LINE 64
 
-/* Where a side sleeps until it is rung for. */
+/* Futex on which a side sleeps until the other rings. */
 struct bell {
 	_Alignas(LINE) atomic_uint rings;
 	atomic_uint asleep;
 };
 
 struct ring {
-	_Alignas(LINE) atomic_uint sent;	/* by the caller */
-	_Alignas(LINE) atomic_uint done;	/* by the worker */
-	struct bell bell;			/* the worker's */
+	_Alignas(LINE) atomic_uint sent;	/* written by the caller */
+	_Alignas(LINE) atomic_uint done;	/* written by the worker */
+	struct bell bell;			/* on which the worker sleeps */
 };
 
 struct worker {
 	pid_t pid;
 	struct ring *ring;
 	char *places;
-	unsigned sent, taken;	/* the caller's own counts */
+	unsigned sent, taken;	/* counters of the caller */
 };
 
 static struct worker *workers;
-static struct bell *mine;	/* the caller's */
+static struct bell *mine;	/* on which the caller sleeps */
 static size_t in_room, out_room;
 
 static void *shared(size_t size)
@@ -63,7 +64,8 @@ static void ring_bell(struct bell *bell)
 	syscall(SYS_futex, &bell->rings, FUTEX_WAKE, 1, NULL, NULL, 0);
 }
 
-/* Between these two the sleeper looks once more: then sleeps, or does not. */
+/* Sets the flag.  The caller of this function must check for work again before
+   it sleeps, or a wake-up may be lost. */
 static unsigned lie_down(struct bell *bell)
 {
 	unsigned rings = atomic_load(&bell->rings);
@@ -78,7 +80,7 @@ static void sleep_until_rung(struct bell *bell, unsigned rings)
 	atomic_store(&bell->asleep, 0);
 }
 
-/* A place: how many items, their inputs, their outputs. */
+/* Returns a pointer to a place: number of items, inputs, outputs. */
 static char *place(const struct bench *b, const struct worker *w, unsigned n)
 {
 	return w->places + n % (unsigned)b->window * (LINE + in_room +
@@ -166,7 +168,8 @@ static int take(struct bench *b, struct worker *w)
 	return taken;
 }
 
-/* Takes what is done and sends what there is room for. */
+/* Takes all results and refills the windows.  Returns the number of chunks
+   moved. */
 static int turn(struct bench *b, uint64_t *next)
 {
 	int moved = 0;

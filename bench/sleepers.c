@@ -1,9 +1,9 @@
 /*
- * sleepers.c - how long do 70 workers take for 70 items of 0.2 s?
+ * sleepers.c - measures how long 70 workers take for 70 items of 0.2 s.
  *
- * Prints the time from before vm_fork() to after vm_close(), and its parts;
- * nothing but waiting is done, so anything beyond 0.2 s is the pool's own.
- * Usage: sleepers [WORKERS [MILLISECONDS]]
+ * Prints the time from before vm_fork() to after vm_close(), and its parts; the
+ * items only sleep, so any time beyond 0.2 s is overhead of the pool.  Usage:
+ * sleepers [WORKERS [MILLISECONDS]]
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,7 +31,7 @@ static int nap(struct vm_context *me, const void *input, size_t size)
 	return vm_output(me, &ms, sizeof ms);
 }
 
-/* Takes all results: how many there were, or -1. */
+/* Takes all results.  Returns the number of outputs, or -1. */
 static long take_all(vm_pool *pool)
 {
 	struct vm_result r;

@@ -1,16 +1,17 @@
 /*
- * steps.c - what single steps of an item's path cost, one by one.
+ * steps.c - measures single steps of an item's path.
  *
  * Usage: steps [COUNT [STEP]]
  *
- * Does each step so many times (10^7) in a loop, on a slot as the library maps
- * it, and prints the median of seven loops less that of an empty one, in ns a
- * step.  With STEP, does that one once and prints nothing: to have its
- * instructions counted.  One process and a warm cache: between two CPUs, which
- * take the same lines from each other, the first two steps cost more.
+ * Repeats each step COUNT times (10^7) in a loop, on a slot mapped as in the
+ * library, and prints the median of seven loops minus that of an empty loop, in
+ * ns per step.  With STEP, runs only the loop of that step, once, and prints
+ * nothing, so that its instructions can be counted.  There is a single process
+ * with a warm cache: between two CPUs, which write the same cache lines in
+ * turn, the first two steps cost more.
  *
- * The steps are those of slot_take(), outstream_put() and show(), written once
- * more, so that each can be seen alone.
+ * The steps are copied from slot_take(), outstream_put() and show(), so that
+ * each can be measured alone.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,14 +23,14 @@
 #include "shm/slots.h"
 
 #define RUNS 7
-#define FRAME 16	/* bytes of an output of 8 */
+#define FRAME 16	/* bytes of a frame with an output of 8 */
 
 struct step {
 	const char *name, *what;
 	void (*run)(struct slot *, uint64_t count);
 };
 
-/* All that a loop did stands in memory: the compiler leaves nothing out. */
+/* A compiler barrier: memory may have been read, so no store is removed. */
 #define DONE() __asm__ volatile("" ::: "memory")
 
 static void run_empty(struct slot *s, uint64_t count)
@@ -56,7 +57,7 @@ static void run_commit(struct slot *s, uint64_t count)
 	}
 }
 
-/* The same if the store were to be seen before anything after it is read. */
+/* The same, but ordered before all later loads. */
 static void run_ordered(struct slot *s, uint64_t count)
 {
 	for (uint64_t i = 0; i < count; i++) {
@@ -120,7 +121,7 @@ static int compare(const void *one, const void *other)
 	return (a > b) - (a < b);
 }
 
-/* The runs of all steps in turn, so that none has all of a busy time. */
+/* Runs all steps in turn, so that a busy time affects all alike. */
 static void measure(struct slot *s, uint64_t count)
 {
 	double took[STEPS][RUNS], median[STEPS], start;

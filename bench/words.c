@@ -1,4 +1,4 @@
-/* words.c - see words.h: what the word counts in C share. */
+/* words.c - see words.h: helpers of the word counts in C. */
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>

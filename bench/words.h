@@ -1,5 +1,5 @@
 /*
- * words.h - what the word counts in C share: a text in memory, and its words.
+ * words.h - helpers of the word counts in C: a mapped text, and its words.
  */
 #ifndef WORDS_OF_BENCH_H
 #define WORDS_OF_BENCH_H
@@ -13,7 +13,7 @@ struct text {
 	size_t size;
 };
 
-/* Maps a file, or leaves with a message. */
+/* Maps a file into memory.  Exits with a message on failure. */
 struct text text_open(const char *path);
 
 /* Is that a blank, for tr(1) and isspace(3) in the C locale? */
@@ -22,8 +22,8 @@ static inline bool is_blank(char c)
 	return c == ' ' || (c >= '\t' && c <= '\r');
 }
 
-/* The next word of [*at, end), as bytes of [*at, text's end): its length, 0 if
-   there is none; *at is where it begins. */
+/* Finds the next word that begins in [*at, end); it may extend to text_end.
+   Sets *at to its start and returns its length, or 0 if there is none. */
 static inline size_t next_word(const char **at, const char *end,
     const char *text_end)
 {
@@ -39,8 +39,8 @@ static inline size_t next_word(const char **at, const char *end,
 	return (size_t)(p - word);
 }
 
-/* Seconds, by the monotonic clock; of CPU time, of this process and of its
-   children that it has waited for. */
+/* Return seconds: of the monotonic clock, and of CPU time of this process and
+   of its children that it has reaped. */
 double seconds(void);
 double cpu_of_self(void);
 double cpu_of_children(void);

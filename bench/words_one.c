@@ -1,8 +1,8 @@
 /*
- * words_one.c - counts the words of a file in one process, with a hash table
- * that has no other use: what words_pool is compared with.
+ * words_one.c - counts the words of a file in a single process, with a special
+ * hash table: the reference for words_pool.
  *
- * Usage: words_one FILE.  Prints what words_pool prints.
+ * Usage: words_one FILE.  Prints the same lines as words_pool.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -12,7 +12,7 @@
 #include "base/words.h"
 
 struct entry {
-	const char *word;	/* in the text; NULL: free */
+	const char *word;	/* points into the text; NULL: free */
 	size_t size;
 	uint64_t hash, count;
 };
@@ -83,7 +83,7 @@ static void count(const char *word, size_t size)
 		grow();
 }
 
-/* The order of memcmp(), and what is not used last. */
+/* Callback of qsort(): the order of memcmp(), unused entries last. */
 static int by_word(const void *a, const void *b)
 {
 	const struct entry *x = a, *y = b;

@@ -1,9 +1,9 @@
 /*
  * words_pool.c - counts the words of a file by vm_map_reduce().
  *
- * Usage: words_pool FILE [WORKERS [PART_KIB [MEMORY_MIB]]]
- * Prints "COUNT WORD" lines in the order of the words; on stderr, seconds, CPU
- * seconds of the caller and of the workers.
+ * Usage: words_pool FILE [WORKERS [PART_KIB [MEMORY_MIB]]] Prints "COUNT WORD"
+ * lines, sorted by word; on stderr, seconds, CPU seconds of the caller and of
+ * the workers.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -16,8 +16,8 @@
 
 static struct text text;
 
-/* The words that begin in a part: one that it begins in the middle of is
-   another's. */
+/* Emits the words that begin in a part.  A word that begins before it is
+   counted with the part before. */
 static int split(struct vm_context *me, const void *input, size_t size)
 {
 	const struct vm_part *part = input;

@@ -1,4 +1,4 @@
-/* machine.c - see machine.h: the machine that the tests run on. */
+/* machine.c - see machine.h: measures the machine that runs the tests. */
 #include "config.h"
 
 #include "machine.h"
@@ -16,8 +16,8 @@
 #define CALLS 1000
 #define WAKES 200
 
-/* The limit of a machine that does FORKS and FAULTS in this time or less while
-   it has a CPU for each process. */
+/* Time limit of a test, on a machine that needs at most USUAL_MS for all FORKS
+   and FAULTS and has a CPU for each runnable process. */
 #define LIMIT_S 120
 #define LIMIT_MOST_S 3600
 #define USUAL_MS 50.0
@@ -70,7 +70,7 @@ static double measure_calls(void)
 	return (now_us() - began) / CALLS;
 }
 
-/* Sends each byte back, until there are no more. */
+/* Sends each byte back, until the pipe ends. */
 static void echo(int from, int to)
 {
 	char byte;

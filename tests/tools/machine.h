@@ -1,9 +1,9 @@
 /*
- * machine.h - the machine that the tests run on: its measures, and the time
- * limit that follows from them.
+ * machine.h - measures of the machine that runs the tests, and the time limit
+ * derived from them.
  *
- * A limit is there to end a hang and for nothing else, so all tests have the
- * same, and it grows with what a fork and a page fault cost here.
+ * The limit only serves to end a test that hangs, so it is the same for all
+ * tests, and grows with the cost of a fork and of a page fault.
  */
 #ifndef TESTS_MACHINE_H
 #define TESTS_MACHINE_H
@@ -11,10 +11,10 @@
 #include <stddef.h>
 
 struct machine {
-	long cpus;		/* on line */
+	long cpus;		/* online */
 	double load;		/* runnable processes, mean of a minute */
 	double fork_ms;		/* fork(), _exit() and waitpid() */
-	double fault_us;	/* first touch of a page */
+	double fault_us;	/* first write to a page */
 	double call_us;		/* a system call */
 	double wake_us;		/* a byte to a sleeping process and back */
 };
@@ -23,12 +23,12 @@ struct machine {
    no process and no descriptor. */
 void machine_measure(struct machine *);
 
-/* Seconds that a test may take on such a machine: at least 120, at most an
-   hour.  VIMAP_TEST_SLOWER in the environment multiplies them, for sanitizers
-   and valgrind. */
+/* Returns the time limit of a test on such a machine, in seconds: at least 120,
+   at most an hour.  It is multiplied by VIMAP_TEST_SLOWER from the environment,
+   for sanitizers and valgrind. */
 int machine_limit(const struct machine *);
 
-/* The measures as a line of text without its end. */
+/* Formats the measures as text without a newline into a buffer. */
 void machine_tell(const struct machine *, char *to, size_t size);
 
 #endif

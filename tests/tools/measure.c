@@ -1,9 +1,9 @@
 /*
- * measure.c - prints, as assignments of a shell, the measures of this machine,
- * the time limit of each test and the seed of today's sample, which the
- * makefile hands to all tests; and the same for people on stderr.
+ * measure.c - prints shell assignments with the measures of this machine, the
+ * time limit of each test and the seed of today's sample, which the makefile
+ * exports to all tests; and the same as plain text on stderr.
  *
- * A seed or a limit that the environment has is kept.
+ * A seed or a limit in the environment is kept.
  */
 #include "config.h"
 

@@ -1,4 +1,4 @@
-/* runs.c - see runs.h: what tests of reducers have in common. */
+/* runs.c - see runs.h: helpers of the tests of reducers. */
 #include "config.h"
 
 #include "runs.h"
@@ -83,7 +83,7 @@ void queue_run(vm_reducer *r, size_t job, struct vm_source source)
 
 static void add(struct counts *c, const struct count *one)
 {
-	/* Room for the next power of two of them. */
+	/* The array grows to the next power of two. */
 	if ((c->size & (c->size - 1)) == 0 || c->size == 0)
 		c->of = realloc(c->of, (c->size ? 2 * c->size : 1) *
 		    sizeof *c->of);
@@ -123,7 +123,7 @@ static void *copy_of(const void *from, size_t size)
 	return to;
 }
 
-/* One result, as vm_reduced's contract has it. */
+/* Checks a result against the contract of vm_reduced and appends it. */
 static void note(struct counts *c, const struct vm_reduced *r)
 {
 	struct count one = { .key_size = r->key_size };
@@ -166,7 +166,7 @@ static int by_key(const void *a, const void *b)
 	return record_compare(x->key, x->key_size, y->key, y->key_size);
 }
 
-/* Has any key come twice? */
+/* Has a key come twice? */
 static int any_twice(const struct counts *c)
 {
 	const struct count **all = calloc(c->size + 1, sizeof *all);

@@ -1,4 +1,4 @@
-/* sample.c - see sample.h: the cases that one run of the tests tries. */
+/* sample.c - see sample.h: selects the cases that a run of the tests tries. */
 #include "config.h"
 
 #include "sample.h"

@@ -1,35 +1,35 @@
 /*
- * sample.h - the part of a large set of cases that one run of the tests tries.
+ * sample.h - selects a part of a large set of cases for a run of the tests.
  *
- * A test that proves by volume numbers its cases.  Some of them, the core, are
- * always tried; of the others a part is drawn by a seed, which is the day, so
- * that over the days all are tried.  "make check-long" tries all at once.
+ * A test with very many cases numbers them.  Some cases, the core, are always
+ * tried; the seed, by default the day, selects a part of the others, so that
+ * all are tried in the course of days.  "make check-long" tries all at once.
  */
 #ifndef TESTS_SAMPLE_H
 #define TESTS_SAMPLE_H
 
 #include <stdbool.h>
 
-/* VIMAP_TEST_SEED, or else days since 1970. */
+/* Returns VIMAP_TEST_SEED, or else the days since 1970. */
 unsigned sample_seed(void);
 
-/* Are all cases wanted, however long they take?  So says VIMAP_LONG=1 in the
-   environment. */
+/* Are all cases wanted, however long they take?  True if the environment has
+   VIMAP_LONG=1. */
 bool sample_all(void);
 
-/* Is this case to be tried now?  Number 0 always is, and all are if all are
-   wanted; else each is with one of any "of" seeds in a row. */
+/* Is this case selected?  Number 0 always is, and all are if all are wanted;
+   otherwise each is with exactly one of any "of" consecutive seeds. */
 bool sample_takes(unsigned number, unsigned of);
 
-/* The same for a whole test; VIMAP_LONG=tests in the environment wants all of
-   these, each with a sample of its cases. */
+/* The same for a whole test.  VIMAP_LONG=tests in the environment selects all
+   of these, each with a sample of its cases. */
 bool sample_takes_test(unsigned number, unsigned of);
 
-/* A number below "width", which differs among the seeds that draw the same case
-   of "of": width times "of" seeds in a row go through all. */
+/* Returns a number below "width" that changes from a seed that selects the case
+   to the next: width times "of" consecutive seeds give all numbers. */
 unsigned sample_pick(unsigned number, unsigned of, unsigned width);
 
-/* The larger number if all cases are wanted, else the smaller. */
+/* Returns large if all cases are wanted, else small. */
 int sample_size(int large, int small);
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * slow_fork.c - a fork(2) that takes longer, for programs that are run with this
- * in LD_PRELOAD: SLOW_FORK_US microseconds of CPU time more, in the parent.
+ * slow_fork.c - an LD_PRELOAD wrapper of fork(2), in which the parent spends
+ * SLOW_FORK_US microseconds more.
  *
  * tests/script/everywhere.sh compiles it.
  */

@@ -1,4 +1,4 @@
-/* tools.c - see tools.h: what tests of pools have in common. */
+/* tools.c - see tools.h: helpers of the tests of pools. */
 #include "config.h"
 
 #include "tools.h"
@@ -33,7 +33,7 @@ void shared_free(struct shared *s)
 	munmap(s, sizeof *s);
 }
 
-/* Calls "see" with each numeric name in a directory. */
+/* Returns the sum of see(name) over the numeric names in a directory. */
 static int count_entries(const char *path, int (*see)(const char *name))
 {
 	DIR *d = opendir(path);
@@ -54,13 +54,13 @@ static int any(const char *name)
 	return 1;
 }
 
-/* The one that counts them is among them. */
+/* Not counted: the descriptor of the directory itself. */
 int count_fds(void)
 {
 	return count_entries("/proc/self/fd", any) - 1;
 }
 
-/* State and parent of a process: 0, or -1 if there is none. */
+/* Reads state and parent of a process.  Returns 0, or -1 if there is none. */
 static int look_at(const char *name, char *state, int *parent)
 {
 	char path[64], text[512];
@@ -350,9 +350,9 @@ int in_child(int (*body)(void *), void *arg)
 	return status;
 }
 
-/* ---- the limit of each test ---- */
+/* ---- time limit of tests ---- */
 
-/* Measured or read once, by the process that runs the tests. */
+/* In seconds; measured or read once, by the process that runs the tests. */
 static int limit_s;
 
 int limit_ms(void)
@@ -365,7 +365,7 @@ uint64_t limit_ns(void)
 	return (uint64_t)limit_ms() * 1000000;
 }
 
-/* "make check" has measured the machine; a program run by itself does so. */
+/* "make check" exports the measures; a program run alone takes its own. */
 static void find_limit(char *words, size_t size)
 {
 	const char *limit = getenv("VIMAP_TEST_LIMIT");
@@ -382,7 +382,7 @@ static void find_limit(char *words, size_t size)
 	limit_s = machine_limit(&m);
 }
 
-/* Every seventh seed, which is a day, runs a test that is drawn. */
+/* A sampled test runs with every seventh seed, which is a day. */
 #define TESTS_DRAWN_OF 7
 
 int run_sampled_tests(const char *name, const TTest *const *tests,
