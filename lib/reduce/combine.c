@@ -58,7 +58,6 @@ static int replace(struct combine *c, uint32_t entry)
 	return r;
 }
 
-/* Runs collect() over the values of a key. */
 static int collect(struct combine *c, uint32_t entry)
 {
 	const struct table_entry *e = table_entry(&c->table, entry);

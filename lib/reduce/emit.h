@@ -68,8 +68,8 @@ void emit_close(struct emit *);
 void emit_begin(struct emit *);
 
 /* Copies a pair to the buffer of its key's partition; hash is that of the key.
-   Writes all buffers to the store if they exceed the bound.  Returns 0, -EFBIG,
-   -ENOSPC, -ENOMEM or another -errno. */
+   Writes all buffers to the store when they reach the bound.  Returns 0,
+   -EFBIG, -ENOSPC, -ENOMEM or another -errno. */
 int emit_pair(struct emit *, uint64_t hash, const void *key, size_t key_size,
     const void *value, size_t value_size);
 

@@ -16,7 +16,7 @@
 #define RUN_MEMORY ((size_t)192 * 1024)
 /* Number of records between two calls of vm_alive(). */
 #define ALIVE 1024
-/* Least number of runs that are merged at once. */
+/* At least this number of runs is merged at once, however small the memory. */
 #define RUNS_LEAST 8
 
 /* State of a call of gather(). */
@@ -178,7 +178,6 @@ static int close_run(struct work *w)
 	return r;
 }
 
-/* Writes the batch as a sorted run. */
 static int write_sorted(struct work *w)
 {
 	int r = sink_open(&w->values, w->g->store, w->g->place,
@@ -189,7 +188,6 @@ static int write_sorted(struct work *w)
 	return r == 0 ? close_run(w) : r;
 }
 
-/* Merges runs and passes the records to a callback. */
 static int merge(struct work *w, const struct run *runs, size_t count,
     int (*to)(struct work *, const struct record *))
 {

@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <stdlib.h>
 
-/* Does the record of scan a come before that of scan b? */
 static bool is_before(const struct merge *m, size_t a, size_t b)
 {
 	const struct record *x = &m->scans[a].now, *y = &m->scans[b].now;

@@ -33,7 +33,6 @@
    all partitions at once. */
 #define KEYS_MEMORY ((size_t)128 * 1024)
 
-/* Number of workers at first. */
 static size_t first_workers(const struct vm_options *o)
 {
 	if (o->workers == 0)
@@ -41,8 +40,9 @@ static size_t first_workers(const struct vm_options *o)
 	return o->workers > 0 ? (size_t)o->workers : 1;
 }
 
-/* Returns the largest number of workers, and sets o->max_workers to it if it
-   was 0.  Leaves invalid values for vm_fork() to refuse. */
+/* Returns the largest number of workers; if no indices are given, also sets
+   o->max_workers where it was 0.  Leaves invalid values for vm_fork() to
+   refuse. */
 static size_t settle_workers(struct vm_options *o)
 {
 	size_t workers = first_workers(o);

@@ -50,7 +50,6 @@ void shuffle_clear(struct shuffle *s)
 		s->parts[i].open.len = s->parts[i].runs.len = 0;
 }
 
-/* Writes the open buffer as a run. */
 static int close_part(struct shuffle *s, struct shuffle_part *p)
 {
 	struct run run;
