@@ -1,9 +1,10 @@
 /*
  * vimap.h - map inputs to outputs on a pool of forked worker processes.
  *
- * Each input is handled by an ordinary function in one of several processes,
- * and comes back exactly once: paired with its output, or with the reason why
- * there is none (it failed, crashed, left).  A complete program:
+ * An ordinary function, run in one of several worker processes, turns each
+ * input into an output.  Each input comes back exactly once: with its output,
+ * or with an exception that says why there is none (the function failed, the
+ * worker crashed or exited).  A complete program:
  *
  *	static int twice(struct vm_context *me, const void *input, size_t size)
  *	{
@@ -32,31 +33,37 @@
  *		return rc != 0;
  *	}
  *
- * What to know before you start:
- *  - Workers see the program's memory as it was at vm_fork(), for ever, also
- *    those forked later.  What changes afterwards must travel as input.
- *  - Functions return 0 or more, or -1 with errno set; vm_error() has the
- *    words, also for the two below; vm_error(NULL) where there is no pool.  A
- *    failed item is a result, no error.
- *  - A pool belongs to one thread at a time and to the process that forked
- *    it; in another process its calls fail with EPERM and vm_close() only
- *    frees memory.  Only vm_cancel() and vm_cancel_with() may be called from
- *    anywhere.  Calls on a pool from its own source's hooks fail with
- *    EDEADLK.
- *  - Each input is answered once.  It may be begun more than once: by
- *    max_attempts, or if what its worker had finished cannot be believed
- *    because that worker broke the protocol.
- *  - If other threads run at vm_fork(), workers must not need their locks.
- *  - The pool has one child of your process, visible to wait(): reap all your
- *    children blindly only after vm_close().  (It survives it if you do.)
- *  - Descriptors of a pool are not yours to close, as closefrom(3) does: the
- *    pool breaks, though it leaves files alone that have the numbers then.
- *  - Every struct you fill must be zeroed where you do not fill it: use an
- *    initialiser ("= { .workers = 4 }", or "{}" and assignments in C++17).
+ * Terms: the caller is the process that called vm_fork(); the fork server is
+ * its child, which forks and reaps all workers; a hook is a callback given to
+ * the library.
  *
- * How this header grows: vm_worker and vm_options at their end (your size of
- * them is passed along), vm_context and vm_exception likewise (only the
- * library makes them), enums by new constants (have a default in a switch).
+ * Before you start:
+ *  - A worker has a copy of the program's memory as of vm_fork(), also if the
+ *    worker is forked later.  Data that changes afterwards must be an input.
+ *  - Functions return 0 or more on success, and -1 with errno set on failure;
+ *    vm_error(pool) returns the error text, vm_error(NULL) the text of a
+ *    failure without a pool.  A failed item is a result, not an error.
+ *  - One thread at a time may use a pool, in the process that forked it.  In
+ *    another process calls on the pool fail with EPERM, and vm_close() only
+ *    frees memory.  Only vm_cancel() and vm_cancel_with() may be called from
+ *    any thread or signal handler.  Calls on a pool from the hooks of its own
+ *    source fail with EDEADLK.
+ *  - Each input has one result.  An input may be processed more than once: if
+ *    max_attempts allows it, or if its worker broke the protocol, so that the
+ *    outputs of that worker cannot be trusted.
+ *  - If other threads run at vm_fork(), hooks must not need locks that those
+ *    threads may hold.
+ *  - The pool is one child process of yours, the fork server, visible to
+ *    wait(): wait for arbitrary children only after vm_close().  (The pool
+ *    survives if you do it earlier.)
+ *  - Do not close descriptors of a pool, as closefrom(3) does: the pool
+ *    breaks.  Files that reuse the descriptor numbers are left alone.
+ *  - Set every struct field that you do not fill to zero: use an initialiser
+ *    ("= { .workers = 4 }", or "{}" and assignments in C++17).
+ *
+ * How this header grows: vm_worker and vm_options get fields at their end
+ * (your sizeof is passed along), vm_context and vm_exception too (only the
+ * library creates them), enums get constants (have a default in a switch).
  * vm_source and vm_result never change.
  */
 #ifndef VIMAP_H
@@ -86,77 +93,87 @@
 extern "C" {
 #endif
 
-/* The library's version, as "0.1.0"; VM_VERSION_ is this header's. */
+/* Returns the version of the library as a string, "0.1.0", which is never
+   freed.  The VM_VERSION_ macros are the version of this header. */
 VM_EXPORT const char *vm_version(void);
 
 typedef struct vm_pool vm_pool;
 
 /* ---- 1. In the worker ------------------------------------------------ */
 
-/* What a worker's functions see of the worker they run in. */
+/* The worker and the current input, as its hooks see them.  The library owns
+   it; a pointer to it is valid until the hook returns. */
 struct vm_context {
 	void *config;		/* vm_worker.config */
 	void *state;		/* yours, from setup on: a handle, a buffer */
-	int worker_index;	/* of worker_indices, else 0 .. workers - 1 */
-	int attempt;		/* 1 at the first try of the present input */
-	uint64_t index;		/* of the present input: vm_result.index */
-	uint64_t seed;		/* for random numbers: made of options.seed and
-				   the number of inputs read before this one,
-				   so the same whichever worker has it */
-	void *layer;		/* for libraries between this one and you */
+	int worker_index;	/* from worker_indices, else 0 .. workers - 1 */
+	int attempt;		/* 1 for the first attempt at this input */
+	uint64_t index;		/* of the current input: vm_result.index */
+	uint64_t seed;		/* for random numbers: computed from
+				   options.seed and the number of inputs read
+				   before this input, so the same in whichever
+				   worker it runs */
+	void *layer;		/* for libraries between this library and you */
 };
 
 /*
- * What workers do.  All run in the worker's main thread; stdin is /dev/null
- * there.  C++ exceptions and longjmp() must not leave them.  A worker that
- * exits or dies in process() costs that one input; it is replaced.
+ * The hooks of a worker.  All run in the worker's main thread, where stdin is
+ * /dev/null.  C++ exceptions and longjmp() must not leave a hook.  If a worker
+ * exits or dies in process(), only the current input fails, and another worker
+ * replaces it.
  */
 struct vm_worker {
-	/* Optional, once, before the first input: 0, or not 0 for failure. */
+	/* Optional.  Runs once, before the first input.  Returns 0, or any
+	   other number for failure. */
 	int (*setup)(struct vm_context *);
 
 	/*
-	 * Once an input.  0: done, the output is what vm_output() gathered.
-	 * Anything else: failed with that code, what was gathered is dropped.
-	 * The input is valid until the return, never NULL, aligned for any
-	 * type that fits in it, and followed by a 0 byte not in size.
+	 * Runs once for each attempt at an input.  Returns 0 for success: the
+	 * bytes appended by vm_output() are the output.  Any other number
+	 * fails the item with that code, and its output is dropped.  The input
+	 * buffer is valid until the return, never NULL, aligned for any type
+	 * that fits in it, and followed by a 0 byte that size does not count.
 	 */
 	int (*process)(struct vm_context *, const void *input, size_t size);
 
-	/* Optional, once, after the last input, unless setup failed or the
-	   worker is killed.  It fails by vm_fail(), a crash, exit() with
-	   another status than 0, or teardown_timeout_ms: vm_close() tells. */
+	/* Optional.  Runs once, after the last input, unless setup failed or
+	   the worker is killed.  It fails by vm_fail(), by a crash, by exit()
+	   with a status other than 0, or after teardown_timeout_ms; vm_close()
+	   reports it. */
 	void (*teardown)(struct vm_context *);
 
-	/* Reaches the workers by fork, so may point to anything.  Leave it
-	   alone until vm_close(): VM_SERIAL uses the original. */
+	/* A pointer to anything: workers inherit the memory by fork.  Do not
+	   change the memory until vm_close(): VM_SERIAL uses the original. */
 	void *config;
 };
 
 /*
- * Appends a copy of the bytes to the present output.  0, or -1 with errno
- * (EFBIG beyond max_item_bytes, ENOMEM), and then the item has failed,
- * whatever process() returns.  From process(), and with tell_teardowns from
- * teardown(), on its thread: else, and for NULL data with a size, -1 and
- * EINVAL.
+ * Appends a copy of size bytes to the current output.  Callable from process(),
+ * and with tell_teardowns from teardown(), in the thread of the hook.  Returns
+ * 0, or -1 and sets errno: EFBIG beyond max_item_bytes, or ENOMEM, and then the
+ * item has failed whatever process() returns; EINVAL outside those hooks, or
+ * if data is NULL and size is not 0.
  */
 VM_EXPORT int vm_output(struct vm_context *, const void *data, size_t size);
 
 /*
- * The same without the copy: room for size bytes, aligned for any type if
- * the output is empty so far, or NULL as above.  vm_commit() appends the
- * first size bytes of it: 0, or -1 and EINVAL if there is no such room.  Any
- * other call in between takes the room back.
+ * The same without a copy.  vm_reserve() returns a pointer to a buffer of size
+ * bytes, owned by the library and aligned for any type if the output is still
+ * empty, or NULL with errno as above.  vm_commit() appends the first size
+ * bytes of that buffer and returns 0, or -1 with EINVAL if the buffer is
+ * smaller or there is none.  A vm_output() or vm_reserve() in between
+ * invalidates the buffer.
  */
 VM_EXPORT void *vm_reserve(struct vm_context *, size_t size);
 VM_EXPORT int vm_commit(struct vm_context *, size_t size);
 
 /*
- * Says why the present input, setup or teardown, fails, as printf() with %m for
- * errno (at most 4095 bytes are kept, cut between two characters of UTF-8; of
- * setup's and teardown's, 400 in vm_error()).  It has now failed, whatever the
- * hook returns, and with code 0 too; the last call counts.  Keeps errno.
- * Always returns -1, so that "return vm_fail(...)" is right.
+ * Marks the current input, setup or teardown as failed, whatever the hook
+ * returns and also if code is 0, and formats its message as printf() does,
+ * with %m for errno.  At most 4095 bytes of the message are kept, cut between
+ * two characters of UTF-8; vm_error() has 400 bytes of the message of a setup
+ * or teardown.  The last call counts.  Keeps errno.  Always returns -1, so
+ * that a hook can "return vm_fail(...)".
  */
 VM_EXPORT int vm_fail(struct vm_context *, int code, const char *format, ...)
     VM_PRINTF(3, 4);
@@ -164,30 +181,31 @@ VM_EXPORT int vm_vfail(struct vm_context *, int code, const char *format,
     va_list) VM_PRINTF(3, 0);
 
 /*
- * The same for what no other attempt would mend: the item has failed for good,
- * whatever max_attempts and retry_on allow.  Not if vm_fail() is called after
- * it.
+ * The same for a failure that another attempt would only repeat: the item gets
+ * no further attempt, whatever max_attempts and retry_on allow.  A later call
+ * of vm_fail() in the same hook cancels this.
  */
 VM_EXPORT int vm_fail_for_good(struct vm_context *, int code,
     const char *format, ...) VM_PRINTF(3, 4);
 
 /*
- * If this attempt fails, by vm_fail(), a return or its output, and options
- * allow another one, that begins no sooner than after so many ms (0: at once),
- * whatever retry_delay_ms and retry_delay_max_ms say: for a server that says
- * when to ask again.  The last call counts.  0, or -1 and EINVAL if ms is
- * negative, or not in process().
+ * Sets the delay before the next attempt to ms milliseconds at least (0: none),
+ * in place of retry_delay_ms and retry_delay_max_ms, as a server may ask for.
+ * It applies if the current attempt fails by vm_fail(), by the return value of
+ * process() or by its output, and options allow another attempt.  The last
+ * call counts.  Returns 0, or -1 with EINVAL if ms is negative or the call is
+ * not made in process().
  */
 VM_EXPORT int vm_retry_after(struct vm_context *, int ms);
 
-/* Has vm_fail() been called, or was there no room for an output, since the
-   present hook began?  1 or 0.  For libraries between this one and you. */
+/* Returns 1 if the current hook has called vm_fail(), or its output has failed
+   with EFBIG or ENOMEM, else 0.  For libraries between this library and you. */
 VM_EXPORT int vm_has_failed(const struct vm_context *);
 
 /*
- * Says that the present input is worked on: item_timeout_ms begins anew.  For
- * what takes as long as it takes, but never long between two of these.  Costs
- * next to nothing.  From process() only; does nothing elsewhere.
+ * Restarts item_timeout_ms for the current input: for items whose total time
+ * is not known, but which call this regularly.  It increments a counter in
+ * shared memory.  Works in process() only, and does nothing elsewhere.
  */
 VM_EXPORT void vm_alive(struct vm_context *);
 
@@ -195,141 +213,153 @@ VM_EXPORT void vm_alive(struct vm_context *);
 
 /* Why an item failed.  Single bits, so that they can make a mask. */
 enum vm_cause {
-	VM_FAILED       = 1 << 0,	/* process() said so */
-	VM_KILLED       = 1 << 1,	/* its worker died of a signal */
-	VM_EXITED       = 1 << 2,	/* its worker left, with 0 too */
+	VM_FAILED       = 1 << 0,	/* process() failed it */
+	VM_KILLED       = 1 << 1,	/* a signal killed its worker */
+	VM_EXITED       = 1 << 2,	/* its worker exited, also with 0 */
 	VM_TIMED_OUT    = 1 << 3,	/* item_timeout_ms passed */
-	VM_TOO_BIG      = 1 << 4,	/* its output passed max_item_bytes */
+	VM_TOO_BIG      = 1 << 4,	/* output beyond max_item_bytes */
 	VM_GARBLED      = 1 << 5,	/* its worker broke the protocol */
 	VM_SETUP_FAILED = 1 << 6,	/* no worker could be set up for it */
-	VM_LOST         = 1 << 7,	/* the pool broke down around it */
-	VM_CANCELLED    = 1 << 8	/* vm_cancel() before it was begun, or
-					   before its next attempt was; with
-					   RUNNING, and vm_cancel_item(), at
-					   any time */
+	VM_LOST         = 1 << 7,	/* the pool broke before it was done */
+	VM_CANCELLED    = 1 << 8	/* vm_cancel() before its first or next
+					   attempt began; at any time with
+					   VM_CANCEL_RUNNING or by
+					   vm_cancel_item() */
 };
 
-/* As vm_options.workers: no process is forked, everything runs inside
-   vm_zip_in_out().  For debuggers: a crash is yours, and timeouts, limits on
-   workers and what is told of crashes do not hold. */
+/* A value of vm_options.workers: no process is forked, and the hooks run in the
+   caller, inside vm_zip_in_out().  For debuggers: a crash ends the caller, and
+   timeouts, limits on workers and reports of crashes do not apply. */
 #define VM_SERIAL (-32767)
 
 /*
- * How the pool works.  0 and NULL always mean the default, and all defaults
- * together are a good pool.  Negative numbers, but for VM_SERIAL, are refused
- * with EINVAL, and so are sizes and counts that cannot be meant.
+ * The options of a pool.  0 and NULL always mean the default, named in
+ * parentheses below; a pool with all defaults works well.  vm_fork() refuses
+ * negative numbers, except VM_SERIAL, and absurd sizes and counts with EINVAL.
  */
 struct vm_options {
-	int workers;		/* 0: as many as usable CPUs, or fewer, as
-				   limits allow; VM_SERIAL */
+	int workers;		/* processes (the number of usable CPUs, or
+				   fewer where limits require it); or
+				   VM_SERIAL */
 	int ordered;		/* not 0: results in the order of inputs */
-	const int *worker_indices; /* one for each of workers, which must then
-				   be given; copied.  NULL: 0, 1, 2 ... */
+	const int *worker_indices; /* an array with a number for each worker,
+				   which vm_fork() copies; needs workers
+				   (0, 1, 2 ...) */
 
-	/* Inputs that travel together.  0: by measured time and size. */
+	/* Inputs in a chunk, which are sent together (by measured time and
+	   size). */
 	size_t chunk_size;
 
-	/* At most so many chunks a worker are sent and unanswered (10; a
-	   worker is never sent more than 64), */
+	/* The window, in chunks per worker.  The first bounds the chunks in
+	   flight, sent and not answered (10; a single worker is never sent
+	   more than 64), */
 	int max_real_in_flight_factor;
-	/* and so many with those whose results you have not taken (100). */
+	/* the second those and the chunks with results that you have not taken
+	   (100). */
 	int max_total_in_flight_factor;
-	/* The same bound in bytes; a worker that has nothing may always have
-	   one item beyond it.  0: 16 MiB a worker, 64 MiB at least, but no
-	   more than an eighth of the memory that was there for us at
-	   vm_fork(). */
+	/* The second bound in bytes; an idle worker may always get one item
+	   beyond it (16 MiB per worker, 64 MiB at least, but no more than an
+	   eighth of the memory available to the caller at vm_fork()). */
 	size_t max_in_flight_bytes;
-	/* The most one input or output may have (1 GiB). */
+	/* Bytes of one input or output at most (1 GiB). */
 	size_t max_item_bytes;
 
 	/*
-	 * Attempts at one input (1).  Only those count that failed by the
-	 * item's own doing: what another item, or vm_close(), took with it is
-	 * begun again free of charge.
+	 * Attempts at an input (1).  An attempt counts if the item itself
+	 * caused the failure; an item that was lost because of another item
+	 * is requeued and loses no attempt.
 	 */
 	int max_attempts;
-	unsigned retry_on;	/* causes worth another attempt (all that are
-				   the item's own: VM_FAILED to VM_GARBLED) */
-	int retry_delay_ms;	/* before the second; doubles each time (0), */
-	int retry_delay_max_ms;	/* and stops growing here (60000) */
-	int max_failures;	/* after so many failed items what has not
-				   begun is cancelled, as by vm_cancel()
-				   (0: never) */
+	unsigned retry_on;	/* a mask of causes worth another attempt (all
+				   that an item can cause: VM_FAILED to
+				   VM_GARBLED) */
+	int retry_delay_ms;	/* before the second attempt; doubles before
+				   each further attempt (0), */
+	int retry_delay_max_ms;	/* up to this bound (60000) */
+	int max_failures;	/* after this number of failed items the pool
+				   cancels the items that have not begun, as
+				   vm_cancel() does (never) */
 
-	/* Bounds in time, by the monotonic clock.  0: none, but for the last
-	   two.  What runs longer is killed, its process group too.  Another is
-	   fork_timeout_ms. */
-	int item_timeout_ms;	/* one input in process(), not its waiting:
-				   never early, an eighth (of short ones, a
-				   few ms) late at most while you wait in the
-				   library; what you spend elsewhere adds up
-				   to as much again */
-	int setup_timeout_ms;	/* each worker's setup, from its fork on */
-	int teardown_timeout_ms; /* each worker's teardown, and for an idle
-				   worker to come to it (5000) */
-	int close_timeout_ms;	/* running items at vm_close() (5000) */
+	/* Timeouts, by the monotonic clock; the first two have no default.  A
+	   worker that exceeds its timeout is killed with its process group.
+	   See also fork_timeout_ms. */
+	int item_timeout_ms;	/* for an input in process(), without the time
+				   in queues.  Never early; late by an eighth at
+				   most (by a few ms if it is short) while you
+				   wait in the library; time that you spend
+				   elsewhere can double the lateness */
+	int setup_timeout_ms;	/* for the setup of a worker, from its fork */
+	int teardown_timeout_ms; /* for the teardown of a worker, and for an
+				   idle worker to begin it (5000) */
+	int close_timeout_ms;	/* for running items at vm_close() (5000) */
 
-	int max_workers;	/* vm_resize() may ask for (the larger of
-				   2 x workers and 16; with worker_indices:
+	int max_workers;	/* the upper bound of vm_resize() (the larger
+				   of 2 x workers and 16; with worker_indices:
 				   workers) */
 
-	/* A worker after these is replaced by a fresh one, between two items;
-	   beyond the limits the kernel lets calls fail, or sends SIGXCPU. */
-	int max_items_per_worker; /* (0: never) */
-	int max_cpu_seconds;	/* in its whole life (0: no limit) */
-	size_t max_address_space; /* bytes of it, RLIMIT_AS, with what it
-				   inherited (0: no limit) */
-	size_t max_rss_per_worker; /* bytes it has in memory, with what it
-				   inherited; looked at once a second
-				   (0: no limit) */
+	/* Limits on a worker.  Beyond the first and the last a new worker
+	   replaces it, between two items; beyond max_cpu_seconds the kernel
+	   sends SIGXCPU, beyond max_address_space its calls fail. */
+	int max_items_per_worker; /* (no limit) */
+	int max_cpu_seconds;	/* in its whole life (no limit) */
+	size_t max_address_space; /* bytes, RLIMIT_AS, with the inherited
+				   memory (no limit) */
+	size_t max_rss_per_worker; /* resident bytes, with the inherited
+				   memory; measured once a second (no limit) */
 
 	int tell_setup_failures; /* not 0: see vm_result.input */
 	int measure_items;	/* not 0: vm_exception has wall_ns, cpu_ns */
-	int stderr_tail;	/* not 0: a worker's stderr is kept in memory,
-				   of which vm_exception has the end, instead
-				   of going to yours */
-	int debug;		/* not 0: the life of each chunk on stderr */
+	int stderr_tail;	/* not 0: the stderr of each worker goes to a
+				   memory file, not to yours, and vm_exception
+				   has the end of it */
+	int debug;		/* not 0: trace each chunk on your stderr */
 	uint64_t seed;		/* for vm_context.seed */
 
-	/* Not 0: workers begin with SIGTERM ignored, as what ends a service
-	   may send it to all processes at once.  The pool ends workers with
-	   SIGKILL then, 200 ms after it. */
+	/* Not 0: workers start with SIGTERM ignored, because a service manager
+	   may send it to all processes at once.  To end a worker, the pool
+	   sends SIGKILL 200 ms after SIGTERM. */
 	int ignore_sigterm;
-	/* Not 0: rand(), random() and drand48() go on in each worker from the
-	   caller's state; else each worker has a sequence of its own, by seed,
-	   if the caller had one thread at vm_fork(). */
+	/* Not 0: rand(), random() and drand48() continue in each worker from
+	   the caller's state.  Else each worker has a sequence of its own, made
+	   from seed, if the caller had one thread at vm_fork(). */
 	int keep_rand;
-	/* Descriptors that no process of the pool is to have, of close_count;
-	   open ones.  Not read after vm_fork(). */
+	/* An array of close_count open descriptors that no process of the pool
+	   is to inherit.  Not read after vm_fork(). */
 	const int *close_fds;
 	size_t close_count;
-	/* Not 0: each input has a worker of its own, which finds nothing of
-	   inputs or outputs before it in memory; each costs a fork, and large
-	   ones go through pipes.  chunk_size and max_items_per_worker are 1
-	   then. */
+	/* Not 0: each attempt at an input gets a new worker, whose memory has
+	   no trace of earlier inputs and outputs.  Each costs a fork, and large
+	   inputs and outputs go through pipes.  Implies a chunk_size and
+	   max_items_per_worker of 1. */
 	int isolate;
-	/* Not 0: what hooks print to stdout and stderr with stdio is written
-	   line by line, those of up to 4 KiB whole. */
+	/* Not 0: stdio text of hooks for stdout and stderr is written line by
+	   line, a line of up to 4 KiB in a single write(). */
 	int whole_lines;
 
-	int fork_timeout_ms;	/* while no worker is left and none can be
-				   forked, inputs wait so long, and the pool
-				   breaks (30000); vm_error() tells at once */
+	int fork_timeout_ms;	/* how long inputs wait while no worker is left
+				   and none can be forked; then the pool breaks
+				   (30000).  vm_error() has the reason at
+				   once */
 	int tell_teardowns;	/* not 0: teardown may have an output, and each
-				   comes as a result: see VM_TEARDOWN */
+				   teardown is a result: see VM_TEARDOWN */
 };
 
 /*
- * Forks a pool and returns while the workers are still being set up.  Flushes
- * stdio output first (with threads: stdout and stderr, if unlocked).  Do it
- * early: before threads and big heaps.  Both structs may be changed or freed
- * on return; options may be NULL.  NULL on failure: EINVAL for a bad option,
- * which vm_error(NULL) names; EAGAIN, ENOMEM, EMFILE, ENFILE; ETIMEDOUT if
- * the fork server is silent for 10 seconds, and not at work; ECHILD if it was
- * killed meanwhile, EBADF if another thread has closed what is the pool's.
+ * Forks a fork server and, through it, the workers; blocks until the workers
+ * are forked, but not until their setups have ended.  Flushes stdio output
+ * first (in a program with threads: stdout and stderr, if unlocked).  Call it
+ * early, before threads and big heaps exist.  Both structs may be changed or
+ * freed on return; options may be NULL.
  *
- * vm_fork_sized() is for other languages: sizes are those of the structs as
- * you lay them out.  The library has vm_fork() too: as of version 0.1.
+ * Returns a pool, which vm_close() frees, or NULL and sets errno; the text is
+ * in vm_error(NULL).  EINVAL: a bad option, which the text names.  EAGAIN,
+ * EMFILE, ENFILE, ENOMEM: a limit is reached.  ETIMEDOUT: the fork server was
+ * silent for 10 seconds without being at work.  ECHILD: the fork server was
+ * killed meanwhile.  EBADF: another thread has closed descriptors of the pool.
+ *
+ * vm_fork_sized() is for other languages: worker_size and options_size are the
+ * bytes of the structs as the language lays them out.  The library exports
+ * vm_fork() too, with the structs as of version 0.1.
  */
 VM_EXPORT vm_pool *vm_fork_sized(const struct vm_worker *, size_t worker_size,
     const struct vm_options *, size_t options_size) VM_CHECK_RESULT;
@@ -346,47 +376,52 @@ vm_fork(const struct vm_worker *worker, const struct vm_options *options)
 #endif
 
 /*
- * Ends the pool: closes its sources, drops what has not begun and what you
- * have not taken, lets running items end within close_timeout_ms, runs
- * teardowns, kills what is left.  The pool is gone in any case, but for
- * EDEADLK in a source's hook.  0, and errno is kept; NULL is fine.  1, and
- * errno is kept: so it was, but teardowns have failed, now or of workers that
- * were replaced before, or workers that were to tear down died before they
- * came to it.  -1: ETIMEDOUT if a process would not die.  vm_error(NULL) has
- * words for both: for 1, of the first teardown that failed, and how many did.
- * Using the pool afterwards is as using memory after free().
+ * Ends and frees the pool: closes its sources, drops the items that have not
+ * begun and the results that you have not taken, lets running items end within
+ * close_timeout_ms, runs teardowns within teardown_timeout_ms, and kills all
+ * processes that are left.  Blocks until then.  The pool is freed in any case,
+ * except after EDEADLK in a hook of a source; NULL is allowed.
+ *
+ * Returns 0 or 1 and keeps errno, or returns -1 and sets it.  1: teardowns
+ * failed, now or in workers that were replaced earlier, or workers died before
+ * their teardown; vm_error(NULL) has the text of the first and the number.
+ * -1, ETIMEDOUT: a process does not die; vm_error(NULL) has the text.
  */
 VM_EXPORT int vm_close(vm_pool *);
 
 /*
- * What went wrong last on this pool, in words, "" if nothing has; of NULL, in
- * this thread's last vm_fork() or vm_close() of a pool or, if that went well,
- * in its last call that was given NULL ("": neither).  A call that is refused
- * names what it was given, and what it needs.  Valid until the next failure
- * there.  Never NULL.  Keeps errno.
+ * Returns the text of the last failure on this pool, "" if there was none.  For
+ * NULL: of this thread's last vm_fork() or vm_close() of a pool or, if that
+ * succeeded, of its last call that was given NULL ("" if there was none).  The
+ * text of a refused call names the wrong argument and the right one.  The
+ * string is owned by the library, never NULL, and valid until the next failure
+ * of the same kind.  Keeps errno.
  */
 VM_EXPORT const char *vm_error(const vm_pool *);
 
-/* 1: the pool broke down, close it; 0: it works, only a source failed. */
+/* Returns 1 if the pool broke down and can only be closed; 0 if it works, also
+   after a source failed; -1 with EINVAL for NULL. */
 VM_EXPORT int vm_broken(const vm_pool *);
 
-/* How many workers it is to have: what 0 in options.workers came to, or what
-   vm_resize() last asked for; 1 if serial. */
+/* Returns the number of workers that the pool aims at: the number vm_fork()
+   chose or was given, or the last of vm_resize(); 1 with VM_SERIAL; -1 with
+   EINVAL for NULL. */
 VM_EXPORT int vm_workers(const vm_pool *);
 
-/* Waits up to so many ms (0: looks only; negative: for ever) for the first
-   setups: 0 when all have ended well, VM_LATER if some still run, -1 if one
-   failed (ECHILD) or the pool broke down (EPIPE); words: vm_error().  Results
-   are not touched. */
+/* Waits up to ms milliseconds (0: does not wait; negative: without limit) until
+   the first setup of each worker has ended.  Returns 0 if all have succeeded,
+   VM_LATER if some still run, or -1 and sets errno: ECHILD if a setup failed,
+   EPIPE if the pool broke down, ENOMEM.  Takes no results. */
 VM_EXPORT int vm_ready(vm_pool *, int ms);
 
 /*
- * No more inputs will come: vm_imap() and vm_resize() fail with EPIPE from now
- * on.  When all is answered the workers tear down, and vm_zip_in_out() returns
- * 0 only when they have left; with tell_teardowns it tells of each before.
- * What teardowns say without it, in vm_close(), is dropped; those of workers
- * that are replaced are told in any case.  Does not wait.  0 or -1: EINVAL,
- * EPERM, EDEADLK, EPIPE if the pool is broken.
+ * Announces that no more inputs will come: vm_imap() and vm_resize() fail with
+ * EPIPE from now on.  When all inputs are answered the workers tear down, and
+ * vm_zip_in_out() returns 0 only after they have exited; with tell_teardowns
+ * it first returns each teardown as a result.  Without vm_finish() teardowns
+ * run in vm_close(), which drops their outputs; teardowns of workers that are
+ * replaced are results in either case.  Does not block.  Returns 0, or -1 and
+ * sets errno: EINVAL, EPERM, EDEADLK, or EPIPE if the pool is broken.
  */
 VM_EXPORT int vm_finish(vm_pool *);
 
@@ -394,89 +429,99 @@ VM_EXPORT int vm_finish(vm_pool *);
 
 #define VM_LATER 2		/* nothing yet; more may come */
 
-/* Where inputs come from.  Its functions run in the caller's thread, inside
-   calls on the pool, and must not call the pool themselves (EDEADLK), but
-   for vm_cancel() and vm_cancel_with(). */
+/* A source of inputs: callbacks that run in the caller's thread, inside calls
+   on the pool.  Of the pool's functions they may call vm_cancel(),
+   vm_cancel_with(), vm_error(), vm_broken() and vm_workers(); all others fail
+   with EDEADLK. */
 struct vm_source {
 	/*
-	 * Sets the next input: 1.  The end: 0.  Failure: -1 and errno.  The
-	 * bytes are copied before the source is called again.  Size 0 is an
-	 * input like any other, and *input may be NULL then.  Blocking holds
-	 * up results, and inputs of a chunk that is not full yet (with
-	 * chunk_size 1 there are none: each is with a worker before the next
-	 * is asked for): to wait without that, have wait_fd, return VM_LATER.
-	 * Any other return, and an input beyond max_item_bytes (EFBIG), is a
-	 * failure of the source (EINVAL).
+	 * Sets the pointer and the size of the next input and returns 1.
+	 * Returns 0 at the end, or -1 with errno on failure.  The library
+	 * copies the bytes before it calls the source again.  An input may be
+	 * empty; *input may be NULL then.  If next() blocks, results wait, and
+	 * so do the inputs of a chunk that is not full (with a chunk_size of 1
+	 * there are none: each input is sent before next() is called again).
+	 * To avoid that, set wait_fd and return VM_LATER.  An input beyond
+	 * max_item_bytes (EFBIG) and any other return value (EINVAL) are a
+	 * failure of the source.
 	 */
 	int (*next)(void *from, const void **input, size_t *size);
 
-	/* Optional.  Called just once: at the end, a failure, vm_cancel(),
-	   vm_close(), or when vm_imap() fails. */
+	/* Optional.  Called exactly once: at the end, at a failure, at
+	   vm_cancel(), at vm_close(), or if vm_imap() fails. */
 	void (*close)(void *from);
-	void *from;
+	void *from;		/* a pointer for these callbacks */
 
-	/* Optional: readable when next() is worth a call after VM_LATER, and
-	   a promise that next() does not block.  Without it, or while it is
-	   -1, next() is called again after each result taken. */
+	/* Optional.  Returns a descriptor that becomes readable when next() is
+	   to be called again after VM_LATER.  It promises that next() does not
+	   block.  Without it, or while it returns -1, next() is called again
+	   after each result taken. */
 	int (*wait_fd)(void *from);
 
-	uint64_t length;	/* inputs in all, if you know; only kept */
+	uint64_t length;	/* number of inputs, if known; not used */
 	void *tag;		/* yours: comes back as vm_result.tag */
 	void *reserved[3];	/* 0 */
 };
 
 /*
- * Queues a source, to be read lazily inside vm_zip_in_out(), after all queued
- * before it.  It now belongs to the pool, on failure too.  0 or -1: EINVAL,
- * ENOMEM, EPIPE if the pool is broken, or what a ready-made source failed of;
- * vm_error() tells what of it cannot be used.
+ * Appends a source to the pool's queue.  The pool reads it lazily, inside
+ * vm_zip_in_out(), after all sources before it; this call reads nothing and
+ * does not block.  The pool owns the source from now on, also on failure.
+ * Returns 0, or -1 and sets errno: EINVAL, ENOMEM, EPIPE if the pool is broken
+ * or vm_finish() was called, EPERM, EDEADLK, or the error of a ready-made
+ * source; vm_error() names the part of the source that cannot be used.
  */
 VM_EXPORT int vm_imap(vm_pool *, struct vm_source) VM_CHECK_RESULT;
 
-/* Ready-made sources.  What they point to is yours, is read when its turn
-   comes, and must stay till then.  Each must be given to vm_imap() once. */
+/* Ready-made sources.  You own the memory they point to; it is read lazily and
+   must be valid until then.  Each source must be given to vm_imap() once, which
+   also returns the errors of these functions: EINVAL for a wrong argument, or
+   ENOMEM.  vm_array() gives each of count items of item_size bytes. */
 VM_EXPORT struct vm_source vm_array(const void *items, size_t count,
     size_t item_size);
 
 /*
- * The same, but nothing travels: workers use the items as they were at
- * vm_fork(), when they must have been there.  Not copied, so aligned and ended
- * as they lie there; and vm_result.input is yours, as it is by then.
+ * The same, but the items are not sent: workers use the items of the array as
+ * they were at vm_fork(), when the array must have existed.  As they are not
+ * copied, their alignment and the byte behind them are those of the array;
+ * vm_result.input points into your array, as it is by then.
  */
 VM_EXPORT struct vm_source vm_inherited_array(const void *items, size_t count,
     size_t item_size);
 
-/* Strings, without their 0; ends early at a NULL: argv + 1, gl_pathv.  For
-   files named by paths: the name is the input, the worker opens it. */
+/* Strings without their 0; ends early at a NULL pointer: argv + 1, gl_pathv.
+   To process files, give their paths: the worker opens the file. */
 VM_EXPORT struct vm_source vm_strings(char *const *strings, size_t count);
 
-/* Lines, without their newline; the last one needs none.  The file stays
-   open.  vm_lines_fd() does not block: for pipes, terminals, sockets; it
-   reads ahead, up to 64 KiB beyond the last line it gave. */
+/* Lines without their newline, which the last line need not have.  The file or
+   descriptor stays open.  vm_lines() may block.  vm_lines_fd() does not, so it
+   fits pipes, terminals and sockets; it reads up to 64 KiB ahead of the last
+   line it gave.  EBADF for a negative descriptor. */
 VM_EXPORT struct vm_source vm_lines(FILE *);
 VM_EXPORT struct vm_source vm_lines_fd(int fd);
 
-/* Numbers: each input is one int64_t, from begin up to, not with, end. */
+/* Numbers: each input is an int64_t, from begin to end - 1. */
 VM_EXPORT struct vm_source vm_range(int64_t begin, int64_t end);
 
 /*
- * Parts of a length, each input being one struct vm_part: what lies there the
- * worker makes or finds itself.  At most so many parts, none of them empty, in
+ * Parts of a length: each input is a struct vm_part, and the worker makes or
+ * finds the data itself.  At most this number of parts, none of them empty, in
  * order.  EINVAL for 0 parts.
- *	VM_CUT_EVENLY	sizes differ by 1 at most, the longer ones first
- *	VM_CUT_PYMAR	as Pymar's Producer cuts: length / parts + 1 each, and
- *			the rest, so it may be fewer parts
+ *	VM_CUT_EVENLY	sizes differ by 1 at most, the larger parts first
+ *	VM_CUT_PYMAR	as Pymar's Producer cuts: parts of length / parts + 1
+ *			and the rest, so there may be fewer parts
  */
 struct vm_part {
 	uint64_t offset;
-	uint64_t limit;		/* how many from there on */
+	uint64_t limit;		/* its length, from offset on */
 };
 enum vm_cut { VM_CUT_EVENLY = 0, VM_CUT_PYMAR = 1 };
 VM_EXPORT struct vm_source vm_parts(uint64_t length, uint64_t parts,
     enum vm_cut);
 
-/* Names of files that match, sorted, as of this call.  No match is an empty
-   source. */
+/* Names of files that match the pattern, sorted, as glob(3) finds them during
+   this call.  No match is an empty source.  EIO if a directory cannot be
+   read. */
 VM_EXPORT struct vm_source vm_glob(const char *pattern);
 
 /* ---- 4. Results ------------------------------------------------------ */
@@ -484,112 +529,119 @@ VM_EXPORT struct vm_source vm_glob(const char *pattern);
 enum vm_type {
 	VM_OUTPUT = 1,
 	VM_EXCEPTION = 2,
-	/* With tell_teardowns: no item, but a worker's teardown, with its
-	   worker_index and no input.  There is an output, or an exception if
-	   it has failed; also VM_EXITED after exit(0) in it. */
+	/* With tell_teardowns: not an item, but the teardown of a worker, with
+	   its worker_index and without an input.  It has an output, or an
+	   exception if it failed; exit(0) in it is VM_EXITED too. */
 	VM_TEARDOWN = 3
 };
 
-/* Why the last attempt at an item failed.  Made by the library only. */
+/* Why the last attempt at an item failed.  Only the library creates it. */
 struct vm_exception {
 	enum vm_cause cause;
-	int code;		/* FAILED: vm_fail()'s or process()'s */
-	int signal;		/* KILLED: the signal, else 0 */
-	int exit_status;	/* EXITED: the status, else -1 */
+	int code;		/* VM_FAILED: from vm_fail() or process() */
+	int signal;		/* VM_KILLED: the signal, else 0 */
+	int exit_status;	/* VM_EXITED: the status, else -1 */
 	int core_dumped;
-	int out_of_memory;	/* 1: killed by SIGKILL, not by us, while the
-				   kernel counted a kill for want of memory in
-				   its control group; else 0.  Whom it took
-				   the kernel does not say */
-	pid_t pid;		/* of the worker; 0 if there was none */
+	int out_of_memory;	/* 1: killed by SIGKILL, not by the library,
+				   while the kernel counted an out-of-memory
+				   kill in its control group; else 0.  The
+				   kernel does not name the killed process */
+	pid_t pid;		/* of the worker; 0 unless a worker, or the
+				   pool, died */
 	int worker_index;	/* -1 if there was no worker */
-	const char *message;	/* never NULL; a whole sentence, any cause,
-				   or what vm_fail() was given */
-	const char *traceback;	/* KILLED by a crash: the signal, its code
-				   and address; then the stack, a line each:
-				   module + offset for debuggers, and the
-				   function where its name is exported.  At
-				   most 3072 bytes.  Else NULL, and where a
-				   handler of your own or a sanitizer watches */
-	const char *stderr_tail; /* the last 4096 bytes it wrote there during
-				   the attempt; NULL unless stderr_tail */
-	uint64_t wall_ns;	/* of the attempt: time it took, */
-	uint64_t cpu_ns;	/* and CPU time, with that of processes it
+	const char *message;	/* never NULL, for any cause: a sentence, or
+				   the text given to vm_fail() */
+	const char *traceback;	/* VM_KILLED by a crash: a line with the
+				   signal, its code and address, then a line
+				   for each function on the stack: module and
+				   offset for debuggers, and its name if it is
+				   exported.  At most 3072 bytes.  Else NULL,
+				   also under sanitizers or if a hook has a
+				   handler of its own */
+	const char *stderr_tail; /* the last 4096 bytes that the attempt wrote
+				   to stderr; NULL unless stderr_tail */
+	uint64_t wall_ns;	/* elapsed time of the attempt, */
+	uint64_t cpu_ns;	/* and its CPU time, with that of processes it
 				   has waited for; 0 unless measure_items */
-	uint64_t max_rss;	/* bytes, in its worker's life, with what it
-				   inherited; 0 unless the worker died */
+	uint64_t max_rss;	/* peak resident bytes of the worker, with the
+				   inherited memory; 0 unless it died */
 };
 
 /*
- * An input and what became of it.  All pointers belong to the library and
- * stay valid until the next vm_zip_in_out() or vm_close() on this pool, but
- * not in a process forked meanwhile; no other call touches them.  Data is
- * aligned for any type that fits in it, and followed by a 0 byte that no size
- * counts.
+ * An input with its output or exception.  The library owns all memory that the
+ * pointers refer to.  It is valid until the next vm_zip_in_out() or vm_close()
+ * on this pool, but not in a process forked meanwhile; no other call changes
+ * it.  Data is aligned for any type that fits in it, and followed by a 0 byte
+ * that no size counts.
  */
 struct vm_result {
-	const void *input;	/* never NULL, but for VM_TEARDOWN, and with
-				   tell_setup_failures: no item then, a worker
-				   was given up since its setup failed five
-				   times in a row */
+	const void *input;	/* NULL for VM_TEARDOWN, and for an exception
+				   that tell_setup_failures asks for: a place
+				   was given up because its setup failed five
+				   times in a row.  Else never NULL */
 	size_t input_size;
-	const void *output;	/* never NULL if type is VM_OUTPUT, or
-				   VM_TEARDOWN that went well; else NULL */
+	const void *output;	/* never NULL for VM_OUTPUT and for a
+				   VM_TEARDOWN that succeeded; else NULL */
 	size_t output_size;
 	const struct vm_exception *exception;	/* NULL if there is an output */
-	void *tag;		/* vm_source's */
+	void *tag;		/* vm_source.tag */
 	uint64_t index;		/* of the input in its source, from 0;
-				   UINT64_MAX if there is none */
+				   UINT64_MAX if there is no input */
 	enum vm_type type;
-	int attempts;		/* it took; 0 if never begun */
-	int worker_index;	/* of the last attempt; -1 if never begun */
+	int attempts;		/* number of attempts; 0 if none began */
+	int worker_index;	/* of the last attempt; -1 if none began */
 	int reserved;
 };
 
 /*
- * The next result, in the order they arrive or, if ordered, of the inputs.
+ * Waits for the next result, in the order they arrive or, with "ordered", in
+ * the order of the inputs, and fills the struct.  Returns
  *	1	a result
  *	0	the end: every input is answered and no source is left.  The
- *		pool is idle and may be given more.
- *	-1	a source failed (errno is its), what was read from it has been
- *		answered; call again for the rest.  Or the pool broke down
- *		(EPIPE, and vm_broken() is 1), and its inputs have come back
- *		as VM_LOST or VM_SETUP_FAILED.  Or ENOMEM: nothing is lost,
- *		call again.  Or EINVAL, EPERM, EDEADLK.
- * EDEADLK: it was called from a source's hook; or a source without wait_fd
- * says VM_LATER while nothing is in flight, and the source stays.
- * Signal handlers do not interrupt it: call vm_cancel() in them.
+ *		pool is idle and may be given more sources.
+ *	-1	and sets errno.  If a source failed, errno is the source's; its
+ *		earlier inputs have been answered; call again for the rest.
+ *		EPIPE: the pool broke down (vm_broken() returns 1), and its
+ *		inputs have come back as VM_LOST or VM_SETUP_FAILED.  ENOMEM:
+ *		nothing is lost, call again.  EDEADLK: the call was made in a
+ *		hook of a source; or a source without wait_fd returned VM_LATER
+ *		while nothing is in flight, and the source stays queued.  Or
+ *		EINVAL, EPERM.
+ * Signal handlers do not interrupt the wait: call vm_cancel() in them.
  */
 VM_EXPORT int vm_zip_in_out(vm_pool *, struct vm_result *) VM_CHECK_RESULT;
 
-/* The same, but VM_LATER if there is nothing yet after so many ms; 0 looks
-   only, and a negative time waits for ever. */
+/* The same, but returns VM_LATER if there is no result after ms milliseconds;
+   0 does not wait, and a negative time means no limit. */
 VM_EXPORT int vm_zip_in_out_within(vm_pool *, struct vm_result *, int ms)
     VM_CHECK_RESULT;
 
-/* A copy with all it points to (but tag), one block for free().  NULL and
-   ENOMEM, or EINVAL for NULL. */
+/* Returns a copy of the result and of all memory it points to (except tag), in
+   one block that you own and free().  NULL with ENOMEM, or EINVAL for NULL. */
 VM_EXPORT struct vm_result *vm_result_copy(const struct vm_result *);
 
-/* "failed", "killed", "timed out": for tables. */
+/* Returns "failed", "killed", "timed out" and so on, for tables; "unknown" for
+   any other number.  The string is never freed. */
 VM_EXPORT const char *vm_cause_name(enum vm_cause);
 
 /*
- * Maps an array to an array on all cores, as easily as a loop: forks a pool,
- * has process() make element i of out of element i of in (both from 0), closes
- * the pool; waits for all that.  Workers have the inputs as of this call;
- * nothing is copied but outputs, so out may be in.  Each output must have
- * out_size bytes, or its element has failed (code EINVAL); the room that
- * vm_reserve() gives is where it lies in an array of them, and aligned so.
- * "ordered", tell_setup_failures and tell_teardowns have no meaning.
+ * Maps an array to an array on all CPUs.  Forks a pool, calls process() in the
+ * workers to make element i of out from element i of in, for i from 0 to
+ * count - 1, and closes the pool; blocks until all that is done.  The arrays
+ * are yours.  Workers have the inputs as of this call; only outputs are
+ * copied, so out may be the same array as in.  An output of another size than
+ * out_size bytes fails its element (code EINVAL).  The buffer of vm_reserve()
+ * is the element's position in an array of outputs, and aligned accordingly.
+ * "ordered", tell_setup_failures and tell_teardowns have no effect.
  *
- * 0: all are done.  1: some have failed; they are zeroes in out, and for each
- * failed(arg, result) was called, in the caller, in no order, if it is not
- * NULL; the result is gone when it returns.  With both, vm_error(NULL) has
- * words if teardowns have failed, else "".  -1 and errno, words in
- * vm_error(NULL), as vm_fork() and vm_zip_in_out(); and EINVAL for an array
- * that is NULL, has too many bytes, or has outputs of 0 bytes or more than
- * max_item_bytes.  What out has then is not defined.
+ * Returns 0 if all elements succeeded.  Returns 1 if some failed: they are
+ * zeroes in out, and for each the callback failed(arg, result), if not NULL,
+ * was called in the caller, in no particular order; the result is valid until
+ * it returns.  After both, vm_error(NULL) has a text if teardowns failed, else
+ * "".  Returns -1 with errno, and a text in vm_error(NULL), as vm_fork() and
+ * vm_zip_in_out() do; with EINVAL also if an array is NULL or has too many
+ * bytes, or out_size is 0 or more than max_item_bytes.  The contents of out
+ * are undefined then.
  */
 VM_EXPORT int vm_map_array_sized(const struct vm_worker *, size_t worker_size,
     const struct vm_options *, size_t options_size, const void *in,
@@ -615,45 +667,46 @@ vm_map_array(const struct vm_worker *worker, const struct vm_options *options,
 /* ---- 5. While it runs ------------------------------------------------ */
 
 /*
- * Gives up all sources and inputs the pool has now: what has not begun comes
- * back as VM_CANCELLED, what runs ends as usual, later inputs are not meant.
- * That a source had failed is not told any more.
- * Safe in any thread and in signal handlers while the pool is open; returns
- * at once and keeps errno.  From the next call on the pool on, those sources
- * are not read.
+ * Cancels all sources and inputs that the pool has now: items that have not
+ * begun come back as VM_CANCELLED, running items end as usual, and later
+ * sources are not affected.  A failure of a cancelled source that was not
+ * reported yet is dropped.  May be called in any thread and in signal handlers
+ * while the pool is open; does not block and keeps errno.  The next call that
+ * adds a source or takes a result carries it out; those sources are not read
+ * any more.
  */
 VM_EXPORT void vm_cancel(vm_pool *);
 
 /*
- * The same, and with these bits:
- *	VM_CANCEL_RUNNING	what runs comes back as VM_CANCELLED, too; its
- *				worker is killed, and replaced
- *	VM_CANCEL_UNREAD	sources are not given up but read to their end,
- *				which they must have, and all of it comes back
- *				as VM_CANCELLED
- * Other bits are ignored.
+ * The same, with these bits in how; other bits are ignored:
+ *	VM_CANCEL_RUNNING	running items come back as VM_CANCELLED too;
+ *				their workers are killed and replaced
+ *	VM_CANCEL_UNREAD	sources are read to their end, which they must
+ *				have, and all their inputs come back as
+ *				VM_CANCELLED
  */
 enum vm_cancel_how { VM_CANCEL_RUNNING = 1, VM_CANCEL_UNREAD = 2 };
 VM_EXPORT void vm_cancel_with(vm_pool *, unsigned how);
 
 /*
- * Gives up one input, by the tag and the index that its result will have; of
- * several, the one read first.  The pool goes on.  Does not wait.
- *	1	it comes back as VM_CANCELLED, and is not tried again.  If it
- *		runs its worker is killed, in the calls that follow, and
- *		replaced; if it ends before that it comes as it ended
- *	0	no input that was read and is not answered is so named
- *	-1	EINVAL, ENOMEM, EPERM, EDEADLK
+ * Cancels one input, named by the tag and the index that its result will have;
+ * if several have that name, the input that was read first.  The pool
+ * continues.  Does not block.  Returns
+ *	1	the input comes back as VM_CANCELLED and gets no further
+ *		attempt.  If it runs, the calls that follow kill and replace
+ *		its worker; if it ends before that, it comes back as it ended
+ *	0	no input with that name was read and is still unanswered
+ *	-1	and sets errno: EINVAL, ENOMEM, EPERM, EDEADLK
  */
 VM_EXPORT int vm_cancel_item(vm_pool *, const void *tag, uint64_t index);
 
 /*
- * From now on the pool is to have so many workers, 1 to max_workers.  Does not
- * wait: more are forked, as of vm_fork(), in the calls that follow; those that
- * are too many end the item they are at, tear down and leave, and what they
- * have not begun goes to others.  A place that was given up stays empty.
- * 0 or -1: EINVAL, ERANGE beyond max_workers, EPIPE if the pool is broken,
- * EPERM, EDEADLK.
+ * Sets the number of workers, from 1 to max_workers.  Does not block: the
+ * calls that follow have new workers forked, with the memory as of vm_fork().
+ * Surplus workers finish their current item, tear down and exit, and the items
+ * they had not begun are requeued for others.  A place that was given up stays
+ * empty.  Returns 0, or -1 and sets errno: EINVAL, ERANGE beyond max_workers,
+ * EPIPE if the pool is broken or vm_finish() was called, EPERM, EDEADLK.
  */
 VM_EXPORT int vm_resize(vm_pool *, int workers);
 
