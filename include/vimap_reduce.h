@@ -1,10 +1,10 @@
 /*
  * vimap_reduce.h - map, collect and reduce on a pool of worker processes.
  *
- * map() turns each input into (key, value) pairs; reduce() gets each key with
- * all its values and makes one output of them.  Both run on the workers, and
- * the caller iterates over (key, output) - its loop is what other systems
- * call finish.  Counting words:
+ * map() turns each input into (key, value) pairs; reduce() turns each key and
+ * all its values into an output.  Both are callbacks that run in the workers.
+ * The caller iterates over (key, output); other systems call its loop
+ * "finish".  Counting words:
  *
  *	static int split(struct vm_context *me, const void *input, size_t size)
  *	{
@@ -38,20 +38,25 @@
  *
  *	if (vm_map_reduce(reducer, 0, vm_lines(stdin)) == 0)
  *		while ((rc = vm_zip_key_out(reducer, &r)) == 1)
- *			use(r.key, r.key_size, r.output, r.output_size);
+ *			if (r.type == VM_OUTPUT)
+ *				use(r.key, r.key_size, r.output, r.output_size);
+ *			else
+ *				complain(r.exception->message);
+ *	if (rc == -1)
+ *		complain(vm_reducer_error(reducer));
  *	vm_reducer_close(reducer);
  *
- * A run has three rounds: inputs are mapped; when all are, the values of each
- * key are brought together, a partition of the keys at a time; then keys are
- * reduced.  Inputs and keys are items of the pool below, so what vm_options say
- * of items holds for each call of map() and of reduce(): attempts, timeouts,
- * limits, order; tell_teardowns has no meaning.  What vimap.h says of workers,
- * lifetimes, alignment, the 0 byte after each piece of data, threads and
- * growth holds here too.
+ * A run has three phases.  Map: the inputs are mapped.  Gather: when all inputs
+ * are mapped, the values of each key are brought together, a partition of the
+ * keys at a time.  Reduce: the keys are reduced.  Inputs and keys are items of
+ * the underlying pool, so vm_options apply to each call of map() and reduce():
+ * attempts, timeouts, limits, order; tell_teardowns has no effect.  The rules
+ * of vimap.h on workers, lifetimes, alignment, the 0 byte behind data, threads
+ * and growth of structs apply here too.
  *
- * The caller never looks into pairs: small amounts pass it as they are, others
- * workers write, sealed, to memory that is a file, and past memory_limit to an
- * unlinked one on a disk.
+ * The caller never inspects pairs.  Small amounts pass through it as opaque
+ * bytes.  Workers write larger amounts, with checksums, to a memory file, and
+ * beyond memory_limit to an unlinked temporary file.
  */
 #ifndef VIMAP_REDUCE_H
 #define VIMAP_REDUCE_H
@@ -62,108 +67,115 @@
 extern "C" {
 #endif
 
-typedef struct vm_reducer vm_reducer;	/* a pool and the jobs it can do */
+typedef struct vm_reducer vm_reducer;	/* a pool and the jobs it can run */
 struct vm_values;			/* the values of one key */
 
 /*
- * What the workers do.  At least one of map and reduce.  Pairs count only
- * when the call that emitted them returned 0: an attempt that fails or
- * crashes leaves no pair behind, and no value is counted twice.  Hooks run as
- * those of vm_worker do; each job has a config and a state of its own there,
- * and each worker is set up for all jobs.
+ * The hooks of a job; map or reduce must be set.  They run in the workers as
+ * the hooks of vm_worker do.  A worker runs setup of all jobs, and each job has
+ * its own config and state in vm_context.  The pairs of a call are kept only if
+ * the call succeeds: a failed or crashed attempt leaves no pair behind, and no
+ * value is counted twice.
  */
 struct vm_job {
 	int (*setup)(struct vm_context *);	/* as in vm_worker; optional */
 	void (*teardown)(struct vm_context *);	/* likewise */
 
-	/* Emits any number of pairs for one input.  NULL: the source gives
-	   pairs already, see vm_pairs(). */
+	/* Emits any number of pairs for an input; returns 0, or a code for
+	   failure.  NULL: the source gives pairs, see vm_pairs(). */
 	int (*map)(struct vm_context *, const void *input, size_t size);
 
-	/* Optional.  For each key, zero, one or more times before reduce(),
-	   by the worker that maps and again where values are brought together:
-	   emits fewer pairs of the same key (another is EINVAL) in place of
-	   those given.  What comes out in the end must not depend on how often
-	   it ran, nor over which of the values.  mincemeat's collectfn. */
+	/* Optional.  Combines values before reduce(): emits fewer pairs in
+	   place of the values it gets, with the same key (another key is
+	   EINVAL).  Runs any number of times for a key, also zero, in the map
+	   and gather phases.  The results of the run must not depend on how
+	   often it ran or on which values.  mincemeat's collectfn. */
 	int (*collect)(struct vm_context *, const void *key, size_t key_size,
 	    struct vm_values *);
 
-	/* Once a key; makes its output by vm_output().  me->index is the
-	   key's number.  NULL: results have the values themselves, grouped by
-	   key. */
+	/* Runs once for each attempt at a key and makes its output with
+	   vm_output(); returns 0, or a code for failure.  vm_context.index is
+	   the number of the key.  NULL: results have the values themselves,
+	   grouped by key. */
 	int (*reduce)(struct vm_context *, const void *key, size_t key_size,
 	    struct vm_values *);
 
 	void *config;				/* vm_context.config */
 };
 
-/* How jobs run; 0 is the default everywhere. */
+/* How jobs run.  0 and NULL mean the default, named in parentheses. */
 struct vm_reduce_options {
-	int partitions;		/* into which keys are hashed (4 a worker, fewer
-				   to sort in little memory; at most 4096).
-				   Thousands pass a small memory_limit */
-	int sorted;		/* not 0: all results in order of keys, as
-				   memcmp() over the common length, a prefix
-				   before what it begins.  Else keys of one
-				   partition come after those of another */
-	int in_input_order;	/* not 0: a key's values in order of inputs and,
-				   of one, as emitted, unless there is collect;
-				   with sorted, runs give equal bytes */
+	int partitions;		/* number of partitions that keys are hashed
+				   into, 4096 at most (4 per worker, fewer to
+				   sort with a small memory_limit).  Thousands
+				   need more memory than a small memory_limit */
+	int sorted;		/* not 0: results in order of keys, by memcmp()
+				   over the common length, a prefix before the
+				   longer key.  Else partition by partition */
+	int in_input_order;	/* not 0: the values of a key in order of their
+				   inputs, and of one input as emitted, unless
+				   there is collect.  With sorted, runs give
+				   equal bytes */
 	int reserved;		/* 0 */
-	size_t memory_limit;	/* bytes for pairs, of all processes; past half
-				   of it, which the workers do not need, they
-				   go to a file (256 MiB).  A value is in
-				   memory as a whole when it is used, and each
-				   worker has 64 KiB at least.  A quarter, 1
-				   to 64 MiB, is max_in_flight_bytes unless
-				   that is given */
-	const char *spill_dir;	/* for that one, which is opened before the
-				   fork and has no name ($TMPDIR, /tmp: where
-				   none can be made, pairs past that half fail
-				   with ENOSPC) */
+	size_t memory_limit;	/* bytes for pairs in all processes (256 MiB).
+				   Half holds pairs in a memory file; pairs
+				   beyond that go to a temporary file.  A value
+				   is in memory as a whole while it is used,
+				   and each worker has a buffer of 64 KiB at
+				   least.  A quarter, 1 to 64 MiB, is the
+				   default of max_in_flight_bytes */
+	const char *spill_dir;	/* directory of the temporary file, which is
+				   opened before the fork and has no name
+				   ($TMPDIR or /tmp; if no file can be made
+				   there, pairs beyond that half fail with
+				   ENOSPC) */
 };
 
 /* ---- On the workers -------------------------------------------------- */
 
 /*
- * Emits a pair, which is copied; either may be empty, and NULL then.  In map()
- * and collect() only.  0, or -1 with errno, and then the present call has
- * failed whatever it returns: EINVAL elsewhere, or if collect() emits another
- * key than the one it was given; EFBIG for a key or a value beyond
- * max_item_bytes; ENOSPC, or another, if the temporary file cannot have it;
- * ENOMEM; ECANCELED if collect() has failed.  May write to that file.
+ * Emits a pair, which is copied; key and value may be empty, and NULL then.
+ * Works in map() and collect() only.  May block while it writes to the memory
+ * file or the temporary file.  Returns 0, or -1 and sets errno, and then the
+ * current call has failed whatever it returns.  EINVAL: called elsewhere, or
+ * collect() emits another key than its own.  EFBIG: a key or a value beyond
+ * max_item_bytes.  ENOSPC or another error of write(2): the pair cannot be
+ * stored.  ENOMEM.  ECANCELED: collect(), called from here, has failed.
  */
 VM_EXPORT int vm_emit(struct vm_context *, const void *key, size_t key_size,
     const void *value, size_t value_size);
 
 /*
- * The next value, and its size unless size is NULL; NULL after the last.
- * Valid until the next call on the same values.  Never NULL for an empty
- * value.  NULL too if it cannot be read or is not what was emitted (EBADMSG):
- * then the present call of reduce() or collect() has failed, or, in the caller,
- * the next vm_zip_key_out() tells.  Reads the temporary file.
+ * Returns a pointer to the next value, and stores its bytes in *size unless
+ * size is NULL; returns NULL after the last value.  The library owns the
+ * buffer, which is valid until the next call on the same values; it is never
+ * NULL for an empty value.  Returns NULL also if the value cannot be read or
+ * differs from the emitted bytes (EBADMSG): then the current call of reduce()
+ * or collect() has failed or, in the caller, the next vm_zip_key_out() returns
+ * the error.  May block while it reads the temporary file.
  */
 VM_EXPORT const void *vm_value(struct vm_values *, size_t *size);
 
-/* The number of values. */
+/* Returns the number of values of the key. */
 VM_EXPORT uint64_t vm_value_count(const struct vm_values *);
 
-/* A ready-made collect for values that are uint64_t: emits their sum.  It is
-   known, and costs less than one that does the same. */
+/* A ready-made vm_job.collect for values of type uint64_t: emits their sum.
+   The library recognises the pointer and adds up in place, so it costs less
+   than a callback of your own. */
 VM_EXPORT int vm_add_up(struct vm_context *, const void *key, size_t key_size,
     struct vm_values *);
 
 /* ---- In the caller --------------------------------------------------- */
 
 /*
- * Forks a pool for jobs, which are numbered from 0; vm_fork_job() has just
- * one.  All structs may be changed or freed on return; options and how may be
- * NULL.  NULL on failure, as vm_fork(), words from
- * vm_reducer_error(NULL); EINVAL also
- * for a job with neither map nor reduce, or worker_indices that are not all
- * different; EACCES, ENOENT, ENOSPC or what else spill_dir is refused with.
- * item_timeout_ms counts for calls of the hooks; bringing values together is
- * done in items as well, which say that they go on (vm_alive()).
+ * Forks a pool for an array of count jobs, numbered from 0; vm_fork_job() takes
+ * a single job.  Blocks as vm_fork() does.  All structs may be changed or freed
+ * on return; options and how may be NULL.  Returns a reducer, which
+ * vm_reducer_close() frees, or NULL with errno as vm_fork(); the text is in
+ * vm_reducer_error(NULL).  EINVAL also for a job with neither map nor reduce,
+ * or for worker_indices that are not all different; EACCES, ENOENT, ENOSPC or
+ * another error of open(2) for spill_dir.  item_timeout_ms applies to calls of
+ * the hooks; the items of the gather phase restart it with vm_alive().
  */
 VM_EXPORT vm_reducer *vm_fork_jobs_sized(const struct vm_job *, size_t count,
     size_t job_size, const struct vm_options *, size_t options_size,
@@ -193,17 +205,19 @@ vm_fork_job(const struct vm_job *job, const struct vm_options *options,
 #endif
 
 /*
- * Queues a run of a job over a source, which now belongs to the reducer, on
- * failure too.  Runs are done one after another, in this order; the source is
- * read when it is its turn.  0 or -1: EINVAL for a job there is not, or no
- * source, ENOMEM, EPERM in a child of the process that forked the reducer, or
- * what a ready-made source failed of.
+ * Appends a run of a job over a source to the reducer's queue.  The reducer
+ * owns the source from now on, also on failure.  Runs are executed one after
+ * another, in this order, inside vm_zip_key_out(), and each source is read in
+ * its run; this call does not block.  Returns 0, or -1 and sets errno: EINVAL
+ * for NULL, a job number that does not exist or a source without next, ENOMEM,
+ * EPERM in a child of the process that forked the reducer, EDEADLK while the
+ * reducer is closed, or the error of a ready-made source.
  */
 VM_EXPORT int vm_map_reduce(vm_reducer *, size_t job, struct vm_source)
     VM_CHECK_RESULT;
 
-/* Where pairs come from for a job without map; as vm_source otherwise.  Each
-   is an input, and index counts them. */
+/* A source of pairs for a job without map; its callbacks are as those of
+   vm_source, and next() may block.  Each pair is an input, which is copied. */
 struct vm_pair_source {
 	int (*next)(void *from, const void **key, size_t *key_size,
 	    const void **value, size_t *value_size);
@@ -214,64 +228,78 @@ VM_EXPORT struct vm_source vm_pairs(struct vm_pair_source);
 
 enum vm_stage { VM_MAP_STAGE = 1, VM_REDUCE_STAGE = 2 };
 
-/* What a key came to; or what failed for good.  All it points to is the
-   library's and valid until the next vm_zip_key_out() or vm_reducer_close(). */
+/* A key with its output, or an input or a key that failed for good.  The
+   library owns all memory that the pointers refer to; it is valid until the
+   next vm_zip_key_out() or vm_reducer_close(). */
 struct vm_reduced {
-	const void *key;	/* NULL if an input failed in map */
+	const void *key;	/* NULL with VM_MAP_STAGE */
 	size_t key_size;
-	const void *output;	/* of reduce; NULL if none or failed */
+	const void *output;	/* of reduce; NULL if there is no reduce, or it
+				   failed */
 	size_t output_size;
 	struct vm_values *values; /* if the job has no reduce, else NULL */
-	const void *input;	/* the input that failed in map, else NULL */
+	const void *input;	/* the input that failed in map, else NULL; NULL
+				   too for a place that was given up, see
+				   vm_options.tell_setup_failures */
 	size_t input_size;
 	const struct vm_exception *exception;	/* NULL if VM_OUTPUT */
-	uint64_t run;		/* the how manieth vm_map_reduce(), from 0 */
+	uint64_t run;		/* number of the run, from 0, in the order of
+				   vm_map_reduce() */
 	enum vm_type type;
 	enum vm_stage stage;
 };
 
 /*
- * Waits for the next result: 1.  0: the end of the present run, or there is
- * none; the next call goes on with the next one.  Inputs and keys that failed
- * for good come as VM_EXCEPTION while the rest of the run goes on; a key of
- * which an input was lost is still reduced.
- * -1: as vm_zip_in_out(), a source that failed included: call again for the
- * rest.  Or the run has failed, words in vm_reducer_error(), and the next call
- * goes on with the next run: ENOSPC and others if the temporary file cannot
- * have the pairs, EBADMSG if it has others than were written, EIO if values
- * could not be brought together, ECANCELED after vm_cancel(), unless inputs
- * were being mapped: then what was mapped is reduced; or all keys are with
- * workers: then those that were not begun fail with VM_CANCELLED.
+ * Waits for the next result and fills the struct.  Returns
+ *	1	a result.  An input or a key that failed for good is a
+ *		VM_EXCEPTION; the run continues, and keys are reduced without
+ *		the values of failed inputs.
+ *	0	the end of the current run, or no run is queued; the next call
+ *		starts the next run
+ *	-1	and sets errno.  Either as vm_zip_in_out(), also if a source
+ *		failed: the next call continues the run.  Or the run failed,
+ *		vm_reducer_error() has the text, and the next call starts the
+ *		next run: ENOSPC or another error if pairs cannot be stored,
+ *		EBADMSG if stored pairs are damaged, EIO if the workers of the
+ *		gather phase keep dying, ECANCELED after vm_cancel().
+ * vm_cancel() during the map phase ends the source only, and the pairs of the
+ * inputs mapped so far are reduced.  If all keys are already in the window, the
+ * keys that have not begun fail with VM_CANCELLED instead of the run.
  */
 VM_EXPORT int vm_zip_key_out(vm_reducer *, struct vm_reduced *) VM_CHECK_RESULT;
 
-/* The pool below, for vm_cancel(), vm_resize(), vm_workers(), vm_ready() and
-   vm_broken(); it must not be given inputs, nor results be taken from it. */
+/* Returns the underlying pool, which the reducer owns, for vm_cancel(),
+   vm_resize(), vm_workers(), vm_ready() and vm_broken(); NULL for NULL.  Give
+   it no inputs and take no results from it. */
 VM_EXPORT vm_pool *vm_reducer_pool(vm_reducer *);
 
-/* What went wrong last, in words, as vm_error(); of NULL, in this thread's last
-   vm_fork_job() or, if nothing did, in its last call that was given NULL. */
+/* Returns the text of the last failure, as vm_error() does; for NULL, of this
+   thread's last vm_fork_job() or vm_fork_jobs() or, if that succeeded, of its
+   last call that was given NULL. */
 VM_EXPORT const char *vm_reducer_error(const vm_reducer *);
 
-/* Ends it all, at any moment, as vm_close(): sources are closed, temporary
-   space is given back.  0, 1 or -1, and words in vm_error(NULL), as there;
-   NULL is fine. */
+/* Ends and frees the reducer at any time, as vm_close() does: closes its
+   sources, frees the space of the temporary file, blocks until the workers are
+   gone.  Returns 0, 1 or -1, with the text in vm_error(NULL), as vm_close();
+   NULL is allowed. */
 VM_EXPORT int vm_reducer_close(vm_reducer *);
 
 /* ---- Without keys ---------------------------------------------------- */
 
 /*
- * Gives an idle pool a source and calls fold() with each result, exceptions
- * included, in the caller, in the order they come (with vm_options.ordered, of
- * the inputs), as vimap's VimapFold does.  A worker that is given a part of
- * the input at a time (vm_parts()) accumulates there before.
+ * Gives an idle pool a source and calls the callback fold() in the caller with
+ * each result, exceptions included, in the order they arrive (with
+ * vm_options.ordered: of the inputs), as vimap's VimapFold does.  Blocks until
+ * the source is done.  To accumulate in the workers first, give each of them a
+ * part of the input at a time (vm_parts()).
  *
- * 0: all were outputs.  1: there were exceptions.  -1: as vm_imap() and
- * vm_zip_in_out(), what had come is folded; ECANCELED if fold() returned
- * anything but 0: then what has not begun is given up, and what had is not
- * folded.  EINVAL for no fold().  ENOMEM: what has not begun is given up as
- * well.  The pool can be given more in each case, but if it broke down; only
- * where there was no memory even to give up, what it has comes out of it first.
+ * Returns 0 if all results are outputs, 1 if some are exceptions, or -1 and
+ * sets errno as vm_imap() and vm_zip_in_out() do; results up to then have been
+ * folded.  ECANCELED: fold() returned a number other than 0; the remaining
+ * items are cancelled and not folded.  EINVAL: fold is NULL.  ENOMEM: the
+ * remaining items are cancelled too.  The pool may be given more sources
+ * afterwards unless it broke down; if memory was short even for cancelling,
+ * its next results are the remaining items.
  */
 VM_EXPORT int vm_fold(vm_pool *, struct vm_source,
     int (*fold)(void *accumulator, const struct vm_result *),
