@@ -27,8 +27,11 @@ awk -v to="$tmp" '
 FNR == 1 { page = FILENAME; sub(/.*\//, "", page); n = 0 }
 /^\.Bd -literal/ { on = 1; text = ""; next }
 /^\.Ed/ {
-	if (text ~ /int main\(/)
-		printf "%s", text >(to "/" page "." ++n ".c")
+	if (text ~ /int main\(/) {
+		file = to "/" page "." (++n) ".c"
+		printf "%s", text >file
+		close(file)
+	}
 	on = 0
 }
 on { gsub(/\\e/, "\\"); gsub(/\\&/, ""); text = text $0 "\n" }
