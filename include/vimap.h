@@ -46,8 +46,8 @@
  *  - One thread at a time may use a pool, in the process that forked it.  In
  *    another process calls on the pool fail with EPERM, and vm_close() only
  *    frees memory.  Only vm_cancel() and vm_cancel_with() may be called from
- *    any thread or signal handler.  Calls on a pool from the hooks of its own
- *    source fail with EDEADLK.
+ *    any thread or signal handler.  Most calls on a pool fail with EDEADLK in
+ *    the callbacks of its own sources.
  *  - Each input has one result.  An input may be processed more than once: if
  *    max_attempts allows it, or if its worker broke the protocol, so that the
  *    outputs of that worker cannot be trusted.
@@ -273,16 +273,16 @@ struct vm_options {
 	unsigned retry_on;	/* a mask of causes worth another attempt (all
 				   that an item can cause: VM_FAILED to
 				   VM_GARBLED) */
-	int retry_delay_ms;	/* before the second attempt; doubles before
-				   each further attempt (0), */
+	int retry_delay_ms;	/* milliseconds before the second attempt;
+				   doubles before each further attempt (0), */
 	int retry_delay_max_ms;	/* up to this bound (60000) */
 	int max_failures;	/* after this number of failed items the pool
 				   cancels the items that have not begun, as
 				   vm_cancel() does (never) */
 
-	/* Timeouts, by the monotonic clock; the first two have no default.  A
-	   worker that exceeds its timeout is killed with its process group.
-	   See also fork_timeout_ms. */
+	/* Timeouts in milliseconds of the monotonic clock; the first two have
+	   no default.  A worker that exceeds its timeout is killed with its
+	   process group.  See also fork_timeout_ms. */
 	int item_timeout_ms;	/* for an input in process(), without the time
 				   in queues.  Never early; late by an eighth at
 				   most (by a few ms if it is short) while you
