@@ -78,6 +78,10 @@ mandoc -T lint -W warning "$srcdir"/man/*.[1-9] || status=1
 backspace=$(printf '\b')
 for page in "$srcdir"/man/*.[1-9]; do
 	rendered=$(mandoc -T ascii "$page" | sed "s/.$backspace//g")
+	if printf '%s\n' "$rendered" | grep '<[a-z]*>'; then
+		echo "FAIL: $page has In as a macro in its text"
+		status=1
+	fi
 	headings=$(sed -n 's/^\.S[hs] //p' "$page" | sed 's/\\&//g; s/"//g')
 	while IFS= read -r heading; do
 		printf '%s\n' "$rendered" | grep -Fx \
