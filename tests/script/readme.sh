@@ -1,6 +1,6 @@
 #!/bin/sh
-# readme.sh - the first C program of README.md compiles without a warning and
-# runs.
+# readme.sh - the first C program of README.md compiles without a warning, runs,
+# and prints lines that README.md shows.
 #
 # It is the first thing that a new user tries.
 
@@ -28,7 +28,13 @@ $CC -std=c11 -Wall -Wextra -Werror $USER_CFLAGS -I"$srcdir/include" \
 	-o "$tmp/readme" "$tmp/readme.o" libvimap.la || exit 1
 # libtool splits the run path where it has a space.
 LD_LIBRARY_PATH=$PWD/.libs${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH} \
-    "$tmp/readme" </dev/null
+    "$tmp/readme" </dev/null >"$tmp/out"
 result=$?
+cat "$tmp/out"
 echo "(exit status $result)"
-[ $result -eq 0 ]
+[ $result -eq 0 ] && [ -s "$tmp/out" ] || exit 1
+while IFS= read -r line; do
+	grep -Fx "    $line" "$srcdir/README.md" >/dev/null && continue
+	echo "FAIL: README.md does not show '$line'"
+	exit 1
+done <"$tmp/out"
