@@ -1,6 +1,8 @@
 #!/bin/sh
-# install.sh - an installed library is found through pkg-config by a program
-# outside the tree, which then runs; uninstalling leaves no file.
+# install.sh - an installed library is found through pkg-config and CMake by a
+# program outside the tree, which then runs; uninstalling leaves no file.
+#
+# Without cmake that part is left out.
 
 CC=${CC:-cc}
 MAKE=${MAKE:-make}
@@ -73,6 +75,36 @@ write_program
 (cd "$tmp" && $CC $USER_CFLAGS $(pc --cflags) outside.c \
     $(pc --libs) -o outside) || give_up "compiling a program"
 LD_LIBRARY_PATH=$(dirname "$dir") "$tmp/outside" || give_up "running it"
+
+# Two versions are asked for: this one, and one that cannot be.
+try_cmake()
+{
+	cat >"$tmp/CMakeLists.txt" <<-END
+	cmake_minimum_required(VERSION 3.5...3.25)
+	project(outside C)
+	find_package(vimap 99 QUIET PATHS "\${where}" NO_DEFAULT_PATH)
+	if(vimap_FOUND)
+		message(FATAL_ERROR "version 99 is found")
+	endif()
+	find_package(vimap $VERSION REQUIRED PATHS "\${where}"
+		NO_DEFAULT_PATH)
+	add_executable(outside_cmake outside.c)
+	target_link_libraries(outside_cmake vimap::vimap)
+	END
+	# As the options of CC it reads CFLAGS from the environment.
+	(cd "$tmp" && mkdir cmake && cd cmake &&
+	    CC=$CC CFLAGS=$USER_CFLAGS cmake -G 'Unix Makefiles' \
+		-Dwhere="$(dirname "$dir")/cmake/vimap" .. &&
+	    cmake --build . && ./outside_cmake) >"$tmp/log" 2>&1 || {
+		cat "$tmp/log"
+		give_up "CMake"
+	}
+}
+if command -v cmake >/dev/null 2>&1; then
+	try_cmake
+else
+	echo "no cmake: that part is left out"
+fi
 
 $MAKE uninstall DESTDIR="$root" >"$tmp/log" 2>&1 || {
 	cat "$tmp/log"
