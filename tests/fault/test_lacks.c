@@ -3,7 +3,7 @@
  * and the library does without: whether an old kernel or a filter of system
  * calls says so, and by which error.
  *
- * The facilities are those of the table in HACKING.md.  Each is taken away by
+ * The facilities are those of the table in doc/death-and-time.md.  Each is taken away by
  * the failing twin of the calls; those of which it has been seen in the wild,
  * by a real filter too.
  */
@@ -208,7 +208,7 @@ static void check_life(bool keeps_text)
 
 /* ---- taken away by the twin ---- */
 
-/* As in HACKING.md.  The same call may be needed in one process and not in
+/* As in doc/death-and-time.md.  The same call may be needed in one process and not in
    another. */
 static const struct {
 	enum fault_kind kind;

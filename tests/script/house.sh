@@ -4,7 +4,7 @@
 # The limits, on lib/: functions of 60 lines, files of 600, 80 columns, three
 # levels of braces inside a function; and no unfinished business noted in any
 # file.  With "report" it prints the other measures as well, which are aims: how
-# to read them is in HACKING.md.
+# to read them is in doc/testing.md.
 
 srcdir=${srcdir:-.}
 here=$srcdir/tests/script
