@@ -3,9 +3,9 @@
  *
  * Runs in: caller, fork server, worker.  No other file calls the system.  Every
  * function that can fail returns 0 or more, or -errno; errno itself is kept
- * where the comment says so.  New descriptors are close-on-exec and, except for
- * those of sys_memory_file() and sys_temporary(), never 0, 1 or 2: a host
- * program that has closed its standard streams must not find our files there.
+ * where the comment says so.  New descriptors are close-on-exec and never 0, 1
+ * or 2: a host program that has closed its standard streams must not find our
+ * files there.
  * EINTR is retried inside, except in the three waits, sys_poll(), sys_ppoll()
  * and sys_epoll_wait(), where it counts as no event.
  *

@@ -23,8 +23,8 @@ ssize_t sys_pwrite(int fd, const void *from, size_t size, uint64_t at)
 
 int sys_memory_file(void)
 {
-	return result_of((int)syscall(SYS_memfd_create, "vimap",
-	    1u /* MFD_CLOEXEC */));
+	return sys_lift(result_of((int)syscall(SYS_memfd_create, "vimap",
+	    1u /* MFD_CLOEXEC */)));
 }
 
 /* For systems that cannot make a file without a name: unlinks it at once. */
@@ -51,7 +51,7 @@ int sys_temporary(const char *dir)
 	if (fd == -EISDIR || fd == -EOPNOTSUPP || fd == -EINVAL ||
 	    sys_lacks(fd))
 		fd = make_and_unlink(dir);
-	return fd;
+	return sys_lift(fd);
 }
 
 void sys_punch(int fd, uint64_t at, uint64_t size)

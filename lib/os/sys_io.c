@@ -22,9 +22,7 @@
 #define SYS_pidfd_open 434
 #endif
 
-/* Duplicates a new descriptor above 0, 1 and 2 if it is among them.  Returns
-   the new descriptor or -errno; the old descriptor is closed. */
-static int lift(int fd)
+int sys_lift(int fd)
 {
 	int higher;
 
@@ -41,7 +39,7 @@ static int lift_pair(int ends[2])
 	int r = 0;
 
 	for (int i = 0; i < 2; i++) {
-		ends[i] = lift(ends[i]);
+		ends[i] = sys_lift(ends[i]);
 		if (ends[i] < 0 && r == 0)
 			r = ends[i];
 	}
@@ -125,7 +123,7 @@ int sys_open(const char *path, int flags)
 	int r;
 
 	RETRY(r, open(path, flags | O_CLOEXEC));
-	return lift(r);
+	return sys_lift(r);
 }
 
 int sys_reopen(int fd, int flags)
@@ -153,12 +151,12 @@ int sys_socketpair(int ends[2])
 
 int sys_eventfd(void)
 {
-	return lift(result_of(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)));
+	return sys_lift(result_of(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)));
 }
 
 int sys_memfd(void)
 {
-	int fd = lift(result_of((int)syscall(SYS_memfd_create, "vimap",
+	int fd = sys_lift(result_of((int)syscall(SYS_memfd_create, "vimap",
 	    1u /* MFD_CLOEXEC */)));
 	int r = MIN(fd, 0);
 
@@ -237,7 +235,7 @@ bool sys_is_open(int fd)
 
 int sys_pidfd_open(pid_t pid)
 {
-	return lift(result_of((int)syscall(SYS_pidfd_open, pid, 0)));
+	return sys_lift(result_of((int)syscall(SYS_pidfd_open, pid, 0)));
 }
 
 /* ---- messages with descriptors ---- */
@@ -282,7 +280,7 @@ static void collect_fds(struct msghdr *m, int fds[SYS_FDS], bool *lost)
 		memcpy(fds, CMSG_DATA(c), count * sizeof *fds);
 	}
 	for (size_t i = 0; i < count; i++) {
-		fds[i] = lift(fds[i]);
+		fds[i] = sys_lift(fds[i]);
 		if (fds[i] < 0)
 			*lost = true;
 		fds[i] = MAX(fds[i], -1);
@@ -348,7 +346,7 @@ int sys_ppoll(struct pollfd *fds, size_t count, int ms, const sigset_t *mask)
 
 int sys_epoll(void)
 {
-	return lift(result_of(epoll_create1(EPOLL_CLOEXEC)));
+	return sys_lift(result_of(epoll_create1(EPOLL_CLOEXEC)));
 }
 
 int sys_epoll_ctl(int set, int op, int fd, uint32_t events, uint64_t key)

@@ -28,4 +28,9 @@ static inline int result_of(int r)
 	return r == -1 ? -errno : r;
 }
 
+/* Moves a new descriptor above 0, 1 and 2 if it is among them, and passes an
+   error through.  Returns the descriptor or -errno; the old descriptor is
+   closed.  In sys_io.c. */
+int sys_lift(int fd);
+
 #endif

@@ -5,6 +5,7 @@
 #include "config.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -290,6 +291,31 @@ START_TEST(directories_that_will_not_do)
 }
 END_TEST
 
+/* Returns 0 if no file of a store is where a standard stream was. */
+static int without_streams(void *arg)
+{
+	struct words w = { "" };
+	struct store s;
+
+	(void)arg;
+	for (int fd = 0; fd <= STDERR_FILENO; fd++)
+		close(fd);
+	if (store_open(&s, 1, 0, NULL, &w) < 0)
+		return 1;
+	for (int fd = 0; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) != -1)
+			return 2;
+	return s.file[0] > STDERR_FILENO && s.file[1] > STDERR_FILENO ? 0 : 3;
+}
+
+/* A hook that prints, or a host that opens its stdin again, would else write to
+   pairs or close them. */
+START_TEST(closed_streams_stay_closed)
+{
+	ck_assert_int_eq(in_child(without_streams, NULL), 0);
+}
+END_TEST
+
 static int in_small_files(void *arg)
 {
 	const struct rlimit limit = { 20 * PAGE, 20 * PAGE };
@@ -359,7 +385,8 @@ int main(void)
 		what_was_for_nothing_is_taken_again,
 		copies_have_nothing_after_the_end, left_files_stay_as_they_are,
 		what_was_not_written_is_noticed, directories_that_will_not_do,
-		limits_on_files_are_kept_to, workers_take_at_once };
+		closed_streams_stay_closed, limits_on_files_are_kept_to,
+		workers_take_at_once };
 	const TTest *const drawn[] = {
 		extents_never_overlap, room_is_given_back };
 
