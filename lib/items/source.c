@@ -55,7 +55,7 @@ int source_judge(struct source *s, int said, int error)
 {
 	switch (said) {
 	case 1:
-		return s->input == NULL && s->size > 0 ?
+		return s->input == NULL ?
 		    fail(s, EINVAL, "next() said 1 and set no input") :
 		    fail(s, EFBIG, "an input has more bytes than "
 		    "vm_options.max_item_bytes allows");
