@@ -15,7 +15,7 @@
 #include "worker/worker.h"
 
 /* Time from SIGTERM to SIGKILL. */
-#define MERCY_NS (200 * MS_IN_NS)
+#define TERM_NS (200 * MS_IN_NS)
 /* Time from SIGKILL until the caller is told that the worker does not die. */
 #define HELD_NS (5000 * MS_IN_NS)
 /* At the end of the pool: the longest wait for the next child to die, the
@@ -104,7 +104,7 @@ static void hire(const struct notice *order)
 	news.pid = MAX(r, 0);
 	h->arrival = news;
 	if (r > 0) {
-		h->state = HAND_RUNNING;
+		h->state = CHILD_RUNNING;
 		self->pids[order->slot] = r;
 		h->generation = order->generation;
 	}
@@ -124,9 +124,9 @@ static void strike(const struct child *h, int signal)
 
 static void doom(struct child *h)
 {
-	h->state = HAND_DOOMED;
+	h->state = CHILD_DOOMED;
 	doomed++;
-	h->due_at = sys_now() + MERCY_NS;
+	h->due_at = sys_now() + TERM_NS;
 	strike(h, SIGTERM);
 }
 
@@ -139,7 +139,7 @@ static struct notice end_of(const struct child *h, int kind, int status)
 		.generation = h->generation,
 		.pid = self->pids[slot_of(h)],
 		.status = status,
-		.ordered = h->state >= HAND_DOOMED,
+		.ordered = h->state >= CHILD_DOOMED,
 		.died_at = sys_now(),
 	};
 }
@@ -150,11 +150,11 @@ static void press_doomed(uint64_t now)
 	for (size_t i = 0; i < self->slots.count && doomed > 0; i++) {
 		struct child *h = &self->children[i];
 
-		if (h->state < HAND_DOOMED || h->due_at > now)
+		if (h->state < CHILD_DOOMED || h->due_at > now)
 			continue;
-		if (h->state == HAND_DOOMED) {
+		if (h->state == CHILD_DOOMED) {
 			strike(h, SIGKILL);
-			h->state = HAND_KILLED;
+			h->state = CHILD_KILLED;
 			h->due_at = now + HELD_NS;
 		} else {
 			h->death = end_of(h, NOTICE_HELD, SIGKILL);
@@ -202,9 +202,9 @@ static void dismiss(struct child *h, int status, const struct rusage *usage)
 	h->death = end_of(h, NOTICE_DIED, status);
 	h->death.max_rss = (uint64_t)usage->ru_maxrss * 1024;
 	h->death.cpu_ns = sys_cpu_of(usage);
-	if (h->state >= HAND_DOOMED)
+	if (h->state >= CHILD_DOOMED)
 		doomed--;
-	h->state = HAND_VACANT;
+	h->state = CHILD_VACANT;
 	self->pids[slot_of(h)] = 0;
 	announce(h);
 }
@@ -226,7 +226,7 @@ static int reap_ended(void)
 		if (h != NULL)
 			sys_kill(-pid, SIGKILL);
 		if (h == NULL)
-			spare_bury(&self->spare, pid);
+			spare_reaped(&self->spare, pid);
 		buried++;
 		if (sys_reap(pid, &status, &usage) < 0 || h == NULL)
 			continue;
@@ -270,7 +270,7 @@ static int end_all(const sigset_t *mask)
 
 	slots_set_busy(&self->slots, true);
 	for (size_t i = 0; i < self->slots.count; i++)
-		if (self->children[i].state != HAND_VACANT)
+		if (self->children[i].state != CHILD_VACANT)
 			strike(&self->children[i], SIGKILL);
 	spare_want(&self->spare, false);
 	while ((r = reap_ended()) != -ECHILD && sys_now() < until) {
@@ -304,9 +304,9 @@ static void obey(const struct notice *n)
 		pong.kind = NOTICE_PONG;
 	else if (n->kind == NOTICE_SPARE)
 		spare_want(&self->spare, n->index != 0);
-	else if (n->kind == NOTICE_HIRE && h->state == HAND_VACANT)
+	else if (n->kind == NOTICE_HIRE && h->state == CHILD_VACANT)
 		hire(n);
-	else if (n->kind == NOTICE_KILL && h->state == HAND_RUNNING &&
+	else if (n->kind == NOTICE_KILL && h->state == CHILD_RUNNING &&
 	    h->generation == n->generation)
 		doom(h);
 }
@@ -351,7 +351,7 @@ static int patience(uint64_t now, bool sweeping)
 	if (sweeping)
 		next = MIN(next, now + SWEEP_MS * MS_IN_NS);
 	for (size_t i = 0; i < self->slots.count && doomed > 0; i++)
-		if (self->children[i].state >= HAND_DOOMED)
+		if (self->children[i].state >= CHILD_DOOMED)
 			next = MIN(next, self->children[i].due_at);
 	if (self->caller_fd < 0)
 		next = MIN(next, now + LOOK_MS * MS_IN_NS);

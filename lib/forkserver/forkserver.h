@@ -32,15 +32,15 @@
 #include "worker/plan.h"
 
 /* State of the worker in a slot, as the fork server sees it. */
-enum hand_state {
-	HAND_VACANT,		/* no process */
-	HAND_RUNNING,
-	HAND_DOOMED,		/* SIGTERM sent; SIGKILL follows at due_at */
-	HAND_KILLED		/* SIGKILL sent; HELD follows at due_at */
+enum child_state {
+	CHILD_VACANT,		/* no process */
+	CHILD_RUNNING,
+	CHILD_DOOMED,		/* SIGTERM sent; SIGKILL follows at due_at */
+	CHILD_KILLED		/* SIGKILL sent; HELD follows at due_at */
 };
 
 struct child {
-	enum hand_state state;
+	enum child_state state;
 	uint32_t generation;
 	uint64_t due_at;
 	pid_t group;		/* process group of the slot's last dead

@@ -99,7 +99,7 @@ pid_t spare_hire(struct forkserver *f, const struct notice *order,
 	return r;
 }
 
-void spare_bury(struct spare *s, pid_t pid)
+void spare_reaped(struct spare *s, pid_t pid)
 {
 	if (pid == s->pid)
 		forget(s);

@@ -51,6 +51,6 @@ pid_t spare_hire(struct forkserver *, const struct notice *order,
 
 /* Forgets the spare if it has that pid, of a child that has ended.  The caller
    reaps it. */
-void spare_bury(struct spare *, pid_t);
+void spare_reaped(struct spare *, pid_t);
 
 #endif

@@ -46,7 +46,7 @@ struct chunk *freelist_take_chunk(struct freelist *f)
 
 void freelist_put_span(struct freelist *f, struct span *s)
 {
-	if (f != NULL && f->nspans < SHELF_MOST)
+	if (f != NULL && f->nspans < FREELIST_MOST)
 		f->spans[f->nspans++] = s;
 	else
 		free(s);
@@ -54,8 +54,8 @@ void freelist_put_span(struct freelist *f, struct span *s)
 
 void freelist_put_chunk(struct freelist *f, struct chunk *c)
 {
-	if (f == NULL || f->nchunks == SHELF_MOST ||
-	    c->items.cap + c->heads.cap > SHELF_ROOM) {
+	if (f == NULL || f->nchunks == FREELIST_MOST ||
+	    c->items.cap + c->heads.cap > FREELIST_ROOM) {
 		throw_away(c);
 		return;
 	}

@@ -18,12 +18,12 @@ struct span;
 
 /* Upper bounds on the spans and on the chunks in it, and on the buffer bytes of
    a chunk. */
-#define SHELF_MOST 4
-#define SHELF_ROOM ((size_t)32 * 1024)
+#define FREELIST_MOST 4
+#define FREELIST_ROOM ((size_t)32 * 1024)
 
 struct freelist {
-	struct span *spans[SHELF_MOST];
-	struct chunk *chunks[SHELF_MOST];
+	struct span *spans[FREELIST_MOST];
+	struct chunk *chunks[FREELIST_MOST];
 	int nspans, nchunks;
 };
 

@@ -13,7 +13,7 @@
    paid. */
 #define LOOKS 100
 #define PAYS_NS 100000u
-#define PAUSE_MOST 1023
+#define SPIN_PAUSE_MOST 1023
 
 void spin_at(struct spin *l, int fd)
 {
@@ -29,6 +29,6 @@ void spin_at(struct spin *l, int fd)
 	if (came && sys_now() - begin < PAYS_NS)
 		l->pause = 0;
 	else
-		l->pause = MIN(2 * l->pause + 1, PAUSE_MOST);
+		l->pause = MIN(2 * l->pause + 1, SPIN_PAUSE_MOST);
 	l->left = l->pause;
 }

@@ -16,7 +16,7 @@
 #include "shm/slots.h"
 
 /* Bytes of inputs and outputs after which a write pays. */
-#define STAGE_DUE ((size_t)32 * 1024)
+#define OUTSTREAM_DUE ((size_t)32 * 1024)
 
 struct outstream {
 	struct slot *slot;
@@ -80,7 +80,7 @@ int outstream_flush(struct outstream *);
 /* Has enough been done since the last flush to flush again? */
 static inline bool outstream_is_due(const struct outstream *g)
 {
-	return g->worked >= STAGE_DUE;
+	return g->worked >= OUTSTREAM_DUE;
 }
 
 /* Does the caller wait for staged bytes?  Inline, as it runs for each item. */

@@ -87,21 +87,21 @@ END_TEST
 START_TEST(only_a_few_are_kept)
 {
 	struct freelist f = { .nspans = 0 };
-	struct span *many[3 * SHELF_MOST];
+	struct span *many[3 * FREELIST_MOST];
 
 	for (size_t i = 0; i < COUNTOF(many); i++)
 		many[i] = one(&f, "");
 	for (size_t i = 0; i < COUNTOF(many); i++)
 		span_free(many[i]);
-	ck_assert_int_eq(f.nspans, SHELF_MOST);
-	ck_assert_int_eq(f.nchunks, SHELF_MOST);
+	ck_assert_int_eq(f.nspans, FREELIST_MOST);
+	ck_assert_int_eq(f.nchunks, FREELIST_MOST);
 	freelist_release(&f);
 }
 END_TEST
 
 START_TEST(a_chunk_with_much_room_is_not_kept)
 {
-	static char large[SHELF_ROOM];
+	static char large[FREELIST_ROOM];
 	struct freelist f = { .nspans = 0 };
 	struct chunk *c = chunk_new(&f, 0, 0, NULL);
 
