@@ -1,5 +1,5 @@
 /*
- * answer.h - spans that are answered: from the window to the results.
+ * answer.h - spans that are answered: from the window to the results queue.
  *
  * Runs in: caller.
  */
@@ -10,13 +10,14 @@
 
 struct engine;
 
-/* Hands a span to the results, with its outputs or its exception. */
+/* Moves a span to the results queue, with its outputs or its exception. */
 void answer_span(struct engine *, struct span *);
 
-/* Answers a span, which is in no list or waits, with a cause of its own. */
+/* Answers a span, which is in no list or waits, with that cause instead of
+   result frames. */
 void answer_cause(struct engine *, struct span *, enum vm_cause);
 
-/* Answers all spans that wait or pause, with a cause.  The attempt they were
+/* Answers all waiting and paused spans with that cause.  The attempt they were
    waiting for does not count. */
 void answer_waiting(struct engine *, enum vm_cause);
 

@@ -1,4 +1,4 @@
-/* cancel.c - see cancel.h: giving up single items. */
+/* cancel.c - see cancel.h: cancelling items. */
 #include "config.h"
 
 #include "engine/cancel.h"
@@ -15,10 +15,10 @@
 #include "engine/listening.h"
 #include "engine/receive.h"
 
-/* So often those are looked for that could not be given up yet. */
+/* Interval between two attempts to cancel the items left on the list. */
 #define LOOK_NS (10 * MS_IN_NS)
 
-/* ---- who ---- */
+/* ---- finding items ---- */
 
 static bool holds(const struct span *s, uint64_t seq)
 {
@@ -32,7 +32,8 @@ static struct span *find(struct span *s, uint64_t seq)
 	return s;
 }
 
-/* The number of the item of some of a chunk with that index, or NEVER. */
+/* If the item of that index is among the "count" items of a chunk from number
+   "first" on, returns its sequence number; else NEVER. */
 static uint64_t match(const struct chunk *c, uint32_t first, uint32_t count,
     const void *tag, uint64_t index)
 {
@@ -65,7 +66,7 @@ uint64_t cancel_find(const struct engine *e, const void *tag, uint64_t index)
 		best = match_any(m->sent, tag, index, best);
 	if (best == NEVER && c != NULL)
 		best = match(c, 0, c->count, tag, index);
-	/* It will be the next that is packed. */
+	/* The source holds it; it is packed next. */
 	if (best == NEVER && s != NULL && s->held && s->index == index &&
 	    s->hooks.tag == tag)
 		best = e->intake.seq;
@@ -94,8 +95,8 @@ int cancel_add(struct engine *e, uint64_t seq)
 	return 0;
 }
 
-/* Those of a sent span that are not done: the one its worker is at, and what
-   that has taken with it. */
+/* Lists the items of a sent span that are not done: the item its worker is at,
+   and those taken together with it. */
 static int add_taken(struct engine *e, const struct member *m,
     const struct span *s)
 {
@@ -110,7 +111,8 @@ static int add_taken(struct engine *e, const struct member *m,
 	return r;
 }
 
-/* Lists the items that workers have taken and not done: 0 or -ENOMEM. */
+/* Lists the items that workers have taken and not done.  Returns 0 or
+   -ENOMEM. */
 static int add_all_taken(struct engine *e)
 {
 	const struct member *m = e->crew.roster.busy.first;
@@ -128,9 +130,9 @@ uint64_t cancel_alarm(const struct engine *e, uint64_t now)
 	return e->cancels.count > 0 && !e->fate.closing ? now + LOOK_NS : NEVER;
 }
 
-/* ---- how ---- */
+/* ---- cancelling an item ---- */
 
-/* An item of a span that waits or pauses is answered; the others stay. */
+/* Answers an item of a waiting or paused span; its other items stay queued. */
 static int answer(struct engine *e, struct span *s, uint64_t seq)
 {
 	uint32_t number = (uint32_t)(seq - s->chunk->seq);
@@ -153,7 +155,8 @@ static int answer(struct engine *e, struct span *s, uint64_t seq)
 	return 0;
 }
 
-/* Answers an item that waits or pauses: 1 if it does neither. */
+/* Answers an item that waits or pauses.  Returns 0, 1 if it does neither, or
+   -ENOMEM. */
 static int answer_listed(struct engine *e, uint64_t seq)
 {
 	struct span *s = find(e->window.waiting, seq);
@@ -163,7 +166,7 @@ static int answer_listed(struct engine *e, uint64_t seq)
 	return s != NULL ? answer(e, s, seq) : 1;
 }
 
-/* Kills the worker if it is at that item, which it has taken. */
+/* Kills the worker if the item, which it has taken, is the item it is at. */
 static void strike(struct engine *e, struct member *m, const struct span *s,
     uint64_t seq)
 {
@@ -178,15 +181,15 @@ static void strike(struct engine *e, struct member *m, const struct span *s,
 	crew_doom(&e->crew, m, VM_CANCELLED);
 }
 
-/* An item that a member has been sent: 0 if it is answered now; 1 if that is
-   still to be; -ENOMEM. */
+/* Cancels an item in a member's list of sent spans.  Returns 0 if it is
+   answered now, 1 if it is still to be answered, or -ENOMEM. */
 static int recall(struct engine *e, struct member *m, uint64_t seq,
     uint64_t now)
 {
 	struct span *s;
 	int r = 0;
 
-	/* It may have ended, unheard. */
+	/* The item may have ended, with its result still unread. */
 	if (listening_hears(e, m) && member_is_ready(m)) {
 		r = receive_ring(e, m, now);
 		if (r == 0)
@@ -203,7 +206,8 @@ static int recall(struct engine *e, struct member *m, uint64_t seq,
 	return 1;
 }
 
-/* One on the list: 0 if it is off; 1 if it stays on; -ENOMEM. */
+/* Cancels an item of the list.  Returns 0 if it leaves the list, 1 if it stays,
+   or -ENOMEM. */
 static int give_up(struct engine *e, uint64_t seq, uint64_t now)
 {
 	struct member *m = e->crew.roster.busy.first;
@@ -241,15 +245,15 @@ int cancel_run(struct engine *e, uint64_t now)
 	return MIN(r, 0);
 }
 
-/* ---- all of them ---- */
+/* ---- cancelling all items ---- */
 
-/* Takes what has not begun off a sent span and answers it. */
+/* Takes back the items of a sent span that have not begun, and answers them. */
 static int answer_sent(struct engine *e, struct member *m, struct span *s)
 {
 	struct span *rest;
 
 	if (slot_lower(m->slot, s->ordinal, s->first, &s->limit) < 0)
-		return 0;	/* its worker is dead or will be doomed */
+		return 0;	/* the worker is dead or will be doomed */
 	if (s->limit == s->first + s->count)
 		return 0;
 	rest = span_cut(s, s->limit);

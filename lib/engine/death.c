@@ -2,13 +2,14 @@
  * death.c - the engine's way back: crew bury -> window putback, and the other
  * ways in which items end without an output.
  *
- * Runs in: caller.  When a worker has died: take all it had finished, from
- * its pipe and then from its ring; blame the one item it was at; give the
- * rest back.  Nothing here needs memory once the results are in.
+ * Runs in: caller.  When a worker has died: read all results it had finished,
+ * from its pipe and then from its ring; blame the item it was at; requeue the
+ * others.  Once the results are in, this allocates no memory.
  *
- * Easy to get wrong: whether an item was begun is told by the lease word,
- * which the worker can write, and what it finished by its ring and its pipe,
- * which it can garble; nobody is blamed while it may have been another.
+ * Easy to get wrong: a word in shared memory says whether an item was begun,
+ * and the worker can write it; ring and pipe say which items it finished, and
+ * the worker can garble both.  No item is blamed while another may be the
+ * cause.
  */
 #include "config.h"
 
@@ -30,11 +31,11 @@
 #include "os/fdlist.h"
 #include "os/sys.h"
 
-/* Workers in a row that may die upon an item they have not begun. */
+/* Workers in a row that may die with the same item in front, not begun. */
 #define SUSPICIONS_MOST 3
 
-/* Takes all that the dead worker had finished: 0 or -ENOMEM.  From a pipe that
-   the host has closed nothing is to be had. */
+/* Reads all results that the dead worker had finished.  Returns 0 or -ENOMEM.
+   A pipe that the host has closed is not read. */
 static int drain(struct engine *e, struct member *m, uint64_t now)
 {
 	int r = m->channel.in >= 0 && sys_is(m->channel.in, &m->in_file);
@@ -46,14 +47,14 @@ static int drain(struct engine *e, struct member *m, uint64_t now)
 	return MIN(r, 0);
 }
 
-/* The item is to blame: it is tried again, or that was its last attempt. */
+/* Blames the item: it is tried again, or that was its last attempt. */
 static void convict(struct engine *e, struct member *m, struct span *guilty,
     bool begun)
 {
 	const struct outcome o = diagnosis_outcome(e, m, begun);
 
 	guilty->worker_index = m->index;
-	/* What ends it in the end need not be this. */
+	/* The cause of its last attempt may be another. */
 	guilty->outcome.pid = o.pid;
 	if (retry_may(e, guilty, o.cause)) {
 		retry_again(e, guilty, RETRY_AS_OPTIONS_SAY);
@@ -67,8 +68,8 @@ static void convict(struct engine *e, struct member *m, struct span *guilty,
 	answer_span(e, guilty);
 }
 
-/* Items of a sent span that were begun and not answered.  A lease word that
-   makes no sense says nothing: it may have been all.  That is garbling. */
+/* Returns the number of items of a sent span that were begun and not answered.
+   An invalid word in the slot counts as garbling: all items may have begun. */
 static uint32_t begun(struct member *m, const struct span *s)
 {
 	uint32_t next;
@@ -81,9 +82,9 @@ static uint32_t begun(struct member *m, const struct span *s)
 }
 
 /*
- * The worker had not begun the item.  If that happens to several workers in a
- * row the item is at fault all the same: it is too big to be received, say,
- * or it hides that it was begun and hangs, or spoils its pipe.
+ * The worker had not begun the item.  If several workers in a row die so, the
+ * item is at fault all the same: it is too big to be received, say, or it runs,
+ * is not marked as begun and hangs, or garbles its pipe.
  */
 static bool suspect(struct member *m, struct span *s)
 {
@@ -93,7 +94,7 @@ static bool suspect(struct member *m, struct span *s)
 	return s->suspicion >= SUSPICIONS_MOST;
 }
 
-/* The first item of a span is to blame and leaves it. */
+/* Removes the first item from a span and blames it. */
 static void blame_first(struct engine *e, struct member *m, struct span *s,
     bool begun)
 {
@@ -106,10 +107,10 @@ static void blame_first(struct engine *e, struct member *m, struct span *s,
 	convict(e, m, guilty, begun);
 }
 
-/* The one item that was begun: is it the one that did it?  A worker may have
-   been garbled by an item before; but not if it has had this one only.  And
-   one that was killed over time, or for an item that was cancelled, may have
-   begun the next one meanwhile. */
+/* Is the only item that was begun the culprit?  A worker may have been garbled
+   by an earlier item, unless it had this item only.  And a worker that was
+   killed for a timeout or for a cancelled item may have begun the next item
+   meanwhile. */
 static bool is_guilty(const struct member *m, const struct span *s)
 {
 	if ((m->blame == VM_TIMED_OUT || m->blame == VM_CANCELLED) &&
@@ -120,11 +121,11 @@ static bool is_guilty(const struct member *m, const struct span *s)
 }
 
 /*
- * Who is to blame?  An honest worker has one item that was begun and not
- * answered.  If it may have been another one, because what the worker left
- * cannot be believed, all that were begun are tried again, each alone, until
- * it shows.  If none was, the first one that was sent is a suspect.  Returns
- * how many were begun.
+ * Decides which item to blame.  An honest worker has a single item that was
+ * begun and not answered.  If another item may be the cause, as the worker's
+ * data cannot be trusted, all items that were begun are tried again, each
+ * alone, until it shows.  If none was begun, the first item sent is a suspect.
+ * Returns the number of items begun.
  */
 static size_t judge(struct engine *e, struct member *m)
 {
@@ -149,8 +150,8 @@ static size_t judge(struct engine *e, struct member *m)
 	return all;
 }
 
-/* What it had done of an array of outputs counts, though it did not come to say
-   so; not if its words cannot be believed.  0 or -ENOMEM. */
+/* Counts outputs that the worker wrote into its array of outputs without
+   reporting them; unless its words cannot be trusted.  Returns 0 or -ENOMEM. */
 static int take_done(struct engine *e, struct member *m)
 {
 	const struct span *s = m->sent;
@@ -165,7 +166,8 @@ static int take_done(struct engine *e, struct member *m)
 	return MIN(receive_done(e, m, finished), 0) == -ENOMEM ? -ENOMEM : 0;
 }
 
-/* All that was sent comes back: true if an item had been begun. */
+/* Requeues all items the member was sent.  Returns true if it had begun an
+   item. */
 static bool put_back(struct engine *e, struct member *m)
 {
 	bool began = m->finished > 0;
@@ -182,11 +184,12 @@ static bool put_back(struct engine *e, struct member *m)
 	return began;
 }
 
-/* Death before hello: words for it, and it counts. */
+/* Records a death before HELLO: sets the error text and counts the failed
+   setup. */
 static void setup_died(struct engine *e, struct member *m)
 {
 	if (m->channel.in < 0)
-		return;		/* it was our descriptors that ran out */
+		return;		/* the caller had no descriptors left for it */
 	m->setups_failed++;
 	if (m->first == FIRST_PENDING)
 		m->first = FIRST_FAILED;
@@ -194,7 +197,7 @@ static void setup_died(struct engine *e, struct member *m)
 		diagnosis_setup(e, m);
 }
 
-/* The place stays empty: a tuple tells of it, if the option asks. */
+/* Queues the result for a place that was given up, if the option asks. */
 static void tell_given_up(struct engine *e, const struct member *m)
 {
 	struct given_up *g;
@@ -214,7 +217,7 @@ static void tell_given_up(struct engine *e, const struct member *m)
 	g->about.outcome.exit_status = -1;
 }
 
-/* Its process is still there: another place stands in for its own. */
+/* The process still exists: another place stands in for this place. */
 static void hold(struct engine *e, struct member *m)
 {
 	debug_say(e, "held: worker %d, pid %d", m->index, (int)m->pid);
@@ -256,7 +259,8 @@ int death_member(struct engine *e, struct member *m, uint64_t now)
 	return 0;
 }
 
-/* What a member had: what it was at was begun, the rest was not. */
+/* Answers the items that the member was at with the cause, as begun; requeues
+   the others. */
 static void answer_sent(struct engine *e, struct member *m,
     enum vm_cause cause)
 {
@@ -291,10 +295,11 @@ void death_pool(struct engine *e, uint64_t now)
 	for (size_t i = 0; i < e->crew.count; i++) {
 		struct member *m = &e->crew.members[i];
 
-		/* It is not heard any more; but what it has said counts. */
+		/* No news of it is read any more, but its results count. */
 		if (m->state == MEMBER_DOOMED)
 			crew_move(&e->crew, m, MEMBER_DEAD);
-		/* A failure that is not heard of would be taken for done. */
+		/* With frames left unread, a failed item would pass for
+		   done. */
 		if (drain(e, m, now) == 0)
 			take_done(e, m);
 		teardown_missed(e, m);

@@ -15,23 +15,27 @@
 struct engine;
 struct member;
 
-/* The result that tells of a place that was given up. */
+/* The result for a place that was given up. */
 struct given_up {
-	struct words words;	/* of the last setup that failed there */
-	struct span about;	/* no chunk */
-	bool due;		/* the caller has still to be told */
+	struct words words;	/* error text of the last setup that failed
+				   there */
+	struct span about;	/* has no chunk */
+	bool due;		/* still to be handed to the caller */
 };
 
-/* Buries a DEAD member: drains, blames, puts back: 0 or -ENOMEM. */
+/* Buries a DEAD member: reads its last results, blames an item, requeues the
+   others.  Returns 0 or -ENOMEM.  Leaves the member DEAD if its pipes are lost;
+   the pool is then broken. */
 int death_member(struct engine *, struct member *, uint64_t now);
 
-/* Settles a pool that is broken, once: takes what its workers had finished, and
-   answers all else that is in flight with the cause.  Sources, and the chunk
-   being filled, are left to death_inputs(). */
+/* Settles a broken pool, once: reads the results that its workers had finished,
+   and answers all other items in flight with the cause.  Does nothing if the
+   pool is not broken.  Leaves the sources and the chunk being filled to
+   death_inputs(). */
 void death_pool(struct engine *, uint64_t now);
 
-/* After that: answers what was read, and closes the sources: 0; -ENOMEM, and it
-   is still to be done. */
+/* Called after death_pool(): answers all inputs read, and closes the sources.
+   Returns 0, or -ENOMEM; it must then be called again. */
 int death_inputs(struct engine *);
 
 #endif

@@ -10,7 +10,8 @@
 
 struct engine;
 
-/* Prints "vimap: " and the text, cut to 255 bytes, with a newline. */
+/* Prints "vimap: " and the text, which is cut to the 255 bytes of a buffer,
+   with a newline. */
 void debug_say(const struct engine *, const char *format, ...)
     PRINTF_LIKE(2, 3);
 

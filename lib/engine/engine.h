@@ -7,9 +7,9 @@
  *	start_stop.c     start and stop
  *	deliver.c        the next item for the caller
  *	intake.c         sources -> chunks -> window
- *	dispatch.c       waiting spans -> workers; taking back
+ *	dispatch.c       waiting spans -> workers; taking items back
  *	turn.c           the turn and the wait
- *	listening.c      whose results are read
+ *	listening.c      choice of the members to read
  *	receive.c        frames -> results
  *	placed.c         outputs in the payload arena
  *	retry.c          the cost of a failure
@@ -17,18 +17,18 @@
  *	timeouts.c       items that take too long
  *	server_events.c  notices of the fork server
  *	lost_fds.c       descriptors that the host has closed
- *	staffing.c       how many workers, and which are laid off
- *	diagnosis.c      why a worker has died
+ *	staffing.c       number of workers, and layoffs
+ *	diagnosis.c      the reason for a worker's death
  *	death.c          the items of dead workers and of a broken pool
- *	teardown.c       how teardowns ended
+ *	teardown.c       outcomes of teardowns
  *	answer.c         spans that are answered
  *	fate.c           whether the pool goes on
- *	cancel.c         items given up
- *	serial.c         all of it without processes
+ *	cancel.c         cancelled items
+ *	serial.c         the pool without processes
  *	debug.c          debug lines
  *
- * Easy to get wrong: every step may fail for want of memory, and then must
- * leave the state as it was, so that the next call goes on.
+ * Easy to get wrong: every step may run out of memory, and must then leave the
+ * state as it was, so that the next call goes on.
  */
 #ifndef ENGINE_H
 #define ENGINE_H
@@ -61,24 +61,27 @@
 
 struct engine {
 	struct settings set;
-	struct words *words;	/* the pool's */
+	struct words *words;	/* pointer to the pool's error text */
 
 	struct intake intake;
 	struct window window;
 	struct results results;
 	struct sizer sizer;
-	size_t cpus;		/* that workers share */
-	unsigned char *array;	/* of the caller, for outputs that fill it */
+	size_t cpus;		/* CPUs that workers share */
+	unsigned char *array;	/* output buffer of the caller for
+				   vm_map_array(); NULL: none */
 
 	struct slots slots;
 	struct server server;
 	struct crew crew;
-	bool hidden;		/* children of the host do not get the slots */
+	bool hidden;		/* children of the host do not inherit the
+				   slots */
 	bool started;		/* the first hires are done */
 
 	struct listening listening;
-	uint64_t turned_at;	/* the end of the last turn, ns, */
-	size_t put_off;		/* and results handed out instead of another */
+	uint64_t turned_at;	/* time at which the last wait ended, ns */
+	size_t put_off;		/* results handed out since then without a
+				   turn */
 
 	struct nudges nudges;
 	struct timeouts timeouts;
@@ -89,8 +92,10 @@ struct engine {
 	struct cancels cancels;
 	struct fate fate;
 
-	size_t ndue;		/* results without an item: of the next two */
-	struct given_up *given_up; /* one a place, if the option asks */
+	size_t ndue;		/* results due that are not items: places given
+				   up and teardowns */
+	struct given_up *given_up; /* table by place, if the option asks; else
+				   NULL */
 	struct teardowns teardowns;
 
 	struct serial serial;

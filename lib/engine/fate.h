@@ -1,11 +1,11 @@
 /*
- * fate.h - whether a pool goes on, and why not.
+ * fate.h - whether a pool goes on, and the reason if not.
  *
  * Runs in: caller.
  *
- * Easy to get wrong: any step may find that the pool is broken, while it looks
- * at a member.  So the step only decides it; the turn carries it out between
- * two steps (death_pool()).
+ * Easy to get wrong: any step may find the pool broken while it holds a pointer
+ * to a member.  So fate_break() only records the decision; death_pool() settles
+ * the pool between two steps of the turn.
  */
 #ifndef FATE_H
 #define FATE_H
@@ -17,22 +17,28 @@
 
 struct engine;
 
-/* How far the pool is from its end. */
+/* State of the pool's end. */
 struct fate {
-	bool finishing;		/* vm_finish(): no more inputs will come, */
-	bool dismissed;		/* and, all being answered, workers leave */
+	bool finishing;		/* vm_finish() was called: no more inputs
+				   come */
+	bool dismissed;		/* all items are answered, and workers are told
+				   to leave */
 	bool closing;		/* nothing is dispatched or hired any more */
-	bool broken;		/* for good; words say why: nothing is read
-				   or written any more, and until it is */
-	bool settled;		/* all in flight is still to be answered */
-	enum vm_cause cause;	/* of the breakdown */
+	bool broken;		/* for good; words say why.  Nothing is written
+				   any more; pipes are read once more, by
+				   death_pool() */
+	bool settled;		/* death_pool() has answered all items in
+				   flight */
+	enum vm_cause cause;	/* of the break */
 	struct words words;
 	int error;		/* ECHILD or ETIMEDOUT: the fork server's end;
-				   EBADF: the host has closed descriptors */
+				   EBADF: the host has closed descriptors; else
+				   0 */
 };
 
-/* Decides that the pool is broken; its words say why.  All that is in flight
-   will be answered with this cause.  Does nothing if it is broken already. */
+/* Decides that the pool is broken; the pool's error text says why.  All items
+   in flight will be answered with this cause.  Does nothing if it is broken
+   already. */
 void fate_break(struct engine *, enum vm_cause);
 
 #endif
