@@ -1,5 +1,5 @@
 /*
- * deliver.c - the next item of a pool, and what comes before it is there.
+ * deliver.c - the next item of a pool, and the work that comes before it.
  *
  * Runs in: caller.  Easy to get wrong: inputs are read and sent while results
  * are ready, but a caller that has a result to take never waits.
@@ -25,12 +25,13 @@
 #include "engine/turn.h"
 #include "os/sys.h"
 
-/* So long, and for so many results ready of all that may be in flight, a turn
-   is put off. */
+/* A turn is put off for this time at most, and for this part of the results
+   that may be in flight, while results are ready. */
 #define PUT_OFF_NS 20000
 #define PUT_OFF 4
 
-/* Nothing is ready: is that the end, and which?  1: no, wait. */
+/* Called when no result is ready.  Returns 0 at the end, -errno at the end by a
+   failure, or 1 to wait. */
 static int at_end(struct engine *e)
 {
 	struct source *s = e->intake.sources;
@@ -64,8 +65,8 @@ static int at_end(struct engine *e)
 	return 1;
 }
 
-/* Reads inputs and sends them.  If nothing was with the workers, no result can
-   be there before the source is asked again. */
+/* Reads inputs and sends them.  If no worker had a chunk, a second round reads
+   on, as no result can have come yet. */
 static int feed(struct engine *e, uint64_t *now)
 {
 	bool idle;
@@ -84,8 +85,8 @@ static int feed(struct engine *e, uint64_t *now)
 	return r;
 }
 
-/* Everything that is to be done before the next result is looked for; sets
-   the time. */
+/* Does all work that comes before the next result is looked for.  Sets *now.
+   Returns 0 or -errno. */
 static int prepare(struct engine *e, uint64_t *now)
 {
 	int r = cancel_asked(e);
@@ -97,7 +98,7 @@ static int prepare(struct engine *e, uint64_t *now)
 	return r == 0 ? feed(e, now) : r;
 }
 
-/* Is there nothing in flight, and no descriptor that may bring more? */
+/* Is no chunk in flight, and no descriptor watched that may bring an input? */
 static bool is_idle(struct engine *e)
 {
 	struct source *s = e->intake.sources;
@@ -106,7 +107,7 @@ static bool is_idle(struct engine *e)
 	    (s == NULL || s->state != SOURCE_WAITING || source_is_stuck(s));
 }
 
-/* Until when the coming wait may last. */
+/* Returns the time until which the coming wait may last. */
 static uint64_t bound(struct engine *e, uint64_t until)
 {
 	if (results_ready(&e->results) || intake_wants(e) ||
@@ -125,7 +126,8 @@ void deliver_took(struct engine *e)
 		e->intake.ask_again = source_unstick(s);
 }
 
-/* A worker was given up, and the caller is to be told. */
+/* Takes a result about a teardown or a place that was given up, if any is
+   due. */
 static bool take_given_up(struct engine *e, struct item *item)
 {
 	struct given_up *g = e->given_up;
@@ -142,8 +144,9 @@ static bool take_given_up(struct engine *e, struct item *item)
 	return true;
 }
 
-/* Results are ready, and workers have enough to do: may a turn be put off?
-   Where a chunk has few items, a turn for each costs more than they do. */
+/* Results are ready, and workers have enough chunks: may a turn be put off?
+   With few items in a chunk, a turn for each chunk costs more than its
+   items. */
 static bool may_put_off(struct engine *e)
 {
 	return results_ready(&e->results) && !e->intake.ask_again &&
@@ -152,8 +155,8 @@ static bool may_put_off(struct engine *e)
 	    sys_now() - e->turned_at < PUT_OFF_NS;
 }
 
-/* All is answered, and no more will come: workers tear down.  1 while there is
-   more to tell of that, or to wait for; 0. */
+/* All items are answered, and no more inputs come: tells workers to tear down.
+   Returns true while results about that are due, or a worker is left. */
 static int dismiss(struct engine *e)
 {
 	bool left;

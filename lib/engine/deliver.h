@@ -11,16 +11,17 @@
 
 #include "engine/engine.h"
 
-/* Takes the next item, and blocks until a time at most (ns; NEVER: no bound).
-   Returns 1; 0 at the end; VM_LATER when the time is over; -errno. */
+/* Takes the next item; blocks until a time at most (ns; NEVER: no bound).  The
+   item's pointers are valid until the next call.  Returns 1; 0 at the end;
+   VM_LATER when the time is over; or -errno. */
 int deliver_next(struct engine *, struct item *, uint64_t until);
 
-/* A result was taken: a source that waits for results is asked again. */
+/* A result was taken: asks a source again that waits for results. */
 void deliver_took(struct engine *);
 
-/* Takes the next item if it is at hand and no other work comes before it.
-   Returns false if deliver_next() has to be called.  Inline, because most items
-   are at hand. */
+/* Takes the next item if it is in the current span and no other work comes
+   first.  Returns false if deliver_next() must be called.  Inline, as most
+   items are in the current span. */
 static inline bool deliver_draw(struct engine *e, struct item *item)
 {
 	const struct source *s = e->intake.sources;
@@ -33,8 +34,9 @@ static inline bool deliver_draw(struct engine *e, struct item *item)
 	return true;
 }
 
-/* Blocks until the first setups are done.  Returns 0, VM_LATER, -ECHILD if one
-   has failed, or -errno. */
+/* Blocks until the first setups are done, or until a time at most.  With
+   VM_SERIAL runs the setup.  Returns 0, VM_LATER, -ECHILD if a setup has
+   failed, or -errno. */
 int deliver_ready(struct engine *, uint64_t until);
 
 #endif

@@ -1,10 +1,10 @@
 /*
- * diagnosis.c - what is known of a death: by the fork server's notice, by what
- * the worker noted in its slot, by what it wrote.
+ * diagnosis.c - the reason for a death: from the fork server's notice, the
+ * worker's notes in its slot, and its captured output.
  *
- * Runs in: caller, when a worker is buried.  Easy to get wrong: slot and
- * captured text were the worker's to write; nothing follows from them but
- * what is told.
+ * Runs in: caller, when a worker is buried.  Easy to get wrong: the worker
+ * could write to slot and captured text; they are only passed on to the user,
+ * and decide nothing.
  */
 #include "config.h"
 
@@ -17,14 +17,14 @@
 #include "engine/engine.h"
 #include "worker/capture.h"
 
-/* Did somebody else kill it in the way the kernel does? */
+/* Was it killed by SIGKILL, as the kernel does, and not by the pool? */
 static bool was_shot(const struct member *m)
 {
 	return WIFSIGNALED(m->death.status) &&
 	    WTERMSIG(m->death.status) == SIGKILL && !m->killed;
 }
 
-/* How long the present item had run, in time and CPU time. */
+/* Sets the time and CPU time that the present item had run. */
 static void measure(const struct member *m, struct outcome *o)
 {
 	const struct slot_note n = slot_noted(m->slot);

@@ -1,5 +1,5 @@
 /*
- * diagnosis.h - why a worker has died, for its item's exception.
+ * diagnosis.h - the reason for a worker's death, for an item's exception.
  *
  * Runs in: caller.
  */
@@ -14,18 +14,20 @@
 struct engine;
 struct member;
 
-/* How a worker died.  begun: the item it is told of had been begun. */
+/* Returns how a worker died.  begun: the blamed item had been begun. */
 struct outcome diagnosis_outcome(struct engine *, const struct member *,
     bool begun);
 
-/* What it left in words, or NULL; the caller's to free. */
+/* Returns its crash text and captured stderr, or NULL without memory; the
+   caller frees it.  Without "begun" the stderr is left out. */
 struct evidence *diagnosis_evidence(const struct member *, bool begun);
 
-/* It died before its setup had returned: words for that. */
+/* The worker died before its setup had returned: sets the error text for
+   that. */
 void diagnosis_setup(struct engine *, const struct member *);
 
-/* The words about a setup are there: adds the limits it had, which may be
-   why, and keeps them for that place. */
+/* The error text about a setup is set: adds the resource limits, which may be
+   the reason, and copies it for that place. */
 void diagnosis_complete(struct engine *, const struct member *);
 
 #endif

@@ -1,12 +1,12 @@
 /*
  * dispatch.c - the engine's second step: crew pick -> channel send.
  *
- * Runs in: caller.  Breadth first: nobody gets a second chunk while a worker
- * that has said hello has none; and what a busy worker has not begun is taken
- * back for one that has nothing.
+ * Runs in: caller.  Breadth first: no worker gets a second chunk while a worker
+ * that has said HELLO has none; and items that a busy worker has not begun are
+ * taken back for an idle worker.
  *
- * Easy to get wrong: with results beyond the bound, the item all wait for
- * must be sent whatever the factors say.
+ * Easy to get wrong: with results beyond the bound, the item that is next in
+ * order must be sent whatever the factors say.
  */
 #include "config.h"
 
@@ -36,8 +36,8 @@ int dispatch_flush(struct engine *e, struct member *m)
 	return 0;
 }
 
-/* A suspect travels alone, and nobody gets more items than it may have: what
-   follows in the span stays. */
+/* Cuts a span before it is sent: a suspect is sent alone, and a worker gets no
+   more items than it may have.  The rest stays queued. */
 static int shorten(struct engine *e, struct member *m, struct span *s)
 {
 	uint32_t most = span_is_suspect(s) ? 1 : roster_grantable(&e->crew, m);
@@ -53,8 +53,9 @@ static int shorten(struct engine *e, struct member *m, struct span *s)
 	return 0;
 }
 
-/* Who may have this span: somebody with nothing, if it is a suspect; else the
-   worker it is placed with, but what that one is too busy for is another's. */
+/* Returns the member to send this span to, or NULL.  A suspect goes to an idle
+   worker.  A chunk placed in a worker's arena goes there, unless that worker is
+   busy and another is idle. */
 static struct member *pick_for(struct engine *e, const struct span *s)
 {
 	struct member *home = crew_home(s->chunk), *idle = crew_idle(&e->crew);
@@ -120,7 +121,7 @@ int dispatch_run(struct engine *e, uint64_t now)
 
 /* ---- taking back ---- */
 
-/* Items of a span that its worker has not taken. */
+/* Returns the number of items of a span that its worker has not taken. */
 static uint32_t untaken(const struct member *m, const struct span *s)
 {
 	uint32_t next;
@@ -130,7 +131,7 @@ static uint32_t untaken(const struct member *m, const struct span *s)
 	return s->limit - MAX(next, s->first);
 }
 
-/* The last span of a member that has anything not taken, or NULL. */
+/* Returns the last span of a member with an item not taken, or NULL. */
 static struct span *last_untaken(const struct member *m)
 {
 	struct span *last = NULL;
@@ -141,7 +142,7 @@ static struct span *last_untaken(const struct member *m)
 	return last;
 }
 
-/* Has a member anything that it has not begun? */
+/* Has a member an item that it has not begun? */
 static bool has_unbegun(const struct member *m)
 {
 	uint32_t next;
@@ -153,8 +154,8 @@ static bool has_unbegun(const struct member *m)
 	return any;
 }
 
-/* If that worker is busy and another is free, the item is taken back for the
-   other one before long. */
+/* If such a worker is busy and another is idle, the item is taken back for the
+   idle worker before long. */
 static bool any_unbegun(const struct list *list)
 {
 	const struct member *m = list->first;
@@ -170,7 +171,7 @@ bool dispatch_pending(const struct engine *e)
 	    any_unbegun(&e->crew.roster.full);
 }
 
-/* Is the worker in the middle of an item, as far as we have heard? */
+/* Is the worker in the middle of an item, by its slot and the results read? */
 static bool at_work(const struct member *m)
 {
 	const struct span *s = m->sent;
@@ -182,8 +183,9 @@ static bool at_work(const struct member *m)
 	    &next) == 0 && next > s->first;
 }
 
-/* How many items of a member's span another worker could have.  The next item
-   of one that is not at work is on its way: it must not be sent to and fro. */
+/* Returns how many items of a member's span could go to another worker.  A
+   worker that is between items keeps its next item, or that would be sent back
+   and forth. */
 static uint32_t spare_items(const struct member *m, const struct span *s)
 {
 	uint32_t n = untaken(m, s);
@@ -196,7 +198,8 @@ static uint32_t spare_items(const struct member *m, const struct span *s)
 	return n - (next == s);
 }
 
-/* The member whose last such span has the most to spare. */
+/* Returns the member whose last span with items not taken has the most to
+   spare, or NULL. */
 static struct member *busiest(struct engine *e)
 {
 	struct member *m = e->crew.roster.busy.first, *best = NULL;
@@ -217,8 +220,8 @@ static struct member *busiest(struct engine *e)
 	return best;
 }
 
-/* Takes items from number "from" on, which must not have begun, off a sent
-   span, to wait again: how many. */
+/* Takes back the items of a sent span from number "from" on that are not taken,
+   and requeues them.  Returns their number. */
 static uint32_t take_back(struct engine *e, struct member *m, struct span *s,
     uint32_t from)
 {
@@ -235,7 +238,7 @@ static uint32_t take_back(struct engine *e, struct member *m, struct span *s,
 		return 0;
 	rest = span_cut(s, limit);
 	if (rest == NULL)
-		return 0;	/* they come back when the chunk ends */
+		return 0;	/* these are requeued when the chunk ends */
 	crew_ungrant(&e->crew, m, rest->count);
 	window_move(&e->window, rest, SPAN_WAITING);
 	debug_say(e, "take back: %u items from number %llu of worker %d",
@@ -275,7 +278,7 @@ void dispatch_take_all(struct engine *e, struct member *m)
 
 /* ---- results beyond the bound ---- */
 
-/* Bytes held, those of answers that have partly arrived included. */
+/* Returns the bytes of results held, partly received frames included. */
 static size_t held(const struct engine *e)
 {
 	return e->window.result_bytes + e->crew.partial;
@@ -290,7 +293,7 @@ static struct member *partly_arrived(struct engine *e)
 	return NULL;
 }
 
-/* Who has the item that is to be handed out next? */
+/* Returns the member with the item that is next in order, or NULL. */
 static struct member *holder(struct engine *e, uint64_t seq)
 {
 	struct member *m = e->crew.roster.busy.first;
@@ -303,7 +306,8 @@ static struct member *holder(struct engine *e, uint64_t seq)
 	return NULL;
 }
 
-/* The ready member that is the first to be free for something else. */
+/* Returns the ready member with the fewest chunks, which is the first to be
+   idle. */
 static struct member *least_busy(struct engine *e)
 {
 	struct member *best = NULL;
@@ -318,7 +322,8 @@ static struct member *least_busy(struct engine *e)
 	return best;
 }
 
-/* Nobody holds the next item in order: somebody is to be free for it. */
+/* No member has the next item in order: frees a member and sends it that
+   item. */
 static struct member *make_way(struct engine *e, uint64_t now)
 {
 	struct member *m = e->listening.only;

@@ -1,5 +1,5 @@
 /*
- * dispatch.h - waiting spans -> workers; items taken back from them.
+ * dispatch.h - waiting spans -> workers; items taken back from workers.
  *
  * Runs in: caller.
  */
@@ -14,33 +14,35 @@
 struct engine;
 struct member;
 
-/* Gives waiting spans to workers, as far as they may have them: 0 or -ENOMEM.
-   Nothing is written yet. */
+/* Queues waiting spans on the channels of workers, as far as the bounds allow.
+   Writes nothing.  Returns 0 or -ENOMEM. */
 int dispatch_give(struct engine *, uint64_t now);
 
-/* The same, and writes: 0 or -errno. */
+/* Requeues spans whose pause has ended, does the same, and writes to the pipes.
+   Returns 0 or -errno. */
 int dispatch_run(struct engine *, uint64_t now);
 
-/* Writes once to a member; a worker that cannot be written to is doomed.  0;
-   -errno, and what is left waits for the next run. */
+/* Writes once to a member, without blocking; dooms a worker whose pipe fails.
+   Returns 0; or -errno, and the next run writes the remaining bytes. */
 int dispatch_flush(struct engine *, struct member *);
 
-/* Is there an item not begun of which we hold bytes back? */
+/* Is an item not begun of which bytes wait in the caller? */
 bool dispatch_pending(const struct engine *);
 
-/* Takes half of what the busiest worker has not begun for one that has
-   nothing: true if any was moved. */
+/* Takes back half of the items that the busiest worker has not begun, if
+   another is idle.  Returns true if any was requeued. */
 bool dispatch_take_back(struct engine *);
 
-/* Takes back what a READY member has not taken of a span, from that number
-   on. */
+/* Takes back the items of a span from number "from" on that its READY member
+   has not taken. */
 void dispatch_take_from(struct engine *, struct member *, struct span *,
     uint32_t from);
 
-/* Takes all that a READY member has not begun. */
+/* Takes back all items that a READY member has not taken. */
 void dispatch_take_all(struct engine *, struct member *);
 
-/* Which member alone may be read, results being too many; NULL: all. */
+/* Returns the only member that may be read while too many results are held;
+   NULL if all may be read. */
 struct member *dispatch_only(struct engine *, uint64_t now);
 
 #endif

@@ -11,15 +11,16 @@
 #include "engine/fate.h"
 #include "os/fdlist.h"
 
-/* In less the host has hardly closed all and opened other files; to look before
-   each item that comes back at once would make it a tenth slower. */
+/* The host needs longer than this to close all descriptors and open other
+   files; looking before each item that comes back at once would cost a tenth of
+   the speed. */
 #define AWAY_NS 5000
-/* So often a member's pipes are looked at while they are written to. */
+/* Interval at which a member's pipes are checked while they are written to. */
 #define PIPES_NS (10 * MS_IN_NS)
 
 static const char waits_with[] = "what it waits with";
 
-/* Is the one descriptor lost that stands for all? */
+/* Is the descriptor lost that stands for all? */
 static bool is_bare(const struct engine *e)
 {
 	return e->lost.mark >= 0 && !sys_is(e->lost.mark, &e->lost.mark_file);
@@ -104,8 +105,8 @@ bool lost_fds_before_write(struct engine *e, struct member *m)
 	return now - m->looked_at >= PIPES_NS && lost_fds_pipes(e, m, now);
 }
 
-/* Of what has no inode of its own nobody can tell whether it is ours, if most
-   is not. */
+/* A descriptor without an inode of its own cannot be told from the host's, so
+   it is left open if most are lost. */
 void lost_fds_leave(struct engine *e)
 {
 	if (e->fate.error != EBADF)

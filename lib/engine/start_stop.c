@@ -26,20 +26,20 @@
 #include "os/fdlist.h"
 #include "os/sys.h"
 
-/* To be gone: for the fork server after END, and after SIGKILL. */
+/* Most time for the fork server's end: after END, and after SIGKILL. */
 #define END_NS (6000 * MS_IN_NS)
 #define SHOT_NS (2000 * MS_IN_NS)
-/* In which a fork server must be found that is not stuck, and how often the
-   present one is looked at. */
+/* Most time until a fork server is prepared, and the interval at which the
+   present fork server is checked. */
 #define FIRST_NS (10000 * MS_IN_NS)
 #define NAP_NS (5 * MS_IN_NS)
-/* Of the workers that a limit on processes allows, this part is done
-   without. */
+/* If a limit on processes stops the first hires, the pool does without one in
+   LEFT_PART of the workers that exist. */
 #define LEFT_PART 4
 
 /* ---- start ---- */
 
-/* Words for a pool that cannot be had. */
+/* Sets the error text for a pool that cannot be started.  Returns -error. */
 static int explain(struct engine *e, int error)
 {
 	size_t n = e->set.workers;
@@ -54,9 +54,9 @@ static int explain(struct engine *e, int error)
 }
 
 /*
- * Fewer workers than there are CPUs will do, if nobody has said how many: those
- * that are there, less a part, or the program and its hooks could not start
- * another process.  False if none is there, or the number was given.
+ * Fewer workers than CPUs will do if the host gave no number: those that exist,
+ * less a part, as the program and its hooks may have to start other processes.
+ * Returns false if none exists, or the number was given.
  */
 static bool settle_for_less(struct engine *e)
 {
@@ -84,7 +84,8 @@ static int fork_server(struct engine *e)
 	return r;
 }
 
-/* Another one in the place of a fork server that is stuck. */
+/* Kills a stuck fork server and forks another.  Returns 0, or -errno and sets
+   the error text. */
 static int fork_server_again(struct engine *e, uint64_t until)
 {
 	struct member *m = e->crew.roster.state[MEMBER_ASKED].first;
@@ -110,9 +111,9 @@ static int fork_server_again(struct engine *e, uint64_t until)
 }
 
 /*
- * Until the fork server is prepared another one may have to be forked, which
- * must have the slots; then the host's children do not get them any more.
- * *wake: when that is to be looked at again.
+ * Until the fork server is prepared, another may have to be forked, which must
+ * inherit the slots; after that the host's children do not inherit them.  Sets
+ * *wake to the time of the next check.  Returns 0 or -errno.
  */
 static int see_to_server(struct engine *e, uint64_t until, uint64_t *wake)
 {
@@ -128,8 +129,9 @@ static int see_to_server(struct engine *e, uint64_t until, uint64_t *wake)
 	return server_is_stuck(&e->server) ? fork_server_again(e, until) : 0;
 }
 
-/* Waits for all first hires.  until: when a fork server must be prepared;
-   NEVER: without threads it need not be waited for. */
+/* Waits for all first hires.  until: the time by which a fork server must be
+   prepared; NEVER: the host has no threads, so none can be stuck.  Returns 0,
+   or -errno and sets the error text. */
 static int hire_all(struct engine *e, uint64_t until)
 {
 	uint64_t wake;
@@ -229,9 +231,9 @@ int engine_start(struct engine *e, struct settings *set, struct words *words)
 
 /* ---- stop ---- */
 
-/* A member is to leave.  What it is at has the time that the pool has to close;
-   one that is at nothing begins its teardown, which has a time of its own, but
-   it must be given a CPU first. */
+/* Tells a member to leave.  Its present item may take the time that the pool
+   has to close.  An idle member begins its teardown, which has a time limit of
+   its own, but it must be given a CPU first. */
 static void let_leave(struct engine *e, struct member *m, uint64_t closing_at)
 {
 	bool idle = member_is_ready(m) && m->nsent == 0;
@@ -241,8 +243,8 @@ static void let_leave(struct engine *e, struct member *m, uint64_t closing_at)
 	staffing_lay_off(e, m, closing_at + (e->started ? most : 0));
 }
 
-/* Nobody is wanted any more: all that work are told, and those that start will
-   be in their turn. */
+/* Marks all places as not wanted and tells the ready workers to leave; workers
+   in setup are told later. */
 static void want_nobody(struct engine *e, uint64_t closing_at)
 {
 	for (size_t i = 0; i < e->crew.count; i++) {
@@ -253,7 +255,7 @@ static void want_nobody(struct engine *e, uint64_t closing_at)
 	}
 }
 
-/* Lets running items end and workers tear down, as long as they may. */
+/* Lets running items end and workers tear down, within the time limits. */
 static void lay_off_all(struct engine *e)
 {
 	uint64_t closing_at = sys_now();
@@ -324,7 +326,7 @@ int engine_stop(struct engine *e, bool foreign)
 	if (!foreign)
 		lost_fds_leave(e);
 	poller_close(&e->listening.poller, close);
-	/* What waits may be placed in what a member shares. */
+	/* Results in the queue may lie in shared memory of a member. */
 	results_release(&e->results);
 	window_release(&e->window);
 	teardown_release(e);

@@ -12,13 +12,14 @@ struct engine;
 struct settings;
 struct words;
 
-/* Makes an engine with its workers forked.  Returns 0, or -errno with words and
-   nothing left.  The engine owns what the settings point to from then on. */
+/* Starts an engine with its workers forked; blocks until they are.  Returns 0,
+   or -errno with the error text set and nothing left.  From then on the engine
+   owns the buffers that the settings point to. */
 int engine_start(struct engine *, struct settings *, struct words *);
 
-/* Ends the workers and frees the engine.  Returns 0, 1 if teardowns have
-   failed, or -ETIMEDOUT; the last two with words.  foreign: this process did
-   not make the engine, so only memory is freed. */
+/* Ends the workers and frees the engine; blocks.  Returns 0, 1 if teardowns
+   have failed, or -ETIMEDOUT; the last two with the error text set.  foreign:
+   this process did not start the engine, so only memory is freed. */
 int engine_stop(struct engine *, bool foreign);
 
 #endif

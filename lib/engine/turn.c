@@ -1,9 +1,9 @@
 /*
  * turn.c - see engine.h: the turn of a pool, and the only wait.
  *
- * Runs in: caller.  Easy to get wrong: a wait must end for everything that
- * can change by itself: results, deaths, cancelling, and each clock that
- * runs (pauses, patience, the caller's own bound).
+ * Runs in: caller.  Easy to get wrong: a wait must end for everything that can
+ * change by itself: results, deaths, cancelling, and each clock that runs
+ * (pauses, deadlines of members, the caller's own bound).
  */
 #include "config.h"
 
@@ -27,21 +27,21 @@
 #include "os/fdlist.h"
 #include "os/sys.h"
 
-/* The fork server's end is waited for in steps; without a pidfd it is looked
-   for in shorter ones. */
+/* Steps of the wait for the fork server's end; the shorter is for a wait
+   without a pidfd. */
 #define STEP_MS 50
 #define LOOK_MS 5
-/* So often the fork server's answer is looked for while it owes one. */
+/* Interval of checks while the fork server owes an answer. */
 #define OWED_NS (100 * MS_IN_NS)
 
-/* So many events are taken at once; what is left comes with the next turn, and
-   nobody is passed over twice. */
+/* Most events taken in a turn; the others come with the next turn, and no
+   descriptor is passed over twice. */
 #define EVENTS_MOST 64
 
 /* ---- waiting ---- */
 
-/* Decides who is read in this turn.  Those that had something to say before
-   are listened to again if they are. */
+/* Decides which members are read in this turn.  Members that were left out of
+   the poller are watched again if they may be read. */
 static int choose(struct engine *e, uint64_t now)
 {
 	bool deaf = results_ready(&e->results) &&
@@ -57,13 +57,14 @@ static int choose(struct engine *e, uint64_t now)
 		if (listening_hears(e, &e->crew.members[i]))
 			r = crew_listen(&e->crew, &e->crew.members[i], true);
 	if (r < 0)
-		l->deaf = true;		/* so that it is tried again */
+		l->deaf = true;		/* so that the next turn tries again */
 	else if (again)
 		l->muted = only != NULL;
 	return r;
 }
 
-/* A source that waits is waited for: 1 if that is no use, as it is ready. */
+/* Watches the descriptor of a source that waits.  Returns 0, 1 if the source is
+   ready already, or -errno. */
 static int watch_sources(struct engine *e)
 {
 	struct source *s = e->intake.sources;
@@ -73,8 +74,8 @@ static int watch_sources(struct engine *e)
 	return poller_source(&e->listening.poller, waits ? source_fd(s) : -1);
 }
 
-/* Everything that is to end the wait: 0, 1 if it need not begin, or
-   -errno. */
+/* Watches every descriptor that is to end the wait.  Returns 0, 1 if the wait
+   need not begin, or -errno. */
 static int watch_all(struct engine *e, uint64_t now)
 {
 	uint32_t in = e->fate.broken ? 0 : EPOLLIN;
@@ -107,7 +108,7 @@ static int ms_until(uint64_t then, uint64_t now)
 
 /* ---- after waiting ---- */
 
-/* A source may be asked again. */
+/* A waiting source may be asked again. */
 static void wake_source(struct engine *e)
 {
 	struct source *s = e->intake.sources;
@@ -116,7 +117,7 @@ static void wake_source(struct engine *e)
 		s->state = SOURCE_OPEN;
 }
 
-/* What has happened beside the members. */
+/* Handles the events of all descriptors but the members' pipes. */
 static void heed(struct engine *e, const struct epoll_event *told, int count,
     uint64_t now)
 {
@@ -138,12 +139,12 @@ static void heed(struct engine *e, const struct epoll_event *told, int count,
 		server_events_hear(e, now);
 }
 
-/* Reads a member, or writes to it.  One that is not to be heard now must not
+/* Reads a member or writes to it.  A member that may not be read now must not
    end the next wait. */
 static int attend(struct engine *e, struct member *m, enum watched kind,
     bool waited, uint64_t now)
 {
-	/* The news of this turn may have ended it. */
+	/* A notice of this turn may have ended it. */
 	if (m->state != MEMBER_RUNNING)
 		return 0;
 	if (kind == WATCHED_TASKS)
@@ -166,7 +167,7 @@ static int attend_all(struct engine *e, const struct epoll_event *told,
 		uint64_t key = told[i].data.u64;
 		enum watched kind = poller_kind(key);
 
-		/* A set of the host's would tell of other things. */
+		/* A host's epoll set under our number brings other keys. */
 		if (poller_which(key) >= e->crew.count)
 			continue;
 		if (kind == WATCHED_RESULTS || kind == WATCHED_TASKS)
@@ -176,15 +177,16 @@ static int attend_all(struct engine *e, const struct epoll_event *told,
 	return MIN(r, 0);
 }
 
-/* The end of a pipe is presumed to be a worker's misdeed until news of its
-   death come that no order had caused. */
+/* The end of a pipe is presumed to be a worker's misdeed until a notice says
+   that it died without an order. */
 static void lose_patience(struct engine *e, struct member *m)
 {
 	m->presumed = m->ended;
 	crew_doom(&e->crew, m, m->ended ? VM_GARBLED : VM_LOST);
 }
 
-/* Is anything due with a member?  When something will be, or NEVER. */
+/* Does the work that is due for a member.  Returns the time of the next work,
+   or NEVER. */
 static uint64_t look_at(struct engine *e, struct member *m, uint64_t now)
 {
 	bool starts = member_is_starting(m);
@@ -204,7 +206,7 @@ static uint64_t look_at(struct engine *e, struct member *m, uint64_t now)
 	return NEVER;
 }
 
-/* Looks at all members, if that is due. */
+/* Looks at all members, if that is due.  Returns 0 or -ENOMEM. */
 static int look_at_all(struct engine *e, uint64_t now)
 {
 	uint64_t at = NEVER;
@@ -280,15 +282,16 @@ static int see_to_server(struct engine *e, uint64_t now)
 	return 0;
 }
 
-/* Work that a clock may make due.  due: when, or NEVER; run: does the work if
-   it is due, and returns less than 0 if memory or the system failed it. */
+/* Work that a clock may make due.  due() returns the time, or NEVER; run() does
+   the work if it is due, and returns a negative value if memory or the system
+   failed it. */
 struct chore {
 	uint64_t (*due)(const struct engine *, uint64_t now);
 	int (*run)(struct engine *, uint64_t now);
 };
 
-/* Each turn does these in their order, before the wait and after it, and the
-   wait ends when the first of them is due. */
+/* Each turn runs the first table before the wait and the second after it, in
+   order; the wait ends when the earliest chore is due. */
 static const struct chore before[] = {
 	{ cancel_alarm, cancel_run },
 	{ hires_at, hire },
@@ -317,7 +320,7 @@ static uint64_t first_due(const struct engine *e, const struct chore *chores,
 	return first;
 }
 
-/* The time at which the wait ends whatever happens. */
+/* Returns the time at which the wait ends without any event. */
 static uint64_t next_alarm(const struct engine *e, uint64_t until,
     uint64_t now)
 {
@@ -345,7 +348,7 @@ static int run_all(struct engine *e, const struct chore *chores, size_t count,
 
 /* ---- the turn ---- */
 
-/* Prepares the wait: 0, 1 if it need not begin, -errno. */
+/* Prepares the wait.  Returns 0, 1 if it need not begin, or -errno. */
 static int prepare(struct engine *e, uint64_t now)
 {
 	int r = run_all(e, before, COUNTOF(before), now);
@@ -357,7 +360,7 @@ static int prepare(struct engine *e, uint64_t now)
 	return r;
 }
 
-/* Is there one chunk only to wait for?  Then a CPU is free to do that awake. */
+/* Is a single chunk in flight?  Then a CPU is free for waiting awake. */
 static bool awaits_one(const struct engine *e)
 {
 	return e->cpus > 1 && e->window.nsent == 1 &&
@@ -400,7 +403,7 @@ int turn_run_at(struct engine *e, uint64_t now, uint64_t until)
 
 /* ---- the fork server's end ---- */
 
-/* Drops all news, which may bring descriptors even if it is not whole. */
+/* Drops all notices; even an incomplete notice may bring descriptors. */
 static void drop_news(struct engine *e)
 {
 	int fds[NOTICE_FDS];

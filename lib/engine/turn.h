@@ -11,16 +11,16 @@
 
 struct engine;
 
-/* Waits once, until a time at most (ns of sys_now(); 0: does not wait, there is
-   other work), and does the work that is due then.  Returns 0; -errno, and the
-   next turn goes on. */
+/* Waits once, until a time at most (ns of sys_now(); 0: does not wait), and
+   does the work that is due.  Returns 0, or -errno; the next turn then goes
+   on. */
 int turn_run(struct engine *, uint64_t until);
 
-/* The same for a caller that has just read the clock. */
+/* The same for a function that has just read the clock. */
 int turn_run_at(struct engine *, uint64_t now, uint64_t until);
 
-/* Blocks until the fork server has ended, at most bound ns: true when it is
-   gone. */
+/* Blocks until the fork server has ended, or was silent for more than bound ns.
+   Returns true if it is gone. */
 bool turn_await_server(struct engine *, uint64_t bound);
 
 #endif
