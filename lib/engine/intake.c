@@ -3,9 +3,9 @@
  * admit.
  *
  * Runs in: caller.  Easy to get wrong: a source that may block is asked only
- * when no result is ready and all that was read is with the workers, but for
- * a chunk that grows while none of them is free: one that waits for its own
- * items to be done must not be waited for.
+ * when no result is ready and all inputs read were sent, except for a chunk
+ * that is being filled while no worker is idle: the caller must not wait for a
+ * source that waits for its own items to be done.
  */
 #include "config.h"
 
@@ -21,12 +21,12 @@
 #include "engine/engine.h"
 #include "os/sys.h"
 
-/* So many chunks are read, and sent, before it is looked whether anything has
-   come back.  With many workers those few that have just been at work do the
-   next chunks, which is less memory to go through. */
+/* Most chunks that are read and sent before results are looked for.  With many
+   workers, the few that have just been at work then do the next chunks, which
+   touches less memory. */
 #define WAITING_MOST 16
 
-/* A chunk of so many bytes is sent before the next is packed. */
+/* A chunk of this many bytes is sent before the next is packed. */
 #define AT_ONCE ((size_t)128 * 1024)
 
 void intake_add(struct engine *e, struct source *s)
@@ -93,14 +93,15 @@ int intake_admit(struct engine *e)
 
 /* ---- large inputs ---- */
 
-/* Is an input so large that it is worth its while to place it? */
+/* Is an input large enough to be placed in a payload arena? */
 static bool is_large(const struct engine *e, size_t size)
 {
 	return size >= SLOT_LARGE && size < e->slots.room &&
 	    e->serial.context == NULL;
 }
 
-/* Bytes of the chunk that an input begins, which is placed. */
+/* Returns the bytes of a placed chunk that begins with an input of that
+   size. */
 static size_t room_for(const struct engine *e, size_t size)
 {
 	size_t length = frame_length(size);
@@ -110,7 +111,8 @@ static size_t room_for(const struct engine *e, size_t size)
 	return (FRAME_START + MAX(n, 1) * length + 1 + 63) & ~(size_t)63;
 }
 
-/* The member that would have a large input at once, in its payload area. */
+/* Returns the member that a chunk with a large input would be sent to at once,
+   if the input arena of its slot has room; else NULL. */
 static struct member *host(struct engine *e, size_t size)
 {
 	struct member *m = e->window.nwaiting > 0 ? NULL :
@@ -119,9 +121,9 @@ static struct member *host(struct engine *e, size_t size)
 	return m != NULL && arena_has(&m->inputs, room_for(e, size)) ? m : NULL;
 }
 
-/* A large input waits until there is room for it in what is shared with the
-   worker that is to have it, rather than that it is sent through a pipe; but
-   not if that worker has nothing to do, and nothing is about to change. */
+/* A large input waits until the arena of the worker that is to have it has
+   room, rather than being sent through a pipe; but not if a worker is idle and
+   nothing is about to change. */
 static bool must_wait(struct engine *e, size_t size)
 {
 	if (e->intake.filling != NULL || !is_large(e, size) ||
@@ -133,8 +135,8 @@ static bool must_wait(struct engine *e, size_t size)
 	    (e->window.nwaiting > 0 || crew_idle(&e->crew) == NULL);
 }
 
-/* Places an empty chunk for an input where its worker will find it, if it is
-   large and there is room. */
+/* Places an empty chunk in a worker's input arena, in shared memory, if its
+   input is large and there is room. */
 static void place(struct engine *e, struct chunk *c, size_t size)
 {
 	struct member *m = is_large(e, size) ? host(e, size) : NULL;
@@ -145,7 +147,7 @@ static void place(struct engine *e, struct chunk *c, size_t size)
 		    region_offset(r));
 }
 
-/* Must what is being filled go as it is, before an input is packed? */
+/* Must the chunk being filled be admitted before an input is packed? */
 static inline bool goes_before(const struct engine *e, size_t size)
 {
 	const struct chunk *c = e->intake.filling;
@@ -157,7 +159,8 @@ static inline bool goes_before(const struct engine *e, size_t size)
 	return size >= SLOT_LARGE && !e->sizer.fixed && is_large(e, size);
 }
 
-/* Packs the input a source holds.  Inline, as it is done for each item. */
+/* Packs the input that a source holds.  Returns 0 or -errno.  Inline, as it
+   runs for each item. */
 static inline int add(struct engine *e, struct source *s, struct chunk *c)
 {
 	int r = chunk_pack(c, s->input, s->size);
@@ -170,7 +173,8 @@ static inline int add(struct engine *e, struct source *s, struct chunk *c)
 	return r;
 }
 
-/* An empty chunk for the input a source holds, or NULL. */
+/* Returns an empty chunk for the input that a source holds, or NULL without
+   memory. */
 static struct chunk *begin(struct engine *e, const struct source *s)
 {
 	struct intake *in = &e->intake;
@@ -187,7 +191,8 @@ static struct chunk *begin(struct engine *e, const struct source *s)
 	return c;
 }
 
-/* Packs the input a source holds; starts a chunk for it if there is none. */
+/* Packs the input that a source holds, into a new chunk if none is being
+   filled.  Returns 0 or -errno. */
 static int pack(struct engine *e, struct source *s)
 {
 	struct chunk *c = e->intake.filling;
@@ -208,8 +213,8 @@ static int pack(struct engine *e, struct source *s)
 	return r;
 }
 
-/* Fills an empty chunk with so many items that need not travel: 0 or
-   -ENOMEM. */
+/* Makes an empty chunk refer to the next n items of an inherited array, which
+   need no buffer as workers have the array too.  Returns 0 or -ENOMEM. */
 static int refer(struct engine *e, struct source *s,
     struct source_array *array, size_t n)
 {
@@ -230,8 +235,8 @@ static int refer(struct engine *e, struct source *s,
 	return 0;
 }
 
-/* Of an array that is mapped to an array each element is told of: what is left
-   of it is read. */
+/* With vm_map_array() every element has a result: admits the unread elements of
+   the array.  Returns 0 or -ENOMEM. */
 static int refer_rest(struct engine *e, struct source *s)
 {
 	struct source_array *array = e->array ? source_inherited(s) : NULL;
@@ -266,7 +271,7 @@ int intake_finish(struct engine *e)
 	return r;
 }
 
-/* left: bytes it may count for. */
+/* left: bytes of the window that the chunk may count for. */
 static bool is_full(const struct engine *e, size_t left)
 {
 	const struct chunk *c = e->intake.filling;
@@ -275,7 +280,7 @@ static bool is_full(const struct engine *e, size_t left)
 	    c->count >= CHUNK_ITEMS_MOST || chunk_charge(c) >= left);
 }
 
-/* A worker is free or will be, and there is something for it. */
+/* Is a worker idle or about to be, and are there inputs for it? */
 static bool worker_waits(struct engine *e)
 {
 	return e->intake.filling != NULL &&
@@ -289,10 +294,10 @@ static bool may_ask(struct engine *e, const struct source *s)
 		return false;
 	if (e->intake.filling == NULL && !window_room(&e->window))
 		return false;
-	/* What waits for every worker already is read early enough. */
+	/* With a waiting span for every worker, reading more is too early. */
 	if (e->window.nwaiting >= MIN(e->set.workers, WAITING_MOST))
 		return false;
-	/* What it holds it need not be asked for. */
+	/* A held input can be packed without asking the source. */
 	if (source_prompt(s) || s->held)
 		return true;
 	return !results_ready(&e->results) && e->window.nwaiting == 0 &&
@@ -305,7 +310,8 @@ bool intake_wants(struct engine *e)
 	return e->intake.sources != NULL && may_ask(e, e->intake.sources);
 }
 
-/* The next chunk of them: 1; 0 if there are none left, or -ENOMEM. */
+/* Fills the next chunk from an inherited array.  Returns 1; 0 if no item is
+   left; or -ENOMEM. */
 static int refer_some(struct engine *e, struct source *s,
     struct source_array *array)
 {
@@ -320,14 +326,15 @@ static int refer_some(struct engine *e, struct source *s,
 		source_close(s);
 		return 0;
 	}
-	/* Arrays of their outputs must find a place, some at a time. */
+	/* The arrays of their outputs must fit into the arena, several at a
+	   time. */
 	r = refer(e, s, array, MIN(n, MAX(most, 1)));
 	return r < 0 ? r : 1;
 }
 
-/* Packs inputs until the chunk is full: 1; 0 if that has to wait; -ENOMEM.
-   While a source that never blocks fills a chunk, nothing changes that
-   may_ask() looks at. */
+/* Packs inputs until the chunk is full.  Returns 1; 0 if it is not full yet; or
+   -errno.  The facts that may_ask() tests do not change while a source that
+   never blocks fills a chunk. */
 static int fill(struct engine *e, struct source *s)
 {
 	const size_t left = window_bytes_left(&e->window);
@@ -352,8 +359,8 @@ static int fill(struct engine *e, struct source *s)
 	return r;
 }
 
-/* Reads one source until it has no more for now or bounds say stop.  One
-   that may block is left after each chunk, so that results are seen. */
+/* Reads a source until it has no more inputs for now or a bound is reached.  A
+   source that may block is left after each chunk, so that results are seen. */
 static int read_source(struct engine *e, struct source *s, uint64_t now)
 {
 	bool more = true, at_once;
@@ -365,8 +372,8 @@ static int read_source(struct engine *e, struct source *s, uint64_t now)
 		at_once = more && e->intake.filling->items.len >= AT_ONCE;
 		if (r == 1)
 			r = intake_admit(e);
-		/* Several for one worker leave together, later, but for those
-		   that take longer to pack than to send. */
+		/* Several chunks for a worker leave in a single write, later,
+		   except chunks that take longer to pack than to send. */
 		if (r == 0 && more)
 			r = at_once ? dispatch_run(e, now) :
 			    dispatch_give(e, now);
@@ -374,8 +381,8 @@ static int read_source(struct engine *e, struct source *s, uint64_t now)
 	return r;
 }
 
-/* A source that has ended makes room for the next one; one that has failed
-   stays until its failure was told. */
+/* Drops a source that has ended, for the next in the queue; a source that has
+   failed stays until its failure was reported. */
 static bool turn_to_next(struct engine *e)
 {
 	struct source *s = e->intake.sources;
@@ -401,7 +408,8 @@ int intake_run(struct engine *e, uint64_t now)
 			break;
 		r = intake_admit(e);
 	}
-	/* What cannot grow now, or is waited for, goes as it is. */
+	/* A chunk that cannot grow now, or that a worker waits for, is admitted
+	   as it is. */
 	if (r == 0 && (e->intake.sources == NULL ||
 	    e->intake.sources->state != SOURCE_OPEN || worker_waits(e)))
 		r = intake_admit(e);

@@ -16,45 +16,48 @@
 
 struct engine;
 
-/* The sources, and the chunk that is filled from the first of them. */
+/* The sources, and the chunk that is filled from the first source. */
 struct intake {
-	struct source *sources;	/* queued; the first is being read */
+	struct source *sources;	/* queue; the first is being read */
 	struct chunk *filling;	/* a chunk not yet full, or NULL */
 	struct source *filled_from;
-	size_t chunk_bytes;	/* of the last chunk, for the next */
-	uint64_t seq;		/* inputs ever read */
-	bool in_hook;		/* a hook of a source, or with VM_SERIAL of the
-				   worker, runs now */
-	bool ask_again;		/* a source that said VM_LATER may be asked */
+	size_t chunk_bytes;	/* bytes of the last chunk, a guess for the
+				   next */
+	uint64_t seq;		/* number of inputs ever read */
+	bool in_hook;		/* a hook of the user runs now: of a source, or
+				   with VM_SERIAL of the worker */
+	bool ask_again;		/* a source that returned VM_LATER may be
+				   asked */
 	struct freelist freelist;
 };
 
-/* Queues a source; it is the engine's now. */
+/* Appends a source to the queue; the engine owns it from now on. */
 void intake_add(struct engine *, struct source *);
 
-/* Reads inputs while bounds allow, from a source that may block only if
-   there is nothing else to do: 0 or -errno. */
+/* Reads inputs while the bounds allow; reads from a source that may block only
+   if there is no other work.  Returns 0 or -errno. */
 int intake_run(struct engine *, uint64_t now);
 
 /* Would a source be asked now? */
 bool intake_wants(struct engine *);
 
-/* All sources are closed and forgotten, a chunk being filled too. */
+/* Closes and frees all sources; drops the chunk being filled. */
 void intake_close(struct engine *);
 
-/* The same in a process they do not belong to: no hook of the user's is
-   called, but ready-made sources free their memory. */
+/* The same in a process that did not start the engine: calls no callback of the
+   user's, but ready-made sources free their memory. */
 void intake_forget(struct engine *);
 
-/* Admits what is being filled, if anything: 0 or -ENOMEM. */
+/* Admits the chunk being filled, if any.  Returns 0 or -ENOMEM. */
 int intake_admit(struct engine *);
 
-/* All that sources have still comes back as VM_CANCELLED, when it is read; what
-   is being filled is admitted: 0 or -ENOMEM. */
+/* Marks all sources: inputs still unread are answered with VM_CANCELLED when
+   they are read.  Admits the chunk being filled.  Returns 0 or -ENOMEM. */
 int intake_give_up(struct engine *);
 
-/* Admits all that was read, and all of an array that is mapped to an array, and
-   closes the sources: 0; -ENOMEM and they stay as they are. */
+/* Admits all inputs that were read and, with vm_map_array(), the whole array;
+   then closes the sources.  Returns 0, or -ENOMEM and leaves the sources
+   open. */
 int intake_finish(struct engine *);
 
 #endif

@@ -1,4 +1,4 @@
-/* listening.c - see listening.h: descriptors waited for. */
+/* listening.c - see listening.h: descriptors of the wait. */
 #include "config.h"
 
 #include "engine/listening.h"
@@ -49,8 +49,8 @@ bool listening_hears(const struct engine *e, const struct member *m)
 	const struct listening *l = &e->listening;
 	bool chosen = !l->deaf && (l->heard == NULL || l->heard == m);
 
-	/* One that starts or leaves has no results to bring, and a clock that
-	   runs. */
+	/* A worker in setup or teardown brings no results, and has a
+	   deadline. */
 	return !m->ended && (chosen || !member_is_ready(m)) &&
 	    m->state == MEMBER_RUNNING && !e->fate.broken;
 }

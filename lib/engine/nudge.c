@@ -1,9 +1,9 @@
 /*
- * nudge.c - the engine's restlessness: nothing came in a while, of anybody or
- * of some, though some of it may be there.
+ * nudge.c - asks for results that are staged: no result came for a while, from
+ * any worker or from some, though some may be in their rings.
  *
- * Runs in: caller.  Easy to get wrong: a worker that begins an item may not yet
- * see that it was asked, nor the caller what was staged; so it is done twice.
+ * Runs in: caller.  Easy to get wrong: a worker that begins an item may not see
+ * the request yet, nor the caller the staged frames; so it is done twice.
  */
 #include "config.h"
 
@@ -14,19 +14,19 @@
 #include "engine/engine.h"
 #include "engine/receive.h"
 
-/* So long a caller waits before it looks for results that are staged, and how
-   often it does: by the second time both sides see. */
+/* Time without events after which the caller looks for staged results, and how
+   often it looks: by the second time both sides see the other's words. */
 #define SHORT_NS (1 * MS_IN_NS)
 #define NUDGES_MOST 2
-/* Whatever others send all the time: so often those are asked that were not
-   heard of for so long. */
+/* While other workers send all the time: time without results after which a
+   worker is asked. */
 #define LONG_NS (10 * MS_IN_NS)
-/* Where so few are with workers it is looked whether that is of use: a timer
-   costs more. */
+/* With up to this number of chunks in flight, the busy members are searched
+   first for a reason to ask: a timer costs more. */
 #define ONLY_MOST 4
 
-/* Could anything come of stirring?  A worker that is at its only item writes
-   the result out by itself, and nobody else can have that item. */
+/* Could asking bring a result?  A worker at its only item writes the result out
+   by itself, and that item cannot be taken back. */
 static bool may_help(const struct engine *e)
 {
 	const struct member *m = e->crew.roster.busy.first;
@@ -45,8 +45,8 @@ uint64_t nudge_alarm(const struct engine *e, uint64_t now)
 	return may_help(e) ? now + SHORT_NS : NEVER;
 }
 
-/* All that are busy and were not heard of since are asked, and their rings
-   looked at: true if that has changed anything, or -ENOMEM. */
+/* Asks all busy members from which no result has come since that time, and
+   reads their rings.  Returns true if anything has changed, or -ENOMEM. */
 static int ask_all(struct engine *e, uint64_t since, uint64_t now)
 {
 	struct member *m, *next;
@@ -67,8 +67,8 @@ static int ask_all(struct engine *e, uint64_t since, uint64_t now)
 	return dispatch_take_back(e) || any;
 }
 
-/* Is it time to ask those that are not heard of among all that comes?  Not
-   while results are too many. */
+/* Is it time to ask the members without results while others send?  Not while
+   too many results are held. */
 static bool is_due(const struct engine *e, uint64_t now)
 {
 	return e->window.nsent > 0 && now - e->nudges.at >= LONG_NS &&

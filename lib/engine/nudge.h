@@ -1,5 +1,5 @@
 /*
- * nudge.h - asks workers for results that they hold back.
+ * nudge.h - asks workers for results that they hold back in their rings.
  *
  * Runs in: caller.
  */
@@ -12,18 +12,19 @@
 struct engine;
 
 struct nudges {
-	int vain;		/* in a row without a result since */
-	uint64_t at;		/* time of the last, ns */
+	int vain;		/* requests in a row without a result since */
+	uint64_t at;		/* time of the last request, ns */
 	bool quiet;		/* the last wait ended without any event */
 };
 
-/* When that is worth while, if nothing comes; NEVER if it is not. */
+/* Returns the time of the next request if no event comes; NEVER if it would be
+   no use. */
 uint64_t nudge_alarm(const struct engine *, uint64_t now);
 
-/* Asks busy workers to write out what they have, takes what their rings hold,
-   and gives idle ones something: all, if it is quiet, for nothing came in a
-   while; else only those not heard of in a longer while, if that is due.  1 if
-   it has changed anything, 0, or -ENOMEM. */
+/* Asks busy workers to write out their results, reads their rings, and takes
+   back items for idle workers.  Asks all after a wait without events;
+   otherwise, if it is due, only workers without a result for 10 ms.  Returns 1
+   if anything has changed, 0, or -ENOMEM. */
 int nudge_run(struct engine *, uint64_t now);
 
 #endif

@@ -1,13 +1,13 @@
 /*
- * placed.c - outputs that workers have made in their payload areas.
+ * placed.c - outputs that workers have made in their payload arenas.
  *
- * Runs in: caller.  A large one is read where it lies, until its result was
- * passed: its worker has shut itself out of the pages, so that it does not
- * change by accident, and what says where it is and how large is ours.  A
- * smaller one is copied out at once.
+ * Runs in: caller.  A large output is read in place, in shared memory, until
+ * its result was passed: its worker has made the pages read-only for itself, so
+ * that the output does not change by accident, and the caller keeps its own
+ * copy of position and size.  A smaller output is copied to a buffer at once.
  *
- * Easy to get wrong: a worker must not run out of room since nobody takes its
- * results; and what the caller was handed stays where it is.
+ * Easy to get wrong: a worker must not run out of room because the caller takes
+ * no results; and an output handed to the caller stays where it is.
  */
 #include "config.h"
 
@@ -18,7 +18,7 @@
 #include "base/base.h"
 #include "engine/engine.h"
 
-/* Area and rooms are whole pages, so it begins at one. */
+/* The arena and each room are whole pages, so an output begins at a page. */
 int placed_look(const struct engine *e, const struct member *m,
     const struct frame *f, struct frame_placed *p)
 {
@@ -29,13 +29,13 @@ int placed_look(const struct engine *e, const struct member *m,
 	return 0;
 }
 
-/* The worker may write over all that is not held. */
+/* Lets the worker overwrite everything in the arena that is not held. */
 static void tell(struct member *m)
 {
 	slot_hold(m->slot, arena_held(&m->outputs), m->outputs.head);
 }
 
-/* An output becomes a frame in a block of its own: 0 or -ENOMEM. */
+/* Copies an output as a frame to a buffer of its own.  Returns 0 or -ENOMEM. */
 static int copy_out(struct span *s, const unsigned char *output, size_t size)
 {
 	s->rxbuf = rxbuf_new(FRAME_START + frame_length(size));
@@ -71,8 +71,8 @@ int placed_take(struct engine *e, struct member *m,
 	return 0;
 }
 
-/* The oldest result that lies in a member's area, unless the caller was handed
-   it. */
+/* Returns the oldest result that lies in a member's arena; NULL if there is
+   none, or the caller was handed it. */
 static struct span *oldest(const struct engine *e, const struct member *m)
 {
 	struct span *s = m->outputs.first ? m->outputs.first->of : NULL;
@@ -80,8 +80,8 @@ static struct span *oldest(const struct engine *e, const struct member *m)
 	return s != e->results.hand ? s : NULL;
 }
 
-/* Bytes that should be free, for what the worker has still to make, if all
-   outputs are like the last one; but never more than half of the area. */
+/* Returns the bytes that should be free for the outputs the worker has still to
+   make, if all are like the last output; at most half of the arena. */
 static size_t wanted(const struct engine *e, const struct member *m)
 {
 	const struct region *last = m->outputs.last;

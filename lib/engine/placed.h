@@ -12,20 +12,22 @@
 struct engine;
 struct member;
 
-/* Where an output lies in a member's payload area, as its worker says: 0;
-   -EPROTO if it cannot. */
+/* Checks where an output lies in a member's arena, by the worker's frame.
+   Returns 0, or -EPROTO if that is impossible. */
 int placed_look(const struct engine *, const struct member *,
     const struct frame *, struct frame_placed *);
 
-/* It becomes an empty span's: 0; -ENOMEM and nothing has changed. */
+/* Gives the output to an empty span, as a region or as a copy in a buffer.
+   Returns 0, or -ENOMEM and leaves both unchanged. */
 int placed_take(struct engine *, struct member *,
     const struct frame_placed *, struct span *);
 
-/* Copies out what lies there longest, while it is more than half of the area,
-   and tells the worker what is free; as far as there is memory. */
+/* Copies the oldest results out of the arena while too little is free for the
+   next outputs, and tells the worker; stops when memory runs out. */
 void placed_make_room(struct engine *, struct member *);
 
-/* What was handed out last is no longer valid: its worker may write there. */
+/* Invalidates the item that was handed out last: its worker may overwrite
+   it. */
 void placed_let_go(struct engine *);
 
 #endif

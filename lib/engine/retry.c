@@ -1,4 +1,4 @@
-/* retry.c - see retry.h: what a failure costs. */
+/* retry.c - see retry.h: the cost of a failure. */
 #include "config.h"
 
 #include "engine/retry.h"
@@ -15,7 +15,7 @@ bool retry_may(const struct engine *e, const struct span *s,
 	    (e->set.retry_on & (unsigned)cause) != 0;
 }
 
-/* The pause before an attempt, from the second on. */
+/* Returns the pause before an attempt, from the second on, ns. */
 static uint64_t pause_before(const struct engine *e, int attempt)
 {
 	uint64_t pause = e->set.retry_ns;
@@ -26,7 +26,7 @@ static uint64_t pause_before(const struct engine *e, int attempt)
 	return MIN(pause, e->set.retry_most_ns);
 }
 
-/* The clock is read here: that of the turn may lie before the failure. */
+/* Reads the clock anew: the turn's time may lie before the failure. */
 void retry_again(struct engine *e, struct span *s, uint64_t pause)
 {
 	debug_say(e, "retry: number %llu failed",
