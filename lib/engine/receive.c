@@ -1,13 +1,13 @@
 /*
  * receive.c - the engine's way in: channel receive -> window settle -> results.
  *
- * Runs in: caller.  What a worker sends is checked against what it was given;
- * anything else and it is doomed.  Its first and last words are HELLO, UNFIT
- * and LEAVING.
+ * Runs in: caller.  Frames of a worker are checked against the items it was
+ * sent; any other frame dooms it.  Its first frame is HELLO or UNFIT, and
+ * LEAVING begins its last.
  *
- * Easy to get wrong: a frame is passed only when it has been booked, so that
- * running out of memory in between loses nothing; and a dead worker is read to
- * the end, so that its frames may be older than its death.
+ * Easy to get wrong: a frame is passed only after it is booked, so that running
+ * out of memory in between loses nothing; and a dead worker is read to the end,
+ * so frames may be older than the death.
  */
 #include "config.h"
 
@@ -28,20 +28,19 @@
 #include "engine/retry.h"
 #include "engine/teardown.h"
 
-/* How long a worker may take to be gone after its pipe has ended. */
+/* Most time from the end of a worker's pipe to the notice of its death. */
 #define ENDED_NS (200 * MS_IN_NS)
 
-/* How long a worker may take to be gone after it said that its setup
-   failed. */
+/* Most time from the report of a failed setup to the notice of the death. */
 #define UNFIT_NS (1000 * MS_IN_NS)
 
-/* Consecutive results of one span in one block, while they are gathered. */
+/* Consecutive results of a span in the same buffer, while they are gathered. */
 struct answer {
-	struct span *span;	/* NULL: none begun */
-	struct span *of;	/* the sent span they leave */
+	struct span *span;	/* NULL: none gathered */
+	struct span *of;	/* the sent span that they leave */
 };
 
-/* The gathered results may be taken now. */
+/* Moves the gathered results to the results queue. */
 static void close_answer(struct engine *e, struct answer *a)
 {
 	if (a->span != NULL)
@@ -49,7 +48,7 @@ static void close_answer(struct engine *e, struct answer *a)
 	a->span = a->of = NULL;
 }
 
-/* The first items of a sent span leave it, for an empty one. */
+/* Moves the first items of a sent span to an empty span. */
 static void move_first(struct span *s, struct span *of, uint32_t items,
     pid_t pid)
 {
@@ -60,7 +59,7 @@ static void move_first(struct span *s, struct span *of, uint32_t items,
 	span_advance(of, items);
 }
 
-/* The same, for a new one. */
+/* The same, to a new span.  Returns it, or NULL without memory. */
 static struct span *take_first(struct span *of, uint32_t items, pid_t pid)
 {
 	struct span *s = span_new(of->chunk->freelist);
@@ -70,8 +69,8 @@ static struct span *take_first(struct span *of, uint32_t items, pid_t pid)
 	return s;
 }
 
-/* Adds results of so many bytes to the answer; they lie at the channel's
-   position. */
+/* Adds items and the bytes of their results, at the channel's position, to the
+   answer.  Returns 0 or -ENOMEM. */
 static int gather(struct engine *e, struct member *m, struct answer *a,
     uint32_t items, size_t bytes)
 {
@@ -112,7 +111,8 @@ static int retry(struct engine *e, struct member *m, struct answer *a,
 	return 0;
 }
 
-/* Items for which results may come: they were leased, and not taken back. */
+/* Returns the number of items for which results may come: leased, and not taken
+   back. */
 static uint32_t expected(const struct member *m)
 {
 	const struct span *of = m->sent;
@@ -122,14 +122,15 @@ static uint32_t expected(const struct member *m)
 	return MIN(of->count, of->limit - of->first);
 }
 
-/* May an output have that size?  One of an array is as large as all others. */
+/* May an output have that size?  In an array all outputs have the same size. */
 static inline bool has_size(const struct engine *e, size_t size)
 {
 	return e->crew.element == 0 || size == e->crew.element;
 }
 
-/* The output that comes next, and all that follow it and are there.  *f: the
-   first, then the last of them, for channel_pass(). */
+/* Gathers the next output and all outputs behind it in the buffer.  *f is the
+   first frame; on return the last, its length that of all, for
+   channel_pass(). */
 static int outputs(struct engine *e, struct member *m, struct answer *a,
     struct frame *f, uint64_t now)
 {
@@ -151,7 +152,7 @@ static int outputs(struct engine *e, struct member *m, struct answer *a,
 	return r;
 }
 
-/* An output in the payload area. */
+/* Takes an output in the payload arena. */
 static int placed(struct engine *e, struct member *m, struct answer *a,
     struct frame *f, uint64_t now)
 {
@@ -222,7 +223,7 @@ int receive_done(struct engine *e, struct member *m, uint32_t next)
 	return 0;
 }
 
-/* Items before one are done. */
+/* All items before a number are done. */
 static int done(struct engine *e, struct member *m, struct answer *a,
     struct frame *f, uint64_t now)
 {
@@ -236,8 +237,9 @@ static int done(struct engine *e, struct member *m, struct answer *a,
 	return receive_done(e, m, said.next);
 }
 
-/* The worker is through with its oldest chunk, as far as it was granted.  It
-   must have been sent all of it: what is queued still points into it. */
+/* The worker is done with its oldest chunk, up to the limit of its lease.  All
+   bytes of the chunk must have been written: queued buffers still point into
+   it. */
 static int end(struct engine *e, struct member *m, struct answer *a,
     struct frame *f, uint64_t now)
 {
@@ -263,7 +265,7 @@ static int end(struct engine *e, struct member *m, struct answer *a,
 	crew_unlease(&e->crew, m);
 	crew_ungrant(&e->crew, m, s->count);
 	m->heard_at = now;
-	/* Items are left if they were taken back when memory was short. */
+	/* Items are left if memory was short when they were taken back. */
 	window_move(&e->window, s, s->count ? SPAN_WAITING : SPAN_SPENT);
 	if (s->state == SPAN_SPENT)
 		span_free(s);
@@ -281,9 +283,10 @@ static int hello(struct engine *e, struct member *m, struct answer *a,
 	if (frame_body(f, &h, sizeof h) < 0 || h.version != FRAME_VERSION ||
 	    h.order != FRAME_ORDER || h.generation != m->generation)
 		return -EPROTO;
-	/* It could not write even that out, and never had anything to do: a
-	   setup that fails, or the place would be filled again for ever.  But
-	   one that was told to leave may have done so before this was read. */
+	/* A worker that could not even write out HELLO never had an item: this
+	   counts as a failed setup, or the place would be filled again for
+	   ever.  But a worker that was told to leave may have left before its
+	   HELLO was read. */
 	if (m->state == MEMBER_DEAD && !m->told_to_stop)
 		return 0;
 	if (teardown_prepare(e, m) < 0)
@@ -296,7 +299,7 @@ static int hello(struct engine *e, struct member *m, struct answer *a,
 	return 0;
 }
 
-/* The words about a setup that failed are the worker's own, or ours. */
+/* The error text of a failed setup is the worker's message, or made here. */
 static int unfit(struct engine *e, struct member *m, struct answer *a,
     struct frame *f, uint64_t now)
 {
@@ -341,12 +344,12 @@ static int torn_down(struct engine *e, struct member *m, struct answer *a,
 
 /* ---- frames ---- */
 
-/* Handles a frame of a member: 0, -ENOMEM, or -EPROTO.  Sets f->length to the
-   bytes of all frames it has taken.  a: the results being gathered. */
+/* Handles a frame of a member.  Returns 0, -ENOMEM or -EPROTO.  Sets f->length
+   to the bytes of all frames it has taken.  a: the results being gathered. */
 typedef int handler(struct engine *, struct member *, struct answer *a,
     struct frame *f, uint64_t now);
 
-/* The frames a worker may send in each session. */
+/* Table of the frames that a worker may send in each session. */
 static handler *const handlers[SESSIONS][FRAME_KINDS] = {
 	[SESSION_SETUP] = {
 		[FRAME_HELLO] = hello,
@@ -377,13 +380,15 @@ static int settle_frame(struct engine *e, struct member *m, struct answer *a,
 	return handle(e, m, a, f, now);
 }
 
-/* The largest body a worker may send: an output, or a failure's message. */
+/* Returns the size of the largest body a worker may send: an output or a
+   failure's message. */
 static size_t body_most(const struct engine *e)
 {
 	return MAX(e->set.plan.max_item, (size_t)CONTEXT_FAILURE_ROOM);
 }
 
-/* Settles all frames that are whole: 0, -ENOMEM; -EPROTO: nonsense. */
+/* Handles all complete frames.  Returns 0, -ENOMEM, or -EPROTO for an invalid
+   frame. */
 static int settle(struct engine *e, struct member *m, uint64_t now)
 {
 	struct answer a = { NULL, NULL };
@@ -397,7 +402,7 @@ static int settle(struct engine *e, struct member *m, uint64_t now)
 		channel_pass(&m->channel, &f);
 	}
 	close_answer(e, &a);
-	/* What has come of the next one must be on its way. */
+	/* The worker must be writing the rest of an incomplete frame. */
 	if (r == 0 && m->state != MEMBER_DEAD && channel_partial(&m->channel)
 	    && f.length > 0 && !slot_allows(m->slot,
 	    channel_boundary(&m->channel), f.length))
@@ -405,7 +410,7 @@ static int settle(struct engine *e, struct member *m, uint64_t now)
 	return r;
 }
 
-/* A worker that breaks the protocol is not listened to any more. */
+/* Dooms a worker that breaks the protocol; no more is read from it. */
 static void garbled(struct engine *e, struct member *m)
 {
 	debug_say(e, "garbled: worker %d", m->index);
@@ -414,7 +419,8 @@ static void garbled(struct engine *e, struct member *m)
 		crew_doom(&e->crew, m, VM_GARBLED);
 }
 
-/* Settles; a worker that sends nonsense is doomed. */
+/* Handles frames; dooms the worker if a frame is invalid.  Returns 0 or
+   -ENOMEM. */
 static int settle_or_doom(struct engine *e, struct member *m, uint64_t now)
 {
 	int r = settle(e, m, now);
@@ -441,14 +447,16 @@ int receive_read(struct engine *e, struct member *m, uint64_t now)
 	}
 	if (n < 0 && n != -EPIPE && lost_fds_pipes(e, m, now))
 		return 0;
-	/* The end of the pipe is no death yet; see to it that one follows. */
+	/* The end of the pipe is no death yet; makes sure that a death
+	   follows. */
 	if (n < 0 && !m->ended) {
 		m->ended = true;
 		crew_bear(&e->crew, m, MIN(m->doom_at, now + ENDED_NS));
 	}
 	if ((n > 0 || m->unsettled) && settle_or_doom(e, m, now) < 0)
 		return -ENOMEM;
-	/* Its teardown has returned, and how fast it can tell is our doing. */
+	/* Its teardown has returned; how fast its output arrives depends on the
+	   caller. */
 	if (n > 0 && member_is_leaving(m) && !e->fate.closing &&
 	    channel_partial(&m->channel))
 		crew_bear(&e->crew, m, now + e->set.teardown_ns);
@@ -469,7 +477,7 @@ int receive_ring(struct engine *e, struct member *m, uint64_t now)
 	if (at == NULL)
 		return -ENOMEM;
 	slot_copy_out(m->slot, from, at, (size_t)ahead);
-	/* What was overwritten meanwhile is in the pipe. */
+	/* Bytes overwritten meanwhile are in the pipe. */
 	if (!slot_intact(m->slot, from))
 		ahead = 0;
 	channel_placed(&m->channel, (size_t)ahead);

@@ -66,7 +66,8 @@ int serial_ready(struct engine *e)
 	return -ECHILD;
 }
 
-/* The first item of a span, processed; its frame is put in a block. */
+/* Runs process() for the first item of a span, and copies the result frame to a
+   buffer.  Returns 0 or -errno. */
 static int process(struct engine *e, struct span *s)
 {
 	struct frame_chunk chunk;
@@ -95,7 +96,7 @@ static int process(struct engine *e, struct span *s)
 	return 0;
 }
 
-/* An item that is still to be tried waits again, or pauses. */
+/* Requeues an item that failed and has attempts left; false if it has none. */
 static bool failed_for_now(struct engine *e, struct span *s)
 {
 	const struct context *c = e->serial.context;

@@ -1,10 +1,11 @@
 /*
  * serial.h - VM_SERIAL: the whole pool in the caller, without processes.
  *
- * Runs in: caller.  Same books, same results; process() is called where the
- * others would dispatch.
+ * Runs in: caller.  The window and the results queue are the same; process()
+ * runs where other pools dispatch.
  *
- * Easy to get wrong: a result frame must lie in a block, as if received.
+ * Easy to get wrong: a result frame must lie in a buffer of its own, as if
+ * received.
  */
 #ifndef SERIAL_H
 #define SERIAL_H
@@ -16,20 +17,22 @@
 struct engine;
 
 struct serial {
-	struct context *context; /* with VM_SERIAL: the only worker; else
+	struct context *context; /* with VM_SERIAL: the only worker's; else
 				   NULL */
-	bool up;		/* its setup has ended well */
+	bool up;		/* its setup has succeeded */
 };
 
-/* Makes the one context: 0 or -ENOMEM. */
+/* Allocates the only context.  Returns 0 or -ENOMEM. */
 int serial_start(struct engine *);
-/* Runs teardown if setup has run here, and frees it. */
+/* Runs teardown if setup has run, unless foreign; frees the context. */
 void serial_stop(struct engine *, bool foreign);
 /* Runs teardown if setup has run. */
 void serial_tear_down(struct engine *);
-/* Runs setup if it has not run: 0, or -ECHILD and words. */
+/* Runs setup if it has not run.  Returns 0, or -ECHILD; sets the error text and
+   breaks the pool if setup fails now. */
 int serial_ready(struct engine *);
-/* Does the first waiting span, if any, here and now: 0 or -ENOMEM. */
+/* Runs process() for the first item of the first waiting span, if there is any.
+   Returns 0 or -errno. */
 int serial_run(struct engine *);
 
 #endif

@@ -2,8 +2,8 @@
  * server_events.c - the fork server's notices: workers forked, refused, dead;
  * or its own death.
  *
- * Runs in: caller.  Easy to get wrong: a notice may be about a worker that
- * was replaced meanwhile; slot and generation tell.
+ * Runs in: caller.  Easy to get wrong: a notice may be about a worker that was
+ * replaced meanwhile; slot and generation identify the worker.
  */
 #include "config.h"
 
@@ -20,8 +20,7 @@
 #include "engine/staffing.h"
 #include "os/fdlist.h"
 
-/* How long it may be silent while workers are waited for, before it is asked
-   whether it is there. */
+/* Interval of pings while the caller waits for workers. */
 #define PING_NS (5000 * MS_IN_NS)
 
 void server_events_broken(struct engine *e, int error)
@@ -32,14 +31,15 @@ void server_events_broken(struct engine *e, int error)
 	    "killed, and what they had not finished is lost.",
 	    error == ECHILD ? "has died" : "does not answer");
 	e->fate.error = error;
-	/* Whatever it had to kill when it fell mute may be alive. */
+	/* A process that it was to kill when it stopped answering may still be
+	   alive. */
 	if (error == ETIMEDOUT && e->fate.closing)
 		e->server.left_over = ETIMEDOUT;
 	crew_shoot(&e->crew);
 	fate_break(e, VM_LOST);
 }
 
-/* Is anything awaited of workers? */
+/* Does the caller wait for a worker? */
 static bool awaits(const struct engine *e)
 {
 	bool any = e->window.nsent > 0 ||
@@ -82,8 +82,8 @@ static void refused(struct engine *e, struct member *m, int error,
 	crew_replace(&e->crew, m, false, now);
 }
 
-/* A worker is dead, or was killed and does not die.  Of the latter nothing
-   more is to be had; what it was sent need not wait for its end. */
+/* A worker is dead, or was killed and does not die.  Such a worker brings no
+   more results; its items need not wait for its end. */
 static void ended(struct engine *e, struct member *m, const struct notice *n)
 {
 	bool held = n->kind == NOTICE_HELD;
@@ -100,7 +100,7 @@ static void ended(struct engine *e, struct member *m, const struct notice *n)
 		crew_move(&e->crew, m, MEMBER_DEAD);
 }
 
-/* One notice; r is what server_receive() returned for it. */
+/* Handles a notice; r is the return value of server_receive() for it. */
 static void heed(struct engine *e, const struct notice *n, int fds[],
     int r, uint64_t now)
 {

@@ -1,12 +1,12 @@
 /*
- * staffing.c - who works here: laying off gently, replacing workers that have
- * had their share or have grown too big, more or fewer of them.
+ * staffing.c - number of workers: gentle layoffs, replacing workers that have
+ * had their share of items or use too much memory, resizing.
  *
- * Runs in: caller.  A worker that is laid off ends the item it is at, tears
- * down and leaves; what it has not begun goes to others.
+ * Runs in: caller.  A worker that is laid off ends its present item, tears down
+ * and leaves; items it has not begun are requeued.
  *
- * Easy to get wrong: a worker that starts cannot be told anything before the
- * fork server has brought its pipes; so all are looked at in every turn.
+ * Easy to get wrong: a worker in setup cannot be told anything before the fork
+ * server has sent its pipes; so every turn looks at all members to be told.
  */
 #include "config.h"
 
@@ -22,29 +22,29 @@
 #include "engine/fate.h"
 #include "os/sys.h"
 
-/* So often the memory of workers is looked at. */
+/* Interval at which the memory of workers is measured. */
 #define WEIGH_NS (1000 * MS_IN_NS)
-/* The most that counts at once of the time without workers, so that a caller
-   that was away finds the pool as it left it. */
+/* Most time without workers that counts at once, so that a caller that was away
+   finds the pool as it left it. */
 #define DESERTED_NS (1000 * MS_IN_NS)
 
 bool staffing_lay_off(struct engine *e, struct member *m, uint64_t deadline)
 {
 	if (!member_is_starting(m) && !member_is_ready(m))
 		return false;
-	/* Also if it was told before, when there was no hurry. */
+	/* Also for a worker that was told before, with a later deadline. */
 	crew_bear(&e->crew, m, MIN(m->doom_at, deadline));
 	return !m->told_to_stop && crew_stop(&e->crew, m) == 0;
 }
 
-/* Does it have more memory than it may? */
+/* Does it use more memory than max_rss? */
 static bool is_too_big(const struct engine *e, const struct member *m)
 {
 	return member_is_ready(m) && !m->told_to_stop &&
 	    sys_memory(m->pid) > e->set.max_rss;
 }
 
-/* Is anything to be done that only workers can do? */
+/* Is there work that only workers can do? */
 static bool awaits_workers(const struct engine *e)
 {
 	return e->window.nwaiting > 0 || e->staffing.awaits_setups;
@@ -64,8 +64,8 @@ uint64_t staffing_alarm(const struct engine *e, uint64_t now)
 	return at;
 }
 
-/* What those that are to leave are still at must not count against the ones
-   that stay: it may take as long as it likes. */
+/* Chunks still with workers that are to leave must not count against the bounds
+   of the others: these workers may take as long as they like. */
 static void set_bounds(struct engine *e)
 {
 	size_t n = e->set.workers + e->crew.roster.having[TRAIT_EXTRA];
@@ -82,7 +82,7 @@ static void lay_off(struct engine *e, struct member *m, const char *why)
 		debug_say(e, "lay off: worker %d: %s", m->index, why);
 }
 
-/* Looks at the memory of all. */
+/* Measures the memory of all workers. */
 static void weigh(struct engine *e)
 {
 	for (size_t i = 0; i < e->crew.count; i++)
@@ -90,7 +90,7 @@ static void weigh(struct engine *e)
 			lay_off(e, &e->crew.members[i], "has grown too big");
 }
 
-/* ---- nobody is left ---- */
+/* ---- no worker is left ---- */
 
 const char *staffing_reason(int error)
 {
@@ -126,8 +126,8 @@ void staffing_welcomed(struct engine *e, struct member *m)
 	e->staffing.deserted_for = 0;
 }
 
-/* Are places wanted, and for each the last order has failed, or the kernel
-   holds its worker?  And is nobody else there? */
+/* Is a place wanted, with the last order failed or the old worker held by the
+   kernel in each such place, and no worker in any other? */
 static bool is_deserted(const struct engine *e)
 {
 	const struct list *in = e->crew.roster.state;
@@ -149,8 +149,7 @@ static bool is_deserted(const struct engine *e)
 	return lacking;
 }
 
-/* At once there are words for that; after the bound it is as if the pool had
-   no hope. */
+/* Sets the error text at once; breaks the pool after fork_timeout_ms. */
 static void look_for_anybody(struct engine *e, uint64_t now)
 {
 	const char *why = staffing_reason(e->staffing.refused);
@@ -200,7 +199,8 @@ int staffing_run(struct engine *e, uint64_t now)
 
 /* ---- more or fewer ---- */
 
-/* A place that could be taken in, or let go; the first, or the last. */
+/* Returns a place to take in, or to let go; the first that is not wanted, or
+   the last that is wanted; NULL if there is none. */
 static struct member *find(struct crew *c, bool wanted)
 {
 	struct member *best = NULL;
@@ -213,7 +213,7 @@ static struct member *find(struct crew *c, bool wanted)
 			continue;
 		if (!wanted)
 			return m;
-		/* One that works goes after those that do not yet. */
+		/* A place without a ready worker is let go first. */
 		if (best == NULL || !member_is_ready(m) ||
 		    member_is_ready(best))
 			best = m;

@@ -1,5 +1,5 @@
 /*
- * staffing.h - how many workers the pool has, and which are laid off.
+ * staffing.h - number of workers of a pool, and layoffs.
  *
  * Runs in: caller.
  */
@@ -17,46 +17,48 @@ struct engine;
 struct member;
 
 struct staffing {
-	uint64_t weigh_at;	/* time of the next look at memory, ns */
-	struct oom oom;		/* kills for want of memory */
-	int refused;		/* errno of the last hire that failed */
-	bool deserted;		/* no worker is there, and none can be had, */
-	bool deserted_told;	/* which the pool's words say, */
-	uint64_t deserted_at;	/* as seen at this time, */
-	uint64_t deserted_for;	/* and for this long while workers were
-				   awaited, ns */
-	bool awaits_setups;	/* the caller waits for these */
-	struct words setup_words; /* of the last setup that failed */
+	uint64_t weigh_at;	/* time of the next measurement of memory, ns */
+	struct oom oom;		/* counter of kills for want of memory */
+	int refused;		/* errno of the last hire that failed; 0:
+				   none */
+	bool deserted;		/* no worker is left, and none can be forked */
+	bool deserted_told;	/* the pool's error text says so */
+	uint64_t deserted_at;	/* time of the last look, ns */
+	uint64_t deserted_for;	/* time without workers while they were needed,
+				   ns */
+	bool awaits_setups;	/* vm_ready() waits for the first setups */
+	struct words setup_words; /* error text of the last setup that failed */
 };
 
-/* Tells a worker to end after its present item, by a time; it is killed then.
-   False if it was told before, when only the time is new, or cannot be told
-   now. */
+/* Tells a worker to leave after its present item; it is killed at the deadline,
+   ns.  Returns false if it was told before, which moves the deadline forward
+   only; or if it cannot be told now. */
 bool staffing_lay_off(struct engine *, struct member *, uint64_t deadline);
 
-/* When workers' memory is to be looked at, or whether there are any; NEVER if
-   that is of no interest. */
+/* Returns the time at which memory is to be measured, or the lack of workers to
+   be counted; NEVER if neither matters. */
 uint64_t staffing_alarm(const struct engine *, uint64_t now);
 
-/* Lays off whose time has come; breaks the pool if no worker was to be had for
-   too long. */
+/* Tells workers to leave that are to; breaks the pool if no worker could be
+   forked for fork_timeout_ms.  Returns 0. */
 int staffing_run(struct engine *, uint64_t now);
 
-/* A worker that is wanted could not be had, by that errno; one was had. */
+/* A wanted worker could not be forked, for that errno; a worker was forked. */
 void staffing_refused(struct engine *, struct member *, int error);
 void staffing_welcomed(struct engine *, struct member *);
 
-/* Why, in words to end a sentence with. */
+/* Returns the reason as a text to end a sentence with. */
 const char *staffing_reason(int error);
 
-/* Nobody is wanted any more: true while anybody is left.  One that does not
-   come to its teardown within close_timeout_ms is killed. */
+/* Tells all workers to leave.  Returns true while any is left.  A worker that
+   does not begin its teardown within close_timeout_ms is killed. */
 bool staffing_dismiss(struct engine *);
 
-/* Have workers been dismissed that are still there? */
+/* Are workers left that were dismissed? */
 bool staffing_are_leaving(const struct engine *);
 
-/* From now on there are to be so many workers: 0, -ERANGE and words. */
+/* Sets the number of workers from now on.  Returns 0, or -ERANGE and sets the
+   error text. */
 int staffing_resize(struct engine *, size_t workers);
 
 #endif

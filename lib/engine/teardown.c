@@ -1,4 +1,4 @@
-/* teardown.c - see teardown.h: how teardowns end. */
+/* teardown.c - see teardown.h: outcomes of teardowns. */
 #include "config.h"
 
 #include "engine/teardown.h"
@@ -15,7 +15,7 @@
 #include "engine/diagnosis.h"
 #include "engine/engine.h"
 
-/* One more has failed, the first of them for this reason. */
+/* Counts a failed teardown; the first of them keeps its text. */
 static void count(struct engine *e, const struct words *w)
 {
 	debug_say(e, "teardown: %s", w->text);
@@ -23,7 +23,7 @@ static void count(struct engine *e, const struct words *w)
 		e->teardowns.words = *w;
 }
 
-/* ---- those that are told, if the option asks ---- */
+/* ---- results of teardowns, if the option asks ---- */
 
 int teardown_prepare(const struct engine *e, struct member *m)
 {
@@ -34,7 +34,7 @@ int teardown_prepare(const struct engine *e, struct member *m)
 	return m->teardown != NULL ? 0 : -ENOMEM;
 }
 
-/* The last one is to be told. */
+/* Appends to the queue for the caller. */
 static void put(struct engine *e, struct teardown *f, int index)
 {
 	struct teardown **at = &e->teardowns.first;
@@ -94,9 +94,9 @@ void teardown_release(struct engine *e)
 		free(e->crew.members[i].teardown);
 }
 
-/* ---- how they end ---- */
+/* ---- outcomes ---- */
 
-/* It was failed by vm_fail(). */
+/* vm_fail() was called in it. */
 static void count_said(struct engine *e, int index, int code,
     const char *message, size_t size)
 {
@@ -139,7 +139,7 @@ int teardown_said(struct engine *e, struct member *m, const struct frame *f)
 	return 0;
 }
 
-/* Words for a death before the teardown had returned. */
+/* Makes the text for a death before the teardown had returned. */
 static void explain(const struct engine *e, const struct member *m,
     struct words *w)
 {
@@ -168,7 +168,7 @@ static void explain(const struct engine *e, const struct member *m,
 		    "teardown.", m->index, WEXITSTATUS(status), when);
 }
 
-/* exit(0) in a teardown is an end as good as any, if it has nothing to say. */
+/* exit(0) in a teardown is a good end, if no output is to be reported. */
 static bool has_ended_well(const struct engine *e, const struct member *m)
 {
 	int status = m->death.status;
@@ -178,7 +178,7 @@ static bool has_ended_well(const struct engine *e, const struct member *m)
 	    WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
-/* How it died, as an item's exception would say. */
+/* Returns how it died, as for an item's exception. */
 static struct outcome outcome(struct engine *e, const struct member *m)
 {
 	struct outcome o = diagnosis_outcome(e, m, false);
@@ -213,7 +213,7 @@ void teardown_missed(struct engine *e, struct member *m)
 	m->teardown = NULL;
 }
 
-/* Without memory for it nothing is told but by teardown_sum(). */
+/* Without memory for a result, only teardown_sum() reports the failure. */
 void teardown_serial(struct engine *e)
 {
 	struct context *c = e->serial.context;

@@ -1,14 +1,15 @@
 /*
- * timeouts.c - items that take longer than they may.
+ * timeouts.c - items that take too long.
  *
- * Runs in: caller.  No clock runs in the worker: the lease words are sampled
- * eight times in item_timeout_ms, and an item that is seen at two samples a
- * timeout apart, with nothing heard of its worker in between, nor vm_alive()
- * called, is overdue.  So it is never early, and an eighth late at most.
+ * Runs in: caller.  No clock runs in the worker: the caller samples the slot's
+ * words in shared memory eight times per item_timeout_ms.  An item is overdue
+ * if two samples a timeout apart find the worker at it, with no bytes read from
+ * the worker in between and no call of vm_alive().  So an item is never killed
+ * early, and an eighth late at most.
  *
- * Easy to get wrong: only a worker that is read can be judged, for one that
- * waits to hand over its results looks as busy; and time that the caller
- * spends elsewhere, or stopped, counts only in part.
+ * Easy to get wrong: only a worker that is read can be judged, as a worker that
+ * waits to write its results looks busy; and time that the caller spends
+ * elsewhere, or stopped, counts only in part.
  */
 #include "config.h"
 
@@ -21,15 +22,16 @@
 #include "engine/receive.h"
 #include "os/sys.h"
 
-/* Samples in a timeout, and the part of it that counts between two. */
+/* Samples per timeout, and the part of a timeout that counts between two
+   samples. */
 #define SAMPLES 8
 #define PART 4
-/* Beyond the timeout: for a worker to begin what it was sent, or to leave.
-   One that does not has lost its pipe, or was stopped. */
+/* Time beyond the timeout for a worker to begin its items, or to leave.  A
+   worker that does not has lost its pipe, or was stopped. */
 #define BEGIN_NS (5000 * MS_IN_NS)
 
-/* The item that the worker is at, by its pages: its number among all read;
-   NEVER if at none.  Sets *sane to false if a word makes no sense. */
+/* Returns the sequence number of the item that the worker is at, by its slot;
+   NEVER if it is at none.  Sets *sane to false if a word is invalid. */
 static uint64_t present(const struct member *m, bool *sane)
 {
 	uint32_t next;
@@ -43,7 +45,8 @@ static uint64_t present(const struct member *m, bool *sane)
 	return NEVER;
 }
 
-/* Has anything changed since the last look, or may it have, unread? */
+/* Has anything changed since the last sample, or may it have changed with bytes
+   still unread? */
 static bool has_moved(const struct engine *e, const struct member *m,
     uint64_t at)
 {
@@ -55,7 +58,8 @@ static bool has_moved(const struct engine *e, const struct member *m,
 	    m->unsettled || slot_ahead(m->slot, m->channel.position) != 0;
 }
 
-/* How long this member may still go on like this; dooms it if it may not. */
+/* Samples a member, and dooms it if its item is overdue.  Returns the ns it has
+   left; NEVER if it was doomed. */
 static uint64_t look_at(struct engine *e, struct member *m, uint64_t now)
 {
 	uint64_t most = e->set.item_ns, step;
@@ -63,7 +67,7 @@ static uint64_t look_at(struct engine *e, struct member *m, uint64_t now)
 	bool sane;
 
 	at = present(m, &sane);
-	/* What was begun cannot be unbegun. */
+	/* An item that was begun stays begun. */
 	if (at == NEVER && m->watched != NEVER && !has_moved(e, m, m->watched))
 		sane = false;
 	if (!sane) {
@@ -76,12 +80,12 @@ static uint64_t look_at(struct engine *e, struct member *m, uint64_t now)
 	m->watched_alive = atomic_load(&m->slot->alive);
 	m->watched_from = m->channel.position;
 	m->watched_sent = channel_sent(&m->channel);
-	/* It may have begun after the turn looked at the clock. */
+	/* The item may have begun after the turn read the clock. */
 	m->watched_at = m->ran > 0 ? now : sys_now();
 	most += at != NEVER ? 0 : BEGIN_NS;
 	if (m->ran < most)
 		return most - m->ran;
-	/* What it has written since this turn looked is heard first. */
+	/* Bytes written since the turn looked are read first. */
 	if (receive_read(e, m, now) != 0 || !member_is_ready(m)) {
 		m->watched_from = NEVER;
 		return e->set.item_ns;
@@ -91,8 +95,8 @@ static uint64_t look_at(struct engine *e, struct member *m, uint64_t now)
 	return NEVER;
 }
 
-/* Has it anything to do?  To leave is something, and nobody can take its
-   place before it does. */
+/* Has it work to do?  Leaving counts, as no other worker can take its place
+   before. */
 static bool is_timed(const struct member *m)
 {
 	return member_is_ready(m) && (m->nsent > 0 || m->told_to_stop);
@@ -119,7 +123,8 @@ int timeouts_run(struct engine *e, uint64_t now)
 		struct member *m = &e->crew.members[i];
 		uint64_t left;
 
-		/* What is not settled yet moves nothing when it is. */
+		/* Frames left for want of memory change no word when they are
+		   handled. */
 		if (!is_timed(m) || m->unsettled) {
 			m->watched_from = NEVER;
 			continue;

@@ -1,5 +1,5 @@
 /*
- * timeouts.h - items that take longer than they may.
+ * timeouts.h - items that take too long.
  *
  * Runs in: caller.
  */
@@ -14,11 +14,11 @@ struct timeouts {
 	uint64_t sample_at;	/* time of the next sample, ns */
 };
 
-/* When the next look is due; NEVER if nothing is timed. */
+/* Returns the time of the next sample; NEVER if no worker is timed. */
 uint64_t timeouts_alarm(const struct engine *, uint64_t now);
 
-/* Looks, if it is time, and dooms workers whose item is overdue: 0 or
-   -ENOMEM. */
+/* Samples the members, if it is time, and dooms workers whose item is overdue.
+   Returns 0 or -ENOMEM. */
 int timeouts_run(struct engine *, uint64_t now);
 
 #endif
