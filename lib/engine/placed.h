@@ -18,7 +18,7 @@ int placed_look(const struct engine *, const struct member *,
     const struct frame *, struct frame_placed *);
 
 /* Gives the output to an empty span, as a region or as a copy in a buffer.
-   Returns 0, or -ENOMEM and leaves both unchanged. */
+   Returns 0, or -ENOMEM and leaves the arena unchanged. */
 int placed_take(struct engine *, struct member *,
     const struct frame_placed *, struct span *);
 

@@ -402,7 +402,8 @@ static int settle(struct engine *e, struct member *m, uint64_t now)
 		channel_pass(&m->channel, &f);
 	}
 	close_answer(e, &a);
-	/* The worker must be writing the rest of an incomplete frame. */
+	/* The rest of an incomplete frame must be on its way, by the slot's
+	   words. */
 	if (r == 0 && m->state != MEMBER_DEAD && channel_partial(&m->channel)
 	    && f.length > 0 && !slot_allows(m->slot,
 	    channel_boundary(&m->channel), f.length))

@@ -1,8 +1,8 @@
 /*
  * start_stop.c - start and stop of an engine.
  *
- * Runs in: caller.  Easy to get wrong: a start that fails half-way stops what
- * is there, through the same engine_stop() as any other end.
+ * Runs in: caller.  Easy to get wrong: a start that fails half-way ends the
+ * processes that exist, through the same engine_stop() as any other end.
  */
 #include "config.h"
 
@@ -33,8 +33,8 @@
    present fork server is checked. */
 #define FIRST_NS (10000 * MS_IN_NS)
 #define NAP_NS (5 * MS_IN_NS)
-/* If a limit on processes stops the first hires, the pool does without one in
-   LEFT_PART of the workers that exist. */
+/* If a limit on processes stops the first hires, the pool leaves out
+   1/LEFT_PART of the workers that exist. */
 #define LEFT_PART 4
 
 /* ---- start ---- */
