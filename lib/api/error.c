@@ -1,5 +1,5 @@
 /*
- * error.c - words for people: vm_error(), messages of failed items.
+ * error.c - text for users: vm_error(), messages of failed items.
  *
  * Runs in: caller.
  */
@@ -15,7 +15,7 @@
 #include "base/signals.h"
 
 static _Thread_local struct words thread_words;
-/* They are of a call that was given NULL. */
+/* The words are about a call that was given NULL. */
 static _Thread_local bool of_null;
 
 struct words *error_words(void)
@@ -24,7 +24,7 @@ struct words *error_words(void)
 	return &thread_words;
 }
 
-/* What vm_fork() failed of is why there is no pool, and stays. */
+/* A failure of vm_fork() is the reason why there is no pool: its words stay. */
 int error_null(const char *call, const char *what)
 {
 	if (thread_words.text[0] == '\0' || of_null) {
@@ -82,7 +82,7 @@ const char *vm_cause_name(enum vm_cause cause)
 	return "unknown";
 }
 
-/* What more is known of a death by a signal. */
+/* Returns further details on a death by a signal. */
 static const char *why_killed(const struct vm_pool *p,
     const struct outcome *o)
 {
@@ -93,7 +93,7 @@ static const char *why_killed(const struct vm_pool *p,
 	return "";
 }
 
-/* A sentence for a failure that the library has found. */
+/* Makes the message of a failure that the library has detected. */
 static void describe(struct vm_pool *p, const struct span *s)
 {
 	const struct outcome *o = &s->outcome;
@@ -136,7 +136,7 @@ static void describe(struct vm_pool *p, const struct span *s)
 	}
 }
 
-/* What a FAILURE frame says; it was checked when it came. */
+/* Reads the contents of a FAILURE frame, which was checked on arrival. */
 static void read_failure(struct vm_pool *p, const struct item *i)
 {
 	struct vm_exception *x = &p->exception;

@@ -7,8 +7,8 @@
  *	channel send ==> worker: receive, take, call, add ==>
  *	channel receive -> window settle -> results take -> here
  *
- * and of a death: crew bury -> window putback -> sent again, or settled as
- * failed.
+ * and after a death: death_member() -> window putback -> sent again, or settled
+ * as failed.
  */
 #include "config.h"
 
@@ -20,13 +20,13 @@
 #include "items/source.h"
 #include "os/sys.h"
 
-/* The moment so many ms from now; negative: never. */
+/* Returns the time ms milliseconds from now; NEVER if ms is negative. */
 static uint64_t moment(int ms)
 {
 	return ms < 0 ? NEVER : sys_now() + (uint64_t)ms * MS_IN_NS;
 }
 
-/* A call ends: what the engine says becomes what the caller sees. */
+/* Turns the engine's result into the return value and errno of an API call. */
 static int answer(struct vm_pool *p, int r, int kept)
 {
 	if (r == -ENOMEM)
@@ -38,7 +38,7 @@ static int answer(struct vm_pool *p, int r, int kept)
 
 /* ---- inputs ---- */
 
-/* What is wrong with a source, as errno, with words; 0: nothing. */
+/* Checks a source: returns 0, or an errno and sets words. */
 static int flaw(struct vm_pool *p, const struct vm_source *s)
 {
 	uintptr_t mark = (uintptr_t)s->reserved[0];
@@ -64,7 +64,7 @@ static int flaw(struct vm_pool *p, const struct vm_source *s)
 	return 0;
 }
 
-/* A source the pool does not take is closed all the same. */
+/* Refuses a source; its close callback runs all the same. */
 static int turn_away(struct vm_pool *p, const struct vm_source *s, int error)
 {
 	bool in_hook = p != NULL && p->engine.intake.in_hook;
@@ -75,7 +75,8 @@ static int turn_away(struct vm_pool *p, const struct vm_source *s, int error)
 	if (s->close != NULL)
 		s->close(s->from);
 	if (p != NULL) {
-		/* A hook that is refused a call has told of that one. */
+		/* If the callback made a refused call, the words are of that
+		   call. */
 		p->engine.intake.in_hook = in_hook;
 		p->words = words;
 	}
@@ -116,7 +117,7 @@ int vm_imap(vm_pool *p, struct vm_source hooks)
 
 /* ---- results ---- */
 
-/* No item: a worker was given up, or has torn down. */
+/* Shows a report about a worker, not an item: given up, or torn down. */
 static void show_given_up(struct vm_pool *p, const struct item *i,
     struct vm_result *r)
 {
@@ -137,7 +138,7 @@ static void show_given_up(struct vm_pool *p, const struct item *i,
 	exception_make(p, i);
 }
 
-/* What every result has; it is filled in for each item. */
+/* Fills in the fields that every result has; runs for each item. */
 static inline void show(const struct item *i, struct vm_result *r)
 {
 	const struct span *s = i->span;
@@ -155,7 +156,7 @@ static inline void show(const struct item *i, struct vm_result *r)
 	};
 }
 
-/* There is no output. */
+/* Fills in the exception of an item that has no output. */
 RARELY static void show_failure(struct vm_pool *p, const struct item *i,
     struct vm_result *r)
 {
@@ -166,8 +167,7 @@ RARELY static void show_failure(struct vm_pool *p, const struct item *i,
 	exception_make(p, i);
 }
 
-/* There is none at hand: waits for the next item, or shows what else is to be
-   told. */
+/* Waits for the next item, or shows another report, as none is ready. */
 RARELY static int wait_for(struct vm_pool *p, struct item *item,
     struct vm_result *result, int ms)
 {
@@ -179,7 +179,7 @@ RARELY static int wait_for(struct vm_pool *p, struct item *item,
 	return answer(p, r, kept);
 }
 
-/* A call that may not be made, or not so: -1. */
+/* Reports a call that is refused or was given NULL.  Returns -1. */
 RARELY static int turn_down(struct vm_pool *p, int error)
 {
 	if (error != 0)

@@ -2,11 +2,11 @@
  * lines.c - lines of text as a ready-made source, from a FILE or from a
  * descriptor.
  *
- * Runs in: caller.  A line lies in a buffer of the source's until the next
- * one is read, and may be as long as max_item_bytes.
+ * Runs in: caller.  A line stays in a buffer of the source until the next line
+ * is read, and may be as long as max_item_bytes.
  *
- * Easy to get wrong: the descriptor may be shared with other programs, so
- * its flags are left alone; it is looked at before it is read.
+ * Easy to get wrong: the descriptor may be shared with other programs, so its
+ * flags must not be changed; it is polled before each read.
  */
 #include "config.h"
 
@@ -19,14 +19,15 @@
 #include "base/buf.h"
 #include "os/sys.h"
 
-/* One read's worth. */
+/* Bytes of one read. */
 #define READ_SIZE ((size_t)64 * 1024)
 
 struct lines {
 	FILE *file;		/* or NULL: fd */
 	int fd;
-	struct buf text;	/* the line; of an fd, what came after too */
-	size_t line;		/* where in the text the next line begins */
+	struct buf text;	/* buffer of the line; of an fd, with the text
+				   after it */
+	size_t line;		/* offset of the next line in the buffer */
 	size_t seen;		/* bytes of it known to have no newline */
 	size_t max;		/* bytes a line may have: vm_imap() sets it */
 	bool ended;
@@ -46,7 +47,7 @@ static int fail(int error)
 	return -1;
 }
 
-/* ---- of a FILE ---- */
+/* ---- from a FILE ---- */
 
 static int read_line(struct lines *l)
 {
@@ -83,9 +84,9 @@ static int file_next(void *from, const void **input, size_t *size)
 	return r;
 }
 
-/* ---- of a descriptor ---- */
+/* ---- from a descriptor ---- */
 
-/* The next line if it is all there: 1 or 0. */
+/* Takes the next line if the buffer has all of it.  Returns 1 or 0. */
 static int cut_line(struct lines *l, const void **input, size_t *size)
 {
 	const unsigned char *start = l->text.data + l->line;
@@ -104,7 +105,8 @@ static int cut_line(struct lines *l, const void **input, size_t *size)
 	return 1;
 }
 
-/* Reads what is there: 1, 0 at the end, VM_LATER, -errno. */
+/* Reads available bytes into the buffer.  Returns 1, 0 at the end of the file,
+   VM_LATER, -errno. */
 static int read_more(struct lines *l)
 {
 	struct pollfd p = { .fd = l->fd, .events = POLLIN };
@@ -188,7 +190,7 @@ struct vm_source vm_lines(FILE *file)
 		    "is NULL; was it opened?");
 	s = make(file_next, file, -1);
 	if (s.next != NULL)
-		s.wait_fd = NULL;	/* it may block */
+		s.wait_fd = NULL;	/* reads may block */
 	return s;
 }
 

@@ -1,12 +1,13 @@
 /*
  * map_array.c - vm_map_array(): an array mapped to an array, in one call.
  *
- * Runs in: caller.  A pool whose workers inherit the input array and put their
- * outputs where they make an array, too, in the payload area: the engine copies
- * them to the caller's when a chunk is done, and only failures come out of
- * vm_zip_in_out().  Where there is no room for that they come as results.
+ * Runs in: caller.  Makes a pool whose workers inherit the input array and
+ * place their outputs as an array in the payload arena; the engine copies these
+ * to the caller's array when a chunk is done, and vm_zip_in_out() returns only
+ * the failures.  Outputs for which the arena has no room arrive as results.
  *
- * Easy to get wrong: what failed must read as zeroes, whatever was there.
+ * Easy to get wrong: the output of a failed element must read as zeroes,
+ * whatever the array held before.
  */
 #include "config.h"
 
@@ -19,7 +20,7 @@
 #include "os/sys.h"
 #include "pool/settings.h"
 
-/* What is to be mapped to what. */
+/* The arrays of a call and its callback. */
 struct mapping {
 	const unsigned char *in;
 	unsigned char *out;
@@ -44,7 +45,7 @@ static int check(const struct mapping *m, struct words *w)
 	return 0;
 }
 
-/* Outputs are as large as an element, and their order is that of the array. */
+/* All outputs have the size of an element, and index gives their position. */
 static int settle_options(struct settings *s, const struct mapping *m,
     struct words *w)
 {
@@ -58,8 +59,8 @@ static int settle_options(struct settings *s, const struct mapping *m,
 	return 0;
 }
 
-/* An element that has failed is zeroes when it is told of; its input, which may
-   lie there too, is not.  1 or -ENOMEM. */
+/* Zeroes the output of a failed element before the callback sees the failure,
+   but not the input, which may overlap it.  Returns 1 or -ENOMEM. */
 static int give_up(const struct mapping *m, const struct vm_result *r,
     unsigned char *at)
 {
@@ -79,7 +80,8 @@ static int give_up(const struct mapping *m, const struct vm_result *r,
 	return 1;
 }
 
-/* One result: an output that found no room in shared memory, or a failure. */
+/* Stores a result: an output that found no room in shared memory, or a
+   failure. */
 static int take(const struct mapping *m, const struct vm_result *r)
 {
 	unsigned char *at = m->out + r->index * m->out_size;
@@ -90,9 +92,9 @@ static int take(const struct mapping *m, const struct vm_result *r)
 	return 0;
 }
 
-/* Workers have no use for the outputs, and each page of them that they had
-   would be copied when the caller writes to it: they do not get the whole
-   pages of them, if the inputs have none of those. */
+/* Workers do not use the array of outputs, and each page of it that they shared
+   would be copied when the caller writes to it: the whole pages of the array
+   are left out of the fork, unless the inputs overlap them. */
 static void leave_out(struct plan *p, const struct mapping *m)
 {
 	uintptr_t page = sys_page_size(), in = (uintptr_t)m->in;
@@ -106,8 +108,8 @@ static void leave_out(struct plan *p, const struct mapping *m)
 	p->left_out_size = to - from;
 }
 
-/* Without processes nobody keeps the inputs as they are now: they are copied,
-   to *copy, if an output could be written over that of another element. */
+/* Without processes no fork preserves the inputs: they are copied, to *copy, if
+   an output could be written over the input of another element. */
 static int keep_inputs(struct mapping *m, bool serial, void **copy,
     struct words *w)
 {
@@ -126,7 +128,7 @@ static int keep_inputs(struct mapping *m, bool serial, void **copy,
 	return 0;
 }
 
-/* Runs it all: 1 if any failed, 0, or -errno and words. */
+/* Maps all elements.  Returns 1 if any failed, 0, or -errno with words. */
 static int run(vm_pool *p, const struct mapping *m, struct words *w)
 {
 	struct vm_result result;

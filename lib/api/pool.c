@@ -1,8 +1,8 @@
 /*
- * pool.c - the life of a pool: vm_fork(), vm_close(), what it is.
+ * pool.c - the life of a pool: vm_fork(), vm_close(), vm_resize().
  *
- * Runs in: caller.  Easy to get wrong: a pool that was copied into a child
- * of the host's own fork owns nothing there but memory.
+ * Runs in: caller.  Easy to get wrong: the copy of a pool in a child that the
+ * host forked owns only its memory there.
  */
 #include "config.h"
 
@@ -97,7 +97,7 @@ int vm_close(vm_pool *p)
 	return r < 0 ? -1 : r;
 }
 
-/* ---- what it is ---- */
+/* ---- state and control ---- */
 
 int vm_broken(const vm_pool *p)
 {
@@ -155,7 +155,7 @@ int vm_finish(vm_pool *p)
 	return 0;
 }
 
-/* Sets bits and wakes the wait; nothing else, for signal handlers. */
+/* Sets bits and wakes the poller; no more, for use in signal handlers. */
 void vm_cancel_with(vm_pool *p, unsigned how)
 {
 	if (p == NULL || pool_is_foreign(p))
@@ -181,7 +181,8 @@ int vm_cancel_item(vm_pool *p, const void *tag, uint64_t index)
 	seq = cancel_find(&p->engine, tag, index);
 	if (seq != NEVER)
 		r = cancel_add(&p->engine, seq);
-	/* What there is no memory for now is done when results are taken. */
+	/* A cancellation that lacks memory now is done when results are
+	   taken. */
 	if (seq != NEVER && r == 0)
 		cancel_run(&p->engine, sys_now());
 	errno = r < 0 ? -r : kept;

@@ -1,5 +1,5 @@
 /*
- * result_copy.c - vm_result_copy(): a result that outlives its call.
+ * result_copy.c - vm_result_copy(): a copy of a result that outlives its call.
  *
  * Runs in: caller.
  */
@@ -13,13 +13,14 @@
 
 #define ALIGN ((size_t)16)
 
-/* Bytes a part takes in the block, with a 0 behind it. */
+/* Bytes of a part in the block, with a terminating 0. */
 static size_t part(size_t size)
 {
 	return (size + 1 + ALIGN - 1) / ALIGN * ALIGN;
 }
 
-/* Moves a part to the block's free end: where it lies now. */
+/* Copies a part to the free end of the block.  Returns a pointer to the
+   copy. */
 static void *place(unsigned char **at, const void *from, size_t size)
 {
 	unsigned char *here = *at;

@@ -1,11 +1,12 @@
 /*
  * sources.c - ready-made sources: arrays, strings, numbers, names of files.
  *
- * Runs in: caller.  Each keeps a small state of its own, freed by close();
- * what the caller gave stays the caller's.  None of these ever blocks.
+ * Runs in: caller.  Each source has a small state on the heap, freed by its
+ * close callback; arrays of the user stay the user's.  None of these ever
+ * blocks.
  *
- * Easy to get wrong: a constructor has no way to fail; what went wrong is
- * told by vm_imap().
+ * Easy to get wrong: a constructor has no way to fail; vm_imap() reports its
+ * failures.
  */
 #include "config.h"
 
@@ -40,7 +41,8 @@ void *sources_state(const void *from, size_t size)
 	return state;
 }
 
-/* The promise not to block; what wraps a source can pass it on. */
+/* A source with this callback promises not to block; a source that wraps it can
+   pass the callback on. */
 static int no_fd(void *from)
 {
 	(void)from;
@@ -103,7 +105,7 @@ struct vm_source vm_inherited_array(const void *items, size_t count,
 	struct vm_source s = array(items, count, item_size);
 	struct source_array *a = s.from;
 
-	/* Empty items are handed out as they lie there, but never as NULL. */
+	/* Empty items may point anywhere, but not to NULL. */
 	if (a != NULL && items == NULL)
 		a->items = (const unsigned char *)"";
 	if ((uintptr_t)s.reserved[0] == SOURCE_OWN)
@@ -146,7 +148,8 @@ struct vm_source vm_strings(char *const *strings, size_t count)
 struct parts {
 	uint64_t length, offset;
 	uint64_t size;		/* of the next part */
-	uint64_t longer;	/* parts that are one longer than the others */
+	uint64_t longer;	/* number of parts that are longer than the
+				   others by 1 */
 	struct vm_part given;
 };
 
@@ -180,7 +183,7 @@ struct vm_source vm_parts(uint64_t length, uint64_t parts, enum vm_cut cut)
 	p.size = length / parts;
 	if (cut == VM_CUT_EVENLY)
 		p.longer = length % parts;
-	/* Evenly, only the longer ones are one more than the quotient. */
+	/* Evenly, only the longer parts exceed the quotient by 1. */
 	if (cut == VM_CUT_PYMAR || p.longer > 0)
 		p.size += p.size < UINT64_MAX;
 	if (cut == VM_CUT_PYMAR)
@@ -230,7 +233,7 @@ static void names_close(void *from)
 	free(n);
 }
 
-/* What glob(3) returned, as errno. */
+/* Translates the return value of glob(3) to errno. */
 static int glob_error(int r)
 {
 	switch (r) {

@@ -1,5 +1,5 @@
 /*
- * sources.h - what the ready-made sources have in common.
+ * sources.h - helpers shared by the ready-made sources.
  *
  * Runs in: caller.  For sources.c and lines.c.
  */
@@ -14,17 +14,18 @@
 
 typedef int (*inputs_next)(void *from, const void **input, size_t *size);
 
-/* A source that could not be made: vm_imap() fails with this errno, and these
-   words, which stay where they are. */
+/* Returns a source that stands for a failure: vm_imap() fails with this errno
+   and these words, a string that must stay valid. */
 struct vm_source sources_unmade(int error, const char *words);
 
-/* The same for want of memory. */
+/* The same for a failed allocation. */
 struct vm_source sources_no_memory(void);
 
-/* A heap copy of a source's first state, or NULL. */
+/* Returns a heap copy of a source's initial state, or NULL. */
 void *sources_state(const void *from, size_t size);
 
-/* A source that never blocks, with a state to free() (NULL: ENOMEM). */
+/* Returns a source that never blocks and frees state when it is closed; a
+   failed one with ENOMEM if state is NULL. */
 struct vm_source sources_make(inputs_next next, void *state, uint64_t length);
 
 #endif

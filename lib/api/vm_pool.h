@@ -1,7 +1,7 @@
 /*
- * vm_pool.h - what is behind a vm_pool, for the files of the face.
+ * vm_pool.h - the structure behind a vm_pool, for the files of the API.
  *
- * Runs in: caller.  Nothing below includes it.
+ * Runs in: caller.  No lower layer includes it.
  */
 #ifndef VM_POOL_H
 #define VM_POOL_H
@@ -15,15 +15,15 @@
 
 struct vm_pool {
 	struct engine engine;
-	struct words words;	/* vm_error(pool) */
+	struct words words;	/* returned by vm_error(pool) */
 	struct owner owner;	/* the process that made the pool */
-	/* What the last result points to, beside the engine's. */
+	/* Memory that the last result points to, beside the engine's. */
 	struct vm_exception exception;
 	struct words message;
 };
 
-/* Makes a pool with those settings, which are its own from then on: 0, or
-   -errno and words. */
+/* Makes a pool with those settings and takes over the memory they own.  Returns
+   0, or -errno with words. */
 int pool_open(struct vm_pool **, struct settings *, struct words *);
 
 /* Is this another process than the one that made the pool? */
@@ -32,8 +32,9 @@ static inline bool pool_is_foreign(const struct vm_pool *p)
 	return owner_is_other(&p->owner);
 }
 
-/* At the door of every call: 0, or errno for a call that may not be made:
-   EINVAL, EPERM, EDEADLK.  Inline, as it is asked for each item. */
+/* Checked first by every call of the API: returns 0, or the errno of a call
+   that may not be made: EINVAL, EPERM, EDEADLK.  Inline, as it runs for each
+   item. */
 static inline int pool_refuses(const struct vm_pool *p)
 {
 	if (p == NULL)
@@ -43,17 +44,19 @@ static inline int pool_refuses(const struct vm_pool *p)
 	return p->engine.intake.in_hook ? EDEADLK : 0;
 }
 
-/* vm_error(NULL): the words of this thread, to be set. */
+/* Returns this thread's words for vm_error(NULL), to be written. */
 struct words *error_words(void);
 
-/* A call was given NULL for what it needs: words for vm_error(NULL), but where
-   there are some, of vm_fork() or vm_close(), already.  EINVAL and -1. */
+/* Reports a call that was given NULL: sets words for vm_error(NULL), unless
+   those of a failed vm_fork() or vm_close() are there.  Sets errno to EINVAL
+   and returns -1. */
 int error_null(const char *call, const char *what);
 
-/* A call is refused at the door: words for it.  That errno and -1. */
+/* Reports a refused call: sets its words and errno.  Returns -1. */
 int error_refuse(struct vm_pool *, int error, const char *call);
 
-/* The cause and the words of a failed item, from what the books say. */
+/* Fills in the pool's exception for a failed item: cause, words and
+   evidence. */
 void exception_make(struct vm_pool *, const struct item *);
 
 #endif

@@ -1,4 +1,4 @@
-/* crew.c - see crew.h: the caller's view of its workers. */
+/* crew.c - see crew.h: the caller's records of its workers. */
 #include "config.h"
 
 #include "pool/crew.h"
@@ -10,14 +10,14 @@
 #include "base/base.h"
 #include "os/sys.h"
 
-/* Orders under way: what the fork server's socket holds without waiting. */
+/* Hire orders in flight: as many as the fork server's socket buffers. */
 #define ASKED_MOST 16
-/* Bytes on the way to one worker that keep it busy between two wake-ups. */
+/* Bytes in flight to one worker that keep it busy between two wake-ups. */
 #define BYTES_ENOUGH ((size_t)64 * 1024)
 /* Pauses before a place is filled again. */
 #define PAUSE_FIRST (10 * MS_IN_NS)
 #define PAUSE_MOST (1000 * MS_IN_NS)
-/* Setups that may fail in a row before a place is given up. */
+/* Consecutive failed setups before a place is given up. */
 #define SETUPS_MOST 5
 
 /* The frame that ends a worker's channel. */
@@ -54,7 +54,7 @@ int crew_init(struct crew *c, size_t count, size_t wanted,
 	return 0;
 }
 
-/* Nothing is waited for of it: its pipes may be closed. */
+/* Removes its pipes from the poller, so that they may be closed. */
 static void unwatch(struct crew *c, struct member *m)
 {
 	poller_set(c->poller, m->channel.in, &m->in_events, 0, 0);
@@ -111,7 +111,7 @@ void crew_session(struct crew *c, struct member *m, enum session to)
 	roster_book(c, m);
 }
 
-/* Places beyond the last that was ever wanted are in no book. */
+/* Places beyond the last that was ever wanted are in no list of the roster. */
 void crew_want(struct crew *c, struct member *m, bool wanted)
 {
 	m->wanted = wanted;
@@ -169,7 +169,7 @@ bool crew_is_gone(const struct crew *c)
 
 /* ---- hire ---- */
 
-/* Orders the worker of a place. */
+/* Orders a worker for a place. */
 static void hire(struct crew *c, struct member *m)
 {
 	m->generation++;
@@ -249,7 +249,7 @@ void crew_replace(struct crew *c, struct member *m, bool began, uint64_t now)
 	crew_move(c, m, crew_gives_up(m) ? MEMBER_GONE : MEMBER_ABSENT);
 }
 
-/* A place without a process, which is not wanted; or NULL. */
+/* Returns an unwanted place without a process, or NULL. */
 static struct member *find_free(struct crew *c)
 {
 	for (size_t i = 0; i < c->places; i++)
@@ -335,8 +335,8 @@ void crew_ungrant(struct crew *c, struct member *m, uint32_t items)
 		roster_book_load(c, m);
 }
 
-/* Has it had enough?  Then it is not given more before half of that is done, so
-   that several chunks leave in one write. */
+/* Sets whether the member has enough chunks.  If so, it gets no more before
+   half of them are done, so that several chunks leave in one write. */
 static void weigh(const struct crew *c, struct member *m)
 {
 	if ((int)m->nsent >= c->leases ||
@@ -413,8 +413,8 @@ int crew_stop(struct crew *c, struct member *m)
 	return 0;
 }
 
-/* The caller's own count stays: what the lease word no longer grants comes
-   back when the worker is buried. */
+/* The member's own counts stay: items above the lowered limits are requeued
+   when the worker is dead. */
 void crew_freeze(struct member *m)
 {
 	for (struct span *s = m->sent; s != NULL; s = s->next)

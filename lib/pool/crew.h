@@ -1,32 +1,33 @@
 /*
- * crew.h - the caller's view of its workers: hire, pick, bury.
+ * crew.h - the caller's records of its workers: hire, pick, replace.
  *
  * Runs in: caller.  A member is a place in the pool, with a slot; workers
- * come and go in it, one generation after the other.
+ * succeed each other in it, each with a generation number.
  *
- * The process has a state, which the notices of the fork server move:
+ * The state of the worker's process follows the notices of the fork server:
  *
  *	         hire_at      HIRED           garbage, end of file, overdue
  *	ABSENT ---------> ASKED -----> RUNNING -----> DOOMED
  *	 ^  ^               |             | DIED        | DIED or HELD
  *	 |  +---REFUSED-----+             v             |
  *	 +------------------------------ DEAD <---------+
- *	 |          death_member()        | if its process is there yet
+ *	 |          death_member()        | if the process still exists
  *	 |              DIED              v
  *	 +------------------------------ HELD: killed, but the kernel holds it
  *	 |
  *	 +--> GONE: never hired again (given up, or the pool is closing)
  *
- * The session is how far the worker has come by its own words, its frames:
+ * The session follows the frames that the worker sends:
  *
  *	SETUP --HELLO--> READY --LEAVING--> TEARDOWN --OUTPUT, FAILURE--> OVER
  *	  +--UNFIT--> UNFIT
  *
- * A death does not change the session: what the dead have written is read in
- * the session they had.  Only crew_move() changes the state, only
- * crew_session() the session.  Easy to get wrong: a worker is dead
- * when the fork server says so, not at the end of its pipe; and what changes
- * a member has it booked (roster.h), or sets an alarm, or nobody looks at it.
+ * A death does not change the session: the frames that a dead worker left are
+ * read in its last session.  Only crew_move() changes the state, only
+ * crew_session() the session.  Easy to get wrong: a worker is dead when the
+ * fork server says so, not at the end of its pipe; and code that changes a
+ * member must book it in the roster (roster.h) or set an alarm, or no turn
+ * looks at the member.
  */
 #ifndef CREW_H
 #define CREW_H
@@ -45,123 +46,135 @@
 #include "wire/notice.h"
 
 enum member_state {
-	MEMBER_ABSENT,		/* no process; one is wanted at hire_at */
-	MEMBER_ASKED,		/* the fork server is to fork one */
-	MEMBER_RUNNING,		/* the fork server has forked it */
-	MEMBER_DOOMED,		/* is to be killed; nothing of it is read */
-	MEMBER_DEAD,		/* reaped, or as good as that; not yet buried */
-	MEMBER_HELD,		/* buried, but its process is there: nobody can
-				   have the place */
+	MEMBER_ABSENT,		/* no process; hires a worker at hire_at */
+	MEMBER_ASKED,		/* the fork server has the order to fork */
+	MEMBER_RUNNING,		/* the fork server has forked the worker */
+	MEMBER_DOOMED,		/* being killed; its frames are not read */
+	MEMBER_DEAD,		/* reaped, or counts as reaped; its items are
+				   not yet requeued */
+	MEMBER_HELD,		/* items requeued, but the process exists: the
+				   place cannot be filled */
 	MEMBER_GONE		/* the place stays empty */
 };
 
 enum session {
-	SESSION_SETUP,		/* the worker has said nothing yet */
-	SESSION_UNFIT,		/* its setup has failed */
-	SESSION_READY,		/* it takes chunks */
-	SESSION_TEARDOWN,	/* it has stopped; teardown runs */
-	SESSION_OVER,		/* the outcome of its teardown is known */
+	SESSION_SETUP,		/* no frame has arrived yet */
+	SESSION_UNFIT,		/* setup has failed */
+	SESSION_READY,		/* takes chunks */
+	SESSION_TEARDOWN,	/* has stopped; teardown runs */
+	SESSION_OVER,		/* the outcome of teardown is known */
 	SESSIONS
 };
 
-/* What vm_ready() asks of the first worker in a place. */
+/* The setup of the first worker in a place, for vm_ready(). */
 enum first_setup { FIRST_PENDING, FIRST_WELL, FIRST_FAILED };
 
 struct member {
 	enum member_state state;
 	enum session session;
 	enum first_setup first;
-	uint32_t which;		/* place and slot */
+	uint32_t which;		/* index of the place and slot */
 	uint32_t generation;	/* of the present or last worker */
 	int index;		/* vm_context.worker_index */
-	pid_t pid;		/* for people to read */
+	pid_t pid;		/* for messages, and for crew_shoot() */
 	struct slot *slot;
-	struct arena inputs;	/* of its payload area: chunks placed there */
-	struct arena outputs;	/* of the other half: results that lie there, or
-				   places for arrays of them, */
-	unsigned char *outputs_at; /* behind this */
+	struct arena inputs;	/* allocator of the payload half for inputs:
+				   placed chunks */
+	struct arena outputs;	/* of the half for outputs: payload outputs, or
+				   reserved arrays of outputs */
+	unsigned char *outputs_at; /* start of that half */
 	struct channel channel;
-	int reader;		/* read end of the task pipe, held open if the
-				   other one cannot read; else -1 */
-	int errors;		/* the file its stderr goes to, or -1 */
-	struct span *sent, **sent_end; /* oldest first */
+	int reader;		/* read end of the task pipe, if the end in
+				   channel cannot be read; else -1 */
+	int errors;		/* file that receives its stderr, or -1 */
+	struct span *sent, **sent_end; /* list of leased spans, oldest first */
 	size_t sent_bytes;
 	uint32_t nsent;
 	uint32_t ordinal;	/* of the next chunk */
-	uint64_t finished;	/* items, in this worker's life */
-	uint64_t granted;	/* items it was given and not taken back */
-	struct span *spare;	/* so that a death needs no memory */
+	uint64_t finished;	/* items finished by this worker */
+	uint64_t granted;	/* items leased to it and not taken back */
+	struct span *spare;	/* preallocated, so that a death needs no
+				   memory */
 	struct notice death;	/* valid if DEAD */
-	int trouble;		/* deaths in a row without an item begun */
-	int setups_failed;	/* in a row */
-	uint64_t hire_at;	/* if ABSENT; NEVER: not wanted */
-	uint64_t heard_at;	/* of its last result, or its last chunk
-				   while it had none */
-	uint64_t doom_at;	/* when patience with it ends, or NEVER */
-	uint64_t setup_by;	/* when its setup must be done, or NEVER */
-	uint64_t watched;	/* timeouts.c: seq of the item it was last seen
-				   at, NEVER if at none, */
+	int trouble;		/* consecutive deaths without an item begun */
+	int setups_failed;	/* consecutive */
+	uint64_t hire_at;	/* if ABSENT: earliest time of the next hire */
+	uint64_t heard_at;	/* time of its last result, or of its first
+				   chunk after an idle time */
+	uint64_t doom_at;	/* when it is killed, or NEVER */
+	uint64_t setup_by;	/* deadline of its setup, or NEVER */
+	uint64_t watched;	/* timeouts.c: seq of the running item at the
+				   last sample, NEVER if none, */
 	uint64_t watched_from;	/* channel.position then, */
 	uint64_t watched_sent;	/* channel_sent() then, */
 	uint32_t watched_alive;	/* slot.alive then, */
-	uint64_t watched_at;	/* when that was, */
-	uint64_t ran;		/* and ns that item has been seen to run */
-	struct link link[ROSTER_KINDS]; /* the roster's, */
-	unsigned traits;	/* as these */
-	uint32_t in_events, out_events; /* waited for of its pipes */
-	struct sys_file in_file, out_file; /* lost_fds.c: that those are, */
-	uint64_t looked_at;	/* and when that was last looked at */
-	enum vm_cause blame;	/* for a death that is our doing; else 0 */
-	size_t partial;		/* of crew.partial: its part */
-	bool sated;		/* has had enough, and not done half of it */
-	bool alone;		/* has an item that travels alone */
-	bool full;		/* its task pipe is, as far as we know */
-	bool killed;		/* by our order, */
-	bool held;		/* and its process is still there */
-	bool presumed;		/* so blamed for the end of its pipe only */
-	bool garbled;		/* what it left behind cannot be believed */
+	uint64_t watched_at;	/* time of that sample, */
+	uint64_t ran;		/* and run time of that item so far, ns */
+	struct link link[ROSTER_KINDS]; /* links of the roster's lists, */
+	unsigned traits;	/* traits counted in the roster */
+	uint32_t in_events, out_events; /* registered with the poller for its
+					   pipes */
+	struct sys_file in_file, out_file; /* lost_fds.c: identity of both
+					      pipes, */
+	uint64_t looked_at;	/* and time of their last check */
+	enum vm_cause blame;	/* for a death that the caller caused; else 0 */
+	size_t partial;		/* its share of crew.partial */
+	bool sated;		/* has enough chunks, and has not done half of
+				   them */
+	bool alone;		/* has an item that is leased alone */
+	bool full;		/* its task pipe is full, as far as the caller
+				   knows */
+	bool killed;		/* by order of the caller, */
+	bool held;		/* and the process still exists */
+	bool presumed;		/* blame rests on the end of its pipe only */
+	bool garbled;		/* the contents of its slot are not trusted */
 	bool told_to_stop;
-	struct teardown *teardown; /* room to tell that; NULL: nobody asks */
+	struct teardown *teardown; /* preallocated report of its teardown; NULL:
+				      not requested */
 	bool wanted;		/* the pool is to have a worker here, */
 	bool refused;		/* and the last order for it has failed */
-	bool ended;		/* its result pipe has; no death notice yet */
-	bool unsettled;		/* memory ran out; frames are left to book */
+	bool ended;		/* its result pipe has ended; no death notice
+				   yet */
+	bool unsettled;		/* out of memory; received frames are not
+				   settled */
 };
 
 struct crew {
 	struct member *members;
-	size_t count;		/* up to the last that was ever wanted */
-	size_t places;		/* there may ever be */
+	size_t count;		/* places up to the last that was ever wanted */
+	size_t places;		/* size of the array members */
 	struct server *server;
-	struct poller *poller;	/* knows of its members' pipes */
+	struct poller *poller;	/* has the pipes of all members registered */
 	struct roster roster;
 	size_t asked;		/* members in state ASKED */
-	size_t partial;		/* bytes of answers that have partly arrived */
+	size_t partial;		/* bytes of incomplete frames received */
 	uint64_t hire_at;	/* no place wants a worker before */
-	uint64_t alarm;		/* nothing else is due with anybody before */
-	int leases;		/* chunks a worker may have */
-	uint64_t max_items;	/* items a worker may have; 0: no limit */
-	const struct slots *wiped; /* those whose pages are emptied for each
-				   worker; NULL: they are not */
-	size_t element;		/* bytes of each output, if they make arrays */
+	uint64_t alarm;		/* no deadline of a member is earlier */
+	int leases;		/* chunks that a worker may hold */
+	uint64_t max_items;	/* items per worker; 0: no limit */
+	const struct slots *wiped; /* slots whose pages are emptied for each
+				   worker; NULL: not emptied */
+	size_t element;		/* bytes of each output, if outputs form
+				   arrays */
 };
 
-/* So many places, all ABSENT, of which the first so many are wanted now: 0 or
-   -ENOMEM.  indices: as many numbers, or NULL for 0, 1, 2 ... */
+/* Allocates count places, all ABSENT; the first wanted of them want a worker
+   now.  indices: count numbers, copied, or NULL for 0, 1, 2 ...  Returns 0 or
+   -ENOMEM. */
 int crew_init(struct crew *, size_t count, size_t wanted,
     const int *indices, struct server *, struct slots *, struct poller *);
 
-/* Closes and frees all; no worker runs any more, or nobody cares.  close:
-   what to do with descriptors. */
+/* Closes all descriptors with the callback close and frees all members.  No
+   worker may run, or its fate must not matter. */
 void crew_release(struct crew *, void (*close)(int *fd));
 
-/* Moves a member to a state; the only function that does. */
+/* Moves a member to another state; the only function that does. */
 void crew_move(struct crew *, struct member *, enum member_state);
 
-/* Moves its session; the only function that does. */
+/* Moves the session of a member; the only function that does. */
 void crew_session(struct crew *, struct member *, enum session);
 
-/* Does its worker run, and is in setup, at work, or in teardown? */
+/* Is the worker running, and in setup, at work, or in teardown? */
 static inline bool member_is_starting(const struct member *m)
 {
 	return m->state == MEMBER_RUNNING && m->session <= SESSION_UNFIT;
@@ -177,103 +190,112 @@ static inline bool member_is_leaving(const struct member *m)
 	return m->state == MEMBER_RUNNING && m->session > SESSION_READY;
 }
 
-/* Has the worker said HELLO? */
+/* Has the worker sent HELLO? */
 static inline bool member_has_greeted(const struct member *m)
 {
 	return m->session >= SESSION_READY;
 }
 
-/* From now on a worker is wanted in this place, or is not. */
+/* Sets whether a worker is wanted in this place. */
 void crew_want(struct crew *, struct member *, bool wanted);
 
-/* Somebody has to look at the members at that time, at the latest. */
+/* Has the members' deadlines checked at that time at the latest. */
 void crew_alarm(struct crew *, uint64_t at);
 
-/* Patience with a member ends then. */
+/* Sets the time at which the member is killed, and the alarm for it. */
 void crew_bear(struct crew *, struct member *, uint64_t until);
 
-/* Bytes of a member were read, or passed. */
+/* Updates the count of partial bytes after bytes of a member were read or
+   skipped. */
 void crew_read(struct crew *, struct member *);
 
-/* Bytes were written to it.  If its pipe is full, room is waited for: 0, or
-   -errno, and it counts as not full. */
+/* Call after bytes were written to the task pipe.  If the pipe is full, has the
+   poller wait for room.  Returns 0, or -errno and the pipe counts as not
+   full. */
 int crew_written(struct crew *, struct member *, bool full);
 
-/* What it says is waited for, or not: 0; -errno if it should be. */
+/* Starts or stops polling the worker's result pipe.  Returns 0, or -errno if
+   polling could not be started. */
 int crew_listen(struct crew *, struct member *, bool listen);
 
-/* Orders workers for places that want one now: true if it has. */
+/* Orders workers for the places whose hire_at has come, up to a bound.  Returns
+   true if it has ordered any. */
 bool crew_hire(struct crew *, uint64_t now);
 
-/* When it is to be called again; NEVER: only after news. */
+/* Time of the next call of crew_hire(); NEVER: only after a change. */
 uint64_t crew_hires_at(const struct crew *);
 
-/* The member a notice is about, or NULL if it is of another generation or
-   nonsense. */
+/* Returns the member that a notice is about, or NULL if its slot number is out
+   of range or its generation is not the present one. */
 struct member *crew_member(struct crew *, const struct notice *);
 
-/* A hired worker's descriptors: now it is RUNNING, in setup until a time at
-   most, and is listened to: 0, or -errno and nothing has changed. */
+/* Takes over the descriptors of a hired worker: the member is RUNNING, its
+   result pipe is polled, and its setup must end by setup_by.  Returns 0, or
+   -errno and leaves the member and the descriptors unchanged. */
 int crew_welcome(struct crew *, struct member *, const struct notice *,
     const int fds[NOTICE_FDS], uint64_t setup_by);
 
-/* Who should have the next chunk: the member with the fewest, NULL if all
+/* Returns the member for the next chunk, with the fewest chunks, or NULL if all
    have enough. */
 struct member *crew_pick(const struct crew *);
 
 /* A READY member without a chunk, or NULL. */
 struct member *crew_idle(const struct crew *);
 
-/* Is there one, or one that is on its way? */
+/* Is a member idle, or is a worker on its way? */
 bool crew_waits(const struct crew *);
 
-/* In whose payload area a chunk is, if in any, and if it may have it now. */
+/* Returns the member in whose payload arena the chunk is placed, if that member
+   may have another chunk now; else NULL. */
 struct member *crew_home(const struct chunk *);
 
-/* Gives a span to a member, the span's bytes being queued to be sent: 0, or
-   -ENOMEM and nothing has changed. */
+/* Leases a span to a member, which owns it from then on, and queues its bytes
+   in the channel.  Returns 0, or -ENOMEM and changes nothing that counts. */
 int crew_lease(struct crew *, struct member *, struct span *, uint64_t now);
 
-/* Items it had not begun are not its own any more. */
+/* Takes items that the worker had not begun off its count of granted items. */
 void crew_ungrant(struct crew *, struct member *, uint32_t items);
 
-/* Takes the oldest span off a member's hands. */
+/* Removes the oldest span from the member's list and returns it to the
+   caller. */
 struct span *crew_unlease(struct crew *, struct member *);
 
-/* Tells a worker to end after its present item, and lets nothing more begin
-   there: 0 or -ENOMEM. */
+/* Queues a stop frame, which ends the worker after its present item, and
+   freezes its leases.  Returns 0, or -ENOMEM and changes nothing. */
 int crew_stop(struct crew *, struct member *);
 
-/* Lets nothing more begin there: all that has not begun stays unbegun. */
+/* Lowers all leases of the member: the worker begins no more items. */
 void crew_freeze(struct member *);
 
-/* Has the worker killed; the blame falls on its present item. */
+/* Orders the worker's kill; its present item gets the blame. */
 void crew_doom(struct crew *, struct member *, enum vm_cause blame);
 
-/* Is this place given up, setup having failed too often? */
+/* Has setup failed so often in this place that it is given up? */
 bool crew_gives_up(const struct member *);
 
-/* Is there nobody, and will there be nobody? */
+/* Is no place left that has a worker or may get one? */
 bool crew_hopeless(const struct crew *);
 
-/* After a burial: when the place wants a worker again, by how the last one
-   ended.  began: it had begun an item. */
+/* Frees the place after a death: the next worker is hired after a pause, which
+   grows with deaths in a row, or never.  began: the last one had begun an
+   item. */
 void crew_replace(struct crew *, struct member *, bool began, uint64_t now);
 
-/* The kernel holds the member's process, which was killed: its place is HELD.
-   Another place that is not wanted stands in for it, with its index. */
+/* Sets the place to HELD, as the kernel holds the killed process.  An unused
+   place, if any, takes over its index and is wanted in its stead. */
 void crew_hold(struct crew *, struct member *);
 
-/* Kills the fork server and all workers of which it has told. */
+/* Kills the fork server and all workers whose pids are known. */
 void crew_shoot(struct crew *);
 
-/* Does the fork server owe us the news of a hire? */
+/* Does the fork server owe an answer to a hire? */
 bool crew_owed(const struct crew *);
 
-/* Forgets what the last worker in a place had; its spans are elsewhere. */
+/* Resets a place after the death of its worker, and closes its descriptors with
+   the callback; its spans have been moved elsewhere. */
 void crew_clear(struct crew *, struct member *, void (*close)(int *fd));
 
-/* Is no worker there, and will none be? */
+/* Are all places GONE? */
 bool crew_is_gone(const struct crew *);
 
 #endif

@@ -64,7 +64,7 @@ uint32_t roster_grantable(const struct crew *c, const struct member *m)
 	return (uint32_t)MIN(left, UINT32_MAX);
 }
 
-/* May it have another chunk, seen by itself? */
+/* May the member have another chunk, whatever the others have? */
 static bool has_room(const struct crew *c, const struct member *m)
 {
 	if (!member_is_ready(m) || m->told_to_stop || m->alone ||
@@ -73,7 +73,7 @@ static bool has_room(const struct crew *c, const struct member *m)
 	return m->nsent == 0 || !m->sated;
 }
 
-/* Is it to be told to stop, and can be? */
+/* Can the member be told to stop, and should it be? */
 static bool is_out(const struct crew *c, const struct member *m)
 {
 	if (m->told_to_stop)
@@ -84,7 +84,7 @@ static bool is_out(const struct crew *c, const struct member *m)
 	    (m->nsent == 0 && roster_grantable(c, m) == 0));
 }
 
-/* The list of a kind that it belongs in, or NULL. */
+/* Returns the list of a kind that the member belongs in, or NULL. */
 static inline struct list *list_for(struct crew *c, const struct member *m,
     enum roster_kind kind)
 {
@@ -106,7 +106,8 @@ static inline struct list *list_for(struct crew *c, const struct member *m,
 	}
 }
 
-/* Turns are taken in most lists; who may have a chunk is another matter. */
+/* Most lists are queues, so that members take turns; the lists of members with
+   room are stacks, for warm caches. */
 static inline void place(struct crew *c, struct member *m,
     enum roster_kind kind)
 {
@@ -122,7 +123,7 @@ static inline void place(struct crew *c, struct member *m,
 		join_last(to, m, kind);
 }
 
-/* What it is, a bit a trait. */
+/* Returns the traits of a member, a bit each. */
 static unsigned traits(const struct member *m)
 {
 	bool hoped = m->wanted && m->state != MEMBER_GONE;
@@ -182,7 +183,7 @@ void roster_book_sending(struct crew *c, struct member *m)
 	place(c, m, IN_SENDING);
 }
 
-/* ---- is it right? ---- */
+/* ---- check ---- */
 
 static size_t length(const struct list *l, enum roster_kind kind)
 {
@@ -194,7 +195,7 @@ static size_t length(const struct list *l, enum roster_kind kind)
 	return n;
 }
 
-/* How many members are in lists of a kind. */
+/* Number of members in the lists of a kind. */
 static size_t listed(const struct roster *r, enum roster_kind kind)
 {
 	size_t n = 0;

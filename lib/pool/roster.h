@@ -1,21 +1,21 @@
 /*
- * roster.h - which members a turn has to do with: lists and counts of them.
+ * roster.h - lists and counts of the members that a turn has to visit.
  *
- * Runs in: caller.  A pool may have a thousand workers, of which few have
- * anything to do with a turn; so nobody goes through all of them to find
- * these.  The roster follows from what the members are, and from nothing
- * else: whoever changes that has them booked again.
+ * Runs in: caller.  A pool may have a thousand workers, of which a turn
+ * concerns few; the lists spare a search through all of them.  The roster
+ * depends on the members' fields only: code that changes such a field must book
+ * the member again.
  *
- *	by state	each member of the crew is in one of these
- *	room		may have another chunk, by how many it has; who joined
- *			last is first: its caches are warm
+ *	by state	each member of the crew is in one of these lists
+ *	room		may have another chunk, by the number it has; the last
+ *			to join is first, as its caches are warm
  *	busy		have chunks
  *	fresh, full	have bytes to send; not yet tried, or waiting for room
  *			in the pipe
  *	out		are to be told to stop
  *
- * Easy to get wrong: a change of anything that a list goes by, in
- * roster.c, without booking it.
+ * Easy to get wrong: to change a field that list_for() or traits() in roster.c
+ * reads, without booking the member.
  */
 #ifndef ROSTER_H
 #define ROSTER_H
@@ -28,10 +28,10 @@
 struct crew;
 struct member;
 
-/* So many states a member may be in. */
+/* Number of states of a member. */
 #define MEMBER_STATES 7
 
-/* A member is in one list of each kind at most. */
+/* A member is in at most one list of each kind. */
 enum roster_kind { IN_STATE, IN_ROOM, IN_BUSY, IN_SENDING, IN_OUT,
 	ROSTER_KINDS };
 
@@ -39,19 +39,19 @@ struct list {
 	struct member *first, *last;
 };
 
-/* In a member: its neighbours; no list, no neighbours. */
+/* Links of a member in a list; all NULL if it is in no list of the kind. */
 struct link {
 	struct list *list;
 	struct member *next, *prev;
 };
 
-/* What is counted of members. */
+/* Traits whose members are counted. */
 enum trait {
 	TRAIT_HOPED,		/* wanted, and not given up */
-	TRAIT_COMING,		/* of these: not at work, or to leave */
+	TRAIT_COMING,		/* of these: not at work yet, or told to stop */
 	TRAIT_UNBORN,		/* wanted, and never yet forked */
-	TRAIT_UNTRIED,		/* wanted, no setup has ended there yet */
-	TRAIT_MISFIT,		/* the first setup there has failed */
+	TRAIT_UNTRIED,		/* wanted, and the first setup has not ended */
+	TRAIT_MISFIT,		/* the first setup has failed */
 	TRAIT_STARTING,		/* in setup */
 	TRAIT_STOPPING,		/* at work, and told to stop */
 	TRAIT_EXTRA,		/* not wanted, and has chunks */
@@ -67,21 +67,22 @@ struct roster {
 	size_t having[TRAITS];
 };
 
-/* A member of the crew has changed: puts it where it belongs now. */
+/* Moves a changed member to the lists it belongs in, and updates the counts. */
 void roster_book(struct crew *, struct member *);
 
-/* The same if it has only got or lost items; if only bytes to send. */
+/* Cheaper versions: after a change of its leases only; of its bytes to send
+   only. */
 void roster_book_load(struct crew *, struct member *);
 void roster_book_sending(struct crew *, struct member *);
 
-/* How many more items a member may have before its worker is replaced
-   (max_items); UINT32_MAX at most, 0: none. */
+/* Returns the number of items that the member may still be leased before its
+   worker is replaced (max_items); UINT32_MAX at most. */
 uint32_t roster_grantable(const struct crew *, const struct member *);
 
-/* The next in its list of that kind. */
+/* Returns the next member in its list of that kind, or NULL. */
 struct member *roster_next(const struct member *, enum roster_kind);
 
-/* Does every list and count say what the members are?  For tests. */
+/* Do all lists and counts agree with the members?  For tests. */
 bool roster_is_right(struct crew *);
 
 #endif

@@ -14,22 +14,22 @@
 #include "os/streams.h"
 #include "os/sys.h"
 
-/* How long it may owe an answer: the first one, and any other. */
+/* Bounds on the silence before its first answer, and before any other. */
 #define FIRST_NS (10000 * MS_IN_NS)
 #define ANSWER_NS (5000 * MS_IN_NS)
 /* The most time that counts between two looks, and the time between looks at
    the process. */
 #define STEP_NS (250 * MS_IN_NS)
-/* The part of slow time that counts as silence: one in SLOW. */
+/* Slow time counts as silence with one part in SLOW. */
 #define SLOW 12
-/* Looks at one that is not prepared, before it is taken to be stuck: by what
-   /proc says it is at, and without. */
+/* Consecutive looks that find it asleep and not prepared before it counts as
+   stuck: with the state that /proc shows, and without. */
 #define NAPS 3
 #define NAPS_UNSEEN 40
 
 /* ---- starting ---- */
 
-/* In the child: only what is the fork server's own stays open, and mapped. */
+/* In the child: closes and unmaps all that the fork server does not need. */
 static _Noreturn void be_server(struct forkserver *f)
 {
 	if (slots_shut_inputs(&f->slots) < 0)
@@ -39,9 +39,10 @@ static _Noreturn void be_server(struct forkserver *f)
 	forkserver_main(f);
 }
 
-/* Without pages that the pool does not need: page tables need not be copied,
-   nor each page of them that the caller writes to later.  What else is forked
-   meanwhile goes without them, too: of pools that is prevented by the lock. */
+/* Forks without the pages that the workers do not need: their page tables need
+   not be copied, nor each page that the caller writes to later.  Any other fork
+   of the host meanwhile lacks the pages, too; the forks of other pools are kept
+   out by the lock. */
 static pid_t fork_without(const struct plan *p)
 {
 	bool left_out = p->left_out_size > 0 &&
@@ -53,7 +54,7 @@ static pid_t fork_without(const struct plan *p)
 	return pid;
 }
 
-/* Forks under the lock, with all signals blocked. */
+/* Forks with the lock of fdlist held and all signals blocked. */
 static int fork_server(struct server *s, struct forkserver *f)
 {
 	int ends[2] = { -1, -1 };
@@ -199,9 +200,10 @@ bool server_flush(struct server *s)
 	return s->count == 0;
 }
 
-/* ---- news ---- */
+/* ---- notices ---- */
 
-/* Puts received descriptors on the list, or closes them all. */
+/* Registers received descriptors in fdlist, or closes those that it cannot
+   take. */
 static int enlist(int fds[NOTICE_FDS])
 {
 	int r = 0, listed = 0;
@@ -238,8 +240,9 @@ int server_receive(struct server *s, struct notice *n, int fds[NOTICE_FDS])
 	return r;
 }
 
-/* How much of a step counts, by what it is at.  A /proc that tells of another
-   process, as its numbers are not ours, tells nothing. */
+/* Returns the ns of a step that count, by the state of the process.  If /proc
+   shows another process under this pid (another pid namespace), it is
+   ignored. */
 static uint64_t judge(struct server *s, bool ending)
 {
 	struct sys_process p;
@@ -275,7 +278,8 @@ bool server_is_stuck(struct server *s)
 	return s->naps >= (known ? NAPS : NAPS_UNSEEN);
 }
 
-/* Time passes in which it owes an answer.  Most come before it is looked at. */
+/* Adds time in which an answer is owed.  Most answers come before the process
+   is looked at. */
 static void pass(struct server *s, bool ending, uint64_t now)
 {
 	s->step += MIN(now - s->seen_at, STEP_NS);
@@ -311,7 +315,8 @@ bool server_outlasts(struct server *s, uint64_t bound, uint64_t now)
 
 /* ---- its end ---- */
 
-/* A host may have closed the pidfd, and have another of its own. */
+/* The host may have closed the pidfd and opened another file with its
+   number. */
 static void check_pidfd(struct server *s)
 {
 	if (s->pidfd >= 0 && !sys_is(s->pidfd, &s->file))

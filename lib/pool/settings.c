@@ -1,4 +1,4 @@
-/* options.c - see settings.h: checks and defaults of the public options. */
+/* settings.c - see settings.h: checks and defaults of the public options. */
 #include "config.h"
 
 #include "pool/settings.h"
@@ -18,15 +18,15 @@
 #include "vimap.h"
 #include "wire/frame.h"
 
-/* More cannot be meant. */
+/* A larger number of workers is taken for a mistake. */
 #define WORKERS_MOST 32766
-/* Descriptors that are left to the program, if the number of workers is ours to
-   choose; and those that a pool takes besides its workers'. */
+/* Descriptors left to the program, if the number of workers is the library's
+   choice; and descriptors that a pool uses besides those of its workers. */
 #define FDS_KEPT 64
 #define FDS_OF_POOL 10
-/* Bytes in flight by default: for a worker, that is some large inputs and
-   results; for all, at least; but not more than a part of the memory, of which
-   so little is enough. */
+/* Defaults of bytes in flight: per worker, enough for some large inputs and
+   results; at least for a pool; capped at a part of the memory, but that cap is
+   at least BYTES_LEAST. */
 #define BYTES_EACH ((uint64_t)16 << 20)
 #define BYTES_USUAL ((uint64_t)64 << 20)
 #define BYTES_PART 8
@@ -37,7 +37,7 @@
 #define RETRY_ON_ANY ((unsigned)(VM_FAILED | VM_KILLED | VM_EXITED | \
 	VM_TIMED_OUT | VM_TOO_BIG | VM_GARBLED))
 
-/* One whole number: not negative, not absurd. */
+/* Checks a whole number: not negative, not absurd. */
 static int check(const char *name, long long value, long long most,
     struct words *w)
 {
@@ -114,7 +114,7 @@ static int check_numbers(const struct vm_options *o, struct words *w)
 	return r;
 }
 
-/* What does not go together. */
+/* Checks combinations of options. */
 static int check_together(const struct vm_options *o, struct words *w)
 {
 	int r = 0;
@@ -136,7 +136,8 @@ static int check_together(const struct vm_options *o, struct words *w)
 	return r;
 }
 
-/* A number that is not open yet may become one of the pool's own. */
+/* The number of a descriptor that is not open now may later become a descriptor
+   of the pool. */
 static int check_fds(const struct vm_options *o, struct words *w)
 {
 	if (o->close_fds == NULL && o->close_count > 0)
@@ -175,7 +176,7 @@ static size_t or_else(size_t given, size_t usual)
 	return given ? given : usual;
 }
 
-/* Places, and shared pages, for as many as there may be later. */
+/* Number of places, and slots in shared memory, for later vm_resize(). */
 static size_t most_workers(const struct settings *s,
     const struct vm_options *o)
 {
@@ -187,9 +188,10 @@ static size_t most_workers(const struct settings *s,
 }
 
 /*
- * As many workers as CPUs, unless the limit on descriptors allows fewer.  The
- * program is to have some of these left, and later pools too.  A worker takes
- * two of them, three where /proc is missing; its stderr takes another.
+ * As many workers as CPUs, unless the limit on descriptors allows fewer.  Some
+ * descriptors are kept for the program and for later pools.  A worker takes two
+ * of them, three where /proc is missing; the capture of its stderr takes
+ * another.
  */
 static size_t usual_workers(size_t cpus, bool capture)
 {

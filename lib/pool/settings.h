@@ -1,8 +1,8 @@
 /*
  * settings.h - the options of a pool after defaults and checks.
  *
- * Runs in: caller.  Made by options.c, read by everybody above the books,
- * changed by nobody.
+ * Runs in: caller.  Made by settings.c; read by the engine and the API, and
+ * changed by vm_resize() only.
  */
 #ifndef SETTINGS_H
 #define SETTINGS_H
@@ -15,51 +15,55 @@
 #include "worker/plan.h"
 
 struct settings {
-	struct plan plan;	/* what the workers get of it */
-	size_t workers;		/* now wanted; 1 if serial */
-	size_t usual;		/* CPUs, if their number is to be that of
-				   workers; 0: this was given */
-	size_t max_workers;	/* there may ever be */
+	struct plan plan;	/* the part that workers use */
+	size_t workers;		/* wanted now; 1 if serial */
+	size_t usual;		/* number of usable CPUs, if the default number
+				   of workers holds; 0: the number was given */
+	size_t max_workers;	/* bound on workers for the pool's life */
 	bool serial;
 	bool ordered;
 	bool debug;
-	int *indices;		/* one a worker, ours; NULL: 0, 1, 2 ... */
-	size_t chunk_size;	/* 0: by measure */
-	size_t real_factor;	/* chunks a worker */
+	int *indices;		/* array of an index for each worker, owned;
+				   NULL: 0, 1, 2 ... */
+	size_t chunk_size;	/* 0: measured */
+	size_t real_factor;	/* chunks per worker */
 	size_t total_factor;
-	int leases;		/* chunks one worker may have */
+	int leases;		/* chunks that one worker may hold */
 	size_t max_bytes;	/* in flight; 0: by the number of workers */
-	uint64_t memory;	/* that can be had, if so, in bytes */
+	uint64_t memory;	/* usable memory in bytes, if max_bytes is 0 */
 	int max_attempts;
-	unsigned retry_on;	/* causes */
-	uint64_t retry_ns;	/* before the second attempt */
+	unsigned retry_on;	/* bit mask of causes */
+	uint64_t retry_ns;	/* delay before the second attempt */
 	uint64_t retry_most_ns;
 	uint64_t max_failures;	/* 0: no limit */
-	uint64_t max_items;	/* of a worker; 0: no limit */
-	uint64_t max_rss;	/* of a worker, in bytes; 0: no limit */
+	uint64_t max_items;	/* per worker; 0: no limit */
+	uint64_t max_rss;	/* per worker, in bytes; 0: no limit */
 	bool tell_setup_failures;
-	bool isolate;		/* pages are emptied for each worker */
-	uint64_t item_ns;	/* 0: as long as it takes */
-	uint64_t setup_ns;	/* the same */
+	bool isolate;		/* a slot's pages are emptied before each
+				   worker */
+	uint64_t item_ns;	/* 0: no limit */
+	uint64_t setup_ns;	/* 0: no limit */
 	uint64_t teardown_ns;
 	uint64_t close_ns;
-	uint64_t fork_ns;	/* without a worker that could be forked */
+	uint64_t fork_ns;	/* bound on the time without a worker that can
+				   be forked */
 };
 
 struct vm_options;
 
 /*
- * Checks and fills in what the caller gave, with the sizes it knows the
- * structs by.  0; -EINVAL with words that name the option; -ENOMEM.
+ * Checks the options of the user and fills in defaults; the sizes are those
+ * that the user's program knows the structs by.  Returns 0; -EINVAL with words
+ * that name the option; -ENOMEM.
  */
 int settings_make(struct settings *, const struct vm_worker *,
     size_t worker_size, const struct vm_options *, size_t options_size,
     struct words *);
 
-/* The bound in bytes on what is in flight with so many workers. */
+/* Returns the bound in bytes on the window of a pool with that many workers. */
 size_t settings_bytes(const struct settings *, size_t workers);
 
-/* Frees what settings_make() has allocated. */
+/* Frees the memory that settings_make() has allocated. */
 void settings_release(struct settings *);
 
 #endif
