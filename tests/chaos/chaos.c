@@ -5,10 +5,10 @@
  *
  *	chaos [SECONDS [SEED [ROUND [ITEMS [DEATHS]]]]]
  *
- * Begins with round ROUND of SEED (0, and a fresh one).  Fails if anything is
- * wrong, if nothing comes for a minute, or if it does not get through so many
- * items and deaths.  What fails is told with its seed and round; they draw the
- * same again, though not at the same moments.
+ * Begins with round ROUND of SEED (0, and a fresh one).  Fails if a check
+ * fails, if no result comes for a minute, or if it ends with fewer than ITEMS
+ * items or DEATHS deaths.  A failure is printed with its seed and round; they
+ * draw the same again, though not at the same moments.
  */
 #include "config.h"
 
@@ -27,10 +27,10 @@
 
 #include "chaos.h"
 
-/* Without a result for so long, the run has failed. */
+/* The run fails if no result comes for this time. */
 #define PATIENCE_NS 60000000000u
-/* Workers that may be killed before they begin anything; the fifth one in a
-   place would give it up. */
+/* Workers that may be killed before they begin an item; the fifth such death in
+   a place would give it up. */
 enum { FRESH_MOST = 3 };
 
 struct world *world;
@@ -114,7 +114,7 @@ uint64_t now_ns(void)
 
 /* ---- the killer ---- */
 
-/* One of the latest workers, if it is alive and may be struck at. */
+/* Chooses a recent worker that is alive and may be struck; or NULL. */
 static struct record *choose(struct rng *g)
 {
 	int n = atomic_load(&world->nrecords), parent;
@@ -152,8 +152,8 @@ static void strike(struct rng *g)
 		stop_for(atomic_load(&d->pid), 1000 + draw_below(g, 14000));
 		return;
 	}
-	/* The fork server too may be late: by more than a worker may take to
-	   die when it has lost its pipe. */
+	/* The fork server may be late, too, by more than a worker takes to die
+	   after the loss of its pipe. */
 	if (draw_once_in(g, 40)) {
 		stop_for(atomic_load(&d->parent), draw_below(g, 400000));
 		return;
@@ -225,7 +225,7 @@ static int readable(void *from)
 
 /* ---- the host: a round ---- */
 
-/* What the caller does beside taking results. */
+/* Calls of the caller between results: resize, nap, cancel. */
 static void disturb(vm_pool *pool, const struct round *r, struct rng *g)
 {
 	uint32_t at = ledger.taken;
@@ -243,7 +243,8 @@ static void disturb(vm_pool *pool, const struct round *r, struct rng *g)
 	}
 }
 
-/* Takes results up to the end, or to the time to close: true at the end. */
+/* Takes results up to the end, or to the time to close.  Returns true at the
+   end. */
 static bool take_results(vm_pool *pool, const struct round *r, struct rng *g)
 {
 	struct vm_result result;
@@ -268,7 +269,7 @@ static bool take_results(vm_pool *pool, const struct round *r, struct rng *g)
 	return false;
 }
 
-/* Nobody is at work now.  What the killer has to explain goes on. */
+/* No worker is busy now.  The records of the killer's strikes are kept. */
 static void begin_job(const struct round *r, int job)
 {
 	ledger.round = r;
@@ -279,7 +280,8 @@ static void begin_job(const struct round *r, int job)
 	world_clear_job();
 }
 
-/* One source, from end to end: true if the pool may have another one. */
+/* Runs one source from begin to end.  Returns true if the pool may get
+   another. */
 static bool run_job(vm_pool *pool, struct round *r, struct rng *g)
 {
 	bool ended;
@@ -335,7 +337,7 @@ static void be_host(uint64_t first, uint64_t until)
 	}
 }
 
-/* ---- the watch ---- */
+/* ---- the supervisor ---- */
 
 static void print_totals(void)
 {
@@ -356,7 +358,7 @@ static void print_totals(void)
 	    world->innocent_timeouts);
 }
 
-/* Waits for the host: what it exits with, or 1 if it is stuck. */
+/* Waits for the host.  Returns its exit status, or 1 if it hangs. */
 static int watch(pid_t host)
 {
 	unsigned long progress = 0;
@@ -384,7 +386,7 @@ static int watch(pid_t host)
 	return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : 1;
 }
 
-/* A process that ends with this one. */
+/* Forks a process that ends with this process. */
 static pid_t fork_one(void)
 {
 	pid_t pid = fork();
@@ -398,7 +400,7 @@ static pid_t fork_one(void)
 	return pid;
 }
 
-/* The n-th argument, or what it is without. */
+/* Returns the n-th argument as a number, or usual without it. */
 static uint64_t argument(int argc, char **argv, int n, uint64_t usual)
 {
 	return n < argc ? strtoull(argv[n], NULL, 0) : usual;

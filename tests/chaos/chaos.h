@@ -1,11 +1,11 @@
 /*
- * chaos.h - what the parts of the chaos program share.
+ * chaos.h - declarations shared by the parts of the chaos program.
  *
  * A round is a pool with options, inputs and fates that are drawn from the
- * seed, so each process that knows the seed knows what is to come of an item.
- * Four processes: the watch, which sees that there is progress; the killer;
- * the host, which has the pool; and the host's workers.  They note in one
- * shared "world" what only they can know.
+ * seed, so each process that knows the seed knows the fate of an item.  Four
+ * processes: the supervisor, which checks for progress; the killer; the host,
+ * which has the pool; and the host's workers.  They note events that only they
+ * see in the shared memory "world".
  */
 #ifndef TESTS_CHAOS_H
 #define TESTS_CHAOS_H
@@ -21,31 +21,31 @@
 
 enum { ITEMS_MOST = 65536, RECORDS_MOST = 8192, STRAYS_MOST = 64 };
 
-/* ---- chance ---- */
+/* ---- random numbers ---- */
 
 struct rng {
 	uint64_t state;
 };
 
-/* One number of two; the same two, the same number. */
+/* Hashes two numbers; deterministic. */
 uint64_t mix(uint64_t a, uint64_t b);
 
-/* The next number, and one of 0 .. n - 1; true once in n times. */
+/* Return the next number, a number of 0 .. n - 1; true once in n times. */
 uint64_t draw(struct rng *);
 uint32_t draw_below(struct rng *, uint32_t n);
 bool draw_once_in(struct rng *, uint32_t n);
 
 /* ---- a round ---- */
 
-/* What an attempt at an item does.  Those before FATE_GARBAGE end well, one
-   that writes garbage may, those after it do not. */
+/* The behaviour of an attempt at an item.  Fates before FATE_GARBAGE end well,
+   an attempt that writes garbage may, those after it do not. */
 enum fate {
 	FATE_FINE, FATE_SLOW, FATE_STUBBORN, FATE_PARENT, FATE_HUGE,
 	FATE_EMPTY, FATE_GARBAGE, FATE_FAIL, FATE_TALK, FATE_TOO_BIG,
 	FATE_SEGV, FATE_ABORT, FATE_KILL, FATE_EXIT, FATE_LOOP, FATES
 };
 
-/* What failures and exits say of themselves. */
+/* Codes and status of failures and exits. */
 enum { FAIL_CODE = 1000, TALK_CODE = 1001, BAD_INPUT = 1002,
 	EXIT_STATUS = 33 };
 
@@ -54,42 +54,44 @@ struct round {
 	uint64_t number;
 	uint32_t items;
 	uint32_t odds[FATES];	/* in 2^32 */
-	uint32_t odds_medium, odds_big;	/* of inputs, likewise */
+	uint32_t odds_medium, odds_big;	/* of medium and big inputs, likewise */
 	struct vm_options options;
-	int jobs;		/* of so many items, one after the other */
-	uint32_t cancel_at;	/* results of the first to take before that; */
-	uint32_t close_at;	/* UINT32_MAX: not at all */
-	uint32_t resize_every, nap_every; /* results, about; 0: never */
-	uint32_t hunt_us;	/* between two blows of the killer; 0: none */
+	int jobs;		/* sources of items inputs each, in sequence */
+	uint32_t cancel_at;	/* results of the first job before
+				   vm_cancel(); */
+	uint32_t close_at;	/* UINT32_MAX: never */
+	uint32_t resize_every, nap_every; /* mean number of results in between;
+					     0: never */
+	uint32_t hunt_us;	/* between two strikes of the killer; 0: none */
 	bool hunt_to_end;	/* also in vm_close() */
 	bool prompt;		/* the source has a wait_fd */
 };
 
-/* Draws a round. */
+/* Draws the options, inputs and fates of a round. */
 void round_draw(struct round *, uint64_t seed, uint64_t number);
 
-/* Prints what it is, on one line. */
+/* Prints a round on one line. */
 void round_print(const struct round *);
 
-/* What was drawn for an item. */
+/* Return properties drawn for an item. */
 enum fate fate_of(const struct round *, uint64_t index, int attempt);
 size_t input_size(const struct round *, uint64_t index);
 size_t output_size(const struct round *, uint64_t index, int attempt);
 uint64_t input_key(const struct round *, uint64_t index);
 uint64_t output_key(const struct round *, uint64_t index, int attempt);
 
-/* Bytes made of a key; are they? */
+/* Fills bytes from a key; checks such bytes. */
 void content_fill(void *to, size_t size, uint64_t key);
 bool content_is(const void *from, size_t size, uint64_t key);
 
 /* ---- the world ---- */
 
-/* A worker's life.  last: the item it began last, as AT() has it, with 1
-   added until that has returned; 0: none. */
+/* A worker's life.  last: the item it began last, in the form of AT(), with 1
+   added until process() has returned; 0: none. */
 struct record {
 	atomic_int pid;
 	atomic_int parent;
-	atomic_int hit;		/* the killer has struck at it */
+	atomic_int hit;		/* the killer has struck it */
 	_Atomic uint64_t last;
 	int charged;		/* host: items that were blamed for its death */
 };
@@ -101,54 +103,54 @@ struct world {
 	/* Of the present round. */
 	atomic_int nrecords;
 	atomic_int nstrays;
-	atomic_int fresh_hits;	/* on workers that had begun nothing */
+	atomic_int fresh_hits;	/* strikes at workers that had begun no item */
 	atomic_int hits;
 	atomic_uint hunt_us;
 	struct record records[RECORDS_MOST];
 	atomic_int stray[STRAYS_MOST];
-	atomic_uchar runs[ITEMS_MOST];	/* how often it was begun */
-	/* Killer and host. */
+	atomic_uchar runs[ITEMS_MOST];	/* times each item was begun */
+	/* Flags between killer and host. */
 	atomic_int hunting;	/* the killer may strike */
-	atomic_int striking;	/* it is at it */
+	atomic_int striking;	/* it is striking now */
 	/* Of the whole run. */
 	uint64_t seed;
 	atomic_ulong progress;
 	atomic_ulong round;
 	atomic_ulong rounds, items, stops, resizes, strays;
-	atomic_ulong deaths[FATES];	/* FATE_FINE: by the killer */
+	atomic_ulong deaths[FATES];	/* by fate; FATE_FINE: by the killer */
 	atomic_ulong innocent_timeouts;
 };
 
 extern struct world *world;
 
-/* Forgets the last round; or the last job. */
+/* Clears the state of the last round; of the last job. */
 void world_clear(void);
 void world_clear_job(void);
 
-/* All deaths of the run. */
+/* Returns the number of all deaths of the run. */
 unsigned long world_deaths(void);
 
-/* The last worker of that number, or NULL. */
+/* Returns the last worker with that pid, or NULL. */
 struct record *world_find(int pid);
 
 /* ---- processes ---- */
 
-/* State and parent of a process that runs this program: false if there is
-   none of that number, or another one, or a zombie. */
+/* Looks up a process of this program and sets *parent.  Returns false if the
+   process does not exist, is a zombie, or runs another program. */
 bool process_look(int pid, int *parent);
 
 /* Sleeps. */
 void nap_us(unsigned us);
 
-/* Nanoseconds of the monotonic clock. */
+/* Returns ns of the monotonic clock. */
 uint64_t now_ns(void);
 
-/* What workers do. */
+/* Returns the hooks of the workers. */
 struct vm_worker chaos_worker(struct round *);
 
 /* ---- verdicts, in the host ---- */
 
-/* What the host knows of a round. */
+/* The host's record of a round. */
 struct ledger {
 	const struct round *round;
 	int job;
@@ -159,18 +161,18 @@ struct ledger {
 	uint64_t handed_at[ITEMS_MOST];
 };
 
-/* Prints round and reason, and ends the host. */
+/* Prints round and reason, and exits from the host. */
 _Noreturn void fail(const struct round *, const char *format, ...)
     VM_PRINTF(2, 3);
 
-/* Judges a result, and a round whose last result was taken. */
+/* Check a result; and after the last result that no item is missing. */
 void check_result(struct ledger *, const struct vm_result *);
 void check_all_seen(const struct ledger *);
 
-/* Judges what is left after vm_close(). */
+/* Checks for leaks after vm_close(). */
 void check_nothing_left(const struct round *);
 
-/* Notes what is there before the first round: files, descriptors. */
+/* Counts files and descriptors before the first round. */
 void check_begin(void);
 
 #endif

@@ -1,11 +1,12 @@
 /*
  * chaos_check.c - verdicts of the chaos program: may this item end like this,
- * and is nothing left of a pool?
+ * and does a closed pool leave anything behind?
  *
- * What an attempt does by itself is known from the seed.  The killer strikes
- * whom it likes; so each worker notes which item it began last, and whether it
- * is still at it.  A death that the killer explains may be charged to that
- * item, or, if the worker was between two, to one of these; and to one only.
+ * The effect of an attempt itself is known from the seed.  The killer strikes
+ * at random; so each worker notes which item it began last, and whether the
+ * item still runs.  A death that the killer explains may be charged to that
+ * item, or, if the worker was between two items, to either of them; but only
+ * once.
  */
 #include "config.h"
 
@@ -21,7 +22,7 @@
 
 #include "chaos.h"
 
-/* A sanitizer keeps what was freed. */
+/* A sanitizer keeps freed memory, so its amount tells nothing. */
 #ifdef __has_feature
 #if __has_feature(address_sanitizer)
 #define __SANITIZE_ADDRESS__ 1
@@ -33,7 +34,7 @@ enum { MEMORY_TELLS = 0 };
 enum { MEMORY_TELLS = 1 };
 #endif
 
-/* What the host may have more after a round than after the first few. */
+/* Memory by which the host may grow after the first rounds. */
 enum { WARM_ROUNDS = 20, GROWTH_KIB = 32 * 1024 };
 
 void fail(const struct round *r, const char *format, ...)
@@ -53,7 +54,7 @@ void fail(const struct round *r, const char *format, ...)
 
 /* ---- items ---- */
 
-/* Tells what is wrong with a result. */
+/* Prints an error about a result. */
 static _Noreturn void wrong(const struct ledger *l,
     const struct vm_result *r, const char *what)
 {
@@ -87,7 +88,7 @@ static void check_output(struct ledger *l, const struct vm_result *r)
 		wrong(l, r, "not its output");
 }
 
-/* Was the worker that died in the middle of this attempt? */
+/* Did the worker die in the middle of this attempt? */
 static bool died_in(const struct vm_result *r)
 {
 	const struct record *d = world_find(r->exception->pid);
@@ -101,7 +102,7 @@ static bool has_text(const char *all, const char *part)
 	return all != NULL && strstr(all, part) != NULL;
 }
 
-/* process() has said that it failed. */
+/* Is the failure that process() returned the one that was drawn? */
 static bool failed_like(const struct ledger *l, const struct vm_result *r,
     enum fate f)
 {
@@ -117,7 +118,7 @@ static bool failed_like(const struct ledger *l, const struct vm_result *r,
 	    has_text(x->stderr_tail, x->message);
 }
 
-/* Its worker has died as it was drawn. */
+/* Did its worker die in the way that was drawn? */
 static bool died_like(const struct vm_result *r, enum fate f)
 {
 	const struct vm_exception *x = r->exception;
@@ -146,7 +147,7 @@ static bool died_like(const struct vm_result *r, enum fate f)
 	}
 }
 
-/* The killer has struck the worker, and nobody else was blamed for that. */
+/* Did the killer strike the worker, and is no other item blamed for that? */
 static bool was_hit(struct ledger *l, const struct vm_result *r)
 {
 	const struct vm_exception *x = r->exception;
@@ -161,7 +162,7 @@ static bool was_hit(struct ledger *l, const struct vm_result *r)
 	return !(last & 1) || last == AT(r->index, r->attempts) + 1;
 }
 
-/* On a busy machine anything may take too long; but not less than that. */
+/* On a busy machine any item may time out; but not before its time. */
 static bool took_long(const struct ledger *l, const struct vm_result *r)
 {
 	uint64_t most = (uint64_t)l->round->options.item_timeout_ms * 1000000;
@@ -191,8 +192,8 @@ static void check_exception(struct ledger *l, const struct vm_result *r)
 		wrong(l, r, "it cannot have ended like this");
 }
 
-/* Each run must have counted as an attempt, unless it may have been for
-   nothing; and attempts before the last must be somebody's doing. */
+/* Each run must have counted as an attempt, unless it may have been in vain;
+   and attempts before the last need a cause. */
 static void check_attempts(struct ledger *l, const struct vm_result *r)
 {
 	const struct round *o = l->round;
@@ -246,7 +247,7 @@ void check_all_seen(const struct ledger *l)
 		fail(l->round, "only %u inputs were read", l->handed);
 }
 
-/* ---- what is left ---- */
+/* ---- leaks ---- */
 
 static struct {
 	int fds;
@@ -267,8 +268,8 @@ static int count_names(const char *path)
 	return n;
 }
 
-/* Are there more names than there were, and do they stay?  Other programs may
-   use the same directory for a while. */
+/* Does the number of names exceed was for long?  Other programs may use the
+   same directory for a while. */
 static bool has_grown(const char *path, int was)
 {
 	int tries = 0;

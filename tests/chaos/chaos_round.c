@@ -1,4 +1,4 @@
-/* chaos_round.c - what is drawn from the seed: rounds, fates, bytes. */
+/* chaos_round.c - values drawn from the seed: rounds, fates, bytes. */
 #include "config.h"
 
 #include <stdio.h>
@@ -6,7 +6,7 @@
 
 #include "chaos.h"
 
-/* ---- chance ---- */
+/* ---- random numbers ---- */
 
 static uint64_t spread(uint64_t x)
 {
@@ -72,7 +72,7 @@ static void draw_options(struct round *r, struct rng *g)
 		    draw_below(g, r->items));
 }
 
-/* About so many attempts of the round are to have that fate. */
+/* Sets the odds so that about count attempts of the round have that fate. */
 static void expect(struct round *r, enum fate f, uint32_t count)
 {
 	r->odds[f] = (uint32_t)(((uint64_t)count << 32) / r->items);
@@ -99,7 +99,7 @@ static void draw_fates(struct round *r, struct rng *g)
 	    draw_below(g, 5) : 0);
 }
 
-/* An event at one of the results, in one of so many rounds. */
+/* In one of that many rounds, draws a result at which an event happens. */
 static uint32_t draw_moment(const struct round *r, struct rng *g,
     uint32_t rounds)
 {

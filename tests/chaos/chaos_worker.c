@@ -1,6 +1,6 @@
 /*
- * chaos_worker.c - what workers of the chaos program do: each item what was
- * drawn for it, and that it was begun is noted in the world.
+ * chaos_worker.c - hooks of the chaos program: each item behaves as it was
+ * drawn, and its begin is noted in the shared world.
  */
 #include "config.h"
 
@@ -14,7 +14,7 @@
 
 #include "chaos.h"
 
-/* In a worker: its own record. */
+/* In a worker: its record. */
 static struct record *mine;
 
 static int setup(struct vm_context *me)
@@ -35,7 +35,7 @@ static _Noreturn void hang(void)
 		pause();
 }
 
-/* In a process that stays behind; it may leave its worker's group. */
+/* Hangs in an orphan, which may leave its worker's group. */
 static _Noreturn void stay(bool leave)
 {
 	if (leave)
@@ -59,7 +59,7 @@ static void leave_child(uint64_t chance)
 	}
 }
 
-/* The only pipe that can but be written to and that the host did not have. */
+/* Finds the only write-only pipe that the host did not have. */
 static int result_pipe(void)
 {
 	struct stat s;
@@ -72,7 +72,7 @@ static int result_pipe(void)
 	return -1;
 }
 
-/* Writes into the result pipe, and then goes on, or leaves, or dies. */
+/* Writes into the result pipe, and then goes on, exits, or dies. */
 static void garble(uint64_t chance)
 {
 	struct rng g = { chance };
@@ -91,7 +91,7 @@ static void garble(uint64_t chance)
 		raise(SIGKILL);
 }
 
-/* Until the time is over. */
+/* Loops until the item times out. */
 static _Noreturn void loop(uint64_t chance)
 {
 	volatile int forever = 1;
@@ -113,7 +113,7 @@ static void crash(void)
 	hang();
 }
 
-/* Tells of itself, where the host can read it. */
+/* Writes text to stderr, which the host checks in the exception. */
 static int talk(struct vm_context *me)
 {
 	char text[64];
@@ -125,7 +125,7 @@ static int talk(struct vm_context *me)
 	return vm_fail(me, TALK_CODE, "%s", text);
 }
 
-/* The output, in one of the ways in which it can be given. */
+/* Gives the output through one of the functions for it. */
 static int answer(struct vm_context *me, const struct round *r)
 {
 	size_t size = output_size(r, me->index, me->attempt);
@@ -146,7 +146,7 @@ static int answer(struct vm_context *me, const struct round *r)
 	return vm_commit(me, size);
 }
 
-/* The part of a fate that comes before the output, if there will be one. */
+/* Does the part of a fate that comes before an output. */
 static int suffer(struct vm_context *me, enum fate f, uint64_t chance)
 {
 	if (f >= FATE_GARBAGE && f != FATE_FAIL && f != FATE_TALK &&

@@ -38,9 +38,9 @@ static struct plan {
 	atomic_int victim;
 } *plan;
 
-/* What this process is to the library: it moves on with each fork. */
+/* The role of this process in the library: it advances with each fork. */
 static int role = FAULT_HERE;
-/* What the present call is to suffer besides failing. */
+/* The fault of the present call, unless it fails. */
 static enum fault_act act;
 
 void fault_arm(const struct fault *f)
@@ -75,7 +75,7 @@ pid_t fault_victim(void)
 	return plan ? atomic_load(&plan->victim) : 0;
 }
 
-/* Is this call one that the plan means? */
+/* Does the plan select this call? */
 static bool is_due(enum fault_kind kind)
 {
 	int nth;
@@ -120,8 +120,7 @@ static int twin_clock(clockid_t clock, struct timespec *t)
 	return 0;
 }
 
-/* How long a call waits that is told to wait so long; never shorter than one
-   unit of time. */
+/* The real wait in ms for a wait of the library; never shorter than 1 ms. */
 static int twin_wait(int ms)
 {
 	return ms > 0 ? (ms + haste - 1) / haste : ms;
@@ -144,7 +143,7 @@ static int twin_ppoll(struct pollfd *fds, nfds_t count,
 
 /* ---- calls that misbehave ---- */
 
-/* As a call that takes long in the kernel, asleep or not. */
+/* Delays a call, asleep or busy. */
 static void delay(void)
 {
 	const struct timespec some = { .tv_nsec = 10000000 };
@@ -163,7 +162,8 @@ static void suffer(enum fault_act kills, enum fault_act stops)
 		kill(getpid(), SIGSTOP);
 }
 
-/* A call begins: is it to fail?  Then errno is set. */
+/* Applies the plan at the begin of a call.  Returns true and sets errno if the
+   call is to fail. */
 static bool twin_fails(enum fault_kind kind)
 {
 	act = FAULT_FAIL;
@@ -190,7 +190,7 @@ static void twin_ends(void)
 		suffer(FAULT_KILL_AFTER, FAULT_STOP_AFTER);
 }
 
-/* How many of so many bytes the present call moves. */
+/* Bytes that the present call moves of a request of size bytes. */
 static size_t twin_cut(size_t size)
 {
 	if (act == FAULT_HALF)
@@ -198,7 +198,7 @@ static size_t twin_cut(size_t size)
 	return act == FAULT_ONE_BYTE && size > 0 ? 1 : size;
 }
 
-/* ---- calls that need more than the rest ---- */
+/* ---- calls with special twins ---- */
 
 static pid_t twin_fork(void)
 {
@@ -211,7 +211,7 @@ static pid_t twin_fork(void)
 	return pid;
 }
 
-/* What cannot be closed is closed all the same. */
+/* A failing close() closes the descriptor all the same. */
 static int twin_close(int fd)
 {
 	bool bad = twin_fails(FAULT_CLOSE);
@@ -245,7 +245,8 @@ static ssize_t twin_writev(int fd, const struct iovec *parts, int count)
 /* More descriptors than the library sends with a message. */
 #define SCM_FDS 16
 
-/* Descriptors that do not fit are gone, the message is not. */
+/* The kernel drops descriptors for which there is no room, but not the
+   message. */
 static ssize_t twin_recvmsg(int fd, struct msghdr *m, int flags)
 {
 	ssize_t r = recvmsg(fd, m, flags);
@@ -283,7 +284,7 @@ static enum fault_kind syscall_kind(long number)
 		return FAULT_LIST;
 	if (number == SYS_memfd_create)
 		return FAULT_MEMFD;
-	/* The younger two may be unknown to the headers. */
+	/* Older headers lack the two pidfd calls. */
 	return number == 434 ? FAULT_PIDFD_OPEN : FAULT_PIDFD_KILL;
 }
 

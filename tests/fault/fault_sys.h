@@ -1,31 +1,32 @@
 /*
  * fault_sys.h - the failing twin of lib/os/sys_io.c and the like.
  *
- * Linked in their place, it is the same files over calls of the C library
- * of which the n-th of one kind misbehaves, in processes of the chosen roles:
- * below the policies of those files, so that these are tested as well.  The
- * plan lies in a page that the planner shares with all it forks.
+ * Linked in their place, it compiles the same files over wrappers of C library
+ * calls; the n-th call of one kind misbehaves, in processes of the chosen
+ * roles.  The policies of those files lie above the faults, so they are tested
+ * as well.  The plan is in shared memory of the planner and all its children.
  *
- * A new call takes a line in FAULT_KINDS and one in fault_sys.c.
+ * A new call needs a line in FAULT_KINDS and a wrapper in fault_sys.c.
  */
 #ifndef TESTS_FAULT_SYS_H
 #define TESTS_FAULT_SYS_H
 
 #include <sys/types.h>
 
-/* What may become of a call besides failing. */
+/* Faults that a call may have besides failing. */
 enum fault_way {
 	FAULT_WHOLE = 0,
 	FAULT_INTR = 1,		/* a signal may interrupt it */
-	FAULT_SHORT = 2,	/* it may do a part only */
+	FAULT_SHORT = 2,	/* it may move a part of its bytes only */
 	FAULT_RARE = 4,		/* not called in every life of a pool */
-	FAULT_COSTS = 8,	/* that it fails may be noticed */
+	FAULT_COSTS = 8,	/* as may a failure of all calls from some point
+				   on */
 	FAULT_NEEDED = 16	/* that it always fails may be */
 };
 
 /*
- * The kinds of calls, with two errors that each may fail with (0: none) and
- * the ways.  A call without any can only be the point at which a process is
+ * The kinds of calls, each with two errors it may fail with (0: none) and the
+ * ways.  A call without errors can only be the point at which a process is
  * killed or stopped.
  */
 #define FAULT_KINDS(X) \
@@ -106,8 +107,8 @@ enum fault_way {
 enum fault_kind { FAULT_NONE, FAULT_KINDS(FAULT_KIND) FAULT_COUNT };
 #undef FAULT_KIND
 
-/* Who is meant: the planner and what a host forks from it, what the library
-   forks there, and what is forked from that. */
+/* Roles: the planner and children that a host forks from it, the child that the
+   library forks there (the fork server), and its children (the workers). */
 enum fault_where {
 	FAULT_HERE = 1,
 	FAULT_IN_SERVER = 2,
@@ -118,13 +119,13 @@ enum fault_where {
 
 enum fault_act {
 	FAULT_FAIL,
-	FAULT_ONE_BYTE,		/* a call that moves bytes moves one, */
+	FAULT_ONE_BYTE,		/* a call that moves bytes moves 1, */
 	FAULT_HALF,		/* or half of them */
 	FAULT_KILL_BEFORE,	/* the process kills itself, */
 	FAULT_KILL_AFTER,
 	FAULT_STOP_BEFORE,	/* or stops itself */
 	FAULT_STOP_AFTER,
-	FAULT_DELAY,		/* the call takes so long: it sleeps before, */
+	FAULT_DELAY,		/* the call takes delay_ms: it sleeps first, */
 	FAULT_DELAY_AWAKE	/* or is busy */
 };
 
@@ -134,35 +135,37 @@ struct fault {
 	int error;		/* FAIL */
 	int delay_ms;		/* DELAY, DELAY_AWAKE */
 	enum fault_where where;
-	int nth, times;		/* from the nth (from 1), so many */
-	enum fault_kind lacks;	/* besides, this one always fails */
+	int nth, times;		/* faults at times calls from the nth (from
+				   1) */
+	enum fault_kind lacks;	/* besides, all calls of this kind fail */
 	int lacks_error;
 };
 
-/* From now on, here and in what is forked, calls misbehave so.  Forgets any
-   plan before. */
+/* Replaces the plan: from now on, calls in this process and its children have
+   the fault. */
 void fault_arm(const struct fault *);
 
-/* The same for calls that fail. */
+/* The same for a plan of failures. */
 void fault_plan(enum fault_kind, int nth, int times, int error,
     enum fault_where);
 
-/* From now on, here and in what is forked, the library's clock runs this many
-   times as fast, and its waits end accordingly: bounds of seconds can be tried
-   in less.  To be called when no pool is open. */
+/* From now on, in this process and its children, the library's clock runs this
+   many times as fast, and its waits end accordingly, so that bounds of seconds
+   are tested in less.  To be called when no pool is open. */
 void fault_hasten(int times);
 
-/* How many calls have misbehaved by the plan. */
+/* Returns the number of calls that the plan has selected. */
 int fault_hits(void);
 
-/* The process that the last one of them was made by; 0: none. */
+/* Returns the pid of the process that made the last of these calls; 0: none. */
 pid_t fault_victim(void);
 
-/* Allocations (malloc, calloc, realloc) count, and fail, only while this is
-   on here.  The programs are linked with --wrap for the three and free. */
+/* Allocations (malloc, calloc, realloc) count, and fail, only while this is on
+   in this process.  The programs are linked with --wrap for the three and
+   free. */
 void fault_malloc_on(int on);
 
-/* Blocks of memory that this process has now. */
+/* Returns the number of allocated blocks of this process. */
 long fault_blocks(void);
 
 #endif

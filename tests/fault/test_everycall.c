@@ -1,9 +1,9 @@
 /*
- * test_everycall.c - every call of the system, in each process of a pool, at
- * every place in its life: it fails, is interrupted, does a part only.  All
- * inputs come back once, nothing is left, nothing hangs.
+ * test_everycall.c - every system call, in each process of a pool, at every
+ * point of its life: it fails, is interrupted, moves a part only.  All inputs
+ * come back once, no process or descriptor is left, and no process hangs.
  *
- * What each life is and how it is judged: trial.c.
+ * The life of a pool and its checks: trial.c.
  */
 #include "config.h"
 
@@ -15,7 +15,7 @@
 #include "tools.h"
 #include "trial.h"
 
-/* The machine sleeps for a part of each life. */
+/* More than CPUs, as each life sleeps for a part of its time. */
 #define AT_A_TIME 6
 #define TRIALS_MOST (FAULT_COUNT * 12)
 
@@ -24,14 +24,14 @@ static const enum fault_where roles[] = { FAULT_HERE, FAULT_IN_SERVER,
 
 static struct trial trials[TRIALS_MOST];
 static size_t count;
-/* All trials of the test, drawn or not, and by kind those that run and the
-   faults they met. */
+/* Trials of the test, drawn or not, and by kind: trials that run, and faults
+   they met. */
 static unsigned numbered;
 static int run[FAULT_COUNT], met[FAULT_COUNT];
 
-/* Of how many seeds does one draw this trial?  The core are the calls that every
-   life makes most of, as they fail: some in each process each time, others in
-   another process by the day. */
+/* Returns the number of seeds of which one draws this trial.  The core are
+   failures of the calls that each life makes most of: some in each process each
+   time, others in a process that changes by the day. */
 static unsigned drawn_of(const struct trial *t)
 {
 	const enum fault_kind core[] = { FAULT_WRITEV, FAULT_FORK,
@@ -56,7 +56,7 @@ static void add(struct trial *t)
 	trials[count++] = *t;
 }
 
-/* The same in each role, with one attempt and with two. */
+/* Adds a trial in each role, with one attempt and with two. */
 static void add_roles(struct trial t)
 {
 	for (size_t i = 0; i < COUNTOF(roles); i++) {
@@ -66,8 +66,8 @@ static void add_roles(struct trial t)
 	}
 }
 
-/* Runs what was added.  Each kind that any life meets must have been met, if
-   it was tried in each role. */
+/* Runs the added trials.  Each kind that every life calls must have been met,
+   if it was tried in each role. */
 static void run_all(void)
 {
 	int hits[TRIALS_MOST] = { 0 };
@@ -116,8 +116,8 @@ START_TEST(calls_fail_otherwise)
 }
 END_TEST
 
-/* From some call on they always fail: what a kernel does not have, or a
-   sandbox does not allow. */
+/* From some call on all calls of a kind fail: the kernel lacks them, or a
+   sandbox forbids them. */
 START_TEST(calls_never_work_again)
 {
 	const int needed = FAULT_COSTS | FAULT_NEEDED;

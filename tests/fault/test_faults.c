@@ -1,6 +1,6 @@
 /*
- * test_faults.c - resources that are not to be had: a clear error, nothing
- * leaked, nothing lost that was read.
+ * test_faults.c - missing resources: a clear error, no leak, and no input that
+ * was read is lost.
  *
  * Every test asserts that the fault really happened.
  */
@@ -46,8 +46,8 @@ static int crash_once(struct vm_context *me, const void *input, size_t size)
 static const struct vm_worker twicer = { .process = twice };
 static const struct vm_worker crasher = { .process = crash_once };
 
-/* Takes the doubles of 0 .. count - 1, each just once.  Out of memory is told
-   and gone the next time. */
+/* Takes the doubles of 0 .. count - 1, each exactly once.  Lack of memory is
+   reported, and gone at the next call. */
 static void take_doubles(vm_pool *pool, int count)
 {
 	char seen[100] = { 0 };
@@ -72,7 +72,8 @@ static void take_doubles(vm_pool *pool, int count)
 	ck_assert_int_eq(n, count);
 }
 
-/* vm_fork() fails by the plan, tells why, and leaves nothing. */
+/* vm_fork() must fail by the plan, with words, and leave no process or
+   descriptor. */
 static void refuses(enum fault_kind kind, int nth, enum fault_where where,
     int error)
 {
@@ -114,7 +115,7 @@ START_TEST(no_descriptor)
 }
 END_TEST
 
-/* Large items that come back doubled, when so many mappings fail. */
+/* Large items must come back whole although the first failing mappings fail. */
 static void maps_large(int failing)
 {
 	enum { SIZE = 100000, COUNT = 20 };
@@ -139,8 +140,8 @@ static void maps_large(int failing)
 	close_pool(pool);
 }
 
-/* So many tries there are: with less and less, then none, for what is large,
-   before there is none for leases and results. */
+/* Number of tries: with less and less shared memory for payloads, then none;
+   one more failure would leave none for leases and rings. */
 enum { MAPPINGS = 8 };
 
 START_TEST(less_shared_memory)
@@ -166,7 +167,8 @@ START_TEST(no_shared_memory)
 }
 END_TEST
 
-/* What an old kernel, or a missing /proc, does not have: all works. */
+/* The pool must work without a facility that an old kernel or a missing /proc
+   lacks. */
 static void does_without(enum fault_kind kind, int error,
     enum fault_where where)
 {
@@ -230,7 +232,7 @@ START_TEST(no_descriptors_for_a_replacement)
 }
 END_TEST
 
-/* ---- nobody is left ---- */
+/* ---- no worker is left ---- */
 
 static int die_below_two(struct vm_context *me, const void *input,
     size_t size)
@@ -240,8 +242,8 @@ static int die_below_two(struct vm_context *me, const void *input,
 	return twice(me, input, size);
 }
 
-/* A pool of two, for which no other worker can be had, with inputs of which the
-   first two kill both. */
+/* A pool of two workers that cannot be replaced; the first two inputs kill
+   both. */
 static vm_pool *desert(int fork_timeout_ms, enum fault_kind kind, int error,
     enum fault_where where)
 {
@@ -258,7 +260,7 @@ static vm_pool *desert(int fork_timeout_ms, enum fault_kind kind, int error,
 	return pool;
 }
 
-/* There are words as soon as nobody is left, and nothing is lost. */
+/* There are words as soon as no worker is left, and no input is lost. */
 START_TEST(nobody_is_left_for_a_while)
 {
 	vm_pool *pool = desert(0, FAULT_FORK, EAGAIN, FAULT_IN_CHILDREN);
@@ -288,8 +290,8 @@ START_TEST(nobody_is_left_for_a_while)
 }
 END_TEST
 
-/* It has lasted too long: what was read comes back with the reason, and no
-   more is read. */
+/* After fork_timeout_ms, the items that were read fail with the reason, and no
+   more are read. */
 static void nobody_comes(enum fault_kind kind, int error,
     enum fault_where where, const char *reason)
 {
@@ -332,8 +334,8 @@ START_TEST(nobody_is_left_for_good)
 }
 END_TEST
 
-/* Nobody is missed while there is nothing to do, but by who waits for all to be
-   set up. */
+/* The lack of workers is no error while there are no items, except for
+   vm_ready(). */
 START_TEST(nobody_is_missed_for_nothing)
 {
 	vm_pool *pool = desert(50, FAULT_FORK, EAGAIN, FAULT_IN_CHILDREN);
@@ -381,7 +383,7 @@ START_TEST(orders_and_news_wait)
 }
 END_TEST
 
-/* In a worker: how many descriptors it begins with. */
+/* In a worker: the number of descriptors at its start. */
 static struct shared *sh;
 
 static int note_fds(struct vm_context *me)
@@ -390,8 +392,8 @@ static int note_fds(struct vm_context *me)
 	return 0;
 }
 
-/* While the news of a hired worker wait its pipes do too, in the fork server;
-   those who are forked meanwhile must not hold them. */
+/* While the notice about a hired worker waits, the worker's pipes wait in the
+   fork server; workers forked meanwhile must not inherit them. */
 START_TEST(waiting_pipes_are_nobodys)
 {
 	const struct vm_worker worker = { .setup = note_fds,
@@ -463,7 +465,7 @@ END_TEST
 		fault_malloc_on(0); \
 	} while (0)
 
-/* As take_doubles(), the library being short of memory. */
+/* As take_doubles(), while allocations of the library fail. */
 static void take_doubles_short(vm_pool *pool, int count)
 {
 	char seen[100] = { 0 };
@@ -486,7 +488,8 @@ static void take_doubles_short(vm_pool *pool, int count)
 	ck_assert_int_eq(n, count);
 }
 
-/* One run with the n-th allocation failing: did it get so far? */
+/* One run in which the n-th allocation fails.  Returns whether the fault was
+   met. */
 static int run_short(int nth, const struct vm_worker *w,
     const struct vm_options *o)
 {
@@ -552,7 +555,7 @@ END_TEST
 
 #define ARRAY 3000
 
-/* 0, or -1 for want of memory; then it says so. */
+/* Returns 0, or -1 after checking that ENOMEM was reported. */
 static int map_short(const int64_t *in, int64_t *out)
 {
 	int r;

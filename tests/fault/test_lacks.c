@@ -1,11 +1,11 @@
 /*
- * test_lacks.c - what the system does not have, or does not let a program use,
- * and the library does without: whether an old kernel or a filter of system
- * calls says so, and by which error.
+ * test_lacks.c - facilities that the system lacks or forbids, and the library
+ * does without, whether an old kernel or a filter of system calls refuses them,
+ * and with which error.
  *
- * The facilities are those of the table in doc/death-and-time.md.  Each is taken away by
- * the failing twin of the calls; those of which it has been seen in the wild,
- * by a real filter too.
+ * The facilities are those of the table in doc/death-and-time.md.  Each is
+ * taken away by the failing twin of the calls; those which real filters have
+ * been seen to forbid, by a real filter too.
  */
 #include "config.h"
 
@@ -39,13 +39,13 @@
 
 static const int errors[] = { ENOSYS, EPERM, EACCES };
 
-/* ---- a life that uses all there is ---- */
+/* ---- a life that uses all facilities ---- */
 
 #define ITEMS 40
 #define FAILS 5			/* writes to stderr, and fails */
 #define HANGS 7			/* for ever, at its first attempt */
 #define CRASHES 9		/* likewise */
-#define LARGE 12		/* its output is read where it lies */
+#define LARGE 12		/* its output is read in place */
 
 static int process(struct vm_context *me, const void *input, size_t size)
 {
@@ -68,7 +68,8 @@ static int process(struct vm_context *me, const void *input, size_t size)
 	return n == LARGE ? vm_output(me, large, sizeof large) : 0;
 }
 
-/* Has an exception the text that the item wrote, if texts are kept? */
+/* Checks that an exception has the text that the item wrote to stderr, if texts
+   are kept. */
 static void check_tail(const struct vm_result *r, bool kept)
 {
 	char text[32];
@@ -180,7 +181,7 @@ static void check_reducer(void)
 	ck_assert_int_eq(vm_reducer_close(r), 0);
 }
 
-/* A byte in stdin that is no hook's to read. */
+/* Puts a byte in stdin, which hooks must not be able to read. */
 static void have_input(void)
 {
 	int ends[2];
@@ -208,8 +209,8 @@ static void check_life(bool keeps_text)
 
 /* ---- taken away by the twin ---- */
 
-/* As in doc/death-and-time.md.  The same call may be needed in one process and not in
-   another. */
+/* As in doc/death-and-time.md.  The same call may be needed in one process and
+   not in another. */
 static const struct {
 	enum fault_kind kind;
 	enum fault_where where;
@@ -241,7 +242,7 @@ static void lives_without(size_t which, int error)
 	fault_plan(facilities[which].kind, 1, 1000000000, error,
 	    facilities[which].where);
 	check_life(kind != FAULT_MEMFD);
-	/* It was really missed. */
+	/* The pool must have tried to use it. */
 	ck_assert_msg(fault_hits() > 0, "facility %zu was not used", which);
 	fault_plan(FAULT_NONE, 0, 0, 0, FAULT_HERE);
 }
@@ -259,7 +260,7 @@ START_TEST(each_facility_by_each_error)
 }
 END_TEST
 
-/* What is used when the fork server hangs, and for defaults. */
+/* Facilities for a hung fork server, and for defaults of options. */
 START_TEST(rare_facilities)
 {
 	int pidfd, status;
@@ -306,8 +307,8 @@ static int has_array(void *unused)
 	return 0;
 }
 
-/* A child is not locked out by a thread of its parent's, though no page tells
-   it from its parent. */
+/* A child must not wait for a lock that a thread of its parent held, though no
+   page tells the child from its parent. */
 static int locked_without(void *kind)
 {
 	const enum fault_kind *without = kind;
@@ -342,11 +343,11 @@ static const int calls[] = { SYS_memfd_create, NR_PIDFD_OPEN,
 	NR_PIDFD_SEND_SIGNAL };
 
 struct filter {
-	int from, to;		/* of calls, without to */
+	int from, to;		/* range of calls[], without to */
 	int error;
 };
 
-/* From now on such a call fails here and in what is forked from here. */
+/* From now on this system call fails in this process and its children. */
 static int forbid(int number, int error)
 {
 	struct sock_filter steps[] = {

@@ -1,9 +1,9 @@
 /*
  * test_points.c - a process of the pool is killed or stopped at each of its
- * calls of the system: the caller, the fork server, a worker; before the call
- * and after it.
+ * system calls: the caller, the fork server, a worker; before the call and
+ * after it.
  *
- * What each life is and how it is judged: trial.c.
+ * The life of a pool and its checks: trial.c.
  */
 #include "config.h"
 
@@ -16,22 +16,21 @@
 #include "tools.h"
 #include "trial.h"
 
-/* Those that are killed keep the machine busy, those that are stopped do
-   not. */
+/* Trials that kill keep the CPUs busy, trials that stop do not. */
 #define AT_A_TIME 6
 #define STOPPED_AT_A_TIME 80
-/* As many calls of a kind a fork server may make, about. */
+/* About the number of calls of a kind that a fork server makes. */
 #define LONG_SILENCES 50
-/* Each costs seconds in which the machine is idle. */
+/* Each trial costs seconds in which the CPUs are idle. */
 #define SILENCES_DRAWN_OF 120
 
 static struct trial trials[(LONG_SILENCES + 3) * FAULT_COUNT];
 static size_t count;
-/* All trials of the test, drawn or not. */
+/* Trials of the test, drawn or not. */
 static unsigned numbered;
 
-/* The core: before these calls each process of a pool is killed, before some
-   each time and before others by the day. */
+/* The core: kills of each process before these calls, before some each time and
+   before others by the day. */
 static unsigned drawn_of(const struct trial *t, unsigned of)
 {
 	if (t->fault.act != FAULT_KILL_BEFORE || t->fault.lacks)
@@ -42,8 +41,8 @@ static unsigned drawn_of(const struct trial *t, unsigned of)
 	    t->fault.kind == FAULT_READ ? 3 : of;
 }
 
-/* A trial of each kind of calls; "of": the number of seeds of which one draws
-   it. */
+/* Adds a trial of each kind of calls; of: the number of seeds of which one
+   draws it. */
 static void add(struct trial t, enum fault_act act, int attempts, unsigned of)
 {
 	t.fault.act = act;
@@ -67,7 +66,7 @@ static void run_all(int at_a_time)
 	ck_assert_int_gt(all, sample_size(50, 2));
 }
 
-/* Also where the library has to do without something. */
+/* Also with a facility that is missing. */
 static void check_kills(enum fault_where where)
 {
 	const enum fault_kind lacks[] = { FAULT_NONE, FAULT_PIDFD_OPEN,
@@ -83,7 +82,7 @@ static void check_kills(enum fault_where where)
 	run_all(AT_A_TIME);
 }
 
-/* Names in a directory. */
+/* Number of names in a directory. */
 static int count_names(const char *path)
 {
 	DIR *d = opendir(path);
@@ -120,8 +119,8 @@ START_TEST(a_worker_is_killed)
 }
 END_TEST
 
-/* A fork server that never answers costs seconds, so each such life is a
-   trial of its own. */
+/* A fork server that never answers costs seconds, so each such life is a trial
+   of its own. */
 static void add_silence(void)
 {
 	for (int n = 1; n <= LONG_SILENCES; n++)

@@ -1,11 +1,11 @@
 /*
- * test_slow.c - what is slow is not dead: forks that take seconds, a fork
- * server that is held, workers that do not die when they are killed; and what
- * is to die dies, whatever it has done about it.
+ * test_slow.c - slow is not dead: forks that take seconds, a fork server that
+ * is held, workers that survive a kill for a while; and processes that must die
+ * do so, even if they resist.
  *
  * Linked with fault_sys.c, so that calls can take long, and kills fail.  Most
- * tests sit out one of the library's bounds, so they run side by side, some with
- * a clock that is fast; each asserts that the bound was really met.
+ * tests wait for a bound of the library, so they run side by side, some with a
+ * fast clock; each asserts that the bound was really met.
  */
 #include "config.h"
 
@@ -25,11 +25,11 @@
 #include "os/sys.h"
 #include "tools.h"
 
-/* Counters.  DEADLY: the number at which its worker dies or hangs, and 1. */
+/* Counters.  DEADLY: 1 + the number at which its worker dies or hangs. */
 enum { DEADLY, SETUPS, RUNS, RUNS_THEN, STUCK, GO, SIGNAL_LEFT };
 
-/* More than the 5 s that any answer may take, and the 10 s of the first, by a
-   clock that is fast. */
+/* Delays above the 5 s bound of an answer, and the 10 s of the first answer, by
+   a fast clock. */
 #define HASTE 8
 #define LONG_MS (6000 / HASTE)
 #define FIRST_MS (11000 / HASTE)
@@ -55,7 +55,7 @@ static void check_nothing_left(void)
 	shared_free(sh);
 }
 
-/* Each in a process of its own, all at the same time. */
+/* Runs each body in a process of its own, all at the same time. */
 static void run_all(void (*const *bodies)(void), size_t count)
 {
 	pid_t pids[8];
@@ -76,9 +76,9 @@ static void run_all(void (*const *bodies)(void), size_t count)
 	}
 }
 
-/* ---- what workers do ---- */
+/* ---- hooks of workers ---- */
 
-/* Counts, and what had been done by then. */
+/* Counts setups, and notes the runs up to the last setup. */
 static int set_up(struct vm_context *me)
 {
 	(void)me;
@@ -110,7 +110,7 @@ static int die_once(struct vm_context *me, const void *input, size_t size)
 	return echo(me, input, size);
 }
 
-/* Outputs that fill what the caller may hold. */
+/* Outputs that fill the bound on bytes in flight. */
 static int die_at_length(struct vm_context *me, const void *input, size_t size)
 {
 	static int64_t text[200];
@@ -123,7 +123,7 @@ static int die_at_length(struct vm_context *me, const void *input, size_t size)
 	return vm_output(me, text, sizeof text);
 }
 
-/* Hangs until it may go, TERM notwithstanding, and then goes without a word. */
+/* Ignores SIGTERM and hangs until GO is set, then exits without an answer. */
 static int hang_once(struct vm_context *me, const void *input, size_t size)
 {
 	long n = number(input) + 1;
@@ -136,7 +136,7 @@ static int hang_once(struct vm_context *me, const void *input, size_t size)
 	_exit(0);
 }
 
-/* Does not die with its parent any more, as one that has changed its user. */
+/* Drops the parent death signal, as a change of the user does. */
 static int forget_parent(struct vm_context *me, const void *input,
     size_t size)
 {
@@ -156,7 +156,8 @@ static int forget_parent(struct vm_context *me, const void *input,
 		pause();
 }
 
-/* Takes all; only that one input may have failed, and why. */
+/* Takes all results; only the input failed may have failed, with the cause
+   why. */
 static void take_all_but(vm_pool *pool, int n, int failed, int why)
 {
 	int cause[2000];
@@ -171,8 +172,8 @@ static void take_all_but(vm_pool *pool, int n, int failed, int why)
 
 /* ---- a fork server that is slow ---- */
 
-/* A pool whose worker dies at number 5, and then the fork server is slow at
-   the next call of that kind. */
+/* A pool whose worker dies at number 5; then the fork server is slow at its
+   next call of that kind. */
 static void be_slow(enum fault_kind kind, enum fault_act act)
 {
 	const struct vm_worker worker = { .setup = set_up,
@@ -191,13 +192,14 @@ static void be_slow(enum fault_kind kind, enum fault_act act)
 	take_all_but(pool, 200, 5, VM_KILLED);
 	ck_assert_int_eq(fault_hits(), 1);
 	ck_assert_int_ge(sh->counter[SETUPS], 3);
-	/* The other one went on meanwhile. */
+	/* The other worker went on meanwhile. */
 	ck_assert_int_gt(sh->counter[RUNS_THEN], LONG_MS / RUN_MS / 6);
 	close_pool(pool);
 	check_nothing_left();
 }
 
-/* As with an atfork handler that waits, or memory that comes from a disk. */
+/* As with a pthread_atfork handler that waits, or memory swapped in from a
+   disk. */
 static void fork_asleep(void)
 {
 	be_slow(FAULT_FORK, FAULT_DELAY);
@@ -213,7 +215,7 @@ static void receive_awake(void)
 	be_slow(FAULT_RECEIVE, FAULT_DELAY_AWAKE);
 }
 
-/* The first fork of all takes longer than the first answer may. */
+/* The first fork takes longer than the bound of the first answer. */
 static void first_fork(void)
 {
 	const struct vm_worker worker = { .setup = set_up, .process = echo };
@@ -232,7 +234,7 @@ static void first_fork(void)
 	check_nothing_left();
 }
 
-/* vm_close() comes while it forks. */
+/* vm_close() is called while the fork server forks. */
 static void close_in_a_fork(void)
 {
 	const struct vm_worker worker = { .setup = set_up,
@@ -261,9 +263,9 @@ static void close_in_a_fork(void)
 	check_nothing_left();
 }
 
-/* ---- a worker that is not to be killed ---- */
+/* ---- a worker that survives kills ---- */
 
-/* A pool with an item that hangs in a worker upon which nothing works. */
+/* A pool with an item that hangs in a worker whose first kills fail. */
 static vm_pool *open_stuck(const struct vm_options *options, int kills)
 {
 	const struct vm_worker worker = { .setup = set_up,
@@ -287,8 +289,8 @@ static pid_t stuck(void)
 	return pid;
 }
 
-/* Another worker takes its place, and its index, while it lives; the end of
-   the pool can kill it. */
+/* Another worker gets its index and a free place while it lives; the end of the
+   pool can kill it. */
 static void others_go_on(void)
 {
 	const struct vm_options options = { .workers = 1, .chunk_size = 1,
@@ -309,7 +311,7 @@ static void others_go_on(void)
 	check_nothing_left();
 }
 
-/* No other place is to be had: its own is, once it is dead. */
+/* No other place exists: the worker's own is refilled once it is dead. */
 static void its_place_waits(void)
 {
 	const struct vm_options options = { .workers = 1, .max_workers = 1,
@@ -335,8 +337,8 @@ static void its_place_waits(void)
 	check_nothing_left();
 }
 
-/* Not even the end of the pool kills it: that ends all the same, says so, and
-   what can die is dead. */
+/* Not even the end of the pool kills it: vm_close() returns all the same, with
+   an error, and all other processes are dead. */
 static void close_says_so(void)
 {
 	const struct vm_options options = { .workers = 3, .chunk_size = 1,
@@ -354,7 +356,7 @@ static void close_says_so(void)
 	check_nothing_left();
 }
 
-/* The same if the pool is closed before it is known. */
+/* The same if the pool is closed before the caller knows of the failed kill. */
 static void close_finds_out(void)
 {
 	const struct vm_options options = { .workers = 2, .chunk_size = 1,
@@ -373,7 +375,7 @@ static void close_finds_out(void)
 
 /* ---- workers that do not die with the fork server ---- */
 
-/* How the fork server ends, and by what the pool is broken. */
+/* signal: how the fork server ends, which breaks the pool. */
 static void check_forgetful(int signal)
 {
 	const struct vm_worker worker = { .process = forget_parent };
@@ -423,7 +425,7 @@ START_TEST(a_slow_fork_server_is_not_dead)
 }
 END_TEST
 
-/* A number is not enough to be killed. */
+/* A pid alone is not enough: processes outside the session are not killed. */
 START_TEST(only_the_session_is_killed)
 {
 	pid_t pid = fork();
@@ -475,8 +477,8 @@ END_TEST
 
 /* ---- workers that are slow ---- */
 
-/* A caller with more results than it may hold reads nobody; but one that
-   starts is heard, or it would be thought too late. */
+/* A caller whose bound on bytes is reached does not read workers that work; but
+   it must read a worker in setup, which would exceed its timeout otherwise. */
 static void deaf_caller(void)
 {
 	const struct vm_worker worker = { .setup = slow_set_up,
@@ -508,8 +510,8 @@ static void deaf_caller(void)
 	check_nothing_left();
 }
 
-/* An input that goes through the pipe is on its way for as long as it takes,
-   as long as any of it moves. */
+/* An input in the pipe is in flight, and its worker not overdue, as long as any
+   bytes of it move. */
 static void slow_reader(void)
 {
 	enum { SIZE = 3 << 20 };

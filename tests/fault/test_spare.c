@@ -1,7 +1,7 @@
 /*
- * test_spare.c - the worker that is forked ahead: when there is one, that it
- * becomes the next worker, that nobody notices when it dies or cannot be had,
- * and that it goes with its pool whatever becomes of that.
+ * test_spare.c - the spare, a worker that is forked ahead: when it exists, that
+ * it becomes the next worker, that its death or absence has no visible effect,
+ * and that it ends with its pool, however the pool ends.
  *
  * Linked with fault_sys.c, so that forks and writes can fail.
  */
@@ -23,7 +23,7 @@
 #include "os/sys.h"
 #include "tools.h"
 
-/* Counters; FATAL: the number that kills its worker, and 1. */
+/* Counters; FATAL: 1 + the number that kills its worker. */
 enum { FATAL, SETUPS };
 
 #define WORKERS 2
@@ -31,7 +31,8 @@ enum { FATAL, SETUPS };
 
 static struct shared *sh;
 static int fds_before, children_before;
-/* Of the caller; what workers find there. */
+/* A variable that the caller changes, to tell from whose copy a worker
+   reads. */
 static int memory;
 
 static int set_up(struct vm_context *me)
@@ -41,7 +42,7 @@ static int set_up(struct vm_context *me)
 	return 0;
 }
 
-/* Answers with what it finds in memory. */
+/* Answers with the value of memory in the worker. */
 static int process(struct vm_context *me, const void *input, size_t size)
 {
 	long n = number(input) + 1;
@@ -57,7 +58,7 @@ static int process(struct vm_context *me, const void *input, size_t size)
 static const struct vm_worker worker = { .setup = set_up,
 	.process = process };
 
-/* No call fails. */
+/* Ends the plan: no call fails. */
 static void heal(void)
 {
 	fault_plan(FAULT_NONE, 0, 0, 0, FAULT_HERE);
@@ -92,7 +93,7 @@ static void end_pool(vm_pool *pool)
 	shared_free(sh);
 }
 
-/* ---- looking at a pool ---- */
+/* ---- inspection of a pool ---- */
 
 static struct member *member(vm_pool *pool, size_t i)
 {
@@ -112,7 +113,8 @@ static bool is_worker(vm_pool *pool, pid_t pid)
 	return false;
 }
 
-/* Children of the fork server that are no workers: how many, one of them. */
+/* Counts children of the fork server that are no workers; sets *other to
+   one. */
 static int others(vm_pool *pool, pid_t *other)
 {
 	pid_t all[CHILDREN_MOST];
@@ -126,7 +128,7 @@ static int others(vm_pool *pool, pid_t *other)
 	return found;
 }
 
-/* Runs the engine until all that are wanted work. */
+/* Runs the engine until all wanted workers are ready. */
 static void settle(vm_pool *pool)
 {
 	uint64_t until = sys_now() + limit_ns();
@@ -140,7 +142,8 @@ static void settle(vm_pool *pool)
 		}
 }
 
-/* There is one spare, or will be: asleep in its read. */
+/* Waits until there is exactly one spare, asleep in its read.  Returns its
+   pid. */
 static pid_t await_spare(vm_pool *pool)
 {
 	pid_t spare = 0;
@@ -152,7 +155,7 @@ static pid_t await_spare(vm_pool *pool)
 	return spare;
 }
 
-/* A child of the fork server is reaped. */
+/* Waits until the fork server has reaped a child. */
 static void await_reaped(pid_t pid)
 {
 	for (int i = 0; i < limit_ms() && kill(pid, 0) == 0; i++)
@@ -167,7 +170,7 @@ static void await_hit(void)
 	ck_assert_int_eq(fault_hits(), 1);
 }
 
-/* Of a process that has nothing to do. */
+/* Number of descriptors of an idle process. */
 static int count_fds_of(pid_t pid)
 {
 	char path[64], link[256];
@@ -181,7 +184,7 @@ static int count_fds_of(pid_t pid)
 	return n;
 }
 
-/* ---- using it ---- */
+/* ---- use of the spare ---- */
 
 static void run(vm_pool *pool, int64_t from, int64_t count)
 {
@@ -200,7 +203,7 @@ static void run(vm_pool *pool, int64_t from, int64_t count)
 	take_end(pool);
 }
 
-/* A worker dies of its item: its place. */
+/* Has a worker die of its item.  Returns its place. */
 static struct member *die(vm_pool *pool)
 {
 	pid_t pids[CHILDREN_MOST] = { 0 };
@@ -221,7 +224,7 @@ static struct member *die(vm_pool *pool)
 	return member(pool, i);
 }
 
-/* The same: the process that has its place then. */
+/* The same; returns the pid of the next worker in that place. */
 static pid_t replace(vm_pool *pool)
 {
 	struct member *m = die(pool);
@@ -242,7 +245,7 @@ static void await_hired(vm_pool *pool, pid_t pid)
 	}
 }
 
-/* A pool that has a spare after its first death. */
+/* Opens a pool that has had a death, and so has a spare. */
 static vm_pool *open_spared(pid_t *spare)
 {
 	vm_pool *pool = open_two();
@@ -252,7 +255,7 @@ static vm_pool *open_spared(pid_t *spare)
 	return pool;
 }
 
-/* ---- when there is one ---- */
+/* ---- when a spare exists ---- */
 
 START_TEST(none_where_nobody_dies)
 {
@@ -317,7 +320,7 @@ START_TEST(a_new_place_may_have_it)
 }
 END_TEST
 
-/* ---- what it is ---- */
+/* ---- properties of the spare ---- */
 
 START_TEST(it_runs_no_setup_before_it_has_a_place)
 {
@@ -331,7 +334,7 @@ START_TEST(it_runs_no_setup_before_it_has_a_place)
 }
 END_TEST
 
-/* What a file of /proc/PID begins with, as a number. */
+/* Returns the number at the start of a file of /proc/PID. */
 static int proc_number(pid_t pid, const char *name)
 {
 	char path[64];
@@ -365,8 +368,8 @@ START_TEST(it_is_as_any_worker)
 }
 END_TEST
 
-/* The caller's ends of its pipes are there as long as it waits, and nobody
-   else has copies. */
+/* The fork server holds the caller's ends of the spare's pipes as long as it
+   waits; no other process has copies. */
 static void check_ends(const struct vm_options *options, int ends)
 {
 	vm_pool *pool = open_pool(options);
@@ -401,7 +404,7 @@ START_TEST(nobody_has_copies_of_its_pipes)
 }
 END_TEST
 
-/* ---- it dies, or stops ---- */
+/* ---- the spare dies, or stops ---- */
 
 static void check_death(int signal, bool group)
 {
@@ -431,7 +434,7 @@ START_TEST(its_death_is_told_to_nobody)
 }
 END_TEST
 
-/* One that stands still gets its place, and holds nobody up. */
+/* A stopped spare still gets its place, and delays no other item. */
 static vm_pool *open_stopped(pid_t *spare)
 {
 	vm_pool *pool = open_spared(spare);
@@ -462,7 +465,7 @@ START_TEST(a_stopped_one_holds_nobody_up)
 }
 END_TEST
 
-/* Between the order and its first word: the new worker's death. */
+/* Dies after the order and before HELLO: counts as the new worker's death. */
 START_TEST(it_dies_when_it_is_hired)
 {
 	pid_t spare;
@@ -480,10 +483,10 @@ START_TEST(it_dies_when_it_is_hired)
 }
 END_TEST
 
-/* ---- it cannot be had ---- */
+/* ---- no spare is available ---- */
 
-/* No spare, for a reason: nobody hears of it, and after the next replacement
-   there is one. */
+/* A spare cannot be forked: no error is visible, and after the next replacement
+   there is a spare again. */
 static void check_missing(enum fault_kind kind, int nth, int error)
 {
 	pid_t spare, other;
@@ -511,7 +514,8 @@ START_TEST(nobody_hears_if_there_can_be_none)
 }
 END_TEST
 
-/* It cannot be told: another one is forked, and it goes. */
+/* The order cannot be written to the spare: another worker is forked, and the
+   spare ends. */
 START_TEST(it_cannot_be_told)
 {
 	pid_t spare;
@@ -543,7 +547,7 @@ START_TEST(it_is_told_in_pieces)
 }
 END_TEST
 
-/* Where a pipe cannot be opened anew, its reading end travels too. */
+/* Where a pipe cannot be reopened, its read end is sent as well. */
 START_TEST(without_a_proc)
 {
 	const struct fault lacks = { .kind = FAULT_NONE, .where = FAULT_HERE,
@@ -564,7 +568,7 @@ START_TEST(without_a_proc)
 }
 END_TEST
 
-/* ---- it goes with its pool ---- */
+/* ---- the spare ends with its pool ---- */
 
 START_TEST(the_pool_is_closed)
 {
@@ -577,15 +581,15 @@ START_TEST(the_pool_is_closed)
 	ck_assert_int_eq(kill(stopped, SIGSTOP), 0);
 	end_pool(pool);
 	ck_assert(kill(stopped, 0) == -1 && errno == ESRCH);
-	/* Before it is there, or while it is made. */
+	/* Before the spare exists, or while it is forked. */
 	pool = open_two();
 	replace(pool);
 	end_pool(pool);
 }
 END_TEST
 
-/* Kernels without a signal for it, or a process that has escaped it: the end
-   of the pipe. */
+/* Without the parent death signal (an old kernel, or a process that has dropped
+   it), the end of the pipe ends the spare. */
 static void check_orphan(enum fault_kind lacks)
 {
 	const struct fault fault = { .kind = FAULT_NONE, .where = FAULT_HERE,
@@ -640,7 +644,7 @@ START_TEST(the_caller_is_killed)
 }
 END_TEST
 
-/* ---- it costs nothing ---- */
+/* ---- the spare costs nothing ---- */
 
 static unsigned long switches_of_all(vm_pool *pool, pid_t spare)
 {
@@ -664,7 +668,7 @@ START_TEST(an_idle_pool_sleeps)
 	} while (now != before);
 	nap_ms(2500);
 	now = switches_of_all(pool, spare);
-	/* Without a pidfd the fork server looks for its parent. */
+	/* Without a pidfd the fork server polls for its parent. */
 	if (pool->engine.server.pidfd >= 0)
 		ck_assert_uint_eq(now, before);
 	else

@@ -1,7 +1,7 @@
 /*
- * test_spill.c - reducers of which one call of the system, or one allocation,
- * fails, at each place in their lives and in each of their processes: what is
- * told is right, or it is told that something failed, and nothing is left.
+ * test_spill.c - reducers in which one system call, or one allocation, fails,
+ * at each point of their lives and in each of their processes: a result is
+ * right, or an error is reported, and no process, descriptor or memory is left.
  */
 #include "config.h"
 
@@ -20,14 +20,14 @@
 #include "trial.h"
 #include "vimap_reduce.h"
 
-/* Words of an input, of so many different ones; each comes EACH times. */
+/* Words per input, and number of different words; each comes EACH times. */
 #define INPUTS 24
 #define WORDS 1000
 #define KEYS 300
 #define EACH (INPUTS * WORDS / KEYS)
 /* A set of lives is drawn by one seed in this number of seeds. */
 #define DRAWN_OF 25
-/* Calls that may fail before its run ends. */
+/* Calls that may fail before the run ends. */
 #define ERRORS_MOST 20
 
 /* ---- the job ---- */
@@ -62,16 +62,16 @@ static int reduce(struct vm_context *me, const void *key, size_t key_size,
 	return vm_output(me, &sum, sizeof sum);
 }
 
-/* What came of a life; allocates nothing. */
+/* The record of a life; never allocates memory. */
 struct life {
 	struct fault fault;
-	int lists, collects;	/* the kind of job */
+	int lists, collects;	/* kind of job */
 	int harmless;
 	uint64_t told[KEYS];
 	int bad_inputs, bad_keys, errors, outputs;
 };
 
-/* Why a life is wrong, for who watches. */
+/* Prints why a life is wrong. */
 static int wrong(const struct life *l, const char *why)
 {
 	fprintf(stderr, "call %d of kind %d in %d, error %d: %s\n",
@@ -128,8 +128,8 @@ static int take_all(struct life *l, vm_reducer *r)
 	return bad;
 }
 
-/* With all inputs mapped, what is told is right: in a list, but for what is
-   found to be unreadable in the next call. */
+/* If all inputs were mapped, all results must be right; in a list, except one
+   per error, as unreadable values are reported by the next call. */
 static int judge(const struct life *l)
 {
 	int unsure = l->lists && l->errors > 0;
@@ -172,7 +172,7 @@ static int live(struct life *l)
 	return bad;
 }
 
-/* 0: right, and no fault was met; 2: right, after one. */
+/* Exit status 0: right, and no fault was met; 2: right, after a fault. */
 static int watch_life(void *arg)
 {
 	struct life *l = arg;
@@ -180,7 +180,7 @@ static int watch_life(void *arg)
 	long blocks;
 
 	no_cores();
-	/* What is made once, by the first. */
+	/* Allocates the memory that the first reducer allocates once. */
 	vm_reducer_close(vm_fork_job(&(struct vm_job){ .map = map },
 	    &(struct vm_options){ .workers = 1 }, NULL));
 	blocks = fault_blocks();
@@ -201,10 +201,10 @@ static int watch_life(void *arg)
 	return bad ? 1 : hits > 0 ? 2 : 0;
 }
 
-/* The fault at the first call, the second ... until none is met; a sample has
-   the first set of each test and some of the others, and of each a call in each
-   of the ranges 1, 2 to 3, 4 to 6 and so on.  Returns the lives that met their
-   fault. */
+/* Runs lives with the fault at the first call, the second ... until none is
+   met; a sample has the first set of each test and some of the others, and of
+   each a call in each of the ranges 1, 2 to 3, 4 to 6 and so on.  Returns the
+   number of lives that met their fault. */
 static int try_calls(struct life l)
 {
 	static unsigned numbered;
@@ -266,14 +266,15 @@ END_TEST
 START_TEST(files_cannot_be_had)
 {
 	try_kind(FAULT_TEMPORARY, FAULT_FAIL, EMFILE, 0);
-	/* One with a name will do, and so will one on the disk alone. */
+	/* A named file will do instead, and so will a file on the disk
+	   alone. */
 	try_kind(FAULT_TEMPORARY, FAULT_FAIL, EOPNOTSUPP, 1);
 	try_kind(FAULT_TEMPORARY, FAULT_FAIL, EISDIR, 1);
 	try_kind(FAULT_MEMFD, FAULT_FAIL, ENOSYS, 1);
 }
 END_TEST
 
-/* Neither way, and names that cannot be taken away. */
+/* Neither kind of file, and names that cannot be unlinked. */
 START_TEST(files_cannot_be_had_by_name)
 {
 	struct life l = { .fault = { .kind = FAULT_NAMED, .error = EACCES,
@@ -292,7 +293,7 @@ START_TEST(room_cannot_be_given_back)
 }
 END_TEST
 
-/* A sample has the first job, in which some calls at least must fail. */
+/* A sample has the first job, in which at least some calls must fail. */
 static void check_short_of_memory(enum fault_where where, int job, int least)
 {
 	int met = try_calls((struct life){ .fault = { .kind = FAULT_MALLOC,
@@ -317,7 +318,7 @@ START_TEST(memory_is_short_in_workers)
 }
 END_TEST
 
-/* A worker that dies there costs nobody anything but another attempt. */
+/* A worker that dies at its files costs only another attempt. */
 START_TEST(workers_die_at_their_files)
 {
 	const enum fault_kind kinds[] = { FAULT_PWRITE, FAULT_PREAD,
@@ -335,7 +336,7 @@ START_TEST(workers_die_at_their_files)
 }
 END_TEST
 
-/* What pools call as well. */
+/* Calls that pools make, too. */
 START_TEST(other_calls_fail)
 {
 	const enum fault_where where[] = { FAULT_HERE, FAULT_IN_SERVER,
@@ -382,7 +383,7 @@ static int fold(void *accumulator, const struct vm_result *r)
 	return 0;
 }
 
-/* 0: right, and no fault was met; 2: right, after one. */
+/* Exit status 0: right, and no fault was met; 2: right, after a fault. */
 static int fold_short_of_memory(void *arg)
 {
 	const struct life *l = arg;
@@ -431,7 +432,7 @@ START_TEST(folding_short_of_memory)
 }
 END_TEST
 
-/* From some call on there is no room any more, for anybody. */
+/* From some call on the disk is full, for all processes. */
 START_TEST(the_disk_stays_full)
 {
 	int met = 0;

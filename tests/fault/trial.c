@@ -2,8 +2,8 @@
  * trial.c - see trial.h: lives of pools under plans of faults.
  *
  * Three processes deep: the test forks a watcher for each trial; the watcher
- * arms the plan and forks the host, the caller of the pool.  Whatever the host
- * leaves behind becomes a child of the watcher.
+ * arms the plan and forks the host, the caller of the pool.  The watcher is a
+ * subreaper: processes that outlive the host become its children.
  */
 #include "config.h"
 
@@ -28,10 +28,10 @@
 #include "sample.h"
 #include "tools.h"
 
-/* Inputs of the first source, and with those of the second one. */
+/* Inputs of the first source, and of both sources together. */
 #define FIRST 40
 #define ITEMS 43
-/* Those that are special. */
+/* Items with a special behaviour. */
 #define LONG_INPUT 11
 #define CRASHES_ONCE 7
 #define CRASHES 13
@@ -39,20 +39,20 @@
 #define FAILS 25
 #define LONG_OUTPUT 30
 #define LEAVES_ORPHAN 5
-/* As many as attempts can leave. */
+/* At least the orphans that all attempts leave. */
 #define ORPHANS 4
 #define LONG_INPUT_SIZE ((size_t)100 * 1024)
 #define LONG_OUTPUT_SIZE ((size_t)200 * 1024)
 
-/* Longest life of a host, longest wait in it, of what it leaves behind, and
-   of a stop. */
+/* Bounds: life of a host, wait for a result, life of the host's remains; and
+   time before a stopped process is continued. */
 #define HOST_MS (limit_ms() / 4 * 3)
 #define RESULT_MS (limit_ms() / 2)
 #define LEFT_MS (limit_ms() / 4)
 #define STOP_MS 300
 #define SPARE_MS 10
-/* The library's clock, where a process stops for good and its bounds of seconds
-   are to pass. */
+/* Speed of the library's clock in trials that stop a process for good, so that
+   bounds of seconds pass. */
 #define HASTE 8
 
 #define TRIAL_KIND(kind, error, other, ways) \
@@ -75,15 +75,15 @@ const char *trial_role(enum fault_where where)
 	}
 }
 
-/* What came of a life; host, workers and watcher share it. */
+/* The record of a life, in shared memory of host, workers and watcher. */
 static struct life {
 	atomic_int given;
 	atomic_int begun[ITEMS], beginner[ITEMS];
 	int answered[ITEMS], attempts[ITEMS], cause[ITEMS], pid[ITEMS];
 	atomic_int orphans, orphan[ORPHANS];
-	bool rich;		/* has all options */
+	bool rich;		/* the pool has all options */
 	bool forked, broken, unclosed;
-	int failures;		/* calls that did not go well */
+	int failures;		/* API calls that failed */
 	bool wrong;
 	char why[256];
 } *life;
@@ -122,7 +122,7 @@ static size_t output_size(int n)
 	return n == LONG_OUTPUT ? LONG_OUTPUT_SIZE : input_size(n);
 }
 
-/* A number and then text from there on. */
+/* Is the data the number and then text from that offset? */
 static bool is_right(int n, const void *data, size_t size, size_t expected)
 {
 	return size == expected && memcmp(data, &n, sizeof n) == 0 &&
@@ -150,8 +150,8 @@ static int next(void *last, const void **input, size_t *size)
 	return 1;
 }
 
-/* What it leaves is in no group of the pool; it has left before the worker
-   goes on. */
+/* Forks an orphan outside the groups of the pool; returns only once it has left
+   them. */
 static void leave_orphan(void)
 {
 	int nth = atomic_fetch_add(&life->orphans, 1) % ORPHANS;
@@ -190,7 +190,7 @@ static int process(struct vm_context *me, const void *input, size_t size)
 	return vm_output(me, at, size);
 }
 
-/* How an item should end, and at which attempt. */
+/* Returns the cause with which an item must fail, 0: none. */
 static int cause_due(int n, int attempts)
 {
 	if (n == CRASHES || (n == CRASHES_ONCE && attempts == 1))
@@ -214,7 +214,8 @@ static bool kills(const struct trial *t)
 	    t->fault.act == FAULT_KILL_AFTER);
 }
 
-/* Is a process to stop for good, until it is shot?  Has it done so? */
+/* Does the plan stop a process for good, until it is killed?  Has it done
+   so? */
 static bool is_stop(const struct trial *t)
 {
 	return !t->goes_on && (t->fault.act == FAULT_STOP_BEFORE ||
@@ -226,8 +227,8 @@ static bool stops(const struct trial *t)
 	return fault_hits() > 0 && is_stop(t);
 }
 
-/* May what a worker leaves stay?  If the fork server was killed, or is not
-   the one that gets it. */
+/* May orphans of workers remain?  Yes if the fork server was killed or stopped,
+   or is not the process that inherits them. */
 static bool stays(const struct trial *t)
 {
 	return t->fault.kind == FAULT_SUBREAPER ||
@@ -236,7 +237,7 @@ static bool stays(const struct trial *t)
 
 /* ---- the host ---- */
 
-/* Only what the library allocates counts. */
+/* Only allocations of the library count. */
 #define LIB(result, call) \
 	do { \
 		fault_malloc_on(1); \
@@ -244,7 +245,7 @@ static bool stays(const struct trial *t)
 		fault_malloc_on(0); \
 	} while (0)
 
-/* It may not be had, but it cannot be another one. */
+/* The stderr tail may be missing, but must not be another text. */
 static bool has_tail(const char *tail)
 {
 	return tail == NULL || tail[0] == '\0' ||
@@ -278,7 +279,7 @@ static void note(const struct vm_result *r)
 	}
 }
 
-/* A call has failed: has it words, and does it fail once only? */
+/* Notes a failed API call; it must have words, and fail a few times only. */
 static void failed(vm_pool *pool, const char *what, int error)
 {
 	if (vm_error(pool)[0] == '\0')
@@ -288,7 +289,7 @@ static void failed(vm_pool *pool, const char *what, int error)
 		wrong("%s fails again and again: %s", what, vm_error(pool));
 }
 
-/* Takes results up to the end: false if there will be no more. */
+/* Takes all results.  Returns false if the pool is broken. */
 static bool take_all(vm_pool *pool)
 {
 	struct vm_result r;
@@ -327,7 +328,7 @@ static bool run(vm_pool *pool, const int *last)
 }
 
 /* The second run is after a vm_cancel() that finds nothing to cancel.  Before
-   it a pool whose workers are replaced has time for a spare. */
+   it a pool whose workers are replaced has time to fork a spare. */
 static void use(vm_pool *pool)
 {
 	static const int first = FIRST, all = ITEMS;
@@ -347,7 +348,7 @@ static void use(vm_pool *pool)
 		failed(NULL, "vm_close()", errno);
 }
 
-/* After vm_close() of a pool that works, workers and what they left are gone
+/* After vm_close() of an unbroken pool, workers and their orphans must be gone
    at once. */
 static void check_gone(const struct trial *t)
 {
@@ -361,8 +362,8 @@ static void check_gone(const struct trial *t)
 			wrong("what a worker left outlives vm_close()");
 }
 
-/* Every other life has all that can be had of a pool, and the others are in
-   order. */
+/* Every other life has all options of a pool; the others have ordered
+   results. */
 static struct vm_options options_of(const struct trial *t)
 {
 	struct vm_options o = { .workers = 2, .max_attempts = t->attempts };
@@ -381,8 +382,8 @@ static struct vm_options options_of(const struct trial *t)
 	return o;
 }
 
-/* A host with standard input closed makes the library move descriptors; one
-   that does not say how many workers makes it look for CPUs. */
+/* A host with standard input closed makes the library move descriptors; a host
+   that leaves the number of workers open makes it look for CPUs. */
 static void be_host(const struct trial *t)
 {
 	const struct vm_worker worker = { .process = process };
@@ -407,7 +408,7 @@ static void be_host(const struct trial *t)
 		failed(NULL, "vm_fork()", errno);
 	else
 		use(pool);
-	/* Check allocates, too: this comes first. */
+	/* Check allocates, too: count the blocks before. */
 	blocks = fault_blocks() - blocks;
 	check_gone(t);
 	if (blocks != 0)
@@ -445,7 +446,7 @@ static void wake_up(long now)
 	}
 }
 
-/* Orphans that may stay do so until now. */
+/* Kills the orphans that are allowed to remain. */
 static void kill_orphans(const struct trial *t)
 {
 	for (int i = 0; i < ORPHANS && (life->broken || stays(t)); i++) {
@@ -456,8 +457,7 @@ static void kill_orphans(const struct trial *t)
 	}
 }
 
-/* The watcher takes the signal of a child's end instead of looking again and
-   again. */
+/* The watcher blocks SIGCHLD and waits for it, instead of polling. */
 static void hear_children(void)
 {
 	sigset_t set;
@@ -467,7 +467,7 @@ static void hear_children(void)
 	sigprocmask(SIG_BLOCK, &set, NULL);
 }
 
-/* Returns when a child has ended, or after 10 ms, as stops are not told of. */
+/* Returns when a child has ended, or after 10 ms, as stops raise no signal. */
 static void await_child(void)
 {
 	const struct timespec most = { .tv_nsec = 10000000 };
@@ -478,7 +478,8 @@ static void await_child(void)
 	sigtimedwait(&set, NULL, &most);
 }
 
-/* Waits until the host and all it left are gone: the host's status. */
+/* Waits until the host and all its descendants are gone.  Returns the host's
+   status. */
 static int watch(const struct trial *t, pid_t host)
 {
 	long now = now_ms(), until = now + HOST_MS;
@@ -509,10 +510,10 @@ static int watch(const struct trial *t, pid_t host)
 	return host_status;
 }
 
-/* ---- the judgement ---- */
+/* ---- verdicts ---- */
 
-/* An item that did not end as it should.  It may be that its worker had taken
-   it and died before process() was called. */
+/* Checks an item with an unexpected outcome.  Its worker may have taken it and
+   died before process() was called. */
 static void judge_odd(const struct trial *t, int n)
 {
 	int cause = life->cause[n];
@@ -533,7 +534,7 @@ static void judge_odd(const struct trial *t, int n)
 		    life->beginner[n]);
 }
 
-/* P1: each input read has one answer. */
+/* P1: each input read has exactly one result. */
 static void judge_answers(void)
 {
 	for (int n = 0; n < ITEMS; n++)
@@ -544,16 +545,16 @@ static void judge_answers(void)
 		wrong("only %d inputs were read", life->given);
 }
 
-/* A worker that cannot be talked with counts as garbled: what it had finished
-   and was not heard of is done again. */
+/* Does the fault make the caller take a worker for garbled?  Its finished items
+   that were not received run again. */
 static bool is_disbelieved(const struct trial *t)
 {
 	return t->fault.where == FAULT_HERE && t->fault.act == FAULT_FAIL &&
 	    (t->fault.kind == FAULT_READ || t->fault.kind == FAULT_WRITEV);
 }
 
-/* P2: one fault costs one item an attempt at most; of a broken pool, what had
-   not ended is lost. */
+/* P2: one fault costs one item an attempt at most; a broken pool loses the
+   items that had not ended. */
 static void judge_costs(const struct trial *t)
 {
 	int odd = 0, attempts = 0, repeats = 0, most = !t->harmless;
@@ -611,7 +612,7 @@ static void report(const struct trial *t)
 	    f->lacks ? trial_kinds[f->lacks].name : "", life->why);
 }
 
-/* One life: did it meet its fault? */
+/* Runs one life.  Returns whether it met its fault. */
 static bool try(const struct trial *t)
 {
 	pid_t host;
@@ -635,8 +636,8 @@ static bool try(const struct trial *t)
 	return fault_hits() > 0;
 }
 
-/* All lives of a trial; in a process of its own.  A call may be missing in
-   every other one. */
+/* Runs all lives of a trial, in a process of its own.  Every other life may
+   lack a call, so two misses in a row end the trial. */
 static int watcher(struct trial t, int *hits)
 {
 	int missed = 0, bad = 0, range;

@@ -1,7 +1,7 @@
 /*
- * trial.h - the small but complete life of a pool under a plan of faults, in
- * a process of its own, which is watched until nothing of it is left, and
- * judged by what the library promises.
+ * trial.h - the small but complete life of a pool under a plan of faults, in a
+ * process of its own.  A watcher waits until all processes of the pool are
+ * gone, and checks the promises of the library.
  */
 #ifndef TESTS_TRIAL_H
 #define TESTS_TRIAL_H
@@ -14,36 +14,39 @@
 struct trial {
 	struct fault fault;	/* nth is set by the runner; times: 0 is 1 */
 	int attempts;		/* vm_options.max_attempts */
-	bool goes_on;		/* a process that stops is continued */
-	bool harmless;		/* nobody may notice */
-	int only;		/* the fault is at this call only; 0: at each */
-	unsigned number;	/* among the trials of its test, and the number of
-				   seeds of which one draws it: 1, the core */
+	bool goes_on;		/* a stopped process is continued later */
+	bool harmless;		/* the fault must have no visible effect */
+	int only;		/* the fault is at this call only; 0: at each
+				   call */
+	unsigned number;	/* index among the trials of its test, and the
+				   number of seeds of which one draws it: 1, the
+				   core */
 	unsigned drawn_of;
 };
 
-/* What is known of a kind of calls. */
+/* Facts about a kind of calls. */
 struct trial_kind {
 	const char *name;
 	int errors[2];
 	int ways;
 };
 
-/* By enum fault_kind. */
+/* Indexed by enum fault_kind. */
 extern const struct trial_kind trial_kinds[FAULT_COUNT];
 
-/* "caller", "fork server", "worker". */
+/* Returns "caller", "fork server" or "worker". */
 const char *trial_role(enum fault_where);
 
-/* A trial besides the core is drawn by one seed in this number of seeds. */
+/* Each trial outside the core is drawn by one seed in this number of seeds. */
 #define TRIALS_DRAWN_OF 108
 
 /*
- * Runs each of these trials with the fault at the first call, the second ...
- * until none is met; a sample (sample.h) tries one call of each of the ranges
- * 1, 2 to 3, 4 to 6, 7 to 10 ..., each half as long again.  at_a_time: trials
- * that run side by side.  Adds to hits, by trial, the lives that met their
- * fault.  Prints what went wrong, and returns how many trials did.
+ * Runs each of the trials repeatedly, with the fault at the first call, the
+ * second ... until no fault is met; a sample (sample.h) tries one call of each
+ * of the ranges 1, 2 to 3, 4 to 6, 7 to 10 ..., each half as long again.
+ * at_a_time: trials that run side by side.  Adds the number of lives that met
+ * their fault to the array hits, by trial.  Prints errors, and returns the
+ * number of trials with errors.
  */
 int trials_run(const struct trial *, size_t count, int at_a_time, int *hits);
 
