@@ -78,7 +78,7 @@ int intake_admit(struct engine *e)
 		r = window_admit(&e->window, c);
 		if (r < 0)
 			return r;
-		e->intake.chunk_bytes = MIN(c->items.len, PACE_BYTES);
+		e->intake.chunk_bytes = MIN(c->items.len, SIZER_BYTES);
 		if (c->given_up) {
 			e->window.near->attempt = 0;
 			answer_cause(e, e->window.near, VM_CANCELLED);

@@ -4,7 +4,7 @@
  * Runs in: caller.  Pure; times are passed in.  With chunk_size 0 the first
  * chunk has one item, so that the first result is early.  Later chunks have, by
  * the measured time per item, enough items to be worth a wake-up, and at most
- * PACE_BYTES of frames.
+ * SIZER_BYTES of frames.
  */
 #ifndef SIZER_H
 #define SIZER_H
@@ -14,7 +14,7 @@
 #include <stdint.h>
 
 /* Chunks of more bytes gain nothing and fill the pipe. */
-#define PACE_BYTES ((size_t)16 * 1024)
+#define SIZER_BYTES ((size_t)16 * 1024)
 
 struct sizer {
 	uint32_t fixed;		/* chunk_size; 0: by measurement */
@@ -35,7 +35,7 @@ void sizer_init(struct sizer *, size_t chunk_size);
 static inline bool sizer_enough(const struct sizer *p, uint32_t items,
     size_t bytes)
 {
-	return items >= p->aim || (!p->fixed && bytes >= PACE_BYTES);
+	return items >= p->aim || (!p->fixed && bytes >= SIZER_BYTES);
 }
 
 /* Returns how many items a worker is to take at once, 1 to SLOT_STRIDE: more if

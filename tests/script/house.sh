@@ -2,8 +2,10 @@
 # house.sh - measures the source and fails beyond its hard limits.
 #
 # The limits, on lib/: functions of 60 lines, files of 600, 80 columns, three
-# levels of braces inside a function; and no unfinished business noted in any
-# file.  With "report" it prints the other measures as well, which are aims: how
+# levels of braces inside a function; no unfinished business noted in any file;
+# and in the comments of lib/ and include/ few pronouns and enough nouns of the
+# field, so that a stranger can read them.
+# With "report" it prints the other measures as well, which are aims: how
 # to read them is in doc/testing.md.
 
 srcdir=${srcdir:-.}
@@ -121,6 +123,54 @@ unfinished()
 	    grep -Enw 'TO''DO|X''XX|FIX''ME' /dev/null {} + 2>/dev/null
 }
 
+# Of 10,000 words in the comments of lib/ and include/: "NAME COUNT LIMIT" for
+# pronouns, which are to be fewer, and for nouns of the field, to be more.
+language()
+{
+	cat "$srcdir"/lib/*/*.[ch] "$srcdir"/include/*.h | awk '
+	{
+		line = $0
+		text = ""
+		while (line != "") {
+			if (inside && match(line, /\*\//)) {
+				text = text " " substr(line, 1, RSTART - 1)
+				line = substr(line, RSTART + 2)
+				inside = 0
+			} else if (!inside && match(line, /\/\*/)) {
+				line = substr(line, RSTART + 2)
+				inside = 1
+			} else {
+				text = inside ? text " " line : text
+				line = ""
+			}
+		}
+		n = split(tolower(text), word, /[^a-z\047]+/)
+		for (i = 1; i <= n; i++) {
+			words += word[i] != ""
+			what += word[i] == "what"
+			one += word[i] ~ /^ones?$/
+			many += (word[i] == "many" && last == "so") ||
+			    word[i] == "manieth"
+			nouns += word[i] ~ \
+			    /^(pointer|buffer|queue|callback)s?$/ ||
+			    (word[i] == "memory" && last == "shared")
+			last = word[i] != "" ? word[i] : last
+		}
+	}
+	END {
+		print "what", 10000 * what / words, 20
+		print "one", 10000 * one / words, 40
+		print "so-many", 10000 * many / words, 1
+		print "nouns", 10000 * nouns / words, 40
+	}'
+}
+
+private_language()
+{
+	language | awk '$1 == "nouns" ? $2 < $3 : $2 >= $3 {
+		printf "%s: %.0f of 10,000 words\n", $1, $2 }'
+}
+
 # contracts: "WITH ALL" prototypes in the headers of lib/.
 contracts()
 {
@@ -183,6 +233,8 @@ $(percentile 100 2 lines)  (aim 150, limit $longest_file)
 	comments per 100 of them  $((code ? 100 * comment / code : 0))  \
 (aim 20 to 35)
 	contracts of prototypes   $1 of $2
+	of 10,000 comment words   $(language |
+	    awk '{ printf "%s %.0f  ", $1, $2 }')
 	test lines / code lines   $tests / $code = \
 $(awk -v t="$tests" -v c="$code" 'BEGIN { printf "%.2f", c ? t / c : 0 }')  \
 (aim 1.50)
@@ -202,4 +254,5 @@ over "files of more than $longest_file lines" long_files
 over "lines of more than $widest_line columns" wide \
     "$srcdir"/lib/*/*.[ch] "$srcdir"/include/*.h
 over "unfinished business" unfinished
+over "words that hide their noun, or too few nouns of the field" private_language
 exit $status
