@@ -45,7 +45,8 @@ static void break_pool(struct engine *e, const char *what, int which)
 	    what, number);
 	lost_fds_leave(e);
 	e->fate.error = EBADF;
-	crew_shoot(&e->crew);
+	if (!e->set.serial)
+		crew_shoot(&e->crew);
 	fdlist_drop(&e->server.socket);
 	fate_break(e, VM_LOST);
 }

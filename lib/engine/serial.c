@@ -47,10 +47,12 @@ int serial_ready(struct engine *e)
 	struct context *c = e->serial.context;
 	int r;
 
+	if (e->fate.broken) {
+		*e->words = e->fate.words;
+		return e->fate.cause == VM_SETUP_FAILED ? -ECHILD : -EPIPE;
+	}
 	if (e->serial.up)
 		return 0;
-	if (e->fate.broken)
-		return -ECHILD;
 	e->intake.in_hook = true;
 	r = context_setup(c);
 	e->intake.in_hook = false;

@@ -28,8 +28,9 @@ int serial_start(struct engine *);
 void serial_stop(struct engine *, bool foreign);
 /* Runs teardown if setup has run. */
 void serial_tear_down(struct engine *);
-/* Runs setup if it has not run.  Returns 0, or -ECHILD; sets the error text and
-   breaks the pool if setup fails now. */
+/* Runs setup if it has not run.  Returns 0; -ECHILD if setup fails, now or
+   before, which breaks the pool; -EPIPE if the pool is broken for another
+   reason; both with the error text. */
 int serial_ready(struct engine *);
 /* Runs process() for the first item of the first waiting span, if there is any.
    Returns 0 or -errno. */

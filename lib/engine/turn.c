@@ -128,7 +128,7 @@ static void heed(struct engine *e, const struct epoll_event *told, int count,
 		enum watched kind = poller_kind(told[i].data.u64);
 
 		news |= kind == WATCHED_SERVER || kind == WATCHED_PIDFD;
-		if (kind == WATCHED_WAKE)
+		if (kind == WATCHED_WAKE && !e->fate.broken)
 			sys_read(e->listening.wake, &calls, sizeof calls);
 		if (kind == WATCHED_SOURCE) {
 			poller_source_told(&e->listening.poller);

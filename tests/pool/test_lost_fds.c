@@ -199,6 +199,8 @@ static int loses_all(void *arg)
 		check_broken(pool);
 		ck_assert_int_eq(vm_zip_in_out(pool, &r), -1);
 		check_broken(pool);
+		ck_assert_int_eq(vm_ready(pool, limit_ms()), -1);
+		check_broken(pool);
 	}
 	close_pool(pool);
 	for (size_t i = 0; i < count; i++)
