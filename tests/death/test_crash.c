@@ -1,6 +1,6 @@
 /*
- * test_crash.c - tracebacks: a worker that crashes says where, and dies of
- * the same signal as without that; nobody else has one.
+ * test_crash.c - tracebacks: a worker that crashes reports the place, and dies
+ * of the same signal as without that; no other failure has a traceback.
  */
 #include "config.h"
 
@@ -26,7 +26,7 @@
 #define __SANITIZE_ADDRESS__ 1
 #endif
 #endif
-/* Where a sanitizer watches there are none. */
+/* With a sanitizer there are no tracebacks. */
 #ifdef __SANITIZE_ADDRESS__
 enum { TOLD = 0 };
 #else
@@ -50,12 +50,12 @@ int crash_behind_file(void);
 int crash_by_instruction(void);
 int crash_by_depth(int);
 
-/* Sanitizers are not to see it coming. */
+/* Hides the crash from sanitizers. */
 #define APART __attribute__((__noinline__, \
 	__no_sanitize__("address", "undefined")))
 
-/* Something to do after a call, so that it is no jump; and the compiler must
-   not see that there is no after, or it moves the call elsewhere. */
+/* Work after a call, so that it is no tail call; and the compiler must not see
+   that the call never returns, or it moves the call elsewhere. */
 static volatile int after;
 static void (*volatile just_abort)(void) = abort;
 
@@ -102,7 +102,7 @@ APART int crash_by_instruction(void)
 }
 #endif
 
-/* Deeper than any stack; each call has something to do when it is back. */
+/* Exhausts the stack; each call has work to do after its return. */
 APART int crash_by_depth(int depth)
 {
 	volatile char room[1000];
@@ -174,7 +174,7 @@ static int crash_somehow(struct vm_context *me, const void *input,
 	return vm_output(me, input, size);
 }
 
-/* Lines of text, numbered from the second on. */
+/* Checks lines of text, numbered from the second on. */
 static void check_lines(const char *text)
 {
 	int frames = 0;
@@ -239,7 +239,7 @@ START_TEST(crashes_say_where)
 }
 END_TEST
 
-/* ---- those that have none ---- */
+/* ---- failures without a traceback ---- */
 
 static int end_without(struct vm_context *me, const void *input, size_t size)
 {
@@ -314,10 +314,10 @@ START_TEST(a_handler_of_the_users_is_respected)
 }
 END_TEST
 
-/* ---- processes of the item's own ---- */
+/* ---- processes that an item forks ---- */
 
-/* Each crash in a child, which dies of it; then the item dies itself, by a
-   signal that has no traceback: nothing is in the slot. */
+/* Crashes in a child, which dies of it; then the item dies by a signal that has
+   no traceback: the slot must contain none. */
 static int crash_in_child(struct vm_context *me, const void *input,
     size_t size)
 {
@@ -362,7 +362,7 @@ START_TEST(crashes_of_children_are_their_own)
 }
 END_TEST
 
-/* ---- a slot that lies ---- */
+/* ---- a slot with false contents ---- */
 
 START_TEST(garbage_is_made_printable)
 {

@@ -1,7 +1,6 @@
 /*
- * test_evidence.c - what is told of a failure: every field for every cause,
- * measured times, what was written to stderr; where it crashed is in
- * test_crash.c.
+ * test_evidence.c - the evidence of a failure: every field for every cause,
+ * measured times, text on stderr; the traceback of a crash is in test_crash.c.
  */
 #include "config.h"
 
@@ -24,7 +23,7 @@
 #include "tools.h"
 #include "worker/capture.h"
 
-/* Counters: what the worker has measured itself; then pids by input. */
+/* Counters: measurements of the worker itself; then pids by input. */
 enum { WALL, CPU, LARGEST, GATE };
 
 static struct shared *sh;
@@ -158,7 +157,7 @@ START_TEST(every_cause_has_its_fields)
 }
 END_TEST
 
-/* Are core files plain files, in the directory a process is in? */
+/* Are core files plain files, in the working directory of a process? */
 static bool cores_are_plain(void)
 {
 	char pattern[256] = "|";
@@ -176,7 +175,7 @@ static int dump_core(struct vm_context *me, const void *input, size_t size)
 {
 	const struct rlimit none = { 0, 0 };
 
-	/* Shells ignore it for what they start in the background. */
+	/* Shells ignore SIGQUIT for background processes. */
 	signal(SIGQUIT, SIG_DFL);
 	if (number(input) == 1)
 		setrlimit(RLIMIT_CORE, &none);
@@ -230,7 +229,7 @@ END_TEST
 
 enum { OWN_FAILS, OWN_DIES, CHILD_FAILS, CHILD_DIES, TIMED };
 #define BURNT (60L * 1000000)
-/* The kernel counts CPU time in ticks here and there. */
+/* The kernel counts CPU time partly in ticks. */
 #define SLACK (12L * 1000000)
 
 static void burn(void)
@@ -253,7 +252,7 @@ static void burn_in_child(void)
 		_exit(96);
 }
 
-/* The one before must not count. */
+/* The time of the item before must not count. */
 static int burn_and_fail(struct vm_context *me, const void *input,
     size_t size)
 {
@@ -347,11 +346,11 @@ START_TEST(so_is_one_that_times_out)
 }
 END_TEST
 
-/* ---- what was written ---- */
+/* ---- text on stderr ---- */
 
 static char much[10000];
 
-/* What each writes, and how. */
+/* Text of an item, and the way it is written. */
 enum { PRINTED, WRITTEN, ECHOED, SILENT, LONG, ZEROS, WAYS };
 
 static void write_in_way(int way)
@@ -387,14 +386,14 @@ static const char *expected_tail(int way)
 	return way == LONG ? much + sizeof much - CAPTURE_MOST : tails[way];
 }
 
-/* Two of the ways are enough to wait for. */
+/* Two of the ways suffice, as each timeout takes time. */
 static bool hangs(int64_t n)
 {
 	return n % 4 == 2 && (n / 4 == WRITTEN || n / 4 == LONG);
 }
 
-/* Input n: way n / 4; it fails, is killed, hangs, or does not fail.  Under
-   load its time may be over before it has written, so it tells when it has. */
+/* Input n: way n / 4; it fails, is killed, hangs, or succeeds.  Under load it
+   may time out before it has written, so it sets a counter when it has. */
 static int write_and_fail(struct vm_context *me, const void *input,
     size_t size)
 {
@@ -467,7 +466,8 @@ START_TEST(tails_are_what_the_item_wrote)
 }
 END_TEST
 
-/* The first closes it, the third dies and so has it opened again. */
+/* The first item closes stderr, the third dies, and a new worker opens it
+   again. */
 static int close_and_fail(struct vm_context *me, const void *input,
     size_t size)
 {
@@ -505,7 +505,7 @@ START_TEST(it_may_be_closed)
 }
 END_TEST
 
-/* Notes how large the file grows; the last one fails. */
+/* Notes the largest size of the file; the last item fails. */
 static int write_a_kib(struct vm_context *me, const void *input, size_t size)
 {
 	char line[1025];
@@ -558,7 +558,7 @@ static int write_attempt(struct vm_context *me, const void *input,
 	return vm_output(me, input, size);
 }
 
-/* The last attempt is told of, whatever ended those before. */
+/* The tail is that of the last attempt, whatever ended those before. */
 START_TEST(tails_are_of_the_last_attempt)
 {
 	const struct vm_worker worker = { .process = write_attempt };
@@ -582,7 +582,7 @@ START_TEST(tails_are_of_the_last_attempt)
 }
 END_TEST
 
-/* A host whose stderr is a pipe: with the option off all goes there. */
+/* A host whose stderr is a pipe: with the option off all text goes there. */
 static int host_of_writers(void *pipe)
 {
 	const struct vm_worker worker = { .process = write_attempt };

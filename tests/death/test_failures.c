@@ -1,6 +1,6 @@
 /*
- * test_failures.c - captured failures: what process() says, how workers die,
- * who is blamed and what of the others is kept, retries, setups that fail.
+ * test_failures.c - captured failures: errors of process(), deaths of workers,
+ * which item is blamed and which results are kept, retries, setups that fail.
  */
 #include "config.h"
 
@@ -38,7 +38,7 @@ static int64_t count_run(const void *input)
 	return n;
 }
 
-/* ---- what process() says ---- */
+/* ---- errors of process() ---- */
 
 static int says(struct vm_context *me, const void *input, size_t size)
 {
@@ -429,7 +429,7 @@ START_TEST(one_of_two_setups_may_fail)
 }
 END_TEST
 
-/* A source that counts what is read and whether it is closed. */
+/* A source that counts the inputs read and its calls of close(). */
 static int64_t next_number;
 
 static int next_of_numbers(void *from, const void **input, size_t *size)
@@ -512,7 +512,7 @@ static int setup_exits(struct vm_context *me)
 	exit(0);
 }
 
-/* As a daemon does: the worker cannot say that it is ready. */
+/* Closes descriptors as a daemon does: the worker cannot send HELLO. */
 static int setup_closes(struct vm_context *me)
 {
 	(void)me;
@@ -563,9 +563,9 @@ START_TEST(setups_are_tried_again)
 }
 END_TEST
 
-/* ---- who is blamed, and what is kept ---- */
+/* ---- blame, and results that are kept ---- */
 
-/* Output n of each is so large; the sixth of ten dies. */
+/* Each output has output_size bytes; the sixth of ten items dies. */
 static size_t output_size;
 static int how_to_die;
 enum { FATAL = 5 };
@@ -625,8 +625,8 @@ START_TEST(five_outputs_survive_the_sixth)
 }
 END_TEST
 
-/* The sixth has an output that is too large for shared memory, and its worker
-   is killed while it is being written to the pipe. */
+/* The sixth item has an output too large for shared memory, and its worker is
+   killed while it writes the output to the pipe. */
 static int big_sixth(struct vm_context *me, const void *input, size_t size)
 {
 	static const char large[5 << 20];
@@ -668,7 +668,7 @@ START_TEST(a_death_in_the_middle_of_an_output)
 }
 END_TEST
 
-/* Every seventh input dies, in turn of each way there is. */
+/* Every seventh item dies, in each of the ways in turn. */
 static int some_die(struct vm_context *me, const void *input, size_t size)
 {
 	int64_t n = count_run(input);
@@ -775,7 +775,7 @@ END_TEST
 
 #define MIB ((size_t)1 << 20)
 
-/* Workers have no memory for much more than they have. */
+/* Limits the memory of workers to little more than they have. */
 static int limit_memory(struct vm_context *me)
 {
 	unsigned long pages = 0;
@@ -783,7 +783,7 @@ static int limit_memory(struct vm_context *me)
 	FILE *f = fopen("/proc/self/statm", "r");
 
 	atomic_fetch_add(&sh->counter[SETUPS], 1);
-	close(STDERR_FILENO);	/* sanitizers would tell at length */
+	close(STDERR_FILENO);	/* sanitizers would print much */
 	if (f == NULL || fscanf(f, "%lu", &pages) != 1)
 		return vm_fail(me, 1, "no statm");
 	fclose(f);
@@ -842,8 +842,8 @@ static void check_too_big(int big, size_t chunk_size, int workers)
 			ck_assert_int_eq(r.exception->cause, VM_EXITED);
 	}
 	take_end(pool);
-	/* Three died of it, and their places were filled again; and so may one
-	   have that it was taken back from while it was being received. */
+	/* Three workers died of it and were replaced; another worker may have
+	   died because the item was taken back from it while it received it. */
 	ck_assert_int_le(sh->counter[SETUPS], workers + 3 + (workers - 1));
 	close_pool(pool);
 	shared_free(sh);

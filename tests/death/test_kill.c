@@ -1,7 +1,7 @@
 /*
- * test_kill.c - ends: the caller, workers or the fork server killed or
- * stopped, vm_close() at any moment, and that no process, descriptor or word
- * is left behind.
+ * test_kill.c - ends: the caller, workers or the fork server killed or stopped,
+ * vm_close() at any moment, and no process, descriptor or pending error is left
+ * behind.
  */
 #include "config.h"
 
@@ -20,13 +20,13 @@
 #include "sample.h"
 #include "tools.h"
 
-/* Counters; the last one is the first of one for each worker. */
+/* Counters; from the last on, one per worker. */
 enum { PIDS, RUNS, BUSY, READY, CLOSED, TEARDOWNS, FIRST };
 
 #define MANY 20000
 /* The input at which the fork server ends. */
 #define DOOM 500
-/* Each so many-th input waits for another worker's death. */
+/* Each GATES-th input waits for another worker's death. */
 #define GATES 500
 #define BIG ((size_t)8 << 20)
 
@@ -40,7 +40,7 @@ static void start(void)
 
 /* ---- processes ---- */
 
-/* Keeps the number of a process that must not outlive its pool. */
+/* Records the pid of a process that must not outlive its pool. */
 static void note_pid(pid_t pid)
 {
 	long n = atomic_fetch_add(&sh->counter[PIDS], 1);
@@ -49,7 +49,7 @@ static void note_pid(pid_t pid)
 		atomic_store(&sh->pid[n], pid);
 }
 
-/* A worker's setup: itself, and the fork server. */
+/* A setup that records its own pid and the fork server's. */
 static int note_both(struct vm_context *me)
 {
 	(void)me;
@@ -58,8 +58,8 @@ static int note_both(struct vm_context *me)
 	return 0;
 }
 
-/* All that were noted: at least so many, and they are gone, at once or in
-   10 s. */
+/* Checks that at least least pids were recorded, and that all those processes
+   are gone, at once or within 10 s. */
 static void check_gone(int least, bool at_once)
 {
 	long n = atomic_load(&sh->counter[PIDS]);
@@ -82,7 +82,7 @@ static _Noreturn void hang(void)
 		pause();
 }
 
-/* ---- what workers do ---- */
+/* ---- hooks of workers ---- */
 
 static int echo(struct vm_context *me, const void *input, size_t size)
 {
@@ -91,7 +91,7 @@ static int echo(struct vm_context *me, const void *input, size_t size)
 	return vm_output(me, input, sizeof(int64_t));
 }
 
-/* One item hangs, and says where. */
+/* One item hangs, and publishes its pid. */
 static int third_hangs(struct vm_context *me, const void *input, size_t size)
 {
 	if (number(input) == 3) {
@@ -101,7 +101,7 @@ static int third_hangs(struct vm_context *me, const void *input, size_t size)
 	return echo(me, input, size);
 }
 
-/* Each item loops, with all signals ignored that can be. */
+/* Each item loops, and ignores all signals that can be ignored. */
 static int loop(struct vm_context *me, const void *input, size_t size)
 {
 	volatile int forever = 1;
@@ -119,7 +119,7 @@ static int loop(struct vm_context *me, const void *input, size_t size)
 
 /* ---- inputs ---- */
 
-/* Numbers without end, or up to a limit; counts itself. */
+/* Numbers without end, or up to a limit; counts calls. */
 static int64_t given, limit;
 
 static int next_number(void *from, const void **input, size_t *size)
@@ -149,7 +149,7 @@ static struct vm_source numbers(int64_t most)
 		.close = close_numbers };
 }
 
-/* Drives a pool, results being dropped, until a counter has that value. */
+/* Drives a pool and drops its results until a counter has that value. */
 static void drive(vm_pool *pool, const atomic_long *counter, long value)
 {
 	struct vm_result r;
@@ -165,14 +165,14 @@ static void drive(vm_pool *pool, const atomic_long *counter, long value)
 
 /* ---- the caller ends without vm_close() ---- */
 
-/* How a host ends, and what it does before. */
+/* How a host ends, and its hooks before that. */
 enum { BY_KILL, BY_EXEC, BY_EXIT, BY_QUIT };
 
 struct host {
 	int (*setup)(struct vm_context *);	/* NULL: note_both() */
 	int (*process)(struct vm_context *, const void *, size_t);
 	int end;
-	bool keeper;		/* a child of its own has all descriptors */
+	bool keeper;		/* a child of the host holds all descriptors */
 };
 
 static pid_t fork_keeper(void)
@@ -214,7 +214,7 @@ static _Noreturn void be_host(const struct host *h, atomic_int *keeper)
 	_exit(1);
 }
 
-/* A host that is killed, or goes by itself; its pool must go too. */
+/* Forks a host that is killed or exits; its pool must end, too. */
 static void check_host(const struct host *h)
 {
 	atomic_int *keeper = &sh->pid[COUNTOF(sh->pid) - 1];
@@ -287,7 +287,7 @@ static int hold_on(struct vm_context *me, const void *input, size_t size)
 	hang();
 }
 
-/* What was noted is gone, or is ended here: all but those were gone. */
+/* Ends the recorded processes.  Returns the number that still existed. */
 static int end_noted(void)
 {
 	int left = 0;
@@ -305,7 +305,8 @@ static int end_noted(void)
 	return left;
 }
 
-/* Who may does: the kernel forgets then what a process has asked of it. */
+/* Changes the user if permitted: the kernel then clears the parent death
+   signal. */
 static int become_another(struct vm_context *me)
 {
 	note_both(me);
@@ -333,7 +334,7 @@ static void check_both(const struct host *h)
 	shared_free(sh);
 }
 
-/* Nobody is left to tell workers that are busy: the kernel does. */
+/* No fork server is left to end busy workers: the kernel kills them. */
 START_TEST(killed_with_its_fork_server)
 {
 	check_both(&(struct host){ .process = hold_on, .end = BY_KILL });
@@ -351,7 +352,7 @@ END_TEST
 
 /* ---- workers are killed ---- */
 
-/* Makes the pool of these tests, with counts of what was there before. */
+/* Opens the pool of these tests, and counts descriptors and children before. */
 static int fds_before, children_before;
 
 static vm_pool *open_pool(const struct vm_worker *worker,
@@ -368,7 +369,7 @@ static void check_counts(void)
 	ck_assert_int_eq(count_children(), children_before);
 }
 
-/* Closes it: nothing is left, and errno is kept. */
+/* Closes the pool: it leaves nothing behind, and errno is unchanged. */
 static void end_pool(vm_pool *pool)
 {
 	errno = EDOM;
@@ -388,7 +389,7 @@ START_TEST(an_idle_worker_is_killed)
 	pool = open_pool(&worker, &options);
 	ck_assert_int_eq(vm_ready(pool, limit_ms()), 0);
 	for (int run = 0; run < 5; run++) {
-		/* Of the four numbers the odd ones are workers'. */
+		/* Of the four pids the odd indices are workers'. */
 		if (run < 2)
 			ck_assert_int_eq(kill(sh->pid[2 * run + 1], SIGKILL),
 			    0);
@@ -493,8 +494,8 @@ START_TEST(all_workers_are_killed_at_once)
 }
 END_TEST
 
-/* Shows itself to the killer below.  Some items wait for it, so that the run
-   is not over before it has done much. */
+/* Publishes its pid to the killer below.  Some items wait for it, so that the
+   run is not over after a few deaths. */
 static int show(struct vm_context *me, const void *input, size_t size)
 {
 	int64_t n = number(input);
@@ -505,8 +506,8 @@ static int show(struct vm_context *me, const void *input, size_t size)
 	return echo(me, input, size);
 }
 
-/* Kills who has begun an item, one or all four, until the run is over.
-   Counts them in BUSY. */
+/* Kills workers that have begun an item, one or all four, until the run is
+   over. Counts the kills in BUSY. */
 static void *kill_often(void *arg)
 {
 	(void)arg;
@@ -543,8 +544,8 @@ static void check_kills(const struct vm_options *options)
 		    "%d: %d", i, cause[i]);
 		killed += cause[i] == VM_KILLED;
 	}
-	/* None costs more than the item it was at.  Of the items that wait,
-	   half were killed or there were as many deaths. */
+	/* A kill costs at most the item that ran.  Of the items that wait, half
+	   were killed or there were as many deaths. */
 	ck_assert_int_ge(sh->counter[BUSY], MANY / GATES / 2);
 	ck_assert_int_le(killed, sh->counter[BUSY]);
 	end_pool(pool);
@@ -564,7 +565,7 @@ END_TEST
 
 /* ---- the fork server is killed or stopped ---- */
 
-/* The pool is broken, says so, and goes; what is left of it dies. */
+/* The pool must be broken, with words, and end; its processes die. */
 static void check_broken(vm_pool *pool, bool in_time)
 {
 	long closed = sh->counter[CLOSED];
@@ -593,7 +594,7 @@ static void check_broken(vm_pool *pool, bool in_time)
 	check_gone(4, false);
 }
 
-/* Takes what comes until the pool breaks: all that was read, once. */
+/* Takes results until the pool breaks: each input that was read, once. */
 static void take_until_broken(vm_pool *pool)
 {
 	static int cause[MANY];
@@ -651,7 +652,7 @@ START_TEST(the_fork_server_is_killed_in_a_run)
 }
 END_TEST
 
-/* Idle: after so many runs. */
+/* An idle pool, after this number of runs. */
 static void check_idle_server(int runs)
 {
 	const struct vm_worker worker = { .setup = note_both,
@@ -688,7 +689,7 @@ START_TEST(the_fork_server_of_an_idle_pool_is_killed)
 }
 END_TEST
 
-/* Closed at once, before anybody could notice. */
+/* Closed at once, before the caller could notice. */
 START_TEST(the_fork_server_is_killed_before_close)
 {
 	const struct vm_worker worker = { .setup = note_both,
@@ -705,7 +706,7 @@ START_TEST(the_fork_server_is_killed_before_close)
 }
 END_TEST
 
-/* The fork server is stopped and cannot tell of the death that follows. */
+/* The fork server is stopped and cannot report the death that follows. */
 static int stop_server(struct vm_context *me, const void *input, size_t size)
 {
 	if (number(input) == DOOM) {
@@ -717,8 +718,8 @@ static int stop_server(struct vm_context *me, const void *input, size_t size)
 	return echo(me, input, size);
 }
 
-/* These two wait for the library's patience with a fork server to end, so
-   they run side by side. */
+/* Both tests wait until the library takes a fork server for dead, so they run
+   side by side. */
 static int stopped_in_a_run(void *arg)
 {
 	const struct vm_worker worker = { .setup = note_both,
@@ -773,7 +774,7 @@ START_TEST(the_fork_server_is_stopped)
 }
 END_TEST
 
-/* A worker that nobody hears of. */
+/* A worker whose death is not reported. */
 static int stop_server_and_exit(struct vm_context *me, const void *input,
     size_t size)
 {
@@ -785,7 +786,7 @@ static int stop_server_and_exit(struct vm_context *me, const void *input,
 	_exit(3);
 }
 
-/* The end of its pipe alone looks like a misdeed; the news tell, if late. */
+/* The end of its pipe alone counts as garbled; a late notice corrects that. */
 START_TEST(a_death_is_heard_of_late)
 {
 	const struct vm_worker worker = { .process = stop_server_and_exit };
@@ -889,7 +890,7 @@ START_TEST(close_while_setups_hang)
 }
 END_TEST
 
-/* One item is held up, and in an ordered pool all results behind it. */
+/* One item waits, and in an ordered pool all results behind it. */
 static int hold_second(struct vm_context *me, const void *input, size_t size)
 {
 	if (number(input) == 1)
@@ -934,7 +935,7 @@ START_TEST(close_with_an_endless_source)
 }
 END_TEST
 
-/* A number, then it again in front of 8 MiB. */
+/* A source of a short input first, then inputs of 8 MiB. */
 static int next_big(void *from, const void **input, size_t *size)
 {
 	static const char zeros[BIG];
@@ -1026,9 +1027,9 @@ START_TEST(close_keeps_errno)
 }
 END_TEST
 
-/* ---- what workers start ---- */
+/* ---- processes started by workers ---- */
 
-/* Leaves a daemon or an ordinary child behind. */
+/* Leaves a daemon or an ordinary child as an orphan. */
 static int leave_child(struct vm_context *me, const void *input, size_t size)
 {
 	bool daemon = number(input) % 2;
@@ -1070,7 +1071,7 @@ START_TEST(what_workers_started_ends_with_close)
 }
 END_TEST
 
-/* Leaves a child behind, in the worker's group. */
+/* Leaves a child as an orphan, in the worker's group. */
 static int leave_one(struct vm_context *me, const void *input, size_t size)
 {
 	pid_t pid = fork();
@@ -1083,7 +1084,7 @@ static int leave_one(struct vm_context *me, const void *input, size_t size)
 	return echo(me, input, size);
 }
 
-/* Without waiting for the end of the pool, several groups at a time. */
+/* They end before the pool does, several groups at a time. */
 START_TEST(what_workers_started_ends_with_them)
 {
 	const struct vm_worker worker = { .process = leave_one };
@@ -1160,7 +1161,7 @@ START_TEST(a_thousand_pools_leave_nothing)
 }
 END_TEST
 
-/* Fails in every way, and at last takes the fork server along. */
+/* Fails in every way, and at last kills the fork server. */
 static int fail_or_not(struct vm_context *me, const void *input, size_t size)
 {
 	switch (number(input)) {

@@ -1,6 +1,6 @@
 /*
- * test_oom.c - kills for want of memory: found in the files of control
- * groups, counted once each, and told of those alone whom they may concern.
+ * test_oom.c - kills for want of memory: read from the files of control groups,
+ * counted once each, and reported only for deaths that they may explain.
  */
 #include "config.h"
 
@@ -22,7 +22,7 @@
 static char root[64];
 static struct shared *sh;
 
-/* Puts text in a file, or the test fails. */
+/* Writes text to a file, or the test fails. */
 static void put_file(const char *path, const char *text)
 {
 	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0666);
@@ -33,7 +33,7 @@ static void put_file(const char *path, const char *text)
 	close(fd);
 }
 
-/* The same below the root, whose directories are made. */
+/* The same below the root, whose directories are created. */
 static void put(const char *name, const char *text)
 {
 	char path[512];
@@ -72,7 +72,7 @@ static void is_found(const struct oom *o, const char *name)
 	ck_assert_str_eq(o->path + strlen(root), name);
 }
 
-/* ---- where the count is ---- */
+/* ---- the file with the count ---- */
 
 #define V2 "low 0\nhigh 0\nmax 5\noom 7\noom_kill 3\noom_group_kill 9\n"
 #define V1 "oom_kill_disable 0\nunder_oom 0\noom_kill 4\n"
@@ -108,7 +108,7 @@ START_TEST(version_1)
 }
 END_TEST
 
-/* The path is the one outside of the container. */
+/* The path is that outside of the container. */
 START_TEST(a_group_out_of_sight)
 {
 	struct oom o;
@@ -128,7 +128,7 @@ START_TEST(a_group_out_of_sight)
 }
 END_TEST
 
-/* An old kernel does not count; version 2 may be there without memory. */
+/* An old kernel does not count; version 2 may exist without memory. */
 START_TEST(files_without_a_count)
 {
 	struct oom o;
@@ -165,7 +165,7 @@ START_TEST(no_files_at_all)
 }
 END_TEST
 
-/* ---- whose it is ---- */
+/* ---- the death it explains ---- */
 
 static void set_count(unsigned long n)
 {
@@ -219,7 +219,7 @@ START_TEST(what_was_before_a_look_is_forgotten)
 }
 END_TEST
 
-/* In another group, or gone: nothing follows. */
+/* In another group, or gone: it explains no death. */
 START_TEST(counts_that_fall_or_vanish)
 {
 	struct oom o;
@@ -241,8 +241,8 @@ END_TEST
 
 static char count_path[600];
 
-/* Input 1 dies as the kernel kills, 3 without that, 5 by another signal, 6
-   over time. */
+/* Input 1 dies as by the OOM killer, 3 without a count, 5 by another signal, 6
+   by a timeout. */
 static int be_killed(struct vm_context *me, const void *input, size_t size)
 {
 	int64_t n = number(input);
@@ -308,11 +308,11 @@ START_TEST(a_worker_that_was_killed_for_it)
 }
 END_TEST
 
-/* ---- a kernel that does it ---- */
+/* ---- a kernel that kills ---- */
 
 #define MIB ((size_t)1 << 20)
 
-/* Takes all there is. */
+/* Allocates all memory. */
 static int be_greedy(struct vm_context *me, const void *input, size_t size)
 {
 	if (number(input) != 2)
@@ -359,7 +359,7 @@ enum { TOO_FAT = 1 };
 enum { TOO_FAT = 0 };
 #endif
 
-/* Can a group be had here, with a limit and a count of kills? */
+/* Can a control group be made here, with a limit and a count of kills? */
 static bool make_group(char *group, size_t room)
 {
 	char path[600], text[512] = "";

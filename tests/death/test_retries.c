@@ -1,6 +1,6 @@
 /*
- * test_retries.c - other attempts: for which causes, after which pauses, and
- * at whose cost; and how many failures a job may have.
+ * test_retries.c - further attempts: for which causes, after which pauses, and
+ * at which item's cost; and the limit on failures of a job.
  */
 #include "config.h"
 
@@ -45,7 +45,7 @@ static const int causes[] = { VM_FAILED, VM_KILLED, VM_EXITED, VM_TIMED_OUT,
 	VM_TOO_BIG, VM_GARBLED };
 enum { CAUSES = COUNTOF(causes) };
 
-/* Nonsense into the result pipe, which only a worker can write to alone. */
+/* Nonsense into the result pipe, which is write-only for the worker. */
 static void garble(void)
 {
 	unsigned char ones[64];
@@ -60,7 +60,7 @@ static void garble(void)
 			_exit(97);
 }
 
-/* Input n fails of the n-th cause. */
+/* Input n fails with the n-th cause. */
 static int fail_of(struct vm_context *me, const void *input, size_t size)
 {
 	static const char much[200];
@@ -138,7 +138,7 @@ static void burn_ms(int ms)
 		continue;
 }
 
-/* Notes when each attempt begins and ends; the last one is an output. */
+/* Notes the begin and end of each attempt; the last attempt succeeds. */
 static int note_attempts(struct vm_context *me, const void *input, size_t size)
 {
 	atomic_long *at = &sh->counter[TIMES + 2 * me->attempt];
@@ -247,7 +247,7 @@ static int first_pauses(struct vm_context *me, const void *input, size_t size)
 	return vm_output(me, input, size);
 }
 
-/* All others come; the first is left pausing. */
+/* All other results arrive; the first item is left pausing. */
 static vm_pool *fork_pausing(int workers, size_t chunk_size)
 {
 	const struct vm_worker worker = { .process = first_pauses };
@@ -308,7 +308,7 @@ static int crashes(struct vm_context *me, const void *input, size_t size)
 	return raise(SIGKILL);
 }
 
-/* What is told is why it ended, not how an attempt before that did. */
+/* The reason is the cancellation, not the failure of the attempt before. */
 START_TEST(a_cancelled_item_tells_of_no_death)
 {
 	const struct vm_worker worker = { .process = crashes };
@@ -335,7 +335,8 @@ START_TEST(a_cancelled_item_tells_of_no_death)
 }
 END_TEST
 
-/* The first pauses; the others have more than may be held. */
+/* The first item pauses; the outputs of the others exceed the bound on
+   bytes. */
 static int first_fails(struct vm_context *me, const void *input, size_t size)
 {
 	static const char much[1000];
@@ -353,7 +354,7 @@ static void slow_teardown(struct vm_context *me)
 	atomic_fetch_add(&sh->counter[CLOSED], 1);
 }
 
-/* Its pause ends when its pool is closed, and a worker was kept for it. */
+/* Its pause ends when its pool is closed, although a worker was kept for it. */
 START_TEST(closing_sends_nothing_that_had_paused)
 {
 	const struct vm_worker worker = { .process = first_fails,
@@ -395,7 +396,7 @@ END_TEST
 
 /* ---- sources that wait for their own item ---- */
 
-/* Its second input comes when the first has been answered. */
+/* Its second input comes after the result of the first. */
 static int next_after_answer(void *from, const void **input, size_t *size)
 {
 	static int64_t n;
@@ -411,8 +412,8 @@ static int next_after_answer(void *from, const void **input, size_t *size)
 	return 1;
 }
 
-/* Its third input comes, once its second has been answered, when the first
-   has been begun again. */
+/* Its third input comes after the result of the second, once the first has been
+   begun again. */
 static int next_after_run(void *from, const void **input, size_t *size)
 {
 	static int64_t n;
@@ -472,7 +473,7 @@ START_TEST(a_source_may_wait_for_a_pausing_item)
 }
 END_TEST
 
-/* Two, of which only one has room where it is shared with a worker. */
+/* Two inputs, of which only one has room in the payload area. */
 static int next_huge(void *from, const void **input, size_t *size)
 {
 	long given = atomic_fetch_add(&sh->counter[RUNS], 1);
@@ -482,7 +483,7 @@ static int next_huge(void *from, const void **input, size_t *size)
 	return given < 2;
 }
 
-/* The first fails once the source has given the other one. */
+/* The first item fails once the source has given the second. */
 static int fail_after_next(struct vm_context *me, const void *input,
     size_t size)
 {
@@ -513,7 +514,7 @@ START_TEST(what_was_read_does_not_wait_for_a_pause)
 }
 END_TEST
 
-/* ---- who pays ---- */
+/* ---- which item pays ---- */
 
 enum { POISON = 77 };
 
@@ -582,7 +583,8 @@ static void count_close(void *from)
 	atomic_fetch_add(&sh->counter[CLOSED], 1);
 }
 
-/* Every third fails, at each attempt; of the others, every fifth at first. */
+/* Every third item fails, at each attempt; of the others, every fifth fails at
+   first. */
 static int every_third(struct vm_context *me, const void *input, size_t size)
 {
 	int64_t n = number(input);
@@ -635,7 +637,7 @@ static void check_failures(struct vm_options options, int most)
 	}
 	ck_assert_int_eq(rc, 0);
 	ck_assert_int_ge(failed, most);
-	/* What was in flight may have failed before the caller could act. */
+	/* Items in flight may have failed before the caller could act. */
 	ck_assert_int_le(failed, most + 10 * 2 * (int)options.chunk_size);
 	ck_assert_int_eq(sh->counter[CLOSED], 2);
 	check_usable(pool, most);
@@ -658,7 +660,7 @@ START_TEST(too_many_failures_cancel_the_rest)
 }
 END_TEST
 
-/* Fails twice, or dies, and then does not: that costs nothing. */
+/* Fails twice, or dies, and then succeeds: that counts as no failure. */
 static int third_time_well(struct vm_context *me, const void *input,
     size_t size)
 {
@@ -689,11 +691,12 @@ START_TEST(attempts_are_no_failures)
 }
 END_TEST
 
-/* ---- what the item itself says of attempts to come ---- */
+/* ---- control of further attempts by the item ---- */
 
 enum { PLAIN, FOR_GOOD, FAILED_AGAIN, LARGE_FOR_GOOD, SAYS };
 
-/* By number; each is begun three times, unless it says that it is no use. */
+/* By number; each item is begun three times, unless it refuses further
+   attempts. */
 static int says(struct vm_context *me, const void *input, size_t size)
 {
 	static const char much[200];
@@ -729,7 +732,8 @@ START_TEST(an_item_may_fail_for_good)
 		pool = fork_pool(&worker, &(struct vm_options){
 		    .workers = workers[i], .max_item_bytes = 100,
 		    .max_attempts = 3, .ordered = 1 });
-		/* The one behind forgets what it was told before. */
+		/* The item behind does not inherit a refusal from the one
+		   before. */
 		imap_to(pool, vm_range(0, SAYS));
 		imap_to(pool, vm_range(0, 1));
 		for (int n = 0; n < SAYS; n++) {
@@ -750,8 +754,8 @@ START_TEST(an_item_may_fail_for_good)
 }
 END_TEST
 
-/* The first input asks for its own pauses: none at first, then a longer one
-   than any of the options; the second for none at all. */
+/* The first input sets its own pauses: none at first, then a longer pause than
+   the options allow; the second sets none at all. */
 static int asks_when(struct vm_context *me, const void *input, size_t size)
 {
 	int64_t n = number(input);
@@ -796,7 +800,7 @@ START_TEST(an_item_may_ask_for_its_own_pause)
 }
 END_TEST
 
-/* A pause that an item asked for is not the next one's. */
+/* A pause set by an item does not apply to the next item. */
 static int asks_once(struct vm_context *me, const void *input, size_t size)
 {
 	if (number(input) == 0) {
@@ -822,8 +826,8 @@ END_TEST
 
 enum { SECOND_FAILS = 1, FIRST_OF_NEXT };
 
-/* The first input fails at once, the second when it may; the next job is held
-   up until its failure was told. */
+/* The first item fails at once, the second when it is released; the next job
+   waits until that failure was returned. */
 static int fail_late(struct vm_context *me, const void *input, size_t size)
 {
 	int64_t n = number(input);
@@ -837,7 +841,7 @@ static int fail_late(struct vm_context *me, const void *input, size_t size)
 	return vm_output(me, input, size);
 }
 
-/* What still failed of a job that was given up does not count for the next. */
+/* Late failures of a job that was given up do not count for the next job. */
 START_TEST(each_job_has_its_own_failures)
 {
 	const struct vm_worker worker = { .process = fail_late };

@@ -1,7 +1,7 @@
 /*
- * test_timeouts.c - time limits: items that take too long end, never early,
- * and alone; setups, teardowns and closing end too; a caller that is away
- * costs nobody anything.
+ * test_timeouts.c - time limits: items that take too long end, never early, and
+ * without effect on others; setups, teardowns and closing end too; and a caller
+ * that is away costs no item.
  */
 #include "config.h"
 
@@ -22,10 +22,10 @@
 #include "base/base.h"
 #include "tools.h"
 
-/* Counters from here on; below, each input has one for its beginning. */
+/* Counters from here on; below them, each input has a counter for its begin. */
 enum { INPUTS = 48, SETUPS = INPUTS, TEARDOWNS, BEGUN, GATE, DONE };
 
-/* What processes forked in process() are: in sh->pid, behind the runs. */
+/* Pids of processes forked in process(): in sh->pid, behind the runs. */
 enum { PIDS = 256 };
 
 static struct shared *sh;
@@ -59,7 +59,7 @@ static int64_t begin(const void *input)
 	return n;
 }
 
-/* The end of an item. */
+/* Gives the output of an item. */
 static int answer(struct vm_context *me, const void *output, size_t size)
 {
 	int r = vm_output(me, output, size);
@@ -74,7 +74,7 @@ static _Noreturn void hang(void)
 		pause();
 }
 
-/* It ended over time, and not before. */
+/* Checks that an item timed out, and not early. */
 static void check_timed_out(const struct vm_result *r, int ms)
 {
 	const struct vm_exception *x = r->exception;
@@ -93,9 +93,9 @@ static void check_timed_out(const struct vm_result *r, int ms)
 	ck_assert_uint_gt(x->max_rss, 0);
 }
 
-/* ---- what says that it goes on ---- */
+/* ---- vm_alive() ---- */
 
-/* Four times as long as it may, and the odd ones are silent in the end. */
+/* Runs four times as long as the limit; odd items stop calling vm_alive(). */
 static int go_on(struct vm_context *me, const void *input, size_t size)
 {
 	uint64_t end = clock_ns() + 4 * 250 * MS_IN_NS;
@@ -198,7 +198,7 @@ static void check_endless(int workers, size_t chunk_size, int ordered)
 	shared_free(sh);
 }
 
-/* Those before and behind it in the chunk are run once. */
+/* Items before and behind it in the chunk run once. */
 START_TEST(what_takes_too_long_ends_alone)
 {
 	check_endless(1, 10, 0);
@@ -244,8 +244,7 @@ static void note_end(int signal)
 	_exit(1);
 }
 
-/* The odd ones hang until they are told to end, and note when; every fourth
-   fails. */
+/* Odd items hang until SIGTERM, and note its time; every fourth item fails. */
 static int note_and_hang(struct vm_context *me, const void *input,
     size_t size)
 {
@@ -272,7 +271,7 @@ static void check_ends(const struct vm_options *options)
 	imap_to(pool, vm_range(0, 20));
 	ck_assert_int_eq(take_numbers(pool, 20, cause), 0);
 	for (int i = 0; i < 20; i++) {
-		/* Beside load any may be over time. */
+		/* On a busy machine any item may time out. */
 		if (i % 2 || cause[i] != VM_TIMED_OUT)
 			ck_assert_int_eq(cause[i], i % 2 ? VM_TIMED_OUT :
 			    i % 4 ? VM_FAILED : 0);
@@ -340,7 +339,7 @@ START_TEST(nor_if_it_began_after_the_clock_was_read)
 }
 END_TEST
 
-/* ---- what counts ---- */
+/* ---- time that counts ---- */
 
 static int of_20_ms(struct vm_context *me, const void *input, size_t size)
 {
@@ -349,7 +348,7 @@ static int of_20_ms(struct vm_context *me, const void *input, size_t size)
 	return vm_output(me, input, size);
 }
 
-/* How many of the inputs ended in each way. */
+/* Counts the inputs that ended with a cause. */
 static int count_causes(int n, const int *cause, int which)
 {
 	int count = 0;
@@ -376,7 +375,7 @@ static void check_all_well(const struct vm_worker *worker,
 	shared_free(sh);
 }
 
-/* They take 500 ms and wait for most of it, but each takes 20 ms. */
+/* The chunk takes 500 ms, most of it waiting, but each item takes 20 ms. */
 START_TEST(waiting_in_a_chunk_does_not_count)
 {
 	const struct vm_worker worker = { .process = of_20_ms };
@@ -386,7 +385,7 @@ START_TEST(waiting_in_a_chunk_does_not_count)
 }
 END_TEST
 
-/* Nor is there a limit if none is asked for, or without processes. */
+/* There is no limit without the option, or without processes. */
 START_TEST(no_limit_no_verdict)
 {
 	const struct vm_worker worker = { .process = of_20_ms };
@@ -397,11 +396,11 @@ START_TEST(no_limit_no_verdict)
 }
 END_TEST
 
-/* ---- just in time ---- */
+/* ---- close to the limit ---- */
 
 static int timeout_ms;
 
-/* Takes what it may, give or take 3 ms. */
+/* Runs as long as the limit, give or take 3 ms. */
 static int just_in_time(struct vm_context *me, const void *input, size_t size)
 {
 	int64_t n = begin(input);
@@ -415,7 +414,7 @@ static int just_in_time(struct vm_context *me, const void *input, size_t size)
 	return answer(me, input, size);
 }
 
-/* One at a time: what was finished is never run again. */
+/* One item per chunk: a finished item never runs again. */
 START_TEST(a_result_that_made_it_is_a_result)
 {
 	const struct vm_worker worker = { .setup = be_idle,
@@ -445,8 +444,8 @@ START_TEST(a_result_that_made_it_is_a_result)
 }
 END_TEST
 
-/* Several in a chunk: the next one, if it was begun in between, is begun
-   again and does not pay for it. */
+/* Several in a chunk: the next item, if it was begun in between, is begun again
+   and does not pay for it. */
 START_TEST(nor_does_the_next_one_pay)
 {
 	const struct vm_worker worker = { .setup = be_idle,
@@ -476,7 +475,7 @@ START_TEST(nor_does_the_next_one_pay)
 }
 END_TEST
 
-/* ---- what an item has forked ---- */
+/* ---- processes forked by an item ---- */
 
 static void fork_stubborn(int depth)
 {
@@ -581,7 +580,7 @@ static int at_gate(struct vm_context *me, const void *input, size_t size)
 	return vm_output(me, input, size);
 }
 
-/* An item that runs meanwhile, and was seen to, has the rest of its time. */
+/* An item that runs meanwhile, and was sampled, has the rest of its time. */
 START_TEST(time_away_counts_in_part)
 {
 	const struct vm_worker worker = { .process = at_gate };
@@ -608,8 +607,8 @@ START_TEST(time_away_counts_in_part)
 }
 END_TEST
 
-/* Two outputs that go by the pipe, and before them in order an item that goes on
-   for longer than any may. */
+/* Two outputs that go through the pipe, and before them in order an item that
+   runs longer than the limit. */
 static int large_behind_slow(struct vm_context *me, const void *input,
     size_t size)
 {
@@ -624,7 +623,7 @@ static int large_behind_slow(struct vm_context *me, const void *input,
 	return vm_output(me, input, size);
 }
 
-/* A worker whose results nobody reads yet, as there are too many, waits. */
+/* A worker whose results are not read yet, because of back-pressure, waits. */
 START_TEST(waiting_to_be_read_does_not_count)
 {
 	const struct vm_worker worker = { .process = large_behind_slow };
@@ -662,7 +661,7 @@ static int just_echo(struct vm_context *me, const void *input, size_t size)
 	return vm_output(me, input, size);
 }
 
-/* A worker has more time to begin than an item may take. */
+/* A worker may take longer to begin than an item may run. */
 START_TEST(time_before_it_begins_does_not_count)
 {
 	const struct vm_worker worker = { .setup = count_setups,
@@ -707,7 +706,7 @@ static int host_of_naps(void *unused)
 	return count_causes(INPUTS, cause, 0) == INPUTS ? 0 : 3;
 }
 
-/* Stops and continues the host, as soon as it is at work. */
+/* Stops and continues the host as soon as it is at work. */
 static int stop_and_go(void *unused)
 {
 	(void)unused;
@@ -783,7 +782,7 @@ START_TEST(they_are_tried_again)
 }
 END_TEST
 
-/* ---- workers that tell lies ---- */
+/* ---- workers with false words in their slots ---- */
 
 static int lie_byte;
 
@@ -823,7 +822,7 @@ static void check_lie(int byte, int workers)
 	shared_free(sh);
 }
 
-/* It begins to hide that it was begun when the caller has seen it. */
+/* Hides its begin after the caller has sampled it. */
 static int hide_in_time(struct vm_context *me, const void *input, size_t size)
 {
 	struct slot *s;
@@ -837,7 +836,7 @@ static int hide_in_time(struct vm_context *me, const void *input, size_t size)
 	hang();
 }
 
-/* That is noticed at once: it does not get the time that is there to begin. */
+/* That is noticed at once, without the extra time to begin. */
 START_TEST(one_that_hides_later_is_garbled)
 {
 	const struct vm_worker worker = { .process = hide_in_time };
@@ -884,8 +883,8 @@ static int hide_and_hang(struct vm_context *me, const void *input,
 	hang();
 }
 
-/* Patience with a worker that seems to have begun nothing takes 5 s, so here
-   it is ended as if that were over. */
+/* The library waits 5 s for a worker that seems to have begun no item; the test
+   ends the wait early. */
 START_TEST(one_that_hides_its_beginning_ends_too)
 {
 	const struct vm_worker worker = { .process = hide_and_hang };
@@ -918,7 +917,7 @@ START_TEST(one_that_hides_its_beginning_ends_too)
 }
 END_TEST
 
-/* The task pipe: what a worker can only read, and the host did not have. */
+/* Finds the task pipe: read-only, and not the host's. */
 static int task_pipe(void)
 {
 	struct stat s;
@@ -931,7 +930,7 @@ static int task_pipe(void)
 	_exit(97);
 }
 
-/* The first reads what the second should be made of. */
+/* The first item reads the bytes of the second from the pipe. */
 static int steal(struct vm_context *me, const void *input, size_t size)
 {
 	struct pollfd p = { .events = POLLIN };
@@ -947,8 +946,8 @@ static int steal(struct vm_context *me, const void *input, size_t size)
 	return vm_output(me, input, size);
 }
 
-/* Patience with the worker that waits for it takes 5 s, so here they are made
-   to pass faster. */
+/* The library waits 5 s for the worker that lacks its item; here the time is
+   made to pass faster. */
 START_TEST(a_stolen_item_is_sent_again)
 {
 	const struct vm_worker worker = { .process = steal };
@@ -1103,8 +1102,8 @@ static void teardown_hangs(struct vm_context *me)
 	hang();
 }
 
-/* Ten times what it takes to open and close such a pool where nothing hangs,
-   with the bound that ends a hang and the pause from TERM to KILL. */
+/* Ten times the time to open and close such a pool without a hang, plus the
+   bound that ends a hang and the pause from TERM to KILL. */
 static uint64_t soon_ns(int bound_ms)
 {
 	const struct vm_worker worker = { .process = plain };
@@ -1153,8 +1152,8 @@ static void count_teardown(struct vm_context *me)
 	atomic_fetch_add(&sh->counter[TEARDOWNS], 1);
 }
 
-/* As on a machine with much load: the time for running items is over before
-   the worker has a CPU again. */
+/* As on a busy machine: the time for running items is over before the worker
+   has a CPU again. */
 START_TEST(an_idle_worker_comes_to_its_teardown)
 {
 	const struct vm_worker worker = { .setup = tell_pid,
@@ -1204,7 +1203,7 @@ START_TEST(a_slow_teardown_may_take_its_time)
 }
 END_TEST
 
-/* The first hangs, the second ends in time; a pid of each. */
+/* The first item hangs, the second ends in time; records a pid of each. */
 static int hang_at_close(struct vm_context *me, const void *input,
     size_t size)
 {
@@ -1254,9 +1253,9 @@ START_TEST(closing_ends_what_hangs)
 }
 END_TEST
 
-/* ---- what has nothing to do ---- */
+/* ---- idle workers ---- */
 
-/* The first is stopped from outside when it is through. */
+/* The first worker is stopped from outside after its item. */
 static int is_stopped_later(struct vm_context *me, const void *input,
     size_t size)
 {
@@ -1272,7 +1271,7 @@ static int is_stopped_later(struct vm_context *me, const void *input,
 	return vm_output(me, input, size);
 }
 
-/* It has had its share, and is to leave. */
+/* It has had its share of items, and must leave. */
 START_TEST(one_that_does_not_leave_is_ended)
 {
 	const struct vm_worker worker = { .process = is_stopped_later };
@@ -1305,8 +1304,7 @@ static void on_term(int signal)
 	asked_to_end = 1;
 }
 
-/* Is through when it is killed for not being so, and then the fork server
-   dies. */
+/* Finishes when it is killed as overdue; then the fork server dies. */
 static int just_too_late(struct vm_context *me, const void *input,
     size_t size)
 {
@@ -1324,7 +1322,7 @@ static int just_too_late(struct vm_context *me, const void *input,
 	return vm_output(me, input, size);
 }
 
-/* True if the pool broke before the worker's death was told. */
+/* Returns true if the pool broke before the worker's death was reported. */
 static bool check_last_words(void)
 {
 	const struct vm_worker worker = { .process = just_too_late };
@@ -1345,7 +1343,7 @@ static bool check_last_words(void)
 	return broke;
 }
 
-/* Where the machine is busy the worker may be reaped first: once more. */
+/* On a busy machine the worker may be reaped first: tries again. */
 START_TEST(what_it_said_last_is_read_in_a_broken_pool)
 {
 	int tries = 50;

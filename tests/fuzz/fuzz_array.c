@@ -13,20 +13,21 @@
 
 #define INPUT_LARGEST ((size_t)3000)
 #define ELEMENT_LARGEST ((size_t)20000)
-/* Bytes around the outputs that nobody may write to. */
+/* Bytes around the outputs that must not be written to. */
 #define GUARD ((size_t)256)
 #define GUARDED 0xe7
 
 struct arrays arrays;
 
 static uint64_t count;
-/* The inputs as they were, and as they are if no outputs lie there. */
+/* Copies of the inputs as they were, and as they are if no outputs overlap
+   them. */
 static unsigned char were[ITEMS_MOST * INPUT_LARGEST];
 static unsigned char apart[ITEMS_MOST * INPUT_LARGEST];
 static _Alignas(64) unsigned char room[GUARD + 8 +
     ITEMS_MOST * ELEMENT_LARGEST + GUARD];
 static unsigned char *in, *out;
-static bool told[ITEMS_MOST];	/* that it has failed */
+static bool told[ITEMS_MOST];	/* its failure was reported */
 
 void array_none(void)
 {
@@ -68,7 +69,7 @@ struct vm_source array_source(void)
 	return vm_inherited_array(in, count, arrays.in_size);
 }
 
-/* ---- what is told ---- */
+/* ---- results ---- */
 
 void array_check_seen(const void *at, uint64_t number)
 {
@@ -84,7 +85,7 @@ void array_check_input(const struct vm_result *r)
 	    arrays.in_size) == 0, "an input has changed");
 }
 
-/* Is all of that an element is one byte? */
+/* Have all bytes of an element the same value? */
 static bool is_all(uint64_t n, unsigned char byte)
 {
 	const unsigned char *at = out + n * arrays.element;
@@ -95,8 +96,8 @@ static bool is_all(uint64_t n, unsigned char byte)
 	return true;
 }
 
-/* What an honest worker has made of it is there; anything, if it was not one
-   of them. */
+/* Checks the output of an honest worker; that of a dishonest worker may be
+   any. */
 static void check_element(uint64_t n)
 {
 	static unsigned char right[ELEMENT_LARGEST];
@@ -119,13 +120,13 @@ static void on_failed(void *arg, const struct vm_result *r)
 	told[r->index] = true;
 }
 
-/* ---- the twin: what is done in its place ---- */
+/* ---- the twin: calls of the pool ---- */
 
 void __wrap_window_taken(struct window *w, struct span *s, uint32_t items);
 void __real_window_taken(struct window *w, struct span *s, uint32_t items);
 
-/* Results go through the caller's hand; all else has been copied to the
-   array. */
+/* Results pass through this function; all other outputs have been copied to the
+   array by the engine. */
 void __wrap_window_taken(struct window *w, struct span *s, uint32_t items)
 {
 	const struct span *hand = pool->engine.results.hand;
@@ -140,7 +141,7 @@ void __wrap_window_taken(struct window *w, struct span *s, uint32_t items)
 	__real_window_taken(w, s, items);
 }
 
-/* ---- all of it ---- */
+/* ---- the whole run ---- */
 
 static void check_guards(void)
 {

@@ -1,13 +1,13 @@
 /*
- * fuzz_array.h - arrays of a run: inputs that workers inherit, and what they
- * are mapped to.
+ * fuzz_array.h - arrays of a run: inputs that workers inherit, and the array of
+ * outputs that they are mapped to.
  *
- * The map is vm_map_array() itself, whose calls of the pool come to the fuzz
- * target.
+ * The map is vm_map_array() itself; the fuzz target wraps the calls that it
+ * makes to its pool.
  *
  * Easy to get wrong: workers and caller are one process here, and outputs may
- * lie where inputs do.  So workers do not look at inputs, only at where they
- * are; but the caller's must be right until its element is told of.
+ * overlap the inputs.  So workers check the addresses of inputs, not their
+ * contents; but the caller's input must be intact until its result is reported.
  */
 #ifndef FUZZ_ARRAY_H
 #define FUZZ_ARRAY_H
@@ -21,31 +21,31 @@
 struct arrays {
 	bool inherits;		/* inputs come from an inherited array */
 	bool maps;		/* and are mapped to another, */
-	size_t element;		/* with outputs of so many bytes */
+	size_t element;		/* of this size in bytes */
 	size_t in_size;
 };
 extern struct arrays arrays;
 
-/* None, for now. */
+/* Begins a run without arrays. */
 void array_none(void);
 
-/* So many inputs; what they are like, and where the outputs go if they are
-   mapped, which then have most bytes each at most. */
+/* Begins a run with count inputs.  how: properties of the inputs; where:
+   position of the outputs if they are mapped, each at most most bytes long. */
 void array_begin(uint64_t count, bool maps, size_t most, unsigned how,
     unsigned where);
 
-/* The inputs, as a source. */
+/* Returns the inputs as a source. */
 struct vm_source array_source(void);
 
-/* Maps them with a pool of its own, and looks at all that came of it.
-   may_fail: is asked for when vm_map_array() fails. */
+/* Maps the inputs with a pool of its own, and checks the results.  may_fail: a
+   callback that tells whether vm_map_array() may have failed. */
 void array_map(const struct vm_worker *, const struct vm_options *,
     bool (*may_fail)(void));
 
-/* A worker gets an input from where it lies in the caller's array. */
+/* Checks the address of an input in the caller's array, as a worker sees it. */
 void array_check_seen(const void *at, uint64_t number);
 
-/* The caller is told of an input. */
+/* Checks the input in a result. */
 void array_check_input(const struct vm_result *);
 
 #endif

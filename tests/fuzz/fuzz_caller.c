@@ -1,18 +1,18 @@
 /*
- * fuzz_caller.c - all that the caller reads from its workers: the bytes of
- * their result pipes, cut anywhere, and the words and bytes of their slots.
+ * fuzz_caller.c - all inputs of the caller from its workers: the bytes of their
+ * result pipes, cut anywhere, and the words and bytes of their slots.
  *
  * A whole pool runs in the world of fuzz_world.h.  The input is a small
- * program: its head has the options, and each byte after that one step of a
- * worker, honest or not, of the fork server or of the host.  When it is over
- * the world turns kind: dishonest workers die, honest ones go on, and the
- * pool must come to its end.
+ * program: its head has the options, and each byte after that is a step of a
+ * worker, honest or not, of the fork server or of the host.  After its end
+ * dishonest workers die, honest workers finish their work, and the pool must
+ * come to its end.
  *
- * What must hold: each input read is in one place of the books, and is handed
- * out once; the counts agree with the lists; an honest worker is never
- * killed before its time, blamed or done again; what it said is what comes
- * out (fuzz_truth.h).  Some inputs have workers inherit an array, which may be
- * mapped to another one (fuzz_array.h).
+ * Invariants: each input that was read is in one place of the window, and is
+ * returned once; the counts agree with the lists; an honest worker is never
+ * killed before its time, blamed, or its work repeated; its output is what the
+ * host gets (fuzz_truth.h).  In some runs workers inherit an array, which may
+ * be mapped to another (fuzz_array.h).
  */
 #include "config.h"
 
@@ -29,8 +29,8 @@
 #include "os/sys.h"
 
 #define INPUT_MOST 512
-/* Honest steps that a worker makes at most between two waits of a kind world:
-   now more, now less. */
+/* Most honest steps of a worker between two waits after the input's end; the
+   number changes. */
 #define KIND_STEPS 6
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -48,7 +48,7 @@ static unsigned byte(void)
 	return *program++;
 }
 
-/* Bytes of the input, zeroes behind its end. */
+/* Copies bytes of the input; zeroes after its end. */
 static void bytes(void *to, size_t size)
 {
 	unsigned char *at = to;
@@ -57,7 +57,7 @@ static void bytes(void *to, size_t size)
 		*at++ = (unsigned char)byte();
 }
 
-/* Small numbers mostly, and large ones; times a unit, and bounded. */
+/* Returns a number, mostly small, times a unit, and bounded. */
 static size_t number(size_t unit, size_t most)
 {
 	size_t n = byte();
@@ -66,7 +66,7 @@ static size_t number(size_t unit, size_t most)
 	return MIN(n, most);
 }
 
-/* What a pipe may hold: often less than a frame. */
+/* Capacity of a pipe: often less than a frame. */
 static size_t pipe_cap(void)
 {
 	return 16 + number(32, 65536);
@@ -74,20 +74,21 @@ static size_t pipe_cap(void)
 
 /* ---- the run ---- */
 
-static uint64_t total;		/* inputs there are */
+static uint64_t total;		/* number of inputs */
 static unsigned input_size;
-static bool large;		/* some of them are */
+static bool large;		/* some inputs are large */
 static bool wide;		/* the head has options of all kinds */
-static int resize_to;		/* 0: as it is */
-static unsigned idle;		/* turns in which nothing happens */
-static bool stopped;		/* the host wants no more */
-static bool broken;		/* the pool was, in the end */
+static int resize_to;		/* 0: unchanged */
+static unsigned idle;		/* turns without an event */
+static bool stopped;		/* the host takes no more results */
+static bool broken;		/* the pool was broken at the end */
 
-/* ---- heads in shared pages ---- */
+/* ---- heads in shared memory ---- */
 
-/* Heads of inputs in payload areas, of chunks that the caller had in its books
-   when it last waited.  They are nonsense while the caller acts, and as it wrote
-   them while workers do; in between it may pack there anew. */
+/* Heads of inputs in payload areas, of chunks that were in the window at the
+   caller's last wait.  They are overwritten with nonsense while the caller
+   runs, and restored while workers do; in between the caller may pack other
+   inputs there. */
 static struct {
 	unsigned char *at;
 	unsigned char right[FRAME_HEAD];
@@ -136,7 +137,7 @@ static void note_heads(const struct chunk *c)
 	}
 }
 
-/* ---- the books ---- */
+/* ---- the window ---- */
 
 struct count {
 	size_t waiting, sent, chunks, bytes, result_bytes;
@@ -173,7 +174,7 @@ static void count_span(struct count *c, const struct span *s,
 	c->bytes += chunk_charge(chunk);
 }
 
-/* Both the list and the heap: siblings on next, children on child. */
+/* Counts both the list and the heap: siblings on next, children on child. */
 static void count_results(struct count *c, const struct span *s)
 {
 	for (; s != NULL; s = s->next) {
@@ -201,7 +202,7 @@ static void count_member(struct count *c, const struct member *m)
 	    m->state == MEMBER_GONE, "a death would need memory");
 }
 
-/* Of an array nobody is asked for the next input. */
+/* The items of an inherited array are not read by calls of next(). */
 static void count_given(void)
 {
 	if (arrays.inherits)
@@ -252,7 +253,8 @@ static void check_books(void)
 	WORLD_REQUIRE(roster_is_right(&e->crew), "a member is not booked");
 }
 
-/* One that is to be killed just now is still as it was found. */
+/* The state of a worker that is doomed just now is still the one it was judged
+   by. */
 static void check_doomed(size_t which, const struct member *m)
 {
 	const struct place *h = &world.place[which];
@@ -262,7 +264,7 @@ static void check_doomed(size_t which, const struct member *m)
 		truth_excuse(which, m->blame, member_has_greeted(m));
 }
 
-/* No honest worker may be thought to be otherwise. */
+/* Checks that no honest worker is blamed. */
 static void check_blame(void)
 {
 	const struct crew *c = &pool->engine.crew;
@@ -280,7 +282,8 @@ static void check_blame(void)
 	}
 }
 
-/* The order may be older, and the worker not known to the caller yet. */
+/* The order may be old, and the caller may not have received the worker's
+   HELLO. */
 void world_kills(size_t which)
 {
 	truth_excuse(which, 0, puppet_greeted(which) && pool != NULL);
@@ -288,8 +291,8 @@ void world_kills(size_t which)
 
 /* ---- the source ---- */
 
-/* Short ones, or large ones as well, not all of which can be placed; through a
-   narrow pipe those would take long. */
+/* Sizes of inputs: short, or large as well, some of which get no room in the
+   payload area; through a narrow pipe those would take long. */
 static size_t size_of(uint64_t n)
 {
 	size_t size = sizeof n + (n * input_size) % 256;
@@ -314,7 +317,7 @@ static int give(void *from, const void **input, size_t *size)
 	return 1;
 }
 
-/* ---- steps: of dishonest workers ---- */
+/* ---- steps of dishonest workers ---- */
 
 static void taint(size_t which)
 {
@@ -340,7 +343,8 @@ static void write_much(size_t which)
 	world_write(&world.place[which].results, many, n);
 }
 
-/* A whole frame with a body of the input's, in the ring or in the pipe. */
+/* Sends a whole frame with a body from the input, in the ring or in the
+   pipe. */
 static void say(size_t which)
 {
 	static unsigned char body[64000], frame[65000];
@@ -359,7 +363,7 @@ static void say(size_t which)
 	}
 }
 
-/* Where an output is that is not there, or may be. */
+/* Announces an output in the payload area that may not be there. */
 static void misplace(size_t which, unsigned how)
 {
 	const struct slot *slot = world.place[which].slot;
@@ -375,7 +379,7 @@ static void misplace(size_t which, unsigned how)
 	puppet_say(which, FRAME_PLACED, &p, sizeof p);
 }
 
-/* What is wrong in the place of an array of outputs, or told of it. */
+/* Spoils the place of an array of outputs, or sends a false frame about it. */
 static void misfill(size_t which, unsigned how)
 {
 	static unsigned char body[20000];
@@ -398,7 +402,7 @@ static void misfill(size_t which, unsigned how)
 	}
 }
 
-/* A right frame, but of a worker that has not begun the item. */
+/* Sends a valid frame for an item that the worker has not begun. */
 static void lie(size_t which)
 {
 	const struct frame_chunk *c = puppet_chunk(which);
@@ -422,7 +426,7 @@ static void lie(size_t which)
 	puppet_say(which, FRAME_OUTPUT, body, 8 + how * 16 % 4000);
 }
 
-/* Words of the control page, whatever they mean. */
+/* Sets a word of the control page to any value. */
 static void set_word(size_t which)
 {
 	_Atomic uint64_t *words = (void *)world.place[which].slot;
@@ -465,7 +469,7 @@ static void write_ring(size_t which)
 	slot_copy_in(world.place[which].slot, at, some, n);
 }
 
-/* A FAILURE whose sizes are not those of its texts. */
+/* Sends a FAILURE frame whose sizes differ from those of its texts. */
 static void fail_falsely(size_t which)
 {
 	static unsigned char body[sizeof(struct frame_failure) + 20000];
@@ -490,7 +494,8 @@ static void fail_falsely(size_t which)
 	puppet_say(which, FRAME_FAILURE, body, sizeof why + size);
 }
 
-/* What only a dead worker is asked for. */
+/* Spoils the words and the file that the caller reads after a worker's
+   death. */
 static void leave_lies(size_t which)
 {
 	struct slot *slot = world.place[which].slot;
@@ -540,7 +545,7 @@ static void misbehave(size_t which, unsigned step)
 		world.place[which].results.ended = true;
 }
 
-/* ---- steps: of honest workers ---- */
+/* ---- steps of honest workers ---- */
 
 static void act(size_t which, unsigned times)
 {
@@ -569,7 +574,7 @@ static void fail_setup(size_t which)
 	puppet_flush(which);
 }
 
-/* Whether it crashes or exits, it may have told where. */
+/* Crashes or exits, perhaps with a traceback in the slot. */
 static void die(size_t which)
 {
 	struct end_of_life *end = &ends[world.place[which].life];
@@ -585,7 +590,7 @@ static void die(size_t which)
 	world_death(which, status);
 }
 
-/* What happens to a worker that does nothing wrong. */
+/* A step of an honest worker. */
 static void live(size_t which, unsigned step)
 {
 	if (!world.place[which].lives)
@@ -619,7 +624,7 @@ static void live(size_t which, unsigned step)
 	}
 }
 
-/* ---- steps: of all others ---- */
+/* ---- steps of the rest ---- */
 
 static void happen(unsigned step)
 {
@@ -657,7 +662,7 @@ static void happen(unsigned step)
 	}
 }
 
-/* What goes wrong in the caller, or just then. */
+/* A failing allocation in the caller, or a step of a worker during a copy. */
 static void hinder(unsigned step)
 {
 	if (step % 2) {
@@ -668,7 +673,7 @@ static void hinder(unsigned step)
 	}
 }
 
-/* What the host arranges, and how workers feel. */
+/* An act of the host, or a change of a worker's mood. */
 static void arrange(unsigned step)
 {
 	struct puppet_mood *mood = puppet_mood(byte() % world.workers);
@@ -705,7 +710,7 @@ void world_race(size_t which, unsigned steps)
 	wrong_heads();
 }
 
-/* One step; the low five bits say which, the others whose. */
+/* Makes one step: the low five bits select it, the others the worker. */
 static void step(unsigned b)
 {
 	size_t which = (b >> 5) % world.workers;
@@ -727,7 +732,8 @@ static void step(unsigned b)
 		arrange(b >> 5);
 }
 
-/* The world after the input: true while anybody can still do something. */
+/* A turn of the world after the input.  Returns true while anything can
+   change. */
 static bool turn_kind(void)
 {
 	bool any = false;
@@ -850,7 +856,7 @@ static void check_result(const struct vm_result *r)
 		truth_check(r, n);
 }
 
-/* Up to max_workers, of a pool that works. */
+/* Resizes the pool, which may fail beyond max_workers or if it is broken. */
 static void resize(void)
 {
 	int r = vm_resize(pool, resize_to);
@@ -865,7 +871,7 @@ static void resize(void)
 	resize_to = 0;
 }
 
-/* What is next, if anything. */
+/* Takes the next result, perhaps with a time limit. */
 static int take_one(unsigned b, struct vm_result *r)
 {
 	int got = vm_zip_in_out_within(pool, r, b % 4 == 3 ?
@@ -879,7 +885,7 @@ static int take_one(unsigned b, struct vm_result *r)
 	return got;
 }
 
-/* All is told, or the pool is broken. */
+/* Checks that all results were returned, unless the pool is broken. */
 static void check_end(int got)
 {
 	uint64_t n = 0;
@@ -896,7 +902,8 @@ static void check_end(int got)
 	truth_check_sums();
 }
 
-/* The next result: 1; 0 or -1 at the end, or early if the input says so. */
+/* Takes the next result.  Returns 1; 0 or -1 at the end, or early if the input
+   says so. */
 static int take(struct vm_result *r)
 {
 	unsigned b;
@@ -923,7 +930,7 @@ static int take(struct vm_result *r)
 	return got;
 }
 
-/* The options that only some inputs have. */
+/* Reads the options that only some inputs have. */
 static void read_more(void)
 {
 	static const int times[] = { 0, 0, 1, 8, 50, 400, 3000, 20000 };
@@ -949,7 +956,8 @@ static void read_more(void)
 	options.retry_on = causes[b >> 6];
 }
 
-/* Not so large that there is always a place for their outputs. */
+/* Arrays are so small that there is often, not always, a place for their
+   outputs. */
 static void read_arrays(bool maps)
 {
 	unsigned how = byte(), where = byte();
@@ -960,7 +968,7 @@ static void read_arrays(bool maps)
 		options.ordered = 0;
 }
 
-/* Which of the kinds of heads it is, by four bits of a byte. */
+/* The kind of the head, by four bits of a byte. */
 enum { ANY_KIND, INHERITS = 1, MAPS = 5, INHERITS_WIDE = 7, MAPS_WIDE = 10 };
 
 static void read_head(void)
@@ -1012,7 +1020,7 @@ static int no_process(struct vm_context *me, const void *input, size_t size)
 	return vm_fail(me, 1, "No process is forked here.");
 }
 
-/* ---- the twins: what vm_map_array() does with its pool ---- */
+/* ---- the twins: calls of vm_map_array() to its pool ---- */
 
 int __wrap_pool_open(struct vm_pool **p, struct settings *set,
     struct words *words);
@@ -1031,7 +1039,7 @@ int __wrap_pool_open(struct vm_pool **p, struct settings *set,
 	return r;
 }
 
-/* No error of the pool's is passed on before the end. */
+/* Errors of the pool are not passed on before the end. */
 int __wrap_vm_zip_in_out(vm_pool *p, struct vm_result *result)
 {
 	WORLD_REQUIRE(p == pool, "another pool");
@@ -1087,7 +1095,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		array_map(&worker, &options, may_fail);
 	else
 		imap(&worker);
-	/* One that was to fail and did not come is not the next input's. */
+	/* A pending failure of an allocation must not reach the next input's
+	   run. */
 	world.memory = 0;
 	puppet_release_all();
 	world_end();

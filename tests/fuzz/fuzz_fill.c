@@ -10,10 +10,10 @@
 
 #define ITEMS_MOST 8192
 #define INPUT_LARGEST 2000
-/* The most that are in a chunk, and where its first may be. */
+/* Bounds of the items in a chunk, and of the index of the first. */
 #define COUNT_MOST 16
 #define STARTS 8
-/* Zeroes between two places, at least. */
+/* Least number of zero bytes between two places. */
 #define GUARD 64
 
 static unsigned char inputs[(COUNT_MOST + STARTS) * INPUT_LARGEST];
@@ -23,8 +23,9 @@ static size_t nitems;
 static const struct slots *all;
 static unsigned char *outputs;
 static size_t element, in_size;
-static size_t used;		/* of their half, from its begin */
-static size_t last;		/* a place at its end begins there */
+static size_t used;		/* offset in the payload half for outputs */
+static size_t last;		/* a place that ends at the end of the half
+				   begins there */
 static struct { size_t from, to; } taken[ITEMS_MOST];
 static size_t ntaken;
 
@@ -49,7 +50,7 @@ static uint64_t take(size_t from, size_t size)
 	return from;
 }
 
-/* Where its outputs are to be, if anywhere. */
+/* Chooses a place for the outputs, or none. */
 static uint64_t place(size_t size, unsigned how)
 {
 	size_t from = (used + 63) / 64 * 64 + (how & 4 ? how >> 3 : 0);
@@ -64,7 +65,7 @@ static uint64_t place(size_t size, unsigned how)
 	return take(from, size);
 }
 
-/* Not there: behind the end, or beyond all bounds. */
+/* An invalid place: beyond the end of the half, or of all memory. */
 static uint64_t misplace(size_t size, unsigned how)
 {
 	if (how & 1)
@@ -123,7 +124,8 @@ static bool is_clean(size_t from, size_t to)
 	return true;
 }
 
-/* Before each place, its head's room included, and behind it. */
+/* Checks the gaps before each place, with the room of its head, and behind
+   it. */
 bool fill_is_clean(void)
 {
 	bool clean = true;

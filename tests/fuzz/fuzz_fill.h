@@ -2,8 +2,8 @@
  * fuzz_fill.h - chunks of an inherited array for a worker, and the places of
  * their outputs, if they have any.
  *
- * Easy to get wrong: places never overlap, so that all of them can be looked
- * at when the run is over.
+ * Easy to get wrong: places never overlap, so that all of them can be checked
+ * after the run.
  */
 #ifndef FUZZ_FILL_H
 #define FUZZ_FILL_H
@@ -15,30 +15,32 @@
 #include "shm/slots.h"
 #include "wire/frame.h"
 
-/* An item that was sent in the right way. */
+/* An item that was sent in a valid chunk. */
 struct fill_item {
-	const unsigned char *input; /* NULL: it is packed */
-	size_t size;		/* of the input */
-	unsigned char *place;	/* for its output; NULL: anywhere */
-	bool refused;		/* its chunk must be: the place is none */
-	bool strides;		/* the first of what is taken at once */
+	const unsigned char *input; /* pointer into the array; NULL: packed */
+	size_t size;		/* bytes of the input */
+	unsigned char *place;	/* for its output; NULL: no place */
+	bool refused;		/* its chunk must be refused: its place is
+				   invalid */
+	bool strides;		/* first item of a stride, whose items are taken
+				   at once */
 	uint32_t ordinal;
 	uint32_t number;
 };
 
-/* A new run, with outputs of so many bytes (0: any) for a slot; how: what
-   inputs are like. */
+/* Begins a run with outputs of element bytes (0: any size) for a slot.  how:
+   properties of the inputs. */
 void fill_begin(const struct slots *, struct slot *, size_t element,
     unsigned how);
 
-/* Makes a chunk one of the array, with a place or without, or leaves it as it
-   is, and remembers its items, which are the next by index. */
+/* Makes a chunk one of the array, with a place or without, or leaves it
+   unchanged, and records its items under the next indices. */
 void fill_chunk(struct frame_chunk *, unsigned how);
 
-/* The item of an index, or NULL. */
+/* Returns the item of an index, or NULL. */
 const struct fill_item *fill_item(uint64_t index);
 
-/* Nothing may be written between the places. */
+/* Are the bytes between the places unchanged? */
 bool fill_is_clean(void);
 
 #endif

@@ -24,24 +24,25 @@ static struct puppet {
 	struct channel tasks;
 	struct puppet_mood mood;
 	struct frame_chunk chunk;
-	uint32_t left;		/* items of it not yet received */
+	uint32_t left;		/* items of the chunk not yet received */
 	unsigned char *at;	/* the next of them, if they are placed */
-	uint32_t next;		/* for END: the one it stops before */
-	uint32_t end;		/* before which it has taken all */
+	uint32_t next;		/* for END: the item it stops before */
+	uint32_t end;		/* limit of the items it has taken */
 	bool more;		/* the lease has not ended */
-	bool fills;		/* the chunk's outputs have places: */
-	bool made;		/* that of the last item is in its own, but
-				   nothing says so yet */
-	bool open;		/* what it took last is not finished */
-	bool then_fail;		/* the failure that comes is announced */
+	bool fills;		/* outputs of the chunk have places: */
+	bool made;		/* the last item's is complete, but not yet
+				   published */
+	bool open;		/* the last item it took is not finished */
+	bool then_fail;		/* the next failure was announced */
 	bool greeted;
 	bool at_work, owes_flush;
-	uint64_t number;	/* of the item it is at */
+	uint64_t number;	/* of the present item */
 	struct puppet_work work;
-	struct frame_failure failure; /* what it says, if it then fails */
-	/* What it says next, and whether it then writes, leaves, is done. */
+	struct frame_failure failure; /* for the FAILURE frame */
+	/* The next frame, and the actions after it: flush, leave, record the
+	   truth. */
 	size_t length;
-	unsigned char *placed;	/* where, if not here */
+	unsigned char *placed;	/* elsewhere, or NULL: in frame */
 	bool then_flush, then_leave, then_done, then_failed;
 	_Alignas(16) unsigned char frame[FRAME_MOST];
 } puppets[WORLD_WORKERS];
@@ -118,10 +119,9 @@ void puppet_output(unsigned char *to, uint64_t number, size_t size)
 	memcpy(to, &number, MIN(size, sizeof number));
 }
 
-/* ---- saying ---- */
+/* ---- frames ---- */
 
-/* An output in the payload area is told of; if that has to wait, it is as if
-   it had not been tried. */
+/* Announces an output in the payload area; undone if the ring has no room. */
 static int put_placed(struct puppet *p)
 {
 	const struct outstream before = p->outstream;
@@ -138,7 +138,7 @@ static int put_placed(struct puppet *p)
 	return r;
 }
 
-/* A frame that the ring does not take goes to the pipe in one go. */
+/* Stages a frame; one that the ring does not take goes to the pipe at once. */
 static int put(size_t which)
 {
 	struct puppet *p = &puppets[which];
@@ -158,7 +158,7 @@ static int put(size_t which)
 	return r;
 }
 
-/* A write was its last: killed in the middle of it. */
+/* Kills the worker in the middle of a write if its allowance is used up. */
 static bool cut_short(size_t which)
 {
 	if (puppets[which].mood.allowed > 0)
@@ -167,7 +167,7 @@ static bool cut_short(size_t which)
 	return true;
 }
 
-/* What it says is staged: nothing can take that back. */
+/* Records the truth once the frame is staged and cannot be taken back. */
 static void answered(size_t which)
 {
 	struct puppet *p = &puppets[which];
@@ -232,7 +232,7 @@ void puppet_flush(size_t which)
 		cut_short(which);
 }
 
-/* ---- working ---- */
+/* ---- work ---- */
 
 static void greet(struct puppet *p, const struct place *h)
 {
@@ -246,7 +246,7 @@ static void greet(struct puppet *p, const struct place *h)
 	p->then_flush = p->greeted = true;
 }
 
-/* Its item fails: the words for it, and the end of what it wrote. */
+/* Prepares the FAILURE frame: the message, and the tail of its stderr. */
 static void fail(size_t which)
 {
 	static unsigned char body[sizeof(struct frame_failure) + 4095 + 1 +
@@ -279,7 +279,7 @@ static void fail(size_t which)
 	p->mood.fail = p->mood.too_big = false;
 }
 
-/* Where an array of outputs has the one it is at. */
+/* Returns the place of the present item's output in an array of outputs. */
 static unsigned char *place_of(size_t which)
 {
 	const struct puppet *p = &puppets[which];
@@ -294,7 +294,7 @@ static unsigned char *place_of(size_t which)
 	    p->chunk.outputs + FRAME_HEAD + nth * arrays.element;
 }
 
-/* Its process() returns, where the output has a place. */
+/* Returns from process(), with the output in its place. */
 static void finish_there(size_t which)
 {
 	struct puppet *p = &puppets[which];
@@ -319,7 +319,7 @@ static size_t output_size(const struct puppet *p)
 	    PUPPET_OUTPUT_LEAST + p->number % 40;
 }
 
-/* Its process() returns. */
+/* Returns from process(). */
 static void finish(size_t which)
 {
 	static unsigned char body[FRAME_MOST];
@@ -345,7 +345,7 @@ static void finish(size_t which)
 		memcpy(p->placed, p->frame, p->length);
 }
 
-/* What it notes and writes when an item begins. */
+/* Writes the note and the stderr of an item at its begin. */
 static void note(size_t which)
 {
 	struct puppet *p = &puppets[which];
@@ -383,7 +383,7 @@ static void take_some(size_t which)
 	p->end = MIN(first + p->chunk.stride, limit);
 }
 
-/* Begins the next item of what it took. */
+/* Begins the next of the items it has taken. */
 static void start(size_t which)
 {
 	struct puppet *p = &puppets[which];
@@ -431,7 +431,7 @@ static void begin(size_t which, const struct frame *f)
 	start(which);
 }
 
-/* That the last output is in its place shows from now on. */
+/* Publishes that the last output is in its place. */
 static void show(size_t which)
 {
 	struct puppet *p = &puppets[which];
@@ -444,7 +444,7 @@ static void show(size_t which)
 	p->work.seen_at = world.now;
 }
 
-/* The next step at a chunk whose outputs have places. */
+/* Makes the next step at a chunk whose outputs have places. */
 static void fill(size_t which)
 {
 	struct puppet *p = &puppets[which];
@@ -508,8 +508,8 @@ static void heed(size_t which, const struct frame *f)
 	}
 }
 
-/* The next of a chunk that need not be received; what was taken back need not
-   be looked at. */
+/* Finds the next item of a chunk that is in shared memory or inherited; items
+   that were taken back are skipped. */
 static void find(size_t which)
 {
 	struct puppet *p = &puppets[which];

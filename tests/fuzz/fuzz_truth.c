@@ -1,4 +1,4 @@
-/* fuzz_truth.c - see fuzz_truth.h: what is true, and what is told. */
+/* fuzz_truth.c - see fuzz_truth.h: records of the truth, and checks. */
 #include "config.h"
 
 #include "fuzz_truth.h"
@@ -12,10 +12,10 @@
 #include "worker/capture.h"
 #include "worker/context.h"
 
-/* Bounds of the library's own: for a worker to begin, and to tear down. */
+/* Bounds of the library: for a worker to begin an item, and to tear down. */
 #define BEGIN_NS (5000 * MS_IN_NS)
 #define TEARDOWN_NS (5000 * MS_IN_NS)
-/* Deaths in a row upon an item not begun that are taken for its doing. */
+/* Consecutive deaths before an item is begun that are blamed on the item. */
 #define SUSPICIONS 3
 #define OWN_DOING (VM_FAILED | VM_KILLED | VM_EXITED | VM_TIMED_OUT | \
 	VM_TOO_BIG | VM_GARBLED)
@@ -27,9 +27,9 @@ struct vm_options options;
 uint64_t given;
 bool cancelled, unfit, harmed, starved;
 
-/* What was told. */
+/* Sums over all results. */
 static int told_failed, told_cancelled;
-static unsigned told_given_up;	/* places */
+static unsigned told_given_up;	/* places that were given up */
 static int idle_deaths;		/* of workers at no item */
 
 void truth_begin(void)
@@ -50,7 +50,7 @@ bool truth_is_done(uint64_t number)
 	return by >= 0 && !world.bad[by];
 }
 
-/* ---- what workers do ---- */
+/* ---- events in workers ---- */
 
 static uint64_t ns_of(int ms)
 {
@@ -67,8 +67,8 @@ static uint64_t pause_before(int attempt)
 	return MIN(pause, most ? most : 60000 * MS_IN_NS);
 }
 
-/* Another attempt: one that was asked for, and not too early.  One may be
-   over before it was begun. */
+/* Checks another attempt: it must have been allowed, and not be too early.  An
+   attempt may be over before it was begun. */
 static void check_again(const struct truth *t, int attempt)
 {
 	int unbegun = (idle_deaths - t->idle_deaths) / SUSPICIONS;
@@ -160,7 +160,7 @@ void world_died(size_t which, int status)
 	idle_deaths += !w->busy;
 	if (!w->busy || world.bad[world.place[which].life])
 		return;
-	/* It was begun when another's time was over already. */
+	/* It was begun when another attempt's time was over already. */
 	t->begun -= end->excused && end->spared;
 	if (end->excused && end->spared)
 		return;
@@ -171,11 +171,11 @@ void world_died(size_t which, int status)
 
 /* ---- kills ---- */
 
-/* Had it had its time?  Its item, or its beginning one. */
+/* Was the time over, for its item or for the begin of its first item? */
 static bool is_overdue(const struct puppet_work *w)
 {
 	uint64_t most = ns_of(options.item_timeout_ms);
-	/* What is over just now may not have been seen yet. */
+	/* An item that is over just now may not have been seen yet. */
 	bool now = w->seen_at == world.now;
 	uint64_t at = w->begun_at < world.now ? w->begun_at : w->before_at;
 
@@ -193,7 +193,7 @@ void truth_excuse(size_t which, enum vm_cause blame, bool greeted)
 	uint64_t setup = ns_of(options.setup_timeout_ms);
 	bool late_setup = setup > 0 && world.now >= end->born_at + setup;
 
-	/* One that is refused at the start ends all. */
+	/* A pool with a worker that is refused at the start ends. */
 	if (world.leaving || (world.any_refused && pool == NULL) ||
 	    end->excused || world.bad[world.place[which].life])
 		return;
@@ -210,7 +210,7 @@ void truth_excuse(size_t which, enum vm_cause blame, bool greeted)
 	end->spared = w->begun_at == world.now;
 }
 
-/* ---- what is told ---- */
+/* ---- results ---- */
 
 static bool is_all(const char *text, size_t size, char of)
 {
@@ -222,7 +222,7 @@ static bool is_all(const char *text, size_t size, char of)
 	return n == size;
 }
 
-/* Whatever is told can be read, and is not longer than it may be. */
+/* All texts of a result can be read, and are within their bounds. */
 static void check_texts(const struct vm_exception *x)
 {
 	size_t most = MAX(options.max_item_bytes, CONTEXT_FAILURE_ROOM);
@@ -247,7 +247,7 @@ static void check_tail(const struct vm_exception *x, uint64_t n,
 		    puppet_letter(n)), "another tail than was written");
 }
 
-/* An honest worker has said that this item failed. */
+/* Checks a failure that an honest worker has sent. */
 static void check_said(const struct vm_exception *x, uint64_t n)
 {
 	const struct attempt *a = &truth[n].last;
@@ -263,7 +263,7 @@ static void check_said(const struct vm_exception *x, uint64_t n)
 	check_tail(x, n, a->written);
 }
 
-/* An honest worker has died, and this item is said to have done it. */
+/* Checks an item that is blamed for the death of an honest worker. */
 static void check_death(const struct vm_exception *x, uint64_t n)
 {
 	const struct end_of_life *end = &ends[x->pid - 1000];
@@ -289,7 +289,7 @@ static void check_death(const struct vm_exception *x, uint64_t n)
 	check_tail(x, n, at_it ? end->written : 0);
 }
 
-/* Was it a worker that nothing is held against, before or after? */
+/* Is the worker honest, before and after? */
 static bool is_honest(pid_t pid)
 {
 	return pid >= 1000 && pid < 1000 + world.lives &&
@@ -302,7 +302,7 @@ void truth_check(const struct vm_result *r, uint64_t n)
 	enum vm_cause cause = x->cause;
 
 	check_texts(x);
-	/* A pool that breaks down takes what there is memory for. */
+	/* When a pool breaks down, it delivers as much as memory allows. */
 	WORLD_REQUIRE(!truth_is_done(n) || (starved && vm_broken(pool)),
 	    "an output made is not there");
 	WORLD_REQUIRE(cause != VM_CANCELLED || cancelled ||

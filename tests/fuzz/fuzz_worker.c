@@ -1,18 +1,18 @@
 /*
- * fuzz_worker.c - all that a worker reads: the bytes of its task pipe, cut
+ * fuzz_worker.c - all inputs of a worker: the bytes of its task pipe, cut
  * anywhere, the words of its slot, and notices on a socket.
  *
- * The worker is that of lib/worker/worker.c itself: the linker puts the __wrap_
- * twins below in place of the system calls it makes, and its end is a jump
- * back.  The input is a small program: what comes through the pipe, what the
- * caller does to the slot in between, what the hooks do.
+ * The worker is lib/worker/worker.c itself: the linker puts the __wrap_ twins
+ * below in place of its system calls, and its exit is a longjmp().  The input
+ * is a small program: bytes for the pipe, the caller's changes of the slot in
+ * between, and the behaviour of the hooks.
  *
- * What must hold: what the worker has written and staged is a stream of whole
- * frames, one for each item that the hook saw, as it should be; what it says
- * of the stream in its slot is true before it is done; and what it says of a
- * failure is what the hook said, wrote and took.  Some inputs have it do chunks
- * of an inherited array, whose outputs may have places (fuzz_fill.h): these are
- * where they belong then, and nothing else is said to be.
+ * Invariants: the frames that the worker has written and staged form a stream
+ * of whole frames, a right one for each item that the hook saw; its words in
+ * the slot about that stream are true before it returns; and its report of a
+ * failure has the message, stderr and times of the hook.  Some inputs have it
+ * do chunks of an inherited array, whose outputs may have places (fuzz_fill.h):
+ * those outputs are in their places, and no frame announces them.
  */
 #include "config.h"
 
@@ -39,7 +39,7 @@
 #define PARENT 4242
 #define GENERATION 9
 #define ERRORS 1002
-/* A file that stderr goes to, and the most that is kept between items. */
+/* Bound of the stderr file, and of its size kept between items. */
 #define FILE_MOST ((size_t)256 * 1024)
 #define FILE_KEPT ((size_t)64 * 1024)
 
@@ -75,7 +75,7 @@ static void bytes(void *to, size_t size)
 		*at++ = (unsigned char)byte();
 }
 
-/* Small numbers mostly, and large ones. */
+/* Returns a number, mostly a small one. */
 static size_t number(size_t most)
 {
 	size_t n = byte();
@@ -84,7 +84,7 @@ static size_t number(size_t most)
 	return MIN(n, most);
 }
 
-/* ---- what there is and what must come of it ---- */
+/* ---- state and expectations ---- */
 
 static jmp_buf end;
 static struct channel *tasks_of_worker;
@@ -93,16 +93,17 @@ static struct slots slots;
 static struct slot *slot;
 
 static struct run {
-	/* What the pipe will bring. */
+	/* Bytes that the pipe delivers. */
 	size_t ntasks, at_task;
 	uint32_t ordinal;	/* of the next right chunk */
 	uint64_t seq;
-	/* What was written, and what the frames must be. */
+	/* Bytes written, and expectations for the frames. */
 	size_t written;
 	size_t write_most;	/* in one write */
 	bool broken;		/* the result pipe is gone */
-	bool scribbled;		/* the slot's words mean nothing any more */
-	bool arrays;		/* chunks are fill_chunk()'s */
+	bool scribbled;		/* the slot's words are overwritten with
+				   garbage */
+	bool arrays;		/* chunks come from fill_chunk() */
 	int calls;		/* of process() */
 	bool set_up;
 	struct call {
@@ -110,21 +111,22 @@ static struct run {
 		const struct fill_item *item; /* or NULL */
 		size_t size;	/* of its output */
 		int cause, code;
-		size_t message;	/* bytes of it that are kept; 0: ours */
-		bool told_why;	/* by the library */
-		size_t from, to; /* what the file had by its begin, its end */
-		bool cut;	/* the file was cut meanwhile */
+		size_t message;	/* bytes of its message that are kept; 0: the
+				   library's */
+		bool told_why;	/* the message is the library's */
+		size_t from, to; /* size of the file at its begin and end */
+		bool cut;	/* the file was truncated meanwhile */
 		uint64_t begun_at, ended_at;
 	} call[CALLS_MOST];
 	const struct call *filled; /* the last whose output has a place */
 	uint64_t now;		/* of both clocks; CPU time is half of it */
 	size_t file;		/* bytes in the file */
-	bool no_file;		/* it cannot be read any more */
+	bool no_file;		/* reads of it fail */
 	size_t output_bytes;
 	size_t max_item;
 } run;
 static unsigned char tasks[1 << 20], stream[STREAM];
-/* What a run has beside its hooks. */
+/* The plan of a run, except hooks. */
 static struct plan plan;
 
 /* ---- steps of the caller ---- */
@@ -160,7 +162,7 @@ static void send_chunk(void)
 	send_frame(FRAME_CHUNK, &c, sizeof c);
 }
 
-/* An input begins with its size, so that the hook can tell. */
+/* An input begins with its size, so that the hook can check it. */
 static void send_item(void)
 {
 	static unsigned char item[70000];
@@ -181,7 +183,7 @@ static void send_raw(void)
 	run.ntasks += n;
 }
 
-/* Any frame, shaped or not. */
+/* Sends any frame, well-formed or not. */
 static void send_any(void)
 {
 	unsigned char body[64];
@@ -211,7 +213,7 @@ static void scribble(void)
 		words[at] += byte();
 }
 
-/* Something the caller does, but to send. */
+/* A step of the caller that sends nothing. */
 static void interfere(unsigned b)
 {
 	switch (b % 8) {
@@ -233,7 +235,7 @@ static void interfere(unsigned b)
 	}
 }
 
-/* One step; false: the pipe brings what it has now. */
+/* One step.  Returns false when the pipe is to deliver its present bytes. */
 static bool step(void)
 {
 	unsigned b = byte();
@@ -271,7 +273,7 @@ static bool step(void)
 
 /* ---- the hooks ---- */
 
-/* Says why; returns how many bytes of it are kept. */
+/* Fails with a message.  Returns the number of its bytes that are kept. */
 static size_t refuse(struct vm_context *me)
 {
 	static char text[8000];
@@ -282,19 +284,20 @@ static size_t refuse(struct vm_context *me)
 	return MIN(n, 4095);
 }
 
-/* The letter of what a call writes to its stderr. */
+/* The letter that a call writes to stderr. */
 static char letter(size_t call)
 {
 	return (char)('a' + call % 26);
 }
 
-/* What is on the file at a place, whoever wrote it: a 0 now and then. */
+/* The byte at an offset of the stderr file, whichever call wrote it; with some
+   zeroes. */
 static char written(size_t at)
 {
 	return at % 61 == 60 ? '\0' : letter(at / 61);
 }
 
-/* A hook that takes time, writes to its stderr, or spoils it. */
+/* Lets a hook take time, write to stderr, or spoil the file. */
 static void be_busy(struct call *c)
 {
 	unsigned b = plan.measure || plan.capture ? byte() : 0;
@@ -321,7 +324,7 @@ static int on_setup(struct vm_context *me)
 	return run.set_up ? 0 : 1;
 }
 
-/* Adds to the output: by copy, or in place, and not all of it. */
+/* Adds to the output: by copy, or in place and in part. */
 static int add(struct vm_context *me, struct call *c, size_t size, bool copy)
 {
 	static unsigned char some[300000];
@@ -344,8 +347,8 @@ static int add(struct vm_context *me, struct call *c, size_t size, bool copy)
 	return 0;
 }
 
-/* What is staged is told before an item begins, if somebody waits; or before
-   several are taken at once whose outputs have places. */
+/* Staged frames are flushed before an item begins if the caller waits for them;
+   or before a stride of items whose outputs have places. */
 static void check_heeded(const struct fill_item *item)
 {
 	if (!run.scribbled && (item == NULL || item->place == NULL ||
@@ -372,7 +375,7 @@ static uint64_t word(uint32_t ordinal, uint32_t next)
 	return (uint64_t)(uint16_t)ordinal << 48 | next;
 }
 
-/* It gets what it was sent, and what it is at shows in the slot. */
+/* Checks the input of an item, and that the slot shows it as begun. */
 static void check_item(const struct fill_item *item, const void *input,
     size_t size)
 {
@@ -397,7 +400,7 @@ static void check_item(const struct fill_item *item, const void *input,
 	    (uint32_t)done <= item->number, "said to be done too early");
 }
 
-/* With nothing to do it has said what it has done in places. */
+/* An idle worker has published all outputs in places as done. */
 static void check_done(void)
 {
 	const struct fill_item *item = run.filled ? run.filled->item : NULL;
@@ -407,7 +410,8 @@ static void check_done(void)
 		    item->number + 1), "what is done is not said to be");
 }
 
-/* What the caller would tell if this item were the last. */
+/* Checks the note that the caller would read if the worker died in this
+   item. */
 static void check_noted(const struct call *c)
 {
 	const struct slot_note n = slot_noted(slot);
@@ -424,7 +428,7 @@ static void check_noted(const struct call *c)
 	    "the file grows");
 }
 
-/* An output, of any size or of that of an element. */
+/* Makes an output of any size or of the size of an element. */
 static int make(struct vm_context *me, struct call *c, unsigned b)
 {
 	size_t most = run.output_bytes < STREAM / 4 ? 220000 : 64;
@@ -441,7 +445,8 @@ static int make(struct vm_context *me, struct call *c, unsigned b)
 	return r;
 }
 
-/* An element must have its size; that it has not is found when it returns. */
+/* An output of an array must have the element's size; a wrong size is found
+   when the hook returns. */
 static void judge_size(struct call *c)
 {
 	if (!c->good || plan.element == 0 || c->size == plan.element)
@@ -549,7 +554,7 @@ ssize_t __wrap_sys_write(int fd, const void *from, size_t size)
 	if (left > 0 && run.set_up)
 		interfere(byte());
 	size = MIN(size, run.write_most);
-	/* The reader goes away before there is no room for what is staged. */
+	/* The result pipe breaks before the stream buffer is full. */
 	if (run.written + size > STREAM - SLOT_RING)
 		run.broken = true;
 	if (run.broken)
@@ -648,7 +653,8 @@ int __wrap_sys_dont_fork(void *at, size_t size)
 	return 0;
 }
 
-/* What the worker would leave to the end of its process. */
+/* Remember memory that a worker leaves to its exit, to free it after the
+   run. */
 void __wrap_channel_open(struct channel *c, int in, int out)
 {
 	if (in >= 0)
@@ -663,9 +669,10 @@ int __wrap_context_init(struct context *c, const struct plan *its_plan,
 	return __real_context_init(c, its_plan, worker_index, errors, outstream);
 }
 
-/* ---- what came of it ---- */
+/* ---- checks of the stream ---- */
 
-/* The end of what its call has written, and nothing else if that is there. */
+/* Checks that the tail is the end of the text of this call, and no other text
+   if that is there. */
 static void check_tail(const struct failure *f, const struct call *c)
 {
 	size_t n = MIN(c->to - c->from, (size_t)CAPTURE_MOST);
@@ -701,7 +708,7 @@ static void check_failure(const struct failure *f, const struct call *c)
 	check_tail(f, c);
 }
 
-/* Where a good output lies, in the stream or in the payload area. */
+/* Returns a right output, from the stream or the payload area. */
 static const unsigned char *output_of(const struct frame *f, size_t *size)
 {
 	struct frame_placed p;
@@ -751,8 +758,8 @@ static void check_place(const struct call *c)
 		    "an output is not in its place");
 }
 
-/* The items of a chunk up to one are done, those that have places silently:
-   how many are answered now. */
+/* Skips the items of a chunk up to a frame that are done in their places
+   without frames.  Returns the number of answered items. */
 static int pass_filled(const struct frame *f, int answered)
 {
 	const struct call *c = &run.call[answered];
@@ -768,8 +775,8 @@ static int pass_filled(const struct frame *f, int answered)
 	return answered;
 }
 
-/* One frame: how many items are answered now; *others: frames that answer
-   none. */
+/* Checks one frame.  Returns the number of answered items; counts in *others
+   the frames that answer none. */
 static int check_one(const struct frame *f, int answered, int *others)
 {
 	struct failure why;
@@ -792,8 +799,8 @@ static int check_one(const struct frame *f, int answered, int *others)
 	    pass_filled(f, answered) : answered;
 }
 
-/* All frames, the last of which may be cut if the pipe was: how many items
-   they answer. */
+/* Checks all frames, the last of which may be cut if the pipe broke.  Returns
+   the number of items they answer. */
 static int check_stream(bool whole, bool *left_well)
 {
 	size_t at = FRAME_START, length = run.written;
@@ -814,7 +821,7 @@ static int check_stream(bool whole, bool *left_well)
 	return answered;
 }
 
-/* What is staged and not written is part of the stream. */
+/* Staged frames that are not written are part of the stream. */
 static void add_staged(void)
 {
 	uint64_t committed = atomic_load(&slot->committed);
@@ -836,7 +843,8 @@ static void check_all(int status)
 
 	REQUIRE(!run.arrays || fill_is_clean(), "written beside a place");
 	if (run.scribbled) {
-		/* A lease word may even make it answer less: no more. */
+		/* A lowered lease word may make it answer fewer items, never
+		   more. */
 		check_stream(false, &left_well);
 		return;
 	}
@@ -848,7 +856,7 @@ static void check_all(int status)
 
 /* ---- notices ---- */
 
-/* Whatever comes through the socket, with descriptors or without. */
+/* Sends any bytes through the socket, with descriptors or without. */
 static void receive_notice(void)
 {
 	static int ends[2] = { -1, -1 };
@@ -908,7 +916,7 @@ static void forget(int *fd)
 	*fd = -1;
 }
 
-/* Arrays, and with outputs of one size if they are mapped to one. */
+/* Reads options for arrays, with outputs of one size if they are mapped. */
 static unsigned read_arrays(void)
 {
 	static const size_t elements[] = { 0, 1, 8, 40, 300, 1000, 5000,

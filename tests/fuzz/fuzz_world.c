@@ -1,4 +1,4 @@
-/* fuzz_world.c - see fuzz_world.h: system calls that end in memory. */
+/* fuzz_world.c - see fuzz_world.h: system calls simulated in memory. */
 #include "config.h"
 
 #include "fuzz_world.h"
@@ -17,8 +17,8 @@
 _Static_assert((int)EPOLLIN == POLLIN && (int)EPOLLOUT == POLLOUT &&
     (int)EPOLLHUP == POLLHUP, "one function tells both");
 
-/* Descriptors: the socket, its other end, the counter, the set to wait for;
-   five a worker. */
+/* Descriptors: the socket, its other end, the eventfd, the epoll set, a
+   source's; five per worker. */
 enum { SOCKET = 100, FAR_SOCKET, COUNTER, SET, READABLE, FIRST_WORKER = 200 };
 enum { RESULTS, TASKS, ERRORS, OWN_TASKS, OWN_RESULTS, ENDS };
 #define SERVER_PID 4242
@@ -226,7 +226,7 @@ void __wrap_cgroup_each(const char *root, const char *controller,
     void (*show)(void *, const char *, char *, bool), void *to);
 uint64_t __wrap_memory_usable(const char *root);
 
-/* This world has no control groups, and memory enough. */
+/* This world has no control groups, and unlimited memory. */
 uint64_t __wrap_memory_usable(const char *root)
 {
 	(void)root;
@@ -281,7 +281,7 @@ int __wrap_sys_pidfd_kill(int pidfd, pid_t pid, int signal)
 	return 0;
 }
 
-/* Nothing is told of the fork server but what it says. */
+/* /proc shows nothing of the fork server. */
 int __wrap_sys_process(pid_t pid, struct sys_process *p)
 {
 	(void)p;
@@ -333,11 +333,13 @@ ssize_t __wrap_sys_receive(int fd, void *message, size_t size,
 	first = (int)(FIRST_WORKER + n->slot * ENDS);
 	*lost = world.lose;
 	if (world.lose) {
-		/* It is killed for that, and nobody is to blame. */
+		/* The worker is killed for that; the kill is no fault of the
+		   pool. */
 		world.bad[world.place[n->slot].life] = true;
 		world.any_refused = true;
 	} else {
-		/* In their order, without those that do not travel. */
+		/* In the order of NOTICE_FDS, without those that are not
+		   sent. */
 		open_fd(fds[0] = first + RESULTS);
 		open_fd(fds[1] = first + TASKS);
 		if (world.captures)
@@ -380,7 +382,7 @@ ssize_t __wrap_sys_read(int fd, void *to, size_t size)
 	return take(&place_of(fd, RESULTS)->results, to, size);
 }
 
-/* The caller writes to its counter only, workers to their pipes. */
+/* The caller writes to its eventfd only, workers to their pipes. */
 ssize_t __wrap_sys_write(int fd, const void *from, size_t size)
 {
 	struct place *h;
@@ -410,7 +412,7 @@ ssize_t __wrap_sys_writev(int fd, const struct iovec *parts, int count)
 	return all ? (ssize_t)all : -EAGAIN;
 }
 
-/* Nobody closes but the library. */
+/* Only the library closes descriptors. */
 void __wrap_sys_identify(int fd, struct sys_file *f)
 {
 	*f = (struct sys_file){ 1, (uint64_t)fd };
@@ -427,7 +429,8 @@ int64_t __wrap_sys_size(int fd)
 	return place_of(fd, ERRORS)->errors.size;
 }
 
-/* What is said to be there and is not was cut in between. */
+/* Reads beyond the data return less, as if the file was truncated in
+   between. */
 ssize_t __wrap_sys_pread(int fd, void *to, size_t size, uint64_t at)
 {
 	const struct world_file *f = &place_of(fd, ERRORS)->errors;
@@ -457,8 +460,8 @@ void __wrap_sys_close(int *fd)
 	*fd = -1;
 }
 
-/* Memory with ends that a sanitizer sees.  A small pool gets the least of a
-   payload area, a larger one none: clearing it takes time. */
+/* Memory with ends that a sanitizer checks.  A small pool gets the smallest
+   payload area, a larger pool none, as clearing it takes time. */
 void *__wrap_sys_map_shared(size_t size)
 {
 	size_t payload = world.workers <= 2 ? SLOT_PAYLOAD_LEAST : 0;
@@ -555,7 +558,7 @@ void *__wrap_realloc(void *at, size_t size)
 	return no_memory() ? NULL : __real_realloc(at, size);
 }
 
-/* The one place where a worker's being another process shows: it goes on
+/* The only place where the concurrency of workers shows: a worker makes steps
    while the caller copies. */
 void __wrap_slot_copy_out(const struct slot *s, uint64_t position, void *to,
     size_t size)
@@ -625,7 +628,7 @@ static int look(struct pollfd *fds, size_t count)
 	return ready;
 }
 
-/* The events of both kinds of wait have the same numbers. */
+/* The events of poll and epoll have the same numbers. */
 static int look_in_set(struct epoll_event *to, size_t count)
 {
 	size_t ready = 0;
@@ -644,7 +647,7 @@ static int look_in_set(struct epoll_event *to, size_t count)
 	return (int)ready;
 }
 
-/* The world turns once: may it still change? */
+/* One turn of the world.  Returns whether it may still change. */
 static bool turn(void)
 {
 	WORLD_REQUIRE(world.polls++ < POLLS_MOST,
@@ -652,7 +655,8 @@ static bool turn(void)
 	return world_turn();
 }
 
-/* Nothing was ready after that, or so many were: is it to be looked again? */
+/* Advances the clock after a turn.  Returns whether to look at the descriptors
+   again. */
 static bool waits_on(bool alive, int ready, int ms)
 {
 	WORLD_REQUIRE(alive || ready > 0 || ms >= 0,
@@ -681,8 +685,8 @@ int __wrap_sys_epoll(void)
 	return SET;
 }
 
-/* To wait for more may need memory; what begins with a worker's hire must
-   not, for then it would be killed and nobody be to blame. */
+/* A change of an epoll set may need memory; but not for a worker that is just
+   hired, which would be killed without any fault. */
 int __wrap_sys_epoll_ctl(int set, int op, int fd, uint32_t events,
     uint64_t key)
 {

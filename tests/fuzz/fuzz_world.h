@@ -1,12 +1,13 @@
 /*
- * fuzz_world.h - the world a pool sees, in memory only: a fork server, the
- * pipes of its workers and a clock.
+ * fuzz_world.h - the world of a pool, in memory only: a fork server, the pipes
+ * of its workers and a clock.
  *
  * The linker puts the __wrap_ twins of fuzz_world.c in place of system calls,
- * so vm_fork() forks nobody, nothing waits, and a run depends on its input
- * alone.  The fork server is honest; what its workers do is said elsewhere.
+ * so vm_fork() forks no process, no call blocks, and a run depends on its input
+ * alone.  The fork server is honest; the steps of its workers are defined
+ * elsewhere.
  *
- * Easy to get wrong: the two waits are where all else happens; they call
+ * Easy to get wrong: all other steps happen inside the two waits; they call
  * world_turn(), which the fuzz target defines.
  */
 #ifndef FUZZ_WORLD_H
@@ -31,8 +32,8 @@
 	} while (0)
 _Noreturn void world_fail(const char *reason, const char *condition);
 
-/* A pipe takes "cap" bytes at most, as long as nobody lets it take more: a
-   ring full and the largest frame, which a worker would wait to write. */
+/* Capacity of the buffer of a pipe, which takes at most cap bytes unless cap is
+   raised: a full ring and the largest frame, for which a worker would block. */
 #define WORLD_PIPE ((size_t)768 * 1024)
 struct world_pipe {
 	size_t first, len, cap;
@@ -40,23 +41,23 @@ struct world_pipe {
 	unsigned char data[WORLD_PIPE];
 };
 
-/* What a worker's stderr is: a file that it may cut and fill. */
+/* A worker's stderr: a file that it may truncate and fill. */
 #define WORLD_FILE ((int64_t)16 * 1024)
 struct world_file {
-	int64_t size;		/* it says; what is there ends at WORLD_FILE */
+	int64_t size;		/* apparent size; the data end at WORLD_FILE */
 	unsigned char data[WORLD_FILE];
 };
 
-/* A descriptor that is waited for; no events: it is not. */
+/* A polled descriptor; no events: it is not polled. */
 struct world_watched {
 	uint32_t events;
 	uint64_t key;
 };
 
-/* A place for a worker, as the fork server sees it. */
+/* A place for a worker, in the fork server's view. */
 struct place {
 	bool lives;
-	int life;		/* the how manieth worker of all */
+	int life;		/* serial number of the worker */
 	uint32_t generation;
 	uint64_t born_at;
 	struct slot *slot;
@@ -68,51 +69,52 @@ struct world {
 	uint64_t now;
 	size_t workers;
 	struct place place[WORLD_WORKERS];
-	struct slots slots;	/* in ordinary memory, so that it has ends */
+	struct slots slots;	/* on the heap, so that overruns are found */
 	struct notice orders[WORLD_NOTICES], news[WORLD_NOTICES];
 	size_t norders, nnews, room;
-	bool gone, mute;	/* the fork server */
-	bool lose, refuse;	/* the next worker, or its descriptors */
+	bool gone, mute;	/* of the fork server */
+	bool lose, refuse;	/* the next worker's descriptors; the next
+				   worker */
 	bool captures;		/* workers have a file for their stderr */
 	bool open[512];		/* descriptors of the caller */
 	struct world_watched watched[512];
-	uint64_t woken;		/* what the eventfd has */
+	uint64_t woken;		/* value of the eventfd */
 	int lives;
-	bool bad[WORLD_LIVES];	/* that worker has not been honest */
+	bool bad[WORLD_LIVES];	/* that worker has been dishonest */
 	bool any_bad;
-	bool any_refused;	/* then vm_fork() fails, and ends all */
+	bool any_refused;	/* then vm_fork() fails, and the pool ends */
 	bool leaving;		/* vm_close() has been called */
-	unsigned memory;	/* so manieth next allocation fails; 0: none */
-	unsigned race;		/* steps a worker makes while its ring is
-				   copied, once */
+	unsigned memory;	/* allocations until one fails; 0: none fails */
+	unsigned race;		/* steps of a worker during the next copy from
+				   its ring */
 	long polls;
 };
 extern struct world world;
 
-/* A new world; what was before must be gone. */
+/* Begins a new world; world_end() must have ended the last. */
 void world_begin(size_t workers);
 
-/* Nothing of the pool may be left: descriptors, pages. */
+/* Checks that the pool has left no descriptors or pages. */
 void world_end(void);
 
-/* The fork server does what it was told and tells what it knows. */
+/* Has the fork server carry out its orders and send its notices. */
 void world_serve(void);
 
-/* A worker ends, with a status as wait(2) gives it. */
+/* Ends a worker, with a status as in wait(2). */
 void world_death(size_t which, int status);
 
-/* Descriptors of a worker's own ends. */
+/* Return the descriptors of a worker's own ends. */
 int world_task_end(size_t which);
 int world_result_end(size_t which);
 
-/* Adds bytes to a pipe: how many it took. */
+/* Adds bytes to a pipe.  Returns the number it took. */
 size_t world_write(struct world_pipe *, const void *, size_t size);
 
-/* Called inside a wait: true while the world may still change. */
+/* Called inside a wait.  Returns true while the world may still change. */
 bool world_turn(void);
 
-/* Called for each new worker and each that ends, for the books; and to make
-   it one that can act. */
+/* Called for each new worker and each that ends, for the records; and to reset
+   the puppet of a new worker. */
 void world_hired(size_t which);
 void world_died(size_t which, int status);
 void world_born(size_t which);
@@ -120,11 +122,11 @@ void world_born(size_t which);
 /* Called when an order to kill a worker arrives. */
 void world_kills(size_t which);
 
-/* Called before a worker's bytes go to its pipe: how many of them will,
-   before it is killed. */
+/* Called before a worker's bytes go to its pipe.  Returns the number of bytes
+   that go there before it is killed. */
 size_t world_allows(size_t which, size_t size);
 
-/* Called in the middle of a copy out of a worker's ring. */
+/* Called in the middle of a copy from a worker's ring. */
 void world_race(size_t which, unsigned steps);
 
 #endif

@@ -1,7 +1,7 @@
 /*
- * test_garbled.c - workers are not trusted: one that writes nonsense into its
- * result pipe, closes its descriptors, scribbles over its shared pages or
- * leaves its process group harms one item, its own, and nobody else.
+ * test_garbled.c - workers are not trusted: a worker that writes nonsense into
+ * its result pipe, closes its descriptors, overwrites its shared pages or
+ * leaves its process group harms only its own item.
  */
 #include "config.h"
 
@@ -21,23 +21,23 @@
 #include "tools.h"
 #include "wire/frame.h"
 
-/* Inputs, and which of them does it. */
+/* Number of inputs, and the input that misbehaves. */
 enum { INPUTS = 60, BAD = 25 };
 enum { CRASHED = VM_GARBLED | VM_KILLED | VM_EXITED };
 
 static struct shared *sh;
 
-/* What the bad one does, and then: returns, or waits, or dies. */
+/* The misdeed, and then: returns, waits, or dies. */
 static void (*sabotage)(void);
 static enum { RETURN, WAIT, DIE } then;
 
-/* It says that it means to write what it writes, as the library would. */
+/* Announces its bytes in the slot, as the library does. */
 static bool forges;
 
-/* ---- what a worker can find out about itself ---- */
+/* ---- facts a worker can find out about itself ---- */
 
-/* The result pipe: the only one that is open for writing alone and that the
-   host did not have.  The task pipe's end is open for reading alone. */
+/* Finds the result pipe: the only write-only pipe that the host did not have. 
+   The end of the task pipe is read-only. */
 static int result_pipe(void)
 {
 	struct stat s;
@@ -169,7 +169,7 @@ static void write_causeless(void)
 	write_kind(FRAME_FAILURE, sizeof(struct frame_failure));
 }
 
-/* What it asks for is nothing that it can. */
+/* A FAILURE frame with an invalid request for another attempt. */
 static void write_demand(void)
 {
 	const struct frame_failure f = { .cause = VM_FAILED, .tail_size = -1,
@@ -200,7 +200,7 @@ static void write_short_unfit(void)
 	write_kind(FRAME_UNFIT, 3);
 }
 
-/* An output that is said to be in the payload area. */
+/* An output that is announced in the payload area. */
 static void write_placed(uint64_t at, uint64_t size)
 {
 	const struct frame_placed p = { .at = at, .size = size };
@@ -220,7 +220,7 @@ static void write_placed_across(void)
 	write_placed(0, SLOT_PAYLOAD - 7);
 }
 
-/* What is left out must reach to where the area begins again. */
+/* The skipped bytes must reach to where the area begins again. */
 static void write_placed_amiss(void)
 {
 	write_placed(16, 16);
@@ -251,7 +251,7 @@ static void write_long_placed(void)
 	write_kind(FRAME_PLACED, sizeof(struct frame_placed) + 1);
 }
 
-/* As it should be, but that nothing was asked for. */
+/* Valid, except that it was not asked for. */
 static void write_early_placed(void)
 {
 	write_placed(0, 16);
@@ -284,7 +284,7 @@ static void scribble_noise(void)
 		at[i] = (unsigned char)(rand() >> 7);
 }
 
-/* Much committed, nothing flushed. */
+/* Many bytes committed, none flushed. */
 static void scribble_lie(void)
 {
 	size_t size;
@@ -294,7 +294,7 @@ static void scribble_lie(void)
 	at[1] = 0;
 }
 
-/* More committed than the ring has room for. */
+/* More bytes committed than the ring has room for. */
 static void scribble_far(void)
 {
 	size_t size;
@@ -312,7 +312,7 @@ static void leave_group(void)
 	close_all();
 }
 
-/* ---- what must come of it ---- */
+/* ---- checks ---- */
 
 static int work(struct vm_context *me, const void *input, size_t size)
 {
@@ -330,8 +330,8 @@ static int work(struct vm_context *me, const void *input, size_t size)
 	return vm_output(me, input, size);
 }
 
-/* The bad item ends in one of some ways; all else comes back well.  Items
-   that came to harm in their worker's hand may be run again. */
+/* The bad item must end in one of some ways; all other items succeed.  Other
+   items leased to its worker may run again. */
 static void check_pool(const struct vm_options *options, int allowed,
     int runs_most)
 {
@@ -366,7 +366,7 @@ static void check_pool(const struct vm_options *options, int allowed,
 #define DRAWN_OF 6
 static unsigned numbered;
 
-/* One item in each worker's hand. */
+/* One item per lease. */
 static void check_alone(void (*how)(void), int and_then, int allowed)
 {
 	sabotage = how;
@@ -378,7 +378,7 @@ static void check_alone(void (*how)(void), int and_then, int allowed)
 			    .ordered = workers & 1 }, allowed, 1);
 }
 
-/* Many items in each worker's hand, some done and some to be done. */
+/* Many items per lease, some done and some to be done. */
 static void check_among(void (*how)(void), int and_then, int allowed)
 {
 	static const size_t sizes[] = { 1, 10, INPUTS, 0 };
@@ -422,7 +422,7 @@ START_TEST(leaves_its_process_group)
 }
 END_TEST
 
-/* ---- the pipe, with nothing else in the worker's hand ---- */
+/* ---- the pipe, with no other item leased ---- */
 
 static void (*const nonsense[])(void) = { write_ones, write_zeros,
 	write_one_byte, write_noise, write_absurd, write_hello, write_end,
@@ -465,7 +465,7 @@ START_TEST(writes_half_a_frame_and_goes_on)
 }
 END_TEST
 
-/* Frames of the right form at the right place, which say what cannot be. */
+/* Well-formed frames at a valid position, with impossible contents. */
 START_TEST(forges_a_frame)
 {
 	forges = true;
@@ -503,7 +503,7 @@ static void write_placed_fitting(void)
 	write_placed(0, 1001);
 }
 
-/* It would fit where it is said to be, but no output may be so large. */
+/* It would fit at its claimed place, but is larger than outputs may be. */
 START_TEST(forges_where_a_large_output_is)
 {
 	forges = true;
@@ -515,7 +515,7 @@ START_TEST(forges_where_a_large_output_is)
 }
 END_TEST
 
-/* ---- the pipe, with more in the worker's hand ---- */
+/* ---- the pipe, with more items leased ---- */
 
 START_TEST(writes_nonsense_among_others)
 {
@@ -541,8 +541,8 @@ START_TEST(writes_nonsense_among_others_and_dies)
 }
 END_TEST
 
-/* ---- shared pages: results that are staged there are the worker's own to
-   spoil, so there is one item in its hand ---- */
+/* ---- shared pages: a worker may spoil its own staged results, so one item is
+   leased ---- */
 
 static void (*const scribbles[])(void) = { scribble_ones, scribble_zeros,
 	scribble_noise, scribble_lie };
@@ -625,8 +625,8 @@ START_TEST(forges_in_setup)
 }
 END_TEST
 
-/* It says hello as another would, and waits to be given work.  A field that is
-   wrong, by number, or none. */
+/* Sends HELLO and waits for work.  wrong: the field with a wrong value, or
+   none. */
 enum { BAD_VERSION, BAD_ORDER, BAD_GENERATION, ALL_RIGHT };
 static int wrong;
 
@@ -673,9 +673,9 @@ START_TEST(says_hello_as_another)
 }
 END_TEST
 
-/* ---- frames that would do, if they were true ---- */
+/* ---- well-formed frames that are not true ---- */
 
-/* What it does so is done by the first worker only. */
+/* Only the first worker does so. */
 enum { ATTEMPTS, BEGUN };
 
 static bool is_first(void)
@@ -683,7 +683,7 @@ static bool is_first(void)
 	return atomic_fetch_add(&sh->counter[ATTEMPTS], 1) == 0;
 }
 
-/* It is no output of its item's if it was not the library that wrote it. */
+/* Bytes that the library did not write are no output of its item. */
 START_TEST(writes_an_output_itself)
 {
 	sabotage = write_early_output;
@@ -714,8 +714,8 @@ START_TEST(forges_a_cause)
 }
 END_TEST
 
-/* The first item fails, to be tried again, and leaves a process that writes
-   nonsense when the next one runs. */
+/* The first item fails, to be tried again, and leaves an orphan that writes
+   nonsense when the next item runs. */
 static int fail_and_garble(struct vm_context *me, const void *input,
     size_t size)
 {
@@ -736,9 +736,9 @@ static int fail_and_garble(struct vm_context *me, const void *input,
 	return 0;
 }
 
-/* That one was begun alone, but the worker has had another before.  The failure
-   of the first may lie behind the nonsense in the pipe: it is not heard then,
-   and costs no attempt. */
+/* That item was begun alone, but its worker has had another item before.  The
+   failure of the first may lie behind the nonsense in the pipe: it is not read
+   then, and costs no attempt. */
 START_TEST(an_item_before_may_have_done_it)
 {
 	const struct vm_worker worker = { .process = fail_and_garble };
@@ -762,7 +762,7 @@ START_TEST(an_item_before_may_have_done_it)
 }
 END_TEST
 
-/* It was never begun, say its pages, though it spoils the pipe. */
+/* Its pages say that the item was never begun, though it spoils the pipe. */
 static void hide_and_write(void)
 {
 	size_t size;
@@ -772,7 +772,7 @@ static void hide_and_write(void)
 	write_ones();
 }
 
-/* That can be said three times, as by any item that was not begun. */
+/* That is believed three times, as for any item that was not begun. */
 START_TEST(hides_what_it_does)
 {
 	for (int after = RETURN; after <= DIE; after++) {
@@ -823,10 +823,11 @@ START_TEST(leaves_unasked)
 }
 END_TEST
 
-/* More than pipes hold, but none so large that it would go by shared memory. */
+/* More than pipes hold, but no input so large that it would go by shared
+   memory. */
 enum { LONG = 8192, OF_CHUNK = 60, PAIR = 2 * OF_CHUNK };
 
-/* All outputs of its chunk and the end of it, though it was sent a part. */
+/* Sends all outputs of its chunk and its end, though it was sent a part. */
 static int end_too_early(struct vm_context *me, const void *input, size_t size)
 {
 	const struct frame_end end = { 0, OF_CHUNK };
@@ -847,7 +848,7 @@ static int end_too_early(struct vm_context *me, const void *input, size_t size)
 	return vm_output(me, input, sizeof n);
 }
 
-/* What is still to be sent points into the chunk, so it cannot be done. */
+/* The unsent bytes point into the chunk, so it cannot be done. */
 START_TEST(ends_a_chunk_before_it_was_sent)
 {
 	static uint64_t inputs[PAIR][LONG / 8];

@@ -1,7 +1,7 @@
 /*
- * test_hostile.c - workers that write to what they share with the caller at
- * the worst moments, and what they leave behind when they die: sizes stay, no
- * other worker gets anything of it, nobody looks into another one's pages.
+ * test_hostile.c - workers that write to memory they share with the caller at
+ * the worst moments, and the data they leave when they die: sizes stay, no
+ * other worker gets any of it, and no worker can read another's pages.
  */
 #include "config.h"
 
@@ -32,8 +32,8 @@
 
 /* ---- heads of inputs in shared pages ---- */
 
-/* Three inputs of different sizes in a region of "room", each head of which is
-   overwritten then. */
+/* Three inputs of different sizes in a region of "room" bytes, whose heads are
+   then overwritten. */
 static struct chunk *with_forged_heads(struct arena *a, unsigned char *room)
 {
 	static char input[300];
@@ -73,7 +73,7 @@ START_TEST(a_size_is_not_read_where_a_worker_can_write)
 }
 END_TEST
 
-/* What another worker gets are frames, whatever lies in the pages. */
+/* Another worker must get valid frames, whatever the pages contain. */
 START_TEST(a_head_is_not_sent_from_where_a_worker_can_write)
 {
 	static _Alignas(16) unsigned char room[4096], got[4096];
@@ -117,8 +117,8 @@ END_TEST
 
 static int given;
 
-/* All bytes of an input are its number, but for the first, which says whether
-   it is a hostile one. */
+/* All bytes of an input are its number, except the first, which tells whether
+   it is hostile. */
 static int next_large(void *from, const void **input, size_t *size)
 {
 	static unsigned char bytes[SIZE];
@@ -146,7 +146,7 @@ static bool is_right(const void *input, size_t size, uint64_t n)
 	return at[size] == 0;
 }
 
-/* Pages of a large input, made writable if that can be. */
+/* Makes the pages of a large input writable, if possible. */
 static bool open_pages(const void *input)
 {
 	uintptr_t from = (uintptr_t)input & ~(uintptr_t)4095;
@@ -154,8 +154,8 @@ static bool open_pages(const void *input)
 	return mprotect((void *)from, 8192, PROT_READ | PROT_WRITE) == 0;
 }
 
-/* A hostile one makes its input longer than all slots there are, changes it,
-   and dies. */
+/* A hostile item makes its input longer than all slots, changes it, and
+   dies. */
 static int forge(struct vm_context *me, const void *input, size_t size)
 {
 	unsigned char *at = (void *)(uintptr_t)input;
@@ -198,7 +198,7 @@ static void check_forged(const struct vm_options *o)
 	close_pool(pool);
 }
 
-/* In the same worker's place, in another's, and without. */
+/* In the same worker's place, in another's, and without shared memory. */
 START_TEST(an_input_stays_what_it_was)
 {
 	const struct vm_options ways[] = {
@@ -214,7 +214,7 @@ START_TEST(an_input_stays_what_it_was)
 }
 END_TEST
 
-/* How many inputs lie in pages that a worker may make writable, or not. */
+/* Counts the inputs in pages that a worker may make writable, or not. */
 enum { OPEN, SHUT, OTHER };
 static struct shared *sh;
 
@@ -234,8 +234,8 @@ static int open_and_write(struct vm_context *me, const void *input, size_t size)
 
 static const struct vm_worker opening = { .process = open_and_write };
 
-/* Runs all inputs through a pool: in how many halves for inputs they may have
-   been; or a negative number. */
+/* Runs all inputs through a pool.  Returns the number of payload halves that
+   they may have been in; or a negative number. */
 static int run_opening(size_t *room)
 {
 	struct vm_options o = { .workers = 2, .chunk_size = 1 };
@@ -256,7 +256,7 @@ static int run_opening(size_t *room)
 	return vm_close(pool) == 0 ? n : -3;
 }
 
-/* Those that came through the pipe are its own, to write to as it likes. */
+/* Inputs that came through the pipe are its own, and writable. */
 START_TEST(shared_inputs_can_never_be_written_to)
 {
 	size_t room;
@@ -272,7 +272,7 @@ START_TEST(shared_inputs_can_never_be_written_to)
 }
 END_TEST
 
-/* No file can be that large, and no signal tells of it. */
+/* No file can be that large, and no signal reports it. */
 static int with_short_files(void *arg)
 {
 	const struct rlimit limit = { 1024 * KIB, 1024 * KIB };
@@ -293,14 +293,14 @@ START_TEST(without_a_file_they_go_through_pipes)
 }
 END_TEST
 
-/* ---- what an item leaves behind ---- */
+/* ---- orphans of an item ---- */
 
-/* Processes left: one below another that has become another program, and that
-   one.  Which of them the next item meets. */
+/* Orphans: a child that has become another program, and its parent.  Tells
+   which of them the next item meets. */
 enum { HIDDEN, PROGRAM, MET_HIDDEN, MET_PROGRAM, LEFT };
 
-/* With the pages of the worker, of which children usually get the inputs only;
-   and out of reach of its group. */
+/* With the pages of the worker, of which children usually inherit the inputs
+   only; and outside its group. */
 static void stay(int which)
 {
 	setsid();
@@ -379,12 +379,11 @@ START_TEST(the_next_worker_has_its_pages_alone)
 }
 END_TEST
 
-/* ---- what is left of inputs and outputs ---- */
+/* ---- remains of inputs and outputs ---- */
 
 #define SECRET 48
 
-/* A byte of an input, and of its output: nowhere are all together but in
-   these. */
+/* A byte of an input, and of its output; no other data contain the sequence. */
 static unsigned char secret(uint64_t number, size_t at)
 {
 	return (unsigned char)((number + 1) * 0x9e3779b97f4a7c15u >>
@@ -419,7 +418,7 @@ static bool has_secret(const unsigned char *at, size_t size, uint64_t number)
 	return false;
 }
 
-/* Looks for the inputs before its own in its pages. */
+/* Searches its pages for the inputs before its own. */
 static int look_for_secrets(struct vm_context *me, const void *input,
     size_t size)
 {
@@ -434,7 +433,7 @@ static int look_for_secrets(struct vm_context *me, const void *input,
 	return vm_output(me, input, size);
 }
 
-/* How many are found. */
+/* Returns the number found. */
 static long leave_secrets(const struct vm_options *o)
 {
 	const struct vm_worker worker = { .process = look_for_secrets };
@@ -467,7 +466,7 @@ START_TEST(an_isolated_item_finds_nothing)
 }
 END_TEST
 
-/* ---- what a reducer's worker has put out ---- */
+/* ---- outputs of a reducer's worker ---- */
 
 #define HERE ((uint32_t)64 * 1024 * 1024)
 
@@ -483,7 +482,7 @@ struct change {
 	struct output *output;
 };
 
-/* Once the first piece is about to be copied, the second becomes another. */
+/* When the copy of the first piece begins, the second changes. */
 static void *change_second(void *arg)
 {
 	const struct change *c = arg;
