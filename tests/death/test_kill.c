@@ -287,7 +287,8 @@ static int hold_on(struct vm_context *me, const void *input, size_t size)
 	hang();
 }
 
-/* Ends the recorded processes.  Returns the number that still existed. */
+/* Waits for the end of the recorded processes, and kills those that still
+   exist. Returns their number. */
 static int end_noted(void)
 {
 	int left = 0;

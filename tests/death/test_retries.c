@@ -754,8 +754,8 @@ START_TEST(an_item_may_fail_for_good)
 }
 END_TEST
 
-/* The first input sets its own pauses: none at first, then a longer pause than
-   the options allow; the second sets none at all. */
+/* The first input sets its own pauses: none at first, then a pause longer than
+   those of the options; the second always sets a pause of 0. */
 static int asks_when(struct vm_context *me, const void *input, size_t size)
 {
 	int64_t n = number(input);

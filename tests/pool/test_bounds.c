@@ -2,7 +2,7 @@
  * test_bounds.c - inputs are read lazily and memory is bounded: in chunks, in
  * bytes, ordered or not, with an endless source and with slow items.
  *
- * VIMAP_STREAM in the environment: how many items the longest test has.
+ * VIMAP_STREAM in the environment: number of items of the longest test.
  */
 #include "config.h"
 
@@ -18,7 +18,7 @@
 
 #define MIB ((size_t)1024 * 1024)
 
-/* Sanitizers keep what was freed for a while. */
+/* Sanitizers keep freed memory for a while. */
 #if defined(__SANITIZE_ADDRESS__)
 #define EXTRA_KIB (600L * 1024)
 #elif defined(__has_feature)
@@ -43,13 +43,15 @@ static int echo_late(struct vm_context *me, const void *input, size_t size)
 
 /* ---- laziness ---- */
 
-/* Counts what it gives against what the caller has taken. */
+/* A source that counts its inputs against the results that the caller has
+   taken. */
 struct watched {
 	long given, taken;
-	long ahead;		/* most that may be given and not taken */
+	long ahead;		/* largest number of inputs read and not
+				   taken */
 	long most_ahead;	/* that ever were */
-	long end_taken;		/* ends when so many are taken, or */
-	long end_given;		/* so many given */
+	long end_taken;		/* ends when this many are taken, or */
+	long end_given;		/* this many were read */
 	int slow;		/* items take some ms */
 	int fd;			/* always readable; for wait_fd */
 };
@@ -73,7 +75,8 @@ static int watched_fd(void *from)
 	return ((struct watched *)from)->fd;
 }
 
-/* Reads all: how far ahead of the caller the source ever was. */
+/* Takes all results.  Returns the largest lead of the source over the
+   caller. */
 static long watch(struct watched w, int prompt,
     const struct vm_options *options)
 {
@@ -125,7 +128,7 @@ START_TEST(two_inputs_are_read_ahead_and_not_three)
 
 	for (int prompt = 0; prompt < 2; prompt++)
 		watch(w, prompt, &options);
-	/* Else this shows nothing. */
+	/* Otherwise the test proves nothing. */
 	w.slow = 1;
 	ck_assert_int_eq(watch(w, 1, &options), 2);
 }
@@ -153,7 +156,7 @@ END_TEST
 
 /* ---- bytes ---- */
 
-/* A source of so many inputs of a size; each begins with its number. */
+/* A source of count inputs of a size; each begins with its number. */
 struct heavy {
 	uint64_t given, count;
 	size_t size;
@@ -173,7 +176,8 @@ static int next_heavy(void *from, const void **input, size_t *size)
 	return 1;
 }
 
-/* All results, and how many KiB this process has grown by at most. */
+/* Takes all results.  Returns the KiB by which this process has grown at
+   most. */
 static long run_heavy(uint64_t count, size_t in, size_t out,
     int (*process)(struct vm_context *, const void *, size_t),
     const struct vm_options *options)
@@ -214,7 +218,7 @@ START_TEST(large_items_flow_within_their_bound)
 }
 END_TEST
 
-/* As many zeroes as config says; every 64th item takes long. */
+/* An output of as many zeroes as config says; every 64th item takes long. */
 static int swell(struct vm_context *me, const void *input, size_t size)
 {
 	size_t out = *(const size_t *)me->config;

@@ -1,7 +1,7 @@
 /*
- * test_cancel.c - vm_cancel() from anywhere, at any moment: what has not
- * begun comes back as such, what runs ends as usual, nothing is lost; and
- * waiting for results within a time.
+ * test_cancel.c - vm_cancel() from any context, at any moment: items that have
+ * not begun are returned as cancelled, running items end as usual, none is
+ * lost; and waits for results with a time limit.
  */
 #include "config.h"
 
@@ -69,7 +69,8 @@ struct tally {
 	char seen[100000];
 };
 
-/* Notes one result, which must be an output or cancelled, and new. */
+/* Notes one result, which must be an output or cancelled, and not seen
+   before. */
 static void note(struct tally *t, const struct vm_result *r)
 {
 	const struct vm_exception *x = r->exception;
@@ -91,7 +92,7 @@ static void note(struct tally *t, const struct vm_result *r)
 	t->cancelled++;
 }
 
-/* Takes all the rest: each input that was read, once. */
+/* Takes the other results: each input that was read, once. */
 static void note_rest(vm_pool *pool, struct tally *t,
     const struct endless *e)
 {
@@ -105,7 +106,7 @@ static void note_rest(vm_pool *pool, struct tally *t,
 	ck_assert_int_eq(e->closed, 1);
 }
 
-/* The pool still works. */
+/* The pool must still work. */
 static void check_use(vm_pool *pool)
 {
 	struct vm_result r;
@@ -119,8 +120,8 @@ static void check_use(vm_pool *pool)
 
 /* ---- from where ---- */
 
-/* One pool of gated workers, cancelled by "start"; what had begun are
-   outputs, all else is cancelled. */
+/* A pool of gated workers, cancelled by the callback "start"; items that had
+   begun have outputs, all others are cancelled. */
 static void cancel_gated(void (*start)(vm_pool *, struct shared *),
     const struct vm_options *options)
 {
@@ -135,7 +136,7 @@ static void cancel_gated(void (*start)(vm_pool *, struct shared *),
 	imap_to(pool, endless(&e));
 	start(pool, s);
 	note_rest(pool, t, &e);
-	/* on_signal() looks at the counters. */
+	/* The counters that on_signal() reads. */
 	ck_assert_int_eq(setitimer(ITIMER_REAL, &never, NULL), 0);
 	ck_assert_int_eq(t->outputs, atomic_load(&s->counter[BEGUN]));
 	check_use(pool);
@@ -147,7 +148,7 @@ static void cancel_gated(void (*start)(vm_pool *, struct shared *),
 static vm_pool *handled;
 static struct shared *handled_shared;
 
-/* As soon as an item runs: cancels; next time: lets it end. */
+/* Cancels as soon as an item runs; at the next call lets the item end. */
 static void on_signal(int signal)
 {
 	int kept = errno;
@@ -279,7 +280,7 @@ START_TEST(before_anything_was_read_sources_are_closed_unread)
 }
 END_TEST
 
-/* Cancelled after so many results. */
+/* Cancelled after this number of results. */
 static void cancel_after(long n, const struct vm_options *options)
 {
 	const struct vm_worker worker = { .process = echo };
@@ -354,7 +355,7 @@ START_TEST(what_comes_after_it_is_not_meant)
 }
 END_TEST
 
-/* A thread that cancels again and again while pools are used. */
+/* A thread that cancels repeatedly while pools are used. */
 struct storm {
 	_Atomic(vm_pool *) pool;
 	atomic_int stop;

@@ -1,10 +1,10 @@
 /*
- * test_corners.c - what few programs meet: functions called where they must
- * not be, NULL, messages for rare causes, sources that cannot be used, deaths
- * at the worst time, systems without the usual files.
+ * test_corners.c - rare cases: calls where they are forbidden, NULL, messages
+ * for rare causes, unusable sources, deaths at the worst time, systems without
+ * the usual files.
  *
  * Linked with --wrap=sys_open, so that a file can be missing, and with
- * --wrap=slot_copy_out, so that a ring can be written on while it is read.
+ * --wrap=slot_copy_out, so that a ring can be written while it is read.
  */
 #define VM_NO_INLINE	/* vm_fork() as other languages call it */
 #include "config.h"
@@ -38,7 +38,8 @@ static int echo(struct vm_context *me, const void *input, size_t size)
 
 static const struct vm_worker echoing = { .process = echo };
 
-/* For hooks, where asserting is of no use: counts what does not hold. */
+/* For hooks, in which assertions do not reach the test: counts failed
+   conditions. */
 static void must(bool holds)
 {
 	atomic_fetch_add(&sh->counter[WRONG], !holds);
@@ -257,7 +258,8 @@ START_TEST(knows_whether_a_call_has_failed)
 }
 END_TEST
 
-/* A call was refused so, and the words have that in them; errno is 0 again. */
+/* Checks that a call was refused with this errno and a message that contains
+   the text; resets errno. */
 static void was_refused(int rc, int error, const vm_pool *pool,
     const char *words)
 {
@@ -337,7 +339,7 @@ START_TEST(each_source_is_refused_for_its_own_reason)
 }
 END_TEST
 
-/* What a source's next() does wrong: input 0 says which. */
+/* A misbehaving next(); input 0 selects the misdeed. */
 static int next_wrong(void *from, const void **input, size_t *size)
 {
 	errno = 0;
@@ -499,7 +501,7 @@ START_TEST(cancels_before_the_next_attempt)
 }
 END_TEST
 
-/* Runs a pool whose life is told on stderr, which is a file. */
+/* Runs a pool with debug messages on stderr, which is a file. */
 static int tell_all(void *file)
 {
 	const struct vm_worker worker = { .process = fail_in_rare_ways };

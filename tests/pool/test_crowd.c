@@ -1,6 +1,6 @@
 /*
- * test_crowd.c - many workers: a thousand of them work, those with nothing to
- * do cost nothing, and what is waited for goes with its worker.
+ * test_crowd.c - many workers: a thousand of them work, idle workers cost
+ * nothing, and polled descriptors are closed with their worker.
  */
 #include "config.h"
 
@@ -26,7 +26,7 @@ static int echo(struct vm_context *me, const void *input, size_t size)
 
 static const struct vm_worker echoing = { .process = echo };
 
-/* May this process have so many descriptors more? */
+/* May this process open n more descriptors? */
 static bool may_have(rlim_t descriptors)
 {
 	struct rlimit limit;
@@ -152,7 +152,7 @@ END_TEST
 
 /* ---- what is waited for ---- */
 
-/* How many descriptors are in the set, by the kernel's count. */
+/* Number of descriptors in the epoll set, by the kernel's count. */
 static int watched(const vm_pool *pool)
 {
 	char name[64], line[256];

@@ -1,8 +1,8 @@
 /*
- * test_hosts.c - programs with habits: signals ignored, children reaped
- * blindly, standard descriptors closed, text unflushed, several pools,
- * threads, forks, namespaces, terminals.  Pools work in all of them, and
- * leave them as they were found.
+ * test_hosts.c - unusual programs: signals ignored, children reaped blindly,
+ * standard descriptors closed, text unflushed, several pools, threads, forks,
+ * namespaces, terminals.  Pools work in all of them, and leave their state
+ * unchanged.
  *
  * Each host is a process of its own, whose asserts end it with status 1.
  */
@@ -39,7 +39,7 @@ static int echo(struct vm_context *me, const void *input, size_t size)
 
 static const struct vm_worker echoing = { .process = echo };
 
-/* Inputs through a pool, each of which comes back well. */
+/* Runs inputs through a pool, each of which must succeed. */
 static void check_works(vm_pool *pool)
 {
 	int cause[300];
@@ -58,7 +58,7 @@ static void check_pool(void)
 	close_pool(pool);
 }
 
-/* Runs a host, which must end well. */
+/* Runs a host, which must exit with status 0. */
 static void check_host(int (*host)(void *), void *arg)
 {
 	int status;
@@ -267,7 +267,7 @@ static int is_crash(int signal)
 	    signal == SIGILL || signal == SIGABRT || signal == SIGSYS;
 }
 
-/* In a worker: what a signal's disposition and mask must be. */
+/* In a worker: checks the disposition and mask of a signal. */
 static int check_signals(struct vm_context *me)
 {
 	struct state s;
@@ -374,8 +374,8 @@ static int count_heirs(void)
 	return heirs;
 }
 
-/* In a worker: stdin is /dev/null, and there are two descriptors that the
-   host did not have. */
+/* In a worker: stdin must be /dev/null, and it must have exactly two
+   descriptors that the host did not have. */
 static int host_fds;
 
 static int check_fds(struct vm_context *me, const void *input, size_t size)

@@ -1,6 +1,6 @@
 /*
- * test_imap.c - inputs become results: each once, paired with its own, as
- * promised of order, tags, bytes, seeds, hooks and VM_SERIAL.
+ * test_imap.c - inputs become results: each once, paired with its output, with
+ * the promised order, tags, bytes, seeds, hooks and VM_SERIAL.
  */
 #include "config.h"
 
@@ -75,7 +75,7 @@ START_TEST(doubles_in_order)
 }
 END_TEST
 
-/* Lower numbers take longer, so that results come out of order. */
+/* Lower numbers take longer, so that results arrive out of order. */
 static int uneven(struct vm_context *me, const void *input, size_t size)
 {
 	int64_t n = *(const int64_t *)input;
@@ -167,7 +167,7 @@ END_TEST
 
 /* ---- bytes ---- */
 
-/* Fails unless the input is aligned and ends in a 0 of its own. */
+/* Fails unless the input is aligned and followed by a 0. */
 static int inspect(struct vm_context *me, const void *input, size_t size)
 {
 	const char *s = input;
@@ -182,7 +182,7 @@ static int inspect(struct vm_context *me, const void *input, size_t size)
 	return vm_output(me, input, size);
 }
 
-/* Inputs of 0, 1, 2 ... bytes, all ones. */
+/* A source of inputs of 0, 1, 2 ... bytes, all 1. */
 static int next_longer(void *from, const void **input, size_t *size)
 {
 	static unsigned char ones[300];
@@ -241,7 +241,7 @@ END_TEST
 
 static char text_of_tag[] = "tag";
 
-/* Fails for odd numbers, else the number in words. */
+/* Fails for odd numbers, else outputs the number as text. */
 static int odd_fails(struct vm_context *me, const void *input, size_t size)
 {
 	char text[40];

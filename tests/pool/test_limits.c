@@ -1,7 +1,7 @@
 /*
- * test_limits.c - limits on workers: so many items, so much memory, so much
- * CPU time; and that a worker which has had its share is replaced between two
- * items, at no cost to any of them.
+ * test_limits.c - limits on a worker: number of items, memory, CPU time; a
+ * worker that has reached a limit is replaced between two items, without cost
+ * to any of them.
  */
 #include "config.h"
 
@@ -52,7 +52,7 @@ static void count_teardown(struct vm_context *me)
 
 /* ---- so many items ---- */
 
-/* Every so manieth item kills its worker; 0: none. */
+/* Every n-th item kills its worker; 0: none. */
 static int crash_every;
 
 static bool is_fatal(int64_t n)
@@ -60,7 +60,7 @@ static bool is_fatal(int64_t n)
 	return crash_every > 0 && n % crash_every == crash_every - 1;
 }
 
-/* Notes who had each item; nobody may have had it before. */
+/* Records the worker of each item, which must not have run before. */
 static int note_pid(struct vm_context *me, const void *input, size_t size)
 {
 	int64_t n = number(input);
@@ -94,8 +94,8 @@ static void take_items(vm_pool *pool, int items, int ordered)
 	take_end(pool);
 }
 
-/* How many workers there were: none had more than "most" items, and not many
-   had less. */
+/* Counts the workers; none may have had more than "most" items, and few
+   less. */
 static int check_shares(int items, int most, int may_have_less)
 {
 	int workers = 0, less = 0;
@@ -396,7 +396,7 @@ static bool is_skipped(void)
 	return SANITIZED;
 }
 
-/* Whether so much is there. */
+/* Is that much memory available? */
 static bool has_memory(size_t size)
 {
 	char *volatile p = malloc(size);
@@ -503,7 +503,7 @@ END_TEST
 
 /* ---- CPU time ---- */
 
-/* Computes until this process has had so many ms of CPU time. */
+/* Computes until this process has used this many ms of CPU time. */
 static void burn(long ms)
 {
 	struct timespec had = { 0, 0 };

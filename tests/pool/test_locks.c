@@ -1,7 +1,7 @@
 /*
- * test_locks.c - locks of the C library that another thread of the host has at
- * the moment of vm_fork(): that thread is not in the fork server, nor in a
- * worker, so nobody gives them back there.  Pools work all the same (P5, P7).
+ * test_locks.c - locks of the C library that another thread of the host holds
+ * during vm_fork(): that thread does not exist in the fork server or a worker,
+ * so it never releases them there.  Pools must work all the same (P5, P7).
  */
 #include "config.h"
 
@@ -33,7 +33,7 @@ void __cxa_finalize(void *owner);
 #else
 #define WORDS_TAKE_NO_LOCK false
 #endif
-/* Pools a kind of lock. */
+/* Number of pools per kind of lock. */
 #define POOLS 4
 /* Handlers that are registered, so that to look through them takes some time. */
 #define HANDLERS 60000

@@ -1,7 +1,7 @@
 /*
- * test_lost_fds.c - hosts that close descriptors of the pool, and have other files
- * by these numbers then: the pool breaks and says why, each input is answered
- * once, and no file of the host's is written to, read or closed.
+ * test_lost_fds.c - hosts that close descriptors of the pool and then open
+ * other files with their numbers: the pool breaks with a reason, each input has
+ * one result, and no file of the host is written to, read or closed.
  */
 #include "config.h"
 

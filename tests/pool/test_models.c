@@ -1,7 +1,7 @@
 /*
- * test_models.c - what HotMap, Pymar and mincemeat document of themselves comes
- * out here: with 1, 2 and 9 workers, in chunks of one item and as they come, and
- * once more while workers are killed.
+ * test_models.c - examples from the documents of HotMap, Pymar and mincemeat
+ * have the documented results: with 1, 2 and 9 workers, in chunks of one item
+ * and of the measured size, and once more while workers are killed.
  */
 #include "config.h"
 
@@ -15,13 +15,13 @@
 #include "runs.h"
 #include "tools.h"
 
-/* Counters: workers killed so far, and how many are to be. */
+/* Counters: workers killed so far, and workers to be killed. */
 enum { KILLED, MOST };
 #define KILLS 3
 
 static struct shared *shared;
 
-/* One way to run. */
+/* A way to run a scenario. */
 struct way {
 	int workers;
 	size_t chunk_size;

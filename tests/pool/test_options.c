@@ -1,6 +1,6 @@
 /*
- * test_options.c - options: every one is checked, the words name it, and
- * structs of other versions are understood.
+ * test_options.c - options: each is checked, messages name it, and structs of
+ * other versions are understood.
  */
 #include "config.h"
 
@@ -23,7 +23,7 @@ static int process(struct vm_context *me, const void *input, size_t size)
 
 static const struct vm_worker worker = { .process = process };
 
-/* Refused with EINVAL and words that have this in them. */
+/* Must be refused with EINVAL and a message that contains this text. */
 static void refused_sized(const struct vm_worker *w, size_t worker_size,
     const struct vm_options *o, size_t size, const char *name)
 {
@@ -71,7 +71,7 @@ static void works(const struct vm_options *o)
 
 /* ---- numbers ---- */
 
-/* The options that are an int, and those that are a size, by place. */
+/* Options of type int, and of type size_t, by offset. */
 #define OPTION(name) { #name, offsetof(struct vm_options, name) }
 static const struct option { const char *name; size_t at; } ints[] = {
 	OPTION(workers),
@@ -101,7 +101,7 @@ static const struct option { const char *name; size_t at; } ints[] = {
 	OPTION(max_item_bytes),
 };
 
-/* Options with nothing but this int, or size. */
+/* Options in which only this int, or size_t, is set. */
 static struct vm_options with_int(size_t at, int value)
 {
 	struct vm_options o = { .workers = 1 };
@@ -170,7 +170,7 @@ START_TEST(absurd_counts_are_refused)
 }
 END_TEST
 
-/* The most that is allowed, and no more. */
+/* The largest allowed value is accepted, the next is not. */
 START_TEST(bounds_are_exact)
 {
 	const int most = 1000000;

@@ -1,7 +1,7 @@
 /*
  * test_payload.c - large inputs and outputs, which travel through shared
- * memory: they come back right in whatever order their room is given back,
- * whoever dies, and nobody waits for room that is not to come.
+ * memory: they are intact in whatever order their regions are freed, whatever
+ * process dies, and no process waits for room that cannot come.
  */
 #include "config.h"
 

@@ -1,5 +1,6 @@
 /*
- * test_regress.c - what other tests have met by chance, each by itself.
+ * test_regress.c - failures that other tests have met by chance, each in a test
+ * of its own.
  */
 #include "config.h"
 
@@ -17,7 +18,7 @@
 
 static struct shared *sh;
 
-/* Stops the fork server for a while: news of what happens next come late. */
+/* Stops the fork server for a while, so that its next notices come late. */
 static void make_late(void)
 {
 	pid_t server = getppid();

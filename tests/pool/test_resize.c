@@ -1,7 +1,7 @@
 /*
- * test_resize.c - vm_resize(): more workers and fewer while items run; that
- * no item is lost or repeated by it, that those which leave tear down, and
- * what is refused.
+ * test_resize.c - vm_resize(): more workers and fewer while items run; no item
+ * is lost or repeated by it, leaving workers tear down, and wrong calls are
+ * refused.
  */
 #include "config.h"
 
@@ -28,7 +28,7 @@ static void start(void)
 	sh = shared_new();
 }
 
-/* The pid of each worker that was set up, in sh->pid. */
+/* Records the pid of each worker in its setup, in sh->pid. */
 static int note_setup(struct vm_context *me)
 {
 	long nth = atomic_fetch_add(&sh->counter[SETUPS], 1);
@@ -69,7 +69,7 @@ static void resize(vm_pool *pool, int workers)
 	ck_assert_int_eq(vm_workers(pool), workers);
 }
 
-/* Ends a pool all of whose workers tore down, with nothing left behind. */
+/* Closes a pool all of whose workers tore down; nothing is left behind. */
 static void close_clean(vm_pool *pool)
 {
 	close_pool(pool);

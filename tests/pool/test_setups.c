@@ -1,7 +1,6 @@
 /*
- * test_setups.c - setups that fail again and again: the pauses in between,
- * workers that are given up and how the caller is told, what becomes of the
- * inputs.
+ * test_setups.c - setups that fail repeatedly: the pauses in between, workers
+ * that are given up and the report of it, and the fate of the inputs.
  */
 #include "config.h"
 

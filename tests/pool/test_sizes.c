@@ -1,7 +1,6 @@
 /*
- * test_sizes.c - inputs and outputs of any size, from nothing to far beyond
- * pipes and rings, come through unharmed; and those beyond max_item_bytes
- * are refused.
+ * test_sizes.c - inputs and outputs of any size, from 0 to far beyond pipes and
+ * rings, arrive intact; those beyond max_item_bytes are refused.
  */
 #include "config.h"
 

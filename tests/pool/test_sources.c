@@ -1,6 +1,6 @@
 /*
- * test_sources.c - where inputs come from: the ready-made sources, and the
- * caller's own with all that they may do right and wrong.
+ * test_sources.c - sources of inputs: the ready-made sources, and the user's
+ * own, correct and incorrect.
  */
 #include "config.h"
 

@@ -1,7 +1,7 @@
 /*
- * test_spread.c - work reaches every worker that is free: each of many gets
- * some, a finished item is handed out while the next one runs, and nothing
- * stays behind a busy worker, or behind a source that blocks.
+ * test_spread.c - work reaches every idle worker: each of many workers gets
+ * items, a finished item is returned while the next runs, and no item waits
+ * behind a busy worker, or behind a source that blocks.
  */
 #include "config.h"
 

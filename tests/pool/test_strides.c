@@ -1,7 +1,7 @@
 /*
- * test_strides.c - items that a worker takes several at once: each death is
- * its own item's alone, what is not begun is nobody's fault, and nothing that
- * is done waits for what is taken.
+ * test_strides.c - items that a worker takes several at once: a death is blamed
+ * on the item that ran, never on items that had not begun, and no finished item
+ * waits for items that were taken.
  */
 #include "config.h"
 

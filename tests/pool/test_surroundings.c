@@ -1,6 +1,6 @@
 /*
- * test_surroundings.c - what a program has around a pool: text that stdio has
- * read ahead, limits, locks that its other threads hold.
+ * test_surroundings.c - the state of a program around a pool: text that stdio
+ * has read ahead, limits, locks that its other threads hold.
  */
 #include "config.h"
 

@@ -1,6 +1,6 @@
 /*
- * test_teardowns.c - how teardowns end, and who hears of it: those that fail
- * are told by vm_close(), of workers replaced in mid-run too.
+ * test_teardowns.c - outcomes of teardowns, and their reports: vm_close()
+ * reports failed teardowns, also of workers replaced during the run.
  */
 #include "config.h"
 

@@ -1,7 +1,6 @@
 /*
- * test_batch.c - records in memory come out in the order of keys, those of the
- * same key as they came in, and however many there are, it is said all along
- * that the item goes on.
+ * test_batch.c - records in memory are sorted by key, records with the same key
+ * keep their order, and sorts of any size call vm_alive() all along.
  */
 #include "config.h"
 
@@ -30,8 +29,8 @@ static uint32_t draw(uint32_t below)
 	return (uint32_t)((state >> 33) % below);
 }
 
-/* Keys of 0 to 11 bytes, each of a few values, so that many are the same, begin
-   another, or have their first 8 bytes in common. */
+/* Keys of 0 to 11 bytes, each of a few values, so that many are equal, are
+   prefixes of others, or have their first 8 bytes in common. */
 static void add(struct batch *b, uint64_t number)
 {
 	unsigned char key[11];

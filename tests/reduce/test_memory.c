@@ -1,7 +1,6 @@
 /*
- * test_memory.c - how much memory a run takes, of all its processes and of the
- * file in memory, when its pairs are ten times what they may take; and that
- * room is given back.
+ * test_memory.c - memory of a run, of all its processes and of the file in
+ * memory, when its pairs are ten times its bound; and that room is given back.
  */
 #include "config.h"
 
@@ -25,7 +24,7 @@
 #define FEW 2500
 #define KEYS 20000
 
-/* Sanitizers keep what was freed for a while, in each process. */
+/* Sanitizers keep freed memory for a while, in each process. */
 #if defined(__SANITIZE_ADDRESS__)
 #define EXTRA ((long)3 << 30)
 #elif defined(__has_feature)
@@ -39,7 +38,7 @@
 
 /* ---- what is there ---- */
 
-/* The memory of a process in bytes, of what it shares its part. */
+/* The memory of a process in bytes, with its share of shared pages. */
 static long pss(pid_t pid)
 {
 	char path[64], line[256];

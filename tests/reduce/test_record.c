@@ -1,6 +1,6 @@
 /*
  * test_record.c - records in runs, runs that are merged and gathered: every
- * size, every order, and bytes that are not what was written.
+ * size, every order, and corrupted bytes.
  */
 #include "config.h"
 

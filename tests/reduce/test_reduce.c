@@ -1,6 +1,6 @@
 /*
- * test_reduce.c - what comes of runs: the right numbers, whoever dies, in the
- * order that was asked for; keys and values of every kind.
+ * test_reduce.c - results of runs: the right numbers, whichever process dies,
+ * in the requested order; keys and values of every kind.
  */
 #include "config.h"
 

@@ -1,7 +1,7 @@
 /*
- * test_reducer.c - what reducers do when something is wrong: hooks that fail or
- * crash, calls out of place, no room, ends in the middle.  What is right comes
- * right, the rest is told clearly, and nothing is left.
+ * test_reducer.c - reducers and errors: hooks that fail or crash, calls out of
+ * place, no room, ends in the middle.  Results are right or an error is
+ * reported clearly, and nothing is left behind.
  */
 #include "config.h"
 
@@ -63,7 +63,7 @@ static void check_kept(struct kept before)
 
 /* ---- hooks that fail ---- */
 
-/* How an input or a key goes wrong: by its first byte. */
+/* The error of an input or a key, by its first byte. */
 static int suffer(struct vm_context *me, const void *what, size_t size)
 {
 	switch (size > 0 ? *(const char *)what : 0) {

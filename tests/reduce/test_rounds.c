@@ -1,10 +1,10 @@
 /*
- * test_rounds.c - what happens to a reducer while values are brought together:
- * cancelled, closed, workers lost, the caller killed; and what a cancel does
+ * test_rounds.c - events during the gather phase of a reducer: cancelled,
+ * closed, workers lost, the caller killed; and the effect of a cancel
  * afterwards.
  *
- * Each key has one value of an input, so collect() runs in that round only: it
- * says so and waits there.
+ * Each key has one value of an input, so collect() runs in that phase only: it
+ * sets a counter and waits there.
  */
 #include "config.h"
 

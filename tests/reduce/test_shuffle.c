@@ -1,6 +1,7 @@
 /*
- * test_shuffle.c - pairs from a call of map() to the partitions: nothing lost,
- * nothing of a call that failed, and nothing of what no worker can have made.
+ * test_shuffle.c - pairs from a call of map() to the partitions: no pair is
+ * lost, none comes from a failed call, and impossible data of workers are
+ * refused.
  */
 #include "config.h"
 

@@ -1,6 +1,6 @@
 /*
- * test_store.c - where pairs lie: stretches that never overlap, memory first
- * and then the disk, room that is given back, files that cannot be had.
+ * test_store.c - storage of pairs: extents that never overlap, memory first and
+ * then the disk, room that is freed, files that cannot be had.
  */
 #include "config.h"
 

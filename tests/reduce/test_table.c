@@ -1,6 +1,6 @@
 /*
  * test_table.c - the keys of a call and their values: each is found again, in
- * order, whatever it is, however often values are taken and replaced.
+ * order, for all keys and however often values are taken and replaced.
  */
 #include "config.h"
 

@@ -1,6 +1,6 @@
 /*
- * test_arena.c - area: regions that never overlap, never wrap around, and are
- * all there again when all were given back, in whatever order.
+ * test_arena.c - arena: regions that never overlap, never wrap around, and are
+ * all available again when all were freed, in whatever order.
  */
 #include "config.h"
 

@@ -1,7 +1,7 @@
 /*
  * test_channel.c - channel, over real pipes: order is kept through partial
- * writes and reads, held bytes stay as they are, and bytes that the ring gave
- * are not heard twice.
+ * writes and reads, held buffers stay unchanged, and bytes from the ring are
+ * not received twice.
  */
 #include "config.h"
 

@@ -1,6 +1,6 @@
 /*
- * test_chunk.c - chunk: inputs of any size come out as they went in, aligned
- * and ended by a 0, in the form in which they are sent.
+ * test_chunk.c - chunk: inputs of any size are intact when unpacked, aligned
+ * and followed by a 0, in the form in which they are sent.
  */
 #include "config.h"
 

@@ -1,9 +1,10 @@
 /*
- * test_cpus.c - cpus: the mask and the quotas of control groups, of which the
- * least counts, read from trees made up here; ram: the same of memory.
+ * test_cpus.c - cpus: the affinity mask and the quotas of control groups, of
+ * which the smallest counts, read from trees of files made here; memory: the
+ * same of its limits.
  *
- * Where the machine has too few CPUs to tell two quotas apart, both are the
- * same to it: every expectation is the lesser of quota and mask.
+ * Where the machine has too few CPUs to tell two quotas apart, both have the
+ * same effect: every expectation is the lesser of quota and mask.
  */
 #include "config.h"
 

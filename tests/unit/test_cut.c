@@ -26,7 +26,7 @@ static const char *const characters[] = {
 
 /* ---- by itself ---- */
 
-/* A text of two characters, cut behind each of its bytes. */
+/* A text of two characters, cut after each of its bytes. */
 static void check_pair(const char *first, const char *second)
 {
 	size_t a = strlen(first), b = strlen(second);
@@ -39,7 +39,7 @@ static void check_pair(const char *first, const char *second)
 
 		ck_assert_uint_eq(cut_end(text, n), whole);
 		ck_assert_uint_eq(cut_to(text, a + b, n), whole);
-		/* The same bytes, from the end. */
+		/* The same bytes, cut from the end. */
 		ck_assert_uint_eq(cut_begin(text + n, a + b - n),
 		    n == 0 || n == a ? 0 : rest);
 	}
@@ -54,7 +54,7 @@ START_TEST(each_character_at_each_byte)
 }
 END_TEST
 
-/* No more than three bytes go, whatever there is. */
+/* At most three bytes are dropped, whatever the text. */
 START_TEST(other_encodings)
 {
 	const char rests[] = "\x80\x80\x80\x80\x80\x80\x80\x80";
@@ -98,7 +98,8 @@ START_TEST(printed)
 	ck_assert_str_eq(text, "12345");
 	print(text, 1, "%s", "\xe2\x82\xac");
 	ck_assert_str_eq(text, "");
-	/* What is whole is the program's own, be it half a character. */
+	/* An uncut text is the program's own, even if it ends in half a
+	   character. */
 	print(text, sizeof text, "%s", "12345\xe2");
 	ck_assert_str_eq(text, "12345\xe2");
 	print(text, sizeof text, "%lc", (wint_t)0x7fffffff);

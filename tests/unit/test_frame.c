@@ -1,6 +1,6 @@
 /*
- * test_frame.c - frame: what is written is read, only when it is whole, with
- * bodies aligned and ended by a 0; nonsense is refused.
+ * test_frame.c - frame: frames that were written are read, only when complete,
+ * with bodies aligned and followed by a 0; nonsense is refused.
  */
 #include "config.h"
 
@@ -15,7 +15,7 @@
 
 #define FILLER 0xa5
 
-/* The sizes that are tried: 0 .. 40, and some larger ones. */
+/* The sizes that are tried: 0 .. 40, and some larger sizes. */
 static size_t size_of(size_t nth)
 {
 	static const size_t large[] = { 4096, 100000 };
@@ -24,7 +24,7 @@ static size_t size_of(size_t nth)
 }
 #define SIZES 43
 
-/* Room for a stream of so many bytes, 16-aligned, no byte of it 0. */
+/* Buffer for a stream of this many bytes, 16-aligned, with no 0 byte. */
 static unsigned char *room_new(size_t size)
 {
 	unsigned char *room = malloc(FRAME_START + size + 16);
@@ -35,7 +35,7 @@ static unsigned char *room_new(size_t size)
 	return room;
 }
 
-/* A body without zeroes, other for each seed. */
+/* A body without zeroes, different for each seed. */
 static unsigned char *body_new(size_t size, size_t seed)
 {
 	unsigned char *body = malloc(size + 1);
@@ -97,7 +97,8 @@ START_TEST(lengths_are_the_least_multiples_of_16)
 }
 END_TEST
 
-/* A stream of one frame of each size, ended by a STOP: its length. */
+/* Writes a stream of a frame of each size, ended by a STOP.  Returns its
+   length. */
 static size_t write_stream(unsigned char **room)
 {
 	size_t length = frame_length(0), at = FRAME_START;
@@ -138,7 +139,7 @@ START_TEST(bodies_are_aligned_and_end_with_a_zero)
 }
 END_TEST
 
-/* Each frame is whole with its last byte, and not before. */
+/* Each frame is complete with its last byte, and not before. */
 START_TEST(a_stream_fed_byte_by_byte)
 {
 	unsigned char *room;
@@ -313,7 +314,8 @@ END_TEST
 #define NOTE "why so"
 #define TAIL "written"
 
-/* A failure's body with a message and, if asked for, a tail: its size. */
+/* Writes a failure's body with a message and, if asked for, a tail.  Returns
+   its size. */
 static size_t failure_body(unsigned char *at, bool with_tail)
 {
 	const struct frame_failure head = { .code = -3, .cause = 1,
@@ -348,8 +350,8 @@ START_TEST(failures_come_back)
 }
 END_TEST
 
-/* Of exactly that many bytes on the heap, so that a look behind them shows
-   where memory is checked. */
+/* A heap copy of exactly that many bytes, so that memory checkers find
+   overruns. */
 static int read_failure(const unsigned char *at, size_t size)
 {
 	unsigned char *part = malloc(size > 0 ? size : 1);

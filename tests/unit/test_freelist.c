@@ -1,6 +1,6 @@
 /*
- * test_freelist.c - freelist: what was used before is as good as new, and only a few
- * are kept.
+ * test_freelist.c - freelist: reused memory behaves like new, and only a
+ * bounded number of blocks is kept.
  */
 #include "config.h"
 
@@ -111,7 +111,7 @@ START_TEST(a_chunk_with_much_room_is_not_kept)
 }
 END_TEST
 
-/* The region is its worker's, and must not be packed into again. */
+/* The region belongs to its worker, and must not be packed into again. */
 START_TEST(a_chunk_that_was_placed_leaves_its_region)
 {
 	static _Alignas(16) unsigned char area[4096];

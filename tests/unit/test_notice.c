@@ -1,6 +1,6 @@
 /*
- * test_notice.c - notice: whole messages, and whichever descriptors travel
- * with them arrive in their places; nothing leaks of what does not fit.
+ * test_notice.c - notice: whole messages, and the descriptors sent with them
+ * arrive in their places; descriptors that do not fit are not leaked.
  */
 #include "config.h"
 
@@ -30,7 +30,7 @@ static void stop(void)
 	close(pair[1]);
 }
 
-/* A file of its own for each place. */
+/* A different file for each place. */
 static void open_all(int fds[NOTICE_FDS])
 {
 	for (int i = 0; i < NOTICE_FDS; i++) {
@@ -112,7 +112,7 @@ START_TEST(every_subset_of_descriptors_arrives)
 }
 END_TEST
 
-/* Sends a message as it is, with so many descriptors. */
+/* Sends a raw message with that many descriptors. */
 static void send_raw(const void *from, size_t size, int *fds, size_t count)
 {
 	union {
@@ -247,7 +247,7 @@ START_TEST(the_other_end_may_be_gone)
 }
 END_TEST
 
-/* Neither side waits: what does not go is told, and goes later. */
+/* Neither side blocks: a send that would block fails, and works later. */
 START_TEST(a_full_socket_is_told)
 {
 	struct notice n = { .kind = NOTICE_KILL };

@@ -1,7 +1,7 @@
 /*
- * test_poller.c - poller: what is waited for, above all a source's descriptor,
+ * test_poller.c - poller: polled descriptors, above all a source's descriptor,
  * which belongs to the user: a plain file, one that changes, one that was
- * closed, one of a number that stands for something else now.
+ * closed, a number that was reused for another file.
  */
 #include "config.h"
 
@@ -17,7 +17,7 @@
 #include "os/sys.h"
 #include "tools.h"
 
-/* How many of the set are ready. */
+/* Number of ready descriptors in the set. */
 static int ready(const struct poller *w)
 {
 	struct epoll_event told[8];

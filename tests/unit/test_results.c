@@ -1,6 +1,6 @@
 /*
- * test_results.c - results: as they come or in the order of the inputs, each
- * just once, and what was handed out stays until the next.
+ * test_results.c - results: unordered or in the order of the inputs, each
+ * exactly once, and a returned result stays valid until the next.
  */
 #include "config.h"
 
@@ -24,7 +24,7 @@ static uint64_t rnd(uint64_t *state)
 	return *state;
 }
 
-/* A window and the results of it; input n and output n tell n. */
+/* A window and its results; input n and output n contain n. */
 struct books {
 	struct window window;
 	struct results results;
@@ -47,7 +47,8 @@ static void books_close(struct books *b)
 	window_release(&b->window);
 }
 
-/* Sends a chunk of so many: its span, whose index is 1000 more than seq. */
+/* Sends a chunk of count items.  Returns its span, whose index is seq +
+   1000. */
 static struct span *send_chunk(struct books *b, uint32_t items)
 {
 	struct chunk *c = chunk_new(NULL, b->seq + 1000, b->seq, NULL);
@@ -63,7 +64,7 @@ static struct span *send_chunk(struct books *b, uint32_t items)
 	return s;
 }
 
-/* Output n: n mod 40 bytes, all of them n.  No 0 follows them yet. */
+/* Output n: n mod 40 bytes, all of them n, not followed by a 0 yet. */
 static struct rxbuf *block_of(uint64_t seq, uint32_t count)
 {
 	struct rxbuf *b = rxbuf_new((size_t)count * 64);
@@ -81,7 +82,7 @@ static struct rxbuf *block_of(uint64_t seq, uint32_t count)
 	return b;
 }
 
-/* All that is left of a sent span is answered with its outputs. */
+/* Answers the rest of a sent span with its outputs. */
 static void answer(struct books *b, struct span *s)
 {
 	s->rxbuf = block_of(span_seq(s), s->count);
@@ -106,7 +107,7 @@ static bool is_item(const struct item *i, uint64_t seq)
 	return i->body[i->size] == 0 && (uintptr_t)i->body % 16 == 0;
 }
 
-/* The next is this one. */
+/* Checks that the next result is this item. */
 static void takes(struct books *b, uint64_t seq)
 {
 	struct item i;

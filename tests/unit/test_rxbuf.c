@@ -1,6 +1,6 @@
 /*
- * test_rxbuf.c - block: counted references, and room that is made without
- * touching a byte that others hold.
+ * test_rxbuf.c - rxbuf: counted references, and room that is made without
+ * changing a byte that other references hold.
  */
 #include "config.h"
 

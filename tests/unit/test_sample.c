@@ -1,6 +1,6 @@
 /*
- * test_sample.c - what one day's run of the tests leaves out, another day's
- * run tries; and the time limit grows with the costs of the machine.
+ * test_sample.c - cases that one day's run of the tests leaves out are tried by
+ * another day's; and the time limit grows with the costs of the machine.
  */
 #include "config.h"
 

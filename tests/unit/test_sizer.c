@@ -1,6 +1,6 @@
 /*
- * test_sizer.c - pace: one input at first, then as many as the times say,
- * within bounds; a fixed number if one is given.
+ * test_sizer.c - sizer: one input at first, then as many as the measured times
+ * allow, within bounds; a fixed number if it is given.
  */
 #include "config.h"
 

@@ -1,6 +1,6 @@
 /*
- * test_slot.c - slot: a ring that wraps, words that may lie, and items that
- * are taken by a worker or taken back, never both.
+ * test_slot.c - slot: a ring that wraps, words that may be false, and items
+ * that are taken by a worker or taken back, never both.
  */
 #include "config.h"
 

@@ -1,6 +1,6 @@
 /*
- * test_source.c - source: hooks are called when they should be, close() just
- * once, and what they say is checked.
+ * test_source.c - source: callbacks are called when they should be, close()
+ * exactly once, and their return values are checked.
  */
 #include "config.h"
 
@@ -14,7 +14,7 @@
 
 #define MAX_SIZE 100
 
-/* What next() does at one call. */
+/* The behaviour of next() in one call. */
 struct step {
 	int said;
 	int error;
@@ -22,7 +22,7 @@ struct step {
 	size_t size;
 };
 
-/* A source that goes by a script, and sees how it is called. */
+/* A source that follows a script, and checks its calls. */
 struct script {
 	const struct step *steps;
 	int nexts, closes, waits;
@@ -74,7 +74,7 @@ static struct source *script_source(struct script *s,
 	return source;
 }
 
-/* Frees it, and sees that all was called as it should be. */
+/* Frees the source, and checks that all calls were made as they should be. */
 static void script_end(struct script *s, struct source *source, int nexts)
 {
 	source_free(source);

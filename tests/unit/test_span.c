@@ -1,6 +1,6 @@
 /*
- * test_span.c - span: advancing and cutting lose no item and count none
- * twice, and references are given back.
+ * test_span.c - span: advancing and cutting lose no item and count none twice,
+ * and references are released.
  */
 #include "config.h"
 
@@ -37,7 +37,7 @@ static struct span *span_of(struct chunk *c)
 	return s;
 }
 
-/* Does a span stand for just the items first .. first + count - 1? */
+/* Does a span stand for exactly the items first .. first + count - 1? */
 static void stands_for(const struct span *s, uint32_t first, uint32_t count)
 {
 	size_t at = s->at, size;

@@ -1,6 +1,6 @@
 /*
- * test_spin.c - waiting awake is left off for longer and longer where it does
- * not pay, and is taken up again as soon as it does.
+ * test_spin.c - spinning is suspended for longer and longer while it does not
+ * pay, and resumed as soon as it does.
  */
 #include "config.h"
 

@@ -1,6 +1,6 @@
 /*
- * test_window.c - window: the bounds, the order of what waits, and counts
- * that always come back to 0.
+ * test_window.c - window: the bounds, the order of the waiting spans, and
+ * counts that always return to 0.
  */
 #include "config.h"
 
@@ -27,7 +27,7 @@ static uint32_t below(uint64_t *state, size_t most)
 	return (uint32_t)(rnd(state) % most);
 }
 
-/* Admits a chunk of so many items of 8 bytes: what it is charged with. */
+/* Admits a chunk of that many items of 8 bytes.  Returns the bytes charged. */
 static size_t admit(struct window *w, uint64_t seq, uint32_t items)
 {
 	struct chunk *c = chunk_new(NULL, seq, seq, NULL);
