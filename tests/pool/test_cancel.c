@@ -219,7 +219,7 @@ START_TEST(from_another_thread_while_waiting)
 }
 END_TEST
 
-/* An item is begun, looked for in vain, and all is cancelled. */
+/* An item has begun, a result is waited for, and the caller cancels. */
 static void by_caller(vm_pool *pool, struct shared *s)
 {
 	struct vm_result r;
@@ -227,15 +227,15 @@ static void by_caller(vm_pool *pool, struct shared *s)
 	while (atomic_load(&s->counter[BEGUN]) == 0)
 		ck_assert_int_eq(vm_zip_in_out_within(pool, &r, 1), VM_LATER);
 	vm_cancel(pool);
-	/* Items begin till the next call; from then on none does. */
+	/* Items begin up to the next call; from then on none begins. */
 	ck_assert_int_ne(vm_zip_in_out_within(pool, &r, 0), -1);
 	atomic_store(&s->counter[GATE], 1);
 }
 
 START_TEST(between_calls_while_items_run)
 {
-	/* The one result by_caller() may take is missed if chunks are small,
-	   so there must be none: ordered, and the first item runs. */
+	/* The result that by_caller() may take is lost to the counts if chunks
+	   are small, so it must take none: ordered, and the first item runs. */
 	cancel_gated(by_caller, &(struct vm_options){ .workers = 1,
 	    .ordered = 1, .chunk_size = 4 });
 	cancel_gated(by_caller, &(struct vm_options){ .workers = 1,
@@ -467,7 +467,7 @@ END_TEST
 
 /* ---- single items ---- */
 
-/* Inputs from HANGS on never end; the one before waits for the gate. */
+/* Inputs from HANGS on never end; the input before waits for the gate. */
 enum { HANGS = 100 };
 
 static int hang_or_not(struct vm_context *me, const void *input, size_t size)
@@ -500,7 +500,7 @@ static void expect_cancelled(const struct vm_result *r, int attempts)
 	ck_assert_int_eq(r->exception->pid != 0, attempts > 0);
 }
 
-/* The first of a chunk runs, for ever, and others are behind it. */
+/* The first item of a chunk runs for ever, and others are behind it. */
 START_TEST(one_that_runs_alone_ends)
 {
 	struct shared *s = shared_new();
@@ -539,8 +539,9 @@ START_TEST(one_that_runs_alone_ends)
 }
 END_TEST
 
-/* The worker waits for the gate, and has a chunk more; behind that another one
-   waits.  Of both go the first but one, one in the middle, and an end. */
+/* The worker waits for the gate, and has a second chunk; behind it a third
+   chunk waits.  From both, items are cancelled: the second, one in the middle,
+   the last. */
 START_TEST(those_that_wait_never_begin)
 {
 	static const int gone[] = { 1, 5, 9, 10, 14, 18 };
@@ -579,7 +580,7 @@ START_TEST(those_that_wait_never_begin)
 }
 END_TEST
 
-/* Behind the one that runs, in the same chunk. */
+/* Items behind the running item, in the same chunk. */
 START_TEST(what_its_worker_has_not_begun_is_taken_back)
 {
 	struct shared *s = shared_new();
@@ -617,7 +618,7 @@ static int fails(struct vm_context *me, const void *input, size_t size)
 	return vm_fail(me, 1, "once more");
 }
 
-/* Three that pause, of which the last and the middle one are given up. */
+/* Three items pause, of which the last and the middle one are cancelled. */
 START_TEST(those_that_pause_are_not_tried_again)
 {
 	static const uint64_t gone[] = { 2, 1, 0 };
@@ -682,7 +683,8 @@ START_TEST(single_ones_where_they_cannot_be_had)
 }
 END_TEST
 
-/* Among items that are shorter than it takes to tell, wherever they are. */
+/* Cancels among items that are shorter than the call, in whatever state they
+   are. */
 START_TEST(a_storm_of_single_ones_loses_nothing)
 {
 	enum { MANY = 20000, CALLS = 40 };
@@ -746,8 +748,8 @@ START_TEST(what_runs_ends_if_asked)
 }
 END_TEST
 
-/* Each input of all sources comes back, though few are ever begun; ordered, and
-   of which some need not travel. */
+/* Each input of all sources is returned, though few are ever begun; ordered,
+   and some of the inputs need not be sent. */
 static void check_unread(const struct vm_options *options, unsigned how)
 {
 	static const int64_t there[3000];

@@ -78,7 +78,7 @@ static int process_with_null(struct vm_context *me, const void *input,
 	return vm_output(me, input, size);
 }
 
-/* None of these calls spoils the item. */
+/* None of these calls may spoil the item. */
 START_TEST(calls_out_of_place)
 {
 	const struct vm_worker worker = { .setup = setup_out_of_place,
@@ -106,7 +106,7 @@ START_TEST(calls_out_of_place)
 }
 END_TEST
 
-/* At most what was reserved, once, and no more after that. */
+/* Commits at most the reserved bytes, once, and no more after that. */
 static int commit_too_much(struct vm_context *me, const void *input,
     size_t size)
 {
@@ -165,7 +165,7 @@ static int call_own_pool(struct vm_context *me, const void *input,
 	return vm_output(me, input, size);
 }
 
-/* Where hooks run in the caller they could. */
+/* Hooks that run in the caller could call the pool; they may not. */
 START_TEST(serial_items_may_not_use_their_pool)
 {
 	const struct vm_worker worker = { .process = call_own_pool };
@@ -191,7 +191,7 @@ static int setup_asks(struct vm_context *me)
 	return 0;
 }
 
-/* Each fails in another way, so the next one begins behind a failure. */
+/* Each item fails in another way, so the next begins after a failure. */
 static int process_asks(struct vm_context *me, const void *input,
     size_t size)
 {
@@ -278,7 +278,7 @@ static int no_input(void *from, const void **input, size_t *size)
 	return 0;
 }
 
-/* Each names itself, though others were refused before. */
+/* Each call names itself, though others were refused before. */
 START_TEST(asks_about_no_pool)
 {
 	const struct vm_source none = { .next = no_input };
@@ -294,7 +294,7 @@ START_TEST(asks_about_no_pool)
 	was_refused(vm_result_copy(NULL) ? 0 : -1, EINVAL, NULL,
 	    "vm_result_copy()");
 	vm_cancel(NULL);
-	/* What vm_fork() says is why there is none. */
+	/* The reason of the failed vm_fork() explains why there is no pool. */
 	ck_assert_ptr_null(vm_fork(&echoing, &(struct vm_options){
 	    .workers = -7 }));
 	was_refused(vm_imap(NULL, none), EINVAL, NULL, "-7");
@@ -305,7 +305,7 @@ START_TEST(asks_about_no_pool)
 }
 END_TEST
 
-/* No two of them have the same words. */
+/* Each message is different. */
 START_TEST(each_source_is_refused_for_its_own_reason)
 {
 	const struct { struct vm_source source; const char *words; } bad[] = {
@@ -397,7 +397,7 @@ START_TEST(a_hook_is_told_that_it_is_one)
 }
 END_TEST
 
-/* The function, which is not the inline one of the header. */
+/* The exported function, not the inline version of the header. */
 START_TEST(forks_from_another_language)
 {
 	const struct vm_options options = { .workers = 2 };
@@ -421,7 +421,7 @@ END_TEST
 static int fail_in_rare_ways(struct vm_context *me, const void *input,
     size_t size)
 {
-	/* Through a pointer, so that no compiler sees what is missing. */
+	/* Through a pointer, so that no compiler sees the missing format. */
 	int (*say)(struct vm_context *, int, const char *, ...) = vm_fail;
 
 	if (number(input) == 0)
@@ -551,7 +551,7 @@ static int fail_setup(struct vm_context *me)
 	return me->config != NULL ? vm_fail(me, 1, "no licence") : 5;
 }
 
-/* The pool is broken, and goes on saying so. */
+/* The pool is broken, and each call says so. */
 static void check_no_setup(const void *config, int workers, const char *words)
 {
 	const struct vm_worker worker = { .setup = fail_setup,
@@ -623,7 +623,7 @@ START_TEST(marks_that_are_not_ours)
 }
 END_TEST
 
-/* A line that does not end is given up, not gathered for ever. */
+/* A line that does not end is refused, not buffered for ever. */
 START_TEST(line_without_end)
 {
 	static char much[65536];
@@ -713,10 +713,10 @@ END_TEST
 
 /* ---- deaths at the worst time ---- */
 
-/* Beyond the bound, but the worker need not wait for the caller. */
+/* Beyond the bound on bytes, but within the buffers of pipe and ring. */
 enum { BIG = 60000 };
 
-/* Number 0 dies when 1, which is big, is done and others take their time. */
+/* Number 0 dies when 1, which is big, is done and others still run. */
 static int die_first(struct vm_context *me, const void *input, size_t size)
 {
 	int64_t n = number(input);
@@ -735,7 +735,7 @@ static int die_first(struct vm_context *me, const void *input, size_t size)
 	return vm_commit(me, BIG);
 }
 
-/* What all wait for is with nobody, while results fill the bound. */
+/* The next item in order has no worker, while results fill the bound. */
 START_TEST(next_in_order_dies_beyond_the_bound)
 {
 	const struct vm_worker worker = { .process = die_first };
@@ -767,7 +767,7 @@ END_TEST
 static int ends[2];		/* of a pipe */
 static volatile sig_atomic_t lets_go;
 
-/* Interrupts the call that waits, having made that it can go on. */
+/* Interrupts the blocked call, after making it able to go on. */
 static void tick(int signal)
 {
 	char bytes[4096];
@@ -799,7 +799,7 @@ static void stop_ticks(void)
 	ck_assert_int_eq(setitimer(ITIMER_REAL, &never, NULL), 0);
 }
 
-/* The host's signals end no call but a poll. */
+/* Signals of the host end no call except a poll. */
 START_TEST(calls_are_interrupted)
 {
 	static char much[4096];
@@ -830,7 +830,7 @@ START_TEST(calls_are_interrupted)
 }
 END_TEST
 
-/* Only 0 to 3 are to be had, and of those none but 3 is for us. */
+/* Only descriptors 0 to 3 can be had, of which the library may use 3 only. */
 static int pair_without_room(void *make)
 {
 	const struct rlimit four = { 4, 4 };
@@ -873,7 +873,7 @@ int __wrap_sys_open(const char *path, int flags)
 	return -ENOENT;
 }
 
-/* Leaves a process behind that is in no group of the pool's. */
+/* Leaves an orphan in none of the pool's groups. */
 static int leave_orphan(struct vm_context *me, const void *input, size_t size)
 {
 	pid_t pid = fork();
@@ -918,7 +918,7 @@ static bool tears;
 void __real_slot_copy_out(const struct slot *, uint64_t, void *, size_t);
 void __wrap_slot_copy_out(const struct slot *, uint64_t, void *, size_t);
 
-/* The worker goes on, and writes over what was being read. */
+/* The worker goes on, and overwrites the bytes that were copied. */
 void __wrap_slot_copy_out(const struct slot *s, uint64_t position, void *to,
     size_t size)
 {
@@ -933,7 +933,7 @@ void __wrap_slot_copy_out(const struct slot *s, uint64_t position, void *to,
 	memset(to, 0xff, size);
 }
 
-/* The third waits, while the first two are staged. */
+/* The third item waits, while the first two are staged. */
 static int third_at_gate(struct vm_context *me, const void *input, size_t size)
 {
 	if (number(input) == 2)
@@ -941,7 +941,7 @@ static int third_at_gate(struct vm_context *me, const void *input, size_t size)
 	return vm_output(me, input, size);
 }
 
-/* What was copied by then is torn; the pipe brings it. */
+/* The copied bytes are torn, and discarded; the pipe delivers them. */
 START_TEST(a_ring_is_written_on)
 {
 	const struct vm_worker worker = { .process = third_at_gate };

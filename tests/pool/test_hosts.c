@@ -197,7 +197,7 @@ START_TEST(host_minds_sigpipe)
 }
 END_TEST
 
-/* Text for a pipe that nobody reads is waiting at vm_fork(). */
+/* At vm_fork(), stdio holds text for a pipe without a reader. */
 static int has_text_for_nobody(void *unused)
 {
 	int ends[2];
@@ -260,7 +260,7 @@ static void check_state(const struct state *before)
 	}
 }
 
-/* Signals that mean a crash: the library tells of them, once. */
+/* Signals that mean a crash, which the library handles once. */
 static int is_crash(int signal)
 {
 	return signal == SIGSEGV || signal == SIGBUS || signal == SIGFPE ||
@@ -363,8 +363,8 @@ START_TEST(host_has_closed_the_first_three)
 }
 END_TEST
 
-/* Descriptors beside the first three that programs would get that are run
-   here. */
+/* Descriptors beyond the first three that a program would inherit if it was
+   executed here. */
 static int count_heirs(void)
 {
 	int heirs = 0;
@@ -507,7 +507,7 @@ START_TEST(text_is_printed_once)
 }
 END_TEST
 
-/* A thread has locked stdout, with text in it, and keeps it. */
+/* A thread holds the lock of stdout, with text in its buffer. */
 static void *keep_stdout(void *unused)
 {
 	flockfile(stdout);
@@ -595,7 +595,7 @@ static void *fork_one(void *pool)
 	return NULL;
 }
 
-/* The pool's fork server, and its first workers, see the thread end. */
+/* The thread ends while the pool's fork server and first workers live. */
 static int forks_in_a_thread(void *unused)
 {
 	vm_pool *a = fork_pool(&echoing, NULL), *b = NULL;
@@ -763,7 +763,7 @@ static int next_forever(void *from, const void **input, size_t *size)
 	return 1;
 }
 
-/* In a child of the host's own: nothing is to be had but vm_close(). */
+/* In a child of the host: only vm_close() works. */
 static int use_foreign_pool(vm_pool *pool)
 {
 	const struct vm_source source = { .next = next_forever };
@@ -819,7 +819,7 @@ START_TEST(pool_in_a_child_of_the_host)
 }
 END_TEST
 
-/* Forks in process(), and both return from it. */
+/* Forks in process(), and both processes return from it. */
 static int forks_and_returns(struct vm_context *me, const void *input,
     size_t size)
 {
@@ -831,7 +831,7 @@ static int forks_and_returns(struct vm_context *me, const void *input,
 	return vm_output(me, input, size);
 }
 
-/* What it forks looks at the input: is each byte of it a 1? */
+/* A child of the worker reads the input: is each byte of it 1? */
 static int child_reads(struct vm_context *me, const void *input, size_t size)
 {
 	const unsigned char *at = input;
@@ -970,7 +970,7 @@ static int in_namespace(void *unused)
 	return 0;
 }
 
-/* Has a namespace, whose first process is to be the fork server. */
+/* Has a namespace, whose first process becomes the fork server. */
 static int above_namespace(void *unused)
 {
 	(void)unused;

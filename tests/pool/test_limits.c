@@ -209,7 +209,7 @@ START_TEST(attempts_count_as_items)
 }
 END_TEST
 
-/* A source whose next input is there when the last one is done. */
+/* A source whose next input becomes ready when the last item is done. */
 static int64_t fed;
 
 static int next_after_last(void *from, const void **input, size_t *size)
@@ -255,7 +255,7 @@ static void check_feedback(int max_items)
 	shared_free(sh);
 }
 
-/* While a worker is replaced its source must not be waited for either. */
+/* While a worker is replaced, its source must not be waited for either. */
 START_TEST(a_source_may_wait_for_its_own_items)
 {
 	check_feedback(0);
@@ -332,7 +332,7 @@ static double cpu_seconds(void)
 	return (double)clock() / CLOCKS_PER_SEC;
 }
 
-/* Nor of those that are to leave anyway. */
+/* Memory of leaving workers is not sampled either. */
 START_TEST(a_closing_pool_sleeps)
 {
 	const struct vm_worker worker = { .process = waits_for_seconds };
@@ -349,7 +349,7 @@ START_TEST(a_closing_pool_sleeps)
 }
 END_TEST
 
-/* Memory is looked at once a second, but not of workers that do nothing. */
+/* Memory is sampled once a second, but not of idle workers. */
 START_TEST(an_idle_pool_sleeps)
 {
 	const struct vm_worker worker = { .process = plain };
@@ -376,7 +376,7 @@ END_TEST
 
 /* ---- address space ---- */
 
-/* A limit that leaves so much beyond what this process has. */
+/* A limit that allows this much more than the process has. */
 static size_t space_and(size_t more)
 {
 	unsigned long pages = 0;
@@ -445,7 +445,7 @@ START_TEST(beyond_the_limit_malloc_fails)
 }
 END_TEST
 
-/* No worker can be had, and the words tell the limit and this. */
+/* No worker can be set up, and the message names the limit and the text. */
 static void check_too_low(int (*setup)(struct vm_context *), size_t limit,
     const char *words)
 {
@@ -536,7 +536,7 @@ START_TEST(cpu_time_is_limited)
 	vm_pool *pool;
 
 	start();
-	/* Nor does it help that the host ignores the signal. */
+	/* It works even if the host ignores the signal. */
 	signal(SIGXCPU, SIG_IGN);
 	pool = fork_pool(&worker, &options);
 	imap_to(pool, vm_range(0, 10));
@@ -598,7 +598,7 @@ START_TEST(setup_may_set_other_limits)
 }
 END_TEST
 
-/* Everything runs in the caller, which nobody replaces. */
+/* All hooks run in the caller, which cannot be replaced. */
 START_TEST(serial_pools_have_no_limits)
 {
 	const struct vm_worker worker = { .setup = count_setup,
@@ -669,7 +669,7 @@ static int check_score_of_a_victim(void *unused)
 	return check_score(unused);
 }
 
-/* A worker is likelier to be chosen than the host, whatever that has. */
+/* The OOM killer prefers a worker to the host, whatever the host's score. */
 START_TEST(workers_are_chosen_before_the_host)
 {
 	int status = in_child(check_score, NULL);

@@ -24,8 +24,8 @@
 #define KIB ((size_t)1024)
 #define MIB (KIB * KIB)
 
-/* The largest input that a half of the area takes, with a head and what ends
-   it; and output, for which room is made with what pads it. */
+/* The largest input that fits in a half of the payload area, with its head and
+   trailer; and the largest output, with its padding. */
 #define FITS (SLOT_PAYLOAD - 24)
 #define OUT_FITS (SLOT_PAYLOAD - 33)
 
@@ -69,7 +69,8 @@ static struct job {
 	struct shared *sh;
 } job;
 
-/* What else an item does before it is answered; fails if not 0. */
+/* A callback that an item runs before its answer; fails if it does not return
+   0. */
 static int (*prank)(struct vm_context *, const void *input, size_t size);
 
 static int answer(struct vm_context *me, const void *input, size_t size)
@@ -138,7 +139,7 @@ static void stop(vm_pool *pool)
 	end_job();
 }
 
-/* Has anything gone through shared memory, to workers and from them? */
+/* Bytes that have gone through shared memory, to workers and from them. */
 static uint64_t placed_in(const vm_pool *pool)
 {
 	const struct crew *c = &pool->engine.crew;
@@ -169,7 +170,8 @@ static void check_right(const struct vm_result *r)
 	ck_assert(is_filled(r->output, ~r->index, r->output_size));
 }
 
-/* Takes so many results, each of another number, to be looked at by somebody. */
+/* Takes count results, each of another number, and passes them to the callback
+   look. */
 static void take_some(vm_pool *pool, size_t count, char *seen,
     void (*look)(const struct vm_result *))
 {
@@ -196,8 +198,8 @@ static void take_all(vm_pool *pool, void (*look)(const struct vm_result *))
 	free(seen);
 }
 
-/* In each way that makes a difference; a sample has the first and another.  Chunks of a given size are placed if
-   they happen to begin with a large input. */
+/* In each relevant way; a sample has the first and another.  Chunks of a given
+   size are placed if they happen to begin with a large input. */
 static const struct vm_options ways[] = {
 	{ .workers = 1 },
 	{ .workers = 1, .ordered = 1, .chunk_size = 3 },
@@ -257,7 +259,8 @@ START_TEST(serial_pools_place_nothing)
 }
 END_TEST
 
-/* One item, with an input and an output of that size: are they placed? */
+/* Runs an item, with an input and an output of that size, and checks whether
+   each is placed. */
 static void check_placed(size_t size, bool in, bool out)
 {
 	vm_pool *pool = start(&size, &size, 1,
@@ -351,7 +354,7 @@ END_TEST
 
 /* ---- nobody waits for room that is not to come ---- */
 
-/* The first one waits for all others, whose results it then holds up. */
+/* The first item waits for all others, whose results it then holds up. */
 static int wait_for_all(struct vm_context *me, const void *input, size_t size)
 {
 	(void)input;
@@ -382,7 +385,7 @@ START_TEST(a_slow_one_stops_nobody)
 }
 END_TEST
 
-/* Each input comes only when the one before it was begun. */
+/* Each input comes only when the item before has begun. */
 static int next_when_begun(void *from, const void **input, size_t *size)
 {
 	if (await(&job.sh->counter[STARTED], (long)job.given, limit_ms()) < 0) {
@@ -434,7 +437,7 @@ static int tick_fd(void *from)
 	return tick[0];
 }
 
-/* Two inputs are under way, and another comes when one is begun. */
+/* Two inputs are in flight, and another comes when an item begins. */
 START_TEST(a_source_may_have_something_later)
 {
 	draw_sizes();
@@ -515,7 +518,7 @@ START_TEST(cancelled_in_the_middle)
 		}
 		for (size_t n = 0; n < job.given; n++)
 			ck_assert_int_eq(seen[n], 1);
-		/* It goes on with the next source. */
+		/* The pool goes on with the next source. */
 		job.given = 0;
 		imap_to(pool, by_and_by);
 		take_all(pool, check_right);
@@ -568,7 +571,7 @@ END_TEST
 
 /* ---- processes forked by a hook ---- */
 
-/* What process() may read, a child of it may read too. */
+/* Memory that process() may read, its child may read too. */
 static int read_in_child(struct vm_context *me, const void *input, size_t size)
 {
 	int status;
@@ -593,14 +596,14 @@ END_TEST
 
 enum { BAD = 25 };
 
-/* Before its input, and behind it. */
+/* Offsets before its input, and behind it. */
 static const ptrdiff_t beside[] = { -1, -(FRAME_HEAD + FRAME_START), 100000,
 	150000 };
 static size_t nth;
 static size_t crashes;
 
-/* Is it in pages that are shared?  An input that another worker was to have may
-   come through the pipe, into memory of this worker's own. */
+/* Is it in shared pages?  An input that was meant for another worker may come
+   through the pipe, into this worker's own memory. */
 static bool is_shared(const void *at)
 {
 	FILE *maps = fopen("/proc/self/maps", "r");
@@ -667,8 +670,9 @@ static void *scribble(void *unused)
 	return unused;
 }
 
-/* The worker that has the first item writes all over its outputs from then on,
-   while it works and while the caller reads.  Each has one of the first two. */
+/* The worker with the first item overwrites its outputs from then on, while it
+   works and while the caller reads.  Each worker has one of the first two
+   items. */
 static int scribble_on(struct vm_context *me, const void *input, size_t size)
 {
 	pthread_t thread;
@@ -759,7 +763,7 @@ static void count_places(const struct vm_result *r)
 	copied += !lies_in_a_slot(r->output);
 }
 
-/* So many items with outputs of one size, on a pool that is left open. */
+/* Runs count items with outputs of one size, on a pool that is left open. */
 static void run_outputs(size_t size, size_t count, struct vm_options options)
 {
 	set_sizes(size);
@@ -771,7 +775,7 @@ static void run_outputs(size_t size, size_t count, struct vm_options options)
 	take_all(the_pool, count_places);
 }
 
-/* Bytes that have come by rings and pipes. */
+/* Bytes that have come through rings and pipes. */
 static uint64_t streamed(void)
 {
 	const struct crew *c = &the_pool->engine.crew;
@@ -829,7 +833,7 @@ END_TEST
 
 static int others;
 
-/* The first one waits for all others; some of those die. */
+/* The first item waits for all others; some of those die. */
 static int wait_or_die(struct vm_context *me, const void *input, size_t size)
 {
 	(void)input;
@@ -869,7 +873,7 @@ START_TEST(what_waits_long_makes_room)
 }
 END_TEST
 
-/* The result that was handed out stays, whatever becomes of its worker. */
+/* A returned result stays valid, whatever happens to its worker. */
 START_TEST(one_that_is_looked_at_stays)
 {
 	struct vm_result r;
@@ -899,8 +903,8 @@ END_TEST
 
 enum { BEFORE = 16 * 20000 };
 
-/* The second item has made a part of its output when what lies before it is
-   given back, and then needs all of the area. */
+/* The second item has made a part of its output when the region before it is
+   freed, and then needs the whole area. */
 static int grow_later(struct vm_context *me, const void *input, size_t size)
 {
 	static char part[BEFORE];
@@ -984,8 +988,8 @@ END_TEST
 
 enum { VICTIM = 1, CULPRIT };
 
-/* While the first item waits, one makes an output and another, in the next
-   worker there, writes to it. */
+/* While the first item waits, another makes an output, and a later item of the
+   next worker in that place writes to it. */
 static int write_to_another(struct vm_context *me, const void *input,
     size_t size)
 {
@@ -1038,7 +1042,7 @@ static int wait_at_gates(struct vm_context *me, const void *input,
 	return 0;
 }
 
-/* Reads results while one is looked at. */
+/* Has the pool read results while the caller uses a result. */
 static void read_until_finished(uint64_t items)
 {
 	while (the_pool->engine.crew.members[0].finished < items) {
@@ -1047,7 +1051,7 @@ static void read_until_finished(uint64_t items)
 	}
 }
 
-/* Nor does it give way when those that come after it need room. */
+/* It is not moved either when later results need room. */
 START_TEST(one_that_is_looked_at_is_not_moved)
 {
 	static unsigned char array[FEW][16];
@@ -1083,7 +1087,7 @@ struct narrow {
 	size_t payload;		/* which should come of it */
 };
 
-/* This process may have so many more addresses. */
+/* Limits this process to this many more bytes of addresses. */
 static bool limit(size_t bytes)
 {
 	struct rlimit most;
@@ -1098,7 +1102,8 @@ static bool limit(size_t bytes)
 	return well && setrlimit(RLIMIT_AS, &most) == 0;
 }
 
-/* A pool of many places, each with a slot: 0, or what went wrong. */
+/* Runs a pool of many places, each with a slot.  Returns 0, or the check that
+   failed. */
 static int narrow_pool(void *arg)
 {
 	const struct narrow *n = arg;

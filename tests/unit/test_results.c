@@ -126,7 +126,7 @@ static void takes_none(struct books *b)
 	ck_assert(!results_take(&b->results, &i));
 }
 
-/* After the last was taken, and one more asked for. */
+/* Nothing is left after the last result was taken, and another requested. */
 static void nothing_left(struct books *b)
 {
 	takes_none(b);
@@ -156,7 +156,7 @@ START_TEST(as_they_come)
 }
 END_TEST
 
-/* Puts and takes mixed: a list that was empty starts again. */
+/* Puts and takes mixed: an emptied list works again. */
 START_TEST(as_they_come_by_and_by)
 {
 	struct books b;
@@ -221,7 +221,7 @@ static size_t send_cut(struct books *b, struct span *s[], uint64_t *state)
 	return count;
 }
 
-/* Spans arrive in random order, takes in between. */
+/* Spans arrive in random order, with takes in between. */
 static void ordered_round(uint64_t *state)
 {
 	static struct span *s[MOST];
@@ -275,7 +275,7 @@ START_TEST(rising_and_falling_arrival)
 }
 END_TEST
 
-/* What else happens meanwhile, the item stays as it was handed out. */
+/* Whatever happens meanwhile, the returned item stays unchanged. */
 static void stays_in_hand(bool ordered)
 {
 	struct books b;
@@ -345,7 +345,7 @@ START_TEST(an_outcome_has_no_frames)
 }
 END_TEST
 
-/* Outputs and failures alternate, and each is what it is. */
+/* Outputs and failures alternate, and each has its own kind. */
 START_TEST(a_failure_is_told_from_an_output)
 {
 	struct span *s;

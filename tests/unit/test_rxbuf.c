@@ -12,10 +12,10 @@
 #include "tools.h"
 #include "wire/rxbuf.h"
 
-/* More than there is. */
+/* More than any machine has. */
 #define TOO_MUCH ((size_t)1 << 60)
 
-/* A block with room for 64 bytes that holds so many. */
+/* A buffer with room for 64 bytes that holds len. */
 static struct rxbuf *block_with(size_t len)
 {
 	struct rxbuf *b = rxbuf_new(64);
@@ -27,7 +27,7 @@ static struct rxbuf *block_with(size_t len)
 	return b;
 }
 
-/* Are these n of the bytes above, from a number on? */
+/* Are these n of the bytes above, beginning with that index? */
 static bool are_from(const unsigned char *at, size_t n, size_t from)
 {
 	for (size_t i = 0; i < n; i++)
@@ -84,7 +84,7 @@ START_TEST(renewing_nothing_makes_one)
 }
 END_TEST
 
-/* One of its own: bytes move, whatever the overlap and the new size. */
+/* The only reference: bytes move, for any overlap and new size. */
 static void renew_alone(size_t from, size_t to, size_t cap)
 {
 	struct rxbuf *b = block_with(40);
@@ -109,7 +109,7 @@ START_TEST(one_that_nobody_holds_serves_itself)
 }
 END_TEST
 
-/* One that a reader holds: the reader sees nothing of it. */
+/* A reader holds a reference: its bytes stay unchanged. */
 static void renew_held(size_t from, size_t to, size_t cap)
 {
 	struct rxbuf *mine = block_with(40);

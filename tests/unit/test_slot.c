@@ -89,7 +89,7 @@ START_TEST(a_reset_slot_knows_nothing)
 }
 END_TEST
 
-/* Is the n-th slot mapped here? */
+/* Is the n-th slot mapped in this process? */
 static bool is_mapped(const struct slots *s, size_t which)
 {
 	return msync(slots_get(s, which), s->stride, MS_ASYNC) == 0;
@@ -141,7 +141,7 @@ END_TEST
 
 static struct slots pair[2];
 
-/* Which of the two are mapped, as bits. */
+/* A bit for each of the two mappings that exists. */
 static int left_mapped(void)
 {
 	return is_mapped(&pair[0], 0) | is_mapped(&pair[1], 0) << 1;
@@ -154,7 +154,7 @@ static int drops_what_is_the_callers(void *arg)
 	return left_mapped();
 }
 
-/* What a grandparent had mapped is not there: something else may be. */
+/* A mapping of a grandparent is not there: another may have its address. */
 static int drops_nothing(void *arg)
 {
 	(void)arg;
@@ -176,8 +176,8 @@ END_TEST
 
 #define TRIES 64
 
-/* Maps until one lies where its parent's was, gives that one back, and has
-   something else there, which it keeps. */
+/* Maps until a mapping has the address that its parent's had, unmaps that one,
+   and keeps another mapping there. */
 static int lies_where_another_was(void *arg)
 {
 	const struct slots *first = arg;
@@ -214,7 +214,7 @@ static unsigned char byte_of(uint64_t position)
 	return (unsigned char)(position * 2654435761u >> 11);
 }
 
-/* Is the ring full of FILLER, but for the bytes at these positions? */
+/* Is the ring full of FILLER, except the bytes at these positions? */
 #define FILLER 0xa5
 static bool ring_has(const struct slot *slot, uint64_t position, size_t size)
 {
@@ -233,7 +233,7 @@ static bool ring_has(const struct slot *slot, uint64_t position, size_t size)
 	return true;
 }
 
-/* Bytes go in at a position and come out of it; nothing else is touched. */
+/* Writes bytes at a position and copies them out; no other byte changes. */
 static void in_and_out(struct slots *s, uint64_t position, size_t size)
 {
 	struct slot *slot = slots_get(s, 1);
@@ -292,7 +292,7 @@ START_TEST(a_view_ends_at_the_gap)
 }
 END_TEST
 
-/* What slot_ahead() says of these words. */
+/* Returns the value of slot_ahead() for these words. */
 static int64_t ahead(uint64_t committed, uint64_t flushed, uint64_t position)
 {
 	struct slots s = slots_new(1);
@@ -367,7 +367,7 @@ END_TEST
 
 /* ---- the payload area ---- */
 
-/* A large output, made and taken by the caller. */
+/* Makes a large output, which the caller takes. */
 static bool places(struct outstream *g, size_t size)
 {
 	size_t room, length = frame_length(size);
@@ -398,7 +398,8 @@ START_TEST(an_output_that_does_not_fit_takes_no_room)
 }
 END_TEST
 
-/* One that is told of; the caller has not heard of it.  *at: its position. */
+/* Makes an output that is announced, but not yet received by the caller.  Sets
+   *at to its position. */
 static bool tells(struct outstream *g, size_t size, uint64_t *at)
 {
 	uint64_t released = atomic_load(&g->slot->released);
@@ -436,7 +437,7 @@ START_TEST(what_was_left_out_is_not_used)
 	for (int i = 0; i < 100; i++) {
 		ck_assert(tells(&g, size, &at));
 		ck_assert_uint_eq(at % s.payload, 0);
-		/* The caller does not know yet where that has begun. */
+		/* The caller does not know yet where that output begins. */
 		ck_assert(tells(&g, rest, &at));
 		ck_assert(!tells(&g, rest, &at));
 		atomic_store(&g.slot->released, g.told);
@@ -445,7 +446,7 @@ START_TEST(what_was_left_out_is_not_used)
 }
 END_TEST
 
-/* A worker that comes after another leaves alone what is still read. */
+/* The next worker in the slot does not touch outputs that are still read. */
 START_TEST(a_new_stage_begins_behind_what_is_held)
 {
 	struct slots s = slots_new(1);
@@ -488,7 +489,7 @@ START_TEST(takes_each_item_up_to_the_limit)
 		}
 		ck_assert_uint_ge(slot_take(slot, ordinal, 1, &limit), 10);
 		ck_assert_uint_eq(limit, 10);
-		/* One beyond is legal, and is not told. */
+		/* One item beyond is legal, and is not reported. */
 		ck_assert_int_eq(slot_next(slot, ordinal, 10, &next), 0);
 		ck_assert_uint_eq(next, 10);
 	}
@@ -533,8 +534,8 @@ START_TEST(takes_several_at_once)
 }
 END_TEST
 
-/* What is said to have begun of chunk 7, of which 3 to 9 are leased and 5 are
-   taken, when "begun" has these; -EPROTO if that cannot be. */
+/* Returns the item begun of chunk 7, of which 3 to 9 are leased and 5 are
+   taken, for this word "begun"; -EPROTO if that is impossible. */
 static int begun_of(uint32_t ordinal, uint32_t number)
 {
 	struct slots s = slots_new(1);
@@ -557,7 +558,7 @@ START_TEST(tells_how_far_the_worker_is)
 	ck_assert_int_eq(begun_of(7, 8), 8);
 	ck_assert_int_eq(begun_of(7, 3), 3);
 	ck_assert_int_eq(begun_of(7, 9), -EPROTO);
-	/* Before that chunk, and behind it. */
+	/* Words about chunks before that chunk, and behind it. */
 	ck_assert_int_eq(begun_of(6, 5), 0);
 	ck_assert_int_eq(begun_of(0xffff, 5), 0);
 	ck_assert_int_eq(begun_of(8, 1), 8);
@@ -589,7 +590,8 @@ START_TEST(ordinals_that_wrap_around_are_in_order)
 }
 END_TEST
 
-/* A lease of 100 of which 30 are taken, lowered: the limit that holds. */
+/* Lowers a lease of 100 of which 30 are taken.  Returns the limit that
+   holds. */
 static uint32_t lowered(uint32_t from, bool twice)
 {
 	struct slots s = slots_new(1);
@@ -629,8 +631,7 @@ START_TEST(takes_back_what_has_not_begun)
 }
 END_TEST
 
-/* The word of a lease, given as these: does the caller believe it to be
-   chunk 5, up to 100? */
+/* Does the caller accept this lease word for chunk 5, up to 100? */
 static bool believed(uint64_t generation, uint64_t limit, uint64_t next)
 {
 	struct slots s = slots_new(1);
@@ -678,15 +679,15 @@ END_TEST
 #define CHUNKS 100
 #define ROUNDS 10
 
-/* What both processes see. */
+/* Shared memory of both processes. */
 struct race {
 	atomic_uint given;	/* chunks leased so far */
-	atomic_uint done;	/* and through with */
-	atomic_uint begun;	/* items taken of the present one */
+	atomic_uint done;	/* chunks finished */
+	atomic_uint begun;	/* items taken of the present chunk */
 	unsigned char taken[ITEMS];
 };
 
-/* Waits, unless the other process is gone. */
+/* Waits for a value; exits if the other process is gone. */
 static void wait_until(const atomic_uint *at, unsigned value, pid_t parent)
 {
 	while (atomic_load(at) < value) {
@@ -696,7 +697,7 @@ static void wait_until(const atomic_uint *at, unsigned value, pid_t parent)
 	}
 }
 
-/* The worker: takes what it gets, with pauses of many lengths. */
+/* The worker: takes its items, with pauses of many lengths. */
 static void take_all(struct race *r, struct slot *slot, pid_t parent)
 {
 	uint64_t state = SEED;
@@ -722,8 +723,8 @@ static void take_all(struct race *r, struct slot *slot, pid_t parent)
 	_exit(0);
 }
 
-/* The caller: once the worker is so far, comes towards it from the other end
-   in steps of a size; what limit holds when it is through. */
+/* The caller: once the worker has taken enough, lowers the limit from the end
+   in steps.  Returns the limit that holds in the end. */
 static uint32_t lower_some(struct race *r, struct slot *slot, unsigned chunk,
     uint64_t *state)
 {

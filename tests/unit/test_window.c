@@ -42,7 +42,7 @@ static size_t admit(struct window *w, uint64_t seq, uint32_t items)
 	return charge;
 }
 
-/* The first that waits, sent and answered with so many bytes. */
+/* Has the first waiting span sent and answered with this many bytes. */
 static struct span *answer_first(struct window *w, size_t bytes)
 {
 	struct span *s = w->waiting;
@@ -166,8 +166,8 @@ START_TEST(room_is_counted_in_bytes)
 }
 END_TEST
 
-/* Nobody is without an item since others have many bytes; but what was answered
-   and not taken counts as what is at work. */
+/* A worker is not kept idle by the many bytes of others; but results that are
+   not taken count like chunks at work. */
 START_TEST(one_chunk_a_worker_passes_the_bytes)
 {
 	struct window w;
@@ -344,7 +344,7 @@ static void do_send(struct model *m)
 	m->nwaiting--;
 }
 
-/* A worker has died, or lost the end of what it had. */
+/* Puts back a span or its end, as after the death of a worker. */
 static void do_put_back(struct model *m)
 {
 	size_t i = below(&m->state, m->nsent + 1);
@@ -363,7 +363,7 @@ static void do_put_back(struct model *m)
 	m->nwaiting++;
 }
 
-/* The first items of a sent span are answered; with the last it is spent. */
+/* Answers the first items of a sent span, or all of them. */
 static void do_answer(struct model *m)
 {
 	size_t i = below(&m->state, m->nsent + 1);
@@ -466,7 +466,7 @@ END_TEST
 
 /* ---- pauses ---- */
 
-/* The first that waits pauses until then. */
+/* Has the first waiting span pause until then. */
 static void pause_first(struct window *w, uint64_t due_at)
 {
 	struct span *s = w->waiting;
@@ -538,8 +538,8 @@ START_TEST(what_was_sent_may_pause)
 }
 END_TEST
 
-/* Of the same time, the one that failed first is woken first; all that pauses
-   is freed with the rest. */
+/* Pauses with the same end keep the order of failures; paused spans are freed
+   with the rest. */
 START_TEST(pauses_keep_their_order_and_are_freed)
 {
 	struct window w;
@@ -557,7 +557,8 @@ START_TEST(pauses_keep_their_order_and_are_freed)
 }
 END_TEST
 
-/* From the middle, the end and the front; who comes then finds its place. */
+/* Spans leave from the middle, the end and the front; new spans find their
+   place. */
 START_TEST(any_may_leave)
 {
 	static const int order[] = { 1, 3, 0, 2 };
@@ -578,7 +579,7 @@ START_TEST(any_may_leave)
 			take_all(&w, s[order[i]]);
 			if (i != 1)
 				continue;
-			/* The last has left: another one is behind. */
+			/* The last span has left: append another. */
 			admit(&w, 9, 1);
 			s[3] = w.near;
 			if (paused)
@@ -596,8 +597,7 @@ START_TEST(any_may_leave)
 }
 END_TEST
 
-/* As many as a job may have that fails as a whole: each step takes a time of
-   its own, and not one for each of the others. */
+/* As many as in a job that fails as a whole: each step takes constant time. */
 START_TEST(many_pause_and_come_back_in_no_time)
 {
 	enum { MANY = 300000 };
