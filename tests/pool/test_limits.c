@@ -669,7 +669,7 @@ static int check_score_of_a_victim(void *unused)
 	return check_score(unused);
 }
 
-/* The OOM killer prefers a worker to the host, whatever the host's score. */
+/* The OOM score of a worker is at least 500, and at least that of the host. */
 START_TEST(workers_are_chosen_before_the_host)
 {
 	int status = in_child(check_score, NULL);

@@ -16,7 +16,7 @@
 
 static struct vm_part parts[256];
 
-/* Takes all parts from a source, as a pool would: how many. */
+/* Takes all parts from a source, as a pool does.  Returns their number. */
 static size_t take_parts(uint64_t length, uint64_t count, enum vm_cut cut)
 {
 	struct vm_source s = vm_parts(length, count, cut);
@@ -36,7 +36,7 @@ static size_t take_parts(uint64_t length, uint64_t count, enum vm_cut cut)
 	return n;
 }
 
-/* As Pymar cuts: limit, offset. */
+/* Parts as Pymar cuts them: limit, offset. */
 static const struct {
 	uint64_t length, parts;
 	size_t count;
@@ -78,7 +78,7 @@ START_TEST(cuts_as_pymar_does)
 }
 END_TEST
 
-/* All there is, in order, as many parts as can be, 1 apart at most. */
+/* Parts cover the length in order; sizes differ by 1 at most. */
 static void check_even(uint64_t length, uint64_t count)
 {
 	size_t n = take_parts(length, count, VM_CUT_EVENLY);

@@ -55,7 +55,7 @@ static long pss(pid_t pid)
 	return kib * 1024;
 }
 
-/* This process, its fork server, the workers. */
+/* Memory of this process, its fork server and the workers. */
 static long pss_of_all(void)
 {
 	pid_t server[4], pids[64];
@@ -72,7 +72,7 @@ static long pss_of_all(void)
 	return sum;
 }
 
-/* Bytes that a file takes. */
+/* Bytes of disk or memory that a file takes. */
 static long room_of(int fd)
 {
 	struct stat s;
@@ -179,14 +179,14 @@ static void run_in_little(const struct vm_job *job, int64_t pairs_each,
 	pthread_join(thread, NULL);
 	ck_assert_int_eq(got, 0);
 	ck_assert_int_eq(keys, count);
-	/* Most of it was on the disk. */
+	/* Most of the pairs were on the disk. */
 	ck_assert_int_gt(s.looks, 20);
 	ck_assert_int_gt(s.spilled, 4 * LIMIT);
 	ck_assert_int_gt(s.in_file, 0);
 	ck_assert_msg(s.most - before <= LIMIT + LIMIT / 5 + EXTRA,
 	    "%ld KiB instead of %ld at most", (s.most - before) / 1024,
 	    LIMIT / 1024 * 6 / 5);
-	/* And is given back. */
+	/* Their room is given back. */
 	ck_assert_int_eq(room_of(s.reducer->plan.store.file[0]), 0);
 	ck_assert_int_eq(room_of(s.reducer->plan.store.file[1]), 0);
 	close_reducer(s.reducer);
@@ -223,7 +223,7 @@ START_TEST(keeps_to_it_in_small_pieces)
 }
 END_TEST
 
-/* All that a call emits belongs to the same partition, of many. */
+/* All pairs of a call belong to one partition, of many. */
 START_TEST(keeps_to_it_a_key_at_a_time)
 {
 	const struct vm_job job = { .map = map_one_key,

@@ -71,7 +71,7 @@ START_TEST(each_beginning_is_too_short)
 		buf_init(&b, 1000);
 		ck_assert_int_eq(record_append(&b, &due), 0);
 		for (size_t n = 0; n < b.len; n++) {
-			/* Of just that size, for checkers of memory. */
+			/* A copy of exactly that size, for memory checkers. */
 			exact = malloc(n + !n);
 			memcpy(exact, b.data, n);
 			ck_assert_int_eq(record_read(exact, n, 10, &r), 0);
@@ -333,7 +333,7 @@ START_TEST(merges_in_order)
 	ck_assert_int_eq(merge_open(&m, &store, runs, 0, 10), 0);
 	ck_assert_int_eq(merge_next(&m, &r), 0);
 	merge_close(&m);
-	/* Keys longer than any may be. */
+	/* Keys longer than the bound. */
 	ck_assert_int_eq(merge_open(&m, &store, runs, 5, 1), 0);
 	while ((n = merge_next(&m, &r)) == 1)
 		continue;
@@ -398,7 +398,7 @@ static void write_numbered(struct run *runs, size_t keys)
 	}
 }
 
-/* Each value once, those of a key in the order they came in. */
+/* Each value comes once, those of a key in their order. */
 static void check_gathered(const struct gathered *out)
 {
 	unsigned char last[4] = { 0 };
@@ -432,7 +432,7 @@ static void check_gathered(const struct gathered *out)
 	values_release(&v);
 }
 
-/* In memory; in one merge; in several turns of merges. */
+/* In memory; in one merge; in several rounds of merges. */
 START_TEST(gathers_in_order)
 {
 	const size_t memory[] = { 100 << 20, 100000, 3000, 1 };

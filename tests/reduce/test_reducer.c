@@ -88,7 +88,7 @@ static int suffer(struct vm_context *me, const void *what, size_t size)
 	return 0;
 }
 
-/* Has emitted all before it fails. */
+/* Fails after it has emitted all pairs. */
 static int map_badly(struct vm_context *me, const void *input, size_t size)
 {
 	const char *text = input;
@@ -108,7 +108,7 @@ static int reduce_badly(struct vm_context *me, const void *key,
 static int map_badly_by_key(struct vm_context *me, const void *input,
     size_t size)
 {
-	/* What vm_emit() says is of no interest here. */
+	/* The return value of vm_emit() does not matter here. */
 	for (int i = 0; i < 3; i++)
 		map_words(me, input, size);
 	return 0;
@@ -654,7 +654,7 @@ START_TEST(knows_only_its_own_fields)
 		ck_assert_ptr_null(r);
 		ck_assert_int_eq(errno, EINVAL);
 	}
-	/* An older program's are shorter. */
+	/* The structs of an older program are shorter. */
 	job.more = o.more = h.more = 0;
 	r = vm_fork_jobs_sized(&job.job, 1, sizeof job, &o.o,
 	    sizeof o.o.workers, &h.h, sizeof h.h.partitions);
@@ -872,7 +872,7 @@ static int map_different(struct vm_context *me, const void *input,
 	return 0;
 }
 
-/* Fails when it has emitted all. */
+/* Fails after it has emitted all pairs. */
 static int map_in_vain(struct vm_context *me, const void *input, size_t size)
 {
 	int64_t n = number(input);
@@ -1025,7 +1025,7 @@ START_TEST(sources_fail_in_the_middle)
 }
 END_TEST
 
-/* A source in whose hooks the reducer is used. */
+/* A source whose hooks use the reducer. */
 static vm_reducer *present;
 
 static int calls_are_refused(void)

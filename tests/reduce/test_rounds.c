@@ -86,7 +86,7 @@ static vm_reducer *begin(const struct vm_options *o, int partitions)
 	return r;
 }
 
-/* All keys came, each with all its values. */
+/* All keys arrive, each with all its values. */
 static void check_all(const struct counts *c)
 {
 	ck_assert_uint_eq(c->outputs, KEYS);

@@ -66,7 +66,7 @@ START_TEST(memory_first)
 	ck_assert_uint_eq(e[0].at & SPILL, 0);
 	ck_assert_uint_eq(e[1].at & SPILL, 0);
 	ck_assert_uint_eq(s.words->in_memory, 3 * PAGE);
-	/* All of it is taken, until some is dropped. */
+	/* All room is taken, until some is dropped. */
 	ck_assert_int_eq(store_take(&s, 0, 1, &e[2]), 0);
 	ck_assert_uint_eq(e[2].at & SPILL, SPILL);
 	store_drop(&s, &e[0]);
@@ -87,7 +87,7 @@ START_TEST(memory_first)
 }
 END_TEST
 
-/* Extents of all places and sizes, each with bytes of its own. */
+/* Extents of all places and sizes, each with different bytes. */
 START_TEST(extents_never_overlap)
 {
 	enum { PLACES = 5, EACH = 12, ALL = PLACES * EACH };
@@ -343,7 +343,8 @@ START_TEST(limits_on_files_are_kept_to)
 }
 END_TEST
 
-/* Many processes at once take places' extents, and memory is counted. */
+/* Many processes at once take extents of their places, and memory is
+   counted. */
 START_TEST(workers_take_at_once)
 {
 	enum { WORKERS = 4, EACH = 2000 };

@@ -59,7 +59,7 @@ START_TEST(keys_are_found_again)
 }
 END_TEST
 
-/* The same hash is not the same key; an empty key is one. */
+/* Equal hashes are not equal keys; an empty key is a key. */
 START_TEST(hashes_collide)
 {
 	uint32_t entries[300];
@@ -150,7 +150,7 @@ START_TEST(values_stay_in_order)
 }
 END_TEST
 
-/* What is given up is used again. */
+/* Room that was given up is used again. */
 START_TEST(room_is_used_again)
 {
 	struct table t;
