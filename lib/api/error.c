@@ -132,7 +132,7 @@ static void describe(struct vm_pool *p, const struct span *s)
 		break;
 	default:
 		words_set(w, 0, "The pool broke down before the item was "
-		    "done.  %.*s", (int)cut_to(why, strlen(why), 400), why);
+		    "answered.  %.*s", (int)cut_to(why, strlen(why), 400), why);
 	}
 }
 

@@ -18,7 +18,7 @@
 /* Interval at which a member's pipes are checked while they are written to. */
 #define PIPES_NS (10 * MS_IN_NS)
 
-static const char waits_with[] = "what it waits with";
+static const char waits_with[] = "its epoll set or eventfd";
 
 /* Is the descriptor lost that stands for all? */
 static bool is_bare(const struct engine *e)
@@ -40,8 +40,8 @@ static void break_pool(struct engine *e, const char *what, int which)
 	if (which >= 0)
 		snprintf(number, sizeof number, " %d", which);
 	words_set(e->words, EBADF, "The program has closed descriptors that "
-	    "are the pool's: %s%s is closed, or another file.  Nothing more "
-	    "is written to it, and what workers had not finished is lost.",
+	    "are the pool's: %s%s is closed, or replaced by another file.  "
+	    "Nothing more is written to it, and unfinished items are lost.",
 	    what, number);
 	lost_fds_leave(e);
 	e->fate.error = EBADF;

@@ -28,7 +28,7 @@ void server_events_broken(struct engine *e, int error)
 	if (e->fate.broken || e->server.state == SERVER_NONE)
 		return;
 	words_set(e->words, error, "The fork server %s; its workers are "
-	    "killed, and what they had not finished is lost.",
+	    "killed, and their unfinished items are lost.",
 	    error == ECHILD ? "has died" : "does not answer");
 	e->fate.error = error;
 	/* A process that it was to kill when it stopped answering may still be

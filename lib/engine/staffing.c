@@ -96,7 +96,7 @@ const char *staffing_reason(int error)
 {
 	switch (error) {
 	case 0:
-		return "the kernel holds those that were killed";
+		return "the kernel still holds the killed workers";
 	case EAGAIN:
 		return "a limit on processes is reached (RLIMIT_NPROC, or "
 		    "pids.max of the control group)";

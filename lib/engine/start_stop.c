@@ -289,12 +289,12 @@ static int end_server(struct engine *e)
 			return words_set(e->words, ETIMEDOUT, "The fork "
 			    "server could not be killed.");
 		return words_set(e->words, ETIMEDOUT, "The fork server did "
-		    "not end and was killed; what workers had started may "
-		    "be left.");
+		    "not end and was killed; processes that workers "
+		    "started may be left.");
 	}
 	if (e->server.left_over != 0)
-		return words_set(e->words, ETIMEDOUT, "A process of the pool "
-		    "does not die; the kernel holds it.");
+		return words_set(e->words, ETIMEDOUT, "A killed process of "
+		    "the pool is still held by the kernel.");
 	return 0;
 }
 

@@ -56,7 +56,7 @@ int source_judge(struct source *s, int said, int error)
 	switch (said) {
 	case 1:
 		return s->input == NULL ?
-		    fail(s, EINVAL, "next() said 1 and set no input") :
+		    fail(s, EINVAL, "next() returned 1 and set no input") :
 		    fail(s, EFBIG, "an input has more bytes than "
 		    "vm_options.max_item_bytes allows");
 	case 0:
@@ -70,10 +70,10 @@ int source_judge(struct source *s, int said, int error)
 			return fail(s, error, "a line has more bytes than "
 			    "vm_options.max_item_bytes allows");
 		return error > 0 ? fail(s, error, NULL) :
-		    fail(s, EIO, "next() said -1 and left errno 0");
+		    fail(s, EIO, "next() returned -1 and left errno 0");
 	default:
-		return fail(s, EINVAL, "next() said neither 1, 0, -1 nor "
-		    "VM_LATER");
+		return fail(s, EINVAL, "next() returned neither 1, 0, -1 "
+		    "nor VM_LATER");
 	}
 }
 

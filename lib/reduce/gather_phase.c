@@ -58,7 +58,7 @@ int gather_phase_begin(struct vm_reducer *r)
 		error = shuffle_list(&r->shuffle, i, &p->list);
 		if (error < 0)
 			return words_set(&r->words, -error, "Pairs could not "
-			    "be kept: %s.", strerror(-error));
+			    "be stored: %s.", strerror(-error));
 		p->listed = p->due = error == 1;
 	}
 	r->partition = r->gathering = 0;
@@ -83,7 +83,7 @@ static int gather_again(struct vm_reducer *r, uint32_t partition,
 		return phase_cancelled(r);
 	if (p->tries >= TRIES)
 		return words_set(&r->words, EIO, "The pairs of a partition "
-		    "could not be brought together.  %s", x->message);
+		    "could not be gathered.  %s", x->message);
 	p->due = true;
 	r->partition = MIN(r->partition, partition);
 	return 0;
@@ -91,7 +91,7 @@ static int gather_again(struct vm_reducer *r, uint32_t partition,
 
 static int no_index(struct vm_reducer *r)
 {
-	return words_set(&r->words, EBADMSG, "A worker has put out what is no "
+	return words_set(&r->words, EBADMSG, "The output of a worker is no "
 	    "index of keys.");
 }
 

@@ -149,7 +149,7 @@ static int cannot_emit(struct layer *l, int error)
 		    "another key.");
 		break;
 	default:
-		vm_fail(l->me, error, "Pairs could not be kept: %s.",
+		vm_fail(l->me, error, "Pairs could not be stored: %s.",
 		    words_of(error));
 	}
 	errno = error;
@@ -299,7 +299,7 @@ static int gather_partition(struct layer *l, const void *input)
 	if (r == -ECANCELED)
 		return l->combine.code;
 	return vm_fail(l->me, -r, "The pairs of a partition could not be "
-	    "brought together: %s.", words_of(-r));
+	    "gathered: %s.", words_of(-r));
 }
 
 int job_process(struct vm_context *me, const void *input, size_t size)

@@ -84,7 +84,7 @@ static void garbled(struct vm_reducer *r, const struct vm_result *result)
 		.cause = VM_GARBLED,
 		.exit_status = -1,
 		.worker_index = result->worker_index,
-		.message = "The worker has put out what are no pairs.",
+		.message = "The output of the worker is no batch of pairs.",
 	};
 }
 
@@ -122,6 +122,6 @@ int map_phase_take(struct vm_reducer *r, const struct vm_result *result,
 	}
 	if (error < 0)
 		return words_set(&r->words, -error, "Pairs could not be "
-		    "kept: %s.", strerror(-error));
+		    "stored: %s.", strerror(-error));
 	return 0;
 }

@@ -102,7 +102,8 @@ int reduce_options_jobs(struct job_plan *p, const struct vm_job *jobs,
 	int r = 0;
 
 	if (jobs == NULL || count == 0 || count > UINT32_MAX)
-		return words_set(w, EINVAL, "A reducer needs a job.");
+		return words_set(w, EINVAL, "The jobs are NULL, or their "
+		    "number is 0 or too large.");
 	p->jobs = calloc(count, sizeof *p->jobs);
 	if (p->jobs == NULL)
 		return words_set(w, ENOMEM, "There was no memory for %zu "

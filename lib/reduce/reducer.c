@@ -236,8 +236,9 @@ int vm_map_reduce(vm_reducer *r, size_t job, struct vm_source source)
 	if (error != 0)
 		explain(r, error, "vm_map_reduce");
 	else if (job >= r->plan.count)
-		error = -words_set(&r->words, EINVAL, "There is no job %zu, "
-		    "only %zu, numbered from 0.", job, r->plan.count);
+		error = -words_set(&r->words, EINVAL, "There is no job %zu: "
+		    "the reducer has %zu, numbered from 0.", job,
+		    r->plan.count);
 	/* The pool rejects the source, closes it and sets the text. */
 	if (error == 0 && source.next == NULL)
 		return vm_imap(r->pool, source);
