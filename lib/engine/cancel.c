@@ -192,7 +192,7 @@ static int recall(struct engine *e, struct member *m, uint64_t seq,
 	/* The item may have ended, with its result still unread. */
 	if (listening_hears(e, m) && member_is_ready(m)) {
 		r = receive_ring(e, m, now);
-		if (r == 0)
+		if (r == 0 && member_is_ready(m))
 			r = receive_read(e, m, now);
 	}
 	s = find(m->sent, seq);

@@ -1,6 +1,5 @@
 /*
- * death.c - the engine's way back: crew bury -> window putback, and the other
- * ways in which items end without an output.
+ * death.c - the items of a dead worker, and of a broken pool.
  *
  * Runs in: caller.  When a worker has died: read all results it had finished,
  * from its pipe and then from its ring; blame the item it was at; requeue the

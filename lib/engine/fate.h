@@ -24,8 +24,8 @@ struct fate {
 	bool dismissed;		/* all items are answered, and workers are told
 				   to leave */
 	bool closing;		/* nothing is dispatched or hired any more */
-	bool broken;		/* for good; words say why.  Nothing is written
-				   any more; pipes are read once more, by
+	bool broken;		/* for good; words say why.  No worker's pipe is
+				   written to; pipes are read once more, by
 				   death_pool() */
 	bool settled;		/* death_pool() has answered all items in
 				   flight */

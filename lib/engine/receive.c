@@ -416,8 +416,7 @@ static void garbled(struct engine *e, struct member *m)
 {
 	debug_say(e, "garbled: worker %d", m->index);
 	m->blame = VM_GARBLED;
-	if (m->state != MEMBER_DEAD)
-		crew_doom(&e->crew, m, VM_GARBLED);
+	crew_doom(&e->crew, m, VM_GARBLED);
 }
 
 /* Handles frames; dooms the worker if a frame is invalid.  Returns 0 or

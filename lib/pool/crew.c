@@ -423,6 +423,8 @@ void crew_freeze(struct member *m)
 
 void crew_doom(struct crew *c, struct member *m, enum vm_cause blame)
 {
+	if (m->state >= MEMBER_DOOMED)
+		return;
 	crew_freeze(m);
 	m->blame = blame;
 	m->killed = true;

@@ -267,7 +267,9 @@ int crew_stop(struct crew *, struct member *);
 /* Lowers all leases of the member: the worker begins no more items. */
 void crew_freeze(struct member *);
 
-/* Orders the worker's kill; its present item gets the blame. */
+/* Orders the worker's kill; its present item gets the blame.  Does nothing if
+   the worker is doomed already or dead: each worker takes a single place in the
+   queue of orders. */
 void crew_doom(struct crew *, struct member *, enum vm_cause blame);
 
 /* Has setup failed so often in this place that it is given up? */

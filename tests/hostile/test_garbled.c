@@ -15,7 +15,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "api/vm_pool.h"
 #include "base/base.h"
+#include "engine/dispatch.h"
+#include "engine/intake.h"
+#include "os/sys.h"
 #include "sample.h"
 #include "shm/slot.h"
 #include "tools.h"
@@ -784,6 +788,56 @@ START_TEST(hides_what_it_does)
 }
 END_TEST
 
+/* The ring and the pipe are both garbled before the caller looks. */
+static int garble_both(struct vm_context *me, const void *input, size_t size)
+{
+	struct slot *s;
+	size_t pages;
+
+	if (number(input) != 0)
+		return vm_output(me, input, size);
+	s = (void *)own_slot(sh, &pages);
+	atomic_store(&s->committed, UINT64_MAX);
+	write_ones();
+	atomic_store(&sh->counter[0], 1);
+	for (;;)
+		pause();
+}
+
+/* A worker that is doomed is not read any more, nor doomed again. */
+START_TEST(is_doomed_once)
+{
+	const struct vm_worker worker = { .process = garble_both };
+	const struct vm_options options = { .workers = 1, .chunk_size = 1 };
+	uint64_t position;
+	struct member *m;
+	int cause[3];
+	vm_pool *pool;
+
+	forges = true;
+	sh = shared_new();
+	pool = fork_pool(&worker, &options);
+	m = &pool->engine.crew.members[0];
+	ck_assert_int_eq(vm_ready(pool, limit_ms()), 0);
+	imap_to(pool, vm_range(0, 3));
+	ck_assert_int_eq(intake_run(&pool->engine, sys_now()), 0);
+	ck_assert_int_eq(dispatch_run(&pool->engine, sys_now()), 0);
+	wait_for(&sh->counter[0], 1);
+	position = m->channel.position;
+	ck_assert_int_eq(vm_cancel_item(pool, NULL, 0), 1);
+	ck_assert_int_eq(m->state, MEMBER_DOOMED);
+	ck_assert_uint_eq(m->channel.position, position);
+	crew_doom(&pool->engine.crew, m, VM_LOST);
+	ck_assert_int_eq(m->blame, VM_GARBLED);
+	ck_assert_int_eq(take_numbers(pool, 3, cause), 0);
+	ck_assert_int_eq(cause[0], VM_GARBLED);
+	ck_assert_int_eq(cause[1], 0);
+	ck_assert_int_eq(cause[2], 0);
+	close_pool(pool);
+	shared_free(sh);
+}
+END_TEST
+
 static int leave_unasked(struct vm_context *me)
 {
 	const struct frame_hello hello = { FRAME_VERSION, FRAME_ORDER, 1, 0 };
@@ -878,7 +932,7 @@ END_TEST
 int main(void)
 {
 	const TTest *const tests[] = {
-		closes_its_result_pipe, writes_nonsense,
+		closes_its_result_pipe, is_doomed_once, writes_nonsense,
 		writes_nonsense_and_waits, writes_nonsense_and_dies,
 		writes_half_a_frame_and_dies, writes_half_a_frame_and_goes_on,
 		writes_nonsense_among_others,
