@@ -248,7 +248,7 @@ int cancel_run(struct engine *e, uint64_t now)
 /* ---- cancelling all items ---- */
 
 /* Takes back the items of a sent span that have not begun, and answers them. */
-static int answer_sent(struct engine *e, struct member *m, struct span *s)
+static int cancel_sent(struct engine *e, struct member *m, struct span *s)
 {
 	struct span *rest;
 
@@ -277,7 +277,7 @@ int cancel_all(struct engine *e, unsigned how)
 
 		for (struct span *s = m->sent; s != NULL && r == 0;
 		    s = s->next)
-			r = answer_sent(e, m, s);
+			r = cancel_sent(e, m, s);
 	}
 	if (r == 0 && how & VM_CANCEL_RUNNING)
 		r = add_all_taken(e);

@@ -165,21 +165,25 @@ static int take_done(struct engine *e, struct member *m)
 	return MIN(receive_done(e, m, finished), 0) == -ENOMEM ? -ENOMEM : 0;
 }
 
+/* Requeues the items left in the oldest span that the member was sent. */
+static void requeue(struct engine *e, struct member *m)
+{
+	struct span *s = crew_unlease(&e->crew, m);
+
+	window_move(&e->window, s, s->count ? SPAN_WAITING : SPAN_SPENT);
+	if (s->state == SPAN_SPENT)
+		span_free(s);
+}
+
 /* Requeues all items the member was sent.  Returns true if it had begun an
    item. */
 static bool put_back(struct engine *e, struct member *m)
 {
 	bool began = m->finished > 0;
-	struct span *s;
 
 	began |= judge(e, m) > 0;
-	while ((s = m->sent) != NULL) {
-		crew_unlease(&e->crew, m);
-		window_move(&e->window, s, s->count ? SPAN_WAITING :
-		    SPAN_SPENT);
-		if (s->state == SPAN_SPENT)
-			span_free(s);
-	}
+	while (m->sent != NULL)
+		requeue(e, m);
 	return began;
 }
 
@@ -276,11 +280,7 @@ static void answer_sent(struct engine *e, struct member *m,
 			span_advance(s, 1);
 			answer_cause(e, first, cause);
 		}
-		crew_unlease(&e->crew, m);
-		window_move(&e->window, s, s->count ? SPAN_WAITING :
-		    SPAN_SPENT);
-		if (s->state == SPAN_SPENT)
-			span_free(s);
+		requeue(e, m);
 	}
 }
 
@@ -294,7 +294,7 @@ void death_pool(struct engine *e, uint64_t now)
 	for (size_t i = 0; i < e->crew.count; i++) {
 		struct member *m = &e->crew.members[i];
 
-		/* No news of it is read any more, but its results count. */
+		/* Its kill is not awaited, but its results count. */
 		if (m->state == MEMBER_DOOMED)
 			crew_move(&e->crew, m, MEMBER_DEAD);
 		/* With frames left unread, a failed item would pass for

@@ -233,7 +233,7 @@ static uint64_t hires_at(const struct engine *e, uint64_t now)
 	return e->fate.closing ? NEVER : crew_hires_at(&e->crew);
 }
 
-static int hire(struct engine *e, uint64_t now)
+static int hire_due(struct engine *e, uint64_t now)
 {
 	if (!e->fate.closing && !e->fate.broken && crew_hire(&e->crew, now) &&
 	    e->started)
@@ -258,7 +258,7 @@ static uint64_t deaths_at(const struct engine *e, uint64_t now)
 	return e->crew.roster.state[MEMBER_DEAD].first ? now : NEVER;
 }
 
-static int see_to_dead(struct engine *e, uint64_t now)
+static int settle_deaths(struct engine *e, uint64_t now)
 {
 	struct member *m;
 	int r = 0;
@@ -274,7 +274,7 @@ static uint64_t server_at(const struct engine *e, uint64_t now)
 	return server_events_owed(e) ? now + OWED_NS : NEVER;
 }
 
-static int see_to_server(struct engine *e, uint64_t now)
+static int check_server(struct engine *e, uint64_t now)
 {
 	if (server_overdue(&e->server, server_events_owed(e),
 	    e->fate.closing, now))
@@ -294,7 +294,7 @@ struct chore {
    order; the wait ends when the earliest chore is due. */
 static const struct chore before[] = {
 	{ cancel_alarm, cancel_run },
-	{ hires_at, hire },
+	{ hires_at, hire_due },
 	{ retries_at, dispatch_run },
 	{ server_events_alarm, server_events_ask },
 };
@@ -302,8 +302,8 @@ static const struct chore after[] = {
 	{ nudge_alarm, nudge_run },
 	{ timeouts_alarm, timeouts_run },
 	{ members_at, look_at_all },
-	{ deaths_at, see_to_dead },
-	{ server_at, see_to_server },
+	{ deaths_at, settle_deaths },
+	{ server_at, check_server },
 	{ staffing_alarm, staffing_run },
 };
 
@@ -349,7 +349,7 @@ static int run_all(struct engine *e, const struct chore *chores, size_t count,
 /* ---- the turn ---- */
 
 /* Prepares the wait.  Returns 0, 1 if it need not begin, or -errno. */
-static int prepare(struct engine *e, uint64_t now)
+static int begin_wait(struct engine *e, uint64_t now)
 {
 	int r = run_all(e, before, COUNTOF(before), now);
 
@@ -378,7 +378,7 @@ int turn_run(struct engine *e, uint64_t until)
 int turn_run_at(struct engine *e, uint64_t now, uint64_t until)
 {
 	struct epoll_event told[EVENTS_MOST];
-	int ms, count, r = prepare(e, now);
+	int ms, count, r = begin_wait(e, now);
 	bool ready;
 
 	if (r < 0)
@@ -404,7 +404,7 @@ int turn_run_at(struct engine *e, uint64_t now, uint64_t until)
 /* ---- the fork server's end ---- */
 
 /* Drops all notices; even an incomplete notice may bring descriptors. */
-static void drop_news(struct engine *e)
+static void drop_notices(struct engine *e)
 {
 	int fds[NOTICE_FDS];
 	struct notice n;
@@ -432,9 +432,9 @@ bool turn_await_server(struct engine *e, uint64_t bound)
 		sys_poll(&end, 1, e->server.pidfd < 0 ? LOOK_MS : STEP_MS);
 		if (end.revents & POLLNVAL)
 			fdlist_drop(&e->server.pidfd);
-		drop_news(e);
+		drop_notices(e);
 	}
-	drop_news(e);
+	drop_notices(e);
 	return e->server.state == SERVER_GONE ||
 	    e->server.state == SERVER_NONE;
 }
