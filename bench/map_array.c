@@ -45,8 +45,10 @@ int main(int argc, char **argv)
 	out = bench_memory(b.items * b.load->out_size);
 	bench_begin(&b);
 	bench_fill(&b, 0, b.items, in);
-	if (vm_map_array(&worker, &options, in, b.items, b.load->in_size, out,
-	    b.load->out_size, NULL, NULL) != 0) {
+	if (vm_map_array(&worker, &options,
+	    &(struct vm_array_map){ .in = in, .count = b.items,
+	        .in_size = b.load->in_size, .out = out,
+	        .out_size = b.load->out_size }) != 0) {
 		fprintf(stderr, "map_array: %s\n", vm_error(NULL));
 		return EXIT_FAILURE;
 	}

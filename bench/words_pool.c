@@ -83,7 +83,7 @@ int main(int argc, char **argv)
 	};
 	size_t kib = argc > 3 ? strtoul(argv[3], NULL, 10) : 8192;
 	const struct vm_reduce_options how = {
-		.sorted = 1,
+		.flags = VM_SORTED,
 		.memory_limit = argc > 4 ?
 		    strtoul(argv[4], NULL, 10) << 20 : 0,
 	};
@@ -96,7 +96,7 @@ int main(int argc, char **argv)
 		return EXIT_FAILURE;
 	text = text_open(argv[1]);
 	parts = text.size / (kib * 1024) + 1;
-	reducer = vm_fork_job(&job, &options, &how);
+	reducer = vm_fork_jobs(&job, 1, &options, &how);
 	if (reducer == NULL || vm_map_reduce(reducer, 0, vm_parts(text.size,
 	    parts, VM_CUT_EVENLY)) < 0) {
 		fprintf(stderr, "words_pool: %s\n",

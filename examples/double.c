@@ -16,7 +16,7 @@ int main(void)
 {
 	static const int numbers[] = { 1, 2, 3, 4 };
 	const struct vm_worker worker = { .process = twice };
-	const struct vm_options options = { .ordered = 1 };
+	const struct vm_options options = { .flags = VM_ORDERED };
 	vm_pool *pool = vm_fork(&worker, &options);
 	struct vm_result r;
 	int rc = -1;

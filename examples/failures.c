@@ -266,7 +266,7 @@ static int close_stdout(void)
 
 int main(void)
 {
-	static char *const settings[] = {
+	static const char *const settings[] = {
 		"width=640", "depth=8", "height", "height=48O", "colour=7",
 		"width=-1", "exit=3", "exit=0", "flaky=5", "loop=1", "eat=16",
 		"children=3", "height=480"
@@ -277,12 +277,12 @@ int main(void)
 		.teardown = tear_down,
 	};
 	const struct vm_options options = {
-		.ordered = 1,
+		.flags = VM_ORDERED,
 		.max_attempts = 2,
 		/* Not VM_TIMED_OUT: a second attempt would take as long. */
 		.retry_on = VM_FAILED | VM_KILLED | VM_EXITED,
 		.item_timeout_ms = 1000,
-		.max_address_space = (size_t)96 << 20,
+		.worker_max_address_bytes = (size_t)96 << 20,
 	};
 	const size_t count = sizeof settings / sizeof *settings;
 	vm_pool *pool = vm_fork(&worker, &options);

@@ -249,7 +249,7 @@ int main(int argc, char **argv)
 {
 	struct vm_options options = {
 		.workers = 4,
-		.ordered = 1,
+		.flags = VM_ORDERED,
 		.chunk_size = 1,	/* a page takes far longer than a
 					   message */
 		.item_timeout_ms = 30000,
@@ -262,7 +262,8 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	if (optind < argc)
-		urls = vm_strings(argv + optind, (size_t)(argc - optind));
+		urls = vm_strings((const char *const *)argv + optind,
+		    (size_t)(argc - optind));
 	else
 		urls = vm_lines_fd(STDIN_FILENO);
 	status = fetch_all(urls, &options);

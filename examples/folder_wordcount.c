@@ -240,7 +240,7 @@ static int parse_options(int argc, char **argv, struct settings *settings)
 			settings->progress = 1;
 			break;
 		case 's':
-			settings->options.ordered = 1;
+			settings->options.flags = VM_ORDERED;
 			break;
 		default:
 			return -1;

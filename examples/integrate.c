@@ -66,14 +66,15 @@ static int add_result(void *accumulator, const struct vm_result *r)
 static int integrate(uint64_t parts)
 {
 	const struct vm_worker worker = { .process = sum_part };
-	const struct vm_options options = { .ordered = 1, .chunk_size = 1 };
+	const struct vm_options options = { .flags = VM_ORDERED,
+		.chunk_size = 1 };
 	const uint64_t length = (uint64_t)((to - from) / width);
 	vm_pool *pool = vm_fork(&worker, &options);
 	double total = 0;
 	int rc = -1;
 
 	if (pool)
-		rc = vm_fold(pool, vm_parts(length, parts, VM_CUT_PYMAR),
+		rc = vm_fold(pool, vm_parts(length, parts, VM_CUT_WITH_REST),
 			     add_result, &total);
 	if (rc == -1)
 		complain(vm_error(pool));

@@ -187,11 +187,11 @@ static int count_words(struct vm_source source,
 		.collect = vm_add_up,
 		.reduce = sum,
 	};
-	const struct vm_reduce_options how = { .sorted = 1 };
-	vm_reducer *reducer = vm_fork_job(&job, options, &how);
+	const struct vm_reduce_options how = { .flags = VM_SORTED };
+	vm_reducer *reducer = vm_fork_jobs(&job, 1, options, &how);
 	int status = -1;
 
-	/* If vm_fork_job() failed, vm_map_reduce() closes the source and
+	/* If vm_fork_jobs() failed, vm_map_reduce() closes the source and
 	   fails. */
 	if (vm_map_reduce(reducer, 0, source) == -1)
 		complain(vm_reducer_error(reducer));
@@ -258,7 +258,7 @@ static int close_stdout(void)
 
 int main(int argc, char **argv)
 {
-	static char *const humpty[] = {
+	static const char *const humpty[] = {
 		"Humpty Dumpty sat on a wall",
 		"Humpty Dumpty had a great fall",
 		"All the King's horses and all the King's men",

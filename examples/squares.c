@@ -129,7 +129,7 @@ static double seconds_since(const struct timespec *begin)
 
 /* Squares the numbers on a pool.  Returns 0, or -1 after a message. */
 static int square_all(struct progress *progress, int workers,
-		      char *const *numbers, size_t count)
+		      const char *const *numbers, size_t count)
 {
 	const struct vm_worker worker = {
 		.process = square,
@@ -137,7 +137,7 @@ static int square_all(struct progress *progress, int workers,
 	};
 	const struct vm_options options = {
 		.workers = workers,
-		.ordered = 1,
+		.flags = VM_ORDERED,
 		.chunk_size = 1,
 	};
 	struct timespec begin;
@@ -225,7 +225,7 @@ static int close_stdout(void)
 
 int main(int argc, char **argv)
 {
-	static char *const examples[] = { "1", "2", "3", "4", "5" };
+	static const char *const examples[] = { "1", "2", "3", "4", "5" };
 	struct timespec delay = { .tv_sec = 1 };
 	struct progress *progress;
 	int workers = 5, status;
@@ -247,7 +247,8 @@ int main(int argc, char **argv)
 	if (optind == argc)
 		status = square_all(progress, workers, examples, 5);
 	else
-		status = square_all(progress, workers, argv + optind,
+		status = square_all(progress, workers,
+				    (const char *const *)argv + optind,
 				    (size_t)(argc - optind));
 	munmap(progress, sizeof *progress);	/* cannot fail for a mapping of
 						   ours */

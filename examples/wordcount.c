@@ -369,7 +369,7 @@ static int add_results(struct table *total, vm_pool *pool, int print)
 /* Counts the words of all files.  Returns the number of files that failed, or
    -1 after a message. */
 static int count_files(struct table *total, const struct settings *settings,
-		       char *const *names, size_t count)
+		       const char *const *names, size_t count)
 {
 	static const struct vm_worker worker = {
 		.setup = set_up,
@@ -511,7 +511,8 @@ int main(int argc, char **argv)
 		      "FILE...\n", stderr);
 		return 2;
 	}
-	failed = count_files(&total, &settings, argv + optind,
+	failed = count_files(&total, &settings,
+			     (const char *const *)argv + optind,
 			     (size_t)(argc - optind));
 	if (failed != -1 &&
 	    print_words(&total, settings.print_all ? SIZE_MAX : TOP) == -1)

@@ -45,9 +45,9 @@
  *    failure without a pool.  A failed item is a result, not an error.
  *  - One thread at a time may use a pool, in the process that forked it.  In
  *    another process calls on the pool fail with EPERM, and vm_close() only
- *    frees memory.  Only vm_cancel() and vm_cancel_with() may be called from
- *    any thread or signal handler.  Most calls on a pool fail with EDEADLK in
- *    the callbacks of its own sources.
+ *    frees memory.  Only vm_cancel() may be called from any thread or signal
+ *    handler.  Most calls on a pool fail with EDEADLK in the callbacks of its
+ *    own sources.
  *  - Each input has one result.  An input may be processed more than once: if
  *    max_attempts allows it, or if its worker broke the protocol, so that the
  *    outputs of that worker cannot be trusted.
@@ -149,10 +149,10 @@ struct vm_worker {
 
 /*
  * Appends a copy of size bytes to the current output.  Callable from process(),
- * and with tell_teardowns from teardown(), in the thread of the hook.  Returns
- * 0, or -1 and sets errno: EFBIG beyond max_item_bytes, or ENOMEM, and then the
- * item has failed whatever process() returns; EINVAL outside those hooks, or
- * if data is NULL and size is not 0.
+ * and with VM_TELL_TEARDOWNS from teardown(), in the thread of the hook.
+ * Returns 0, or -1 and sets errno: EFBIG beyond max_item_bytes, or ENOMEM, and
+ * then the item has failed whatever process() returns; EINVAL outside those
+ * hooks, or if data is NULL and size is not 0.
  */
 VM_EXPORT int vm_output(struct vm_context *, const void *data, size_t size);
 
@@ -232,16 +232,45 @@ enum vm_cause {
    timeouts, limits on workers and reports of crashes do not apply. */
 #define VM_SERIAL (-32767)
 
+/* Bits of vm_options.flags; each is off by default. */
+enum vm_flag {
+	VM_ORDERED = 1 << 0,	/* results in the order of inputs */
+	VM_MEASURE_ITEMS = 1 << 1, /* vm_exception has wall_ns and cpu_ns */
+	VM_STDERR_TAIL = 1 << 2, /* the stderr of each worker goes to a memory
+				   file, not to yours, and vm_exception has the
+				   end of it */
+	VM_TELL_TEARDOWNS = 1 << 3, /* teardown may have an output, and each
+				   teardown is a result: see VM_TEARDOWN */
+	VM_DEBUG = 1 << 4,	/* trace each chunk on your stderr */
+	/* Workers start with SIGTERM ignored, because a service manager may
+	   send it to all processes at once.  To end a worker, the pool sends
+	   SIGKILL 200 ms after SIGTERM. */
+	VM_IGNORE_SIGTERM = 1 << 5,
+	/* rand(), random() and drand48() continue in each worker from the
+	   caller's state.  Without it each worker has a sequence of its own,
+	   made from seed, if the caller had one thread at vm_fork(). */
+	VM_KEEP_RAND = 1 << 6,
+	/* Each attempt at an input gets a new worker, whose memory has no trace
+	   of earlier inputs and outputs.  Each costs a fork, and large inputs
+	   and outputs go through pipes.  Implies a chunk_size and a
+	   worker_max_items of 1. */
+	VM_ISOLATE = 1 << 7,
+	/* stdio text of hooks for stdout and stderr is written line by line, a
+	   line of up to 4 KiB in a single write(). */
+	VM_WHOLE_LINES = 1 << 8
+};
+
 /*
  * The options of a pool.  0 and NULL always mean the default, named in
  * parentheses below; a pool with all defaults works well.  vm_fork() refuses
- * negative numbers, except VM_SERIAL, and absurd sizes and counts with EINVAL.
+ * negative numbers, except VM_SERIAL, absurd sizes and counts, and unknown
+ * flags with EINVAL.
  */
 struct vm_options {
 	int workers;		/* processes (the number of usable CPUs, or
 				   fewer where limits require it); or
 				   VM_SERIAL */
-	int ordered;		/* not 0: results in the order of inputs */
+	unsigned flags;		/* bits of enum vm_flag (none) */
 	const int *worker_indices; /* an array with a number for each worker,
 				   which vm_fork() copies; needs workers
 				   (0, 1, 2 ...) */
@@ -282,7 +311,7 @@ struct vm_options {
 
 	/* Timeouts in milliseconds of the monotonic clock; the first two have
 	   no default.  A worker that exceeds its timeout is killed with its
-	   process group.  See also fork_timeout_ms. */
+	   process group. */
 	int item_timeout_ms;	/* for an input in process(), without the time
 				   in queues.  Never early; late by an eighth at
 				   most (by a few ms if it is short) while you
@@ -292,56 +321,32 @@ struct vm_options {
 	int teardown_timeout_ms; /* for the teardown of a worker, and for an
 				   idle worker to begin it (5000) */
 	int close_timeout_ms;	/* for running items at vm_close() (5000) */
+	int fork_timeout_ms;	/* how long inputs wait while no worker is left
+				   and none can be forked; then the pool breaks
+				   (30000).  vm_error() has the reason at
+				   once */
 
 	int max_workers;	/* the upper bound of vm_resize() (the larger
 				   of 2 x workers and 16; with worker_indices:
 				   workers) */
 
-	/* Limits on a worker.  Beyond the first and the last a new worker
-	   replaces it, between two items; beyond max_cpu_seconds the kernel
-	   sends SIGXCPU, beyond max_address_space its calls fail. */
-	int max_items_per_worker; /* (no limit) */
-	int max_cpu_seconds;	/* in its whole life (no limit) */
-	size_t max_address_space; /* bytes, RLIMIT_AS, with the inherited
-				   memory (no limit) */
-	size_t max_rss_per_worker; /* resident bytes, with the inherited
-				   memory; measured once a second (no limit) */
-
-	int tell_setup_failures; /* not 0: see vm_result.input */
-	int measure_items;	/* not 0: vm_exception has wall_ns, cpu_ns */
-	int stderr_tail;	/* not 0: the stderr of each worker goes to a
-				   memory file, not to yours, and vm_exception
-				   has the end of it */
-	int debug;		/* not 0: trace each chunk on your stderr */
-	uint64_t seed;		/* for vm_context.seed */
-
-	/* Not 0: workers start with SIGTERM ignored, because a service manager
-	   may send it to all processes at once.  To end a worker, the pool
-	   sends SIGKILL 200 ms after SIGTERM. */
-	int ignore_sigterm;
-	/* Not 0: rand(), random() and drand48() continue in each worker from
-	   the caller's state.  Else each worker has a sequence of its own, made
-	   from seed, if the caller had one thread at vm_fork(). */
-	int keep_rand;
 	/* An array of close_count open descriptors that no process of the pool
 	   is to inherit.  Not read after vm_fork(). */
+	int close_count;
 	const int *close_fds;
-	size_t close_count;
-	/* Not 0: each attempt at an input gets a new worker, whose memory has
-	   no trace of earlier inputs and outputs.  Each costs a fork, and large
-	   inputs and outputs go through pipes.  Implies a chunk_size and
-	   max_items_per_worker of 1. */
-	int isolate;
-	/* Not 0: stdio text of hooks for stdout and stderr is written line by
-	   line, a line of up to 4 KiB in a single write(). */
-	int whole_lines;
 
-	int fork_timeout_ms;	/* how long inputs wait while no worker is left
-				   and none can be forked; then the pool breaks
-				   (30000).  vm_error() has the reason at
-				   once */
-	int tell_teardowns;	/* not 0: teardown may have an output, and each
-				   teardown is a result: see VM_TEARDOWN */
+	/* Limits on a worker.  Beyond the first and the last a new worker
+	   replaces it, between two items; beyond worker_max_cpu_seconds the
+	   kernel sends SIGXCPU, beyond worker_max_address_bytes its calls
+	   fail. */
+	int worker_max_items;	/* (no limit) */
+	int worker_max_cpu_seconds; /* in its whole life (no limit) */
+	size_t worker_max_address_bytes; /* RLIMIT_AS, with the inherited
+				   memory (no limit) */
+	size_t worker_max_rss_bytes; /* resident, with the inherited memory;
+				   measured once a second (no limit) */
+
+	uint64_t seed;		/* for vm_context.seed */
 };
 
 /*
@@ -357,23 +362,18 @@ struct vm_options {
  * silent for 10 seconds without being at work.  ECHILD: the fork server was
  * killed meanwhile.  EBADF: another thread has closed descriptors of the pool.
  *
- * vm_fork_sized() is for other languages: worker_size and options_size are the
- * bytes of the structs as the language lays them out.  The library exports
- * vm_fork() too, with the structs as of version 0.1.
+ * vm_fork_sized() is the exported function; it is told the bytes of both
+ * structs.  A binding for another language calls it with the sizes of the
+ * structs as it lays them out.
  */
 VM_EXPORT vm_pool *vm_fork_sized(const struct vm_worker *, size_t worker_size,
     const struct vm_options *, size_t options_size) VM_CHECK_RESULT;
 
-#ifdef VM_NO_INLINE
-VM_EXPORT vm_pool *vm_fork(const struct vm_worker *,
-    const struct vm_options *);
-#else
 VM_CHECK_RESULT static inline vm_pool *
 vm_fork(const struct vm_worker *worker, const struct vm_options *options)
 {
 	return vm_fork_sized(worker, sizeof *worker, options, sizeof *options);
 }
-#endif
 
 /*
  * Ends and frees the pool: closes its sources, drops the items that have not
@@ -384,7 +384,9 @@ vm_fork(const struct vm_worker *worker, const struct vm_options *options)
  *
  * Returns 0 or 1 and keeps errno, or returns -1 and sets it.  1: teardowns
  * failed, now or in workers that were replaced earlier, or workers died before
- * their teardown; vm_error(NULL) has the text of the first and the number.
+ * their teardown, or a worker was given up because its setup failed five times
+ * in a row, while others worked; vm_error(NULL) has the text of the first and
+ * the number.
  * -1, ETIMEDOUT: a process does not die; vm_error(NULL) has the text.
  */
 VM_EXPORT int vm_close(vm_pool *);
@@ -417,11 +419,12 @@ VM_EXPORT int vm_ready(vm_pool *, int ms);
 /*
  * Announces that no more inputs will come: vm_imap() and vm_resize() fail with
  * EPIPE from now on.  When all inputs are answered the workers tear down, and
- * vm_zip_in_out() returns 0 only after they have exited; with tell_teardowns
- * it first returns each teardown as a result.  Without vm_finish() teardowns
- * run in vm_close(), which drops their outputs; teardowns of workers that are
- * replaced are results in either case.  Does not block.  Returns 0, or -1 and
- * sets errno: EINVAL, EPERM, EDEADLK, or EPIPE if the pool is broken.
+ * vm_zip_in_out() returns 0 only after they have exited; with
+ * VM_TELL_TEARDOWNS it first returns each teardown as a result.  Without
+ * vm_finish() teardowns run in vm_close(), which drops their outputs; teardowns
+ * of workers that are replaced are results in either case.  Does not block.
+ * Returns 0, or -1 and sets errno: EINVAL, EPERM, EDEADLK, or EPIPE if the pool
+ * is broken.
  */
 VM_EXPORT int vm_finish(vm_pool *);
 
@@ -430,12 +433,12 @@ VM_EXPORT int vm_finish(vm_pool *);
 #define VM_LATER 2		/* nothing yet; more may come */
 
 /* A source of inputs: callbacks that run in the caller's thread, inside calls
-   on the pool.  Of the pool's functions they may call vm_cancel(),
-   vm_cancel_with(), vm_error(), vm_broken() and vm_workers(); all others fail
-   with EDEADLK. */
+   on the pool.  Of the pool's functions they may call vm_cancel(), vm_error(),
+   vm_broken() and vm_workers(); all others fail with EDEADLK. */
 struct vm_source {
 	/*
-	 * Sets the pointer and the size of the next input and returns 1.
+	 * Sets the pointer and the size of the next input and returns 1.  On
+	 * entry *size is the number of bytes that an input may have at most.
 	 * Returns 0 at the end, or -1 with errno on failure.  The library
 	 * copies the bytes before it calls the source again.  An input may be
 	 * empty; *input may be NULL then.  If next() blocks, results wait, and
@@ -460,7 +463,7 @@ struct vm_source {
 
 	uint64_t length;	/* number of inputs, if known; not used */
 	void *tag;		/* yours: comes back as vm_result.tag */
-	void *reserved[3];	/* 0 */
+	void *reserved[3];	/* NULL */
 };
 
 /*
@@ -489,9 +492,10 @@ VM_EXPORT struct vm_source vm_array(const void *items, size_t count,
 VM_EXPORT struct vm_source vm_inherited_array(const void *items, size_t count,
     size_t item_size);
 
-/* Strings without their 0; ends early at a NULL pointer: argv + 1, gl_pathv.
-   To process files, give their paths: the worker opens the file. */
-VM_EXPORT struct vm_source vm_strings(char *const *strings, size_t count);
+/* Strings without their 0; ends early at a NULL pointer, as argv does.  In C an
+   array of char *, such as argv + 1 or gl_pathv, needs a cast.  To process
+   files, give their paths: the worker opens the file. */
+VM_EXPORT struct vm_source vm_strings(const char *const *strings, size_t count);
 
 /* Lines without their newline, which the last line need not have.  The file or
    descriptor stays open.  vm_lines() may block.  vm_lines_fd() does not, so it
@@ -507,15 +511,16 @@ VM_EXPORT struct vm_source vm_range(int64_t begin, int64_t end);
  * Parts of a length: each input is a struct vm_part, and the worker makes or
  * finds the data itself.  At most this number of parts, none of them empty, in
  * order.  EINVAL for 0 parts.
- *	VM_CUT_EVENLY	sizes differ by 1 at most, the larger parts first
- *	VM_CUT_PYMAR	as Pymar's Producer cuts: parts of length / parts + 1
- *			and the rest, so there may be fewer parts
+ *	VM_CUT_EVENLY		sizes differ by 1 at most, the larger parts
+ *				first
+ *	VM_CUT_WITH_REST	parts of length / parts + 1 and the rest, so
+ *				there may be fewer parts; as Pymar's Producer
  */
 struct vm_part {
 	uint64_t offset;
 	uint64_t limit;		/* its length, from offset on */
 };
-enum vm_cut { VM_CUT_EVENLY = 0, VM_CUT_PYMAR = 1 };
+enum vm_cut { VM_CUT_EVENLY = 0, VM_CUT_WITH_REST = 1 };
 VM_EXPORT struct vm_source vm_parts(uint64_t length, uint64_t parts,
     enum vm_cut);
 
@@ -529,8 +534,8 @@ VM_EXPORT struct vm_source vm_glob(const char *pattern);
 enum vm_type {
 	VM_OUTPUT = 1,
 	VM_EXCEPTION = 2,
-	/* With tell_teardowns: not an item, but the teardown of a worker, with
-	   its worker_index and without an input.  It has an output, or an
+	/* With VM_TELL_TEARDOWNS: not an item, but the teardown of a worker,
+	   with its worker_index and without an input.  It has an output, or an
 	   exception if it failed; exit(0) in it is VM_EXITED too. */
 	VM_TEARDOWN = 3
 };
@@ -559,10 +564,10 @@ struct vm_exception {
 				   also under sanitizers or if a hook has a
 				   handler of its own */
 	const char *stderr_tail; /* the last 4096 bytes that the attempt wrote
-				   to stderr; NULL unless stderr_tail */
+				   to stderr; NULL unless VM_STDERR_TAIL */
 	uint64_t wall_ns;	/* elapsed time of the attempt, */
 	uint64_t cpu_ns;	/* and its CPU time, with that of processes it
-				   has waited for; 0 unless measure_items */
+				   has waited for; 0 unless VM_MEASURE_ITEMS */
 	uint64_t max_rss;	/* peak resident bytes of the worker, with the
 				   inherited memory; 0 unless it died */
 };
@@ -575,10 +580,7 @@ struct vm_exception {
  * that no size counts.
  */
 struct vm_result {
-	const void *input;	/* NULL for VM_TEARDOWN, and for an exception
-				   that tell_setup_failures asks for: a place
-				   was given up because its setup failed five
-				   times in a row.  Else never NULL */
+	const void *input;	/* NULL for VM_TEARDOWN, else never NULL */
 	size_t input_size;
 	const void *output;	/* never NULL for VM_OUTPUT and for a
 				   VM_TEARDOWN that succeeded; else NULL */
@@ -594,8 +596,8 @@ struct vm_result {
 };
 
 /*
- * Waits for the next result, in the order they arrive or, with "ordered", in
- * the order of the inputs, and fills the struct.  Returns
+ * Waits for the next result, in the order they arrive or, with VM_ORDERED,
+ * in the order of the inputs, and fills the struct.  Returns
  *	1	a result
  *	0	the end: every input is answered and no source is left.  The
  *		pool is idle and may be given more sources.
@@ -625,68 +627,85 @@ VM_EXPORT struct vm_result *vm_result_copy(const struct vm_result *);
 VM_EXPORT const char *vm_cause_name(enum vm_cause);
 
 /*
+ * Gives an idle pool a source and calls the callback fold() in the caller with
+ * each result, exceptions included, in the order they arrive or, with
+ * VM_ORDERED, in the order of the inputs, as vimap's VimapFold does.  Blocks
+ * until the source is done.  To accumulate in the workers first, give each of
+ * them a part of the input at a time (vm_parts()).
+ *
+ * Returns 0 if all results are outputs, 1 if some are exceptions, or -1 and
+ * sets errno as vm_imap() and vm_zip_in_out() do; results up to then have been
+ * folded.  ECANCELED: fold() returned a number other than 0; the remaining
+ * items are cancelled and not folded.  EINVAL: fold is NULL.  ENOMEM: the
+ * remaining items are cancelled too.  The pool may be given more sources
+ * afterwards unless it broke down; if memory was short even for cancelling,
+ * its next results are the remaining items.
+ */
+VM_EXPORT int vm_fold(vm_pool *, struct vm_source,
+    int (*fold)(void *accumulator, const struct vm_result *),
+    void *accumulator);
+
+/* The arrays of vm_map_array(), which are yours. */
+struct vm_array_map {
+	const void *in;		/* count elements of in_size bytes */
+	size_t count;
+	size_t in_size;
+	void *out;		/* count elements of out_size bytes; may be the
+				   same array as in */
+	size_t out_size;
+	/* Optional.  Called in the caller for each element that failed, in no
+	   particular order; the result is valid until it returns. */
+	void (*failed)(void *arg, const struct vm_result *);
+	void *arg;		/* for failed() */
+};
+
+/*
  * Maps an array to an array on all CPUs.  Forks a pool, calls process() in the
  * workers to make element i of out from element i of in, for i from 0 to
- * count - 1, and closes the pool; blocks until all that is done.  The arrays
- * are yours.  Workers have the inputs as of this call; only outputs are
- * copied, so out may be the same array as in.  An output of another size than
- * out_size bytes fails its element (code EINVAL).  The buffer of vm_reserve()
- * is the element's position in an array of outputs, and aligned accordingly.
- * "ordered", tell_setup_failures and tell_teardowns have no effect.
+ * count - 1, and closes the pool; blocks until all that is done.  Workers have
+ * the inputs as of this call; only outputs are copied.  An output of another
+ * size than out_size bytes fails its element (code EINVAL).  The buffer of
+ * vm_reserve() is the element's position in an array of outputs, and aligned
+ * accordingly.  VM_ORDERED and VM_TELL_TEARDOWNS have no effect.
  *
- * Returns 0 if all elements succeeded.  Returns 1 if some failed: they are
- * zeroes in out, and for each the callback failed(arg, result), if not NULL,
- * was called in the caller, in no particular order; the result is valid until
- * it returns.  After both, vm_error(NULL) has a text if teardowns failed, else
+ * Returns 0 if all elements succeeded, or 1 if some failed: they are zeroes in
+ * out.  After both, vm_error(NULL) has a text if vm_close() returned 1, else
  * "".  Returns -1 with errno, and a text in vm_error(NULL), as vm_fork() and
- * vm_zip_in_out() do; with EINVAL also if an array is NULL or has too many
- * bytes, or out_size is 0 or more than max_item_bytes.  The contents of out
- * are undefined then.
+ * vm_zip_in_out() do; with EINVAL also if a pointer is NULL, an array has too
+ * many bytes, or out_size is 0 or more than max_item_bytes.  The contents of
+ * out are undefined then.  vm_map_array_sized() is told the bytes of the
+ * structs, as vm_fork_sized() is.
  */
 VM_EXPORT int vm_map_array_sized(const struct vm_worker *, size_t worker_size,
-    const struct vm_options *, size_t options_size, const void *in,
-    size_t count, size_t in_size, void *out, size_t out_size,
-    void (*failed)(void *arg, const struct vm_result *), void *arg);
+    const struct vm_options *, size_t options_size,
+    const struct vm_array_map *, size_t map_size);
 
-#ifdef VM_NO_INLINE
-VM_EXPORT int vm_map_array(const struct vm_worker *,
-    const struct vm_options *, const void *in, size_t count, size_t in_size,
-    void *out, size_t out_size,
-    void (*failed)(void *arg, const struct vm_result *), void *arg);
-#else
 static inline int
 vm_map_array(const struct vm_worker *worker, const struct vm_options *options,
-    const void *in, size_t count, size_t in_size, void *out, size_t out_size,
-    void (*failed)(void *arg, const struct vm_result *), void *arg)
+    const struct vm_array_map *map)
 {
 	return vm_map_array_sized(worker, sizeof *worker, options,
-	    sizeof *options, in, count, in_size, out, out_size, failed, arg);
+	    sizeof *options, map, sizeof *map);
 }
-#endif
 
 /* ---- 5. While it runs ------------------------------------------------ */
 
 /*
  * Cancels all sources and inputs that the pool has now: items that have not
  * begun come back as VM_CANCELLED, running items end as usual, and later
- * sources are not affected.  A failure of a cancelled source that was not
- * reported yet is dropped.  May be called in any thread and in signal handlers
- * while the pool is open; does not block and keeps errno.  The next call that
- * adds a source or takes a result carries it out; those sources are not read
- * any more.
- */
-VM_EXPORT void vm_cancel(vm_pool *);
-
-/*
- * The same, with these bits in how; other bits are ignored:
+ * sources are not affected.  Bits in how change that; other bits are ignored:
  *	VM_CANCEL_RUNNING	running items come back as VM_CANCELLED too;
  *				their workers are killed and replaced
  *	VM_CANCEL_UNREAD	sources are read to their end, which they must
  *				have, and all their inputs come back as
  *				VM_CANCELLED
+ * A failure of a cancelled source that was not reported yet is dropped.  May be
+ * called in any thread and in signal handlers while the pool is open; does not
+ * block and keeps errno.  The next call that adds a source or takes a result
+ * carries it out; without VM_CANCEL_UNREAD those sources are not read any more.
  */
 enum vm_cancel_how { VM_CANCEL_RUNNING = 1, VM_CANCEL_UNREAD = 2 };
-VM_EXPORT void vm_cancel_with(vm_pool *, unsigned how);
+VM_EXPORT void vm_cancel(vm_pool *, unsigned how);
 
 /*
  * Cancels one input, named by the tag and the index that its result will have;

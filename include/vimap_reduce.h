@@ -34,7 +34,7 @@
  *
  *	struct vm_job job = { .map = split, .reduce = sum };
  *	struct vm_reduced r;
- *	vm_reducer *reducer = vm_fork_job(&job, NULL, NULL);
+ *	vm_reducer *reducer = vm_fork_jobs(&job, 1, NULL, NULL);
  *
  *	if (vm_map_reduce(reducer, 0, vm_lines(stdin)) == 0)
  *		while ((rc = vm_zip_key_out(reducer, &r)) == 1)
@@ -50,9 +50,9 @@
  * are mapped, the values of each key are brought together, a partition of the
  * keys at a time.  Reduce: the keys are reduced.  Inputs and keys are items of
  * the underlying pool, so vm_options apply to each call of map() and reduce():
- * attempts, timeouts, limits, order; tell_teardowns has no effect.  The rules
- * of vimap.h on workers, lifetimes, alignment, the 0 byte behind data, threads
- * and growth of structs apply here too.
+ * attempts, timeouts, limits, order; VM_TELL_TEARDOWNS has no effect.  The
+ * rules of vimap.h on workers, lifetimes, alignment, the 0 byte behind data,
+ * threads and growth of structs apply here too.
  *
  * The caller never inspects pairs.  Small amounts pass through it as opaque
  * bytes.  Workers write larger amounts, with checksums, to a memory file, and
@@ -103,20 +103,24 @@ struct vm_job {
 	void *config;				/* vm_context.config */
 };
 
+/* Bits of vm_reduce_options.flags. */
+enum vm_reduce_flag {
+	VM_SORTED = 1 << 0,	/* results in order of keys, by memcmp() over
+				   the common length, a prefix before the longer
+				   key.  Else partition by partition */
+	VM_IN_INPUT_ORDER = 1 << 1 /* the values of a key in order of their
+				   inputs, and of the same input as emitted,
+				   unless there is collect.  With VM_SORTED,
+				   runs give equal bytes */
+};
+
 /* How jobs run.  0 and NULL mean the default, named in parentheses. */
 struct vm_reduce_options {
 	int partitions;		/* number of partitions that keys are hashed
 				   into, 4096 at most (4 per worker, fewer to
 				   sort with a small memory_limit).  Thousands
 				   need more memory than a small memory_limit */
-	int sorted;		/* not 0: results in order of keys, by memcmp()
-				   over the common length, a prefix before the
-				   longer key.  Else partition by partition */
-	int in_input_order;	/* not 0: the values of a key in order of their
-				   inputs, and of one input as emitted, unless
-				   there is collect.  With sorted, runs give
-				   equal bytes */
-	int reserved;		/* 0 */
+	unsigned flags;		/* bits of enum vm_reduce_flag (none) */
 	size_t memory_limit;	/* bytes for pairs in all processes (256 MiB).
 				   Half holds pairs in a memory file; pairs
 				   beyond that go to a temporary file.  A value
@@ -168,8 +172,8 @@ VM_EXPORT int vm_add_up(struct vm_context *, const void *key, size_t key_size,
 /* ---- In the caller --------------------------------------------------- */
 
 /*
- * Forks a pool for an array of count jobs, numbered from 0; vm_fork_job() takes
- * a single job.  Blocks as vm_fork() does.  All structs may be changed or freed
+ * Forks a pool for an array of count jobs, numbered from 0; &job is an array of
+ * one.  Blocks as vm_fork() does.  All structs may be changed or freed
  * on return; options and how may be NULL.  Returns a reducer, which
  * vm_reducer_close() frees, or NULL with errno as vm_fork(); the text is in
  * vm_reducer_error(NULL).  EINVAL also for a job with neither map nor reduce,
@@ -182,12 +186,6 @@ VM_EXPORT vm_reducer *vm_fork_jobs_sized(const struct vm_job *, size_t count,
     const struct vm_reduce_options *, size_t reduce_options_size)
     VM_CHECK_RESULT;
 
-#ifdef VM_NO_INLINE
-VM_EXPORT vm_reducer *vm_fork_jobs(const struct vm_job *, size_t count,
-    const struct vm_options *, const struct vm_reduce_options *);
-VM_EXPORT vm_reducer *vm_fork_job(const struct vm_job *,
-    const struct vm_options *, const struct vm_reduce_options *);
-#else
 VM_CHECK_RESULT static inline vm_reducer *
 vm_fork_jobs(const struct vm_job *jobs, size_t count,
     const struct vm_options *options, const struct vm_reduce_options *how)
@@ -195,14 +193,6 @@ vm_fork_jobs(const struct vm_job *jobs, size_t count,
 	return vm_fork_jobs_sized(jobs, count, sizeof *jobs, options,
 	    sizeof *options, how, sizeof *how);
 }
-
-VM_CHECK_RESULT static inline vm_reducer *
-vm_fork_job(const struct vm_job *job, const struct vm_options *options,
-    const struct vm_reduce_options *how)
-{
-	return vm_fork_jobs(job, 1, options, how);
-}
-#endif
 
 /*
  * Appends a run of a job over a source to the reducer's queue.  The reducer
@@ -238,9 +228,7 @@ struct vm_reduced {
 				   failed */
 	size_t output_size;
 	struct vm_values *values; /* if the job has no reduce, else NULL */
-	const void *input;	/* the input that failed in map, else NULL; NULL
-				   too for a place that was given up, see
-				   vm_options.tell_setup_failures */
+	const void *input;	/* the input that failed in map, else NULL */
 	size_t input_size;
 	const struct vm_exception *exception;	/* NULL if VM_OUTPUT */
 	uint64_t run;		/* number of the run, from 0, in the order of
@@ -274,8 +262,8 @@ VM_EXPORT int vm_zip_key_out(vm_reducer *, struct vm_reduced *) VM_CHECK_RESULT;
 VM_EXPORT vm_pool *vm_reducer_pool(vm_reducer *);
 
 /* Returns the text of the last failure, as vm_error() does; for NULL, of this
-   thread's last vm_fork_job() or vm_fork_jobs() or, if that succeeded, of its
-   last call that was given NULL. */
+   thread's last vm_fork_jobs() or, if that succeeded, of its last call that was
+   given NULL. */
 VM_EXPORT const char *vm_reducer_error(const vm_reducer *);
 
 /* Ends and frees the reducer at any time, as vm_close() does: closes its
@@ -283,27 +271,6 @@ VM_EXPORT const char *vm_reducer_error(const vm_reducer *);
    gone.  Returns 0, 1 or -1, with the text in vm_error(NULL), as vm_close();
    NULL is allowed. */
 VM_EXPORT int vm_reducer_close(vm_reducer *);
-
-/* ---- Without keys ---------------------------------------------------- */
-
-/*
- * Gives an idle pool a source and calls the callback fold() in the caller with
- * each result, exceptions included, in the order they arrive (with
- * vm_options.ordered: of the inputs), as vimap's VimapFold does.  Blocks until
- * the source is done.  To accumulate in the workers first, give each of them a
- * part of the input at a time (vm_parts()).
- *
- * Returns 0 if all results are outputs, 1 if some are exceptions, or -1 and
- * sets errno as vm_imap() and vm_zip_in_out() do; results up to then have been
- * folded.  ECANCELED: fold() returned a number other than 0; the remaining
- * items are cancelled and not folded.  EINVAL: fold is NULL.  ENOMEM: the
- * remaining items are cancelled too.  The pool may be given more sources
- * afterwards unless it broke down; if memory was short even for cancelling,
- * its next results are the remaining items.
- */
-VM_EXPORT int vm_fold(vm_pool *, struct vm_source,
-    int (*fold)(void *accumulator, const struct vm_result *),
-    void *accumulator);
 
 #ifdef __cplusplus
 }

@@ -89,7 +89,8 @@ static const char *why_killed(const struct vm_pool *p,
 	if (o->out_of_memory)
 		return " while the kernel counted a kill for want of memory";
 	if (o->signal == SIGXCPU && p->engine.set.plan.max_cpu_s > 0)
-		return ": it had used the CPU seconds of max_cpu_seconds";
+		return ": it had used the CPU seconds of "
+		    "worker_max_cpu_seconds";
 	return "";
 }
 
@@ -153,7 +154,7 @@ static void read_failure(struct vm_pool *p, const struct item *i)
 		x->message = f.message;
 	else
 		words_set(&p->message, 0, "%s() failed with code %d.",
-		    i->given_up ? "teardown" : "process", x->code);
+		    i->teardown ? "teardown" : "process", x->code);
 }
 
 void exception_make(struct vm_pool *p, const struct item *i)
@@ -168,7 +169,7 @@ void exception_make(struct vm_pool *p, const struct item *i)
 		.core_dumped = s->outcome.core_dumped,
 		.out_of_memory = s->outcome.out_of_memory,
 		.pid = s->outcome.pid,
-		.worker_index = s->attempt > 0 || i->given_up ?
+		.worker_index = s->attempt > 0 || i->teardown ?
 		    s->worker_index : -1,
 		.message = p->message.text,
 		.wall_ns = s->outcome.wall_ns,
@@ -179,9 +180,9 @@ void exception_make(struct vm_pool *p, const struct item *i)
 		x->traceback = s->evidence->traceback;
 		x->stderr_tail = s->evidence->tail;
 	}
-	if (i->given_up != NULL && i->kind != FRAME_FAILURE)
-		x->message = i->given_up->text;
-	else if (i->given_up != NULL || x->cause == 0)
+	if (i->teardown != NULL && i->kind != FRAME_FAILURE)
+		x->message = i->teardown->text;
+	else if (i->teardown != NULL || x->cause == 0)
 		read_failure(p, i);
 	else
 		describe(p, s);

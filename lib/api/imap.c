@@ -41,7 +41,7 @@ static int answer(struct vm_pool *p, int r, int kept)
 /* Checks a source: returns 0, or an errno and sets words. */
 static int flaw(struct vm_pool *p, const struct vm_source *s)
 {
-	uintptr_t mark = (uintptr_t)s->reserved[0];
+	const struct source_flaw *unmade = source_flaw(s);
 
 	if (p->engine.fate.broken) {
 		p->words = p->engine.fate.words;
@@ -50,11 +50,11 @@ static int flaw(struct vm_pool *p, const struct vm_source *s)
 	if (p->engine.fate.finishing)
 		return -words_set(&p->words, EPIPE, "vm_imap() comes after "
 		    "vm_finish(): the pool takes no more inputs.");
-	if (mark == SOURCE_UNMADE)
-		return -words_set(&p->words, (int)(uintptr_t)s->reserved[1],
-		    "%s", (const char *)s->reserved[2]);
-	if (mark > SOURCE_UNMADE || (mark == 0 &&
-	    (s->reserved[1] != NULL || s->reserved[2] != NULL)))
+	if (unmade != NULL)
+		return -words_set(&p->words, unmade->error, "%s",
+		    unmade->text);
+	if (s->reserved[0] != NULL || s->reserved[1] != NULL ||
+	    s->reserved[2] != NULL)
 		return -words_set(&p->words, EINVAL, "vm_imap() was given a "
 		    "source whose vm_source.reserved is not 0; set all "
 		    "members, as by an initialiser.");
@@ -108,8 +108,6 @@ int vm_imap(vm_pool *p, struct vm_source hooks)
 		error = -r;
 	if (error != 0)
 		return turn_away(p, &hooks, error);
-	if (hooks.reserved[2] != NULL)
-		*(size_t *)hooks.reserved[2] = p->engine.set.plan.max_item;
 	intake_add(&p->engine, s);
 	errno = kept;
 	return 0;
@@ -117,19 +115,17 @@ int vm_imap(vm_pool *p, struct vm_source hooks)
 
 /* ---- results ---- */
 
-/* Shows a report about a worker, not an item: given up, or torn down. */
-static void show_given_up(struct vm_pool *p, const struct item *i,
+/* Shows the teardown of a worker, which is no item. */
+static void show_teardown(struct vm_pool *p, const struct item *i,
     struct vm_result *r)
 {
 	*r = (struct vm_result){
 		.index = UINT64_MAX,
-		.type = VM_EXCEPTION,
+		.type = VM_TEARDOWN,
 		.worker_index = i->span->worker_index,
 		.exception = &p->exception,
 	};
-	if (i->teardown)
-		r->type = VM_TEARDOWN;
-	if (i->teardown && i->kind == FRAME_OUTPUT) {
+	if (i->kind == FRAME_OUTPUT) {
 		r->exception = NULL;
 		r->output = i->body;
 		r->output_size = i->size;
@@ -167,15 +163,15 @@ RARELY static void show_failure(struct vm_pool *p, const struct item *i,
 	exception_make(p, i);
 }
 
-/* Waits for the next item, or shows another report, as none is ready. */
+/* Waits for the next item, or shows a teardown, as none is ready. */
 RARELY static int wait_for(struct vm_pool *p, struct item *item,
     struct vm_result *result, int ms)
 {
 	int kept = errno;
 	int r = deliver_next(&p->engine, item, moment(ms));
 
-	if (r == 1 && item->given_up != NULL)
-		show_given_up(p, item, result);
+	if (r == 1 && item->teardown != NULL)
+		show_teardown(p, item, result);
 	return answer(p, r, kept);
 }
 
@@ -200,7 +196,7 @@ int vm_zip_in_out_within(vm_pool *p, struct vm_result *result, int ms)
 		return turn_down(p, error);
 	if (!deliver_draw(&p->engine, &item)) {
 		r = wait_for(p, &item, result, ms);
-		if (r != 1 || item.given_up != NULL)
+		if (r != 1 || item.teardown != NULL)
 			return r;
 	}
 	show(&item, result);

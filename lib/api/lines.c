@@ -3,7 +3,8 @@
  * descriptor.
  *
  * Runs in: caller.  A line stays in a buffer of the source until the next line
- * is read, and may be as long as max_item_bytes.
+ * is read.  No more of a line is read than tells that it is too long; the pool
+ * refuses it as it refuses any input beyond max_item_bytes.
  *
  * Easy to get wrong: the descriptor may be shared with other programs, so its
  * flags must not be changed; it is polled before each read.
@@ -23,22 +24,21 @@
 #define READ_SIZE ((size_t)64 * 1024)
 
 struct lines {
+	struct source_state_head head;
 	FILE *file;		/* or NULL: fd */
 	int fd;
 	struct buf text;	/* buffer of the line; of an fd, with the text
 				   after it */
 	size_t line;		/* offset of the next line in the buffer */
 	size_t seen;		/* bytes of it known to have no newline */
-	size_t max;		/* bytes a line may have: vm_imap() sets it */
 	bool ended;
 };
 
-static void lines_close(void *from)
+static void lines_release(void *state)
 {
-	struct lines *l = from;
+	struct lines *l = state;
 
 	buf_release(&l->text);
-	free(l);
 }
 
 static int fail(int error)
@@ -49,18 +49,17 @@ static int fail(int error)
 
 /* ---- from a FILE ---- */
 
-static int read_line(struct lines *l)
+/* Reads a line, or the first bytes, more than max, of a longer line. */
+static int read_line(struct lines *l, size_t max)
 {
-	int c, r = 0;
+	int c = 0, r = 0;
 
 	l->text.len = 0;
-	while (r == 0 && (c = getc_unlocked(l->file)) != EOF && c != '\n') {
+	while (r == 0 && l->text.len <= max &&
+	    (c = getc_unlocked(l->file)) != EOF && c != '\n') {
 		unsigned char byte = (unsigned char)c;
 
-		if (l->text.len >= l->max)
-			r = -EFBIG;
-		else
-			r = buf_append(&l->text, &byte, 1);
+		r = buf_append(&l->text, &byte, 1);
 	}
 	if (r < 0)
 		return r;
@@ -75,7 +74,7 @@ static int file_next(void *from, const void **input, size_t *size)
 	int r;
 
 	flockfile(l->file);
-	r = read_line(l);
+	r = read_line(l, *size);
 	funlockfile(l->file);
 	if (r < 0)
 		return fail(-r);
@@ -86,7 +85,8 @@ static int file_next(void *from, const void **input, size_t *size)
 
 /* ---- from a descriptor ---- */
 
-/* Takes the next line if the buffer has all of it.  Returns 1 or 0. */
+/* Takes the next line if the buffer has all of it, or more than *size bytes.
+   Returns 1 or 0. */
 static int cut_line(struct lines *l, const void **input, size_t *size)
 {
 	const unsigned char *start = l->text.data + l->line;
@@ -96,7 +96,7 @@ static int cut_line(struct lines *l, const void **input, size_t *size)
 	if (have > l->seen)
 		end = memchr(start + l->seen, '\n', have - l->seen);
 	l->seen = have;
-	if (end == NULL && !(l->ended && have > 0))
+	if (end == NULL && have <= *size && !(l->ended && have > 0))
 		return 0;
 	*input = start;
 	*size = end ? (size_t)(end - start) : have;
@@ -113,8 +113,6 @@ static int read_more(struct lines *l)
 	ssize_t n;
 	int r;
 
-	if (l->text.len - l->line > l->max)
-		return -EFBIG;
 	r = sys_poll(&p, 1, 0);
 	if (r == 0)
 		return VM_LATER;
@@ -163,9 +161,9 @@ static int fd_wait(void *from)
 
 static struct vm_source make(inputs_next next, FILE *file, int fd)
 {
-	struct lines first = { .file = file, .fd = fd, .max = SIZE_MAX / 8 };
+	struct lines first = { .file = file, .fd = fd,
+		.head = { .release = lines_release } };
 	struct lines *l;
-	struct vm_source s;
 
 	buf_init(&first.text, SIZE_MAX / 4);
 	if (buf_reserve(&first.text, 1) < 0)
@@ -175,19 +173,17 @@ static struct vm_source make(inputs_next next, FILE *file, int fd)
 		buf_release(&first.text);
 		return sources_no_memory();
 	}
-	s = sources_make(next, l, 0);
-	s.close = lines_close;
-	s.reserved[2] = &l->max;
-	return s;
+	return sources_make(next, l, 0);
 }
 
 struct vm_source vm_lines(FILE *file)
 {
+	static const struct source_flaw null = { EINVAL,
+		"The FILE given to vm_lines() is NULL; was it opened?" };
 	struct vm_source s;
 
 	if (file == NULL)
-		return sources_unmade(EINVAL, "The FILE given to vm_lines() "
-		    "is NULL; was it opened?");
+		return sources_unmade(&null);
 	s = make(file_next, file, -1);
 	if (s.next != NULL)
 		s.wait_fd = NULL;	/* reads may block */
@@ -196,11 +192,13 @@ struct vm_source vm_lines(FILE *file)
 
 struct vm_source vm_lines_fd(int fd)
 {
+	static const struct source_flaw negative = { EBADF,
+		"The descriptor given to vm_lines_fd() is negative; was it "
+		"opened?" };
 	struct vm_source s;
 
 	if (fd < 0)
-		return sources_unmade(EBADF, "The descriptor given to "
-		    "vm_lines_fd() is negative; was it opened?");
+		return sources_unmade(&negative);
 	s = make(fd_next, NULL, fd);
 	if (s.next != NULL)
 		s.wait_fd = fd_wait;

@@ -15,22 +15,24 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define VM_NO_INLINE
 #include "api/vm_pool.h"
+#include "base/given.h"
 #include "os/sys.h"
 #include "pool/settings.h"
 
-/* The arrays of a call and its callback. */
-struct mapping {
-	const unsigned char *in;
-	unsigned char *out;
-	size_t count, in_size, out_size;
-	void (*failed)(void *arg, const struct vm_result *);
-	void *arg;
-};
-
-static int check(const struct mapping *m, struct words *w)
+/* Copies the program's struct and checks it.  Returns 0, or -EINVAL with
+   words. */
+static int take_over(struct vm_array_map *m, const struct vm_array_map *given,
+    size_t size, struct words *w)
 {
+	int r;
+
+	if (given == NULL)
+		return words_set(w, EINVAL, "vm_map_array() needs a struct "
+		    "vm_array_map; it was given NULL.");
+	r = given_take(m, sizeof *m, given, size, "vm_array_map", w);
+	if (r < 0)
+		return r;
 	if (m->count > 0 && ((m->in == NULL && m->in_size > 0) ||
 	    (m->out == NULL && m->out_size > 0)))
 		return words_set(w, EINVAL, "vm_map_array() needs an array of "
@@ -46,7 +48,7 @@ static int check(const struct mapping *m, struct words *w)
 }
 
 /* All outputs have the size of an element, and index gives their position. */
-static int settle_options(struct settings *s, const struct mapping *m,
+static int settle_options(struct settings *s, const struct vm_array_map *m,
     struct words *w)
 {
 	if (m->out_size > s->plan.max_item)
@@ -55,13 +57,13 @@ static int settle_options(struct settings *s, const struct mapping *m,
 		    m->out_size, s->plan.max_item);
 	s->plan.element = m->out_size;
 	s->ordered = false;
-	s->tell_setup_failures = s->plan.tell_teardowns = false;
+	s->plan.tell_teardowns = false;
 	return 0;
 }
 
 /* Zeroes the output of a failed element before the callback sees the failure,
    but not the input, which may overlap it.  Returns 1 or -ENOMEM. */
-static int give_up(const struct mapping *m, const struct vm_result *r,
+static int give_up(const struct vm_array_map *m, const struct vm_result *r,
     unsigned char *at)
 {
 	uintptr_t input = (uintptr_t)r->input, place = (uintptr_t)at;
@@ -82,9 +84,9 @@ static int give_up(const struct mapping *m, const struct vm_result *r,
 
 /* Stores a result: an output that found no room in shared memory, or a
    failure. */
-static int take(const struct mapping *m, const struct vm_result *r)
+static int take(const struct vm_array_map *m, const struct vm_result *r)
 {
-	unsigned char *at = m->out + r->index * m->out_size;
+	unsigned char *at = (unsigned char *)m->out + r->index * m->out_size;
 
 	if (r->type != VM_OUTPUT)
 		return give_up(m, r, at);
@@ -95,7 +97,7 @@ static int take(const struct mapping *m, const struct vm_result *r)
 /* Workers do not use the array of outputs, and each page of it that they shared
    would be copied when the caller writes to it: the whole pages of the array
    are left out of the fork, unless the inputs overlap them. */
-static void leave_out(struct plan *p, const struct mapping *m)
+static void leave_out(struct plan *p, const struct vm_array_map *m)
 {
 	uintptr_t page = sys_page_size(), in = (uintptr_t)m->in;
 	uintptr_t out = (uintptr_t)m->out;
@@ -104,13 +106,13 @@ static void leave_out(struct plan *p, const struct mapping *m)
 
 	if (from >= to || (in < to && in + m->count * m->in_size > from))
 		return;
-	p->left_out = m->out + (from - out);
+	p->left_out = (unsigned char *)m->out + (from - out);
 	p->left_out_size = to - from;
 }
 
 /* Without processes no fork preserves the inputs: they are copied, to *copy, if
    an output could be written over the input of another element. */
-static int keep_inputs(struct mapping *m, bool serial, void **copy,
+static int keep_inputs(struct vm_array_map *m, bool serial, void **copy,
     struct words *w)
 {
 	uintptr_t in = (uintptr_t)m->in, out = (uintptr_t)m->out;
@@ -129,7 +131,7 @@ static int keep_inputs(struct mapping *m, bool serial, void **copy,
 }
 
 /* Maps all elements.  Returns 1 if any failed, 0, or -errno with words. */
-static int run(vm_pool *p, const struct mapping *m, struct words *w)
+static int run(vm_pool *p, const struct vm_array_map *m, struct words *w)
 {
 	struct vm_result result;
 	int any = 0, told = 0, r;
@@ -151,11 +153,10 @@ static int run(vm_pool *p, const struct mapping *m, struct words *w)
 }
 
 int vm_map_array_sized(const struct vm_worker *worker, size_t worker_size,
-    const struct vm_options *options, size_t options_size, const void *in,
-    size_t count, size_t in_size, void *out, size_t out_size,
-    void (*failed)(void *arg, const struct vm_result *), void *arg)
+    const struct vm_options *options, size_t options_size,
+    const struct vm_array_map *map, size_t map_size)
 {
-	struct mapping m = { in, out, count, in_size, out_size, failed, arg };
+	struct vm_array_map m;
 	struct words words = { "" };
 	struct settings set;
 	vm_pool *p = NULL;
@@ -165,14 +166,14 @@ int vm_map_array_sized(const struct vm_worker *worker, size_t worker_size,
 	    options_size, &words);
 
 	if (r == 0)
-		r = check(&m, &words);
+		r = take_over(&m, map, map_size, &words);
 	if (r == 0)
 		r = settle_options(&set, &m, &words);
 	if (r == 0)
 		leave_out(&set.plan, &m);
 	if (r == 0)
 		r = keep_inputs(&m, set.serial, &copy, &words);
-	if (r == 0 && count > 0)
+	if (r == 0 && m.count > 0)
 		r = pool_open(&p, &set, &words);
 	settings_release(&set);
 	if (p != NULL) {
@@ -187,13 +188,4 @@ int vm_map_array_sized(const struct vm_worker *worker, size_t worker_size,
 	*error_words() = words;
 	errno = r < 0 ? -r : kept;
 	return r < 0 ? -1 : r;
-}
-
-int vm_map_array(const struct vm_worker *worker,
-    const struct vm_options *options, const void *in, size_t count,
-    size_t in_size, void *out, size_t out_size,
-    void (*failed)(void *arg, const struct vm_result *), void *arg)
-{
-	return vm_map_array_sized(worker, sizeof *worker, options,
-	    sizeof *options, in, count, in_size, out, out_size, failed, arg);
 }

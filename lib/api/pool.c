@@ -9,7 +9,6 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define VM_NO_INLINE
 #include "api/vm_pool.h"
 #include "base/base.h"
 #include "engine/cancel.h"
@@ -72,13 +71,6 @@ vm_pool *vm_fork_sized(const struct vm_worker *worker, size_t worker_size,
 	*error_words() = words;
 	errno = r < 0 ? -r : kept;
 	return p;
-}
-
-vm_pool *vm_fork(const struct vm_worker *worker,
-    const struct vm_options *options)
-{
-	return vm_fork_sized(worker, sizeof *worker, options,
-	    sizeof *options);
 }
 
 int vm_close(vm_pool *p)
@@ -156,18 +148,13 @@ int vm_finish(vm_pool *p)
 }
 
 /* Sets bits and wakes the poller; no more, for use in signal handlers. */
-void vm_cancel_with(vm_pool *p, unsigned how)
+void vm_cancel(vm_pool *p, unsigned how)
 {
 	if (p == NULL || pool_is_foreign(p))
 		return;
 	how &= VM_CANCEL_RUNNING | VM_CANCEL_UNREAD;
 	atomic_fetch_or(&p->engine.cancels.asked, how << 1 | 1);
 	lost_fds_wake(&p->engine);
-}
-
-void vm_cancel(vm_pool *p)
-{
-	vm_cancel_with(p, 0);
 }
 
 int vm_cancel_item(vm_pool *p, const void *tag, uint64_t index)

@@ -18,18 +18,20 @@
 #include "api/sources.h"
 #include "base/base.h"
 
-struct vm_source sources_unmade(int error, const char *words)
+struct vm_source sources_unmade(const struct source_flaw *flaw)
 {
-	return (struct vm_source){ .reserved = {
-		(void *)(uintptr_t)SOURCE_UNMADE, (void *)(uintptr_t)error,
-		(void *)(uintptr_t)words
-	} };
+	return (struct vm_source){
+		.close = source_keep_flaw,
+		.from = (void *)(uintptr_t)flaw,
+	};
 }
 
 struct vm_source sources_no_memory(void)
 {
-	return sources_unmade(ENOMEM, "There was no memory for a ready-made "
-	    "source.");
+	static const struct source_flaw flaw = { ENOMEM,
+		"There was no memory for a ready-made source." };
+
+	return sources_unmade(&flaw);
 }
 
 void *sources_state(const void *from, size_t size)
@@ -55,11 +57,10 @@ struct vm_source sources_make(inputs_next next, void *state, uint64_t length)
 		return sources_no_memory();
 	return (struct vm_source){
 		.next = next,
-		.close = free,
+		.close = source_drop_state,
 		.from = state,
 		.length = length,
 		.wait_fd = no_fd,
-		.reserved = { (void *)(uintptr_t)SOURCE_OWN },
 	};
 }
 
@@ -78,45 +79,56 @@ static int array_next(void *from, const void **input, size_t *size)
 	return 1;
 }
 
-static struct vm_source array(const void *items, size_t count,
+/* Returns NULL if there can be such an array. */
+static const struct source_flaw *flaw_of(const void *items, size_t count,
     size_t item_size)
 {
-	const struct source_array a = { items, count, item_size };
+	static const struct source_flaw null = { EINVAL,
+		"The array given to vm_array() or vm_inherited_array() is "
+		"NULL, and its count is not 0." };
+	static const struct source_flaw large = { EINVAL,
+		"The array given to vm_array() or vm_inherited_array() has "
+		"more bytes than any can have; look at its count and "
+		"item_size." };
 
 	if (items == NULL && count > 0 && item_size > 0)
-		return sources_unmade(EINVAL, "The array given to vm_array() "
-		    "or vm_inherited_array() is NULL, and its count is not "
-		    "0.");
-	if (item_size > 0 && count > PTRDIFF_MAX / item_size)
-		return sources_unmade(EINVAL, "The array given to vm_array() "
-		    "or vm_inherited_array() has more bytes than any can "
-		    "have; look at its count and item_size.");
-	return sources_make(array_next, sources_state(&a, sizeof a), count);
+		return &null;
+	return item_size > 0 && count > PTRDIFF_MAX / item_size ? &large :
+	    NULL;
+}
+
+static struct vm_source array(const struct source_array *a)
+{
+	const struct source_flaw *flaw = flaw_of(a->items, a->left, a->size);
+
+	return flaw != NULL ? sources_unmade(flaw) :
+	    sources_make(array_next, sources_state(a, sizeof *a), a->left);
 }
 
 struct vm_source vm_array(const void *items, size_t count, size_t item_size)
 {
-	return array(items, count, item_size);
+	return array(&(struct source_array){ .items = items, .left = count,
+	    .size = item_size });
 }
 
 struct vm_source vm_inherited_array(const void *items, size_t count,
     size_t item_size)
 {
-	struct vm_source s = array(items, count, item_size);
+	struct vm_source s = array(&(struct source_array){ .items = items,
+	    .left = count, .size = item_size, .head = { .inherited = true } });
 	struct source_array *a = s.from;
 
 	/* Empty items may point anywhere, but not to NULL. */
-	if (a != NULL && items == NULL)
+	if (s.next != NULL && items == NULL)
 		a->items = (const unsigned char *)"";
-	if ((uintptr_t)s.reserved[0] == SOURCE_OWN)
-		s.reserved[0] = (void *)(uintptr_t)SOURCE_INHERITED;
 	return s;
 }
 
 /* ---- strings ---- */
 
 struct strings {
-	char *const *next;
+	struct source_state_head head;
+	const char *const *next;
 	size_t left;
 };
 
@@ -133,19 +145,22 @@ static int strings_next(void *from, const void **input, size_t *size)
 	return 1;
 }
 
-struct vm_source vm_strings(char *const *strings, size_t count)
+struct vm_source vm_strings(const char *const *strings, size_t count)
 {
-	const struct strings s = { strings, count };
+	static const struct source_flaw null = { EINVAL,
+		"The list given to vm_strings() is NULL, and its count is not "
+		"0." };
+	const struct strings s = { .next = strings, .left = count };
 
 	if (strings == NULL && count > 0)
-		return sources_unmade(EINVAL, "The list given to vm_strings() "
-		    "is NULL, and its count is not 0.");
+		return sources_unmade(&null);
 	return sources_make(strings_next, sources_state(&s, sizeof s), count);
 }
 
 /* ---- parts ---- */
 
 struct parts {
+	struct source_state_head head;
 	uint64_t length, offset;
 	uint64_t size;		/* of the next part */
 	uint64_t longer;	/* number of parts that are longer than the
@@ -172,21 +187,24 @@ static int parts_next(void *from, const void **input, size_t *size)
 
 struct vm_source vm_parts(uint64_t length, uint64_t parts, enum vm_cut cut)
 {
+	static const struct source_flaw none = { EINVAL,
+		"vm_parts() was asked for 0 parts; it takes 1 or more." };
+	static const struct source_flaw unknown = { EINVAL,
+		"vm_parts() was given a cut that is neither VM_CUT_EVENLY nor "
+		"VM_CUT_WITH_REST." };
 	struct parts p = { .length = length };
 
 	if (parts == 0)
-		return sources_unmade(EINVAL, "vm_parts() was asked for 0 "
-		    "parts; it takes 1 or more.");
-	if (cut != VM_CUT_EVENLY && cut != VM_CUT_PYMAR)
-		return sources_unmade(EINVAL, "vm_parts() was given a cut that "
-		    "is neither VM_CUT_EVENLY nor VM_CUT_PYMAR.");
+		return sources_unmade(&none);
+	if (cut != VM_CUT_EVENLY && cut != VM_CUT_WITH_REST)
+		return sources_unmade(&unknown);
 	p.size = length / parts;
 	if (cut == VM_CUT_EVENLY)
 		p.longer = length % parts;
 	/* Evenly, only the longer parts exceed the quotient by 1. */
-	if (cut == VM_CUT_PYMAR || p.longer > 0)
+	if (cut == VM_CUT_WITH_REST || p.longer > 0)
 		p.size += p.size < UINT64_MAX;
-	if (cut == VM_CUT_PYMAR)
+	if (cut == VM_CUT_WITH_REST)
 		parts = length / p.size + (length % p.size > 0);
 	return sources_make(parts_next, sources_state(&p, sizeof p),
 	    MIN(parts, length));
@@ -195,6 +213,7 @@ struct vm_source vm_parts(uint64_t length, uint64_t parts, enum vm_cut cut)
 /* ---- numbers ---- */
 
 struct range {
+	struct source_state_head head;
 	int64_t next, end, given;
 };
 
@@ -225,12 +244,11 @@ struct names {
 	glob_t found;
 };
 
-static void names_close(void *from)
+static void names_release(void *state)
 {
-	struct names *n = from;
+	struct names *n = state;
 
 	globfree(&n->found);
-	free(n);
 }
 
 /* Translates the return value of glob(3) to errno. */
@@ -249,25 +267,26 @@ static int glob_error(int r)
 
 struct vm_source vm_glob(const char *pattern)
 {
-	struct vm_source s;
+	static const struct source_flaw null = { EINVAL,
+		"The pattern given to vm_glob() is NULL." };
+	static const struct source_flaw unread = { EIO,
+		"vm_glob() could not read a directory of its pattern." };
 	struct names *n;
 	int error;
 
 	if (pattern == NULL)
-		return sources_unmade(EINVAL, "The pattern given to vm_glob() "
-		    "is NULL.");
+		return sources_unmade(&null);
 	n = calloc(1, sizeof *n);
 	if (n == NULL)
 		return sources_no_memory();
+	n->strings.head.release = names_release;
 	error = glob_error(glob(pattern, 0, NULL, &n->found));
 	if (error != 0) {
-		names_close(n);
+		source_drop_state(n);
 		return error == ENOMEM ? sources_no_memory() :
-		    sources_unmade(error, "vm_glob() could not read a "
-		    "directory of its pattern.");
+		    sources_unmade(&unread);
 	}
-	n->strings = (struct strings){ n->found.gl_pathv, n->found.gl_pathc };
-	s = sources_make(strings_next, n, n->found.gl_pathc);
-	s.close = names_close;
-	return s;
+	n->strings.next = (const char *const *)n->found.gl_pathv;
+	n->strings.left = n->found.gl_pathc;
+	return sources_make(strings_next, n, n->found.gl_pathc);
 }

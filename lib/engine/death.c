@@ -200,26 +200,6 @@ static void setup_died(struct engine *e, struct member *m)
 		diagnosis_setup(e, m);
 }
 
-/* Queues the result for a place that was given up, if the option asks. */
-static void tell_given_up(struct engine *e, const struct member *m)
-{
-	struct given_up *g;
-
-	if (e->given_up == NULL)
-		return;
-	g = &e->given_up[m->which];
-	g->due = true;
-	e->ndue++;
-	g->about = (struct span){
-		.worker_index = m->index,
-		.outcome = diagnosis_outcome(e, m, false),
-		.evidence = diagnosis_evidence(m, true),
-	};
-	g->about.outcome.cause = VM_SETUP_FAILED;
-	g->about.outcome.signal = 0;
-	g->about.outcome.exit_status = -1;
-}
-
 /* The process still exists: another place stands in for this place. */
 static void hold(struct engine *e, struct member *m)
 {
@@ -246,7 +226,7 @@ int death_member(struct engine *e, struct member *m, uint64_t now)
 	teardown_missed(e, m);
 	began = put_back(e, m) || m->told_to_stop;
 	if (crew_gives_up(m) && !e->fate.closing)
-		tell_given_up(e, m);
+		staffing_gave_up(e, m);
 	held = m->held && !crew_gives_up(m);
 	crew_clear(&e->crew, m, fdlist_drop);
 	if (e->fate.closing)

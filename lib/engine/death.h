@@ -15,14 +15,6 @@
 struct engine;
 struct member;
 
-/* The result for a place that was given up. */
-struct given_up {
-	struct words words;	/* error text of the last setup that failed
-				   there */
-	struct span about;	/* has no chunk */
-	bool due;		/* still to be handed to the caller */
-};
-
 /* Buries a DEAD member: reads its last results, blames an item, requeues the
    others.  Returns 0 or -ENOMEM.  Leaves the member DEAD if its pipes are lost;
    the pool is then broken. */

@@ -112,7 +112,7 @@ static uint64_t bound(struct engine *e, uint64_t until)
 {
 	if (results_ready(&e->results) || intake_wants(e) ||
 	    (is_idle(e) && !staffing_are_leaving(e)) ||
-	    e->fate.broken || e->ndue > 0 ||
+	    e->fate.broken || e->teardowns.first != NULL ||
 	    (e->serial.context != NULL && e->window.nwaiting > 0))
 		return 0;
 	return until;
@@ -126,31 +126,13 @@ void deliver_took(struct engine *e)
 		e->intake.ask_again = source_unstick(s);
 }
 
-/* Takes a result about a teardown or a place that was given up, if any is
-   due. */
-static bool take_given_up(struct engine *e, struct item *item)
-{
-	struct given_up *g = e->given_up;
-
-	if (e->ndue == 0)
-		return false;
-	if (teardown_take(e, item))
-		return true;
-	while (!g->due)
-		g++;
-	g->due = false;
-	e->ndue--;
-	*item = (struct item){ .span = &g->about, .given_up = &g->words };
-	return true;
-}
-
 /* Results are ready, and workers have enough chunks: may a turn be put off?
    With few items in a chunk, a turn for each chunk costs more than its
    items. */
 static bool may_put_off(struct engine *e)
 {
 	return results_ready(&e->results) && !e->intake.ask_again &&
-	    e->ndue == 0 &&
+	    e->teardowns.first == NULL &&
 	    e->put_off < e->window.max_real / PUT_OFF &&
 	    sys_now() - e->turned_at < PUT_OFF_NS;
 }
@@ -163,10 +145,10 @@ static int dismiss(struct engine *e)
 
 	if (e->serial.context != NULL) {
 		serial_tear_down(e);
-		return e->ndue > 0;
+		return e->teardowns.first != NULL;
 	}
 	left = staffing_dismiss(e);
-	return e->ndue > 0 || left;
+	return e->teardowns.first != NULL || left;
 }
 
 int deliver_next(struct engine *e, struct item *item, uint64_t until)
@@ -193,7 +175,7 @@ int deliver_next(struct engine *e, struct item *item, uint64_t until)
 			if (r < 0 && !results_ready(&e->results))
 				return r;
 		}
-		if (take_given_up(e, item))
+		if (teardown_take(e, item))
 			return 1;
 		if (results_take(&e->results, item)) {
 			deliver_took(e);

@@ -26,7 +26,8 @@ static inline bool deliver_draw(struct engine *e, struct item *item)
 {
 	const struct source *s = e->intake.sources;
 
-	if (e->results.left == 0 || e->intake.ask_again || e->ndue > 0)
+	if (e->results.left == 0 || e->intake.ask_again ||
+	    e->teardowns.first != NULL)
 		return false;
 	results_draw(&e->results, item);
 	if (s != NULL && s->state == SOURCE_WAITING)

@@ -76,19 +76,17 @@ struct evidence *diagnosis_evidence(const struct member *m, bool begun)
 	return e;
 }
 
-void diagnosis_complete(struct engine *e, const struct member *m)
+void diagnosis_complete(struct engine *e)
 {
 	const struct plan *p = &e->set.plan;
 	struct words *w = &e->staffing.setup_words;
 
 	if (p->max_address_space > 0)
-		words_add(w, "  (max_address_space is %zu "
-		    "bytes.)", p->max_address_space);
+		words_add(w, "  (worker_max_address_bytes is %zu.)",
+		    p->max_address_space);
 	if (p->max_cpu_s > 0)
-		words_add(w, "  (max_cpu_seconds is %d.)",
+		words_add(w, "  (worker_max_cpu_seconds is %d.)",
 		    p->max_cpu_s);
-	if (e->given_up != NULL)
-		e->given_up[m->which].words = *w;
 }
 
 void diagnosis_setup(struct engine *e, const struct member *m)
@@ -111,5 +109,5 @@ void diagnosis_setup(struct engine *e, const struct member *m)
 		words_set(w, 0, "Worker %d exited with status "
 		    "%d before it was set up.", m->index,
 		    WEXITSTATUS(status));
-	diagnosis_complete(e, m);
+	diagnosis_complete(e);
 }

@@ -27,7 +27,7 @@ struct evidence *diagnosis_evidence(const struct member *, bool begun);
 void diagnosis_setup(struct engine *, const struct member *);
 
 /* The error text about a setup is set: adds the resource limits, which may be
-   the reason, and copies it for that place. */
-void diagnosis_complete(struct engine *, const struct member *);
+   the reason. */
+void diagnosis_complete(struct engine *);
 
 #endif

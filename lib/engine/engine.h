@@ -92,10 +92,6 @@ struct engine {
 	struct cancels cancels;
 	struct fate fate;
 
-	size_t ndue;		/* results due that are not items: places given
-				   up and teardowns */
-	struct given_up *given_up; /* table by place, if the option asks; else
-				   NULL */
 	struct teardowns teardowns;
 
 	struct serial serial;

@@ -126,6 +126,31 @@ void staffing_welcomed(struct engine *e, struct member *m)
 	e->staffing.deserted_for = 0;
 }
 
+void staffing_gave_up(struct engine *e, const struct member *m)
+{
+	struct staffing *s = &e->staffing;
+
+	words_set(e->words, ECHILD, "Worker %d was given up, as its setup "
+	    "failed %d times in a row.  %s", m->index, m->setups_failed,
+	    s->setup_words.text);
+	debug_say(e, "%s", e->words->text);
+	if (s->given_up++ == 0)
+		s->given_up_words = *e->words;
+}
+
+int staffing_sum(struct engine *e)
+{
+	const struct staffing *s = &e->staffing;
+
+	if (s->given_up == 0 || e->fate.broken)
+		return 0;
+	*e->words = s->given_up_words;
+	if (s->given_up > 1)
+		words_add(e->words, "  (%llu workers were given up.)",
+		    (unsigned long long)s->given_up);
+	return 1;
+}
+
 /* Is a place wanted, with the last order failed or the old worker held by the
    kernel in each such place, and no worker in any other? */
 static bool is_deserted(const struct engine *e)

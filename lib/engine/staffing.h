@@ -28,6 +28,8 @@ struct staffing {
 				   ns */
 	bool awaits_setups;	/* vm_ready() waits for the first setups */
 	struct words setup_words; /* error text of the last setup that failed */
+	uint64_t given_up;	/* places left empty for good */
+	struct words given_up_words; /* error text for the first of them */
 };
 
 /* Tells a worker to leave after its present item; it is killed at the deadline,
@@ -49,6 +51,14 @@ void staffing_welcomed(struct engine *, struct member *);
 
 /* Returns the reason as a text to end a sentence with. */
 const char *staffing_reason(int error);
+
+/* The setup of a place has failed too often in a row: the place stays empty.
+   Sets the pool's error text. */
+void staffing_gave_up(struct engine *, const struct member *);
+
+/* Called at the pool's end.  Returns 0; or 1 with the error text set if the
+   pool works, but without some of its places. */
+int staffing_sum(struct engine *);
 
 /* Tells all workers to leave.  Returns true while any is left.  A worker that
    does not begin its teardown within close_timeout_ms is killed. */

@@ -180,10 +180,6 @@ static int start_processes(struct engine *e)
 	e->crew.element = e->set.plan.element;
 	e->crew.max_items = e->set.max_items;
 	e->crew.wiped = e->set.isolate ? &e->slots : NULL;
-	if (r == 0 && e->set.tell_setup_failures)
-		e->given_up = calloc(n, sizeof *e->given_up);
-	if (r == 0 && e->set.tell_setup_failures && e->given_up == NULL)
-		r = -ENOMEM;
 	if (r == 0)
 		r = listening_open(e);
 	if (r < 0)
@@ -322,7 +318,7 @@ int engine_stop(struct engine *e, bool foreign)
 	}
 	serial_stop(e, foreign);
 	if (r == 0 && e->started && !foreign)
-		r = teardown_sum(e);
+		r = teardown_sum(e) > 0 ? 1 : staffing_sum(e);
 	if (!foreign)
 		lost_fds_leave(e);
 	poller_close(&e->listening.poller, close);
@@ -338,9 +334,6 @@ int engine_stop(struct engine *e, bool foreign)
 	server_release(&e->server);
 	if (!foreign)
 		slots_unmap(&e->slots);
-	for (size_t i = 0; e->given_up && i < e->set.max_workers; i++)
-		evidence_free(e->given_up[i].about.evidence);
-	free(e->given_up);
 	free(e->cancels.seq);
 	settings_release(&e->set);
 	return r;

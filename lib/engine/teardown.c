@@ -43,7 +43,6 @@ static void put(struct engine *e, struct teardown *f, int index)
 		at = &(*at)->next;
 	*at = f;
 	f->about.worker_index = index;
-	e->ndue++;
 }
 
 static void drop(struct teardown *f)
@@ -70,14 +69,12 @@ bool teardown_take(struct engine *e, struct item *item)
 		return false;
 	e->teardowns.first = f->next;
 	e->teardowns.told = f;
-	e->ndue--;
 	if (f->about.rxbuf != NULL) {
 		frame_look(f->about.rxbuf->data + f->about.output_at, &said);
 		said.body[said.size] = 0;
 	}
-	*item = (struct item){ .span = &f->about, .given_up = &f->words,
-		.teardown = true, .kind = said.kind, .body = said.body,
-		.size = said.size };
+	*item = (struct item){ .span = &f->about, .teardown = &f->words,
+		.kind = said.kind, .body = said.body, .size = said.size };
 	return true;
 }
 

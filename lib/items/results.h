@@ -29,11 +29,9 @@ struct item {
 	enum frame_kind kind;	/* FRAME_OUTPUT or FRAME_FAILURE */
 	unsigned char *body;
 	size_t size;
-	/* If not NULL this is no item: a place was given up, and why. */
-	const struct words *given_up;
-	bool teardown;		/* no item: a worker's teardown; kind and body
-				   as above, or given_up has why if kind is
-				   0 */
+	/* If not NULL this is no item but the teardown of a worker: kind and
+	   body as above or, if kind is 0, a failure with this text. */
+	const struct words *teardown;
 };
 
 struct results {
@@ -78,7 +76,7 @@ static inline void results_draw(struct results *r, struct item *item)
 	struct frame f;
 
 	item->span = r->hand;
-	item->given_up = NULL;
+	item->teardown = NULL;
 	item->index = r->index++;
 	r->input_at = chunk_unpack(r->hand->chunk, r->input_at, &item->input,
 	    &item->input_size);

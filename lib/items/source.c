@@ -66,9 +66,6 @@ int source_judge(struct source *s, int said, int error)
 		s->state = SOURCE_WAITING;
 		return 0;
 	case -1:
-		if (error == EFBIG && source_ready_made(s))
-			return fail(s, error, "a line has more bytes than "
-			    "vm_options.max_item_bytes allows");
 		return error > 0 ? fail(s, error, NULL) :
 		    fail(s, EIO, "next() returned -1 and left errno 0");
 	default:
@@ -77,14 +74,23 @@ int source_judge(struct source *s, int said, int error)
 	}
 }
 
-bool source_ready_made(const struct source *s)
+void source_drop_state(void *state)
 {
-	return s->hooks.reserved[0] != NULL;
+	const struct source_state_head *head = state;
+
+	if (head->release != NULL)
+		head->release(state);
+	free(state);
 }
 
-static enum source_mark mark(const struct source *s)
+void source_keep_flaw(void *flaw)
 {
-	return (enum source_mark)(uintptr_t)s->hooks.reserved[0];
+	(void)flaw;
+}
+
+bool source_ready_made(const struct source *s)
+{
+	return s->hooks.close == source_drop_state;
 }
 
 bool source_prompt(const struct source *s)
@@ -94,8 +100,9 @@ bool source_prompt(const struct source *s)
 
 struct source_array *source_inherited(const struct source *s)
 {
-	return mark(s) == SOURCE_INHERITED && s->state == SOURCE_OPEN ?
-	    s->hooks.from : NULL;
+	struct source_array *array = s->hooks.from;
+
+	return source_ready_made(s) && array->head.inherited ? array : NULL;
 }
 
 int source_fd(struct source *s)

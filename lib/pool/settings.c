@@ -36,6 +36,7 @@
 /* The causes that lie in an item, or may. */
 #define RETRY_ON_ANY ((unsigned)(VM_FAILED | VM_KILLED | VM_EXITED | \
 	VM_TIMED_OUT | VM_TOO_BIG | VM_GARBLED))
+#define FLAGS_ALL ((unsigned)(VM_WHOLE_LINES << 1) - 1)
 
 /* Checks a whole number: not negative, not absurd. */
 static int check(const char *name, long long value, long long most,
@@ -76,20 +77,11 @@ static int check_numbers(const struct vm_options *o, struct words *w)
 		{ "teardown_timeout_ms", o->teardown_timeout_ms, INT32_MAX },
 		{ "close_timeout_ms", o->close_timeout_ms, INT32_MAX },
 		{ "fork_timeout_ms", o->fork_timeout_ms, INT32_MAX },
-		{ "max_items_per_worker", o->max_items_per_worker,
+		{ "worker_max_items", o->worker_max_items, INT32_MAX },
+		{ "worker_max_cpu_seconds", o->worker_max_cpu_seconds,
 		    INT32_MAX },
-		{ "max_cpu_seconds", o->max_cpu_seconds, INT32_MAX },
 		{ "max_workers", o->max_workers, WORKERS_MOST },
-		{ "tell_setup_failures", o->tell_setup_failures, INT32_MAX },
-		{ "tell_teardowns", o->tell_teardowns, INT32_MAX },
-		{ "measure_items", o->measure_items, INT32_MAX },
-		{ "stderr_tail", o->stderr_tail, INT32_MAX },
-		{ "ordered", o->ordered, INT32_MAX },
-		{ "debug", o->debug, INT32_MAX },
-		{ "ignore_sigterm", o->ignore_sigterm, INT32_MAX },
-		{ "keep_rand", o->keep_rand, INT32_MAX },
-		{ "isolate", o->isolate, INT32_MAX },
-		{ "whole_lines", o->whole_lines, INT32_MAX },
+		{ "close_count", o->close_count, INT32_MAX },
 	};
 	int r = 0;
 
@@ -98,6 +90,9 @@ static int check_numbers(const struct vm_options *o, struct words *w)
 	for (size_t i = 0; i < COUNTOF(numbers) && r == 0; i++)
 		r = check(numbers[i].name, numbers[i].value, numbers[i].most,
 		    w);
+	if (r == 0 && (o->flags & ~FLAGS_ALL) != 0)
+		r = words_set(w, EINVAL, "vm_options.flags has a bit that is "
+		    "none of enum vm_flag: 0x%x.", o->flags & ~FLAGS_ALL);
 	if (r == 0 && (o->retry_on & ~RETRY_ON_ANY) != 0)
 		r = words_set(w, EINVAL, "vm_options.retry_on has a bit that "
 		    "is no cause of an item's own, VM_FAILED to VM_GARBLED: "
@@ -122,10 +117,10 @@ static int check_together(const struct vm_options *o, struct words *w)
 	if (o->worker_indices != NULL && o->workers == 0)
 		r = words_set(w, EINVAL, "vm_options.worker_indices needs "
 		    "vm_options.workers: how many there are.");
-	if (r == 0 && o->isolate && (o->chunk_size > 1 ||
-	    o->max_items_per_worker > 1 || o->workers == VM_SERIAL))
-		r = words_set(w, EINVAL, "vm_options.isolate goes with "
-		    "processes, a chunk_size of 1 and max_items_per_worker "
+	if (r == 0 && (o->flags & VM_ISOLATE) && (o->chunk_size > 1 ||
+	    o->worker_max_items > 1 || o->workers == VM_SERIAL))
+		r = words_set(w, EINVAL, "VM_ISOLATE goes with "
+		    "processes, a chunk_size of 1 and worker_max_items "
 		    "of 1 only.");
 	if (r == 0 && o->max_workers > 0 && (o->workers > o->max_workers ||
 	    (o->worker_indices != NULL && o->workers < o->max_workers)))
@@ -142,10 +137,10 @@ static int check_fds(const struct vm_options *o, struct words *w)
 {
 	if (o->close_fds == NULL && o->close_count > 0)
 		return words_set(w, EINVAL, "vm_options.close_fds must not be "
-		    "NULL with a close_count of %zu.", o->close_count);
-	for (size_t i = 0; i < o->close_count; i++)
+		    "NULL with a close_count of %d.", o->close_count);
+	for (int i = 0; i < o->close_count; i++)
 		if (!sys_is_open(o->close_fds[i]))
-			return words_set(w, EINVAL, "vm_options.close_fds[%zu] "
+			return words_set(w, EINVAL, "vm_options.close_fds[%d] "
 			    "is %d, which is no open descriptor.", i,
 			    o->close_fds[i]);
 	return 0;
@@ -215,22 +210,22 @@ static void fill_in(struct settings *s, const struct vm_options *o)
 		s->usual = (size_t)cpus_usable("");
 		if (o->max_workers > 0)
 			s->usual = MIN(s->usual, (size_t)o->max_workers);
-		s->workers = usual_workers(s->usual, o->stderr_tail != 0);
+		s->workers = usual_workers(s->usual, o->flags & VM_STDERR_TAIL);
 	}
 	s->max_workers = most_workers(s, o);
 	s->workers = MIN(s->workers, s->max_workers);
 	s->plan.seed = o->seed;
 	s->plan.max_item = or_else(o->max_item_bytes, (size_t)1 << 30);
-	s->plan.tell_teardowns = o->tell_teardowns != 0;
-	s->plan.measure = o->measure_items != 0;
-	s->plan.capture = o->stderr_tail != 0;
-	s->plan.ignore_sigterm = o->ignore_sigterm != 0;
-	s->plan.whole_lines = o->whole_lines != 0;
-	s->plan.reseed = o->keep_rand == 0 && sys_threads() == 1;
+	s->plan.tell_teardowns = o->flags & VM_TELL_TEARDOWNS;
+	s->plan.measure = o->flags & VM_MEASURE_ITEMS;
+	s->plan.capture = o->flags & VM_STDERR_TAIL;
+	s->plan.ignore_sigterm = o->flags & VM_IGNORE_SIGTERM;
+	s->plan.whole_lines = o->flags & VM_WHOLE_LINES;
+	s->plan.reseed = !(o->flags & VM_KEEP_RAND) && sys_threads() == 1;
 	s->plan.close_fds = o->close_fds;
-	s->plan.close_count = o->close_count;
-	s->ordered = o->ordered != 0;
-	s->debug = o->debug != 0;
+	s->plan.close_count = (size_t)o->close_count;
+	s->ordered = o->flags & VM_ORDERED;
+	s->debug = o->flags & VM_DEBUG;
 	s->chunk_size = o->chunk_size;
 	s->real_factor = real;
 	s->total_factor = total;
@@ -243,14 +238,13 @@ static void fill_in(struct settings *s, const struct vm_options *o)
 	s->retry_most_ns = or_else((size_t)o->retry_delay_max_ms, 60000) *
 	    MS_IN_NS;
 	s->max_failures = (uint64_t)o->max_failures;
-	s->max_items = (uint64_t)o->max_items_per_worker;
-	s->max_rss = o->max_rss_per_worker;
-	s->isolate = o->isolate != 0;
+	s->max_items = (uint64_t)o->worker_max_items;
+	s->max_rss = o->worker_max_rss_bytes;
+	s->isolate = o->flags & VM_ISOLATE;
 	if (s->isolate)
 		s->max_items = s->chunk_size = 1;
-	s->tell_setup_failures = o->tell_setup_failures != 0;
-	s->plan.max_cpu_s = o->max_cpu_seconds;
-	s->plan.max_address_space = o->max_address_space;
+	s->plan.max_cpu_s = o->worker_max_cpu_seconds;
+	s->plan.max_address_space = o->worker_max_address_bytes;
 	s->item_ns = (uint64_t)o->item_timeout_ms * MS_IN_NS;
 	s->setup_ns = (uint64_t)o->setup_timeout_ms * MS_IN_NS;
 	s->teardown_ns = or_else((size_t)o->teardown_timeout_ms, 5000) *

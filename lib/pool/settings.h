@@ -38,7 +38,6 @@ struct settings {
 	uint64_t max_failures;	/* 0: no limit */
 	uint64_t max_items;	/* per worker; 0: no limit */
 	uint64_t max_rss;	/* per worker, in bytes; 0: no limit */
-	bool tell_setup_failures;
 	bool isolate;		/* a slot's pages are emptied before each
 				   worker */
 	uint64_t item_ns;	/* 0: no limit */

@@ -16,9 +16,10 @@
 static int next_input(void *from, const void **input, size_t *size)
 {
 	struct vm_reducer *r = from;
-	int got = r->source.next(r->source.from, input, size);
-	int error = 0;
+	int got, error = 0;
 
+	*size = r->item_most;
+	got = r->source.next(r->source.from, input, size);
 	if (got != 1)
 		return got;
 	if (*size > r->item_most)

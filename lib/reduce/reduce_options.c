@@ -18,6 +18,7 @@
 #define WORKER_LEAST ((size_t)64 * 1024)
 #define PARTITIONS_MOST 4096
 #define PARTITIONS_A_WORKER 4
+#define FLAGS_ALL ((unsigned)(VM_SORTED | VM_IN_INPUT_ORDER))
 #define ITEM ((size_t)1 << 30)
 /* Items have structs before the input or the key, and an output of map() lists
    runs: so an item may be larger than the user's limit. */
@@ -120,9 +121,10 @@ static int check_options(const struct vm_reduce_options *h, struct words *w)
 		return words_set(w, EINVAL, "vm_reduce_options.partitions is "
 		    "%d; it can be 0 (4 a worker) to %d.", h->partitions,
 		    PARTITIONS_MOST);
-	if (h->reserved != 0)
-		return words_set(w, EINVAL, "vm_reduce_options.reserved is "
-		    "not 0.");
+	if ((h->flags & ~FLAGS_ALL) != 0)
+		return words_set(w, EINVAL, "vm_reduce_options.flags has a bit "
+		    "that is none of enum vm_reduce_flag: 0x%x.",
+		    h->flags & ~FLAGS_ALL);
 	return 0;
 }
 
@@ -148,9 +150,10 @@ int reduce_options_make(struct vm_reducer *r, struct vm_options *o,
 	if (h->memory_limit == 0)
 		h->memory_limit = MEMORY;
 	memory = h->memory_limit;
+	r->sorted = h->flags & VM_SORTED;
 	p->workers = settle_workers(o);
 	p->partitions = (uint32_t)(h->partitions > 0 ? (size_t)h->partitions :
-	    usual_partitions(workers, h->sorted ? memory : SIZE_MAX));
+	    usual_partitions(workers, r->sorted ? memory : SIZE_MAX));
 	/* Half of the memory is for the store, and at most a quarter for the
 	   workers: a growing buffer may double, so each worker's share is set
 	   to half of that. */
@@ -158,9 +161,9 @@ int reduce_options_make(struct vm_reducer *r, struct vm_options *o,
 	r->item_most = item;
 	p->pair_most = MIN(item, (size_t)UINT32_MAX - 1);
 	values_init(&r->values, p->pair_most);
-	r->sorted = h->sorted != 0;
-	o->tell_teardowns = 0;
-	o->ordered = o->ordered || h->sorted || h->in_input_order;
+	o->flags &= ~(unsigned)VM_TELL_TEARDOWNS;
+	if (h->flags != 0)
+		o->flags |= VM_ORDERED;
 	if (o->max_in_flight_bytes == 0)
 		o->max_in_flight_bytes = MIN(MAX(memory / 4, ITEM_LEAST),
 		    IN_FLIGHT);

@@ -13,7 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define VM_NO_INLINE
 #include "base/base.h"
 #include "base/given.h"
 #include "reduce/reducer.h"
@@ -82,11 +81,21 @@ static int make_rest(struct vm_reducer *r, const struct vm_options *o,
 	r->partitions = calloc(n, sizeof *r->partitions);
 	error = shuffle_open(&r->shuffle, &r->plan.store, n,
 	    MAX(MIN(h->memory_limit / 16 / n, OPEN_MOST), OPEN_LEAST),
-	    o->ordered);
+	    o->flags & VM_ORDERED);
 	if (error < 0 || r->partitions == NULL)
 		return words_set(w, ENOMEM, "There was no memory for a "
 		    "reducer.");
 	return 0;
+}
+
+/* Does a job have a teardown?  If not, the death of a worker before that is no
+   failure for vm_close() to return.  In the caller the layer must be freed. */
+static bool needs_teardown(const struct job_plan *p, int workers)
+{
+	for (size_t i = 0; i < p->count; i++)
+		if (p->jobs[i].teardown != NULL)
+			return true;
+	return workers == VM_SERIAL;
 }
 
 static int open_reducer(struct vm_reducer *r, struct vm_options *o,
@@ -95,7 +104,8 @@ static int open_reducer(struct vm_reducer *r, struct vm_options *o,
 	const struct vm_worker worker = {
 		.setup = job_setup,
 		.process = job_process,
-		.teardown = job_teardown,
+		.teardown = needs_teardown(&r->plan, o->workers) ?
+		    job_teardown : NULL,
 		.config = &r->plan,
 	};
 	int error = reduce_options_make(r, o, h, w);
@@ -144,12 +154,12 @@ vm_reducer *vm_fork_jobs_sized(const struct vm_job *jobs, size_t count,
 }
 
 /* Sets the text for a call that is refused.  With a NULL reducer, the text of a
-   failed vm_fork_job() stays, as it says why there is no reducer. */
+   failed vm_fork_jobs() stays, as it says why there is no reducer. */
 static void explain(struct vm_reducer *r, int error, const char *call)
 {
 	if (r == NULL && (fork_words.text[0] == '\0' || of_null)) {
 		words_set(&fork_words, error, "%s() was given NULL, and needs "
-		    "a reducer that vm_fork_job() has returned.", call);
+		    "a reducer that vm_fork_jobs() has returned.", call);
 		of_null = true;
 	}
 	if (r == NULL)
@@ -157,22 +167,12 @@ static void explain(struct vm_reducer *r, int error, const char *call)
 	if (error == EPERM)
 		words_set(&r->words, error, "%s() was called in another "
 		    "process than the reducer's; call it in the one that "
-		    "called vm_fork_job().", call);
+		    "called vm_fork_jobs().", call);
 	/* The text of a failed run stays: the user has not read it yet. */
 	else if (error == EDEADLK && r->words.text[0] == '\0')
 		words_set(&r->words, error, "%s() was called from a hook of a "
 		    "source, where only vm_cancel() may be.  Call it when "
 		    "the hook has returned.", call);
-}
-
-/* Does a job have a teardown?  If not, vm_close() returning 1, for workers that
-   died before it, is no failure. */
-static bool has_teardown(const struct vm_reducer *r)
-{
-	for (size_t i = 0; i < r->plan.count; i++)
-		if (r->plan.jobs[i].teardown != NULL)
-			return true;
-	return false;
 }
 
 /* Closes the pool.  Returns 0, 1 or -errno; -EDEADLK if called by a hook of a
@@ -184,8 +184,6 @@ static int close_pool(struct vm_reducer *r)
 	if (r->pool == NULL)
 		return -EDEADLK;
 	closed = vm_close(r->pool);
-	if (closed == 1 && !has_teardown(r))
-		return 0;
 	return closed < 0 ? -errno : closed;
 }
 
@@ -292,17 +290,4 @@ const char *vm_reducer_error(const vm_reducer *r)
 	if (r == NULL)
 		return fork_words.text;
 	return r->words.text[0] != '\0' ? r->words.text : vm_error(r->pool);
-}
-
-vm_reducer *vm_fork_jobs(const struct vm_job *jobs, size_t count,
-    const struct vm_options *options, const struct vm_reduce_options *how)
-{
-	return vm_fork_jobs_sized(jobs, count, sizeof *jobs, options,
-	    sizeof *options, how, sizeof *how);
-}
-
-vm_reducer *vm_fork_job(const struct vm_job *job,
-    const struct vm_options *options, const struct vm_reduce_options *how)
-{
-	return vm_fork_jobs(job, 1, options, how);
 }

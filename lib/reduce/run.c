@@ -55,7 +55,7 @@ static int give_up(struct vm_reducer *r, int error)
 {
 	r->stage = RUN_FAILING;
 	r->failure = error;
-	vm_cancel(r->pool);
+	vm_cancel(r->pool, 0);
 	return drain(r);
 }
 

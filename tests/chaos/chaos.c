@@ -239,7 +239,7 @@ static void disturb(vm_pool *pool, const struct round *r, struct rng *g)
 		nap_us(draw_below(g, 20000));
 	if (at >= r->cancel_at && !ledger.cancelled && ledger.job == 0) {
 		ledger.cancelled = true;
-		vm_cancel(pool);
+		vm_cancel(pool, 0);
 	}
 }
 

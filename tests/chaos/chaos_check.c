@@ -113,7 +113,8 @@ static bool failed_like(const struct ledger *l, const struct vm_result *r,
 	if (f == FATE_FAIL)
 		return x->code == FAIL_CODE &&
 		    strcmp(x->message, "to fail") == 0 &&
-		    (x->wall_ns > 0) == (l->round->options.measure_items > 0);
+		    (x->wall_ns > 0) == ((l->round->options.flags &
+		    VM_MEASURE_ITEMS) != 0);
 	return f == FATE_TALK && x->code == TALK_CODE &&
 	    has_text(x->stderr_tail, x->message);
 }
@@ -225,7 +226,7 @@ void check_result(struct ledger *l, const struct vm_result *r)
 		wrong(l, r, "was never handed out");
 	if (l->seen[r->index])
 		wrong(l, r, "came twice");
-	if (o->options.ordered && r->index != l->taken)
+	if ((o->options.flags & VM_ORDERED) && r->index != l->taken)
 		wrong(l, r, "out of order");
 	if (r->tag != o || r->input_size != input_size(o, r->index) ||
 	    !content_is(r->input, r->input_size, input_key(o, r->index)))

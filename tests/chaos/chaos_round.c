@@ -45,13 +45,10 @@ static void draw_options(struct round *r, struct rng *g)
 
 	*o = (struct vm_options){
 		.workers = 1 + (int)draw_below(g, 8),
-		.ordered = draw_once_in(g, 2),
+		.flags = draw_below(g, 8),
 		.max_attempts = 1 + (int)draw_below(g, 4),
 		.retry_delay_ms = (int)draw_below(g, 6),
 		.close_timeout_ms = 50 + (int)draw_below(g, 500),
-		.tell_setup_failures = draw_once_in(g, 2),
-		.measure_items = draw_once_in(g, 2),
-		.stderr_tail = draw_once_in(g, 2),
 		.seed = r->seed,
 	};
 	if (draw_once_in(g, 2))
@@ -68,7 +65,7 @@ static void draw_options(struct round *r, struct rng *g)
 	if (draw_once_in(g, 2))
 		o->item_timeout_ms = 50 + (int)draw_below(g, 101);
 	if (draw_once_in(g, 4))
-		o->max_items_per_worker = (int)(r->items / 100 +
+		o->worker_max_items = (int)(r->items / 100 +
 		    draw_below(g, r->items));
 }
 
@@ -89,7 +86,7 @@ static void draw_fates(struct round *r, struct rng *g)
 	expect(r, FATE_EMPTY, r->items / 50);
 	expect(r, FATE_GARBAGE, garbage ? draw_below(g, 6) : 0);
 	expect(r, FATE_FAIL, draw_below(g, r->items / 50));
-	expect(r, FATE_TALK, r->options.stderr_tail ? draw_below(g, 20) : 0);
+	expect(r, FATE_TALK, r->options.flags & VM_STDERR_TAIL ? draw_below(g, 20) : 0);
 	expect(r, FATE_TOO_BIG, r->options.max_item_bytes ? 3 : 0);
 	expect(r, FATE_SEGV, draw_below(g, 20));
 	expect(r, FATE_ABORT, draw_below(g, 8));
@@ -133,18 +130,17 @@ void round_print(const struct round *r)
 {
 	const struct vm_options *o = &r->options;
 
-	printf("round %llu: items %u, jobs %d, workers %d, ordered %d, "
+	printf("round %llu: items %u, jobs %d, workers %d, flags %u, "
 	    "chunk %zu, factors %d %d, bytes %zu, most %zu, attempts %d, "
-	    "delay %d, timeout %d, close %d, worker's items %d, tell %d, "
-	    "measure %d, tail %d, cancel at %u, close at %u, resize %u, "
+	    "delay %d, timeout %d, close %d, worker's items %d, "
+	    "cancel at %u, close at %u, resize %u, "
 	    "nap %u, hunt %u %d, prompt %d, garbage %u\n",
 	    (unsigned long long)r->number,
-	    r->items, r->jobs, o->workers, o->ordered, o->chunk_size,
+	    r->items, r->jobs, o->workers, o->flags, o->chunk_size,
 	    o->max_real_in_flight_factor, o->max_total_in_flight_factor,
 	    o->max_in_flight_bytes, o->max_item_bytes, o->max_attempts,
 	    o->retry_delay_ms, o->item_timeout_ms, o->close_timeout_ms,
-	    o->max_items_per_worker, o->tell_setup_failures,
-	    o->measure_items, o->stderr_tail, r->cancel_at, r->close_at,
+	    o->worker_max_items, r->cancel_at, r->close_at,
 	    r->resize_every, r->nap_every, r->hunt_us, r->hunt_to_end,
 	    r->prompt, r->odds[FATE_GARBAGE]);
 }

@@ -213,7 +213,7 @@ static void check_crashes(int workers, size_t chunk_size, int tail)
 {
 	const struct vm_worker worker = { .process = crash_somehow };
 	const struct vm_options options = { .workers = workers,
-		.chunk_size = chunk_size, .stderr_tail = tail };
+		.chunk_size = chunk_size, .flags = tail ? VM_STDERR_TAIL : 0 };
 	struct vm_result r;
 	vm_pool *pool;
 
@@ -432,7 +432,7 @@ START_TEST(a_worker_that_lies_is_bounded)
 {
 	const struct vm_worker worker = { .process = lie_and_die };
 	const struct vm_options options = { .workers = 1, .chunk_size = 5,
-		.ordered = 1 };
+		.flags = VM_ORDERED };
 	struct vm_result r;
 	vm_pool *pool;
 

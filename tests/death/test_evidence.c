@@ -140,7 +140,7 @@ START_TEST(every_cause_has_its_fields)
 
 	start();
 	for (int ordered = 0; ordered < 2; ordered++) {
-		options.ordered = ordered;
+		options.flags = ordered ? VM_ORDERED : 0;
 		options.chunk_size = ordered ? 3 : 1;
 		pool = fork_pool(&worker, &options);
 		imap_to(pool, vm_range(0, BY_NOBODY + 1));
@@ -187,7 +187,7 @@ static int dump_core(struct vm_context *me, const void *input, size_t size)
 static void check_cores(void)
 {
 	const struct vm_worker worker = { .process = dump_core };
-	const struct vm_options options = { .workers = 1, .ordered = 1 };
+	const struct vm_options options = { .workers = 1, .flags = VM_ORDERED };
 	struct vm_result r;
 	vm_pool *pool = fork_pool(&worker, &options);
 
@@ -291,7 +291,7 @@ static void check_measures(int workers, int on)
 {
 	const struct vm_worker worker = { .process = burn_and_fail };
 	const struct vm_options options = { .workers = workers,
-		.chunk_size = 2, .measure_items = on };
+		.chunk_size = 2, .flags = on ? VM_MEASURE_ITEMS : 0 };
 	int first = workers == VM_SERIAL ? CHILD_FAILS : 0;
 	struct vm_result r;
 	vm_pool *pool;
@@ -330,7 +330,7 @@ START_TEST(so_is_one_that_times_out)
 {
 	const struct vm_worker worker = { .process = sleep_on };
 	const struct vm_options options = { .workers = 1,
-		.measure_items = 1, .item_timeout_ms = 80 };
+		.flags = VM_MEASURE_ITEMS, .item_timeout_ms = 80 };
 	struct vm_result r;
 	vm_pool *pool;
 
@@ -460,9 +460,9 @@ START_TEST(tails_are_what_the_item_wrote)
 	start();
 	fill_much();
 	check_tails(&(struct vm_options){ .workers = 1, .chunk_size = 7,
-	    .stderr_tail = 1, .item_timeout_ms = 800 });
+	    .flags = VM_STDERR_TAIL, .item_timeout_ms = 800 });
 	check_tails(&(struct vm_options){ .workers = 3, .chunk_size = 1,
-	    .stderr_tail = 1, .item_timeout_ms = 800, .ordered = 1 });
+	    .flags = VM_STDERR_TAIL | VM_ORDERED, .item_timeout_ms = 800});
 }
 END_TEST
 
@@ -486,7 +486,7 @@ START_TEST(it_may_be_closed)
 {
 	const struct vm_worker worker = { .process = close_and_fail };
 	const struct vm_options options = { .workers = 1, .chunk_size = 4,
-		.stderr_tail = 1, .ordered = 1 };
+		.flags = VM_STDERR_TAIL | VM_ORDERED };
 	const char *const tails[] = { "", NULL, "", "printed 5\n" };
 	struct vm_result r;
 	vm_pool *pool;
@@ -524,7 +524,8 @@ static int write_a_kib(struct vm_context *me, const void *input, size_t size)
 START_TEST(what_is_captured_does_not_grow)
 {
 	const struct vm_worker worker = { .process = write_a_kib };
-	const struct vm_options options = { .workers = 1, .stderr_tail = 1 };
+	const struct vm_options options = { .workers = 1,
+		.flags = VM_STDERR_TAIL };
 	int failed = 0;
 	struct vm_result r;
 	vm_pool *pool;
@@ -562,8 +563,8 @@ static int write_attempt(struct vm_context *me, const void *input,
 START_TEST(tails_are_of_the_last_attempt)
 {
 	const struct vm_worker worker = { .process = write_attempt };
-	const struct vm_options options = { .workers = 1, .stderr_tail = 1,
-		.max_attempts = 3 };
+	const struct vm_options options = { .workers = 1,
+		.flags = VM_STDERR_TAIL, .max_attempts = 3 };
 	const char *const tails[] = { "attempt 3 of 0\n", "attempt 3 of 1\n" };
 	struct vm_result r;
 	vm_pool *pool;
@@ -586,7 +587,7 @@ END_TEST
 static int host_of_writers(void *pipe)
 {
 	const struct vm_worker worker = { .process = write_attempt };
-	const struct vm_options options = { .workers = 1, .ordered = 1 };
+	const struct vm_options options = { .workers = 1, .flags = VM_ORDERED };
 	struct vm_result r;
 	vm_pool *pool;
 
@@ -641,8 +642,8 @@ static void is_same_text(const char *copy, const char *text)
 START_TEST(copies_have_it_all)
 {
 	const struct vm_worker worker = { .process = crash_and_tell };
-	const struct vm_options options = { .workers = 1, .stderr_tail = 1,
-		.measure_items = 1 };
+	const struct vm_options options = { .workers = 1,
+		.flags = VM_STDERR_TAIL | VM_MEASURE_ITEMS };
 	const struct vm_exception *x, *y;
 	struct vm_result r, *copy;
 	vm_pool *pool;

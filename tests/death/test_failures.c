@@ -116,11 +116,11 @@ static void check_says(const struct vm_options *options)
 
 START_TEST(returned_failures_have_code_and_message)
 {
-	check_says(&(struct vm_options){ .workers = 2, .ordered = 1 });
-	check_says(&(struct vm_options){ .workers = 1, .ordered = 1,
+	check_says(&(struct vm_options){ .workers = 2, .flags = VM_ORDERED });
+	check_says(&(struct vm_options){ .workers = 1, .flags = VM_ORDERED,
 	    .chunk_size = 8 });
 	check_says(&(struct vm_options){ .workers = VM_SERIAL,
-	    .ordered = 1 });
+	    .flags = VM_ORDERED });
 }
 END_TEST
 
@@ -214,7 +214,7 @@ START_TEST(workers_that_leave_cost_one_item)
 {
 	const struct vm_worker worker = { .process = leave };
 	const struct vm_options options = { .workers = 1, .chunk_size = 20,
-		.ordered = 1 };
+		.flags = VM_ORDERED };
 	const int status[] = { 3, 0, 0, 77 };
 	vm_pool *pool = fork_pool(&worker, &options);
 	struct vm_result r;
@@ -367,7 +367,7 @@ static void check_retries(size_t chunk_size, int ordered, int workers)
 {
 	const struct vm_worker worker = { .process = needs_attempts };
 	const struct vm_options options = { .workers = workers,
-		.chunk_size = chunk_size, .ordered = ordered,
+		.chunk_size = chunk_size, .flags = ordered ? VM_ORDERED : 0,
 		.max_attempts = 3 };
 	vm_pool *pool;
 	struct vm_result r;
@@ -714,7 +714,7 @@ START_TEST(exactly_the_guilty_are_blamed)
 					check_some(&(struct vm_options){
 					    .workers = workers,
 					    .chunk_size = sizes[i],
-					    .ordered = ordered });
+					    .flags = ordered ? VM_ORDERED : 0 });
 }
 END_TEST
 

@@ -418,7 +418,7 @@ static void check_busy(int workers, size_t chunk_size, int ordered)
 	const struct vm_worker worker = { .setup = note_both,
 		.process = third_hangs };
 	const struct vm_options options = { .workers = workers,
-		.chunk_size = chunk_size, .ordered = ordered };
+		.chunk_size = chunk_size, .flags = ordered ? VM_ORDERED : 0 };
 	pthread_t killer;
 	int cause[50];
 	vm_pool *pool;
@@ -557,9 +557,9 @@ START_TEST(workers_are_killed_again_and_again)
 {
 	for (int ordered = 0; ordered < 2; ordered++) {
 		check_kills(&(struct vm_options){ .workers = 4,
-		    .ordered = ordered });
+		    .flags = ordered ? VM_ORDERED : 0 });
 		check_kills(&(struct vm_options){ .workers = 4,
-		    .chunk_size = 7, .ordered = ordered });
+		    .chunk_size = 7, .flags = ordered ? VM_ORDERED : 0 });
 	}
 }
 END_TEST
@@ -645,7 +645,7 @@ START_TEST(the_fork_server_is_killed_in_a_run)
 		check_server_killed(&(struct vm_options){
 		    .workers = workers });
 		check_server_killed(&(struct vm_options){
-		    .workers = workers, .ordered = 1 });
+		    .workers = workers, .flags = VM_ORDERED });
 		check_server_killed(&(struct vm_options){
 		    .workers = workers, .max_attempts = 3,
 		    .chunk_size = 20 });
@@ -904,7 +904,7 @@ static void check_untaken(int64_t inputs, int ordered)
 	const struct vm_worker worker = { .setup = note_both,
 		.process = hold_second };
 	const struct vm_options options = { .workers = 2, .chunk_size = 1,
-		.ordered = ordered };
+		.flags = ordered ? VM_ORDERED : 0 };
 	struct vm_result r;
 	vm_pool *pool;
 
@@ -1090,7 +1090,7 @@ START_TEST(what_workers_started_ends_with_them)
 {
 	const struct vm_worker worker = { .process = leave_one };
 	const struct vm_options options = { .workers = 4,
-		.max_items_per_worker = 1 };
+		.worker_max_items = 1 };
 	int cause[20];
 	vm_pool *pool;
 
@@ -1186,7 +1186,7 @@ static int silent_host(void *file)
 {
 	const struct vm_worker worker = { .process = fail_or_not,
 		.teardown = hanging_teardown };
-	const struct vm_options options = { .workers = 2, .ordered = 1,
+	const struct vm_options options = { .workers = 2, .flags = VM_ORDERED,
 		.teardown_timeout_ms = 100 };
 	const int expected[] = { 0, VM_KILLED, VM_EXITED, VM_KILLED,
 		VM_FAILED };

@@ -197,7 +197,7 @@ START_TEST(pauses_double_up_to_a_bound)
 
 	for (int i = 0; i < 6; i++) {
 		o.workers = i == 5 ? VM_SERIAL : 1 + i % 2;
-		o.ordered = i > 2;
+		o.flags = i > 2 ? VM_ORDERED : 0;
 		o.retry_delay_ms = 10;
 		o.retry_delay_max_ms = 25;
 		check_pauses(&o, i % 3 == 1, bounded);
@@ -276,7 +276,7 @@ static void check_cancel(int workers, size_t chunk_size)
 	vm_pool *pool = fork_pausing(workers, chunk_size);
 	struct vm_result r;
 
-	vm_cancel(pool);
+	vm_cancel(pool, 0);
 	take(pool, &r);
 	ck_assert_int_eq(number(r.input), 0);
 	ck_assert_int_eq(r.exception->cause, VM_CANCELLED);
@@ -322,7 +322,7 @@ START_TEST(a_cancelled_item_tells_of_no_death)
 	while (sh->pid[0] == 0)
 		ck_assert_int_eq(vm_zip_in_out_within(pool, &r, 1), VM_LATER);
 	ck_assert_int_eq(vm_zip_in_out_within(pool, &r, 300), VM_LATER);
-	vm_cancel(pool);
+	vm_cancel(pool, 0);
 	take(pool, &r);
 	ck_assert_int_eq(r.attempts, 1);
 	ck_assert_int_eq(r.exception->cause, VM_CANCELLED);
@@ -364,7 +364,7 @@ START_TEST(closing_sends_nothing_that_had_paused)
 
 	start();
 	pool = fork_pool(&worker, &(struct vm_options){ .workers = 2,
-	    .ordered = 1, .chunk_size = 1, .max_attempts = 9,
+	    .flags = VM_ORDERED, .chunk_size = 1, .max_attempts = 9,
 	    .retry_delay_ms = 1000, .max_in_flight_bytes = 400 });
 	ck_assert_int_eq(vm_ready(pool, limit_ms()), 0);
 	imap_to(pool, vm_range(0, 4));
@@ -556,7 +556,7 @@ START_TEST(only_the_guilty_attempt_counts)
 		    .chunk_size = 10, .max_attempts = 4 });
 		check_poison(&(struct vm_options){ .workers = workers,
 		    .chunk_size = 10, .max_attempts = 4,
-		    .retry_delay_ms = 3, .ordered = 1 });
+		    .retry_delay_ms = 3, .flags = VM_ORDERED });
 	}
 }
 END_TEST
@@ -651,7 +651,7 @@ START_TEST(too_many_failures_cancel_the_rest)
 		check_failures((struct vm_options){ .workers = 2,
 		    .chunk_size = 1 }, most);
 		check_failures((struct vm_options){ .workers = 2,
-		    .ordered = 1, .chunk_size = 10 }, most);
+		    .flags = VM_ORDERED, .chunk_size = 10 }, most);
 		check_failures((struct vm_options){ .workers = 1,
 		    .chunk_size = 3, .retry_delay_ms = 2 }, most);
 		check_failures((struct vm_options){ .workers = VM_SERIAL,
@@ -731,7 +731,7 @@ START_TEST(an_item_may_fail_for_good)
 		start();
 		pool = fork_pool(&worker, &(struct vm_options){
 		    .workers = workers[i], .max_item_bytes = 100,
-		    .max_attempts = 3, .ordered = 1 });
+		    .max_attempts = 3, .flags = VM_ORDERED });
 		/* The item behind does not inherit a refusal from the one
 		   before. */
 		imap_to(pool, vm_range(0, SAYS));

@@ -120,7 +120,7 @@ static void maps_large(int failing)
 {
 	enum { SIZE = 100000, COUNT = 20 };
 	static char items[COUNT][SIZE];
-	struct vm_options o = { .workers = 2, .ordered = 1 };
+	struct vm_options o = { .workers = 2, .flags = VM_ORDERED };
 	struct vm_result r;
 	vm_pool *pool;
 
@@ -542,7 +542,7 @@ END_TEST
 START_TEST(no_memory_in_order)
 {
 	run_short_of_memory(&crasher, &(struct vm_options){ .workers = 3,
-	    .max_attempts = 2, .ordered = 1 });
+	    .max_attempts = 2, .flags = VM_ORDERED });
 }
 END_TEST
 
@@ -560,8 +560,9 @@ static int map_short(const int64_t *in, int64_t *out)
 {
 	int r;
 
-	SHORT(r = vm_map_array(&twicer, NULL, in, ARRAY, sizeof *in, out,
-	    sizeof *out, NULL, NULL));
+	SHORT(r = vm_map_array(&twicer, NULL,
+	    &(struct vm_array_map){ .in = in, .count = ARRAY,
+	        .in_size = sizeof *in, .out = out, .out_size = sizeof *out }));
 	ck_assert(r == 0 || (r == -1 && errno == ENOMEM &&
 	    strlen(vm_error(NULL)) > 0));
 	for (int64_t i = 0; i < ARRAY && r == 0; i++)

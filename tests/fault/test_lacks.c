@@ -85,8 +85,9 @@ static void check_pool(bool keeps_text)
 {
 	struct vm_worker worker = { .process = process };
 	struct vm_options o = { .workers = 2, .chunk_size = 4,
-		.item_timeout_ms = 300, .max_attempts = 5, .stderr_tail = 1,
-		.measure_items = 1, .max_items_per_worker = 10,
+		.item_timeout_ms = 300, .max_attempts = 5,
+		.flags = VM_STDERR_TAIL | VM_MEASURE_ITEMS,
+		.worker_max_items = 10,
 		.retry_on = VM_TIMED_OUT };
 	bool seen[ITEMS] = { false };
 	vm_pool *pool = fork_pool(&worker, &o);
@@ -129,8 +130,9 @@ static void check_array(void)
 	for (size_t i = 0; i < COUNTOF(in); i++)
 		in[i] = (int64_t)i;
 	ck_assert_msg(vm_map_array(&worker, &(struct vm_options){
-	    .workers = 2 }, in, COUNTOF(in), sizeof *in, out, sizeof *out,
-	    NULL, NULL) == 0, "%s", vm_error(NULL));
+	    .workers = 2 },
+	    &(struct vm_array_map){ .in = in, .count = COUNTOF(in),
+	        .in_size = sizeof *in, .out = out, .out_size = sizeof *out }) == 0, "%s", vm_error(NULL));
 	for (size_t i = 0; i < COUNTOF(in); i++)
 		ck_assert_int_eq(out[i], 2 * (int64_t)i);
 }
@@ -162,7 +164,7 @@ static void check_reducer(void)
 {
 	struct vm_job job = { .map = map, .reduce = reduce };
 	struct vm_reduce_options o = { .memory_limit = 1 << 20 };
-	vm_reducer *r = vm_fork_job(&job, &(struct vm_options){
+	vm_reducer *r = vm_fork_jobs(&job, 1, &(struct vm_options){
 	    .workers = 2 }, &o);
 	struct vm_reduced one;
 	uint64_t sum = 0;

@@ -289,7 +289,7 @@ END_TEST
 START_TEST(from_the_start_where_workers_have_so_many_items)
 {
 	vm_pool *pool = open_pool(&(struct vm_options){ .workers = 1,
-	    .max_items_per_worker = 5 });
+	    .worker_max_items = 5 });
 
 	for (int i = 0; i < 5; i++) {
 		pid_t spare = await_spare(pool);
@@ -400,7 +400,7 @@ START_TEST(nobody_has_copies_of_its_pipes)
 {
 	check_ends(&(struct vm_options){ .workers = WORKERS }, 2);
 	check_ends(&(struct vm_options){ .workers = WORKERS,
-	    .stderr_tail = 1 }, 3);
+	    .flags = VM_STDERR_TAIL }, 3);
 }
 END_TEST
 

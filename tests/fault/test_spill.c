@@ -155,8 +155,8 @@ static int live(struct life *l)
 		.collect = l->collects ? vm_add_up : NULL };
 	const struct vm_options o = { .workers = 2, .max_attempts = 2 };
 	const struct vm_reduce_options h = { .memory_limit = 1,
-		.sorted = l->lists };
-	vm_reducer *r = vm_fork_job(&job, &o, &h);
+		.flags = l->lists ? VM_SORTED : 0 };
+	vm_reducer *r = vm_fork_jobs(&job, 1, &o, &h);
 	int bad = 0;
 
 	if (r == NULL) {
@@ -181,7 +181,7 @@ static int watch_life(void *arg)
 
 	no_cores();
 	/* Allocates the memory that the first reducer allocates once. */
-	vm_reducer_close(vm_fork_job(&(struct vm_job){ .map = map },
+	vm_reducer_close(vm_fork_jobs(&(struct vm_job){ .map = map }, 1,
 	    &(struct vm_options){ .workers = 1 }, NULL));
 	blocks = fault_blocks();
 	fault_arm(&l->fault);

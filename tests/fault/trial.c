@@ -335,7 +335,7 @@ static void use(vm_pool *pool)
 	int rc;
 
 	if (run(pool, &first)) {
-		vm_cancel(pool);
+		vm_cancel(pool, 0);
 		if (life->rich)
 			nap_ms(SPARE_MS);
 		if (life->rich && vm_resize(pool, 3) == -1)
@@ -370,15 +370,15 @@ static struct vm_options options_of(const struct trial *t)
 
 	life->rich = t->fault.nth % 2 == 1;
 	if (!life->rich) {
-		o.ordered = 1;
+		o.flags = VM_ORDERED;
 		return o;
 	}
 	o.retry_delay_ms = 2;
 	o.item_timeout_ms = o.setup_timeout_ms = RESULT_MS;
-	o.max_items_per_worker = 12;
-	o.max_cpu_seconds = 60;
-	o.max_rss_per_worker = (size_t)1 << 30;
-	o.measure_items = o.stderr_tail = 1;
+	o.worker_max_items = 12;
+	o.worker_max_cpu_seconds = 60;
+	o.worker_max_rss_bytes = (size_t)1 << 30;
+	o.flags = VM_MEASURE_ITEMS | VM_STDERR_TAIL;
 	return o;
 }
 

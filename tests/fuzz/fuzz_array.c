@@ -156,8 +156,11 @@ static void check_guards(void)
 void array_map(const struct vm_worker *worker,
     const struct vm_options *its_options, bool (*may_fail)(void))
 {
-	int r = vm_map_array(worker, its_options, in, count, arrays.in_size,
-	    out, arrays.element, on_failed, &arrays), any = 0;
+	int r = vm_map_array(worker, its_options,
+	    &(struct vm_array_map){ .in = in, .count = count,
+	        .in_size = arrays.in_size, .out = out,
+	        .out_size = arrays.element, .failed = on_failed,
+	        .arg = &arrays }), any = 0;
 
 	check_guards();
 	for (uint64_t n = 0; n < count; n++)

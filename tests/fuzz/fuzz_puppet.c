@@ -264,7 +264,7 @@ static void fail(size_t which)
 		.message_size = (uint32_t)message,
 		.tail_size = world.captures ? (int32_t)tail : -1,
 	};
-	if (options.measure_items) {
+	if (options.flags & VM_MEASURE_ITEMS) {
 		p->failure.wall_ns = world.now - begun_at;
 		p->failure.cpu_ns = puppet_cpu(born_at, world.now) -
 		    puppet_cpu(born_at, begun_at);
@@ -361,9 +361,9 @@ static void note(size_t which)
 	p->work.begun_at = p->work.seen_at = world.now;
 	if (f->size < 0 || f->size > WORLD_FILE / 2)
 		f->size = 0;
-	if (options.measure_items || world.captures)
-		slot_note(h->slot, options.measure_items ? world.now : 0,
-		    options.measure_items ?
+	if ((options.flags & VM_MEASURE_ITEMS) || world.captures)
+		slot_note(h->slot, (options.flags & VM_MEASURE_ITEMS) ? world.now : 0,
+		    (options.flags & VM_MEASURE_ITEMS) ?
 		    puppet_cpu(h->born_at, world.now) : 0,
 		    (uint64_t)f->size);
 	p->work.written = world.captures ? n : 0;

@@ -29,7 +29,6 @@ bool cancelled, unfit, harmed, starved;
 
 /* Sums over all results. */
 static int told_failed, told_cancelled;
-static unsigned told_given_up;	/* places that were given up */
 static int idle_deaths;		/* of workers at no item */
 
 void truth_begin(void)
@@ -39,7 +38,6 @@ void truth_begin(void)
 	given = 0;
 	cancelled = unfit = harmed = starved = false;
 	told_failed = told_cancelled = 0;
-	told_given_up = 0;
 	idle_deaths = 0;
 }
 
@@ -104,8 +102,8 @@ void truth_begun(size_t which, uint64_t n, int attempt)
 	WORLD_REQUIRE(world.any_bad || t->begun <= options.max_attempts,
 	    "begun more often than max_attempts");
 	ends[life].items++;
-	WORLD_REQUIRE(options.max_items_per_worker == 0 ||
-	    ends[life].items <= options.max_items_per_worker,
+	WORLD_REQUIRE(options.worker_max_items == 0 ||
+	    ends[life].items <= options.worker_max_items,
 	    "a worker begins more than it may");
 }
 
@@ -239,7 +237,7 @@ static void check_texts(const struct vm_exception *x)
 static void check_tail(const struct vm_exception *x, uint64_t n,
     size_t written)
 {
-	if (!options.stderr_tail)
+	if (!(options.flags & VM_STDERR_TAIL))
 		WORLD_REQUIRE(x->stderr_tail == NULL, "a tail of nothing");
 	else
 		WORLD_REQUIRE(x->stderr_tail == NULL ? starved :
@@ -269,7 +267,7 @@ static void check_death(const struct vm_exception *x, uint64_t n)
 	const struct end_of_life *end = &ends[x->pid - 1000];
 	bool at_it = end->busy && end->number == n;
 	uint64_t wall = end->died_at - end->begun_at;
-	bool timed = at_it && options.measure_items;
+	bool timed = at_it && (options.flags & VM_MEASURE_ITEMS);
 
 	WORLD_REQUIRE(at_it || !end->busy, "blamed for another's doing");
 	WORLD_REQUIRE((x->cause == VM_TIMED_OUT) == end->excused,
@@ -323,24 +321,6 @@ void truth_check(const struct vm_result *r, uint64_t n)
 		check_said(x, n);
 	else if (cause & OWN_DOING)
 		check_death(x, n);
-}
-
-void truth_check_given_up(const struct vm_result *r)
-{
-	const struct vm_exception *x = r->exception;
-	unsigned place = 1u << r->worker_index % 32;
-
-	WORLD_REQUIRE(options.tell_setup_failures, "nobody wants to know");
-	WORLD_REQUIRE(r->type == VM_EXCEPTION && r->index == UINT64_MAX &&
-	    r->output == NULL && r->attempts == 0 &&
-	    x->cause == VM_SETUP_FAILED, "not a worker given up");
-	WORLD_REQUIRE(r->worker_index >= 0 &&
-	    r->worker_index < options.max_workers &&
-	    (told_given_up & place) == 0, "a worker is given up twice");
-	told_given_up |= place;
-	check_texts(x);
-	WORLD_REQUIRE(unfit || world.any_bad || world.lives >= 5,
-	    "given up for no reason");
 }
 
 void truth_check_sums(void)

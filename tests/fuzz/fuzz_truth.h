@@ -78,9 +78,6 @@ void truth_excuse(size_t which, enum vm_cause blame, bool greeted);
 /* Checks the result of a failed item with that number. */
 void truth_check(const struct vm_result *, uint64_t number);
 
-/* Checks the report that a worker was given up. */
-void truth_check_given_up(const struct vm_result *);
-
 /* Checks the sums after the last result. */
 void truth_check_sums(void);
 

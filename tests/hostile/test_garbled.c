@@ -379,7 +379,7 @@ static void check_alone(void (*how)(void), int and_then, int allowed)
 		if (sample_takes(numbered++, DRAWN_OF))
 			check_pool(&(struct vm_options){ .workers = workers,
 			    .chunk_size = 1, .max_real_in_flight_factor = 1,
-			    .ordered = workers & 1 }, allowed, 1);
+			    .flags = workers & 1 ? VM_ORDERED : 0 }, allowed, 1);
 }
 
 /* Many items per lease, some done and some to be done. */
@@ -394,7 +394,7 @@ static void check_among(void (*how)(void), int and_then, int allowed)
 			if (sample_takes(numbered++, DRAWN_OF))
 				check_pool(&(struct vm_options){
 				    .workers = workers, .chunk_size = sizes[i],
-				    .ordered = workers & 1 }, allowed, 3);
+				    .flags = workers & 1 ? VM_ORDERED : 0 }, allowed, 3);
 }
 
 static void check_all(void (*how)(void), int and_then, int allowed)
@@ -747,7 +747,7 @@ START_TEST(an_item_before_may_have_done_it)
 {
 	const struct vm_worker worker = { .process = fail_and_garble };
 	const struct vm_options options = { .workers = 1, .chunk_size = 1,
-		.max_attempts = 2, .ordered = 1 };
+		.max_attempts = 2, .flags = VM_ORDERED };
 	struct vm_result r;
 	vm_pool *pool;
 

@@ -206,7 +206,7 @@ START_TEST(an_input_stays_what_it_was)
 		{ .workers = 3, .max_attempts = 2, .chunk_size = 2 },
 		{ .workers = 3, .max_attempts = 1, .chunk_size = 3 },
 		{ .workers = 2, .max_attempts = 2, .chunk_size = 8,
-		    .ordered = 1 },
+		    .flags = VM_ORDERED },
 	};
 
 	for (size_t i = 0; i < COUNTOF(ways); i++)
@@ -456,11 +456,11 @@ static long leave_secrets(const struct vm_options *o)
 
 START_TEST(an_isolated_item_finds_nothing)
 {
-	struct vm_options o = { .workers = 1, .max_items_per_worker = 1 };
+	struct vm_options o = { .workers = 1, .worker_max_items = 1 };
 
 	ck_assert_int_gt(leave_secrets(&o), 0);
 	shared_free(sh);
-	o.isolate = 1;
+	o.flags = VM_ISOLATE;
 	ck_assert_int_eq(leave_secrets(&o), 0);
 	shared_free(sh);
 }

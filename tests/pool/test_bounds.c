@@ -114,7 +114,7 @@ START_TEST(an_endless_source_may_end_by_its_results)
 		for (size_t j = 0; j < 4 * COUNTOF(workers); j++)
 			watch(w, j % 2, &(struct vm_options){
 			    .workers = workers[j / 4],
-			    .ordered = (j & 2) != 0,
+			    .flags = (j & 2) != 0 ? VM_ORDERED : 0,
 			    .chunk_size = chunk_sizes[i] });
 }
 END_TEST
@@ -148,7 +148,7 @@ START_TEST(chunks_read_ahead_are_bounded)
 				    (long)chunk_sizes[j] }, k / 4,
 				    &(struct vm_options){
 				    .workers = workers[k % 2],
-				    .ordered = (k & 2) != 0,
+				    .flags = (k & 2) != 0 ? VM_ORDERED : 0,
 				    .max_total_in_flight_factor = factors[i],
 				    .chunk_size = chunk_sizes[j] });
 }
@@ -195,7 +195,7 @@ static long run_heavy(uint64_t count, size_t in, size_t out,
 		ck_assert_int_eq(r.type, VM_OUTPUT);
 		ck_assert_uint_eq(r.output_size, out);
 		ck_assert_mem_eq(r.input, &r.index, sizeof r.index);
-		if (options->ordered)
+		if (options->flags & VM_ORDERED)
 			ck_assert_uint_eq(r.index, i);
 		if (i % 8 == 0)
 			most = MAX(most, memory_kib());
@@ -212,7 +212,8 @@ START_TEST(large_items_flow_within_their_bound)
 		for (size_t chunk_size = 0; chunk_size < 2; chunk_size++)
 			ck_assert_int_lt(run_heavy(500, MIB, MIB, echo,
 			    &(struct vm_options){ .workers = 2,
-			    .ordered = ordered, .chunk_size = chunk_size,
+			    .flags = ordered ? VM_ORDERED : 0,
+			    .chunk_size = chunk_size,
 			    .max_in_flight_bytes = 4 * MIB }),
 			    40 * 1024 + EXTRA_KIB);
 }
@@ -245,7 +246,7 @@ START_TEST(results_held_for_a_slow_item_are_bounded)
 			if (sample_takes(number++, 5))
 				ck_assert_int_lt(run_heavy(300, 8, MIB, swell,
 				    &(struct vm_options){
-				    .workers = workers[i], .ordered = 1,
+				    .workers = workers[i], .flags = VM_ORDERED,
 				    .chunk_size = chunk_sizes[j],
 				    .max_in_flight_bytes = 4 * MIB }),
 				    48 * 1024 + EXTRA_KIB);
@@ -264,7 +265,8 @@ START_TEST(a_bound_of_one_byte_stops_nothing)
 {
 	for (int i = 0; i < 8; i++)
 		run_heavy(100, 5000, 70000, swell, &(struct vm_options){
-		    .workers = i & 1 ? 3 : 1, .ordered = (i & 2) != 0,
+		    .workers = i & 1 ? 3 : 1,
+		    .flags = (i & 2) != 0 ? VM_ORDERED : 0,
 		    .chunk_size = i & 4 ? 10 : 0, .max_in_flight_bytes = 1,
 		    .max_total_in_flight_factor = 5 });
 }
@@ -274,7 +276,8 @@ START_TEST(factors_of_one_stop_nothing)
 {
 	for (int i = 0; i < 8; i++)
 		run_heavy(100, 5000, 70000, swell, &(struct vm_options){
-		    .workers = i & 1 ? 3 : 1, .ordered = (i & 2) != 0,
+		    .workers = i & 1 ? 3 : 1,
+		    .flags = (i & 2) != 0 ? VM_ORDERED : 0,
 		    .chunk_size = i & 4 ? 10 : 0,
 		    .max_real_in_flight_factor = 1,
 		    .max_total_in_flight_factor = 1 });

@@ -158,7 +158,7 @@ static void on_signal(int signal)
 		return;
 	if (handled != NULL) {
 		errno = 99;
-		vm_cancel(handled);
+		vm_cancel(handled, 0);
 		if (errno != 99)
 			abort();
 		handled = NULL;
@@ -193,8 +193,8 @@ static void *cancel_when_begun(void *arg)
 
 	if (await(&handled_shared->counter[BEGUN], 1, limit_ms()) < 0)
 		return NULL;
-	vm_cancel(pool);
-	vm_cancel(pool);
+	vm_cancel(pool, 0);
+	vm_cancel(pool, 0);
 	nap_ms(10);
 	atomic_store(&handled_shared->counter[GATE], 1);
 	return NULL;
@@ -215,7 +215,7 @@ START_TEST(from_another_thread_while_waiting)
 	for (int i = 0; i < 8; i++)
 		cancel_gated(by_thread, &(struct vm_options){
 		    .workers = 1 + 2 * (i & 1), .chunk_size = i & 2 ? 7 : 0,
-		    .ordered = (i & 4) != 0 });
+		    .flags = (i & 4) != 0 ? VM_ORDERED : 0 });
 }
 END_TEST
 
@@ -226,7 +226,7 @@ static void by_caller(vm_pool *pool, struct shared *s)
 
 	while (atomic_load(&s->counter[BEGUN]) == 0)
 		ck_assert_int_eq(vm_zip_in_out_within(pool, &r, 1), VM_LATER);
-	vm_cancel(pool);
+	vm_cancel(pool, 0);
 	/* Items begin up to the next call; from then on none begins. */
 	ck_assert_int_ne(vm_zip_in_out_within(pool, &r, 0), -1);
 	atomic_store(&s->counter[GATE], 1);
@@ -237,9 +237,9 @@ START_TEST(between_calls_while_items_run)
 	/* The result that by_caller() may take is lost to the counts if chunks
 	   are small, so it must take none: ordered, and the first item runs. */
 	cancel_gated(by_caller, &(struct vm_options){ .workers = 1,
-	    .ordered = 1, .chunk_size = 4 });
+	    .flags = VM_ORDERED, .chunk_size = 4 });
 	cancel_gated(by_caller, &(struct vm_options){ .workers = 1,
-	    .ordered = 1 });
+	    .flags = VM_ORDERED });
 }
 END_TEST
 
@@ -251,10 +251,10 @@ START_TEST(before_vm_imap_it_means_nothing_later)
 	vm_pool *pool = fork_pool(&worker, NULL);
 
 	for (int i = 0; i < 20; i++) {
-		vm_cancel(pool);
+		vm_cancel(pool, 0);
 		check_use(pool);
 	}
-	vm_cancel(pool);
+	vm_cancel(pool, 0);
 	take_end(pool);
 	check_use(pool);
 	close_pool(pool);
@@ -269,7 +269,7 @@ START_TEST(before_anything_was_read_sources_are_closed_unread)
 
 	for (int i = 0; i < 3; i++)
 		imap_to(pool, endless(&e[i]));
-	vm_cancel(pool);
+	vm_cancel(pool, 0);
 	take_end(pool);
 	for (int i = 0; i < 3; i++) {
 		ck_assert_int_eq(e[i].given, 0);
@@ -296,7 +296,7 @@ static void cancel_after(long n, const struct vm_options *options)
 		note(t, &r);
 	}
 	given = e.given;
-	vm_cancel(pool);
+	vm_cancel(pool, 0);
 	note_rest(pool, t, &e);
 	ck_assert_int_eq(e.given, given);	/* not read any more */
 	ck_assert_int_ge(t->outputs, n);
@@ -313,9 +313,11 @@ START_TEST(after_any_number_of_results)
 	for (size_t i = 0; i < COUNTOF(counts); i++)
 		for (int j = 0; j < 6; j++) {
 			cancel_after(counts[i], &(struct vm_options){
-			    .workers = workers[j % 3], .ordered = j / 3 });
+			    .workers = workers[j % 3],
+			    .flags = (j / 3) ? VM_ORDERED : 0 });
 			cancel_after(counts[i], &(struct vm_options){
-			    .workers = workers[j % 3], .ordered = j / 3,
+			    .workers = workers[j % 3],
+			    .flags = (j / 3) ? VM_ORDERED : 0,
 			    .chunk_size = 10 });
 		}
 }
@@ -335,7 +337,7 @@ START_TEST(what_comes_after_it_is_not_meant)
 	imap_to(pool, endless(&e));
 	take(pool, &r);
 	note(t, &r);
-	vm_cancel(pool);
+	vm_cancel(pool, 0);
 	s.tag = t;
 	imap_to(pool, s);
 	while ((rc = vm_zip_in_out(pool, &r)) == 1) {
@@ -366,7 +368,7 @@ static void *cancel_often(void *arg)
 	struct storm *s = arg;
 
 	while (!atomic_load(&s->stop)) {
-		vm_cancel(atomic_load(&s->pool));
+		vm_cancel(atomic_load(&s->pool), 0);
 		nap_ms(1);
 	}
 	return NULL;
@@ -440,8 +442,8 @@ static void look_while_gated(const struct vm_options *options)
 START_TEST(within_a_time_there_may_be_nothing_yet)
 {
 	look_while_gated(&(struct vm_options){ .workers = 2 });
-	look_while_gated(&(struct vm_options){ .workers = 2, .ordered = 1,
-	    .chunk_size = 7 });
+	look_while_gated(&(struct vm_options){ .workers = 2,
+		.flags = VM_ORDERED, .chunk_size = 7 });
 }
 END_TEST
 
@@ -509,7 +511,7 @@ START_TEST(one_that_runs_alone_ends)
 	char tag;
 	struct vm_source source = vm_range(HANGS, HANGS + 1);
 	vm_pool *pool = fork_pool(&worker, &(struct vm_options){ .workers = 1,
-	    .chunk_size = 10, .ordered = 1, .max_attempts = 3,
+	    .chunk_size = 10, .flags = VM_ORDERED, .max_attempts = 3,
 	    .max_failures = 1 });
 	struct vm_result r;
 
@@ -549,7 +551,7 @@ START_TEST(those_that_wait_never_begin)
 	const struct vm_worker worker = { .process = hang_or_not,
 		.config = s };
 	const struct vm_options options = { .workers = 1, .chunk_size = 10,
-		.max_real_in_flight_factor = 2, .ordered = 1 };
+		.max_real_in_flight_factor = 2, .flags = VM_ORDERED };
 	vm_pool *pool = fork_pool(&worker, &options);
 	struct vm_result r;
 
@@ -587,7 +589,7 @@ START_TEST(what_its_worker_has_not_begun_is_taken_back)
 	const struct vm_worker worker = { .process = hang_or_not,
 		.config = s };
 	vm_pool *pool = fork_pool(&worker, &(struct vm_options){ .workers = 1,
-	    .chunk_size = 10, .ordered = 1 });
+	    .chunk_size = 10, .flags = VM_ORDERED });
 	struct vm_result r;
 
 	imap_to(pool, vm_range(HANGS - 1, HANGS + 3));
@@ -733,7 +735,7 @@ START_TEST(what_runs_ends_if_asked)
 
 	imap_to(pool, endless(&e));
 	begin_items(pool, s, 2);
-	vm_cancel_with(pool, VM_CANCEL_RUNNING);
+	vm_cancel(pool, VM_CANCEL_RUNNING);
 	for (int64_t i = HANGS; i < e.given; i++) {
 		take(pool, &r);
 		expect_cancelled(&r, r.attempts > 0);
@@ -761,10 +763,10 @@ static void check_unread(const struct vm_options *options, unsigned how)
 	imap_to(pool, vm_range(0, 5000));
 	imap_to(pool, vm_inherited_array(there, 3000, sizeof *there));
 	take(pool, &r);
-	vm_cancel_with(pool, how);
+	vm_cancel(pool, how);
 	for (int i = 1; i < 8000; i++) {
 		outputs += r.type == VM_OUTPUT;
-		if (options->ordered)
+		if (options->flags & VM_ORDERED)
 			ck_assert_uint_eq(r.index,
 			    (uint64_t)(i < 5001 ? i - 1 : i - 5001));
 		take(pool, &r);
@@ -782,11 +784,11 @@ START_TEST(what_was_not_read_comes_back_if_asked)
 	const unsigned all = VM_CANCEL_UNREAD | VM_CANCEL_RUNNING;
 
 	check_unread(&(struct vm_options){ .workers = 2, .chunk_size = 3,
-	    .ordered = 1 }, VM_CANCEL_UNREAD);
+	    .flags = VM_ORDERED }, VM_CANCEL_UNREAD);
 	check_unread(&(struct vm_options){ .workers = 2,
 	    .max_total_in_flight_factor = 2 }, all);
 	check_unread(&(struct vm_options){ .workers = VM_SERIAL,
-	    .ordered = 1 }, all);
+	    .flags = VM_ORDERED }, all);
 }
 END_TEST
 

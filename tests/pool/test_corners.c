@@ -6,7 +6,6 @@
  * Linked with --wrap=sys_open, so that a file can be missing, and with
  * --wrap=slot_copy_out, so that a ring can be written while it is read.
  */
-#define VM_NO_INLINE	/* vm_fork() as other languages call it */
 #include "config.h"
 
 #include <errno.h>
@@ -293,7 +292,7 @@ START_TEST(asks_about_no_pool)
 	was_refused(vm_resize(NULL, 1), EINVAL, NULL, "vm_resize()");
 	was_refused(vm_result_copy(NULL) ? 0 : -1, EINVAL, NULL,
 	    "vm_result_copy()");
-	vm_cancel(NULL);
+	vm_cancel(NULL, 0);
 	/* The reason of the failed vm_fork() explains why there is no pool. */
 	ck_assert_ptr_null(vm_fork(&echoing, &(struct vm_options){
 	    .workers = -7 }));
@@ -440,7 +439,7 @@ START_TEST(words_for_rare_causes)
 
 	no_cores();
 	pool = fork_pool(&worker,
-	    &(struct vm_options){ .workers = 1, .ordered = 1 });
+	    &(struct vm_options){ .workers = 1, .flags = VM_ORDERED });
 	imap_to(pool, vm_range(0, 2));
 	take(pool, &r);
 	snprintf(text, sizeof text, "killed by signal %d ", SIGRTMIN + 3);
@@ -472,7 +471,7 @@ static int fail_then_wait(struct vm_context *me, const void *input,
 START_TEST(cancels_before_the_next_attempt)
 {
 	const struct vm_worker worker = { .process = fail_then_wait };
-	const struct vm_options options = { .workers = 1, .ordered = 1,
+	const struct vm_options options = { .workers = 1, .flags = VM_ORDERED,
 		.chunk_size = 1, .max_attempts = 2 };
 	struct vm_result r;
 	vm_pool *pool;
@@ -486,7 +485,7 @@ START_TEST(cancels_before_the_next_attempt)
 	while (atomic_load(&sh->counter[BEGUN]) == 0)
 		ck_assert_int_eq(vm_zip_in_out_within(pool, &r, 5), VM_LATER);
 	ck_assert_int_eq(vm_zip_in_out_within(pool, &r, 50), VM_LATER);
-	vm_cancel(pool);
+	vm_cancel(pool, 0);
 	ck_assert_int_eq(vm_zip_in_out_within(pool, &r, limit_ms()), 1);
 	ck_assert_uint_eq(r.index, 0);
 	ck_assert_int_eq(r.attempts, 1);
@@ -505,7 +504,7 @@ END_TEST
 static int tell_all(void *file)
 {
 	const struct vm_worker worker = { .process = fail_in_rare_ways };
-	const struct vm_options options = { .workers = 1, .debug = 1,
+	const struct vm_options options = { .workers = 1, .flags = VM_DEBUG,
 		.chunk_size = 5, .max_attempts = 2 };
 	struct vm_result r;
 	vm_pool *pool;
@@ -638,7 +637,7 @@ START_TEST(line_without_end)
 	imap_to(pool, vm_lines_fd(ends[0]));
 	ck_assert_int_eq(vm_zip_in_out_within(pool, &r, limit_ms()), -1);
 	ck_assert_int_eq(errno, EFBIG);
-	ck_assert_ptr_nonnull(strstr(vm_error(pool), "a line has more"));
+	ck_assert_ptr_nonnull(strstr(vm_error(pool), "an input has more"));
 	ck_assert_int_eq(vm_broken(pool), 0);
 	take_end(pool);
 	close_pool(pool);
@@ -739,7 +738,7 @@ static int die_first(struct vm_context *me, const void *input, size_t size)
 START_TEST(next_in_order_dies_beyond_the_bound)
 {
 	const struct vm_worker worker = { .process = die_first };
-	const struct vm_options options = { .workers = 3, .ordered = 1,
+	const struct vm_options options = { .workers = 3, .flags = VM_ORDERED,
 		.chunk_size = 1, .max_attempts = 2,
 		.max_in_flight_bytes = 1000,
 		.max_real_in_flight_factor = 2 };

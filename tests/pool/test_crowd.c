@@ -238,7 +238,7 @@ START_TEST(an_idle_pool_sleeps)
 	vm_pool *pool;
 
 	pool = fork_pool(&echoing, &(struct vm_options){ .workers = 4,
-	    .item_timeout_ms = 100, .max_rss_per_worker = (size_t)1 << 40 });
+	    .item_timeout_ms = 100, .worker_max_rss_bytes = (size_t)1 << 40 });
 	ck_assert_int_eq(vm_ready(pool, -1), 0);
 	imap_to(pool, vm_range(0, COUNTOF(cause)));
 	ck_assert_int_eq(take_numbers(pool, COUNTOF(cause), cause), 0);

@@ -781,7 +781,7 @@ static int use_foreign_pool(vm_pool *pool)
 	ck_assert_int_eq(vm_ready(pool, 0), -1);
 	ck_assert_int_eq(errno, EPERM);
 	ck_assert_ptr_nonnull(strstr(vm_error(pool), "another process"));
-	vm_cancel(pool);
+	vm_cancel(pool, 0);
 	ck_assert_int_eq(vm_close(pool), 0);
 	check_pool();
 	return 0;

@@ -47,7 +47,7 @@ static void check_doubles(const struct vm_options *options)
 		memcpy(&got, r.output, sizeof got);
 		memcpy(&given, r.input, sizeof given);
 		ck_assert_int_eq(got, 2 * given);
-		if (options != NULL && options->ordered)
+		if (options != NULL && (options->flags & VM_ORDERED))
 			ck_assert_int_eq(given, i + 1);
 		seen |= 1 << given;
 	}
@@ -67,10 +67,10 @@ END_TEST
 
 START_TEST(doubles_in_order)
 {
-	check_doubles(&(struct vm_options){ .ordered = 1 });
-	check_doubles(&(struct vm_options){ .ordered = 1, .workers = 4,
+	check_doubles(&(struct vm_options){ .flags = VM_ORDERED });
+	check_doubles(&(struct vm_options){ .flags = VM_ORDERED, .workers = 4,
 	    .chunk_size = 1 });
-	check_doubles(&(struct vm_options){ .ordered = 1,
+	check_doubles(&(struct vm_options){ .flags = VM_ORDERED,
 	    .workers = VM_SERIAL });
 }
 END_TEST
@@ -89,7 +89,7 @@ static void check_order(size_t chunk_size, int workers)
 {
 	const struct vm_worker worker = { .process = uneven };
 	const struct vm_options options = { .workers = workers,
-		.chunk_size = chunk_size, .ordered = 1 };
+		.chunk_size = chunk_size, .flags = VM_ORDERED };
 	vm_pool *pool = fork_pool(&worker, &options);
 	struct vm_result r;
 
@@ -340,7 +340,7 @@ START_TEST(a_result_stays_while_other_calls_are_made)
 		imap_to(pool, vm_array(NULL, 0, 1));
 		check_copy(&r);
 	}
-	vm_cancel(pool);
+	vm_cancel(pool, 0);
 	ck_assert_int_eq(vm_ready(pool, 5), 0);
 	imap_to(pool, vm_array(NULL, 0, 1));
 	check_copy(&r);
@@ -373,7 +373,7 @@ START_TEST(misuse_is_refused)
 	ck_assert_int_eq(errno, EINVAL);
 	ck_assert_int_eq(vm_ready(NULL, 0), -1);
 	ck_assert_int_eq(vm_broken(pool), 0);
-	vm_cancel(NULL);
+	vm_cancel(NULL, 0);
 	ck_assert_int_eq(vm_close(NULL), 0);
 	take_end(pool);
 	close_pool(pool);
@@ -393,7 +393,7 @@ START_TEST(success_keeps_errno)
 	ck_assert_int_eq(errno, 77);
 	ck_assert_int_eq(vm_zip_in_out(pool, &r), 1);
 	ck_assert_int_eq(vm_zip_in_out(pool, &r), 0);
-	vm_cancel(pool);
+	vm_cancel(pool, 0);
 	vm_error(pool);
 	ck_assert_int_eq(vm_ready(pool, -1), 0);
 	ck_assert_int_eq(vm_close(pool), 0);
@@ -577,7 +577,7 @@ static void gather_seeds(uint64_t *seeds, struct vm_options options)
 	struct vm_result r;
 
 	options.max_attempts = 2;
-	options.ordered = 1;
+	options.flags = VM_ORDERED;
 	pool = fork_pool(&worker, &options);
 	imap_to(pool, vm_range(0, 20));
 	imap_to(pool, vm_range(0, 20));
@@ -686,7 +686,7 @@ static void tell_all(char texts[][300], size_t count,
 	vm_pool *pool;
 	struct vm_result r;
 
-	options.ordered = 1;
+	options.flags = VM_ORDERED;
 	options.max_attempts = 3;
 	options.max_item_bytes = 24;
 	pool = fork_pool(&worker, &options);

@@ -129,11 +129,11 @@ static void check_items(int items, const struct vm_options *options)
 	start();
 	pool = fork_pool(&worker, options);
 	imap_to(pool, vm_range(0, items));
-	take_items(pool, items, options->ordered);
+	take_items(pool, items, options->flags & VM_ORDERED);
 	close_pool(pool);
-	n = check_shares(items, options->max_items_per_worker,
+	n = check_shares(items, options->worker_max_items,
 	    options->workers + crashes);
-	ck_assert_int_ge(n, items / options->max_items_per_worker);
+	ck_assert_int_ge(n, items / options->worker_max_items);
 	ck_assert_int_ge(sh->counter[SETUPS], n);
 	ck_assert_int_eq(sh->counter[TEARDOWNS], sh->counter[SETUPS] -
 	    crashes);
@@ -150,8 +150,9 @@ START_TEST(no_worker_has_more_items)
 		for (int ordered = 0; ordered < 2; ordered++)
 			check_items(ITEMS, &(struct vm_options){
 			    .workers = 1 + 2 * ordered,
-			    .chunk_size = chunks[i], .ordered = ordered,
-			    .max_items_per_worker = 20 });
+			    .chunk_size = chunks[i],
+			    .flags = ordered ? VM_ORDERED : 0,
+			    .worker_max_items = 20 });
 }
 END_TEST
 
@@ -164,17 +165,17 @@ START_TEST(not_when_some_crash_either)
 		for (int ordered = 0; ordered < 2; ordered++)
 			check_items(ITEMS, &(struct vm_options){
 			    .workers = 2, .chunk_size = chunks[i],
-			    .ordered = ordered,
-			    .max_items_per_worker = 20 });
+			    .flags = ordered ? VM_ORDERED : 0,
+			    .worker_max_items = 20 });
 }
 END_TEST
 
 START_TEST(one_item_each)
 {
 	check_items(200, &(struct vm_options){ .workers = 2,
-	    .max_items_per_worker = 1 });
+	    .worker_max_items = 1 });
 	check_items(200, &(struct vm_options){ .workers = 3,
-	    .chunk_size = 200, .ordered = 1, .max_items_per_worker = 1 });
+	    .chunk_size = 200, .flags = VM_ORDERED, .worker_max_items = 1 });
 }
 END_TEST
 
@@ -191,7 +192,7 @@ START_TEST(attempts_count_as_items)
 	const struct vm_worker worker = { .setup = count_setup,
 		.process = second_time };
 	const struct vm_options options = { .workers = 2, .chunk_size = 7,
-		.max_attempts = 2, .max_items_per_worker = 5 };
+		.max_attempts = 2, .worker_max_items = 5 };
 	int cause[100];
 	vm_pool *pool;
 
@@ -239,7 +240,7 @@ static void check_feedback(int max_items)
 {
 	const struct vm_worker worker = { .process = count_done };
 	const struct vm_options options = { .workers = 1, .chunk_size = 1,
-		.max_items_per_worker = max_items };
+		.worker_max_items = max_items };
 	int cause[20];
 	vm_pool *pool;
 
@@ -283,7 +284,7 @@ START_TEST(workers_that_grow_are_replaced)
 	const struct vm_worker worker = { .setup = count_setup,
 		.process = leak, .teardown = count_teardown };
 	const struct vm_options options = { .workers = 2,
-		.max_rss_per_worker = (size_t)memory_kib() * 1024 + 40 * MIB };
+		.worker_max_rss_bytes = (size_t)memory_kib() * 1024 + 40 * MIB };
 	vm_pool *pool;
 	int n;
 
@@ -337,7 +338,7 @@ START_TEST(a_closing_pool_sleeps)
 {
 	const struct vm_worker worker = { .process = waits_for_seconds };
 	vm_pool *pool = fork_pool(&worker, &(struct vm_options){
-	    .workers = 1, .max_rss_per_worker = 1024 * MIB });
+	    .workers = 1, .worker_max_rss_bytes = 1024 * MIB });
 	struct vm_result r;
 	double began;
 
@@ -354,7 +355,7 @@ START_TEST(an_idle_pool_sleeps)
 {
 	const struct vm_worker worker = { .process = plain };
 	const struct vm_options options = { .workers = 2,
-		.max_rss_per_worker = 1 << 30, .max_items_per_worker = 1000 };
+		.worker_max_rss_bytes = 1 << 30, .worker_max_items = 1000 };
 	vm_pool *pool = fork_pool(&worker, &options);
 	struct vm_result r;
 	int cause[50], ends[2];
@@ -391,7 +392,7 @@ static size_t space_and(size_t more)
 static bool is_skipped(void)
 {
 	if (SANITIZED)
-		puts("max_address_space: skipped, the address sanitizer "
+		puts("worker_max_address_bytes: skipped, the address sanitizer "
 		    "needs more than any limit");
 	return SANITIZED;
 }
@@ -420,7 +421,7 @@ START_TEST(beyond_the_limit_malloc_fails)
 	const struct vm_worker worker = { .setup = count_setup,
 		.process = needs_much };
 	const struct vm_options options = { .workers = 2,
-		.max_address_space = space_and(64 * MIB) };
+		.worker_max_address_bytes = space_and(64 * MIB) };
 	struct vm_result r;
 	vm_pool *pool;
 
@@ -451,12 +452,12 @@ static void check_too_low(int (*setup)(struct vm_context *), size_t limit,
 {
 	const struct vm_worker worker = { .setup = setup, .process = plain };
 	const struct vm_options options = { .workers = 1,
-		.max_address_space = limit };
+		.worker_max_address_bytes = limit };
 	vm_pool *pool = fork_pool(&worker, &options);
 	char name[64];
 	struct vm_result r;
 
-	snprintf(name, sizeof name, "max_address_space is %zu bytes", limit);
+	snprintf(name, sizeof name, "worker_max_address_bytes is %zu", limit);
 	imap_to(pool, vm_range(0, 1));
 	take(pool, &r);
 	ck_assert_int_eq(r.type, VM_EXCEPTION);
@@ -531,7 +532,7 @@ START_TEST(cpu_time_is_limited)
 	const struct vm_worker worker = { .setup = count_setup,
 		.process = burns };
 	const struct vm_options options = { .workers = 1,
-		.max_cpu_seconds = 1 };
+		.worker_max_cpu_seconds = 1 };
 	struct vm_result r;
 	vm_pool *pool;
 
@@ -550,7 +551,7 @@ START_TEST(cpu_time_is_limited)
 		ck_assert_int_eq(r.exception->cause, VM_KILLED);
 		ck_assert_int_eq(r.exception->signal, SIGXCPU);
 		ck_assert_msg(strstr(r.exception->message,
-		    "max_cpu_seconds") != NULL, "%s", r.exception->message);
+		    "worker_max_cpu_seconds") != NULL, "%s", r.exception->message);
 	}
 	take_end(pool);
 	ck_assert_int_eq(sh->counter[SETUPS], 2);
@@ -586,7 +587,7 @@ START_TEST(setup_may_set_other_limits)
 	const struct vm_worker worker = { .setup = limit_files,
 		.process = has_few_files };
 	const struct vm_options options = { .workers = 2,
-		.max_cpu_seconds = 100, .max_items_per_worker = 10 };
+		.worker_max_cpu_seconds = 100, .worker_max_items = 10 };
 	vm_pool *pool = fork_pool(&worker, &options);
 	int cause[100];
 
@@ -604,8 +605,8 @@ START_TEST(serial_pools_have_no_limits)
 	const struct vm_worker worker = { .setup = count_setup,
 		.process = note_pid, .teardown = count_teardown };
 	const struct vm_options options = { .workers = VM_SERIAL,
-		.max_items_per_worker = 1, .max_rss_per_worker = 1,
-		.max_address_space = 1, .max_cpu_seconds = 1 };
+		.worker_max_items = 1, .worker_max_rss_bytes = 1,
+		.worker_max_address_bytes = 1, .worker_max_cpu_seconds = 1 };
 	vm_pool *pool;
 
 	start();

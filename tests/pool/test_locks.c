@@ -142,7 +142,8 @@ static void has_a_pool(void)
 {
 	const struct vm_worker leaving = { .process = leaves_at_1 };
 	vm_pool *pool = fork_pool(&leaving, &(struct vm_options){
-	    .workers = 1, .stderr_tail = 1, .max_cpu_seconds = 100 });
+	    .workers = 1, .flags = VM_STDERR_TAIL,
+	    .worker_max_cpu_seconds = 100 });
 	int cause[4];
 
 	imap_to(pool, vm_range(0, 4));

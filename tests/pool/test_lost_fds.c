@@ -179,7 +179,7 @@ static int loses_all(void *arg)
 	have_child();
 	note_open();
 	pool = fork_pool(&echoing, &(struct vm_options){
-	    .workers = l->workers, .stderr_tail = 1 });
+	    .workers = l->workers, .flags = VM_STDERR_TAIL });
 	ck_assert_int_eq(vm_ready(pool, limit_ms()), 0);
 	find_ours();
 	if (l->when == BUSY) {
@@ -190,7 +190,7 @@ static int loses_all(void *arg)
 	for (size_t i = 0; i < count; i++)
 		take_over(i, l->kind);
 	if (l->when == CANCELLED)
-		vm_cancel(pool);
+		vm_cancel(pool, 0);
 	if (l->when == IDLE)
 		imap_to(pool, vm_range(0, 300));
 	if (l->when == IDLE || l->when == BUSY) {

@@ -78,8 +78,10 @@ static int map(struct arrays *a, const struct vm_worker *w,
 	int r;
 
 	errno = 77;
-	r = vm_map_array(w, options, a->in, a->count, sizeof *a->in, a->out,
-	    a->size, failed, a);
+	r = vm_map_array(w, options,
+	    &(struct vm_array_map){ .in = a->in, .count = a->count,
+	        .in_size = sizeof *a->in, .out = a->out, .out_size = a->size,
+	        .failed = failed, .arg = a });
 	ck_assert_int_eq(errno, 77);
 	ck_assert_msg(r >= 0, "%s", vm_error(NULL));
 	ck_assert_str_eq(vm_error(NULL), "");
@@ -237,8 +239,10 @@ START_TEST(an_array_can_become_its_own_outputs)
 	struct arrays a = arrays_new(COUNT, sizeof(uint64_t));
 	struct vm_worker w = { .process = triple };
 
-	ck_assert_int_eq(vm_map_array(&w, NULL, a.in, COUNT, sizeof *a.in,
-	    a.in, sizeof *a.in, never, NULL), 0);
+	ck_assert_int_eq(vm_map_array(&w, NULL,
+	    &(struct vm_array_map){ .in = a.in, .count = COUNT,
+	        .in_size = sizeof *a.in, .out = a.in, .out_size = sizeof *a.in,
+	        .failed = never }), 0);
 	for (uint64_t i = 0; i < COUNT; i++)
 		ck_assert_uint_eq(a.in[i], 3 * i);
 	arrays_free(&a);
@@ -270,7 +274,9 @@ static void map_over(int workers, size_t in_at, size_t out_at)
 	}
 	ck_assert_int_eq(vm_map_array(&w, &(struct vm_options){
 	    .workers = workers, .max_attempts = 2, .retry_delay_ms = 1 },
-	    room + in_at, COUNT, sizeof n, out, 16, never, NULL), 0);
+	    &(struct vm_array_map){ .in = room + in_at, .count = COUNT,
+	        .in_size = sizeof n, .out = out, .out_size = 16,
+	        .failed = never }), 0);
 	for (uint32_t i = 0; i < COUNT; i++) {
 		ck_assert_uint_eq(out[2 * i], i);
 		ck_assert_uint_eq(out[2 * i + 1], ~i);
@@ -531,8 +537,10 @@ START_TEST(inputs_are_told_that_are_outputs_as_well)
 
 		sh = shared_new();
 		ck_assert_int_eq(vm_map_array(&w, &(struct vm_options){
-		    .workers = workers[i] }, a.in, COUNT, sizeof *a.in, a.in,
-		    sizeof *a.in, tell_input, NULL), 1);
+		    .workers = workers[i] },
+		    &(struct vm_array_map){ .in = a.in, .count = COUNT,
+		        .in_size = sizeof *a.in, .out = a.in,
+		        .out_size = sizeof *a.in, .failed = tell_input }), 1);
 		ck_assert_int_eq(atomic_load(&sh->counter[TOLD]),
 		    COUNT / 1000);
 		for (size_t k = 0; k < COUNT; k++)
@@ -729,8 +737,10 @@ static void wrong(const struct vm_worker *w, const struct vm_options *options,
     const void *in, size_t count, size_t in_size, void *out, size_t out_size)
 {
 	errno = 0;
-	ck_assert_int_eq(vm_map_array(w, options, in, count, in_size, out,
-	    out_size, never, NULL), -1);
+	ck_assert_int_eq(vm_map_array(w, options,
+	    &(struct vm_array_map){ .in = in, .count = count,
+	        .in_size = in_size, .out = out, .out_size = out_size,
+	        .failed = never }), -1);
 	ck_assert_int_eq(errno, EINVAL);
 	ck_assert_str_ne(vm_error(NULL), "");
 	ck_assert_int_eq(count_children(), 0);
@@ -751,8 +761,8 @@ START_TEST(wrong_calls_are_told)
 	wrong(&w, NULL, in, 2, SIZE_MAX, out, 8);
 	wrong(&w, &(struct vm_options){ .max_item_bytes = 7 }, in, 2, 8, out, 8);
 	wrong(&w, &(struct vm_options){ .workers = -9 }, in, 2, 8, out, 8);
-	ck_assert_int_eq(vm_map_array(&w, NULL, NULL, 0, 8, NULL, 8, NULL,
-	    NULL), 0);
+	ck_assert_int_eq(vm_map_array(&w, NULL,
+	    &(struct vm_array_map){ .in_size = 8, .out_size = 8 }), 0);
 }
 END_TEST
 
@@ -766,8 +776,9 @@ START_TEST(a_pool_that_cannot_work_is_an_error)
 	struct arrays a = arrays_new(100, 8);
 	struct vm_worker w = { .setup = no_setup, .process = triple };
 
-	ck_assert_int_eq(vm_map_array(&w, NULL, a.in, 100, 8, a.out, 8, NULL,
-	    NULL), -1);
+	ck_assert_int_eq(vm_map_array(&w, NULL,
+	    &(struct vm_array_map){ .in = a.in, .count = 100, .in_size = 8,
+	        .out = a.out, .out_size = 8 }), -1);
 	ck_assert_str_ne(vm_error(NULL), "");
 	ck_assert_int_eq(count_children(), 0);
 	arrays_free(&a);

@@ -30,7 +30,7 @@ struct way {
 
 static struct vm_options options_of(const struct way *w)
 {
-	return (struct vm_options){ .workers = w->workers, .ordered = 1,
+	return (struct vm_options){ .workers = w->workers, .flags = VM_ORDERED,
 		.chunk_size = w->chunk_size, .max_attempts = 1000 };
 }
 
@@ -153,7 +153,7 @@ static void run_squaresum(const struct way *w)
 	};
 	struct sum out[4], all = { 0, 0 };
 
-	map_in_order(w, sum_squares, vm_parts(10000000, 4, VM_CUT_PYMAR), out,
+	map_in_order(w, sum_squares, vm_parts(10000000, 4, VM_CUT_WITH_REST), out,
 	    4, sizeof *out);
 	for (int i = 0; i < 4; i++) {
 		ck_assert_uint_eq(out[i].high, right[i].high);
@@ -164,7 +164,7 @@ static void run_squaresum(const struct way *w)
 	/* 333333283333335000000 */
 	ck_assert_uint_eq(all.high, 333);
 	ck_assert_uint_eq(all.low, UINT64_C(333283333335000000));
-	map_in_order(w, sum_squares, vm_parts(1000, 4, VM_CUT_PYMAR), out, 4,
+	map_in_order(w, sum_squares, vm_parts(1000, 4, VM_CUT_WITH_REST), out, 4,
 	    sizeof *out);
 	ck_assert_uint_eq(out[0].low + out[1].low + out[2].low + out[3].low,
 	    332833500);
@@ -201,7 +201,7 @@ static void run_integral(const struct way *w)
 	double out[4], all = 0;
 
 	map_in_order(w, integrate, vm_parts((uint64_t)(9 / 1e-5), 4,
-	    VM_CUT_PYMAR), out, 4, sizeof *out);
+	    VM_CUT_WITH_REST), out, 4, sizeof *out);
 	for (int i = 0; i < 4; i++) {
 		ck_assert_msg(is_near(out[i], right[i]), "%.17g", out[i]);
 		all += out[i];
@@ -232,10 +232,10 @@ static void run_doubles(const struct way *w)
 {
 	uint64_t out[3] = { 0, 0, 0 };
 
-	map_in_order(w, twice, vm_parts(10, 3, VM_CUT_PYMAR), out, 3,
+	map_in_order(w, twice, vm_parts(10, 3, VM_CUT_WITH_REST), out, 3,
 	    sizeof *out);
 	ck_assert_uint_eq(out[0] + out[1] + out[2], 90);
-	map_in_order(w, twice, vm_parts(3, 1, VM_CUT_PYMAR), out, 1,
+	map_in_order(w, twice, vm_parts(3, 1, VM_CUT_WITH_REST), out, 1,
 	    sizeof *out);
 	ck_assert_uint_eq(out[0], 6);
 }
@@ -261,7 +261,7 @@ struct right {
 
 /* Each of the five ways to come by the counts: collect or not, reduced by
    workers or here. */
-static void count_in_way(const struct way *w, char *const *lines,
+static void count_in_way(const struct way *w, const char *const *lines,
     size_t count, const struct right *right, bool collect, bool reduce)
 {
 	const struct vm_job job = { .map = map_late,
@@ -288,8 +288,8 @@ static void count_in_way(const struct way *w, char *const *lines,
 	close_reducer(r);
 }
 
-static void count_all(const struct way *w, char *const *lines, size_t count,
-    const struct right *right)
+static void count_all(const struct way *w, const char *const *lines,
+    size_t count, const struct right *right)
 {
 	for (int i = 0; i < 4; i++) {
 		atomic_store(&shared->counter[KILLED], 0);
@@ -299,7 +299,7 @@ static void count_all(const struct way *w, char *const *lines, size_t count,
 
 static void run_humpty(const struct way *w)
 {
-	static char *const lines[] = { "Humpty Dumpty sat on a wall",
+	static const char *const lines[] = { "Humpty Dumpty sat on a wall",
 		"Humpty Dumpty had a great fall",
 		"All the King's horses and all the King's men",
 		"Couldn't put Humpty together again" };
@@ -321,7 +321,7 @@ END_TEST
 
 static void run_abc(const struct way *w)
 {
-	static char *const lines[] = { "a b a", "b c", "c c c" };
+	static const char *const lines[] = { "a b a", "b c", "c c c" };
 	static const struct right right[] = { { "a", 2 }, { "b", 2 },
 		{ "c", 4 }, { NULL, 0 } };
 
@@ -338,7 +338,7 @@ END_TEST
    upper-case, times ten. */
 static void run_finish(const struct way *w)
 {
-	static char *const lines[] = { "a b a", "b c", "c c c" };
+	static const char *const lines[] = { "a b a", "b c", "c c c" };
 	const struct vm_job job = { .map = map_late, .reduce = reduce_sum };
 	const struct vm_options o = options_of(w);
 	vm_reducer *r = fork_job(&job, &o, NULL);

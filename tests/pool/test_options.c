@@ -75,7 +75,6 @@ static void works(const struct vm_options *o)
 #define OPTION(name) { #name, offsetof(struct vm_options, name) }
 static const struct option { const char *name; size_t at; } ints[] = {
 	OPTION(workers),
-	OPTION(ordered),
 	OPTION(max_real_in_flight_factor),
 	OPTION(max_total_in_flight_factor),
 	OPTION(max_attempts),
@@ -88,13 +87,8 @@ static const struct option { const char *name; size_t at; } ints[] = {
 	OPTION(close_timeout_ms),
 	OPTION(fork_timeout_ms),
 	OPTION(max_workers),
-	OPTION(max_items_per_worker),
-	OPTION(max_cpu_seconds),
-	OPTION(tell_setup_failures),
-	OPTION(tell_teardowns),
-	OPTION(measure_items),
-	OPTION(stderr_tail),
-	OPTION(debug),
+	OPTION(worker_max_items),
+	OPTION(worker_max_cpu_seconds),
 }, sizes[] = {
 	OPTION(chunk_size),
 	OPTION(max_in_flight_bytes),
@@ -164,7 +158,7 @@ START_TEST(absurd_counts_are_refused)
 			absurd |= strcmp(counts[n], ints[i].name) == 0;
 		if (absurd)
 			refused(&o, ints[i].name);
-		else if (ints[i].at != offsetof(struct vm_options, debug))
+		else
 			works(&o);
 	}
 }
@@ -216,8 +210,7 @@ START_TEST(one_of_everything_works)
 		if (ints[i].at == offsetof(struct vm_options,
 		    item_timeout_ms))
 			o.item_timeout_ms = 10000;
-		if (ints[i].at != offsetof(struct vm_options, debug))
-			works(&o);
+		works(&o);
 	}
 	for (size_t i = 0; i < COUNTOF(sizes); i++) {
 		struct vm_options o = with_size(sizes[i].at, 8);
@@ -249,12 +242,12 @@ END_TEST
 /* Sizes that no worker comes near, or that no worker lives without. */
 START_TEST(isolated_items_have_workers_of_their_own)
 {
-	refused(&(struct vm_options){ .isolate = 1, .chunk_size = 2 },
-	    "isolate");
-	refused(&(struct vm_options){ .isolate = 1,
-	    .max_items_per_worker = 2 }, "isolate");
-	refused(&(struct vm_options){ .isolate = 1, .workers = VM_SERIAL },
-	    "isolate");
+	refused(&(struct vm_options){ .flags = VM_ISOLATE, .chunk_size = 2 },
+	    "VM_ISOLATE");
+	refused(&(struct vm_options){ .flags = VM_ISOLATE,
+	    .worker_max_items = 2 }, "VM_ISOLATE");
+	refused(&(struct vm_options){ .flags = VM_ISOLATE,
+	    .workers = VM_SERIAL }, "VM_ISOLATE");
 }
 END_TEST
 
@@ -262,12 +255,12 @@ START_TEST(limits_on_memory_may_be_any)
 {
 	struct vm_options o = { .workers = 1 };
 
-	o.max_rss_per_worker = SIZE_MAX;
+	o.worker_max_rss_bytes = SIZE_MAX;
 	works(&o);
-	o.max_rss_per_worker = 1;
+	o.worker_max_rss_bytes = 1;
 	works(&o);
-	o.max_rss_per_worker = 0;
-	o.max_address_space = SIZE_MAX;
+	o.worker_max_rss_bytes = 0;
+	o.worker_max_address_bytes = SIZE_MAX;
 	works(&o);
 }
 END_TEST
@@ -315,7 +308,6 @@ static void has_defaults(const struct settings *s)
 	ck_assert_uint_eq(s->max_rss, 0);
 	ck_assert_int_eq(s->plan.max_cpu_s, 0);
 	ck_assert_uint_eq(s->plan.max_address_space, 0);
-	ck_assert(!s->tell_setup_failures);
 	ck_assert(!s->plan.tell_teardowns);
 	ck_assert(!s->plan.measure && !s->plan.capture);
 	ck_assert_uint_eq(s->teardown_ns, 5000 * MS_IN_NS);
@@ -379,13 +371,14 @@ END_TEST
 
 START_TEST(what_is_given_is_taken)
 {
-	const struct vm_options o = { .workers = 7, .ordered = 2,
+	const struct vm_options o = { .workers = 7,
+		.flags = VM_ORDERED | VM_DEBUG,
 		.chunk_size = 12, .max_real_in_flight_factor = 3,
 		.max_total_in_flight_factor = 4, .max_in_flight_bytes = 555,
 		.max_item_bytes = 666, .max_attempts = 8,
 		.teardown_timeout_ms = 9, .close_timeout_ms = 10,
 		.fork_timeout_ms = 11,
-		.debug = 1, .seed = UINT64_MAX };
+		.seed = UINT64_MAX };
 	struct words words = { "" };
 	struct settings s;
 
@@ -415,10 +408,10 @@ START_TEST(limits_that_are_given_are_taken)
 		.retry_on = VM_KILLED | VM_TIMED_OUT, .retry_delay_ms = 11,
 		.retry_delay_max_ms = 12, .max_failures = 13,
 		.item_timeout_ms = INT_MAX, .setup_timeout_ms = 15,
-		.max_workers = 16, .max_items_per_worker = 17,
-		.max_cpu_seconds = 18, .max_address_space = SIZE_MAX,
-		.max_rss_per_worker = 20, .tell_setup_failures = 2, .tell_teardowns = 3,
-		.measure_items = 2, .stderr_tail = 2 };
+		.max_workers = 16, .worker_max_items = 17,
+		.worker_max_cpu_seconds = 18,
+		.worker_max_address_bytes = SIZE_MAX,
+		.worker_max_rss_bytes = 20 };
 	struct words words = { "" };
 	struct settings s;
 
@@ -435,10 +428,51 @@ START_TEST(limits_that_are_given_are_taken)
 	ck_assert_int_eq(s.plan.max_cpu_s, 18);
 	ck_assert_uint_eq(s.plan.max_address_space, SIZE_MAX);
 	ck_assert_uint_eq(s.max_rss, 20);
-	ck_assert(s.tell_setup_failures);
-	ck_assert(s.plan.tell_teardowns);
-	ck_assert(s.plan.measure && s.plan.capture);
 	settings_release(&s);
+}
+END_TEST
+
+/* Each flag, and which settings it sets: the bits of the answer. */
+static unsigned flags_taken(unsigned flags)
+{
+	const struct vm_options o = { .workers = 7, .flags = flags };
+	struct words words = { "" };
+	struct settings s;
+	unsigned taken;
+
+	ck_assert_int_eq(settings_make(&s, &worker, sizeof worker, &o,
+	    sizeof o, &words), 0);
+	taken = (s.ordered ? VM_ORDERED : 0) |
+	    (s.plan.measure ? VM_MEASURE_ITEMS : 0) |
+	    (s.plan.capture ? VM_STDERR_TAIL : 0) |
+	    (s.plan.tell_teardowns ? VM_TELL_TEARDOWNS : 0) |
+	    (s.debug ? VM_DEBUG : 0) |
+	    (s.plan.ignore_sigterm ? VM_IGNORE_SIGTERM : 0) |
+	    (s.plan.reseed ? 0 : VM_KEEP_RAND) |
+	    (s.isolate ? VM_ISOLATE : 0) |
+	    (s.plan.whole_lines ? VM_WHOLE_LINES : 0);
+	settings_release(&s);
+	return taken;
+}
+
+START_TEST(each_flag_is_taken)
+{
+	for (unsigned flag = 0; flag <= VM_WHOLE_LINES;
+	    flag = flag ? 2 * flag : 1)
+		ck_assert_uint_eq(flags_taken(flag), flag);
+	ck_assert_uint_eq(flags_taken(2 * VM_WHOLE_LINES - 1),
+	    2 * VM_WHOLE_LINES - 1);
+}
+END_TEST
+
+START_TEST(unknown_flags_are_refused)
+{
+	struct vm_options o = { .workers = 1 };
+
+	for (o.flags = 2 * VM_WHOLE_LINES; o.flags != 0; o.flags *= 2)
+		refused(&o, "vm_options.flags");
+	o.flags = ~0u;
+	refused(&o, "0xfffffe00");
 }
 END_TEST
 
@@ -586,8 +620,7 @@ START_TEST(smaller_structs_have_defaults)
 		offsetof(struct vm_options, max_failures),
 		offsetof(struct vm_options, item_timeout_ms),
 		offsetof(struct vm_options, max_workers),
-		offsetof(struct vm_options, max_address_space),
-		offsetof(struct vm_options, tell_setup_failures),
+		offsetof(struct vm_options, worker_max_address_bytes),
 		offsetof(struct vm_options, seed) };
 
 	for (size_t i = 0; i < COUNTOF(ends); i++) {
@@ -604,15 +637,15 @@ END_TEST
 
 START_TEST(what_lies_behind_a_smaller_struct_is_not_read)
 {
-	const struct vm_options o = { .workers = 1, .ordered = -1,
-		.max_attempts = -1, .debug = -1, .chunk_size = SIZE_MAX,
+	const struct vm_options o = { .workers = 1, .flags = ~0u,
+		.max_attempts = -1, .chunk_size = SIZE_MAX,
 		.retry_on = UINT_MAX, .max_workers = -1,
-		.max_cpu_seconds = -1, .max_address_space = 1 };
+		.worker_max_cpu_seconds = -1, .worker_max_address_bytes = 1 };
 	struct vm_worker w = worker;
 
 	w.teardown = (void (*)(struct vm_context *))(uintptr_t)1;
 	works_sized(&w, offsetof(struct vm_worker, teardown), &o,
-	    offsetof(struct vm_options, ordered));
+	    offsetof(struct vm_options, flags));
 }
 END_TEST
 
@@ -675,8 +708,9 @@ int main(void)
 		defaults_are_as_documented,
 		bytes_in_flight_go_by_workers_and_memory,
 		bytes_in_flight_follow_a_resize, what_is_given_is_taken,
-		limits_that_are_given_are_taken,
-		no_options_at_all_make_a_pool, a_worker_must_process,
+		limits_that_are_given_are_taken, each_flag_is_taken,
+		unknown_flags_are_refused, no_options_at_all_make_a_pool,
+		a_worker_must_process,
 		indices_need_a_number_of_workers,
 		max_workers_goes_with_workers,
 		negative_indices_are_refused,

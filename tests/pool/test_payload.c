@@ -202,11 +202,11 @@ static void take_all(vm_pool *pool, void (*look)(const struct vm_result *))
    size are placed if they happen to begin with a large input. */
 static const struct vm_options ways[] = {
 	{ .workers = 1 },
-	{ .workers = 1, .ordered = 1, .chunk_size = 3 },
+	{ .workers = 1, .flags = VM_ORDERED, .chunk_size = 3 },
 	{ .workers = 2, .chunk_size = 1 },
 	{ .workers = 2, .chunk_size = 3 },
-	{ .workers = 3, .ordered = 1 },
-	{ .workers = 3, .ordered = 1, .chunk_size = 1 },
+	{ .workers = 3, .flags = VM_ORDERED },
+	{ .workers = 3, .flags = VM_ORDERED, .chunk_size = 1 },
 };
 
 static void run_all_ways(const size_t *in, const size_t *out, size_t count,
@@ -221,7 +221,7 @@ static void run_all_ways(const size_t *in, const size_t *out, size_t count,
 		if (!sample_takes((unsigned)i, 5))
 			continue;
 		o.workers = ways[i].workers;
-		o.ordered = ways[i].ordered;
+		o.flags |= ways[i].flags;
 		o.chunk_size = ways[i].chunk_size;
 		pool = start(in, out, count, &o);
 		imap_to(pool, by_and_by);
@@ -375,7 +375,7 @@ START_TEST(a_slow_one_stops_nobody)
 
 		prank = wait_for_all;
 		pool = start(large, large, MANY, &(struct vm_options){
-		    .workers = 2, .ordered = i % 2,
+		    .workers = 2, .flags = (i % 2) ? VM_ORDERED : 0,
 		    .chunk_size = chunks[i / 2] });
 		imap_to(pool, by_and_by);
 		take_all(pool, check_right);
@@ -401,7 +401,8 @@ START_TEST(a_source_may_wait_for_its_items)
 	for (size_t i = 0; i < COUNTOF(ways); i++) {
 		vm_pool *pool = start(i % 2 ? large : mixed, mixed, MANY,
 		    &(struct vm_options){ .workers = ways[i].workers,
-		    .ordered = ways[i].ordered, .chunk_size = 1 });
+		    .flags = ways[i].flags,
+		    .chunk_size = 1 });
 
 		imap_to(pool, (struct vm_source){ .next = next_when_begun });
 		take_all(pool, check_right);
@@ -511,7 +512,7 @@ START_TEST(cancelled_in_the_middle)
 		imap_to(pool, by_and_by);
 		take_some(pool, MANY / 3, seen, check_right);
 		ck_assert_uint_gt(placed_in(pool), 0);
-		vm_cancel(pool);
+		vm_cancel(pool, 0);
 		while (vm_zip_in_out_within(pool, &r, limit_ms()) == 1) {
 			ck_assert_int_eq(seen[r.index]++, 0);
 			check_right_or_cancelled(&r);
@@ -720,7 +721,8 @@ START_TEST(who_scribbles_over_its_outputs_spoils_its_own)
 		large[i] = 100000;
 	prank = scribble_on;
 	pool = start(large, large, MANY, &(struct vm_options){ .workers = 2,
-	    .chunk_size = 1, .max_real_in_flight_factor = 1, .ordered = 1 });
+	    .chunk_size = 1, .max_real_in_flight_factor = 1,
+	    .flags = VM_ORDERED });
 	ck_assert_int_eq(vm_ready(pool, limit_ms()), 0);
 	imap_to(pool, by_and_by);
 	take_all(pool, check_unless_scribbled);
@@ -851,7 +853,7 @@ START_TEST(they_outlive_their_worker)
 	prank = wait_or_die;
 	others = FEW - 1;
 	run_outputs(HELD, FEW, (struct vm_options){ .workers = 2,
-	    .ordered = 1, .max_attempts = 2,
+	    .flags = VM_ORDERED, .max_attempts = 2,
 	    .max_real_in_flight_factor = 1 });
 	ck_assert_int_eq(in_place, FEW);
 	ck_assert_uint_lt(streamed(), FEW * 256);
@@ -864,8 +866,8 @@ START_TEST(what_waits_long_makes_room)
 	prank = wait_or_die;
 	others = TIMES / 2 - 1;
 	run_outputs(MIB, TIMES / 2, (struct vm_options){ .workers = 2,
-	    .ordered = 1, .max_attempts = 2, .max_in_flight_bytes = 1 << 30,
-	    .max_real_in_flight_factor = 1 });
+	    .flags = VM_ORDERED, .max_attempts = 2,
+	    .max_in_flight_bytes = 1 << 30, .max_real_in_flight_factor = 1 });
 	ck_assert_int_gt(in_place, 0);
 	ck_assert_int_gt(copied, TIMES / 4);
 	ck_assert_uint_lt(streamed(), TIMES * 256);
@@ -1021,8 +1023,8 @@ START_TEST(the_next_worker_cannot_write_there)
 	prank = write_to_another;
 	others = FEW - 2;
 	the_pool = start(small, outs, FEW, &(struct vm_options){
-	    .workers = 2, .ordered = 1, .max_attempts = 2, .chunk_size = 1,
-	    .max_real_in_flight_factor = 1 });
+	    .workers = 2, .flags = VM_ORDERED, .max_attempts = 2,
+	    .chunk_size = 1, .max_real_in_flight_factor = 1 });
 	imap_to(the_pool, by_and_by);
 	take_all(the_pool, check_culprit);
 	stop(the_pool);
@@ -1117,7 +1119,8 @@ static int narrow_pool(void *arg)
 	    !limit(n->mib * MIB))
 		return 10;
 	pool = vm_fork(&answering, &(struct vm_options){ .workers = 2,
-	    .max_workers = 256, .debug = 1, .max_in_flight_bytes = MIB });
+	    .max_workers = 256, .flags = VM_DEBUG,
+	    .max_in_flight_bytes = MIB });
 	if (pool == NULL)
 		return 11;
 	if (pool->engine.slots.payload != n->payload)

@@ -1,19 +1,18 @@
 /*
  * test_setups.c - setups that fail repeatedly: the pauses in between, workers
- * that are given up and the report of it, and the fate of the inputs.
+ * that are given up, the text about them, and the fate of the inputs.
  */
 #include "config.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <signal.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "api/vm_pool.h"
 #include "base/base.h"
 #include "tools.h"
 
@@ -43,81 +42,57 @@ static long count_setup(const struct vm_context *me)
 
 /* ---- taking ---- */
 
-/* What came of a pool: by input, and by worker that was given up. */
-struct taken {
-	int cause[500];
-	int told[PLACES];
-};
-
-static void note_told(const struct vm_result *r, struct taken *t)
-{
-	const struct vm_exception *x = r->exception;
-
-	ck_assert_int_eq(r->type, VM_EXCEPTION);
-	ck_assert_uint_eq(r->input_size, 0);
-	ck_assert_uint_eq(r->index, UINT64_MAX);
-	ck_assert_ptr_null(r->output);
-	ck_assert_uint_eq(r->output_size, 0);
-	ck_assert_ptr_null(r->tag);
-	ck_assert_int_eq(r->attempts, 0);
-	ck_assert(r->worker_index >= 0 && r->worker_index < PLACES);
-	ck_assert_int_eq(x->cause, VM_SETUP_FAILED);
-	ck_assert_int_eq(x->signal, 0);
-	ck_assert_int_eq(x->exit_status, -1);
-	ck_assert_int_eq(x->worker_index, r->worker_index);
-	ck_assert_int_gt(x->pid, 0);
-	ck_assert_str_ne(x->message, "");
-	t->told[r->worker_index]++;
-}
-
-static void note_input(const struct vm_result *r, int n, struct taken *t)
+static void note_input(const struct vm_result *r, int n, int *cause)
 {
 	int64_t i;
 
 	ck_assert_uint_eq(r->input_size, sizeof i);
 	memcpy(&i, r->input, sizeof i);
 	ck_assert(i >= 0 && i < n);
-	ck_assert_int_eq(t->cause[i], -1);
-	t->cause[i] = r->exception ? (int)r->exception->cause : 0;
+	ck_assert_int_eq(cause[i], -1);
+	cause[i] = r->exception ? (int)r->exception->cause : 0;
 	ck_assert_int_eq(r->attempts, r->exception ? 0 : 1);
 }
 
-static void forget_all(struct taken *t)
-{
-	memset(t->told, 0, sizeof t->told);
-	for (size_t i = 0; i < COUNTOF(t->cause); i++)
-		t->cause[i] = -1;
-}
-
-/* Takes all there is of the inputs 0 .. n - 1: what was said at the end. */
-static int take_all(vm_pool *pool, int n, struct taken *t)
+/* Takes all results of the inputs 0 .. n - 1.  Returns what the last call
+   returned; cause[i] is -1 for an input without a result, 0 for an output. */
+static int take_all(vm_pool *pool, int n, int *cause)
 {
 	struct vm_result r;
 	int rc;
 
-	while ((rc = vm_zip_in_out_within(pool, &r, limit_ms())) == 1) {
-		if (r.input == NULL)
-			note_told(&r, t);
-		else
-			note_input(&r, n, t);
-	}
+	for (int i = 0; i < n; i++)
+		cause[i] = -1;
+	while ((rc = vm_zip_in_out_within(pool, &r, limit_ms())) == 1)
+		note_input(&r, n, cause);
 	ck_assert_int_ne(rc, VM_LATER);
 	return rc;
 }
 
-/* The next result, which tells of a worker that was given up.  An idle pool
-   says that it is at the end until it knows. */
-static void take_told(vm_pool *pool, struct vm_result *r)
+/* Waits until the pool's error text says that this worker was given up.  An
+   idle pool is at the end until it knows. */
+static void wait_given_up(vm_pool *pool, int worker)
 {
+	struct vm_result r;
+	char text[32];
 	int rc = 0;
 
-	for (int i = 0; i < limit_ms() && rc == 0; i++) {
-		rc = vm_zip_in_out(pool, r);
-		if (rc == 0)
-			nap_ms(1);
+	snprintf(text, sizeof text, "Worker %d was given up", worker);
+	for (int i = 0; i < limit_ms() && rc == 0 &&
+	    strstr(vm_error(pool), text) == NULL; i++) {
+		rc = vm_zip_in_out(pool, &r);
+		nap_ms(1);
 	}
-	ck_assert_int_eq(rc, 1);
-	ck_assert_ptr_null(r->input);
+	ck_assert_int_eq(rc, 0);
+	ck_assert_ptr_eq(strstr(vm_error(pool), text), vm_error(pool));
+}
+
+/* Closes a pool that has given workers up, and looks for the text. */
+static void close_telling(vm_pool *pool, const char *text)
+{
+	ck_assert_int_eq(vm_close(pool), 1);
+	ck_assert_msg(strstr(vm_error(NULL), text) != NULL, "%s",
+	    vm_error(NULL));
 }
 
 static void all_are(const int *cause, int n, int expected)
@@ -135,15 +110,6 @@ static void those_read_failed(const int *cause, int n)
 		read++;
 	ck_assert_int_ge(read, 1);
 	all_are(cause + read, n - read, -1);
-}
-
-static int total(const struct taken *t)
-{
-	int n = 0;
-
-	for (size_t i = 0; i < PLACES; i++)
-		n += t->told[i];
-	return n;
 }
 
 /* ---- the pauses ---- */
@@ -200,30 +166,26 @@ static int fails_somehow(struct vm_context *me)
 static const char *const said[] = { "no luck in 0", "signal 11", "status 0",
 	"code 7" };
 
-static void check_nobody(int ordered, int tell)
+static void check_nobody(int ordered)
 {
 	const struct vm_worker worker = { .setup = fails_somehow,
 		.process = plain };
-	const struct vm_options options = { .workers = 4, .ordered = ordered,
-		.stderr_tail = 1, .tell_setup_failures = tell };
+	const struct vm_options options = { .workers = 4,
+		.flags = VM_STDERR_TAIL | (ordered ? VM_ORDERED : 0) };
 	int fds = count_fds();
 	struct vm_result r;
-	struct taken t;
+	int cause[10];
 	vm_pool *pool;
 
 	start();
-	forget_all(&t);
 	pool = fork_pool(&worker, &options);
 	imap_to(pool, vm_range(0, 10));
-	ck_assert_int_eq(take_all(pool, 10, &t), -1);
+	ck_assert_int_eq(take_all(pool, 10, cause), -1);
 	ck_assert_int_eq(errno, EPIPE);
 	ck_assert_int_eq(vm_broken(pool), 1);
-	those_read_failed(t.cause, 10);
-	for (int i = 0; i < 4; i++) {
-		ck_assert_int_eq(t.told[i], tell);
+	those_read_failed(cause, 10);
+	for (int i = 0; i < 4; i++)
 		ck_assert_int_eq(sh->counter[SETUPS + i], FAILURES);
-	}
-	ck_assert_int_eq(total(&t), 4 * tell);
 	for (int i = 0; i < 3; i++)
 		ck_assert_int_eq(vm_zip_in_out(pool, &r), -1);
 	close_pool(pool);
@@ -231,181 +193,31 @@ static void check_nobody(int ordered, int tell)
 	shared_free(sh);
 }
 
-START_TEST(all_are_told_and_all_inputs_answered)
+START_TEST(all_inputs_are_answered)
 {
-	check_nobody(0, 1);
-	check_nobody(1, 1);
+	check_nobody(0);
+	check_nobody(1);
 }
 END_TEST
 
-START_TEST(nothing_is_told_unasked)
-{
-	check_nobody(0, 0);
-	check_nobody(1, 0);
-}
-END_TEST
-
-/* A pool without inputs tells as well, and breaks down. */
-START_TEST(idle_pools_tell)
+/* A pool without inputs breaks down as well. */
+START_TEST(idle_pools_break)
 {
 	const struct vm_worker worker = { .setup = fails_somehow,
 		.process = plain };
-	const struct vm_options options = { .workers = 2, .stderr_tail = 1,
-		.tell_setup_failures = 1 };
+	const struct vm_options options = { .workers = 2 };
 	struct vm_result r;
-	struct taken t;
 	vm_pool *pool;
+	int rc = 0;
 
 	start();
-	forget_all(&t);
 	pool = fork_pool(&worker, &options);
-	for (int i = 0; i < 2; i++) {
-		take_told(pool, &r);
-		note_told(&r, &t);
+	for (int i = 0; i < limit_ms() && rc == 0; i++) {
+		rc = vm_zip_in_out(pool, &r);
+		nap_ms(1);
 	}
-	ck_assert_int_eq(t.told[0], 1);
-	ck_assert_int_eq(t.told[1], 1);
-	ck_assert_int_eq(vm_zip_in_out(pool, &r), -1);
+	ck_assert_int_eq(rc, -1);
 	ck_assert_int_eq(errno, EPIPE);
-	close_pool(pool);
-}
-END_TEST
-
-/* ---- what is told ---- */
-
-static void check_evidence(const struct vm_result *r, int tail)
-{
-	const struct vm_exception *x = r->exception;
-	char wrote[64];
-
-	snprintf(wrote, sizeof wrote, "setup %d wrote this\n",
-	    r->worker_index);
-	ck_assert_msg(strstr(x->message, said[r->worker_index]) != NULL,
-	    "worker %d: %s", r->worker_index, x->message);
-	if (tail)
-		ck_assert_str_eq(x->stderr_tail, wrote);
-	else
-		ck_assert_ptr_null(x->stderr_tail);
-	if (r->worker_index == 1 && !SANITIZED)
-		ck_assert_ptr_eq(strstr(x->traceback, "SIGSEGV"),
-		    x->traceback);
-	else
-		ck_assert_ptr_null(x->traceback);
-}
-
-/* A copy has all of it, and outlives the pool. */
-static void check_copy(const struct vm_result *copy, int tail)
-{
-	struct taken t;
-
-	forget_all(&t);
-	ck_assert_ptr_null(copy->input);
-	note_told(copy, &t);
-	check_evidence(copy, tail);
-}
-
-static void check_told(int tail)
-{
-	const struct vm_worker worker = { .setup = fails_somehow,
-		.process = plain };
-	const struct vm_options options = { .workers = 4,
-		.stderr_tail = tail, .tell_setup_failures = 1 };
-	struct vm_result *copy[4], r;
-	vm_pool *pool;
-
-	start();
-	pool = fork_pool(&worker, &options);
-	for (int i = 0; i < 4; i++) {
-		take_told(pool, &r);
-		check_evidence(&r, tail);
-		copy[i] = vm_result_copy(&r);
-		ck_assert_ptr_nonnull(copy[i]);
-	}
-	close_pool(pool);
-	for (int i = 0; i < 4; i++) {
-		check_copy(copy[i], tail);
-		free(copy[i]);
-	}
-	shared_free(sh);
-}
-
-START_TEST(words_and_traces_of_setup_are_told)
-{
-	check_told(1);
-}
-END_TEST
-
-START_TEST(words_are_told_without_the_tail)
-{
-	/* What setup writes goes to ours. */
-	ck_assert_ptr_nonnull(freopen("/dev/null", "w", stderr));
-	check_told(0);
-}
-END_TEST
-
-/* More than a pipe holds. */
-enum { TEXT = 200000 };
-static int held[2][2];
-static char text[TEXT];
-
-/* The last setup of each has told of its failure before it can write out its
-   text and end. */
-static int fails_slowly(struct vm_context *me)
-{
-	if (count_setup(me) == FAILURES - 1) {
-		setvbuf(stdout, text, _IOFBF, TEXT);
-		dup2(held[me->worker_index][1], STDOUT_FILENO);
-		for (int i = 0; i < TEXT - 1; i++)
-			putchar('x');
-	}
-	return vm_fail(me, 1, "this is %d", me->worker_index);
-}
-
-/* Lets the caller hear of both failures while both workers are alive, and
-   then lets them end. */
-static void hold_up_both(vm_pool *pool)
-{
-	struct pollfd fds[2];
-	struct vm_result r;
-	static char sink[TEXT];
-	size_t all = 0;
-	ssize_t n;
-
-	for (int i = 0; i < 2; i++) {
-		fds[i] = (struct pollfd){ held[i][0], POLLIN, 0 };
-		while (poll(&fds[i], 1, 1) == 0)
-			ck_assert_int_eq(vm_zip_in_out(pool, &r), 0);
-	}
-	for (int i = 0; i < 3; i++)
-		ck_assert_int_eq(vm_zip_in_out(pool, &r), 0);
-	for (int i = 0; i < 2; i++)
-		for (all = 0; all < TEXT - 1; all += (size_t)n) {
-			n = read(held[i][0], sink, sizeof sink);
-			ck_assert_int_gt(n, 0);
-		}
-}
-
-/* What one says comes before the other is buried. */
-START_TEST(each_is_told_with_its_own_words)
-{
-	const struct vm_worker worker = { .setup = fails_slowly,
-		.process = plain };
-	const struct vm_options options = { .workers = 2,
-		.tell_setup_failures = 1 };
-	struct vm_result r;
-	char words[32];
-	vm_pool *pool;
-
-	start();
-	ck_assert_int_eq(pipe(held[0]) | pipe(held[1]), 0);
-	pool = fork_pool(&worker, &options);
-	hold_up_both(pool);
-	for (int i = 0; i < 2; i++) {
-		take_told(pool, &r);
-		snprintf(words, sizeof words, "this is %d", r.worker_index);
-		ck_assert_msg(strstr(r.exception->message, words) != NULL,
-		    "worker %d: %s", r.worker_index, r.exception->message);
-	}
 	close_pool(pool);
 }
 END_TEST
@@ -418,24 +230,86 @@ static int hangs(struct vm_context *me)
 	return 0;
 }
 
-START_TEST(setups_that_hang_are_told)
+START_TEST(setups_that_hang_are_killed)
 {
 	const struct vm_worker worker = { .setup = hangs, .process = plain };
 	const struct vm_options options = { .workers = 2,
-		.setup_timeout_ms = 20, .tell_setup_failures = 1 };
-	struct taken t;
+		.setup_timeout_ms = 20 };
+	int cause[5];
 	vm_pool *pool;
 
 	start();
-	forget_all(&t);
 	pool = fork_pool(&worker, &options);
 	imap_to(pool, vm_range(0, 5));
-	ck_assert_int_eq(take_all(pool, 5, &t), -1);
-	those_read_failed(t.cause, 5);
-	ck_assert_int_eq(t.told[0], 1);
-	ck_assert_int_eq(t.told[1], 1);
+	ck_assert_int_eq(take_all(pool, 5, cause), -1);
+	those_read_failed(cause, 5);
 	ck_assert_ptr_nonnull(strstr(vm_error(pool), "setup_timeout_ms"));
 	close_pool(pool);
+}
+END_TEST
+
+/* ---- the text ---- */
+
+/* The worker with this index fails in its own way; the others are well. */
+static int bad;
+
+static int one_fails_somehow(struct vm_context *me)
+{
+	return me->worker_index == bad ? fails_somehow(me) : 0;
+}
+
+/* vm_error(), vm_ready() and vm_close() name the worker and the reason. */
+START_TEST(the_reason_is_told)
+{
+	const struct vm_worker worker = { .setup = one_fails_somehow,
+		.process = plain };
+	const struct vm_options options = { .workers = 5,
+		.flags = VM_STDERR_TAIL };
+	vm_pool *pool;
+
+	for (bad = 0; bad < 4; bad++) {
+		start();
+		pool = fork_pool(&worker, &options);
+		wait_given_up(pool, bad);
+		ck_assert_ptr_nonnull(strstr(vm_error(pool), said[bad]));
+		ck_assert_int_eq(vm_ready(pool, limit_ms()), -1);
+		ck_assert_int_eq(errno, ECHILD);
+		ck_assert_ptr_nonnull(strstr(vm_error(pool), said[bad]));
+		close_telling(pool, said[bad]);
+		ck_assert_ptr_null(strstr(vm_error(NULL), "were given up"));
+		shared_free(sh);
+	}
+}
+END_TEST
+
+static int all_but_the_last_fail(struct vm_context *me)
+{
+	return me->worker_index == 3 ? 0 : fails_somehow(me);
+}
+
+START_TEST(those_given_up_are_counted)
+{
+	const struct vm_worker worker = { .setup = all_but_the_last_fail,
+		.process = plain };
+	const struct vm_options options = { .workers = 4,
+		.flags = VM_STDERR_TAIL };
+	int cause[100], told = 0;
+	struct vm_result r;
+	vm_pool *pool;
+
+	start();
+	pool = fork_pool(&worker, &options);
+	for (int i = 0; i < limit_ms() && told < 3; i++) {
+		ck_assert_int_eq(vm_zip_in_out(pool, &r), 0);
+		told = (int)pool->engine.staffing.given_up;
+		nap_ms(1);
+	}
+	ck_assert_int_eq(told, 3);
+	imap_to(pool, vm_range(0, 100));
+	ck_assert_int_eq(take_all(pool, 100, cause), 0);
+	all_are(cause, 100, 0);
+	close_telling(pool, "(3 workers were given up.)");
+	shared_free(sh);
 }
 END_TEST
 
@@ -456,34 +330,27 @@ static void check_one_bad(int late, int ordered)
 	const struct vm_worker worker = { .setup = one_is_bad,
 		.process = plain };
 	const struct vm_options options = { .workers = 3,
-		.ordered = ordered, .tell_setup_failures = 1 };
-	struct vm_result r;
-	struct taken t;
+		.flags = ordered ? VM_ORDERED : 0 };
+	int cause[500];
 	vm_pool *pool;
 
 	start();
 	atomic_store(&sh->counter[GATE], !late);
-	forget_all(&t);
 	pool = fork_pool(&worker, &options);
 	imap_to(pool, vm_range(0, 500));
-	ck_assert_int_eq(take_all(pool, 500, &t), 0);
-	all_are(t.cause, 500, 0);
-	ck_assert(total(&t) == 0 || !late);
+	ck_assert_int_eq(take_all(pool, 500, cause), 0);
+	all_are(cause, 500, 0);
+	if (late)
+		ck_assert_ptr_null(strstr(vm_error(pool), "given up"));
 	atomic_store(&sh->counter[GATE], 1);
-	if (total(&t) == 0) {
-		take_told(pool, &r);
-		note_told(&r, &t);
-	}
-	ck_assert_int_eq(t.told[1], 1);
+	wait_given_up(pool, 1);
 	ck_assert_int_eq(sh->counter[SETUPS + 1], FAILURES);
-	/* The others work on, and it is told once. */
-	forget_all(&t);
+	/* The others work on. */
 	imap_to(pool, vm_range(0, 100));
-	ck_assert_int_eq(take_all(pool, 100, &t), 0);
-	all_are(t.cause, 100, 0);
-	ck_assert_int_eq(total(&t), 0);
+	ck_assert_int_eq(take_all(pool, 100, cause), 0);
+	all_are(cause, 100, 0);
 	ck_assert_int_eq(vm_broken(pool), 0);
-	close_pool(pool);
+	close_telling(pool, "Setup failed in worker 1: bad");
 	shared_free(sh);
 }
 
@@ -494,7 +361,7 @@ START_TEST(one_bad_worker_costs_only_itself)
 }
 END_TEST
 
-START_TEST(what_happens_after_the_work_is_told_later)
+START_TEST(a_worker_may_be_given_up_after_the_work)
 {
 	check_one_bad(1, 0);
 	check_one_bad(1, 1);
@@ -520,8 +387,7 @@ START_TEST(four_failures_are_forgiven)
 {
 	const struct vm_worker worker = { .setup = fifth_is_well,
 		.process = dies_at_times };
-	const struct vm_options options = { .workers = 2,
-		.tell_setup_failures = 1 };
+	const struct vm_options options = { .workers = 2 };
 	struct vm_result r;
 	int outputs = 0;
 	vm_pool *pool;
@@ -531,7 +397,6 @@ START_TEST(four_failures_are_forgiven)
 	imap_to(pool, vm_range(0, 50));
 	for (int i = 0; i < 50; i++) {
 		take(pool, &r);
-		ck_assert_ptr_nonnull(r.input);
 		outputs += r.type == VM_OUTPUT;
 	}
 	ck_assert_int_eq(outputs, 47);
@@ -543,14 +408,11 @@ END_TEST
 int main(void)
 {
 	const TTest *const tests[] = {
-		pauses_double, all_are_told_and_all_inputs_answered,
-		idle_pools_tell, words_and_traces_of_setup_are_told,
-		words_are_told_without_the_tail,
-		each_is_told_with_its_own_words, setups_that_hang_are_told,
-		one_bad_worker_costs_only_itself };
+		pauses_double, all_inputs_are_answered, idle_pools_break,
+		setups_that_hang_are_killed, the_reason_is_told,
+		those_given_up_are_counted, one_bad_worker_costs_only_itself };
 	const TTest *const drawn[] = {
-		nothing_is_told_unasked,
-		what_happens_after_the_work_is_told_later,
+		a_worker_may_be_given_up_after_the_work,
 		four_failures_are_forgiven };
 
 	return run_sampled_tests("setups", tests, COUNTOF(tests), drawn,

@@ -130,7 +130,7 @@ static void run_job(const size_t *in, const size_t *out, size_t count,
 		take(pool, &r);
 		ck_assert_uint_lt(r.index, count);
 		ck_assert_int_eq(seen[r.index]++, 0);
-		if (options->ordered)
+		if (options->flags & VM_ORDERED)
 			ck_assert_uint_eq(r.index, i);
 		check_answer(&job, &r);
 	}
@@ -152,7 +152,7 @@ static void run_all_ways(const size_t *in, const size_t *out, size_t count)
 				run_job(in, out, count, &(struct vm_options){
 				    .workers = workers[j],
 				    .chunk_size = chunk_sizes[i],
-				    .ordered = ordered });
+				    .flags = ordered ? VM_ORDERED : 0 });
 }
 
 /* Around the sizes of words, pages, pipes and rings. */
@@ -198,9 +198,10 @@ START_TEST(many_mixed_sizes)
 	}
 	run_job(in, out, COUNTOF(in), &(struct vm_options){ .workers = 4 });
 	run_job(in, out, COUNTOF(in), &(struct vm_options){ .workers = 2,
-	    .chunk_size = 50, .ordered = 1 });
+	    .chunk_size = 50, .flags = VM_ORDERED });
 	run_job(in, out, COUNTOF(in), &(struct vm_options){ .workers = 3,
-	    .chunk_size = 5, .max_in_flight_bytes = 100000, .ordered = 1 });
+	    .chunk_size = 5, .max_in_flight_bytes = 100000,
+	    .flags = VM_ORDERED });
 	run_job(in, out, COUNTOF(in), &(struct vm_options){ .workers = 3,
 	    .chunk_size = 5, .max_in_flight_bytes = 100000 });
 	run_job(in, out, 300, &(struct vm_options){ .workers = VM_SERIAL });
@@ -312,9 +313,9 @@ static void check_too_long(int workers)
 	const struct vm_worker worker = { .process = reserve_well };
 	vm_pool *pool = fork_pool(&worker, &(struct vm_options){
 	    .workers = workers, .max_item_bytes = 1000, .chunk_size = 2 });
-	static char *const good[] = { "one", "two", "three" };
+	static const char *const good[] = { "one", "two", "three" };
 	static char long_line[1002];
-	char *bad[] = { "four", long_line, "never read" };
+	const char *bad[] = { "four", long_line, "never read" };
 	struct vm_result r;
 
 	memset(long_line, 'x', 1001);

@@ -26,7 +26,7 @@ static const struct vm_worker echoing = { .process = echo };
 /* A pool that gives results in order. */
 static vm_pool *in_order(int workers, size_t max_item)
 {
-	return fork_pool(&echoing, &(struct vm_options){ .ordered = 1,
+	return fork_pool(&echoing, &(struct vm_options){ .flags = VM_ORDERED,
 	    .workers = workers, .max_item_bytes = max_item });
 }
 
@@ -155,10 +155,10 @@ START_TEST(arrays_may_be_inherited)
 {
 	map_inherited(&(struct vm_options){ .workers = 2,
 	    .max_attempts = 2 });
-	map_inherited(&(struct vm_options){ .workers = 3, .ordered = 1,
+	map_inherited(&(struct vm_options){ .workers = 3, .flags = VM_ORDERED,
 	    .max_attempts = 2 });
 	map_inherited(&(struct vm_options){ .workers = 2, .chunk_size = 64,
-	    .max_attempts = 2, .max_items_per_worker = 100 });
+	    .max_attempts = 2, .worker_max_items = 100 });
 }
 END_TEST
 
@@ -214,9 +214,8 @@ END_TEST
 
 START_TEST(strings)
 {
-	char *const words[] = { (char[]){ "a" }, (char[]){ "" },
-		(char[]){ "long enough to be two" }, NULL,
-		(char[]){ "beyond" } };
+	const char *const words[] = { "a", "", "long enough to be two", NULL,
+		"beyond" };
 	vm_pool *pool = in_order(2, 0);
 
 	imap_to(pool, vm_strings(words, 5));
@@ -794,7 +793,7 @@ END_TEST
 
 static void cancel_pool(struct script *s)
 {
-	vm_cancel(s->pool);
+	vm_cancel(s->pool, 0);
 }
 
 START_TEST(hooks_may_cancel)
@@ -856,7 +855,7 @@ static int by_cancel(vm_pool *pool, struct script *s)
 
 	imap_to(pool, source_of(s));
 	expect_text(pool, "xy");
-	vm_cancel(pool);
+	vm_cancel(pool, 0);
 	while (vm_zip_in_out(pool, &r) == 1)
 		ck_assert_uint_eq(r.input_size, 2);
 	ck_assert_int_eq(s->closed, 1);
@@ -867,7 +866,7 @@ static int by_cancel_and_close(vm_pool *pool, struct script *s)
 {
 	imap_to(pool, source_of(s));
 	expect_text(pool, "xy");
-	vm_cancel(pool);
+	vm_cancel(pool, 0);
 	return vm_close(pool);
 }
 
@@ -913,7 +912,7 @@ START_TEST(ready_made_sources_may_be_dropped_unread)
 		imap_to(pool, vm_lines_fd(fileno(f)));
 		imap_to(pool, vm_glob("/*"));
 		if (i == 0) {
-			vm_cancel(pool);
+			vm_cancel(pool, 0);
 			take_end(pool);
 		}
 	}

@@ -157,8 +157,8 @@ static void meet(struct vm_source source, int ordered)
 {
 	struct shared *s = shared_new();
 	const struct vm_worker worker = { .process = meet_three, .config = s };
-	const struct vm_options options = { .workers = 3, .ordered = ordered,
-		.max_in_flight_bytes = 1 };
+	const struct vm_options options = { .workers = 3,
+		.flags = ordered ? VM_ORDERED : 0, .max_in_flight_bytes = 1 };
 	vm_pool *pool = fork_pool(&worker, &options);
 	struct vm_result r;
 

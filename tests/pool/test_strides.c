@@ -136,7 +136,7 @@ static void check_harm(void (*how)(void), enum vm_cause cause, int step,
 	for (bad = 0; bad < SLOT_STRIDE + 2; bad += step)
 		for (int workers = 1; workers < 3; workers++)
 			check_one((struct vm_options){ .workers = workers,
-			    .ordered = bad & 1,
+			    .flags = bad & 1 ? VM_ORDERED : 0,
 			    .item_timeout_ms = timeout_ms }, cause);
 }
 
@@ -241,7 +241,7 @@ START_TEST(fast_ones_are_not_held_up)
 {
 	for (int ordered = 0; ordered < 2; ordered++) {
 		vm_pool *pool = start(slow_at_gate, (struct vm_options){
-		    .workers = 1, .ordered = ordered });
+		    .workers = 1, .flags = ordered ? VM_ORDERED : 0 });
 
 		for (int i = 0; i < SLOW; i++)
 			ck_assert_int_eq(take_well(pool), i);
@@ -263,7 +263,7 @@ START_TEST(cancelled_within_a_stride)
 
 	for (int i = 0; i < SLOW; i++)
 		seen[take_well(pool)] = true;
-	vm_cancel(pool);
+	vm_cancel(pool, 0);
 	/* All but what was taken comes while the gate is shut. */
 	for (int i = SLOT_STRIDE; i < ITEMS; i++) {
 		ck_assert_int_eq(vm_zip_in_out_within(pool, &r, limit_ms()), 1);
@@ -305,7 +305,7 @@ START_TEST(what_is_not_taken_is_taken_back)
 {
 	for (int ordered = 0; ordered < 2; ordered++) {
 		vm_pool *pool = start(slow_for_others, (struct vm_options){
-		    .workers = 2, .ordered = ordered });
+		    .workers = 2, .flags = ordered ? VM_ORDERED : 0 });
 
 		for (int i = 0; i < ITEMS; i++)
 			take_well(pool);

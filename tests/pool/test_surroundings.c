@@ -70,7 +70,7 @@ static void check_hooks_read_nothing(void)
 {
 	struct vm_worker worker = { .process = reads_stdin };
 	vm_pool *pool = fork_pool(&worker, &(struct vm_options){
-	    .workers = 2, .chunk_size = 1, .max_items_per_worker = 1 });
+	    .workers = 2, .chunk_size = 1, .worker_max_items = 1 });
 	struct vm_result r;
 
 	imap_to(pool, vm_range(0, 8));
@@ -302,7 +302,7 @@ static void set_limit(int resource, rlim_t most)
 
 struct limited {
 	int limit, open;	/* descriptors, and those in use */
-	int tail;		/* stderr_tail */
+	int tail;		/* VM_STDERR_TAIL */
 	int least, most;	/* workers that there may be */
 };
 
@@ -311,7 +311,7 @@ struct limited {
 static int has_few_descriptors(void *arg)
 {
 	const struct limited *l = arg;
-	struct vm_options o = { .stderr_tail = l->tail };
+	struct vm_options o = { .flags = l->tail ? VM_STDERR_TAIL : 0 };
 	int fds[1000];
 	int open = open_most(fds, l->open), left;
 	uint64_t free, unused = 0;
@@ -549,7 +549,7 @@ static int has_few_processes(void *arg)
 	    .workers = *allowed }));
 	ck_assert_int_eq(errno, EAGAIN);
 	ck_assert_ptr_nonnull(strstr(vm_error(NULL), "RLIMIT_NPROC"));
-	pool = vm_fork(&echoing, &(struct vm_options){ .debug = 1 });
+	pool = vm_fork(&echoing, &(struct vm_options){ .flags = VM_DEBUG });
 	ck_assert_msg(pool != NULL, "%s", vm_error(NULL));
 	ck_assert_int_ge(vm_workers(pool), MAX(*allowed / 2, 1));
 	ck_assert_int_lt(vm_workers(pool), *allowed);
@@ -612,7 +612,7 @@ static void draw_in_two(const struct vm_options *o, long (*drawn)[3])
 START_TEST(workers_draw_numbers_of_their_own)
 {
 	struct vm_options o = { .workers = 1, .chunk_size = 1,
-		.max_items_per_worker = 1 };
+		.worker_max_items = 1 };
 	long drawn[3][3], again[3][3];
 
 	draw_in_two(&o, drawn);
@@ -626,7 +626,7 @@ START_TEST(workers_draw_numbers_of_their_own)
 	o.seed = 1;
 	draw_in_two(&o, again);
 	ck_assert_int_ne(drawn[0][1], again[0][1]);
-	o.keep_rand = 1;
+	o.flags = VM_KEEP_RAND;
 	draw_in_two(&o, drawn);
 	for (int i = 0; i < 3; i++) {
 		ck_assert_int_eq(drawn[0][i], drawn[2][i]);
@@ -652,13 +652,15 @@ START_TEST(workers_may_ignore_the_end_of_a_service)
 		.item_timeout_ms = 300 };
 	struct vm_result r;
 
-	for (o.ignore_sigterm = 0; o.ignore_sigterm < 2; o.ignore_sigterm++) {
-		vm_pool *pool = fork_pool(&worker, &o);
+	for (int ignore = 0; ignore < 2; ignore++) {
+		vm_pool *pool;
 
+		o.flags = ignore ? VM_IGNORE_SIGTERM : 0;
+		pool = fork_pool(&worker, &o);
 		imap_to(pool, vm_range(0, 5));
 		for (int i = 0; i < 5; i++) {
 			take(pool, &r);
-			if (!o.ignore_sigterm)
+			if (!ignore)
 				ck_assert_int_eq(r.exception->signal, SIGTERM);
 			else if (r.index == 3)
 				ck_assert_int_eq(r.exception->cause,
@@ -695,7 +697,7 @@ START_TEST(workers_need_not_have_all_descriptors)
 		ck_assert_int_eq(vm_ready(pool, limit_ms()), 0);
 		close(ends[1]);
 		end.fd = ends[0];
-		ck_assert_int_eq(poll(&end, 1, 0), (int)o.close_count);
+		ck_assert_int_eq(poll(&end, 1, 0), o.close_count);
 		close_pool(pool);
 		ck_assert_int_eq(poll(&end, 1, limit_ms()), 1);
 		close(ends[0]);
@@ -714,6 +716,11 @@ START_TEST(what_is_not_open_cannot_be_closed)
 	ck_assert_int_eq(errno, EINVAL);
 	ck_assert_str_eq(vm_error(NULL), "vm_options.close_fds[1] is 1000000, "
 	    "which is no open descriptor.");
+	o.close_count = -1;
+	ck_assert_ptr_null(vm_fork(&worker, &o));
+	ck_assert_int_eq(errno, EINVAL);
+	ck_assert_ptr_nonnull(strstr(vm_error(NULL), "close_count must not"));
+	o.close_count = 2;
 	o.close_fds = NULL;
 	ck_assert_ptr_null(vm_fork(&worker, &o));
 	ck_assert_int_eq(errno, EINVAL);
@@ -738,7 +745,7 @@ static int prints_lines(void *arg)
 {
 	const struct vm_worker worker = { .process = print_and_die };
 	const struct vm_options o = { .workers = 2, .chunk_size = 1,
-		.whole_lines = *(int *)arg };
+		.flags = (*(int *)arg) ? VM_WHOLE_LINES : 0 };
 	char line[100], expected[100];
 	struct vm_result r;
 	vm_pool *pool;
@@ -761,7 +768,7 @@ static int prints_lines(void *arg)
 		lines += strcmp(line, expected) == 0;
 	}
 	vm_close(pool);
-	return lines == (o.whole_lines ? 6 : 0) ? 0 : 3;
+	return lines == (o.flags ? 6 : 0) ? 0 : 3;
 }
 
 START_TEST(workers_may_print_whole_lines)

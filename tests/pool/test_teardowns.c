@@ -133,7 +133,7 @@ START_TEST(close_tells_of_workers_that_were_replaced)
 {
 	const int index = 7;
 	const struct vm_options options = { .workers = 1,
-		.worker_indices = &index, .max_items_per_worker = 2,
+		.worker_indices = &index, .worker_max_items = 2,
 		.teardown_timeout_ms = 100 };
 	int cause[5];
 
@@ -243,8 +243,9 @@ START_TEST(map_array_has_words_for_it)
 	int in[3] = { 1, 2, 3 }, out[3] = { 0 };
 
 	way = FAILS;
-	ck_assert_int_eq(vm_map_array(&worker, &options, in, 3, sizeof *in,
-	    out, sizeof *out, NULL, NULL), 0);
+	ck_assert_int_eq(vm_map_array(&worker, &options,
+	    &(struct vm_array_map){ .in = in, .count = 3, .in_size = sizeof *in,
+	        .out = out, .out_size = sizeof *out }), 0);
 	ck_assert_int_eq(out[2], 3);
 	ck_assert_str_eq(vm_error(NULL),
 	    "Teardown failed in worker 0: The disk is full.");
@@ -328,19 +329,19 @@ static void finish(vm_pool *pool)
 START_TEST(sums_of_all_workers_add_up)
 {
 	static const struct { struct vm_options options; size_t each; } of[] = {
-		{ { .workers = 3, .tell_teardowns = 1 }, 0 },
-		{ { .workers = 2, .tell_teardowns = 1, .ordered = 1,
-		    .max_items_per_worker = 7 }, 1000 },
-		{ { .workers = 2, .tell_teardowns = 1, .chunk_size = 1,
-		    .max_items_per_worker = 20, .max_in_flight_bytes = 1000 },
+		{ { .workers = 3, .flags = VM_TELL_TEARDOWNS }, 0 },
+		{ { .workers = 2, .flags = VM_TELL_TEARDOWNS | VM_ORDERED,
+		    .worker_max_items = 7 }, 1000 },
+		{ { .workers = 2, .flags = VM_TELL_TEARDOWNS, .chunk_size = 1,
+		    .worker_max_items = 20, .max_in_flight_bytes = 1000 },
 		    100000 },
-		{ { .workers = VM_SERIAL, .tell_teardowns = 1 }, 1000 },
+		{ { .workers = VM_SERIAL, .flags = VM_TELL_TEARDOWNS }, 1000 },
 	};
 
 	way = WELL;
 	for (size_t i = 0; i < COUNTOF(of); i++) {
 		int workers = MAX(of[i].options.workers, 1), told;
-		int share = of[i].options.max_items_per_worker;
+		int share = of[i].options.worker_max_items;
 		vm_pool *pool;
 
 		each = of[i].each;
@@ -387,8 +388,8 @@ START_TEST(results_tell_of_teardowns_that_fail)
 		[GARBLES] = { VM_GARBLED, 0 },
 	};
 	const struct vm_options options = { .workers = 1,
-		.teardown_timeout_ms = 100, .tell_teardowns = 1,
-		.stderr_tail = 1 };
+		.teardown_timeout_ms = 100, .flags = VM_TELL_TEARDOWNS |
+		VM_STDERR_TAIL };
 
 	no_cores();
 	each = 0;
@@ -438,7 +439,7 @@ START_TEST(a_caller_that_is_away_costs_no_teardown)
 	const struct vm_worker w = { .process = count_up,
 		.teardown = say_late };
 	const struct vm_options options = { .workers = 1,
-		.teardown_timeout_ms = 500, .tell_teardowns = 1 };
+		.teardown_timeout_ms = 500, .flags = VM_TELL_TEARDOWNS };
 	struct vm_result r;
 	vm_pool *pool;
 
@@ -475,7 +476,7 @@ static int count_type(void *sums, const struct vm_result *r)
 START_TEST(folding_takes_them_for_no_failure)
 {
 	const struct vm_options options = { .workers = 1,
-		.max_items_per_worker = 2, .tell_teardowns = 1 };
+		.worker_max_items = 2, .flags = VM_TELL_TEARDOWNS };
 	long sums = 0;
 	vm_pool *pool;
 
@@ -491,7 +492,7 @@ END_TEST
 /* What it says does not fit, or comes at the wrong time. */
 START_TEST(no_more_than_one_output_may_have)
 {
-	struct vm_options options = { .workers = 1, .tell_teardowns = 1,
+	struct vm_options options = { .workers = 1, .flags = VM_TELL_TEARDOWNS,
 		.max_item_bytes = 1000 };
 	struct vm_result r;
 	vm_pool *pool;

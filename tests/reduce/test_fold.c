@@ -67,7 +67,7 @@ START_TEST(cuts_as_pymar_does)
 {
 	for (size_t i = 0; i < COUNTOF(pymar); i++) {
 		ck_assert_uint_eq(take_parts(pymar[i].length, pymar[i].parts,
-		    VM_CUT_PYMAR), pymar[i].count);
+		    VM_CUT_WITH_REST), pymar[i].count);
 		for (size_t n = 0; n < pymar[i].count; n++) {
 			ck_assert_uint_eq(parts[n].limit,
 			    pymar[i].part[n].limit);
@@ -111,13 +111,13 @@ END_TEST
 
 START_TEST(cuts_what_is_long)
 {
-	ck_assert_uint_eq(take_parts(UINT64_MAX, 1, VM_CUT_PYMAR), 1);
+	ck_assert_uint_eq(take_parts(UINT64_MAX, 1, VM_CUT_WITH_REST), 1);
 	ck_assert_uint_eq(parts[0].limit, UINT64_MAX);
-	ck_assert_uint_eq(take_parts(UINT64_MAX, 2, VM_CUT_PYMAR), 2);
+	ck_assert_uint_eq(take_parts(UINT64_MAX, 2, VM_CUT_WITH_REST), 2);
 	ck_assert_uint_eq(parts[0].limit, UINT64_MAX / 2 + 1);
 	ck_assert_uint_eq(parts[1].offset, UINT64_MAX / 2 + 1);
 	ck_assert_uint_eq(parts[1].limit, UINT64_MAX / 2);
-	ck_assert_uint_eq(take_parts(9, UINT64_MAX, VM_CUT_PYMAR), 9);
+	ck_assert_uint_eq(take_parts(9, UINT64_MAX, VM_CUT_WITH_REST), 9);
 }
 END_TEST
 
@@ -144,7 +144,7 @@ START_TEST(refuses_cuts)
 
 	ck_assert_int_eq(vm_imap(pool, vm_parts(10, 0, VM_CUT_EVENLY)), -1);
 	ck_assert_int_eq(errno, EINVAL);
-	ck_assert_int_eq(vm_imap(pool, vm_parts(10, 0, VM_CUT_PYMAR)), -1);
+	ck_assert_int_eq(vm_imap(pool, vm_parts(10, 0, VM_CUT_WITH_REST)), -1);
 	ck_assert_int_eq(errno, EINVAL);
 	ck_assert_int_eq(vm_imap(pool, vm_parts(10, 1, (enum vm_cut)7)), -1);
 	ck_assert_int_eq(errno, EINVAL);
@@ -188,7 +188,7 @@ START_TEST(folds_all)
 
 	for (int ordered = 0; ordered < 2; ordered++) {
 		pool = fork_pool(&doubles, &(struct vm_options){
-		    .ordered = ordered, .workers = 3 });
+		    .flags = ordered ? VM_ORDERED : 0, .workers = 3 });
 		f = (struct folded){ .next = ordered ? 0 : -1,
 		    .stops_at = -1 };
 		ck_assert_int_eq(vm_fold(pool, vm_range(0, 100), fold, &f), 1);

@@ -206,7 +206,7 @@ START_TEST(keeps_to_it_collected_and_sorted)
 	const struct vm_job job = { .map = map_pairs, .reduce = reduce_sum,
 		.collect = vm_add_up };
 	const struct vm_reduce_options h = { .memory_limit = LIMIT,
-		.sorted = 1 };
+		.flags = VM_SORTED };
 
 	run_in_little(&job, PAIRS_EACH, KEYS, 3, &h);
 }
@@ -322,7 +322,7 @@ START_TEST(large_values_are_not_kept)
 	const struct vm_job job = { .map = map_large_first,
 		.reduce = reduce_to_memory };
 	const struct vm_options o = { .workers = 1 };
-	const struct vm_reduce_options h = { .sorted = 1 };
+	const struct vm_reduce_options h = { .flags = VM_SORTED };
 	vm_reducer *r = fork_job(&job, &o, &h);
 	struct counts c;
 

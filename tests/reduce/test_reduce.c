@@ -30,7 +30,7 @@ static void try_abc(const struct vm_job *job, const struct vm_options *o,
 	queue_run(r, 0, abc());
 	take_good_run(r, &c);
 	check_abc(&c);
-	if (h != NULL && h->sorted)
+	if (h != NULL && (h->flags & VM_SORTED))
 		ck_assert(in_key_order(&c));
 	counts_free(&c);
 	ck_assert_int_eq(vm_zip_key_out(r, &(struct vm_reduced){ 0 }), 0);
@@ -49,7 +49,7 @@ static void try_all(int workers)
 		};
 		struct vm_options o = { .workers = workers,
 			.chunk_size = i & 1 };
-		struct vm_reduce_options h = { .sorted = i & 4 };
+		struct vm_reduce_options h = { .flags = i & 4 ? VM_SORTED : 0 };
 
 		try_abc(&job, &o, &h);
 	}
@@ -68,7 +68,7 @@ END_TEST
 START_TEST(groups_values_without_reduce)
 {
 	const struct vm_job job = { .map = map_words };
-	const struct vm_reduce_options h = { .sorted = 1 };
+	const struct vm_reduce_options h = { .flags = VM_SORTED };
 	const uint64_t counts[] = { 2, 2, 4 };
 	vm_reducer *r = fork_job(&job, NULL, &h);
 	struct vm_reduced one;
@@ -253,7 +253,7 @@ END_TEST
 
 static int map_run(struct vm_context *me, const void *input, size_t size)
 {
-	vm_reducer *r = vm_fork_job(&count_words, &(struct vm_options){
+	vm_reducer *r = vm_fork_jobs(&count_words, 1, &(struct vm_options){
 	    .workers = 2 }, NULL);
 	struct vm_reduced one;
 	int got, error = 0;
@@ -408,7 +408,7 @@ static void count_while_killed(int collect, int sorted, size_t memory)
 	const struct vm_job job = { .map = map_late, .reduce = reduce_late,
 		.collect = collect ? vm_add_up : NULL };
 	const struct vm_options o = { .workers = 3, .max_attempts = 1000 };
-	const struct vm_reduce_options h = { .sorted = sorted,
+	const struct vm_reduce_options h = { .flags = sorted ? VM_SORTED : 0,
 		.memory_limit = memory };
 	struct killer k;
 	struct counts c;
@@ -489,7 +489,7 @@ START_TEST(keeps_the_order_of_inputs)
 	struct counts c;
 
 	for (size_t i = 0; i < COUNTOF(memory); i++) {
-		struct vm_reduce_options h = { .in_input_order = 1,
+		struct vm_reduce_options h = { .flags = VM_IN_INPUT_ORDER,
 			.memory_limit = memory[i], .partitions = 2 };
 		vm_reducer *r = fork_job(&job, &o, &h);
 
@@ -525,7 +525,7 @@ START_TEST(sorts_a_million_keys)
 	const size_t thousands = (size_t)sample_size(SANITIZED ? 100 : 1000,
 	    60);
 	const struct vm_job job = { .map = map_thousand };
-	const struct vm_reduce_options h = { .sorted = 1,
+	const struct vm_reduce_options h = { .flags = VM_SORTED,
 		.memory_limit = thousands << 13 };
 	vm_reducer *r = fork_job(&job, &(struct vm_options){ .workers = 2 },
 	    &h);
@@ -649,7 +649,7 @@ START_TEST(keys_are_any_bytes)
 	for (int i = 0; i < 8; i++) {
 		struct vm_job job = { .map = map_odd_keys, .collect =
 			i & 1 ? collect_first : NULL, .reduce = reduce_same };
-		struct vm_reduce_options h = { .sorted = i & 2,
+		struct vm_reduce_options h = { .flags = i & 2 ? VM_SORTED : 0,
 			.memory_limit = i & 4 ? 1 : 0 };
 		struct counts c;
 		vm_reducer *r = fork_job(&job, &(struct vm_options){
@@ -658,7 +658,7 @@ START_TEST(keys_are_any_bytes)
 		queue_run(r, 0, vm_range(0, 50));
 		take_good_run(r, &c);
 		ck_assert_uint_eq(c.outputs, keys);
-		ck_assert(!h.sorted || in_key_order(&c));
+		ck_assert(h.flags == 0 || in_key_order(&c));
 		for (size_t k = 0; k < c.size && job.collect == NULL; k++)
 			ck_assert_uint_eq(c.of[k].n, c.of[k].key_size ?
 			    50 : 100);

@@ -137,7 +137,7 @@ static const struct count *find(const struct counts *c, const char *text,
 static void run_strings(vm_reducer *r, const char *const *texts, size_t n,
     struct counts *c)
 {
-	queue_run(r, 0, vm_strings((char *const *)(uintptr_t)texts, n));
+	queue_run(r, 0, vm_strings(texts, n));
 	take_run(r, c);
 	ck_assert_msg(c->rc == 0, "%s", vm_reducer_error(r));
 }
@@ -221,7 +221,8 @@ START_TEST(collect_fails_its_input)
 		.collect = collect_badly, .reduce = reduce_sum };
 	const struct vm_options o = { .workers = 2, .max_attempts = 2 };
 	vm_reducer *r = fork_job(&job, &o, NULL);
-	char long_texts[COUNTOF(texts)][200], *these[COUNTOF(texts)];
+	char long_texts[COUNTOF(texts)][200];
+	const char *these[COUNTOF(texts)];
 	struct counts c;
 
 	no_cores();
@@ -230,7 +231,7 @@ START_TEST(collect_fails_its_input)
 			these[i] = long_texts[i];
 			long_texts[i][0] = '\0';
 			for (int k = 0; k < often[n]; k++)
-				strcat(strcat(these[i], texts[i]), " ");
+				strcat(strcat(long_texts[i], texts[i]), " ");
 		}
 		queue_run(r, 0, vm_strings(these, COUNTOF(texts)));
 		take_run(r, &c);
@@ -291,11 +292,11 @@ START_TEST(codes_and_words_are_the_hooks)
 	const char *const texts[] = { "#x #x", "?x ?x" };
 	const struct vm_job job = { .map = map_badly_by_key,
 		.collect = collect_badly };
-	vm_reducer *r = fork_job(&job, &(struct vm_options){ .ordered = 1 },
-	    NULL);
+	vm_reducer *r = fork_job(&job,
+	    &(struct vm_options){ .flags = VM_ORDERED }, NULL);
 	struct vm_reduced one;
 
-	queue_run(r, 0, vm_strings((char *const *)(uintptr_t)texts, 2));
+	queue_run(r, 0, vm_strings(texts, 2));
 	ck_assert_int_eq(vm_zip_key_out(r, &one), 1);
 	ck_assert_int_eq(one.exception->code, 5);
 	ck_assert_uint_eq(one.input_size, 5);
@@ -389,7 +390,7 @@ static void all_fail(const struct vm_job *job, const char *text, int code)
 	struct vm_reduced one;
 	int got, n = 0;
 
-	queue_run(r, 0, vm_strings((char *const *)&(const void *){ text }, 1));
+	queue_run(r, 0, vm_strings(&text, 1));
 	for (; (got = vm_zip_key_out(r, &one)) == 1; n++) {
 		ck_assert_int_eq(one.type, VM_EXCEPTION);
 		ck_assert_int_eq(one.exception->cause, VM_FAILED);
@@ -609,6 +610,30 @@ START_TEST(large_inputs_are_the_sources_fault)
 }
 END_TEST
 
+/* A line that does not end is refused, not buffered for ever, also below the
+   source that the reducer makes of it: the pipe never ends. */
+START_TEST(lines_without_end_are_refused)
+{
+	vm_reducer *r = fork_job(&count_words, &(struct vm_options){
+	    .max_item_bytes = 1000 }, NULL);
+	static char much[65536];
+	struct counts c;
+	int ends[2];
+
+	memset(much, 'x', sizeof much);
+	ck_assert_int_eq(pipe(ends), 0);
+	ck_assert_int_eq(write(ends[1], much, sizeof much), sizeof much);
+	queue_run(r, 0, vm_lines_fd(ends[0]));
+	take_run(r, &c);
+	ck_assert_int_eq(c.rc, -1);
+	ck_assert_int_eq(c.error, EFBIG);
+	counts_free(&c);
+	close_reducer(r);
+	close(ends[0]);
+	close(ends[1]);
+}
+END_TEST
+
 /* ---- reducers that cannot be ---- */
 
 START_TEST(refuses_what_cannot_be)
@@ -623,7 +648,7 @@ START_TEST(refuses_what_cannot_be)
 		{ .worker_indices = twice }, { .max_attempts = -1 },
 		{ .max_item_bytes = SIZE_MAX } };
 	const struct vm_reduce_options worse[] = { { .partitions = -1 },
-		{ .partitions = INT_MAX }, { .reserved = 1 } };
+		{ .partitions = INT_MAX }, { .flags = 4 } };
 	struct kept before = look_around();
 
 	ck_assert_int_eq(refused_job(&nothing, NULL, NULL), EINVAL);
@@ -731,7 +756,7 @@ static int refused_for_lack_of_rights(void *dir)
 
 	if (setgid(NOBODY) < 0 || setuid(NOBODY) < 0)
 		return 77;
-	r = vm_fork_job(&count_words, NULL, &h);
+	r = vm_fork_jobs(&count_words, 1, NULL, &h);
 	return r == NULL && errno == EACCES &&
 	    strstr(vm_reducer_error(NULL), dir) != NULL ? 0 : 1;
 }
@@ -1171,7 +1196,7 @@ static void *cancel_later(void *arg)
 	struct canceller *c = arg;
 
 	usleep((useconds_t)c->after_us);
-	vm_cancel(c->pool);
+	vm_cancel(c->pool, 0);
 	return NULL;
 }
 
@@ -1378,6 +1403,7 @@ int main(void)
 		pairs_are_emitted_in_map_only, no_teardown_without_setup,
 		setup_may_not_emit, inputs_without_map_are_pairs,
 		large_items_fail_alone, large_inputs_are_the_sources_fault,
+		lines_without_end_are_refused,
 		inputs_without_memory_fail_the_run, refuses_what_cannot_be,
 		knows_only_its_own_fields, workers_have_indices_of_their_own,
 		refuses_runs, needs_a_directory,

@@ -1,6 +1,6 @@
 /*
  * test_rounds.c - events during the gather phase of a reducer: cancelled,
- * closed, workers lost, the caller killed; and the effect of a cancel
+ * workers lost, the caller killed; and the effect of a cancel
  * afterwards.
  *
  * Each key has one value of an input, so collect() runs in that phase only: it
@@ -23,21 +23,23 @@
 
 #define INPUTS 20
 #define KEYS 50
-/* Longer than any test waits. */
 
 static struct shared *sh;
 
 /* Counters: calls of collect() and reduce() that have begun; not 0: they may end,
-   setups fail.  Behind those, what collect() does first. */
-enum { COLLECTING, REDUCING, GO_ON, NO_SETUP, KILL_OTHER, KILL_CALLER };
+   setups fail, and how often they did.  Behind those, what collect() does
+   first. */
+enum { COLLECTING, REDUCING, GO_ON, NO_SETUP, REFUSED, KILL_OTHER, KILL_CALLER };
 
 /* Where pids are beside those of workers: the caller's. */
 #define CALLER 511
 
 static int set_up(struct vm_context *me)
 {
-	if (atomic_load(&sh->counter[NO_SETUP]))
+	if (atomic_load(&sh->counter[NO_SETUP])) {
+		atomic_fetch_add(&sh->counter[REFUSED], 1);
 		return vm_fail(me, 1, "no more workers");
+	}
 	atomic_store(&sh->pid[me->worker_index], (int)getpid());
 	return 0;
 }
@@ -54,11 +56,14 @@ static int map(struct vm_context *me, const void *input, size_t size)
 	return 0;
 }
 
-/* The other one of two workers is to have no successor. */
+/* The other one of two workers is to have no successor; returns when that is
+   certain. */
 static void kill_other(const struct vm_context *me)
 {
 	atomic_store(&sh->counter[NO_SETUP], 1);
 	kill(sh->pid[1 - me->worker_index], SIGKILL);
+	await(&sh->counter[REFUSED], 5, limit_ms());
+	atomic_store(&sh->counter[GO_ON], 1);
 }
 
 static int collect(struct vm_context *me, const void *key, size_t key_size,
@@ -108,7 +113,7 @@ static void *cancel_then(void *arg)
 	while (await(&sh->counter[COLLECTING], 1, limit_ms()) < 0)
 		continue;
 	c->stage = c->r->stage;
-	vm_cancel(vm_reducer_pool(c->r));
+	vm_cancel(vm_reducer_pool(c->r), 0);
 	atomic_store(&sh->counter[GO_ON], 1);
 	return NULL;
 }
@@ -164,7 +169,7 @@ static void *cancel_late(void *arg)
 	while (await(&sh->counter[REDUCING], 1, limit_ms()) < 0)
 		continue;
 	wait_asleep(getpid());
-	vm_cancel(arg);
+	vm_cancel(arg, 0);
 	return NULL;
 }
 
@@ -201,41 +206,34 @@ START_TEST(cancelled_when_all_keys_are_given)
 }
 END_TEST
 
-/* ---- closed ---- */
+/* ---- a worker lost ---- */
 
-/* The caller is told of a worker that was given up, whatever the round.  It
-   ends the reducer then, or goes on with the worker that is left. */
-START_TEST(closed)
+/* The run ends well with the worker that is left, and the end tells of the
+   other. */
+START_TEST(a_worker_is_given_up)
 {
-	const struct vm_options o = { .workers = 2, .tell_setup_failures = 1,
-		.close_timeout_ms = 100 };
+	const struct vm_options o = { .workers = 2 };
 	int fds = count_fds();
-	struct vm_reduced one;
 	struct counts c;
 	vm_reducer *r;
 
-	for (int goes_on = 0; goes_on < 2; goes_on++) {
-		sh = shared_new();
-		r = begin(&o, 1);
-		ck_assert_int_eq(vm_ready(vm_reducer_pool(r), -1), 0);
-		atomic_store(&sh->counter[KILL_OTHER], 1);
-		ck_assert_int_eq(vm_zip_key_out(r, &one), 1);
-		ck_assert_int_eq(one.exception->cause, VM_SETUP_FAILED);
-		ck_assert_ptr_null(one.input);
-		ck_assert_ptr_null(one.key);
-		ck_assert_int_eq(r->stage, RUN_GATHERING);
-		ck_assert_int_ge(sh->counter[COLLECTING], 1);
-		if (goes_on) {
-			atomic_store(&sh->counter[GO_ON], 1);
-			take_good_run(r, &c);
-			check_all(&c);
-			counts_free(&c);
-		}
-		close_reducer(r);
-		ck_assert_int_eq(count_fds(), fds);
-		ck_assert_int_eq(count_children(), 0);
-		shared_free(sh);
+	sh = shared_new();
+	r = begin(&o, 1);
+	ck_assert_int_eq(vm_ready(vm_reducer_pool(r), -1), 0);
+	atomic_store(&sh->counter[KILL_OTHER], 1);
+	take_good_run(r, &c);
+	check_all(&c);
+	counts_free(&c);
+	for (int i = 0; i < limit_ms() && strstr(vm_error(vm_reducer_pool(r)),
+	    "given up") == NULL; i++) {
+		ck_assert_int_eq(vm_ready(vm_reducer_pool(r), 0), 0);
+		nap_ms(1);
 	}
+	ck_assert_int_eq(vm_reducer_close(r), 1);
+	ck_assert_ptr_nonnull(strstr(vm_error(NULL), "no more workers"));
+	ck_assert_int_eq(count_fds(), fds);
+	ck_assert_int_eq(count_children(), 0);
+	shared_free(sh);
 }
 END_TEST
 
@@ -327,7 +325,7 @@ END_TEST
 int main(void)
 {
 	const TTest *const tests[] = { cancelled,
-		cancelled_when_all_keys_are_given, closed, killed,
+		cancelled_when_all_keys_are_given, a_worker_is_given_up, killed,
 		gathered_five_times, an_index_of_another_is_refused };
 
 	return run_tests("rounds", tests, COUNTOF(tests));

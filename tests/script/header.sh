@@ -40,11 +40,11 @@ write_users()
 	echo '#include <vimap_reduce.h>' >"$tmp/reduce.c"
 	cat >>"$tmp/reduce.c" <<-'END'
 	struct vm_job zero_job = {0};
-	struct vm_reduce_options zero_how = {0}, how = { .sorted = 1 };
+	struct vm_reduce_options zero_how = {0}, how = { .flags = VM_SORTED };
 	vm_reducer *forked(void);
 	vm_reducer *forked(void)
 	{
-		return vm_fork_job(&zero_job, NULL, &how);
+		return vm_fork_jobs(&zero_job, 1, NULL, &how);
 	}
 	END
 	cat >"$tmp/reduce.cc" <<-'END'
@@ -54,9 +54,9 @@ write_users()
 		struct vm_job job = {};
 		struct vm_reduce_options how = {};
 		struct vm_reduced result = {};
-		how.sorted = 1;
+		how.flags = VM_SORTED;
 		return result.key != nullptr ? nullptr :
-		    vm_fork_job(&job, nullptr, &how);
+		    vm_fork_jobs(&job, 1, nullptr, &how);
 	}
 	END
 	cp "$tmp/alone.c" "$tmp/alone.cc"

@@ -40,7 +40,7 @@ write_program()
 
 	int main(void)
 	{
-		char *words[] = { "hey" };
+		const char *words[] = { "hey" };
 		struct vm_worker worker = { .process = shout };
 		struct vm_result r = {0};
 		vm_pool *pool = vm_fork(&worker, NULL);

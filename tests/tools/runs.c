@@ -53,9 +53,9 @@ void killer_stop(struct killer *k)
 vm_reducer *fork_job(const struct vm_job *job, const struct vm_options *o,
     const struct vm_reduce_options *h)
 {
-	vm_reducer *r = vm_fork_job(job, o, h);
+	vm_reducer *r = vm_fork_jobs(job, 1, o, h);
 
-	ck_assert_msg(r != NULL, "vm_fork_job: %s", vm_reducer_error(NULL));
+	ck_assert_msg(r != NULL, "vm_fork_jobs: %s", vm_reducer_error(NULL));
 	return r;
 }
 
@@ -63,7 +63,7 @@ int refused_job(const struct vm_job *job, const struct vm_options *o,
     const struct vm_reduce_options *h)
 {
 	int fds = count_fds(), error;
-	vm_reducer *r = vm_fork_job(job, o, h);
+	vm_reducer *r = vm_fork_jobs(job, 1, o, h);
 
 	error = errno;
 	ck_assert_ptr_null(r);
@@ -284,8 +284,7 @@ const struct vm_job count_words = {
 	.reduce = reduce_sum,
 };
 
-static char *const texts[] = { (char []){ "a b a" }, (char []){ "b c" },
-	(char []){ "c c c" } };
+static const char *const texts[] = { "a b a", "b c", "c c c" };
 
 struct vm_source abc(void)
 {

@@ -224,7 +224,7 @@ START_TEST(tails)
 
 	no_cores();
 	pool = fork_pool(&worker, &(struct vm_options){
-	    .workers = 1, .stderr_tail = 1 });
+	    .workers = 1, .flags = VM_STDERR_TAIL });
 	imap_to(pool, vm_range(0, 6));
 	for (int i = 0; i < 6; i++) {
 		const char *tail;

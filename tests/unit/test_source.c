@@ -27,7 +27,8 @@ struct script {
 	const struct step *steps;
 	int nexts, closes, waits;
 	int outside;		/* calls with in_hook false */
-	int full;		/* calls with *input or *size set before */
+	int full;		/* calls with *input set, or *size not to the
+				   bound */
 	bool in_hook;
 };
 
@@ -37,7 +38,7 @@ static int script_next(void *from, const void **input, size_t *size)
 	const struct step *step = &s->steps[s->nexts++];
 
 	s->outside += !s->in_hook;
-	s->full += *input != NULL || *size != 0;
+	s->full += *input != NULL || *size != MAX_SIZE;
 	errno = step->error;
 	*input = step->input;
 	*size = step->size;

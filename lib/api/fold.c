@@ -2,14 +2,14 @@
  * fold.c - vm_fold(): the loop that passes all results of a source to a
  * callback.
  *
- * Runs in: caller.  Uses only vimap.h.
+ * Runs in: caller.  Uses the other public functions for the pool.
  */
 #include "config.h"
 
 #include <errno.h>
 #include <stdbool.h>
 
-#include "vimap_reduce.h"
+#include "api/vm_pool.h"
 
 /* Cancels the items that are left and drops their results.  Returns 0 or
    -errno; -ENOMEM if results are left, because two calls in a row had no
@@ -19,13 +19,25 @@ static int drain(vm_pool *pool)
 	struct vm_result r;
 	int got, tries = 0;
 
-	vm_cancel(pool);
+	vm_cancel(pool, 0);
 	do {
 		got = vm_zip_in_out(pool, &r);
 		tries = got == -1 && errno == ENOMEM ? tries + 1 : 0;
 	} while (got == 1 || (got == -1 && tries < 2 &&
 	    vm_broken(pool) == 0));
 	return got < 0 ? -errno : 0;
+}
+
+/* Refuses a call without a callback, and closes its source. */
+static int refuse(vm_pool *pool, const struct vm_source *source)
+{
+	if (source->close != NULL)
+		source->close(source->from);
+	if (pool != NULL)
+		words_set(&pool->words, EINVAL, "vm_fold() was given NULL, and "
+		    "needs a callback that takes each result.");
+	errno = EINVAL;
+	return -1;
 }
 
 int vm_fold(vm_pool *pool, struct vm_source source,
@@ -36,12 +48,8 @@ int vm_fold(vm_pool *pool, struct vm_source source,
 	struct vm_result r;
 	int got, left, error = 0;
 
-	if (fold == NULL) {
-		if (source.close != NULL)
-			source.close(source.from);
-		errno = EINVAL;
-		return -1;
-	}
+	if (fold == NULL)
+		return refuse(pool, &source);
 	got = vm_imap(pool, source) < 0 ? -1 : 1;
 	while (got == 1 && error == 0 && (got = vm_zip_in_out(pool, &r)) == 1) {
 		any_failed |= r.exception != NULL;
