@@ -49,8 +49,8 @@ static int explain(struct engine *e, int error)
 		    "descriptors for %zu workers; the limit is %llu "
 		    "(RLIMIT_NOFILE) with what is open already.",
 		    2 * n + 10, n, (unsigned long long)sys_fd_limit());
-	return words_set(e->words, error, "%zu workers could not be forked: "
-	    "%s.", n, staffing_reason(error));
+	return words_set(e->words, error, "A pool of %zu workers could not be "
+	    "made: %s.", n, staffing_reason(error));
 }
 
 /*

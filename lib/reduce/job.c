@@ -238,6 +238,15 @@ static int to_output(void *arg, uint64_t hash, const void *key,
 	return emit_pair(arg, hash, key, key_size, value, value_size);
 }
 
+/* Gives a failure without a text of the hook a text that names the hook.
+   Returns the code. */
+static int name_failure(struct layer *l, const char *hook, int code)
+{
+	if (code != 0 && !vm_has_failed(l->me))
+		vm_fail(l->me, code, "%s() failed with code %d.", hook, code);
+	return code;
+}
+
 static int map(struct layer *l, const void *input, size_t size)
 {
 	int r;
@@ -253,7 +262,9 @@ static int map(struct layer *l, const void *input, size_t size)
 		r = cannot_if(l, emit_end(&l->emit, l->me));
 	if (r != 0 || l->failed || vm_has_failed(l->me))
 		emit_undo(&l->emit);
-	return l->combine.code != 0 ? l->combine.code : r;
+	return l->combine.code != 0 ?
+	    name_failure(l, "collect", l->combine.code) :
+	    name_failure(l, "map", r);
 }
 
 static int reduce(struct layer *l, const unsigned char *input, size_t size)
@@ -268,7 +279,7 @@ static int reduce(struct layer *l, const unsigned char *input, size_t size)
 	if (l->values.error != 0)
 		return vm_fail(l->me, l->values.error, "The values of a key "
 		    "could not be read: %s.", words_of(l->values.error));
-	return r;
+	return name_failure(l, "reduce", r);
 }
 
 static int gather_partition(struct layer *l, const void *input)
@@ -297,7 +308,7 @@ static int gather_partition(struct layer *l, const void *input)
 	if (r == 0)
 		return vm_output(l->me, &out, sizeof out);
 	if (r == -ECANCELED)
-		return l->combine.code;
+		return name_failure(l, "collect", l->combine.code);
 	return vm_fail(l->me, -r, "The pairs of a partition could not be "
 	    "gathered: %s.", words_of(-r));
 }

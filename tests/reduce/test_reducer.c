@@ -287,6 +287,39 @@ START_TEST(gathering_goes_without_collect)
 }
 END_TEST
 
+/* Takes the next result: a failure with the code 5 of this hook. */
+static void take_code(vm_reducer *r, const char *message)
+{
+	struct vm_reduced one;
+
+	ck_assert_int_eq(vm_zip_key_out(r, &one), 1);
+	ck_assert_int_eq(one.type, VM_EXCEPTION);
+	ck_assert_int_eq(one.exception->code, 5);
+	ck_assert_str_eq(one.exception->message, message);
+}
+
+START_TEST(a_code_names_its_hook)
+{
+	const char *const bad = "#", *const good = "#x";
+	const struct vm_job jobs[] = {
+		{ .map = map_badly },
+		{ .map = map_badly_by_key, .collect = collect_badly },
+		{ .map = map_words, .reduce = reduce_badly } };
+	vm_reducer *r = vm_fork_jobs(jobs, 3, NULL, NULL);
+
+	queue_run(r, 0, vm_strings(&bad, 1));
+	queue_run(r, 1, vm_strings(&good, 1));
+	queue_run(r, 2, vm_strings(&good, 1));
+	take_code(r, "map() failed with code 5.");
+	ck_assert_int_eq(vm_zip_key_out(r, &(struct vm_reduced){ 0 }), 0);
+	take_code(r, "collect() failed with code 5.");
+	ck_assert_int_eq(vm_zip_key_out(r, &(struct vm_reduced){ 0 }), 0);
+	take_code(r, "reduce() failed with code 5.");
+	ck_assert_int_eq(vm_zip_key_out(r, &(struct vm_reduced){ 0 }), 0);
+	close_reducer(r);
+}
+END_TEST
+
 START_TEST(codes_and_words_are_the_hooks)
 {
 	const char *const texts[] = { "#x #x", "?x ?x" };
@@ -1399,7 +1432,8 @@ int main(void)
 {
 	const TTest *const tests[] = {
 		inputs_fail_alone, keys_fail_alone, collect_fails_its_input,
-		gathering_goes_without_collect, codes_and_words_are_the_hooks,
+		gathering_goes_without_collect, a_code_names_its_hook,
+		codes_and_words_are_the_hooks,
 		pairs_are_emitted_in_map_only, no_teardown_without_setup,
 		setup_may_not_emit, inputs_without_map_are_pairs,
 		large_items_fail_alone, large_inputs_are_the_sources_fault,
