@@ -3,7 +3,8 @@
 # checksum that it must, and what is printed is what bench/run.sh reads.
 #
 # Usage: tests/script/bench.sh, with the programs in ./bench and the sources in
-# $srcdir (by default .).  Some of the cases are tried, by the day.  Sizes are tiny: this says nothing about speed.
+# $srcdir (by default .).  Some of the cases are tried, by the day.  Sizes are
+# tiny: this says nothing about speed.
 # Exit status: 0 for success, 1 for failure, 77 if the programs are not built.
 
 srcdir=${srcdir:-.}
@@ -27,9 +28,10 @@ fail()
 	failures=$((failures + 1))
 }
 
-# A bound on the time of each, where there is timeout(1).
+# A bound on the time of each, where there is timeout(1): the limit of a test.
+limit=${VIMAP_TEST_LIMIT:-120}
 if command -v timeout >/dev/null 2>&1; then
-	bounded() { timeout 60 "$@"; }
+	bounded() { timeout "$limit" "$@"; }
 else
 	bounded() { "$@"; }
 fi
@@ -122,6 +124,8 @@ if command -v "$perl" >/dev/null 2>&1; then
 fi
 
 # The driver reads all that.
+BENCH_TIMEOUT=$limit
+export BENCH_TIMEOUT
 if BENCH_ONLY=W6 BENCH_RESULTS=$dir/results ROUNDS=1 SCALE=1 \
     sh "$srcdir/bench/run.sh" >"$dir/log" 2>&1; then
 	grep '^  raw_pipe .*[0-9]' "$dir/results.txt" >/dev/null ||

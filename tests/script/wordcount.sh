@@ -18,7 +18,7 @@ give_up()
 
 # The program, with a bound on its time where there is timeout(1).
 if command -v timeout >/dev/null 2>&1; then
-	wordcount() { timeout 120 "$program" "$@"; }
+	wordcount() { timeout "${VIMAP_TEST_LIMIT:-120}" "$program" "$@"; }
 else
 	wordcount() { "$program" "$@"; }
 fi
