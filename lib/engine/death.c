@@ -23,46 +23,30 @@
 #include "engine/engine.h"
 #include "engine/fate.h"
 #include "engine/intake.h"
-#include "engine/lost_fds.h"
 #include "engine/receive.h"
 #include "engine/retry.h"
+#include "engine/staffing.h"
 #include "engine/teardown.h"
 #include "os/fdlist.h"
-#include "os/sys.h"
 
 /* Workers in a row that may die with the same item in front, not begun. */
 #define SUSPICIONS_MOST 3
-
-/* Reads all results that the dead worker had finished.  Returns 0 or -ENOMEM.
-   A pipe that the host has closed is not read. */
-static int drain(struct engine *e, struct member *m, uint64_t now)
-{
-	int r = m->channel.in >= 0 && sys_is(m->channel.in, &m->in_file);
-
-	while (r > 0 && m->blame != VM_GARBLED)
-		r = receive_read(e, m, now);
-	if (r == 0 && m->blame != VM_GARBLED && m->channel.in >= 0)
-		r = receive_ring(e, m, now);
-	return MIN(r, 0);
-}
 
 /* Blames the item: it is tried again, or that was its last attempt. */
 static void convict(struct engine *e, struct member *m, struct span *guilty,
     bool begun)
 {
-	const struct outcome o = diagnosis_outcome(e, m, begun);
+	enum vm_cause cause = diagnosis_cause(m);
 
-	guilty->worker_index = m->index;
 	/* The cause of its last attempt may be another. */
-	guilty->outcome.pid = o.pid;
-	if (retry_may(e, guilty, o.cause)) {
+	guilty->outcome.pid = m->pid;
+	if (retry_may(e, guilty, cause)) {
 		retry_again(e, guilty, RETRY_AS_OPTIONS_SAY);
 		return;
 	}
-	guilty->outcome = o;
-	guilty->evidence = diagnosis_evidence(m, begun);
+	diagnosis_make(e, m, begun ? DIED_IN_ITEM : DIED_BEFORE_ITEM, guilty);
 	guilty->bytes = guilty->evidence ? guilty->evidence->size : 0;
-	if (o.cause != VM_CANCELLED)
+	if (cause != VM_CANCELLED)
 		retry_never(e, span_seq(guilty));
 	answer_span(e, guilty);
 }
@@ -100,9 +84,7 @@ static void blame_first(struct engine *e, struct member *m, struct span *s,
 	struct span *guilty = m->spare;
 
 	m->spare = NULL;
-	span_set(guilty, s->chunk, s->first, 1, s->at);
-	guilty->attempt = s->attempt;
-	span_advance(s, 1);
+	span_move_first(guilty, s, 1);
 	convict(e, m, guilty, begun);
 }
 
@@ -149,22 +131,6 @@ static size_t judge(struct engine *e, struct member *m)
 	return all;
 }
 
-/* Counts outputs that the worker wrote into its array of outputs without
-   reporting them; unless its words cannot be trusted.  Returns 0 or -ENOMEM. */
-static int take_done(struct engine *e, struct member *m)
-{
-	const struct span *s = m->sent;
-	uint32_t next, finished;
-
-	if (s == NULL || s->outputs == NULL || m->blame == VM_GARBLED ||
-	    slot_begun(m->slot, s->ordinal, s->limit, &next) < 0)
-		return 0;
-	finished = slot_done(m->slot, s->ordinal, s->limit);
-	if (finished <= s->first || finished > next)
-		return 0;
-	return MIN(receive_done(e, m, finished), 0) == -ENOMEM ? -ENOMEM : 0;
-}
-
 /* Requeues the items left in the oldest span that the member was sent. */
 static void requeue(struct engine *e, struct member *m)
 {
@@ -200,41 +166,23 @@ static void setup_died(struct engine *e, struct member *m)
 		diagnosis_setup(e, m);
 }
 
-/* The process still exists: another place stands in for this place. */
-static void hold(struct engine *e, struct member *m)
-{
-	debug_say(e, "held: worker %d, pid %d", m->index, (int)m->pid);
-	crew_hold(&e->crew, m);
-}
-
 int death_member(struct engine *e, struct member *m, uint64_t now)
 {
-	bool began, held;
-	int r;
+	bool began;
+	int r = receive_rest(e, m, now);
 
-	if (lost_fds_pipes(e, m, now))
-		return 0;
-	r = drain(e, m, now);
-	if (r == 0)
-		r = take_done(e, m);
 	if (r < 0)
-		return r;
-	if (!member_has_greeted(m))
+		return r == -ENOMEM ? r : 0;
+	debug_say(e, "bury: worker %d, pid %d, status 0x%x%s", m->index,
+	    (int)m->pid, (unsigned)m->death.status, m->held ? ", held" : "");
+	if (m->session < SESSION_READY)
 		setup_died(e, m);
-	debug_say(e, "bury: worker %d, pid %d, status 0x%x", m->index,
-	    (int)m->pid, (unsigned)m->death.status);
-	teardown_missed(e, m);
-	began = put_back(e, m) || m->told_to_stop;
-	if (crew_gives_up(m) && !e->fate.closing)
-		staffing_gave_up(e, m);
-	held = m->held && !crew_gives_up(m);
-	crew_clear(&e->crew, m, fdlist_drop);
-	if (e->fate.closing)
-		crew_move(&e->crew, m, MEMBER_GONE);
-	else if (held)
-		hold(e, m);
 	else
-		crew_replace(&e->crew, m, began, now);
+		teardown_missed(e, m);
+	began = put_back(e, m) || m->told_to_stop;
+	crew_vacate(&e->crew, m, fdlist_drop, e->fate.closing, began, now);
+	if (m->state == MEMBER_GONE && !e->fate.closing)
+		staffing_gave_up(e, m);
 	if (!e->fate.closing && !e->fate.dismissed && crew_hopeless(&e->crew)) {
 		*e->words = e->staffing.setup_words;
 		fate_break(e, VM_SETUP_FAILED);
@@ -253,11 +201,8 @@ static void answer_sent(struct engine *e, struct member *m,
 		if (m->spare != NULL && begun(m, s) > 0) {
 			first = m->spare;
 			m->spare = NULL;
-			span_set(first, s->chunk, s->first, 1, s->at);
-			first->attempt = s->attempt;
-			first->worker_index = m->index;
+			span_move_first(first, s, 1);
 			first->outcome.pid = m->pid;
-			span_advance(s, 1);
 			answer_cause(e, first, cause);
 		}
 		requeue(e, m);
@@ -279,13 +224,11 @@ void death_pool(struct engine *e, uint64_t now)
 			crew_move(&e->crew, m, MEMBER_DEAD);
 		/* With frames left unread, a failed item would pass for
 		   done. */
-		if (drain(e, m, now) == 0)
-			take_done(e, m);
-		teardown_missed(e, m);
+		receive_rest(e, m, now);
+		if (member_has_greeted(m))
+			teardown_missed(e, m);
 		answer_sent(e, m, cause);
-		crew_clear(&e->crew, m, fdlist_drop);
-		if (m->state != MEMBER_GONE)
-			crew_move(&e->crew, m, MEMBER_GONE);
+		crew_vacate(&e->crew, m, fdlist_drop, true, false, now);
 	}
 	answer_waiting(e, cause);
 }

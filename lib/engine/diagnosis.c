@@ -36,33 +36,39 @@ static void measure(const struct member *m, struct outcome *o)
 		o->cpu_ns = m->death.cpu_ns - n.started_cpu;
 }
 
-struct outcome diagnosis_outcome(struct engine *e, const struct member *m,
-    bool begun)
+enum vm_cause diagnosis_cause(const struct member *m)
+{
+	if (m->blame != 0)
+		return m->blame;
+	return WIFSIGNALED(m->death.status) ? VM_KILLED : VM_EXITED;
+}
+
+/* Returns how the worker died. */
+static struct outcome outcome_of(struct engine *e, const struct member *m,
+    enum died where)
 {
 	int status = m->death.status;
-	bool killed = WIFSIGNALED(status);
 	struct outcome o = {
-		.cause = m->blame,
+		.cause = diagnosis_cause(m),
 		.exit_status = -1,
 		.pid = m->pid,
 		.max_rss = m->death.max_rss,
 		.stopped = m->blame == VM_CANCELLED,
 	};
 
-	if (o.cause == 0)
-		o.cause = killed ? VM_KILLED : VM_EXITED;
 	if (o.cause == VM_KILLED)
 		o.signal = WTERMSIG(status);
 	if (o.cause == VM_EXITED)
 		o.exit_status = WEXITSTATUS(status);
-	o.core_dumped = killed && WCOREDUMP(status);
+	o.core_dumped = WIFSIGNALED(status) && WCOREDUMP(status);
 	o.out_of_memory = was_shot(m) && oom_claim(&e->staffing.oom);
-	if (begun && e->set.plan.measure)
+	if (where == DIED_IN_ITEM && e->set.plan.measure)
 		measure(m, &o);
 	return o;
 }
 
-struct evidence *diagnosis_evidence(const struct member *m, bool begun)
+/* Returns its crash text and captured stderr, or NULL without memory. */
+static struct evidence *evidence_of(const struct member *m, enum died where)
 {
 	size_t room = slot_crash_size(m->slot);
 	uint64_t from = slot_noted(m->slot).tail_from;
@@ -71,9 +77,16 @@ struct evidence *diagnosis_evidence(const struct member *m, bool begun)
 
 	if (e != NULL && e->traceback != NULL)
 		slot_crash(m->slot, e->traceback, room);
-	if (e != NULL && e->tail != NULL && begun)
+	if (e != NULL && e->tail != NULL && where != DIED_BEFORE_ITEM)
 		capture_read(m->errors, from, e->tail);
 	return e;
+}
+
+void diagnosis_make(struct engine *e, const struct member *m, enum died where,
+    struct span *about)
+{
+	about->outcome = outcome_of(e, m, where);
+	about->evidence = evidence_of(m, where);
 }
 
 void diagnosis_complete(struct engine *e)

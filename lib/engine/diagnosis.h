@@ -14,13 +14,17 @@
 struct engine;
 struct member;
 
-/* Returns how a worker died.  begun: the blamed item had been begun. */
-struct outcome diagnosis_outcome(struct engine *, const struct member *,
-    bool begun);
+/* Returns the cause of a worker's death. */
+enum vm_cause diagnosis_cause(const struct member *);
 
-/* Returns its crash text and captured stderr, or NULL without memory; the
-   caller frees it.  Without "begun" the stderr is left out. */
-struct evidence *diagnosis_evidence(const struct member *, bool begun);
+/* Where a worker died: its times are an item's only in the item, and its stderr
+   is of nothing that is reported if the item was not begun. */
+enum died { DIED_BEFORE_ITEM, DIED_IN_ITEM, DIED_IN_TEARDOWN };
+
+/* Sets the outcome of the span, and the evidence: crash text and captured
+   stderr, NULL without memory; the span owns it. */
+void diagnosis_make(struct engine *, const struct member *, enum died,
+    struct span *);
 
 /* The worker died before its setup had returned: sets the error text for
    that. */

@@ -48,24 +48,16 @@ static void close_answer(struct engine *e, struct answer *a)
 	a->span = a->of = NULL;
 }
 
-/* Moves the first items of a sent span to an empty span. */
-static void move_first(struct span *s, struct span *of, uint32_t items,
-    pid_t pid)
-{
-	span_set(s, of->chunk, of->first, items, of->at);
-	s->attempt = of->attempt;
-	s->worker_index = of->worker_index;
-	s->outcome.pid = pid;
-	span_advance(of, items);
-}
-
-/* The same, to a new span.  Returns it, or NULL without memory. */
+/* Moves the first items of a sent span to a new span.  Returns it, or NULL
+   without memory. */
 static struct span *take_first(struct span *of, uint32_t items, pid_t pid)
 {
 	struct span *s = span_new(of->chunk->freelist);
 
-	if (s != NULL)
-		move_first(s, of, items, pid);
+	if (s != NULL) {
+		span_move_first(s, of, items);
+		s->outcome.pid = pid;
+	}
 	return s;
 }
 
@@ -169,7 +161,8 @@ static int placed(struct engine *e, struct member *m, struct answer *a,
 		span_free(s);
 		return -ENOMEM;
 	}
-	move_first(s, m->sent, 1, m->pid);
+	span_move_first(s, m->sent, 1);
+	s->outcome.pid = m->pid;
 	m->finished++;
 	answer_span(e, s);
 	placed_make_room(e, m);
@@ -198,7 +191,11 @@ static int failure(struct engine *e, struct member *m, struct answer *a,
 	return r;
 }
 
-int receive_done(struct engine *e, struct member *m, uint32_t next)
+/* The items before number "next" in the oldest span of a member are done, and
+   their outputs are in its array in shared memory: copies them to the caller's
+   array, and counts them as taken.  Returns 0; -ENOMEM; or -EPROTO if the span
+   has no such array or the number is invalid. */
+static int take_done(struct engine *e, struct member *m, uint32_t next)
 {
 	struct span *of = m->sent, *done;
 	size_t element = e->crew.element;
@@ -234,7 +231,7 @@ static int done(struct engine *e, struct member *m, struct answer *a,
 	if (m->sent == NULL || frame_body(f, &said, sizeof said) < 0 ||
 	    said.ordinal != m->sent->ordinal)
 		return -EPROTO;
-	return receive_done(e, m, said.next);
+	return take_done(e, m, said.next);
 }
 
 /* The worker is done with its oldest chunk, up to the limit of its lease.  All
@@ -252,7 +249,7 @@ static int end(struct engine *e, struct member *m, struct answer *a,
 		return -EPROTO;
 	close_answer(e, a);
 	if (s->outputs != NULL)
-		r = receive_done(e, m, said.next);
+		r = take_done(e, m, said.next);
 	if (r < 0)
 		return r;
 	if (s->first != s->limit ||
@@ -393,6 +390,7 @@ static int settle(struct engine *e, struct member *m, uint64_t now)
 {
 	struct answer a = { NULL, NULL };
 	struct frame f;
+	uint64_t boundary;
 	int r;
 
 	while ((r = channel_receive(&m->channel, body_most(e), &f)) == 1) {
@@ -401,12 +399,12 @@ static int settle(struct engine *e, struct member *m, uint64_t now)
 			break;
 		channel_pass(&m->channel, &f);
 	}
+	boundary = channel_boundary(&m->channel);
 	close_answer(e, &a);
 	/* The rest of an incomplete frame must be on its way, by the slot's
 	   words. */
 	if (r == 0 && m->state != MEMBER_DEAD && channel_partial(&m->channel)
-	    && f.length > 0 && !slot_allows(m->slot,
-	    channel_boundary(&m->channel), f.length))
+	    && f.length > 0 && !slot_allows(m->slot, boundary, f.length))
 		r = -EPROTO;
 	return r;
 }
@@ -437,11 +435,11 @@ static int settle_or_doom(struct engine *e, struct member *m, uint64_t now)
 int receive_read(struct engine *e, struct member *m, uint64_t now)
 {
 	int n = channel_fill(&m->channel);
+	uint64_t brought = channel_brought(&m->channel);
 
 	if (n == -ENOMEM)
 		return n;
-	if (n == -EPROTO || (n > 0 && !slot_meant(m->slot,
-	    channel_brought(&m->channel)))) {
+	if (n == -EPROTO || (n > 0 && !slot_meant(m->slot, brought))) {
 		garbled(e, m);
 		return 0;
 	}
@@ -484,4 +482,34 @@ int receive_ring(struct engine *e, struct member *m, uint64_t now)
 	if (ahead == 0)
 		return 0;
 	return settle_or_doom(e, m, now) < 0 ? -ENOMEM : 1;
+}
+
+/* Takes outputs that a dead worker wrote into its array without reporting them;
+   unless its words cannot be trusted.  Returns 0 or -ENOMEM. */
+static int take_unreported(struct engine *e, struct member *m)
+{
+	const struct span *s = m->sent;
+	uint32_t next, finished;
+
+	if (s == NULL || s->outputs == NULL || m->blame == VM_GARBLED ||
+	    slot_begun(m->slot, s->ordinal, s->limit, &next) < 0)
+		return 0;
+	finished = slot_done(m->slot, s->ordinal, s->limit);
+	if (finished <= s->first || finished > next)
+		return 0;
+	return take_done(e, m, finished) == -ENOMEM ? -ENOMEM : 0;
+}
+
+int receive_rest(struct engine *e, struct member *m, uint64_t now)
+{
+	bool lost = lost_fds_pipes(e, m, now);
+	int r = !lost && m->channel.in >= 0;
+
+	while (r > 0 && m->blame != VM_GARBLED)
+		r = receive_read(e, m, now);
+	if (r == 0 && m->blame != VM_GARBLED && m->channel.in >= 0)
+		r = receive_ring(e, m, now);
+	if (r >= 0)
+		r = take_unreported(e, m);
+	return r == 0 && lost ? -EBADF : r;
 }

@@ -21,11 +21,10 @@ int receive_read(struct engine *, struct member *, uint64_t now);
    frames.  Returns 1, 0 if there are none, or -ENOMEM. */
 int receive_ring(struct engine *, struct member *, uint64_t now);
 
-/* The items before number "next" in the oldest span of a member are done, and
-   their outputs are in its array in shared memory: copies them to the caller's
-   array, and counts them as taken.  Returns 0; -ENOMEM; or -EPROTO if the span
-   has no such array or the number is invalid. */
-int receive_done(struct engine *, struct member *, uint32_t next);
-
+/* Reads all results that a dead worker had finished: from its pipe, then from
+   its ring, then the outputs that it wrote into its array without a report.
+   Returns 0; -ENOMEM; or -EBADF if the program has closed its pipes: then the
+   pool is broken, and ring and array are read all the same. */
+int receive_rest(struct engine *, struct member *, uint64_t now);
 
 #endif

@@ -175,17 +175,15 @@ static bool has_ended_well(const struct engine *e, const struct member *m)
 	    WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
-/* Returns how it died, as for an item's exception. */
-static struct outcome outcome(struct engine *e, const struct member *m)
+/* Sets how it died, as for an item's exception. */
+static void diagnose(struct engine *e, const struct member *m, struct span *s)
 {
-	struct outcome o = diagnosis_outcome(e, m, false);
-
+	diagnosis_make(e, m, DIED_IN_TEARDOWN, s);
 	if (e->fate.broken)
-		o = (struct outcome){ .cause = VM_LOST, .exit_status = -1,
-			.pid = m->pid };
+		s->outcome = (struct outcome){ .cause = VM_LOST,
+			.exit_status = -1, .pid = m->pid };
 	else if (m->killed && m->blame == VM_LOST)
-		o.cause = VM_TIMED_OUT;
-	return o;
+		s->outcome.cause = VM_TIMED_OUT;
 }
 
 void teardown_missed(struct engine *e, struct member *m)
@@ -193,15 +191,13 @@ void teardown_missed(struct engine *e, struct member *m)
 	struct teardown *f = m->teardown;
 	struct words w;
 
-	if (e->set.plan.hooks.teardown != NULL && member_has_greeted(m) &&
-	    m->told_to_stop && m->session != SESSION_OVER &&
-	    !has_ended_well(e, m)) {
+	if (e->set.plan.hooks.teardown != NULL && m->told_to_stop &&
+	    m->session != SESSION_OVER && !has_ended_well(e, m)) {
 		explain(e, m, &w);
 		count(e, &w);
 		if (f != NULL) {
 			f->words = w;
-			f->about.outcome = outcome(e, m);
-			f->about.evidence = diagnosis_evidence(m, true);
+			diagnose(e, m, &f->about);
 			put(e, f, m->index);
 			f = NULL;
 		}

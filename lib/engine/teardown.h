@@ -43,7 +43,8 @@ int teardown_prepare(const struct engine *, struct member *);
 /* Handles a worker's frame after LEAVING.  Returns 0 or -EPROTO. */
 int teardown_said(struct engine *, struct member *, const struct frame *);
 
-/* A member is buried: if it owed a teardown, counts that as failed. */
+/* A member that was set up is buried: if it owed a teardown, counts that as
+   failed. */
 void teardown_missed(struct engine *, struct member *);
 
 /* Runs the teardown of a VM_SERIAL pool. */

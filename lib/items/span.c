@@ -89,6 +89,14 @@ void span_advance(struct span *s, uint32_t items)
 	s->count -= items;
 }
 
+void span_move_first(struct span *to, struct span *from, uint32_t items)
+{
+	span_set(to, from->chunk, from->first, items, from->at);
+	to->attempt = from->attempt;
+	to->worker_index = from->worker_index;
+	span_advance(from, items);
+}
+
 struct span *span_cut(struct span *s, uint32_t from)
 {
 	uint32_t stay = from - s->first;

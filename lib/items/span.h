@@ -124,6 +124,9 @@ bool span_is_suspect(const struct span *);
 /* Removes items from the front.  The span may become empty. */
 void span_advance(struct span *, uint32_t items);
 
+/* Moves the first items of a sent span to an empty span. */
+void span_move_first(struct span *to, struct span *from, uint32_t items);
+
 /* Moves the items from number "from" of the chunk on to a new span, with the
    same attempt and worker_index.  Returns it; NULL without memory, and leaves
    the span unchanged. */

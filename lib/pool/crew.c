@@ -61,7 +61,9 @@ static void unwatch(struct crew *c, struct member *m)
 	poller_set(c->poller, m->channel.out, &m->out_events, 0, 0);
 }
 
-void crew_clear(struct crew *c, struct member *m, void (*close)(int *fd))
+/* Resets all fields that are about a worker, and closes its descriptors.  The
+   member must be booked afterwards. */
+static void clear(struct crew *c, struct member *m, void (*close)(int *fd))
 {
 	unwatch(c, m);
 	channel_close(&m->channel, close);
@@ -76,7 +78,6 @@ void crew_clear(struct crew *c, struct member *m, void (*close)(int *fd))
 	m->presumed = m->ended = m->unsettled = false;
 	m->session = SESSION_SETUP;
 	m->doom_at = m->setup_by = NEVER;
-	roster_book(c, m);
 }
 
 void crew_release(struct crew *c, void (*close)(int *fd))
@@ -87,7 +88,7 @@ void crew_release(struct crew *c, void (*close)(int *fd))
 		while (m->sent != NULL)
 			span_free(crew_unlease(c, m));
 		span_free(m->spare);
-		crew_clear(c, m, close);
+		clear(c, m, close);
 	}
 	free(c->members);
 	*c = (struct crew){ 0 };
@@ -238,6 +239,12 @@ int crew_welcome(struct crew *c, struct member *m, const struct notice *n,
 	return 0;
 }
 
+/* Has setup failed so often in this place that it is given up? */
+static bool is_given_up(const struct member *m)
+{
+	return m->setups_failed >= SETUPS_MOST;
+}
+
 void crew_replace(struct crew *c, struct member *m, bool began, uint64_t now)
 {
 	uint64_t pause;
@@ -246,7 +253,7 @@ void crew_replace(struct crew *c, struct member *m, bool began, uint64_t now)
 	pause = m->trouble ? PAUSE_FIRST << MIN(m->trouble - 1, 10) : 0;
 	m->hire_at = now + MIN(pause, PAUSE_MOST);
 	c->hire_at = MIN(c->hire_at, m->hire_at);
-	crew_move(c, m, crew_gives_up(m) ? MEMBER_GONE : MEMBER_ABSENT);
+	crew_move(c, m, is_given_up(m) ? MEMBER_GONE : MEMBER_ABSENT);
 }
 
 /* Returns an unwanted place without a process, or NULL. */
@@ -259,7 +266,8 @@ static struct member *find_free(struct crew *c)
 	return NULL;
 }
 
-void crew_hold(struct crew *c, struct member *m)
+/* The process still exists: another place stands in for this place. */
+static void hold(struct crew *c, struct member *m)
 {
 	struct member *other = m->wanted ? find_free(c) : NULL;
 	int index = m->index;
@@ -273,16 +281,27 @@ void crew_hold(struct crew *c, struct member *m)
 	crew_want(c, other, true);
 }
 
+void crew_vacate(struct crew *c, struct member *m, void (*close)(int *fd),
+    bool for_good, bool began, uint64_t now)
+{
+	bool held = m->held && !is_given_up(m);
+
+	clear(c, m, close);
+	if (for_good && m->state == MEMBER_GONE)
+		roster_book(c, m);
+	else if (for_good)
+		crew_move(c, m, MEMBER_GONE);
+	else if (held)
+		hold(c, m);
+	else
+		crew_replace(c, m, began, now);
+}
+
 void crew_shoot(struct crew *c)
 {
 	for (size_t i = 0; i < c->count; i++)
 		server_kill_worker(c->server, c->members[i].pid);
 	server_shoot(c->server);
-}
-
-bool crew_gives_up(const struct member *m)
-{
-	return m->setups_failed >= SETUPS_MOST;
 }
 
 bool crew_hopeless(const struct crew *c)
@@ -393,12 +412,12 @@ struct span *crew_unlease(struct crew *c, struct member *m)
 	if (m->sent == NULL)
 		m->sent_end = &m->sent;
 	s->next = NULL;
-	span_displace_outputs(s);
 	m->nsent--;
 	m->sent_bytes -= s->sent_bytes;
 	m->alone = false;
 	weigh(c, m);
 	roster_book_load(c, m);
+	span_displace_outputs(s);
 	return s;
 }
 

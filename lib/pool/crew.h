@@ -272,20 +272,13 @@ void crew_freeze(struct member *);
    queue of orders. */
 void crew_doom(struct crew *, struct member *, enum vm_cause blame);
 
-/* Has setup failed so often in this place that it is given up? */
-bool crew_gives_up(const struct member *);
-
 /* Is no place left that has a worker or may get one? */
 bool crew_hopeless(const struct crew *);
 
-/* Frees the place after a death: the next worker is hired after a pause, which
-   grows with deaths in a row, or never.  began: the last one had begun an
-   item. */
+/* Frees the place: the next worker is hired after a pause, which grows with
+   deaths in a row; or never, if setup has failed too often.  began: the last
+   worker had begun an item. */
 void crew_replace(struct crew *, struct member *, bool began, uint64_t now);
-
-/* Sets the place to HELD, as the kernel holds the killed process.  An unused
-   place, if any, takes over its index and is wanted in its stead. */
-void crew_hold(struct crew *, struct member *);
 
 /* Kills the fork server and all workers whose pids are known. */
 void crew_shoot(struct crew *);
@@ -293,9 +286,16 @@ void crew_shoot(struct crew *);
 /* Does the fork server owe an answer to a hire? */
 bool crew_owed(const struct crew *);
 
-/* Resets a place after the death of its worker, and closes its descriptors with
-   the callback; its spans have been moved elsewhere. */
-void crew_clear(struct crew *, struct member *, void (*close)(int *fd));
+/*
+ * Resets a place after the death of its worker, and closes its descriptors with
+ * the callback; its spans have been moved elsewhere.  The state is then
+ *	GONE	for_good, or setup has failed too often
+ *	HELD	the kernel holds the killed process.  An unused place, if any,
+ *		takes over its index and is wanted in its stead
+ *	ABSENT	as crew_replace() says
+ */
+void crew_vacate(struct crew *, struct member *, void (*close)(int *fd),
+    bool for_good, bool began, uint64_t now);
 
 /* Are all places GONE? */
 bool crew_is_gone(const struct crew *);

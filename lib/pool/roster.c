@@ -56,6 +56,11 @@ struct member *roster_next(const struct member *m, enum roster_kind kind)
 
 /* ---- where a member belongs ---- */
 
+static bool has(const struct member *m, enum trait t)
+{
+	return m->traits >> t & 1;
+}
+
 uint32_t roster_grantable(const struct crew *c, const struct member *m)
 {
 	uint64_t left = c->max_items > 0 ? c->max_items - m->granted :
@@ -67,7 +72,7 @@ uint32_t roster_grantable(const struct crew *c, const struct member *m)
 /* May the member have another chunk, whatever the others have? */
 static bool has_room(const struct crew *c, const struct member *m)
 {
-	if (!member_is_ready(m) || m->told_to_stop || m->alone ||
+	if (!has(m, TRAIT_READY) || m->told_to_stop || m->alone ||
 	    roster_grantable(c, m) == 0)
 		return false;
 	return m->nsent == 0 || !m->sated;
@@ -78,13 +83,14 @@ static bool is_out(const struct crew *c, const struct member *m)
 {
 	if (m->told_to_stop)
 		return false;
-	if (member_is_starting(m))
+	if (has(m, TRAIT_STARTING))
 		return !m->wanted;
-	return member_is_ready(m) && (!m->wanted ||
+	return has(m, TRAIT_READY) && (!m->wanted ||
 	    (m->nsent == 0 && roster_grantable(c, m) == 0));
 }
 
-/* Returns the list of a kind that the member belongs in, or NULL. */
+/* Returns the list of a kind that the member belongs in, or NULL.  Its traits
+   must be up to date. */
 static inline struct list *list_for(struct crew *c, const struct member *m,
     enum roster_kind kind)
 {
@@ -140,6 +146,7 @@ static unsigned traits(const struct member *m)
 	    TRAIT_UNTRIED |
 	    (unsigned)(m->first == FIRST_FAILED) << TRAIT_MISFIT |
 	    (unsigned)member_is_starting(m) << TRAIT_STARTING |
+	    (unsigned)ready << TRAIT_READY |
 	    (unsigned)(ready && m->told_to_stop) << TRAIT_STOPPING |
 	    (unsigned)(!m->wanted && m->nsent > 0) << TRAIT_EXTRA;
 }
@@ -161,12 +168,9 @@ static void count(struct roster *r, struct member *m, unsigned now)
 
 void roster_book(struct crew *c, struct member *m)
 {
-	unsigned now = traits(m);
-
+	count(&c->roster, m, traits(m));
 	for (int kind = 0; kind < ROSTER_KINDS; kind++)
 		place(c, m, (enum roster_kind)kind);
-	if (now != m->traits)
-		count(&c->roster, m, now);
 }
 
 void roster_book_load(struct crew *c, struct member *m)

@@ -53,6 +53,7 @@ enum trait {
 	TRAIT_UNTRIED,		/* wanted, and the first setup has not ended */
 	TRAIT_MISFIT,		/* the first setup has failed */
 	TRAIT_STARTING,		/* in setup */
+	TRAIT_READY,		/* at work */
 	TRAIT_STOPPING,		/* at work, and told to stop */
 	TRAIT_EXTRA,		/* not wanted, and has chunks */
 	TRAITS

@@ -36,7 +36,7 @@ void channel_close(struct channel *c, void (*close)(int *fd))
 	rxbuf_drop(c->rxbuf);
 	buf_release(&c->again);
 	free(c->queue);
-	channel_open(c, -1, -1);
+	*c = (struct channel){ .in = -1, .out = -1 };
 }
 
 /* ---- sending ---- */
