@@ -47,9 +47,8 @@ static int echo_late(struct vm_context *me, const void *input, size_t size)
    taken. */
 struct watched {
 	long given, taken;
-	long ahead;		/* largest number of inputs read and not
-				   taken */
-	long most_ahead;	/* that ever were */
+	long ahead;		/* bound on inputs read and not taken */
+	long most_ahead;	/* the maximum of given - taken */
 	long end_taken;		/* ends when this many are taken, or */
 	long end_given;		/* this many were read */
 	int slow;		/* items take some ms */
@@ -128,7 +127,8 @@ START_TEST(two_inputs_are_read_ahead_and_not_three)
 
 	for (int prompt = 0; prompt < 2; prompt++)
 		watch(w, prompt, &options);
-	/* Otherwise the test proves nothing. */
+	/* With slow items the lead reaches 2; otherwise the test proves
+	   nothing. */
 	w.slow = 1;
 	ck_assert_int_eq(watch(w, 1, &options), 2);
 }
@@ -219,7 +219,7 @@ START_TEST(large_items_flow_within_their_bound)
 }
 END_TEST
 
-/* An output of as many zeroes as config says; every 64th item takes long. */
+/* Outputs as many zero bytes as config says; every 64th item takes long. */
 static int swell(struct vm_context *me, const void *input, size_t size)
 {
 	size_t out = *(const size_t *)me->config;
@@ -284,7 +284,7 @@ START_TEST(factors_of_one_stop_nothing)
 }
 END_TEST
 
-/* ---- many ---- */
+/* ---- many items ---- */
 
 START_TEST(a_long_stream_leaves_memory_flat)
 {

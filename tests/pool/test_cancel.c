@@ -35,9 +35,9 @@ static int echo(struct vm_context *me, const void *input, size_t size)
 	return vm_output(me, input, size);
 }
 
-/* ---- counting ---- */
+/* ---- counting results ---- */
 
-/* An endless source that counts. */
+/* An endless source that counts its inputs. */
 struct endless {
 	int64_t given, now;
 	int closed;
@@ -69,8 +69,7 @@ struct tally {
 	char seen[100000];
 };
 
-/* Notes one result, which must be an output or cancelled, and not seen
-   before. */
+/* Notes a result, which must be an output or cancelled, and not seen before. */
 static void note(struct tally *t, const struct vm_result *r)
 {
 	const struct vm_exception *x = r->exception;
@@ -92,7 +91,7 @@ static void note(struct tally *t, const struct vm_result *r)
 	t->cancelled++;
 }
 
-/* Takes the other results: each input that was read, once. */
+/* Takes the other results: every input that was read has exactly one result. */
 static void note_rest(vm_pool *pool, struct tally *t,
     const struct endless *e)
 {
@@ -118,10 +117,10 @@ static void check_use(vm_pool *pool)
 	take_end(pool);
 }
 
-/* ---- from where ---- */
+/* ---- contexts that cancel ---- */
 
-/* A pool of gated workers, cancelled by the callback "start"; items that had
-   begun have outputs, all others are cancelled. */
+/* Cancels a pool of gated workers by the callback "start": items that had begun
+   have outputs, all others are cancelled. */
 static void cancel_gated(void (*start)(vm_pool *, struct shared *),
     const struct vm_options *options)
 {
@@ -136,7 +135,7 @@ static void cancel_gated(void (*start)(vm_pool *, struct shared *),
 	imap_to(pool, endless(&e));
 	start(pool, s);
 	note_rest(pool, t, &e);
-	/* The counters that on_signal() reads. */
+	/* Stops the signals before on_signal() would read freed counters. */
 	ck_assert_int_eq(setitimer(ITIMER_REAL, &never, NULL), 0);
 	ck_assert_int_eq(t->outputs, atomic_load(&s->counter[BEGUN]));
 	check_use(pool);
@@ -148,7 +147,7 @@ static void cancel_gated(void (*start)(vm_pool *, struct shared *),
 static vm_pool *handled;
 static struct shared *handled_shared;
 
-/* Cancels as soon as an item runs; at the next call lets the item end. */
+/* Cancels as soon as an item runs; lets the item end at the next signal. */
 static void on_signal(int signal)
 {
 	int kept = errno;
@@ -219,7 +218,7 @@ START_TEST(from_another_thread_while_waiting)
 }
 END_TEST
 
-/* An item has begun, a result is waited for, and the caller cancels. */
+/* The caller cancels between two calls, after an item has begun. */
 static void by_caller(vm_pool *pool, struct shared *s)
 {
 	struct vm_result r;
@@ -227,15 +226,16 @@ static void by_caller(vm_pool *pool, struct shared *s)
 	while (atomic_load(&s->counter[BEGUN]) == 0)
 		ck_assert_int_eq(vm_zip_in_out_within(pool, &r, 1), VM_LATER);
 	vm_cancel(pool, 0);
-	/* Items begin up to the next call; from then on none begins. */
+	/* Items begin until the next call; later no item begins. */
 	ck_assert_int_ne(vm_zip_in_out_within(pool, &r, 0), -1);
 	atomic_store(&s->counter[GATE], 1);
 }
 
 START_TEST(between_calls_while_items_run)
 {
-	/* The result that by_caller() may take is lost to the counts if chunks
-	   are small, so it must take none: ordered, and the first item runs. */
+	/* A result taken by by_caller() is missing in the counts, so
+	   by_caller() must take none.  Hence VM_ORDERED, and the first item
+	   runs. */
 	cancel_gated(by_caller, &(struct vm_options){ .workers = 1,
 	    .flags = VM_ORDERED, .chunk_size = 4 });
 	cancel_gated(by_caller, &(struct vm_options){ .workers = 1,
@@ -243,7 +243,7 @@ START_TEST(between_calls_while_items_run)
 }
 END_TEST
 
-/* ---- when ---- */
+/* ---- moments of a cancellation ---- */
 
 START_TEST(before_vm_imap_it_means_nothing_later)
 {
@@ -298,7 +298,7 @@ static void cancel_after(long n, const struct vm_options *options)
 	given = e.given;
 	vm_cancel(pool, 0);
 	note_rest(pool, t, &e);
-	ck_assert_int_eq(e.given, given);	/* not read any more */
+	ck_assert_int_eq(e.given, given);	/* no further input is read */
 	ck_assert_int_ge(t->outputs, n);
 	check_use(pool);
 	close_pool(pool);
@@ -398,7 +398,7 @@ START_TEST(a_storm_of_them_loses_nothing)
 }
 END_TEST
 
-/* ---- within a time ---- */
+/* ---- waits with a time limit ---- */
 
 static void look_for_nothing(vm_pool *pool)
 {
@@ -469,7 +469,7 @@ END_TEST
 
 /* ---- single items ---- */
 
-/* Inputs from HANGS on never end; the input before waits for the gate. */
+/* Inputs from HANGS on never end; the input HANGS - 1 waits for the gate. */
 enum { HANGS = 100 };
 
 static int hang_or_not(struct vm_context *me, const void *input, size_t size)
@@ -502,7 +502,7 @@ static void expect_cancelled(const struct vm_result *r, int attempts)
 	ck_assert_int_eq(r->exception->pid != 0, attempts > 0);
 }
 
-/* The first item of a chunk runs for ever, and others are behind it. */
+/* The first item of a chunk runs for ever, with further items behind it. */
 START_TEST(one_that_runs_alone_ends)
 {
 	struct shared *s = shared_new();
@@ -541,9 +541,8 @@ START_TEST(one_that_runs_alone_ends)
 }
 END_TEST
 
-/* The worker waits for the gate, and has a second chunk; behind it a third
-   chunk waits.  From both, items are cancelled: the second, one in the middle,
-   the last. */
+/* The worker waits for the gate and holds a second chunk; a third chunk waits
+   in the window.  Three items of each of these chunks are cancelled. */
 START_TEST(those_that_wait_never_begin)
 {
 	static const int gone[] = { 1, 5, 9, 10, 14, 18 };
@@ -582,7 +581,7 @@ START_TEST(those_that_wait_never_begin)
 }
 END_TEST
 
-/* Items behind the running item, in the same chunk. */
+/* The cancelled items lie behind the running item, in the same chunk. */
 START_TEST(what_its_worker_has_not_begun_is_taken_back)
 {
 	struct shared *s = shared_new();
@@ -620,7 +619,8 @@ static int fails(struct vm_context *me, const void *input, size_t size)
 	return vm_fail(me, 1, "once more");
 }
 
-/* Three items pause, of which the last and the middle one are cancelled. */
+/* Three items pause before their next attempt; the last item, the middle item
+   and then the first item are cancelled. */
 START_TEST(those_that_pause_are_not_tried_again)
 {
 	static const uint64_t gone[] = { 2, 1, 0 };
@@ -685,8 +685,7 @@ START_TEST(single_ones_where_they_cannot_be_had)
 }
 END_TEST
 
-/* Cancels among items that are shorter than the call, in whatever state they
-   are. */
+/* Cancels items that run shorter than the call itself, in every state. */
 START_TEST(a_storm_of_single_ones_loses_nothing)
 {
 	enum { MANY = 20000, CALLS = 40 };
@@ -720,7 +719,7 @@ START_TEST(a_storm_of_single_ones_loses_nothing)
 }
 END_TEST
 
-/* ---- more than vm_cancel() ---- */
+/* ---- vm_cancel() with flags ---- */
 
 START_TEST(what_runs_ends_if_asked)
 {
@@ -750,8 +749,8 @@ START_TEST(what_runs_ends_if_asked)
 }
 END_TEST
 
-/* Each input of all sources is returned, though few are ever begun; ordered,
-   and some of the inputs need not be sent. */
+/* Every input of all sources is returned, though few are ever begun; in order,
+   and part of the inputs need not be sent. */
 static void check_unread(const struct vm_options *options, unsigned how)
 {
 	static const int64_t there[3000];

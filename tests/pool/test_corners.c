@@ -1,7 +1,7 @@
 /*
- * test_corners.c - rare cases: calls where they are forbidden, NULL, messages
- * for rare causes, unusable sources, deaths at the worst time, systems without
- * the usual files.
+ * test_corners.c - rare cases: calls where they are forbidden, NULL pointers,
+ * messages for rare causes, unusable sources, deaths at the worst time, systems
+ * without the usual files.
  *
  * Linked with --wrap=sys_open, so that a file can be missing, and with
  * --wrap=slot_copy_out, so that a ring can be written while it is read.
@@ -25,7 +25,7 @@
 #include "shm/slots.h"
 #include "tools.h"
 
-/* Counters in the shared page. */
+/* Counters in shared memory. */
 enum { WRONG, BEGUN, SENT, GATE, MISSED };
 
 static struct shared *sh;
@@ -37,7 +37,7 @@ static int echo(struct vm_context *me, const void *input, size_t size)
 
 static const struct vm_worker echoing = { .process = echo };
 
-/* For hooks, in which assertions do not reach the test: counts failed
+/* For callbacks, in which assertions do not reach the test: counts failed
    conditions. */
 static void must(bool holds)
 {
@@ -77,7 +77,7 @@ static int process_with_null(struct vm_context *me, const void *input,
 	return vm_output(me, input, size);
 }
 
-/* None of these calls may spoil the item. */
+/* None of these calls may damage the item. */
 START_TEST(calls_out_of_place)
 {
 	const struct vm_worker worker = { .setup = setup_out_of_place,
@@ -105,7 +105,7 @@ START_TEST(calls_out_of_place)
 }
 END_TEST
 
-/* Commits at most the reserved bytes, once, and no more after that. */
+/* Commits at most the reserved bytes, once, and no more bytes after that. */
 static int commit_too_much(struct vm_context *me, const void *input,
     size_t size)
 {
@@ -164,7 +164,8 @@ static int call_own_pool(struct vm_context *me, const void *input,
 	return vm_output(me, input, size);
 }
 
-/* Hooks that run in the caller could call the pool; they may not. */
+/* Callbacks that run in the caller could call the pool; these calls are
+   refused. */
 START_TEST(serial_items_may_not_use_their_pool)
 {
 	const struct vm_worker worker = { .process = call_own_pool };
@@ -190,7 +191,7 @@ static int setup_asks(struct vm_context *me)
 	return 0;
 }
 
-/* Each item fails in another way, so the next begins after a failure. */
+/* Each item fails in another way, so every item begins after a failure. */
 static int process_asks(struct vm_context *me, const void *input,
     size_t size)
 {
@@ -277,7 +278,7 @@ static int no_input(void *from, const void **input, size_t *size)
 	return 0;
 }
 
-/* Each call names itself, though others were refused before. */
+/* Each message names its own call, though other calls were refused before. */
 START_TEST(asks_about_no_pool)
 {
 	const struct vm_source none = { .next = no_input };
@@ -304,7 +305,7 @@ START_TEST(asks_about_no_pool)
 }
 END_TEST
 
-/* Each message is different. */
+/* Each source is refused with a different message. */
 START_TEST(each_source_is_refused_for_its_own_reason)
 {
 	const struct { struct vm_source source; const char *words; } bad[] = {
@@ -338,7 +339,7 @@ START_TEST(each_source_is_refused_for_its_own_reason)
 }
 END_TEST
 
-/* A misbehaving next(); input 0 selects the misdeed. */
+/* A misbehaving callback next(); input 0 selects the misdeed. */
 static int next_wrong(void *from, const void **input, size_t *size)
 {
 	errno = 0;
@@ -396,7 +397,7 @@ START_TEST(a_hook_is_told_that_it_is_one)
 }
 END_TEST
 
-/* The exported function, not the inline version of the header. */
+/* Calls the exported function, not the inline version of the header. */
 START_TEST(forks_from_another_language)
 {
 	const struct vm_options options = { .workers = 2 };
@@ -415,12 +416,13 @@ START_TEST(forks_from_another_language)
 }
 END_TEST
 
-/* ---- words ---- */
+/* ---- messages and their text ---- */
 
 static int fail_in_rare_ways(struct vm_context *me, const void *input,
     size_t size)
 {
-	/* Through a pointer, so that no compiler sees the missing format. */
+	/* Called through a pointer, so that no compiler sees the missing
+	   format. */
 	int (*say)(struct vm_context *, int, const char *, ...) = vm_fail;
 
 	if (number(input) == 0)
@@ -467,7 +469,7 @@ static int fail_then_wait(struct vm_context *me, const void *input,
 	    echo(me, input, size);
 }
 
-/* Number 0 waits behind number 1 for its second attempt. */
+/* Item 0 waits behind item 1 for its second attempt. */
 START_TEST(cancels_before_the_next_attempt)
 {
 	const struct vm_worker worker = { .process = fail_then_wait };
@@ -550,7 +552,7 @@ static int fail_setup(struct vm_context *me)
 	return me->config != NULL ? vm_fail(me, 1, "no licence") : 5;
 }
 
-/* The pool is broken, and each call says so. */
+/* Checks that the pool is broken, and that each call reports the error. */
 static void check_no_setup(const void *config, int workers, const char *words)
 {
 	const struct vm_worker worker = { .setup = fail_setup,
@@ -622,7 +624,7 @@ START_TEST(marks_that_are_not_ours)
 }
 END_TEST
 
-/* A line that does not end is refused, not buffered for ever. */
+/* A line that does not end is refused, not stored in a growing buffer. */
 START_TEST(line_without_end)
 {
 	static char much[65536];
@@ -664,7 +666,7 @@ START_TEST(lines_of_a_directory)
 }
 END_TEST
 
-/* ---- copies ---- */
+/* ---- copies of results ---- */
 
 START_TEST(copies_nothing_and_too_much)
 {
@@ -715,7 +717,7 @@ END_TEST
 /* Beyond the bound on bytes, but within the buffers of pipe and ring. */
 enum { BIG = 60000 };
 
-/* Number 0 dies when 1, which is big, is done and others still run. */
+/* Item 0 dies when item 1, which is big, is done and others still run. */
 static int die_first(struct vm_context *me, const void *input, size_t size)
 {
 	int64_t n = number(input);
@@ -763,10 +765,10 @@ END_TEST
 
 /* ---- system calls ---- */
 
-static int ends[2];		/* of a pipe */
+static int ends[2];		/* ends of a pipe */
 static volatile sig_atomic_t lets_go;
 
-/* Interrupts the blocked call, after making it able to go on. */
+/* Makes the blocked call able to continue, and interrupts it. */
 static void tick(int signal)
 {
 	char bytes[4096];
@@ -798,7 +800,7 @@ static void stop_ticks(void)
 	ck_assert_int_eq(setitimer(ITIMER_REAL, &never, NULL), 0);
 }
 
-/* Signals of the host end no call except a poll. */
+/* Signals of the host interrupt no call except a poll. */
 START_TEST(calls_are_interrupted)
 {
 	static char much[4096];
@@ -829,7 +831,7 @@ START_TEST(calls_are_interrupted)
 }
 END_TEST
 
-/* Only descriptors 0 to 3 can be had, of which the library may use 3 only. */
+/* Only descriptors 0 to 3 are available; the library may use 3 only. */
 static int pair_without_room(void *make)
 {
 	const struct rlimit four = { 4, 4 };
@@ -859,7 +861,7 @@ END_TEST
 
 /* ---- a kernel that keeps no list of children ---- */
 
-static const char *missing;	/* the file there is not, or NULL */
+static const char *missing;	/* path of the file that is missing, or NULL */
 
 int __real_sys_open(const char *path, int flags);
 int __wrap_sys_open(const char *path, int flags);
@@ -872,7 +874,7 @@ int __wrap_sys_open(const char *path, int flags)
 	return -ENOENT;
 }
 
-/* Leaves an orphan in none of the pool's groups. */
+/* Leaves an orphan in a process group that is not the pool's. */
 static int leave_orphan(struct vm_context *me, const void *input, size_t size)
 {
 	pid_t pid = fork();
@@ -910,14 +912,15 @@ START_TEST(finds_orphans_by_itself)
 }
 END_TEST
 
-/* ---- a ring that is written on ---- */
+/* ---- a ring that is overwritten while it is read ---- */
 
 static bool tears;
 
 void __real_slot_copy_out(const struct slot *, uint64_t, void *, size_t);
 void __wrap_slot_copy_out(const struct slot *, uint64_t, void *, size_t);
 
-/* The worker goes on, and overwrites the bytes that were copied. */
+/* The worker continues, and overwrites the bytes of the ring that were
+   copied. */
 void __wrap_slot_copy_out(const struct slot *s, uint64_t position, void *to,
     size_t size)
 {
@@ -940,7 +943,7 @@ static int third_at_gate(struct vm_context *me, const void *input, size_t size)
 	return vm_output(me, input, size);
 }
 
-/* The copied bytes are torn, and discarded; the pipe delivers them. */
+/* The copied bytes are torn, and discarded; the pipe delivers them again. */
 START_TEST(a_ring_is_written_on)
 {
 	const struct vm_worker worker = { .process = third_at_gate };

@@ -1,5 +1,5 @@
 /*
- * test_crowd.c - many workers: a thousand of them work, idle workers cost
+ * test_crowd.c - many workers: a thousand workers run items, idle workers cost
  * nothing, and polled descriptors are closed with their worker.
  */
 #include "config.h"
@@ -26,7 +26,7 @@ static int echo(struct vm_context *me, const void *input, size_t size)
 
 static const struct vm_worker echoing = { .process = echo };
 
-/* May this process open n more descriptors? */
+/* Returns whether this process may open n more descriptors. */
 static bool may_have(rlim_t descriptors)
 {
 	struct rlimit limit;
@@ -43,7 +43,7 @@ static bool may_have(rlim_t descriptors)
 	return true;
 }
 
-/* ---- a thousand ---- */
+/* ---- a thousand workers ---- */
 
 START_TEST(a_thousand_work)
 {
@@ -73,11 +73,12 @@ START_TEST(a_thousand_work)
 }
 END_TEST
 
-/* ---- those with nothing to do ---- */
+/* ---- idle workers ---- */
 
 #define IDLERS 300
 
-/* Pages that only members lie in; each may be used again once it was hit. */
+/* Pages that contain only members.  A page becomes accessible again after its
+   first fault; hits counts the faults. */
 static struct {
 	char *at;
 	size_t size, pages;
@@ -125,8 +126,8 @@ static void unguard(void)
 	signal(SIGSEGV, SIG_DFL);
 }
 
-/* One item at a time: whoever gets it, and its neighbour in a list, are all
-   that is looked at. */
+/* One item at a time.  The caller accesses only the member that gets the item
+   and the neighbour of this member in a list. */
 START_TEST(idle_ones_are_not_looked_at)
 {
 	const struct vm_options options = { .workers = IDLERS };
@@ -150,9 +151,10 @@ START_TEST(idle_ones_are_not_looked_at)
 }
 END_TEST
 
-/* ---- what is waited for ---- */
+/* ---- polled descriptors ---- */
 
-/* Number of descriptors in the epoll set, by the kernel's count. */
+/* Returns the number of descriptors in the epoll set, as the kernel reports
+   it. */
 static int watched(const vm_pool *pool)
 {
 	char name[64], line[256];
@@ -185,7 +187,8 @@ static size_t ready(const struct crew *c)
 	return n;
 }
 
-/* Copies of the pipes that a child of the host holds keep them open. */
+/* A child of the host holds copies of the pipe descriptors, so that the pipes
+   stay open. */
 START_TEST(pipes_of_the_dead_are_not_waited_for)
 {
 	const struct vm_worker worker = { .process = exit_at_7 };
@@ -229,8 +232,8 @@ static unsigned long switches_of_all(const vm_pool *pool)
 	return all;
 }
 
-/* Nothing wakes up while nobody asks: not once in some seconds.  Without a
-   pidfd of its parent the fork server has to look for it. */
+/* No process of an idle pool wakes up for some seconds.  A fork server without
+   a pidfd of its parent has to poll for the death of the parent, so it may. */
 START_TEST(an_idle_pool_sleeps)
 {
 	static int cause[1000];

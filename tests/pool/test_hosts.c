@@ -39,7 +39,7 @@ static int echo(struct vm_context *me, const void *input, size_t size)
 
 static const struct vm_worker echoing = { .process = echo };
 
-/* Runs inputs through a pool, each of which must succeed. */
+/* Runs inputs through a pool; all of them must succeed. */
 static void check_works(vm_pool *pool)
 {
 	int cause[300];
@@ -197,7 +197,7 @@ START_TEST(host_minds_sigpipe)
 }
 END_TEST
 
-/* At vm_fork(), stdio holds text for a pipe without a reader. */
+/* At vm_fork(), a buffer of stdio holds text for a pipe without a reader. */
 static int has_text_for_nobody(void *unused)
 {
 	int ends[2];
@@ -222,7 +222,7 @@ START_TEST(host_has_text_for_nobody)
 }
 END_TEST
 
-/* ---- the signal state is the host's ---- */
+/* ---- the signal state of the host is unchanged ---- */
 
 static void handler(int signal)
 {
@@ -260,7 +260,8 @@ static void check_state(const struct state *before)
 	}
 }
 
-/* Signals that mean a crash, which the library handles once. */
+/* Returns whether the signal reports a crash; the library handles these
+   once. */
 static int is_crash(int signal)
 {
 	return signal == SIGSEGV || signal == SIGBUS || signal == SIGFPE ||
@@ -363,8 +364,8 @@ START_TEST(host_has_closed_the_first_three)
 }
 END_TEST
 
-/* Descriptors beyond the first three that a program would inherit if it was
-   executed here. */
+/* Returns the number of descriptors from 3 on that an executed program would
+   inherit. */
 static int count_heirs(void)
 {
 	int heirs = 0;
@@ -374,7 +375,7 @@ static int count_heirs(void)
 	return heirs;
 }
 
-/* In a worker: stdin must be /dev/null, and it must have exactly two
+/* In a worker: stdin must be /dev/null, and the worker must have exactly two
    descriptors that the host did not have. */
 static int host_fds;
 
@@ -431,7 +432,7 @@ START_TEST(workers_have_two_descriptors)
 }
 END_TEST
 
-/* ---- text ---- */
+/* ---- text in buffers of stdio ---- */
 
 static int prints(struct vm_context *me, const void *input, size_t size)
 {
@@ -507,7 +508,7 @@ START_TEST(text_is_printed_once)
 }
 END_TEST
 
-/* A thread holds the lock of stdout, with text in its buffer. */
+/* A thread holds the lock of stdout, with text in the buffer of the stream. */
 static void *keep_stdout(void *unused)
 {
 	flockfile(stdout);
@@ -595,7 +596,7 @@ static void *fork_one(void *pool)
 	return NULL;
 }
 
-/* The thread ends while the pool's fork server and first workers live. */
+/* The thread ends while the fork server and first workers of its pool live. */
 static int forks_in_a_thread(void *unused)
 {
 	vm_pool *a = fork_pool(&echoing, NULL), *b = NULL;
@@ -622,8 +623,8 @@ START_TEST(host_forks_in_a_thread)
 }
 END_TEST
 
-/* The address sanitizer's allocator does not survive a fork while another
-   thread is in it. */
+/* The allocator of the address sanitizer does not survive a fork while another
+   thread is allocating. */
 #ifdef __SANITIZE_ADDRESS__
 enum { FORKING = 1 };
 #else
@@ -702,7 +703,7 @@ START_TEST(pools_in_workers)
 }
 END_TEST
 
-/* A pool in a worker that is not closed ends with that worker. */
+/* A pool that a worker opens and does not close ends with that worker. */
 static int tell_pids(struct vm_context *me)
 {
 	atomic_store(&sh->pid[100 + me->worker_index], getpid());
@@ -819,7 +820,7 @@ START_TEST(pool_in_a_child_of_the_host)
 }
 END_TEST
 
-/* Forks in process(), and both processes return from it. */
+/* Forks in process(), and both processes return from the callback. */
 static int forks_and_returns(struct vm_context *me, const void *input,
     size_t size)
 {
@@ -831,7 +832,7 @@ static int forks_and_returns(struct vm_context *me, const void *input,
 	return vm_output(me, input, size);
 }
 
-/* A child of the worker reads the input: is each byte of it 1? */
+/* A child of the worker reads the input, and checks that each byte is 1. */
 static int child_reads(struct vm_context *me, const void *input, size_t size)
 {
 	const unsigned char *at = input;
@@ -907,7 +908,7 @@ START_TEST(copies_of_workers_disturb_nothing)
 }
 END_TEST
 
-/* ---- later workers ---- */
+/* ---- workers forked later ---- */
 
 static int as_of;
 static char *words;
@@ -959,7 +960,7 @@ END_TEST
 
 /* ---- namespaces ---- */
 
-/* The first process of a pid namespace, with the /proc of another. */
+/* The first process of a pid namespace, with the /proc of another namespace. */
 static int in_namespace(void *unused)
 {
 	(void)unused;
@@ -970,7 +971,8 @@ static int in_namespace(void *unused)
 	return 0;
 }
 
-/* Has a namespace, whose first process becomes the fork server. */
+/* Has a pid namespace for children, so that the fork server is its first
+   process. */
 static int above_namespace(void *unused)
 {
 	(void)unused;

@@ -1,6 +1,6 @@
 /*
- * test_imap.c - inputs become results: each once, paired with its output, with
- * the promised order, tags, bytes, seeds, hooks and VM_SERIAL.
+ * test_imap.c - inputs become results: each exactly once, paired with its
+ * output, with the promised order, tags, bytes, seeds, callbacks and VM_SERIAL.
  */
 #include "config.h"
 
@@ -30,7 +30,7 @@ static int echo(struct vm_context *me, const void *input, size_t size)
 static const struct vm_worker doubling = { .process = twice };
 static const struct vm_worker echoing = { .process = echo };
 
-/* ---- order and pairs ---- */
+/* ---- order and pairs of input and output ---- */
 
 static void check_doubles(const struct vm_options *options)
 {
@@ -125,7 +125,7 @@ START_TEST(sources_in_a_row_keep_their_tags_and_indexes)
 		s = vm_range(100 * i, 100 * i + 10);
 		s.tag = &tags[i];
 		imap_to(pool, s);
-		imap_to(pool, vm_array(NULL, 0, 8));	/* an empty one */
+		imap_to(pool, vm_array(NULL, 0, 8));	/* an empty source */
 	}
 	for (int i = 0; i < 30; i++) {
 		ptrdiff_t t;
@@ -167,7 +167,8 @@ END_TEST
 
 /* ---- bytes ---- */
 
-/* Fails unless the input is aligned and followed by a 0. */
+/* Fails unless the pointer to the input is aligned and a 0 follows the
+   bytes. */
 static int inspect(struct vm_context *me, const void *input, size_t size)
 {
 	const char *s = input;
@@ -298,7 +299,8 @@ START_TEST(copies_of_results_outlive_the_pool)
 }
 END_TEST
 
-/* As in a result itself, whatever their sizes. */
+/* As in the result itself: pointers are aligned and a 0 follows the bytes,
+   whatever the sizes. */
 START_TEST(copied_bytes_are_aligned_and_end_in_0)
 {
 	unsigned char bytes[50];
@@ -432,7 +434,7 @@ START_TEST(small_calls_answer)
 }
 END_TEST
 
-/* ---- hooks ---- */
+/* ---- callbacks ---- */
 
 static int count_setup(struct vm_context *me)
 {
@@ -569,7 +571,7 @@ static int seed_out(struct vm_context *me, const void *input, size_t size)
 	return vm_output(me, &me->seed, sizeof me->seed);
 }
 
-/* Seeds of 60 inputs of two sources and another round. */
+/* Collects the seeds of 60 inputs of two sources and of another run. */
 static void gather_seeds(uint64_t *seeds, struct vm_options options)
 {
 	const struct vm_worker worker = { .process = seed_out };
@@ -621,7 +623,7 @@ END_TEST
 
 /* ---- serial ---- */
 
-/* One of each thing an item can do but kill its worker. */
+/* Does each thing an item can do, except kill its worker. */
 static int mixed(struct vm_context *me, const void *input, size_t size)
 {
 	int64_t n = *(const int64_t *)input;
@@ -661,7 +663,7 @@ static int mixed(struct vm_context *me, const void *input, size_t size)
 	}
 }
 
-/* A tuple in words, but for the worker's number. */
+/* Prints a result as text, without the index of its worker. */
 static void tell(char *text, size_t room, const struct vm_result *r)
 {
 	const struct vm_exception *x = r->exception;

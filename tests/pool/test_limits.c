@@ -1,7 +1,7 @@
 /*
  * test_limits.c - limits on a worker: number of items, memory, CPU time; a
- * worker that has reached a limit is replaced between two items, without cost
- * to any of them.
+ * worker that has reached a limit is replaced between two items, at no cost to
+ * any item.
  */
 #include "config.h"
 
@@ -50,9 +50,9 @@ static void count_teardown(struct vm_context *me)
 	atomic_fetch_add(&sh->counter[TEARDOWNS], 1);
 }
 
-/* ---- so many items ---- */
+/* ---- number of items per worker ---- */
 
-/* Every n-th item kills its worker; 0: none. */
+/* Every n-th item kills its worker; 0: no item does. */
 static int crash_every;
 
 static bool is_fatal(int64_t n)
@@ -94,8 +94,8 @@ static void take_items(vm_pool *pool, int items, int ordered)
 	take_end(pool);
 }
 
-/* Counts the workers; none may have had more than "most" items, and few
-   less. */
+/* Counts the workers; no worker may have run more than "most" items, and only
+   few workers fewer. */
 static int check_shares(int items, int most, int may_have_less)
 {
 	int workers = 0, less = 0;
@@ -107,7 +107,7 @@ static int check_shares(int items, int most, int may_have_less)
 			if (sh->pid[k] != sh->pid[i])
 				continue;
 			if (k < i)
-				break;		/* was counted before */
+				break;		/* counted before */
 			had++;
 		}
 		workers += had > 0;
@@ -179,7 +179,7 @@ START_TEST(one_item_each)
 }
 END_TEST
 
-/* A second attempt is an item like any other. */
+/* A second attempt counts as an item like any other. */
 static int second_time(struct vm_context *me, const void *input, size_t size)
 {
 	atomic_fetch_add(&sh->pid[number(input)], 1);
@@ -256,7 +256,8 @@ static void check_feedback(int max_items)
 	shared_free(sh);
 }
 
-/* While a worker is replaced, its source must not be waited for either. */
+/* While a worker is replaced, the caller must not wait for the source
+   either. */
 START_TEST(a_source_may_wait_for_its_own_items)
 {
 	check_feedback(0);
@@ -377,7 +378,8 @@ END_TEST
 
 /* ---- address space ---- */
 
-/* A limit that allows this much more than the process has. */
+/* Returns an address space limit that allows "more" bytes beyond the current
+   use. */
 static size_t space_and(size_t more)
 {
 	unsigned long pages = 0;
@@ -397,7 +399,7 @@ static bool is_skipped(void)
 	return SANITIZED;
 }
 
-/* Is that much memory available? */
+/* Returns whether malloc() can allocate size bytes. */
 static bool has_memory(size_t size)
 {
 	char *volatile p = malloc(size);
@@ -446,7 +448,7 @@ START_TEST(beyond_the_limit_malloc_fails)
 }
 END_TEST
 
-/* No worker can be set up, and the message names the limit and the text. */
+/* No worker can be set up, and the message contains the limit and the text. */
 static void check_too_low(int (*setup)(struct vm_context *), size_t limit,
     const char *words)
 {
@@ -521,7 +523,7 @@ static int burns(struct vm_context *me, const void *input, size_t size)
 
 	if (n == FOR_EVER)
 		burn(-1);
-	/* Twice that is more than a worker may have. */
+	/* Two such items use more CPU time than a worker may have. */
 	if (n == FOR_EVER - 1 || n == FOR_EVER + 1)
 		burn(600);
 	return note_pid(me, input, size);
@@ -537,7 +539,7 @@ START_TEST(cpu_time_is_limited)
 	vm_pool *pool;
 
 	start();
-	/* It works even if the host ignores the signal. */
+	/* The limit works even if the host ignores the signal. */
 	signal(SIGXCPU, SIG_IGN);
 	pool = fork_pool(&worker, &options);
 	imap_to(pool, vm_range(0, 10));
@@ -560,7 +562,7 @@ START_TEST(cpu_time_is_limited)
 }
 END_TEST
 
-/* ---- limits of the user's own ---- */
+/* ---- limits that the user sets ---- */
 
 static int limit_files(struct vm_context *me)
 {
@@ -599,7 +601,7 @@ START_TEST(setup_may_set_other_limits)
 }
 END_TEST
 
-/* All hooks run in the caller, which cannot be replaced. */
+/* All callbacks run in the caller, which cannot be replaced. */
 START_TEST(serial_pools_have_no_limits)
 {
 	const struct vm_worker worker = { .setup = count_setup,
@@ -620,7 +622,7 @@ START_TEST(serial_pools_have_no_limits)
 }
 END_TEST
 
-/* ---- who is killed when memory runs out ---- */
+/* ---- the process that is killed when memory runs out ---- */
 
 static int read_score(void)
 {
@@ -670,7 +672,8 @@ static int check_score_of_a_victim(void *unused)
 	return check_score(unused);
 }
 
-/* The OOM score of a worker is at least 500, and at least that of the host. */
+/* The OOM score of a worker is at least 500, and at least the score of the
+   host. */
 START_TEST(workers_are_chosen_before_the_host)
 {
 	int status = in_child(check_score, NULL);

@@ -1,7 +1,7 @@
 /*
  * test_locks.c - locks of the C library that another thread of the host holds
  * during vm_fork(): that thread does not exist in the fork server or a worker,
- * so it never releases them there.  Pools must work all the same (P5, P7).
+ * so the lock is never released there.  Pools must work all the same (P5, P7).
  */
 #include "config.h"
 
@@ -23,11 +23,11 @@
 #include "base/words.h"
 #include "tools.h"
 
-/* What the compiler calls for static objects of C++. */
+/* Functions that compilers call for static objects of C++. */
 int __cxa_atexit(void (*call)(void *), void *arg, void *owner);
 void __cxa_finalize(void *owner);
 
-/* In old versions of glibc there is no such function. */
+/* Old versions of glibc lack strerrordesc_np(). */
 #if defined HAVE_STRERRORDESC_NP || !defined __GLIBC__
 #define WORDS_TAKE_NO_LOCK true
 #else
@@ -35,11 +35,11 @@ void __cxa_finalize(void *owner);
 #endif
 /* Number of pools per kind of lock. */
 #define POOLS 4
-/* Handlers that are registered, so that to look through them takes some time. */
+/* Number of registered handlers: a search through them takes some time. */
 #define HANDLERS 60000
 
 static char owner, other_owner;
-/* Domains of messages, long to copy. */
+/* Message domains that take long to copy. */
 static char domains[2][20000];
 
 static void nothing(void *unused)
@@ -47,7 +47,7 @@ static void nothing(void *unused)
 	(void)unused;
 }
 
-/* ---- threads that have locks, most of the time ---- */
+/* ---- threads that hold locks most of the time ---- */
 
 static void has_lock_of_exit_handlers(void)
 {
@@ -114,7 +114,7 @@ static void has_lock_of_time_and_chance(void)
 	localtime_r(&now, &tm);
 }
 
-/* ---- pools meanwhile ---- */
+/* ---- pools forked meanwhile ---- */
 
 static atomic_bool stop;
 static atomic_long rounds;
@@ -130,7 +130,7 @@ static void *goes_on(void *has_lock)
 	return NULL;
 }
 
-/* exit() takes the lock of its handlers, and those of streams. */
+/* exit() takes the lock of the list of handlers, and the locks of streams. */
 static int leaves_at_1(struct vm_context *me, const void *input, size_t size)
 {
 	if (number(input) == 1)

@@ -26,7 +26,8 @@
 #ifndef SYS_pidfd_open
 #define SYS_pidfd_open 434
 #endif
-/* Numbers looked at, and where the test keeps what it needs itself. */
+/* Descriptors below this number are checked; the test keeps its own from here
+   on. */
 #define NUMBERS 200
 
 static int echo(struct vm_context *me, const void *input, size_t size)
@@ -36,7 +37,7 @@ static int echo(struct vm_context *me, const void *input, size_t size)
 
 static const struct vm_worker echoing = { .process = echo };
 
-/* ---- numbers of the pool's, and what the host has there ---- */
+/* ---- descriptors of the pool, and files that the host puts there ---- */
 
 enum kind { NOTHING, FILES, SOCKETS, COUNTERS, SETS, PROCESSES, KINDS };
 
@@ -56,7 +57,7 @@ static void note_open(void)
 		before[fd] = is_open(fd);
 }
 
-/* What was opened since is the pool's. */
+/* Finds the descriptors of the pool: those opened since note_open(). */
 static void find_ours(void)
 {
 	count = 0;
@@ -66,7 +67,8 @@ static void find_ours(void)
 	ck_assert_uint_gt(count, 0);
 }
 
-/* A new file of a kind; *end: that of which the other end is looked at. */
+/* Returns a new file of a kind; *end is a descriptor of the other end of a
+   socket pair, or -1. */
 static int make(enum kind kind, int *end)
 {
 	int ends[2];
@@ -86,7 +88,7 @@ static int make(enum kind kind, int *end)
 	return ends[0];
 }
 
-/* The host closes a number of ours, and has something else there. */
+/* The host closes a descriptor of the pool, and puts another file there. */
 static void take_over(size_t which, enum kind kind)
 {
 	int fd;
@@ -101,7 +103,7 @@ static void take_over(size_t which, enum kind kind)
 	close(fd);
 }
 
-/* Nothing has become of it: nor is it closed. */
+/* The file of the host was not read, written or closed. */
 static void check_untouched(size_t which, enum kind kind)
 {
 	struct epoll_event event;
@@ -129,7 +131,7 @@ static void check_untouched(size_t which, enum kind kind)
 	}
 }
 
-/* A process of the host's that is to live. */
+/* A child of the host that must survive. */
 static void have_child(void)
 {
 	child = fork();
@@ -158,7 +160,7 @@ static void check_broken(const vm_pool *pool)
 	    "%s", vm_error(pool));
 }
 
-/* ---- all of them ---- */
+/* ---- all descriptors are closed ---- */
 
 enum { IDLE, BUSY, CLOSING, CANCELLED, WHENS };
 
@@ -232,13 +234,13 @@ START_TEST(host_closes_all_of_a_serial_pool)
 }
 END_TEST
 
-/* ---- one of them ---- */
+/* ---- one descriptor is closed ---- */
 
-/* What loses_one() returns beyond the last of them. */
+/* Exit status of loses_one() beyond the last descriptor. */
 #define NO_NUMBER 2
 
-/* Is it one that the pool cannot do without, and that nothing else can be
-   taken for? */
+/* Returns whether the pool needs this descriptor and cannot take another file
+   for it: true for pipes and sockets. */
 static bool is_needed(int fd)
 {
 	struct stat s;
@@ -247,7 +249,7 @@ static bool is_needed(int fd)
 	return S_ISFIFO(s.st_mode) || S_ISSOCK(s.st_mode);
 }
 
-/* Some time after the pool has worked. */
+/* Closes a descriptor some time after the pool has worked. */
 static int loses_one(void *arg)
 {
 	const struct loss *l = arg;
@@ -259,7 +261,7 @@ static int loses_one(void *arg)
 	note_open();
 	pool = fork_pool(&echoing, &(struct vm_options){
 	    .workers = l->workers, .chunk_size = 1 });
-	/* So that each has inputs later. */
+	/* All workers must be ready, so that each gets inputs later. */
 	ck_assert_int_eq(vm_ready(pool, limit_ms()), 0);
 	imap_to(pool, vm_range(0, 100));
 	ck_assert_int_eq(take_numbers(pool, 100, cause), 0);
@@ -289,7 +291,7 @@ static void check_each(enum kind kind)
 	while ((status = in_child(loses_one, &l)) == 0)
 		l.which++;
 	ck_assert_int_eq(status, NO_NUMBER << 8);
-	/* Socket, pidfd, set, counter; two pipes a worker. */
+	/* Socket, pidfd, epoll set, eventfd; two pipes per worker. */
 	ck_assert_uint_ge(l.which, 8);
 }
 
@@ -305,7 +307,7 @@ START_TEST(host_has_a_file_in_place_of_one)
 }
 END_TEST
 
-/* ---- another pool has the numbers ---- */
+/* ---- another pool reuses the descriptors ---- */
 
 static void check_works(vm_pool *pool)
 {
@@ -315,7 +317,7 @@ static void check_works(vm_pool *pool)
 	ck_assert_int_eq(take_numbers(pool, 100, cause), 0);
 }
 
-/* The first pool finds that out, or is closed after the second. */
+/* The first pool notices the loss, or is closed after the second pool. */
 static int loses_all_to_another(void *first_ends_last)
 {
 	const struct vm_options o = { .workers = 2 };

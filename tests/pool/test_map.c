@@ -20,7 +20,7 @@ enum { RUNS, IN_A_ROW, FIRST, FAILURES, PARENT, TOLD };
 
 static struct shared *sh;
 
-/* What an element of any size becomes. */
+/* Returns byte "at" of element n of an output array, for any element size. */
 static unsigned char byte_of(uint64_t n, size_t at)
 {
 	return (unsigned char)((n + 1) * 167 + at * 13);
@@ -60,7 +60,7 @@ static void arrays_free(struct arrays *a)
 	free(a->room);
 }
 
-/* Is element i done, or else all zeroes? */
+/* Checks that element i is done, or else that all its bytes are zero. */
 static void check_element(const struct arrays *a, size_t i, bool done)
 {
 	size_t k = 0;
@@ -96,9 +96,9 @@ static void never(void *arg, const struct vm_result *r)
 	    r->exception->message);
 }
 
-/* ---- hooks ---- */
+/* ---- callbacks ---- */
 
-/* Makes element n, of the size that config has. */
+/* Outputs element n, of the size that config points to. */
 static int make(struct vm_context *me, uint64_t n)
 {
 	size_t size = *(const size_t *)me->config;
@@ -133,7 +133,7 @@ static struct vm_worker worker_of(int (*process)(struct vm_context *,
 	return (struct vm_worker){ .process = process, .config = &a->size };
 }
 
-/* ---- all goes well ---- */
+/* ---- maps that succeed ---- */
 
 static void map_well(size_t count, size_t size, unsigned chunk, int workers)
 {
@@ -182,7 +182,8 @@ START_TEST(elements_have_any_size)
 }
 END_TEST
 
-/* Not as results: each lies right behind the one before. */
+/* Outputs are no separate results: each lies right behind the previous one in
+   shared memory. */
 START_TEST(outputs_make_an_array_in_the_worker)
 {
 	sh = shared_new();
@@ -192,7 +193,8 @@ START_TEST(outputs_make_an_array_in_the_worker)
 }
 END_TEST
 
-/* Where there is no room for two, they are results, and pass through pipes. */
+/* Two elements exceed the payload area: outputs are results, and go through
+   pipes. */
 START_TEST(large_elements_come_as_results)
 {
 	sh = shared_new();
@@ -232,7 +234,7 @@ static int triple(struct vm_context *me, const void *input, size_t size)
 	return vm_output(me, &n, size);
 }
 
-/* Workers have what was there when they were forked. */
+/* Workers read the array as it was when they were forked. */
 START_TEST(an_array_can_become_its_own_outputs)
 {
 	enum { COUNT = 100000 };
@@ -249,7 +251,7 @@ START_TEST(an_array_can_become_its_own_outputs)
 }
 END_TEST
 
-/* Outputs that lie over inputs of other elements, which may be tried again. */
+/* Outputs overlap inputs of other elements, which may need another attempt. */
 static int becomes_wide(struct vm_context *me, const void *input, size_t size)
 {
 	uint64_t n[2] = { me->index, 0 };
@@ -306,7 +308,8 @@ static int sees_outputs(void *arg)
 	    byte_of(later->count - 1, later->size - 1);
 }
 
-/* What the pool was kept from having is the host's as before. */
+/* After vm_map_array(), children of the host inherit the output buffer again,
+   which workers did not. */
 START_TEST(children_have_the_outputs)
 {
 	struct arrays a = arrays_new(1 << 16, 8);
@@ -411,7 +414,7 @@ static void count_failure(void *arg, const struct vm_result *r)
 	atomic_fetch_add(&sh->counter[FAILURES], 1);
 }
 
-/* Each fifth of a thousand fails, and nothing else. */
+/* Every fifth of a thousand items fails, and no other item. */
 static void map_badly(int (*process)(struct vm_context *, const void *, size_t),
     enum vm_cause cause, int with, struct vm_options options)
 {
@@ -465,7 +468,8 @@ START_TEST(an_output_of_another_size_fails)
 }
 END_TEST
 
-/* So many elements that most are not read when there were enough. */
+/* Enough elements that most are not read before the limit on failures is
+   reached. */
 #define MANY ((size_t)sample_size(300000, 100000))
 
 static void tell_many(void *arg, const struct vm_result *r)
@@ -526,7 +530,8 @@ static void tell_input(void *arg, const struct vm_result *r)
 	atomic_fetch_add(&sh->counter[TOLD], 1);
 }
 
-/* Where its output would have been. */
+/* The callback "failed" gets the input, which lies in the memory of its own
+   output. */
 START_TEST(inputs_are_told_that_are_outputs_as_well)
 {
 	static const int workers[] = { 2, VM_SERIAL };
@@ -565,12 +570,12 @@ START_TEST(nobody_need_be_told)
 }
 END_TEST
 
-/* ---- what was done is not done again ---- */
+/* ---- finished items are not run again ---- */
 
 #define ONCE 400
 
-/* Counts what it runs; the last of each chunk dies when all others, and what
-   the caller knows of, are done. */
+/* Counts the runs of items; the last item of each chunk dies when all others
+   are done and the caller knows of that. */
 static int die_late(struct vm_context *me, const void *input, size_t size)
 {
 	uint64_t n = (uint64_t)number(input);
@@ -599,7 +604,7 @@ START_TEST(what_was_done_outlives_its_worker)
 }
 END_TEST
 
-/* A worker that claims all kinds of things of its array. */
+/* A worker that overwrites the words begun and done of its slot. */
 static int scribble(struct vm_context *me, const void *input, size_t size)
 {
 	size_t length;
@@ -632,7 +637,8 @@ START_TEST(a_scribbled_slot_spoils_nothing)
 }
 END_TEST
 
-/* Has the lease of its chunk go on behind it, once that is taken by strides. */
+/* Extends the lease of its chunk beyond the end, while it is taken in
+   strides. */
 static int extend_lease(struct vm_context *me, const void *input, size_t size)
 {
 	size_t length;
@@ -662,7 +668,7 @@ START_TEST(no_more_is_done_than_there_is_a_place_for)
 }
 END_TEST
 
-/* Once makes its worker forget of how many bytes outputs are. */
+/* Makes its worker forget the size of an element, in one attempt. */
 static int forget_size(struct vm_context *me, const void *input, size_t size)
 {
 	const struct context *c = CONTAINER_OF(me, struct context, public);
@@ -690,9 +696,9 @@ START_TEST(a_result_of_another_size_is_garbage)
 }
 END_TEST
 
-/* ---- room ---- */
+/* ---- reserved bytes ---- */
 
-/* Reserves more than it needs, from the first byte on or later. */
+/* Reserves more bytes than it needs, before its first byte or later. */
 static int reserve_more(struct vm_context *me, const void *input, size_t size)
 {
 	size_t element = *(const size_t *)me->config;

@@ -1,7 +1,7 @@
 /*
  * test_models.c - examples from the documents of HotMap, Pymar and mincemeat
- * have the documented results: with 1, 2 and 9 workers, in chunks of one item
- * and of the measured size, and once more while workers are killed.
+ * have the documented results: with 1, 2 and 9 workers, in chunks of a single
+ * item and of the measured size, and again while workers are killed.
  */
 #include "config.h"
 
@@ -34,8 +34,8 @@ static struct vm_options options_of(const struct way *w)
 		.chunk_size = w->chunk_size, .max_attempts = 1000 };
 }
 
-/* The first input's hook waits until so many were killed: it may be its own
-   worker, and be run again. */
+/* The callback of the first input waits until the workers were killed.  Its own
+   worker may be killed, too; the item is then requeued. */
 static int wait_for_kills(struct vm_context *me)
 {
 	if (me->index == 0 && await(&shared->counter[KILLED],
@@ -63,7 +63,8 @@ static void in_all_ways(void (*run)(const struct way *))
 
 /* ---- maps ---- */
 
-/* Maps on a pool, in order: outputs of one size, one behind the other. */
+/* Maps inputs on a pool, in order; stores outputs of one size in the array
+   out. */
 static void map_in_order(const struct way *w,
     int (*process)(struct vm_context *, const void *, size_t),
     struct vm_source source, void *out, size_t count, size_t size)
@@ -188,7 +189,7 @@ static int integrate(struct vm_context *me, const void *input, size_t size)
 	return wait_for_kills(me) < 0 ? -1 : vm_output(me, &sum, sizeof sum);
 }
 
-/* The last digit is the C library's. */
+/* The last digit depends on the C library. */
 static bool is_near(double x, double right)
 {
 	return fabs(x - right) <= 1e-14 * right;
@@ -253,14 +254,14 @@ static int map_late(struct vm_context *me, const void *input, size_t size)
 	return wait_for_kills(me) < 0 ? -1 : map_words(me, input, size);
 }
 
-/* A word and how often it is there; the last has none. */
+/* A word and its count; the last entry is NULL. */
 struct right {
 	const char *word;
 	uint64_t n;
 };
 
-/* Each of the five ways to come by the counts: collect or not, reduced by
-   workers or here. */
+/* Counts in each of the four ways: with or without collect, reduced by workers
+   or by the caller. */
 static void count_in_way(const struct way *w, const char *const *lines,
     size_t count, const struct right *right, bool collect, bool reduce)
 {
@@ -334,8 +335,8 @@ START_TEST(mincemeat_counts_a_b_c)
 }
 END_TEST
 
-/* What mincemeat's finishfn does is the caller's own loop: more than twice,
-   upper-case, times ten. */
+/* The callback finishfn of mincemeat is a loop in the caller here: counts above
+   2, in upper case, times ten. */
 static void run_finish(const struct way *w)
 {
 	static const char *const lines[] = { "a b a", "b c", "c c c" };

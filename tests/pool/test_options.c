@@ -1,6 +1,6 @@
 /*
- * test_options.c - options: each is checked, messages name it, and structs of
- * other versions are understood.
+ * test_options.c - options: each value is checked, messages name the option,
+ * and structs of other versions are understood.
  */
 #include "config.h"
 
@@ -23,7 +23,8 @@ static int process(struct vm_context *me, const void *input, size_t size)
 
 static const struct vm_worker worker = { .process = process };
 
-/* Must be refused with EINVAL and a message that contains this text. */
+/* vm_fork_sized() must fail with EINVAL and a message that contains this
+   text. */
 static void refused_sized(const struct vm_worker *w, size_t worker_size,
     const struct vm_options *o, size_t size, const char *name)
 {
@@ -42,8 +43,8 @@ static void refused(const struct vm_options *o, const char *name)
 	refused_sized(&worker, sizeof worker, o, sizeof *o, name);
 }
 
-/* A pool of that comes up and gives 1 for 1; its errno and words are kept
-   clean. */
+/* Forks a pool with these options and runs an item in it; errno is unchanged,
+   and there is no error text. */
 static void works_sized(const struct vm_worker *w, size_t worker_size,
     const struct vm_options *o, size_t size)
 {
@@ -69,7 +70,7 @@ static void works(const struct vm_options *o)
 	works_sized(&worker, sizeof worker, o, sizeof *o);
 }
 
-/* ---- numbers ---- */
+/* ---- options that are numbers ---- */
 
 /* Options of type int, and of type size_t, by offset. */
 #define OPTION(name) { #name, offsetof(struct vm_options, name) }
@@ -95,7 +96,7 @@ static const struct option { const char *name; size_t at; } ints[] = {
 	OPTION(max_item_bytes),
 };
 
-/* Options in which only this int, or size_t, is set. */
+/* Returns options in which only this int, or size_t, is set. */
 static struct vm_options with_int(size_t at, int value)
 {
 	struct vm_options o = { .workers = 1 };
@@ -130,7 +131,7 @@ START_TEST(negative_numbers_are_refused)
 }
 END_TEST
 
-/* VM_SERIAL is a number of workers, and of nothing else. */
+/* VM_SERIAL is valid as a number of workers only. */
 START_TEST(serial_is_for_workers_only)
 {
 	for (size_t i = 0; i < COUNTOF(ints); i++) {
@@ -164,7 +165,7 @@ START_TEST(absurd_counts_are_refused)
 }
 END_TEST
 
-/* The largest allowed value is accepted, the next is not. */
+/* The largest allowed value is accepted, the next value is not. */
 START_TEST(bounds_are_exact)
 {
 	const int most = 1000000;
@@ -203,7 +204,7 @@ START_TEST(one_of_everything_works)
 	for (size_t i = 0; i < COUNTOF(ints); i++) {
 		struct vm_options o = with_int(ints[i].at, 1);
 
-		/* One ms is not enough for a setup to be sure of it. */
+		/* A limit of 1 ms could end a setup or an item that works. */
 		if (ints[i].at == offsetof(struct vm_options,
 		    setup_timeout_ms))
 			o.setup_timeout_ms = 10000;
@@ -239,7 +240,8 @@ START_TEST(only_causes_of_an_item_are_retried)
 }
 END_TEST
 
-/* Sizes that no worker comes near, or that no worker lives without. */
+/* VM_ISOLATE excludes a chunk size above 1, more items per worker, and
+   VM_SERIAL. */
 START_TEST(isolated_items_have_workers_of_their_own)
 {
 	refused(&(struct vm_options){ .flags = VM_ISOLATE, .chunk_size = 2 },
@@ -265,7 +267,7 @@ START_TEST(limits_on_memory_may_be_any)
 }
 END_TEST
 
-/* What was refused leaves nothing behind, in words or descriptors. */
+/* A refused vm_fork() leaves no error text, descriptor or child behind. */
 START_TEST(a_refusal_is_forgotten_by_the_next_fork)
 {
 	struct vm_options bad = { .workers = -1 }, good = { .workers = 1 };
@@ -351,7 +353,7 @@ START_TEST(bytes_in_flight_go_by_workers_and_memory)
 }
 END_TEST
 
-/* The pool's bound goes by the workers that it has by now. */
+/* The bound of the pool follows its current number of workers. */
 START_TEST(bytes_in_flight_follow_a_resize)
 {
 	const struct vm_options o = { .workers = 1, .max_workers = 9 };
@@ -432,7 +434,7 @@ START_TEST(limits_that_are_given_are_taken)
 }
 END_TEST
 
-/* Each flag, and which settings it sets: the bits of the answer. */
+/* Returns the flags whose settings are set, for given flags. */
 static unsigned flags_taken(unsigned flags)
 {
 	const struct vm_options o = { .workers = 7, .flags = flags };
@@ -515,7 +517,7 @@ START_TEST(indices_need_a_number_of_workers)
 }
 END_TEST
 
-/* How many there may be, by how many are asked for. */
+/* Returns the largest number of workers, for the number asked for. */
 static size_t most(int workers, int max_workers, const int *indices)
 {
 	const struct vm_options o = { .workers = workers,
@@ -551,7 +553,7 @@ START_TEST(max_workers_goes_with_workers)
 	ck_assert_uint_eq(most(9, 100, NULL), 100);
 	ck_assert_uint_eq(most(3, 0, indices), 3);
 	ck_assert_uint_eq(most(3, 3, indices), 3);
-	/* As many as usable CPUs, but no more than that. */
+	/* The default is the number of usable CPUs, but at most max_workers. */
 	ck_assert_uint_eq(most(0, 1, NULL), 1);
 }
 END_TEST
@@ -569,7 +571,7 @@ START_TEST(negative_indices_are_refused)
 		indices[o.workers - 1] = 0;
 		works(&o);
 	}
-	/* What lies behind the last one is not looked at. */
+	/* Indices behind the last worker's are not read. */
 	o.workers = 2;
 	indices[2] = -1;
 	works(&o);
@@ -609,8 +611,8 @@ END_TEST
 
 /* ---- structs of other versions ---- */
 
-/* Options whose fields from a size on are cut off: what lies there is
-   nonsense and must not be looked at. */
+/* Options whose fields are cut off at a size: the bytes behind are nonsense and
+   must not be read. */
 START_TEST(smaller_structs_have_defaults)
 {
 	static const size_t ends[] = { sizeof(int),
@@ -649,8 +651,8 @@ START_TEST(what_lies_behind_a_smaller_struct_is_not_read)
 }
 END_TEST
 
-/* Options as they end where retries begin: all that came later has its
-   default, whatever lies there. */
+/* Options of the version that ends where retries begin: all later fields have
+   their defaults, whatever bytes lie there. */
 START_TEST(options_without_limits_have_none)
 {
 	struct words words = { "" };

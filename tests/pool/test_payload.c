@@ -1,7 +1,7 @@
 /*
  * test_payload.c - large inputs and outputs, which travel through shared
  * memory: they are intact in whatever order their regions are freed, whatever
- * process dies, and no process waits for room that cannot come.
+ * process dies, and no process waits for space that cannot become free.
  */
 #include "config.h"
 
@@ -69,8 +69,8 @@ static struct job {
 	struct shared *sh;
 } job;
 
-/* A callback that an item runs before its answer; fails if it does not return
-   0. */
+/* A callback that an item runs before its answer; the item fails if it does not
+   return 0. */
 static int (*prank)(struct vm_context *, const void *input, size_t size);
 
 static int answer(struct vm_context *me, const void *input, size_t size)
@@ -139,7 +139,8 @@ static void stop(vm_pool *pool)
 	end_job();
 }
 
-/* Bytes that have gone through shared memory, to workers and from them. */
+/* These return the bytes that went through shared memory: of inputs, and of
+   outputs. */
 static uint64_t placed_in(const vm_pool *pool)
 {
 	const struct crew *c = &pool->engine.crew;
@@ -170,7 +171,7 @@ static void check_right(const struct vm_result *r)
 	ck_assert(is_filled(r->output, ~r->index, r->output_size));
 }
 
-/* Takes count results, each of another number, and passes them to the callback
+/* Takes count results, each of another item, and passes each to the callback
    look. */
 static void take_some(vm_pool *pool, size_t count, char *seen,
     void (*look)(const struct vm_result *))
@@ -199,7 +200,8 @@ static void take_all(vm_pool *pool, void (*look)(const struct vm_result *))
 }
 
 /* In each relevant way; a sample has the first and another.  Chunks of a given
-   size are placed if they happen to begin with a large input. */
+   size are placed in shared memory if they happen to begin with a large
+   input. */
 static const struct vm_options ways[] = {
 	{ .workers = 1 },
 	{ .workers = 1, .flags = VM_ORDERED, .chunk_size = 3 },
@@ -259,8 +261,8 @@ START_TEST(serial_pools_place_nothing)
 }
 END_TEST
 
-/* Runs an item, with an input and an output of that size, and checks whether
-   each is placed. */
+/* Runs an item with an input and an output of that size, and checks whether
+   each is placed in shared memory. */
 static void check_placed(size_t size, bool in, bool out)
 {
 	vm_pool *pool = start(&size, &size, 1,
@@ -286,7 +288,7 @@ START_TEST(what_fits_is_placed)
 }
 END_TEST
 
-/* ---- many, with bounds and slow hands ---- */
+/* ---- many items, with bounds and a slow caller ---- */
 
 enum { MANY = 120 };
 
@@ -326,7 +328,7 @@ START_TEST(many_large_ones)
 }
 END_TEST
 
-/* A source that never blocks is read as far as there is room. */
+/* A source that never blocks is read as far as there is space. */
 START_TEST(from_an_array)
 {
 	enum { EACH = 100000 };
@@ -352,9 +354,9 @@ START_TEST(from_an_array)
 }
 END_TEST
 
-/* ---- nobody waits for room that is not to come ---- */
+/* ---- no process waits for space that cannot become free ---- */
 
-/* The first item waits for all others, whose results it then holds up. */
+/* The first item waits for all others, whose results it then delays. */
 static int wait_for_all(struct vm_context *me, const void *input, size_t size)
 {
 	(void)input;
@@ -438,7 +440,7 @@ static int tick_fd(void *from)
 	return tick[0];
 }
 
-/* Two inputs are in flight, and another comes when an item begins. */
+/* Two inputs are in flight, and another arrives when an item begins. */
 START_TEST(a_source_may_have_something_later)
 {
 	draw_sizes();
@@ -461,7 +463,7 @@ START_TEST(a_source_may_have_something_later)
 }
 END_TEST
 
-/* ---- deaths ---- */
+/* ---- deaths of workers ---- */
 
 static int die_at_first(struct vm_context *me, const void *input, size_t size)
 {
@@ -519,7 +521,7 @@ START_TEST(cancelled_in_the_middle)
 		}
 		for (size_t n = 0; n < job.given; n++)
 			ck_assert_int_eq(seen[n], 1);
-		/* The pool goes on with the next source. */
+		/* The pool continues with the next source. */
 		job.given = 0;
 		imap_to(pool, by_and_by);
 		take_all(pool, check_right);
@@ -570,9 +572,9 @@ START_TEST(resized_in_the_middle)
 }
 END_TEST
 
-/* ---- processes forked by a hook ---- */
+/* ---- processes forked by a callback ---- */
 
-/* Memory that process() may read, its child may read too. */
+/* A child of process() may read the same shared memory. */
 static int read_in_child(struct vm_context *me, const void *input, size_t size)
 {
 	int status;
@@ -593,18 +595,19 @@ START_TEST(children_of_workers_have_inputs)
 }
 END_TEST
 
-/* ---- workers that write where they must not ---- */
+/* ---- workers that write beyond their own memory ---- */
 
 enum { BAD = 25 };
 
-/* Offsets before its input, and behind it. */
+/* Offsets from the pointer to its input: before the input, and behind it. */
 static const ptrdiff_t beside[] = { -1, -(FRAME_HEAD + FRAME_START), 100000,
 	150000 };
 static size_t nth;
 static size_t crashes;
 
-/* Is it in shared pages?  An input that was meant for another worker may come
-   through the pipe, into this worker's own memory. */
+/* Returns whether the pointer lies in shared memory.  An input that was meant
+   for another worker may come through the pipe, into private memory of this
+   worker. */
 static bool is_shared(const void *at)
 {
 	FILE *maps = fopen("/proc/self/maps", "r");
@@ -733,7 +736,7 @@ START_TEST(who_scribbles_over_its_outputs_spoils_its_own)
 }
 END_TEST
 
-/* ---- outputs that are read where they lie ---- */
+/* ---- outputs that are read in place, in shared memory ---- */
 
 enum { HELD = 200000, FEW = 8, TIMES = 100 };
 
@@ -765,7 +768,7 @@ static void count_places(const struct vm_result *r)
 	copied += !lies_in_a_slot(r->output);
 }
 
-/* Runs count items with outputs of one size, on a pool that is left open. */
+/* Runs count items with outputs of one size; leaves the pool open. */
 static void run_outputs(size_t size, size_t count, struct vm_options options)
 {
 	set_sizes(size);
@@ -777,7 +780,7 @@ static void run_outputs(size_t size, size_t count, struct vm_options options)
 	take_all(the_pool, count_places);
 }
 
-/* Bytes that have come through rings and pipes. */
+/* Returns the number of bytes that came through rings and pipes. */
 static uint64_t streamed(void)
 {
 	const struct crew *c = &the_pool->engine.crew;
@@ -820,7 +823,8 @@ static void note_faults(const struct vm_result *r)
 	ck_assert(is_filled(r->output, ~r->index, r->output_size));
 }
 
-/* Each of them has 256 pages, and more than one. */
+/* Each output covers 256 pages and more, but causes fewer than 10 page faults
+   on average. */
 START_TEST(no_pages_are_new_for_each)
 {
 	set_sizes(MIB);
@@ -835,7 +839,7 @@ END_TEST
 
 static int others;
 
-/* The first item waits for all others; some of those die. */
+/* The first item waits for all others; some of these die. */
 static int wait_or_die(struct vm_context *me, const void *input, size_t size)
 {
 	(void)input;
@@ -875,7 +879,7 @@ START_TEST(what_waits_long_makes_room)
 }
 END_TEST
 
-/* A returned result stays valid, whatever happens to its worker. */
+/* A returned result stays valid after the death of its worker. */
 START_TEST(one_that_is_looked_at_stays)
 {
 	struct vm_result r;
@@ -905,7 +909,7 @@ END_TEST
 
 enum { BEFORE = 16 * 20000 };
 
-/* The second item has made a part of its output when the region before it is
+/* The second item has written a part of its output when the region before it is
    freed, and then needs the whole area. */
 static int grow_later(struct vm_context *me, const void *input, size_t size)
 {
@@ -990,8 +994,8 @@ END_TEST
 
 enum { VICTIM = 1, CULPRIT };
 
-/* While the first item waits, another makes an output, and a later item of the
-   next worker in that place writes to it. */
+/* While the first item waits, another item reserves an output; a later item, in
+   the next worker of that place, writes to the same pointer. */
 static int write_to_another(struct vm_context *me, const void *input,
     size_t size)
 {
@@ -1044,7 +1048,7 @@ static int wait_at_gates(struct vm_context *me, const void *input,
 	return 0;
 }
 
-/* Has the pool read results while the caller uses a result. */
+/* Lets the pool read results while the caller uses an earlier result. */
 static void read_until_finished(uint64_t items)
 {
 	while (the_pool->engine.crew.members[0].finished < items) {
@@ -1053,7 +1057,8 @@ static void read_until_finished(uint64_t items)
 	}
 }
 
-/* It is not moved either when later results need room. */
+/* The output that the caller reads is not moved when later results need
+   space. */
 START_TEST(one_that_is_looked_at_is_not_moved)
 {
 	static unsigned char array[FEW][16];
@@ -1082,14 +1087,14 @@ START_TEST(one_that_is_looked_at_is_not_moved)
 }
 END_TEST
 
-/* ---- no addresses for all of it ---- */
+/* ---- too few addresses for all payload areas ---- */
 
 struct narrow {
-	size_t mib;		/* more addresses than there are in use */
-	size_t payload;		/* which should come of it */
+	size_t mib;		/* address space beyond that in use, in MiB */
+	size_t payload;		/* expected slots.payload */
 };
 
-/* Limits this process to this many more bytes of addresses. */
+/* Limits the address space of this process to its current use plus bytes. */
 static bool limit(size_t bytes)
 {
 	struct rlimit most;
@@ -1104,8 +1109,8 @@ static bool limit(size_t bytes)
 	return well && setrlimit(RLIMIT_AS, &most) == 0;
 }
 
-/* Runs a pool of many places, each with a slot.  Returns 0, or the check that
-   failed. */
+/* Runs a pool of many places, each with a slot.  Returns 0, or the number of
+   the check that failed. */
 static int narrow_pool(void *arg)
 {
 	const struct narrow *n = arg;

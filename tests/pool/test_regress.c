@@ -11,9 +11,9 @@
 #include "base/base.h"
 #include "tools.h"
 
-/* The item that dies. */
+/* The item that kills its worker. */
 #define BAD 5
-/* More than the caller waits for a death when a pipe has ended. */
+/* Longer than the caller waits for a death notice after the end of a pipe. */
 #define LATE_MS 600
 
 static struct shared *sh;

@@ -1,6 +1,6 @@
 /*
- * test_resize.c - vm_resize(): more workers and fewer while items run; no item
- * is lost or repeated by it, leaving workers tear down, and wrong calls are
+ * test_resize.c - vm_resize(): more and fewer workers while items run; no item
+ * is lost or repeated, leaving workers run their teardown, and wrong calls are
  * refused.
  */
 #include "config.h"
@@ -69,7 +69,7 @@ static void resize(vm_pool *pool, int workers)
 	ck_assert_int_eq(vm_workers(pool), workers);
 }
 
-/* Closes a pool all of whose workers tore down; nothing is left behind. */
+/* Closes a pool; all workers ran their teardown, and no process is left. */
 static void close_clean(vm_pool *pool)
 {
 	close_pool(pool);
@@ -106,7 +106,7 @@ static void check_works(vm_pool *pool)
 	take_outputs(pool, 100, 0);
 }
 
-/* Turns an idle pool until so many have come, or gone. */
+/* Runs an idle pool until a counter of setups or teardowns has this value. */
 static void turn_until(vm_pool *pool, int counter, long value)
 {
 	struct vm_result r;
@@ -118,7 +118,7 @@ static void turn_until(vm_pool *pool, int counter, long value)
 	ck_assert_int_eq(sh->counter[counter], value);
 }
 
-/* ---- how many at once ---- */
+/* ---- number of items that run at a time ---- */
 
 static void enter(void)
 {
@@ -172,7 +172,7 @@ START_TEST(up_gives_as_many_at_once)
 }
 END_TEST
 
-/* The pool grows while all its workers are in items that wait for more. */
+/* The pool grows while all its workers run items that wait for more workers. */
 START_TEST(up_while_all_are_busy)
 {
 	vm_pool *pool = fork_noting(meet, &(struct vm_options){
@@ -200,7 +200,8 @@ static int passes(struct vm_context *me, const void *input, size_t size)
 	return vm_output(me, input, size);
 }
 
-/* The pid of the one worker that is left, once the others are gone. */
+/* Shrinks an idle or busy pool.  Surplus workers leave after their teardown, no
+   item is lost, and the remaining workers stay alive. */
 static void check_down(int from, int to, int idle)
 {
 	vm_pool *pool = fork_noting(passes, &(struct vm_options){
@@ -300,7 +301,8 @@ START_TEST(before_the_first_input)
 	turn_until(pool, SETUPS, 3);
 	ck_assert_int_eq(vm_ready(pool, limit_ms()), 0);
 	close_clean(pool);
-	/* And not even in between. */
+	/* Closes the pool right after vm_resize(), without any call in
+	   between. */
 	pool = fork_noting(plain, &(struct vm_options){ .workers = 2 });
 	resize(pool, 16);
 	close_clean(pool);
@@ -324,7 +326,7 @@ START_TEST(down_and_up_again_at_once)
 			ck_assert_int_eq(r.type, VM_OUTPUT);
 	}
 	ck_assert_int_eq(sh->counter[DONE], 5000);
-	/* All four are there in the end. */
+	/* In the end all four workers exist. */
 	ck_assert_int_eq(vm_ready(pool, limit_ms()), 0);
 	for (int i = 0; i < limit_ms() && sh->counter[SETUPS] -
 	    sh->counter[TEARDOWNS] < 4; i++) {
@@ -338,8 +340,8 @@ END_TEST
 
 /* ---- a worker in a long item ---- */
 
-/* Two workers: it is the last place that is let go.  The first item there
-   lasts until all others are done, which may not wait for it. */
+/* Of two workers, the worker in the last place must leave.  Its first item
+   lasts until all other items are done, so no other item may wait behind it. */
 static int one_is_long(struct vm_context *me, const void *input, size_t size)
 {
 	if (me->worker_index == 1 && sh->counter[BUSY] == 0) {
@@ -382,8 +384,8 @@ START_TEST(a_long_item_is_ended)
 }
 END_TEST
 
-/* Both begin with a long item and have half of all behind it; that of the one
-   that leaves lasts until all others are done. */
+/* Both workers begin with a long item and have half of all items queued behind
+   it.  The long item of the leaving worker lasts until all others are done. */
 static int leaver(struct vm_context *me, const void *input, size_t size)
 {
 	int64_t n = number(input);
@@ -420,7 +422,7 @@ START_TEST(what_waits_behind_a_long_item_goes_to_others)
 }
 END_TEST
 
-/* Those beyond the first place are at it until the gate opens. */
+/* Workers beyond the first place wait in their item until the gate opens. */
 static int at_the_gate(struct vm_context *me, const void *input, size_t size)
 {
 	if (me->worker_index > 0) {
@@ -431,8 +433,8 @@ static int at_the_gate(struct vm_context *me, const void *input, size_t size)
 	return vm_output(me, input, size);
 }
 
-/* Begins a job, until all but the first worker are at the gate: how many
-   results it has taken. */
+/* Starts a run, and returns when all workers but the first are at the gate.
+   Returns the number of results taken. */
 static int take_until_gated(vm_pool *pool, int workers)
 {
 	struct vm_result r;
@@ -490,7 +492,8 @@ START_TEST(closing_ends_those_that_should_have_left)
 	while (vm_zip_in_out_within(pool, &r, 20) == 1)
 		;
 	ck_assert_int_eq(vm_close(pool), 1);
-	/* Nobody had waited for them to see the gate closed. */
+	/* The leaving workers were killed at the gate, without their
+	   teardowns. */
 	ck_assert_int_eq(sh->counter[TEARDOWNS], 1);
 	ck_assert_int_eq(count_children(), 0);
 	shared_free(sh);
@@ -506,8 +509,8 @@ static int gated_setup(struct vm_context *me)
 	return note_setup(me);
 }
 
-/* They are told to leave while they start, and have done so, when the caller
-   comes back. */
+/* Workers are told to leave during their setup, and have left when the caller
+   runs again. */
 START_TEST(one_that_left_unheard_was_set_up)
 {
 	const struct vm_worker worker = { .setup = gated_setup,
@@ -533,7 +536,7 @@ static int bad_place(struct vm_context *me)
 	return me->worker_index == 1 ? -1 : note_setup(me);
 }
 
-/* The place stays empty, but there are others. */
+/* The place stays empty; workers in other places take over. */
 static void check_given_up(int max_workers, int then)
 {
 	const struct vm_worker worker = { .setup = bad_place,
@@ -580,7 +583,7 @@ static int tell(struct vm_context *me, const void *input, size_t size)
 	return vm_output(me, &n, sizeof n);
 }
 
-/* P9: those that come later see the same memory. */
+/* P9: workers forked later see the same memory. */
 START_TEST(new_workers_see_the_memory_of_the_fork)
 {
 	vm_pool *pool = fork_noting(tell, &(struct vm_options){
@@ -638,8 +641,8 @@ static int64_t read_in_ms(vm_pool *pool, int ms)
 	return read_so_far;
 }
 
-/* All that is read is in flight: by both factors, and what waits for every
-   worker. */
+/* The pool reads inputs up to the total bound and sends chunks up to the real
+   bound; both bounds are per worker and follow a resize. */
 START_TEST(bounds_follow_the_size)
 {
 	vm_pool *pool = fork_noting(waits_for_gate, &(struct vm_options){
@@ -660,7 +663,7 @@ START_TEST(bounds_follow_the_size)
 	ck_assert_uint_eq(w->nsent, 5 * 3);
 	resize(pool, 1);
 	atomic_store(&sh->counter[GATE], 1);
-	/* Those that leave have what they had on top of it. */
+	/* Leaving workers still hold chunks beyond the new bounds. */
 	while (sh->counter[TEARDOWNS] < 4)
 		take(pool, &r);
 	for (int i = 0; i < 100; i++)

@@ -1,6 +1,6 @@
 /*
- * test_setups.c - setups that fail repeatedly: the pauses in between, workers
- * that are given up, the text about them, and the fate of the inputs.
+ * test_setups.c - setups that fail repeatedly: the pauses between them, workers
+ * that are given up, the error text, and the results of the inputs.
  */
 #include "config.h"
 
@@ -18,7 +18,8 @@
 
 enum { FAILURES = 5, PLACES = 16 };
 
-/* SETUPS counts those of each worker, CLOCK has when one's began. */
+/* SETUPS + i counts the setups of worker i; CLOCK + n is the time at which the
+   n-th setup of the only worker began. */
 enum { GATE, SETUPS, CLOCK = SETUPS + PLACES };
 
 static struct shared *sh;
@@ -34,13 +35,14 @@ static int plain(struct vm_context *me, const void *input, size_t size)
 	return vm_output(me, input, size);
 }
 
-/* Counts a setup: which one of this worker's it is, from 0. */
+/* Counts a setup.  Returns its number among the setups of this worker, from
+   0. */
 static long count_setup(const struct vm_context *me)
 {
 	return atomic_fetch_add(&sh->counter[SETUPS + me->worker_index], 1);
 }
 
-/* ---- taking ---- */
+/* ---- taking results ---- */
 
 static void note_input(const struct vm_result *r, int n, int *cause)
 {
@@ -54,8 +56,9 @@ static void note_input(const struct vm_result *r, int n, int *cause)
 	ck_assert_int_eq(r->attempts, r->exception ? 0 : 1);
 }
 
-/* Takes all results of the inputs 0 .. n - 1.  Returns what the last call
-   returned; cause[i] is -1 for an input without a result, 0 for an output. */
+/* Takes all results of the inputs 0 .. n - 1.  Returns the last return value of
+   vm_zip_in_out_within(); cause[i] is -1 for an input without a result, 0 for
+   an output. */
 static int take_all(vm_pool *pool, int n, int *cause)
 {
 	struct vm_result r;
@@ -69,8 +72,8 @@ static int take_all(vm_pool *pool, int n, int *cause)
 	return rc;
 }
 
-/* Waits until the pool's error text says that this worker was given up.  An
-   idle pool is at the end until it knows. */
+/* Waits until the error text of the pool says that this worker was given up.
+   Until then an idle pool returns 0. */
 static void wait_given_up(vm_pool *pool, int worker)
 {
 	struct vm_result r;
@@ -87,7 +90,7 @@ static void wait_given_up(vm_pool *pool, int worker)
 	ck_assert_ptr_eq(strstr(vm_error(pool), text), vm_error(pool));
 }
 
-/* Closes a pool that has given workers up, and looks for the text. */
+/* Closes a pool that has given workers up, and checks the error text. */
 static void close_telling(vm_pool *pool, const char *text)
 {
 	ck_assert_int_eq(vm_close(pool), 1);
@@ -101,7 +104,8 @@ static void all_are(const int *cause, int n, int expected)
 		ck_assert_int_eq(cause[i], expected);
 }
 
-/* A pool that breaks down answers what it has read, from the first on. */
+/* A pool that breaks down fails all inputs it has read, from the first on, and
+   returns no other result. */
 static void those_read_failed(const int *cause, int n)
 {
 	int read = 0;
@@ -147,9 +151,9 @@ START_TEST(pauses_double)
 }
 END_TEST
 
-/* ---- nobody can work ---- */
+/* ---- no worker can work ---- */
 
-/* Each worker fails in a way of its own. */
+/* Each worker fails in another way. */
 static int fails_somehow(struct vm_context *me)
 {
 	count_setup(me);
@@ -248,9 +252,9 @@ START_TEST(setups_that_hang_are_killed)
 }
 END_TEST
 
-/* ---- the text ---- */
+/* ---- the error text ---- */
 
-/* The worker with this index fails in its own way; the others are well. */
+/* The worker with this index fails in its own way; the others succeed. */
 static int bad;
 
 static int one_fails_somehow(struct vm_context *me)
@@ -313,13 +317,14 @@ START_TEST(those_given_up_are_counted)
 }
 END_TEST
 
-/* ---- one among others ---- */
+/* ---- a bad worker among good workers ---- */
 
 static int one_is_bad(struct vm_context *me)
 {
 	if (me->worker_index != 1)
 		return 0;
-	/* The last one, so that this place is given up when we want. */
+	/* The last setup waits, so that the test decides when the place is
+	   given up. */
 	if (count_setup(me) == FAILURES - 1)
 		await(&sh->counter[GATE], 1, limit_ms());
 	return vm_fail(me, 1, "bad");
@@ -345,7 +350,7 @@ static void check_one_bad(int late, int ordered)
 	atomic_store(&sh->counter[GATE], 1);
 	wait_given_up(pool, 1);
 	ck_assert_int_eq(sh->counter[SETUPS + 1], FAILURES);
-	/* The others work on. */
+	/* The other workers continue. */
 	imap_to(pool, vm_range(0, 100));
 	ck_assert_int_eq(take_all(pool, 100, cause), 0);
 	all_are(cause, 100, 0);
@@ -381,8 +386,8 @@ static int dies_at_times(struct vm_context *me, const void *input, size_t size)
 	return vm_output(me, input, size);
 }
 
-/* Fails four times, is well, and by then the count is back at 0: so it may fail
-   again. */
+/* Four setups fail and the fifth succeeds, which resets the count to 0: so
+   setups may fail again. */
 START_TEST(four_failures_are_forgiven)
 {
 	const struct vm_worker worker = { .setup = fifth_is_well,

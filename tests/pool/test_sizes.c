@@ -1,6 +1,7 @@
 /*
- * test_sizes.c - inputs and outputs of any size, from 0 to far beyond pipes and
- * rings, arrive intact; those beyond max_item_bytes are refused.
+ * test_sizes.c - inputs and outputs of any size, from 0 to far beyond the
+ * buffers of pipes and rings, arrive intact; those beyond max_item_bytes are
+ * refused.
  */
 #include "config.h"
 
@@ -17,8 +18,8 @@
 
 /* ---- patterns ---- */
 
-/* Byte i of the pattern of a number; no short piece repeats at a distance
-   that buffers have. */
+/* Returns byte i of the pattern of a number; no short sequence repeats at a
+   distance that is the size of a buffer. */
 static unsigned char pattern(uint64_t number, size_t i)
 {
 	uint64_t x = (number + 1) * 0x9e3779b97f4a7c15u + i / 7;
@@ -32,7 +33,8 @@ static void fill(unsigned char *at, uint64_t number, size_t size)
 		at[i] = pattern(number, i);
 }
 
-/* Where bytes first differ from the pattern; size: nowhere. */
+/* Returns the offset of the first byte that differs from the pattern, or
+   size. */
 static size_t differs(const unsigned char *at, uint64_t number, size_t size)
 {
 	size_t i = 0;
@@ -47,7 +49,7 @@ static size_t differs(const unsigned char *at, uint64_t number, size_t size)
 struct job {
 	const size_t *in, *out;	/* sizes of inputs and of their outputs */
 	size_t count;
-	size_t given;		/* of the inputs */
+	size_t given;		/* number of inputs given */
 	unsigned char *room;
 };
 
@@ -63,7 +65,8 @@ static int next_of_job(void *from, const void **input, size_t *size)
 	return 1;
 }
 
-/* Checks the input; the output has its number's complement as pattern. */
+/* Checks the input; the output is the pattern of the complement of its
+   number. */
 static int answer(struct vm_context *me, const void *input, size_t size)
 {
 	const struct job *j = me->config;
@@ -140,7 +143,8 @@ static void run_job(const size_t *in, const size_t *out, size_t count,
 	free(job.room);
 }
 
-/* Every way of chunks, order and number of workers. */
+/* Runs the job with all combinations of chunk size, order and number of
+   workers. */
 static void run_all_ways(const size_t *in, const size_t *out, size_t count)
 {
 	const size_t chunk_sizes[] = { 0, 1, 3, 100 };
@@ -155,7 +159,7 @@ static void run_all_ways(const size_t *in, const size_t *out, size_t count)
 				    .flags = ordered ? VM_ORDERED : 0 });
 }
 
-/* Around the sizes of words, pages, pipes and rings. */
+/* Sizes around those of words, pages, pipes and rings. */
 static const size_t edges[] = { 0, 1, 7, 8, 9, 15, 16, 17, 0, 4079, 4080,
 	4088, 4095, 4096, 4097, 0, 64 * KIB - 17, 64 * KIB - 16,
 	64 * KIB - 8, 64 * KIB - 1, 64 * KIB, 64 * KIB + 1, 3,
@@ -220,7 +224,7 @@ END_TEST
 /* ---- staged results: slow items among fast ones ---- */
 
 /* As answer(), but some items take long enough for the caller to look for
-   what is staged meanwhile. */
+   staged results meanwhile. */
 static int answer_late(struct vm_context *me, const void *input, size_t size)
 {
 	if (me->index % 3 == 0)
@@ -257,7 +261,8 @@ END_TEST
 
 /* ---- vm_output(), vm_reserve(), vm_commit() ---- */
 
-/* Every use and some misuses; fails with the line that went wrong. */
+/* Every valid use and some misuses of the functions; fails with the number of
+   the line that went wrong. */
 static int reserve_well(struct vm_context *me, const void *input, size_t size)
 {
 	char *room;
@@ -275,7 +280,7 @@ static int reserve_well(struct vm_context *me, const void *input, size_t size)
 	MUST(vm_output(me, "bc", 2) == 0);
 	room = vm_reserve(me, 10);
 	MUST(room != NULL);
-	MUST(vm_output(me, "d", 1) == 0);	/* takes the room back */
+	MUST(vm_output(me, "d", 1) == 0);	/* drops the reservation */
 	MUST(vm_commit(me, 1) == -1 && errno == EINVAL);
 	room = vm_reserve(me, 0);
 	MUST(room != NULL && vm_commit(me, 0) == 0);
@@ -306,7 +311,7 @@ END_TEST
 
 /* ---- max_item_bytes ---- */
 
-/* The second of three sources has an input of a byte too many. */
+/* The second of three sources has an input of one byte too many. */
 static void check_too_long(int workers)
 {
 	static const char bytes[200];
@@ -345,7 +350,7 @@ START_TEST(an_input_too_big_fails_its_source_only)
 }
 END_TEST
 
-/* Outputs as many bytes as the input says, in up to three ways. */
+/* Outputs as many bytes as the input says, in one of three ways. */
 static int put_out(struct vm_context *me, const void *input, size_t size)
 {
 	static const char bytes[2000];
@@ -404,7 +409,7 @@ START_TEST(an_output_too_big_is_a_failure_of_its_item)
 }
 END_TEST
 
-/* The first worker of all is the only one that says so. */
+/* Fails in every worker except the first that ran an item. */
 static int same_pid(struct vm_context *me, const void *input, size_t size)
 {
 	int *first = &(int){ 0 };

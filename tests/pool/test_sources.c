@@ -1,6 +1,6 @@
 /*
- * test_sources.c - sources of inputs: the ready-made sources, and the user's
- * own, correct and incorrect.
+ * test_sources.c - sources of inputs: the ready-made sources, and sources of
+ * the user's own callbacks, correct and incorrect.
  */
 #include "config.h"
 
@@ -30,7 +30,7 @@ static vm_pool *in_order(int workers, size_t max_item)
 	    .workers = workers, .max_item_bytes = max_item });
 }
 
-/* The next result must have these bytes, both ways. */
+/* The next result must have these bytes as input and as output. */
 static void expect(vm_pool *pool, const void *bytes, size_t size)
 {
 	struct vm_result r;
@@ -50,7 +50,7 @@ static void expect_text(vm_pool *pool, const char *text)
 	expect(pool, text, strlen(text));
 }
 
-/* The next call must fail so, and the pool live on. */
+/* The next call must fail with this error, and the pool continue. */
 static void expect_error(vm_pool *pool, int error)
 {
 	struct vm_result r;
@@ -64,7 +64,7 @@ static void expect_error(vm_pool *pool, int error)
 	ck_assert_int_eq(vm_broken(pool), 0);
 }
 
-/* vm_imap() must refuse this. */
+/* vm_imap() must refuse this source. */
 static void expect_refusal(vm_pool *pool, struct vm_source s, int error)
 {
 	errno = 0;
@@ -100,7 +100,7 @@ END_TEST
 
 enum { MANY = 5000 };
 
-/* Echoes; a number that ends in 77 is its worker's end, one in 33 fails. */
+/* Echoes; a number that ends in 77 kills its worker, one in 33 fails. */
 static int echo_or_die(struct vm_context *me, const void *input, size_t size)
 {
 	const int *number = input;
@@ -112,8 +112,9 @@ static int echo_or_die(struct vm_context *me, const void *input, size_t size)
 	return vm_output(me, input, size);
 }
 
-/* Items are those of vm_fork(), though the caller has others by now; what is
-   handed back is the caller's. */
+/* Workers read the items as they were at vm_fork(), though the caller has
+   changed the array since; the input of a result points into the caller's
+   array. */
 static void map_inherited(const struct vm_options *options)
 {
 	const struct vm_worker worker = { .process = echo_or_die };
@@ -162,7 +163,8 @@ START_TEST(arrays_may_be_inherited)
 }
 END_TEST
 
-/* More than the bound in bytes is no more than an address. */
+/* Inherited items exceed the bound in bytes, but each counts as an address
+   only. */
 START_TEST(what_is_inherited_does_not_count)
 {
 	enum { SIZE = 1 << 20 };
@@ -285,7 +287,7 @@ START_TEST(globs)
 	snprintf(pattern, sizeof pattern, "%s/*.txt", dir);
 	imap_to(pool, vm_glob(pattern));
 	imap_to(pool, vm_glob("/nowhere/at/all/*.txt"));
-	for (int i = 0; i < 4; i++)	/* found are those of the call */
+	for (int i = 0; i < 4; i++)	/* the matches are those at the call */
 		ck_assert_int_eq(unlink(paths[i]), 0);
 	ck_assert_int_eq(rmdir(dir), 0);
 	for (int i = 0; i < 3; i++)
@@ -305,7 +307,7 @@ static const char text[] = "first\n\nthird\n \nno newline";
 static const char *const lines[] = { "first", "", "third", " ",
 	"no newline" };
 
-/* A file of this text, its name gone. */
+/* Returns an unlinked file with this text. */
 static FILE *file_of(const char *bytes, size_t size)
 {
 	FILE *f = tmpfile();
@@ -327,12 +329,12 @@ START_TEST(lines_of_a_file)
 	for (size_t i = 0; i < COUNTOF(lines); i++)
 		expect_text(pool, lines[i]);
 	take_end(pool);
-	rewind(f);			/* it stays open */
+	rewind(f);			/* vm_lines() leaves it open */
 	imap_to(pool, vm_lines_fd(fd));
 	for (size_t i = 0; i < COUNTOF(lines); i++)
 		expect_text(pool, lines[i]);
 	take_end(pool);
-	imap_to(pool, vm_lines(f));	/* an empty rest */
+	imap_to(pool, vm_lines(f));	/* at the end of the file */
 	imap_to(pool, vm_lines_fd(fd));
 	take_end(pool);
 	ck_assert_int_eq(fclose(f), 0);
@@ -473,7 +475,7 @@ START_TEST(lines_too_long_fail_their_source)
 }
 END_TEST
 
-/* One that does not end is not waited for, nor kept. */
+/* A line that does not end is not awaited, nor kept in a buffer. */
 START_TEST(lines_without_end_fail_their_source)
 {
 	static const char bytes[5000] = "x";
@@ -517,17 +519,17 @@ START_TEST(descriptors_that_cannot_be_read_fail_their_source)
 }
 END_TEST
 
-/* ---- the caller's own: a script of what next() returns ---- */
+/* ---- callbacks of the caller: a script of values that next() returns ---- */
 
 struct script {
-	const int *says;	/* one a call; the last for ever */
+	const int *says;	/* one per call; the last value repeats */
 	size_t at, last;
 	int error;		/* errno for -1 */
 	const void *input;
 	size_t size;
 	int calls, closed;
-	int call_of_close;	/* calls made when it was closed */
-	void (*extra)(struct script *); /* in next() and close() */
+	int call_of_close;	/* number of calls of next() before close() */
+	void (*extra)(struct script *); /* called in next() and close() */
 	vm_pool *pool;
 };
 
@@ -567,7 +569,8 @@ static struct vm_source source_of(struct script *s)
 	.last = COUNTOF(((const int[]){ __VA_ARGS__ })) - 1, \
 	.input = "xy", .size = 2 }
 
-/* So many inputs, then a failure; then the next source. */
+/* A source gives this many good inputs, then fails; the pool continues with the
+   next source. */
 static void expect_failure(vm_pool *pool, struct script *s, int good,
     int error)
 {
@@ -649,7 +652,7 @@ START_TEST(later_with_nothing_in_flight_is_a_deadlock)
 }
 END_TEST
 
-/* Gives the next input only when the one before was taken. */
+/* Gives the next input only after the previous result was taken. */
 struct turns {
 	int64_t given, taken, count;
 	int asked_in_vain;
@@ -695,7 +698,7 @@ START_TEST(later_is_asked_again_after_a_result)
 }
 END_TEST
 
-/* Bytes of a pipe, one an input. */
+/* Gives the bytes of a pipe, one byte per input. */
 static int next_byte(void *from, const void **input, size_t *size)
 {
 	static char byte;
@@ -740,7 +743,7 @@ START_TEST(later_with_wait_fd_is_waited_for)
 }
 END_TEST
 
-/* ---- hooks and the pool ---- */
+/* ---- callbacks that call the pool ---- */
 
 /* Every call but vm_cancel() is refused. */
 static void call_pool(struct script *s)
@@ -925,7 +928,7 @@ END_TEST
 
 /* ---- pools in a row ---- */
 
-/* Inputs are results of another pool. */
+/* Inputs are the results of another pool. */
 static int next_of_pool(void *from, const void **input, size_t *size)
 {
 	struct vm_result r;
@@ -984,9 +987,9 @@ START_TEST(a_pool_may_feed_another)
 }
 END_TEST
 
-/* ---- one that may block ---- */
+/* ---- a source that may block ---- */
 
-/* Results that were taken. */
+/* Number of results taken. */
 static int taken_by_now;
 static struct shared *sh;
 
@@ -1016,7 +1019,7 @@ static int next_of_four(void *from, const void **input, size_t *size)
 	return 1;
 }
 
-/* Whatever it waits for, results that are ready do not. */
+/* Whatever the source waits for, results that are ready must not wait. */
 START_TEST(it_is_not_asked_while_results_are_ready)
 {
 	const struct vm_worker worker = { .process = at_gate };

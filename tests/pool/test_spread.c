@@ -15,8 +15,6 @@
 #include "base/base.h"
 #include "tools.h"
 
-/* So long anything may take at most. */
-
 /* Places in shared->counter. */
 enum { SEEN, INSIDE, BACK, STARTED, READY };
 
@@ -41,7 +39,7 @@ static int wait_for_all(struct vm_context *me, const void *input, size_t size)
 	return 0;
 }
 
-/* As many items as workers, which all wait for each other. */
+/* Runs as many items as workers; all items wait for each other. */
 static void all_get_work(int n, size_t chunk_size, int wait_ready)
 {
 	struct shared *s = shared_new();
@@ -90,7 +88,7 @@ START_TEST(large_chunks_are_shared_out_among_all)
 }
 END_TEST
 
-/* Ends when 70 are in here at one moment. */
+/* Ends when 70 items are in this function at the same time. */
 static int wait_inside(struct vm_context *me, const void *input, size_t size)
 {
 	struct shared *s = shared_of(me);
@@ -123,7 +121,7 @@ START_TEST(seventy_are_inside_at_one_moment)
 }
 END_TEST
 
-/* Ends when three are in here at one moment. */
+/* Ends when three items are in this function at the same time. */
 static int meet_three(struct vm_context *me, const void *input, size_t size)
 {
 	struct shared *s = shared_of(me);
@@ -136,7 +134,7 @@ static int meet_three(struct vm_context *me, const void *input, size_t size)
 	return r < 0 ? vm_fail(me, 1, "never were three inside") : 0;
 }
 
-/* The same input again and again, from a source that may block. */
+/* A source of the same input again and again, which may block. */
 struct same {
 	const void *data;
 	size_t size;
@@ -152,7 +150,7 @@ static int next_same(void *from, const void **input, size_t *size)
 	return at->left-- > 0;
 }
 
-/* Three inputs of which each passes the bound on bytes, for three workers. */
+/* Three inputs, each beyond the bound on bytes, for three workers. */
 static void meet(struct vm_source source, int ordered)
 {
 	struct shared *s = shared_new();
@@ -192,10 +190,10 @@ START_TEST(nobody_is_idle_for_the_bytes_of_others)
 }
 END_TEST
 
-/* ---- behind a long item ---- */
+/* ---- items behind a long item ---- */
 
-/* Input 0 is done at once; any other waits until as many results as its
-   number have come back to the caller. */
+/* Input 0 is done at once; input n waits until n results were returned to the
+   caller. */
 static int wait_for_back(struct vm_context *me, const void *input,
     size_t size)
 {
@@ -207,7 +205,7 @@ static int wait_for_back(struct vm_context *me, const void *input,
 	return 0;
 }
 
-/* These inputs as one source; all must come back well. */
+/* Runs these inputs as one source; all must succeed. */
 static void run_back(const int64_t *inputs, size_t count, int workers,
     size_t chunk_size, int wait_ready)
 {
@@ -246,8 +244,9 @@ START_TEST(a_fast_item_does_not_wait_for_the_slow_one_behind_it)
 }
 END_TEST
 
-/* An input that is done at once, and one that waits for its result; then there
-   may always be more, and is not, until both are back. */
+/* A source of an input that is done at once and an input that waits for the
+   first result.  Until both results were taken, its descriptor is readable, but
+   next() returns VM_LATER. */
 struct restless {
 	struct shared *s;
 	int fd;			/* always readable */
@@ -317,8 +316,8 @@ START_TEST(all_chunks_behind_a_blocked_item_are_taken_back)
 }
 END_TEST
 
-/* Large ones lie with the worker that was to have them, and go to the other
-   all the same; not to and fro. */
+/* Large items are sent to a blocked worker, and requeued for the other worker;
+   they are not sent to and fro. */
 START_TEST(large_items_behind_a_blocked_one_go_to_the_other)
 {
 	struct shared *s = shared_new();
@@ -354,7 +353,7 @@ struct waiting_source {
 	long given, count;
 };
 
-/* Blocks until all it has given was begun by some worker. */
+/* Blocks until workers have begun all inputs given so far. */
 static int next_when_begun(void *from, const void **input, size_t *size)
 {
 	struct waiting_source *w = from;
@@ -439,10 +438,10 @@ START_TEST(a_source_may_wait_though_workers_are_being_set_up)
 }
 END_TEST
 
-/* ---- results that come after the caller has looked ---- */
+/* ---- results that come after the caller has looked for them ---- */
 
-/* The first takes longer than the caller looks for staged results, and the
-   second until the first has come. */
+/* The first item takes longer than the caller looks for staged results; the
+   second lasts until the first result was taken. */
 static int slow_then_slower(struct vm_context *me, const void *input,
     size_t size)
 {
@@ -474,15 +473,15 @@ START_TEST(a_slow_item_does_not_wait_for_a_slower_one)
 }
 END_TEST
 
-/* ---- workers that do not come to it ---- */
+/* ---- workers that do not run ---- */
 
 static int echo(struct vm_context *me, const void *input, size_t size)
 {
 	return vm_output(me, input, size);
 }
 
-/* What is on its way to one that is free stays there, though others are free as
-   well: it would be sent to and fro. */
+/* An item in flight to an idle worker stays there, though another worker is
+   idle as well; otherwise it would be sent to and fro. */
 START_TEST(an_item_is_sent_once)
 {
 	const struct vm_worker worker = { .process = echo };

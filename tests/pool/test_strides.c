@@ -1,7 +1,7 @@
 /*
- * test_strides.c - items that a worker takes several at once: a death is blamed
- * on the item that ran, never on items that had not begun, and no finished item
- * waits for items that were taken.
+ * test_strides.c - items that a worker takes several at a time: a death is
+ * blamed on the item that ran, never on items that had not begun, and no
+ * finished item waits for items that were taken.
  */
 #include "config.h"
 
@@ -15,7 +15,7 @@
 #include "items/chunk.h"
 #include "tools.h"
 
-/* One chunk of three strides. */
+/* A chunk of three strides. */
 enum { ITEMS = 3 * SLOT_STRIDE };
 enum { GATE, OTHERS, STARTED, SEEN };
 
@@ -24,7 +24,7 @@ static int stride = SLOT_STRIDE;
 static int bad;
 static void (*harm)(void);
 
-/* So many items of its first chunk has a worker taken. */
+/* Returns the number of items of its first chunk that the worker has taken. */
 static long taken(void)
 {
 	size_t size;
@@ -33,7 +33,7 @@ static long taken(void)
 	return (long)(s->lease[0] & 0xffffff);
 }
 
-/* Tells how many were taken with the first one. */
+/* Records the number of items that were taken with the first item. */
 static void note_first(int64_t n)
 {
 	if (n == 0)
@@ -52,7 +52,7 @@ static vm_pool *start(int (*process)(struct vm_context *, const void *,
 	options.chunk_size = ITEMS;
 	pool = fork_pool(&worker, &options);
 	ck_assert_int_eq(vm_ready(pool, limit_ms()), 0);
-	/* As if items had been measured to take no time, or much. */
+	/* As if measured items had taken no time, or long. */
 	pool->engine.sizer.item_ns = stride > 1 ? 1 : 1e6;
 	imap_to(pool, vm_range(0, ITEMS));
 	return pool;
@@ -66,7 +66,8 @@ static void stop(vm_pool *pool)
 	shared_free(sh);
 }
 
-/* The next result, if it comes in 20 s; it must be an output of one attempt. */
+/* Takes the next result, which must be an output of the first attempt.  Returns
+   its number. */
 static int64_t take_well(vm_pool *pool)
 {
 	struct vm_result r;
@@ -128,7 +129,8 @@ static void check_one(struct vm_options options, enum vm_cause cause)
 	stop(pool);
 }
 
-/* At each place in a stride, and at some of the next. */
+/* Runs with the bad item at each position of a stride, and at some of the next
+   stride. */
 static void check_harm(void (*how)(void), enum vm_cause cause, int step,
     int timeout_ms)
 {
@@ -158,7 +160,7 @@ START_TEST(takes_too_long_at_any_item)
 }
 END_TEST
 
-/* ---- an item that ends when it is told to ---- */
+/* ---- an item that ends on SIGTERM ---- */
 
 enum { SLOW = 3 };
 
@@ -170,8 +172,8 @@ static void note_told(int signal)
 	told = 1;
 }
 
-/* Takes too long the first time, but makes it before the worker is killed; the
-   next item is what it is killed at. */
+/* Exceeds its time limit at first, but ends before the worker is killed; the
+   worker is killed in the next item. */
 static int makes_it(struct vm_context *me, const void *input, size_t size)
 {
 	int64_t n = number(input);
@@ -186,8 +188,8 @@ static int makes_it(struct vm_context *me, const void *input, size_t size)
 	return vm_output(me, input, size);
 }
 
-/* Where the machine is busy the worker may be killed before it comes to the
-   next item: false.  Whatever happens, that item is not to blame. */
+/* Returns whether the next item was begun; on a busy machine the worker may be
+   killed earlier.  In both cases that item must not be blamed. */
 static bool next_one_is_begun(void)
 {
 	vm_pool *pool = start(makes_it, (struct vm_options){ .workers = 1,
@@ -216,7 +218,7 @@ START_TEST(the_next_one_does_not_pay_for_it)
 }
 END_TEST
 
-/* What it has not taken by then it does not begin. */
+/* The worker does not begin items that it has not taken by then. */
 START_TEST(nothing_is_taken_after_it)
 {
 	stride = 1;
@@ -224,7 +226,7 @@ START_TEST(nothing_is_taken_after_it)
 }
 END_TEST
 
-/* ---- slow ones ---- */
+/* ---- slow items ---- */
 
 static int slow_at_gate(struct vm_context *me, const void *input, size_t size)
 {
@@ -236,7 +238,8 @@ static int slow_at_gate(struct vm_context *me, const void *input, size_t size)
 	return vm_output(me, input, size);
 }
 
-/* What is done before a slow one comes, though it was taken with it. */
+/* Results of items before a slow item arrive, though they were taken with
+   it. */
 START_TEST(fast_ones_are_not_held_up)
 {
 	for (int ordered = 0; ordered < 2; ordered++) {
@@ -264,7 +267,8 @@ START_TEST(cancelled_within_a_stride)
 	for (int i = 0; i < SLOW; i++)
 		seen[take_well(pool)] = true;
 	vm_cancel(pool, 0);
-	/* All but what was taken comes while the gate is shut. */
+	/* While the gate is shut, the results of all items that were not taken
+	   arrive. */
 	for (int i = SLOT_STRIDE; i < ITEMS; i++) {
 		ck_assert_int_eq(vm_zip_in_out_within(pool, &r, limit_ms()), 1);
 		ck_assert_int_eq(r.type, VM_EXCEPTION);
@@ -286,7 +290,7 @@ START_TEST(cancelled_within_a_stride)
 }
 END_TEST
 
-/* The slow one waits for all that another worker can have. */
+/* The slow item waits for all items that another worker can have. */
 static int slow_for_others(struct vm_context *me, const void *input,
     size_t size)
 {

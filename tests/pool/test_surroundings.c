@@ -1,6 +1,6 @@
 /*
- * test_surroundings.c - the state of a program around a pool: text that stdio
- * has read ahead, limits, locks that its other threads hold.
+ * test_surroundings.c - the state of a program around a pool: text in the read
+ * buffer of stdio, limits, locks that its other threads hold.
  */
 #include "config.h"
 
@@ -28,13 +28,13 @@
 #include "os/sys.h"
 #include "tools.h"
 
-/* ---- standard input that was read ahead ---- */
+/* ---- standard input in the read buffer ---- */
 
 #define LINES 1000
 
 static bool wide;
 
-/* Reads a line of stdin: how many characters, 0 at the end. */
+/* Reads a line of stdin.  Returns the number of characters, 0 at the end. */
 static size_t read_line(char *line, size_t size)
 {
 	wchar_t text[100];
@@ -46,7 +46,7 @@ static size_t read_line(char *line, size_t size)
 	return (size_t)snprintf(line, size, "%ls", text);
 }
 
-/* The output is what a hook reads of stdin. */
+/* Outputs the text that a callback can read from stdin. */
 static int reads_stdin(struct vm_context *me, const void *input, size_t size)
 {
 	char line[100];
@@ -55,7 +55,7 @@ static int reads_stdin(struct vm_context *me, const void *input, size_t size)
 	return vm_output(me, line, read_line(line, sizeof line));
 }
 
-/* Where the host is to go on. */
+/* The host must continue at this line. */
 static void expect_line(int number)
 {
 	char line[100], expected[100];
@@ -65,7 +65,8 @@ static void expect_line(int number)
 	ck_assert_str_eq(line, expected);
 }
 
-/* No hook reads a byte of stdin, also in workers that are forked later. */
+/* No callback reads a byte of stdin, including workers that are forked
+   later. */
 static void check_hooks_read_nothing(void)
 {
 	struct vm_worker worker = { .process = reads_stdin };
@@ -84,7 +85,7 @@ static void check_hooks_read_nothing(void)
 	close_pool(pool);
 }
 
-/* stdin becomes a file of lines that has no name. */
+/* Makes stdin an unlinked file of lines. */
 static void have_lines(void)
 {
 	FILE *f = tmpfile();
@@ -140,7 +141,7 @@ static int reads_ahead_in_a_pipe(void *unused)
 	return 0;
 }
 
-/* A character that was put back is the host's too. */
+/* A character that was put back remains in the stream of the host, too. */
 static int puts_back(void *unused)
 {
 	(void)unused;
@@ -159,7 +160,8 @@ static int puts_back(void *unused)
 	return 0;
 }
 
-/* With a buffer of the program's a part of it only is converted at once. */
+/* With a buffer set by the program, stdio converts only a part of it at a
+   time. */
 static int has_buffer(void *host)
 {
 	static char buffer[4096];
@@ -170,7 +172,8 @@ static int has_buffer(void *host)
 	return (*body)(NULL);
 }
 
-/* A stream has bytes or wide characters, and that is so for good. */
+/* A stream has bytes or wide characters, which cannot change later; so each
+   case runs in a child. */
 static void check_both(int (*host)(void *))
 {
 	for (int i = 0; i < 2; i++) {
@@ -198,11 +201,11 @@ START_TEST(hooks_read_nothing_that_was_put_back)
 }
 END_TEST
 
-/* ---- stdin that another thread has ---- */
+/* ---- streams that another thread has locked ---- */
 
 static pthread_barrier_t barrier;
 
-/* Has a stream until it is told otherwise. */
+/* Holds the lock of a stream until the second barrier. */
 static void *holds(void *stream)
 {
 	flockfile(stream);
@@ -212,8 +215,9 @@ static void *holds(void *stream)
 	return NULL;
 }
 
-/* Nobody waits for the stream: neither vm_fork(), nor a hook that does not use
-   it, nor one that does where fork() frees it in the child. */
+/* No process waits for the lock of the stream: neither vm_fork(), nor callbacks
+   that do not use the stream, nor callbacks that read it where fork() releases
+   the lock in the child. */
 static void check_with_locked(FILE *stream)
 {
 	pthread_t thread;
@@ -245,9 +249,9 @@ START_TEST(another_thread_has_a_stream)
 }
 END_TEST
 
-/* ---- more CPUs than limits allow workers ---- */
+/* ---- more CPUs than the limits allow workers ---- */
 
-static int cpus;		/* 0: as many as there are */
+static int cpus;		/* 0: the number of usable CPUs */
 
 int __real_sys_affinity(void);
 int __wrap_sys_affinity(void);
@@ -263,7 +267,7 @@ static int echo(struct vm_context *me, const void *input, size_t size)
 
 static const struct vm_worker echoing = { .process = echo };
 
-/* All workers are set up, and every item is answered. */
+/* All workers are set up, and every item succeeds. */
 static void check_works(vm_pool *pool)
 {
 	int64_t n = 10 * vm_workers(pool);
@@ -278,7 +282,7 @@ static void check_works(vm_pool *pool)
 	free(cause);
 }
 
-/* Opens so many descriptors, if there are: how many. */
+/* Opens up to "most" descriptors.  Returns the number opened. */
 static int open_most(int *fds, int most)
 {
 	int n = 0;
@@ -301,13 +305,14 @@ static void set_limit(int resource, rlim_t most)
 }
 
 struct limited {
-	int limit, open;	/* descriptors, and those in use */
+	int limit, open;	/* descriptors allowed, and in use */
 	int tail;		/* VM_STDERR_TAIL */
-	int least, most;	/* workers that there may be */
+	int least, most;	/* bounds on the number of workers */
 };
 
-/* A pool with defaults takes as many as there are, and leaves some; a pool that
-   is told a number which cannot be had says why. */
+/* A pool with defaults forks as many workers as the descriptors allow, and
+   leaves some unused; a pool with a number of workers that is too large fails
+   with the reason. */
 static int has_few_descriptors(void *arg)
 {
 	const struct limited *l = arg;
@@ -355,7 +360,7 @@ START_TEST(few_descriptors)
 }
 END_TEST
 
-/* Where no limit is met there are as many as CPUs. */
+/* Without such a limit there are as many workers as CPUs. */
 START_TEST(descriptors_enough)
 {
 	vm_pool *pool;
@@ -371,7 +376,7 @@ START_TEST(descriptors_enough)
 }
 END_TEST
 
-/* Two pools, the second with what the first has left. */
+/* The second pool uses the descriptors that the first has left. */
 static int has_two_pools(void *unused)
 {
 	vm_pool *first, *second;
@@ -398,8 +403,8 @@ END_TEST
 
 /* ---- forks while another thread opens pools ---- */
 
-/* Has the lock of all pools until it is told otherwise, as a thread that is in
-   the middle of vm_fork(). */
+/* Holds the fdlist lock until the second barrier, like a thread in the middle
+   of vm_fork(). */
 static void *has_lock(void *unused)
 {
 	fdlist_lock();
@@ -419,8 +424,8 @@ static void *opens_and_closes(void *unused)
 	return unused;
 }
 
-/* Has pools in several threads, then forks while one of them has the lock: so
-   many generations. */
+/* Opens pools in several threads, then forks while another thread holds the
+   lock; the child does the same, for this number of generations. */
 static int has_pools(void *generations)
 {
 	const int left = *(const int *)generations - 1;
@@ -449,8 +454,8 @@ START_TEST(host_forks_while_a_thread_has_the_lock)
 }
 END_TEST
 
-/* Without Check, which has a lock of its own that a child would find taken:
-   0, or not 0 if anything goes wrong. */
+/* Without Check, which has a lock of its own that a child would find locked.
+   Returns 0, or not 0 if anything fails. */
 static int has_a_pool(void *unused)
 {
 	struct vm_result r;
@@ -504,10 +509,10 @@ START_TEST(host_forks_while_threads_open_pools)
 }
 END_TEST
 
-/* ---- fewer processes ---- */
+/* ---- too few processes ---- */
 
-/* Becomes a user that has no other process, if it may: how many processes and
-   threads the user has. */
+/* As root, becomes a user without other processes.  Returns the number of
+   processes and threads of the user. */
 static long become_limited(void)
 {
 	char path[300];
@@ -533,7 +538,8 @@ static long become_limited(void)
 	return count;
 }
 
-/* That the limit is met is seen by a pool that is told a number. */
+/* A pool with a given number of workers fails with the name of the limit; a
+   pool with defaults has fewer workers. */
 static int has_few_processes(void *arg)
 {
 	const int *allowed = arg;
@@ -553,7 +559,7 @@ static int has_few_processes(void *arg)
 	ck_assert_msg(pool != NULL, "%s", vm_error(NULL));
 	ck_assert_int_ge(vm_workers(pool), MAX(*allowed / 2, 1));
 	ck_assert_int_lt(vm_workers(pool), *allowed);
-	/* The program is to have some, too. */
+	/* Some processes are left for the program. */
 	ck_assert_int_le(vm_workers(pool), *allowed - *allowed / 5);
 	check_works(pool);
 	close_pool(pool);
@@ -575,9 +581,9 @@ START_TEST(few_processes)
 }
 END_TEST
 
-/* ---- what workers have of the program ---- */
+/* ---- state of the program that workers inherit ---- */
 
-/* Draws a number of each generator. */
+/* Outputs a number of each random number generator. */
 static int draw(struct vm_context *me, const void *input, size_t size)
 {
 	long drawn[3] = { rand(), random(), lrand48() };
@@ -586,7 +592,8 @@ static int draw(struct vm_context *me, const void *input, size_t size)
 	return vm_output(me, drawn, sizeof drawn);
 }
 
-/* The first numbers of two workers; and those that the host draws next. */
+/* Stores the first numbers of two workers, then the numbers that the host draws
+   next. */
 static void draw_in_two(const struct vm_options *o, long (*drawn)[3])
 {
 	const struct vm_worker worker = { .process = draw };
@@ -635,7 +642,7 @@ START_TEST(workers_draw_numbers_of_their_own)
 }
 END_TEST
 
-/* As an init system does that ends a service. */
+/* Sends SIGTERM as an init system does that ends a service. */
 static int terminate(struct vm_context *me, const void *input, size_t size)
 {
 	kill(getpid(), SIGTERM);
@@ -679,8 +686,8 @@ static int answer(struct vm_context *me, const void *input, size_t size)
 	return vm_output(me, input, size);
 }
 
-/* Whoever waits for the end of a pipe sees it when the host has closed the
-   pipe, if no process of the pool has it. */
+/* The reader of a pipe sees its end when the host has closed the pipe, if no
+   process of the pool has the descriptor. */
 START_TEST(workers_need_not_have_all_descriptors)
 {
 	const struct vm_worker worker = { .process = answer };
@@ -728,7 +735,8 @@ START_TEST(what_is_not_open_cannot_be_closed)
 }
 END_TEST
 
-/* Prints a line in pieces, and dies before stdio would write it otherwise. */
+/* Prints a line in three calls, and dies before stdio would flush its
+   buffer. */
 static int print_and_die(struct vm_context *me, const void *input, size_t size)
 {
 	(void)input, (void)size;
@@ -739,8 +747,9 @@ static int print_and_die(struct vm_context *me, const void *input, size_t size)
 	return 0;
 }
 
-/* stdout is a socket that keeps messages apart, a message being a write(2):
-   0 if each line is one, or the number of what is wrong. */
+/* stdout is a socket that keeps messages apart, and each write(2) is a message.
+   Returns 0 if each message is a whole line, or the number of the failed
+   check. */
 static int prints_lines(void *arg)
 {
 	const struct vm_worker worker = { .process = print_and_die };

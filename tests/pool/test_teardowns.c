@@ -1,6 +1,6 @@
 /*
  * test_teardowns.c - outcomes of teardowns, and their reports: vm_close()
- * reports failed teardowns, also of workers replaced during the run.
+ * reports failed teardowns, including those of workers replaced during the run.
  */
 #include "config.h"
 
@@ -35,7 +35,7 @@ static _Noreturn void hang(void)
 		pause();
 }
 
-/* Writes garbage to the pipe that results go to. */
+/* Writes garbage to the result pipe. */
 static void garble(void)
 {
 	struct stat st;
@@ -70,7 +70,9 @@ static void expect_text(const char *text, const char *part)
 	    text, part);
 }
 
-/* Closes it: 1 and words for the first, and how many; or 0 and none. */
+/* Closes a pool.  With words, vm_close() must return 1 and its error text
+   contain the words and the number of failed teardowns; with NULL it must
+   return 0 without text. */
 static void close_with(vm_pool *pool, const char *words, int count)
 {
 	char text[64];
@@ -93,7 +95,7 @@ static void close_with(vm_pool *pool, const char *words, int count)
 static const struct vm_worker worker = { .process = plain,
 	.teardown = tear_down };
 
-/* ---- told by vm_close() ---- */
+/* ---- reports by vm_close() ---- */
 
 static const struct { enum way way; const char *words; } ways[] = {
 	{ WELL, NULL },
@@ -127,8 +129,8 @@ START_TEST(close_tells_of_a_teardown_that_fails)
 }
 END_TEST
 
-/* Those of workers that were replaced long ago count: here three had 2, 2 and
-   1 items. */
+/* Teardowns of workers that were replaced long ago count: here three workers
+   ran 2, 2 and 1 items. */
 START_TEST(close_tells_of_workers_that_were_replaced)
 {
 	const int index = 7;
@@ -160,7 +162,8 @@ static int kills(struct vm_context *me, const void *input, size_t size)
 	return vm_output(me, input, size);
 }
 
-/* What became of its item tells enough of a worker that was not to leave. */
+/* A worker that dies in an item is reported by the result of the item; a
+   missing teardown is not reported as well. */
 START_TEST(a_worker_that_dies_of_its_item_owes_no_teardown)
 {
 	const struct vm_worker w = { .process = kills,
@@ -182,7 +185,8 @@ static int never_ends(struct vm_context *me, const void *input, size_t size)
 	hang();
 }
 
-/* Busy when it was to leave, and killed for that: its teardown never ran. */
+/* The worker was busy when it had to leave, and was killed: its teardown never
+   ran. */
 START_TEST(a_teardown_that_never_ran_is_told)
 {
 	const struct vm_worker w = { .process = never_ends,
@@ -203,7 +207,7 @@ START_TEST(a_teardown_that_never_ran_is_told)
 }
 END_TEST
 
-/* Without a hook there is nothing to fail. */
+/* Without a teardown callback no failure is reported. */
 START_TEST(no_teardown_never_fails)
 {
 	const struct vm_worker w = { .process = never_ends };
@@ -252,16 +256,17 @@ START_TEST(map_array_has_words_for_it)
 }
 END_TEST
 
-/* ---- told by results ---- */
+/* ---- reports by results ---- */
 
-/* Counts what it has had, in me->state. */
+/* Counts the items of its worker, in the pointer me->state. */
 static int count_up(struct vm_context *me, const void *input, size_t size)
 {
 	me->state = (char *)me->state + 1;
 	return vm_output(me, input, size);
 }
 
-/* So many bytes a worker says of each item it has had, beside their number. */
+/* Number of bytes that a teardown outputs per item of its worker, behind the
+   count of items. */
 static size_t each;
 
 static void say_sum(struct vm_context *me)
@@ -284,8 +289,8 @@ static void say_sum(struct vm_context *me)
 static const struct vm_worker summing = { .process = count_up,
 	.teardown = say_sum };
 
-/* Takes all up to the end: items, and what teardowns say, which each worker
-   does just once.  How many teardowns there were. */
+/* Takes all results up to the end: of items, and of teardowns, each of which
+   runs just once.  Returns the number of teardowns. */
 static int take_sums(vm_pool *pool, long items, int workers)
 {
 	long taken = 0, sum = 0, one;
@@ -356,7 +361,8 @@ START_TEST(sums_of_all_workers_add_up)
 }
 END_TEST
 
-/* Not asked, nothing is told; but all have left. */
+/* Without VM_TELL_TEARDOWNS there are no results of teardowns; but vm_finish()
+   waits until all workers have left. */
 START_TEST(finishing_waits_for_all_to_leave)
 {
 	const struct vm_options options = { .workers = 2,
@@ -433,7 +439,8 @@ static void say_late(struct vm_context *me)
 	atomic_fetch_add(&sh->counter[BUSY], 1);
 }
 
-/* Its teardown ends in time; that nobody reads what it says is our doing. */
+/* The teardown ends in time; the worker blocks because the caller does not read
+   its output, and must not be blamed. */
 START_TEST(a_caller_that_is_away_costs_no_teardown)
 {
 	const struct vm_worker w = { .process = count_up,
@@ -489,7 +496,8 @@ START_TEST(folding_takes_them_for_no_failure)
 }
 END_TEST
 
-/* What it says does not fit, or comes at the wrong time. */
+/* The output of the teardown exceeds max_item_bytes; and vm_finish(NULL)
+   fails. */
 START_TEST(no_more_than_one_output_may_have)
 {
 	struct vm_options options = { .workers = 1, .flags = VM_TELL_TEARDOWNS,
