@@ -1,6 +1,6 @@
 /*
  * test_garbled.c - workers are not trusted: a worker that writes nonsense into
- * its result pipe, closes its descriptors, overwrites its shared pages or
+ * its result pipe, closes its descriptors, overwrites its shared memory or
  * leaves its process group harms only its own item.
  */
 #include "config.h"
@@ -31,14 +31,14 @@ enum { CRASHED = VM_GARBLED | VM_KILLED | VM_EXITED };
 
 static struct shared *sh;
 
-/* The misdeed, and then: returns, waits, or dies. */
+/* The misdeed, and the next step: to return, wait or die. */
 static void (*sabotage)(void);
 static enum { RETURN, WAIT, DIE } then;
 
 /* Announces its bytes in the slot, as the library does. */
 static bool forges;
 
-/* ---- facts a worker can find out about itself ---- */
+/* ---- facts a worker can find out about its own process ---- */
 
 /* Finds the result pipe: the only write-only pipe that the host did not have. 
    The end of the task pipe is read-only. */
@@ -224,7 +224,7 @@ static void write_placed_across(void)
 	write_placed(0, SLOT_PAYLOAD - 7);
 }
 
-/* The skipped bytes must reach to where the area begins again. */
+/* The skipped bytes must reach to the next start of the area. */
 static void write_placed_amiss(void)
 {
 	write_placed(16, 16);
@@ -255,7 +255,7 @@ static void write_long_placed(void)
 	write_kind(FRAME_PLACED, sizeof(struct frame_placed) + 1);
 }
 
-/* Valid, except that it was not asked for. */
+/* The frame is valid, but the caller did not ask for it. */
 static void write_early_placed(void)
 {
 	write_placed(0, 16);
@@ -334,7 +334,7 @@ static int work(struct vm_context *me, const void *input, size_t size)
 	return vm_output(me, input, size);
 }
 
-/* The bad item must end in one of some ways; all other items succeed.  Other
+/* The bad item must end in an allowed way; all other items succeed.  Other
    items leased to its worker may run again. */
 static void check_pool(const struct vm_options *options, int allowed,
     int runs_most)
@@ -365,12 +365,12 @@ static void check_pool(const struct vm_options *options, int allowed,
 	shared_free(sh);
 }
 
-/* The pools of a test are numbered: each is drawn by one seed in this number of
+/* The pools of a test are numbered: each pool is drawn by 1 of DRAWN_OF
    seeds. */
 #define DRAWN_OF 6
 static unsigned numbered;
 
-/* One item per lease. */
+/* A single item per lease. */
 static void check_alone(void (*how)(void), int and_then, int allowed)
 {
 	sabotage = how;
@@ -507,7 +507,7 @@ static void write_placed_fitting(void)
 	write_placed(0, 1001);
 }
 
-/* It would fit at its claimed place, but is larger than outputs may be. */
+/* The output would fit at its claimed place, but exceeds max_item_bytes. */
 START_TEST(forges_where_a_large_output_is)
 {
 	forges = true;
@@ -545,8 +545,8 @@ START_TEST(writes_nonsense_among_others_and_dies)
 }
 END_TEST
 
-/* ---- shared pages: a worker may spoil its own staged results, so one item is
-   leased ---- */
+/* ---- shared memory: a worker may damage its own staged results, so a single
+   item is leased ---- */
 
 static void (*const scribbles[])(void) = { scribble_ones, scribble_zeros,
 	scribble_noise, scribble_lie };
@@ -629,7 +629,7 @@ START_TEST(forges_in_setup)
 }
 END_TEST
 
-/* Sends HELLO and waits for work.  wrong: the field with a wrong value, or
+/* Sends HELLO and waits for work; wrong: the field with a wrong value, or
    none. */
 enum { BAD_VERSION, BAD_ORDER, BAD_GENERATION, ALL_RIGHT };
 static int wrong;
@@ -677,9 +677,9 @@ START_TEST(says_hello_as_another)
 }
 END_TEST
 
-/* ---- well-formed frames that are not true ---- */
+/* ---- well-formed frames with false contents ---- */
 
-/* Only the first worker does so. */
+/* Only the first worker misbehaves. */
 enum { ATTEMPTS, BEGUN };
 
 static bool is_first(void)
@@ -687,7 +687,7 @@ static bool is_first(void)
 	return atomic_fetch_add(&sh->counter[ATTEMPTS], 1) == 0;
 }
 
-/* Bytes that the library did not write are no output of its item. */
+/* Bytes that the library did not write are no output of the item. */
 START_TEST(writes_an_output_itself)
 {
 	sabotage = write_early_output;
@@ -707,7 +707,7 @@ static void write_other_cause(void)
 	write_all(frame, frame_length(sizeof f));
 }
 
-/* Only process() can fail so, in one of two ways. */
+/* Only process() can fail, and only with two of the causes. */
 START_TEST(forges_a_cause)
 {
 	forges = true;
@@ -740,9 +740,9 @@ static int fail_and_garble(struct vm_context *me, const void *input,
 	return 0;
 }
 
-/* That item was begun alone, but its worker has had another item before.  The
-   failure of the first may lie behind the nonsense in the pipe: it is not read
-   then, and costs no attempt. */
+/* The second item was begun alone, but its worker has run another item before.
+   The failure of the first item may lie in the pipe behind the nonsense: then
+   it is not read, and costs no attempt. */
 START_TEST(an_item_before_may_have_done_it)
 {
 	const struct vm_worker worker = { .process = fail_and_garble };
@@ -766,7 +766,8 @@ START_TEST(an_item_before_may_have_done_it)
 }
 END_TEST
 
-/* Its pages say that the item was never begun, though it spoils the pipe. */
+/* The shared memory says that the item was never begun, though it writes to the
+   pipe. */
 static void hide_and_write(void)
 {
 	size_t size;
@@ -776,7 +777,7 @@ static void hide_and_write(void)
 	write_ones();
 }
 
-/* That is believed three times, as for any item that was not begun. */
+/* The caller believes this three times, as for any item that was not begun. */
 START_TEST(hides_what_it_does)
 {
 	for (int after = RETURN; after <= DIE; after++) {
@@ -788,7 +789,7 @@ START_TEST(hides_what_it_does)
 }
 END_TEST
 
-/* The ring and the pipe are both garbled before the caller looks. */
+/* Garbles both the ring and the pipe before the caller reads. */
 static int garble_both(struct vm_context *me, const void *input, size_t size)
 {
 	struct slot *s;
@@ -804,7 +805,7 @@ static int garble_both(struct vm_context *me, const void *input, size_t size)
 		pause();
 }
 
-/* A worker that is doomed is not read any more, nor doomed again. */
+/* A doomed worker is no longer read, nor doomed again. */
 START_TEST(is_doomed_once)
 {
 	const struct vm_worker worker = { .process = garble_both };
@@ -855,7 +856,7 @@ static int leave_unasked(struct vm_context *me)
 	return 0;
 }
 
-/* It does not get the time that a teardown may take. */
+/* The worker does not get the time limit of a teardown. */
 START_TEST(leaves_unasked)
 {
 	const struct vm_worker worker = { .setup = leave_unasked,
@@ -877,11 +878,12 @@ START_TEST(leaves_unasked)
 }
 END_TEST
 
-/* More than pipes hold, but no input so large that it would go by shared
+/* More than the buffers of pipes hold, in inputs too small for shared
    memory. */
 enum { LONG = 8192, OF_CHUNK = 60, PAIR = 2 * OF_CHUNK };
 
-/* Sends all outputs of its chunk and its end, though it was sent a part. */
+/* Sends all outputs of its chunk and the END frame, though only a part of the
+   chunk was sent to the worker. */
 static int end_too_early(struct vm_context *me, const void *input, size_t size)
 {
 	const struct frame_end end = { 0, OF_CHUNK };
@@ -902,7 +904,8 @@ static int end_too_early(struct vm_context *me, const void *input, size_t size)
 	return vm_output(me, input, sizeof n);
 }
 
-/* The unsent bytes point into the chunk, so it cannot be done. */
+/* Pointers to the unsent bytes lead into the chunk, so the chunk cannot be
+   done. */
 START_TEST(ends_a_chunk_before_it_was_sent)
 {
 	static uint64_t inputs[PAIR][LONG / 8];

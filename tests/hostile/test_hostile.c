@@ -1,7 +1,7 @@
 /*
- * test_hostile.c - workers that write to memory they share with the caller at
- * the worst moments, and the data they leave when they die: sizes stay, no
- * other worker gets any of it, and no worker can read another's pages.
+ * test_hostile.c - workers that write to shared memory at the worst moments,
+ * and the data they leave when they die: sizes stay, no other worker gets any
+ * of the data, and no worker can read the pages of another.
  */
 #include "config.h"
 
@@ -30,10 +30,10 @@
 #define SIZE (20 * KIB)
 #define ITEMS 60
 
-/* ---- heads of inputs in shared pages ---- */
+/* ---- heads of inputs in shared memory ---- */
 
-/* Three inputs of different sizes in a region of "room" bytes, whose heads are
-   then overwritten. */
+/* Three inputs of different sizes in a region of "room" bytes; their heads are
+   overwritten afterwards. */
 static struct chunk *with_forged_heads(struct arena *a, unsigned char *room)
 {
 	static char input[300];
@@ -73,7 +73,7 @@ START_TEST(a_size_is_not_read_where_a_worker_can_write)
 }
 END_TEST
 
-/* Another worker must get valid frames, whatever the pages contain. */
+/* Another worker must get valid frames, whatever the shared memory contains. */
 START_TEST(a_head_is_not_sent_from_where_a_worker_can_write)
 {
 	static _Alignas(16) unsigned char room[4096], got[4096];
@@ -113,12 +113,12 @@ START_TEST(a_head_is_not_sent_from_where_a_worker_can_write)
 }
 END_TEST
 
-/* ---- the same, by workers ---- */
+/* ---- heads of inputs, overwritten by workers ---- */
 
 static int given;
 
-/* All bytes of an input are its number, except the first, which tells whether
-   it is hostile. */
+/* All bytes of an input are its number, except the first byte: this says
+   whether the input is hostile. */
 static int next_large(void *from, const void **input, size_t *size)
 {
 	static unsigned char bytes[SIZE];
@@ -198,7 +198,7 @@ static void check_forged(const struct vm_options *o)
 	close_pool(pool);
 }
 
-/* In the same worker's place, in another's, and without shared memory. */
+/* In the place of the same worker, of another, and without shared memory. */
 START_TEST(an_input_stays_what_it_was)
 {
 	const struct vm_options ways[] = {
@@ -234,8 +234,8 @@ static int open_and_write(struct vm_context *me, const void *input, size_t size)
 
 static const struct vm_worker opening = { .process = open_and_write };
 
-/* Runs all inputs through a pool.  Returns the number of payload halves that
-   they may have been in; or a negative number. */
+/* Runs all inputs through a pool.  Returns the number of good outputs, or a
+   negative number; *room is the size of the payload halves. */
 static int run_opening(size_t *room)
 {
 	struct vm_options o = { .workers = 2, .chunk_size = 1 };
@@ -256,7 +256,7 @@ static int run_opening(size_t *room)
 	return vm_close(pool) == 0 ? n : -3;
 }
 
-/* Inputs that came through the pipe are its own, and writable. */
+/* Inputs that came through the pipe lie in private, writable memory. */
 START_TEST(shared_inputs_can_never_be_written_to)
 {
 	size_t room;
@@ -272,7 +272,7 @@ START_TEST(shared_inputs_can_never_be_written_to)
 }
 END_TEST
 
-/* No file can be that large, and no signal reports it. */
+/* No file can have the size of the slots, and no signal reports this. */
 static int with_short_files(void *arg)
 {
 	const struct rlimit limit = { 1024 * KIB, 1024 * KIB };
@@ -295,12 +295,12 @@ END_TEST
 
 /* ---- orphans of an item ---- */
 
-/* Orphans: a child that has become another program, and its parent.  Tells
-   which of them the next item meets. */
+/* Orphans: a child that has executed another program, and its parent.  MET_*
+   record which of them are alive at the next item. */
 enum { HIDDEN, PROGRAM, MET_HIDDEN, MET_PROGRAM, LEFT };
 
-/* With the pages of the worker, of which children usually inherit the inputs
-   only; and outside its group. */
+/* Stays outside the process group, with the pages of the worker; usually
+   children inherit only the inputs. */
 static void stay(int which)
 {
 	setsid();
@@ -329,7 +329,7 @@ static void leave_two(int gone)
 	_exit(1);
 }
 
-/* The first item ends when the second process has become a program, which
+/* The first item ends when the second process has executed a program, which
    closes the pipe. */
 static int leave_something(struct vm_context *me, const void *input,
     size_t size)
@@ -383,7 +383,8 @@ END_TEST
 
 #define SECRET 48
 
-/* A byte of an input, and of its output; no other data contain the sequence. */
+/* Returns a byte of an input and of its output; no other data contain the
+   sequence. */
 static unsigned char secret(uint64_t number, size_t at)
 {
 	return (unsigned char)((number + 1) * 0x9e3779b97f4a7c15u >>
@@ -418,7 +419,7 @@ static bool has_secret(const unsigned char *at, size_t size, uint64_t number)
 	return false;
 }
 
-/* Searches its pages for the inputs before its own. */
+/* Searches the slot of its worker for earlier inputs. */
 static int look_for_secrets(struct vm_context *me, const void *input,
     size_t size)
 {
@@ -433,7 +434,7 @@ static int look_for_secrets(struct vm_context *me, const void *input,
 	return vm_output(me, input, size);
 }
 
-/* Returns the number found. */
+/* Returns the number of secrets found. */
 static long leave_secrets(const struct vm_options *o)
 {
 	const struct vm_worker worker = { .process = look_for_secrets };
@@ -466,11 +467,11 @@ START_TEST(an_isolated_item_finds_nothing)
 }
 END_TEST
 
-/* ---- outputs of a reducer's worker ---- */
+/* ---- outputs of workers of a reducer ---- */
 
 #define HERE ((uint32_t)64 * 1024 * 1024)
 
-/* Two pieces, the first of which takes long to copy. */
+/* Two pieces; the copy of the first takes long. */
 struct output {
 	struct piece piece[2];
 	unsigned char here[HERE + 8];
@@ -482,7 +483,7 @@ struct change {
 	struct output *output;
 };
 
-/* When the copy of the first piece begins, the second changes. */
+/* Changes the second piece when the copy of the first begins. */
 static void *change_second(void *arg)
 {
 	const struct change *c = arg;
