@@ -41,7 +41,7 @@ static void start(void)
 	sh = shared_new();
 }
 
-/* ---- ways to crash, in functions whose names are exported ---- */
+/* ---- ways to crash, in functions with exported names ---- */
 
 int crash_at_address(void);
 int crash_by_abort(void);
@@ -54,7 +54,7 @@ int crash_by_depth(int);
 #define APART __attribute__((__noinline__, \
 	__no_sanitize__("address", "undefined")))
 
-/* Work after a call, so that it is no tail call; and the compiler must not see
+/* Works after a call, so that it is no tail call; and the compiler must not see
    that the call never returns, or it moves the call elsewhere. */
 static volatile int after;
 static void (*volatile just_abort)(void) = abort;
@@ -114,8 +114,8 @@ APART int crash_by_depth(int depth)
 
 static const struct {
 	int signal;
-	const char *first;	/* how the traceback begins */
-	const char *name;	/* a function in it; NULL: any */
+	const char *first;	/* begin of the traceback */
+	const char *name;	/* a function in the traceback, or NULL */
 } crashes[] = {
 	{ SIGSEGV, "SIGSEGV (signal 11), code 1: nothing is mapped there, "
 	    "address 0x10\n", "crash_at_address" },
@@ -174,7 +174,7 @@ static int crash_somehow(struct vm_context *me, const void *input,
 	return vm_output(me, input, size);
 }
 
-/* Checks lines of text, numbered from the second on. */
+/* Checks that the lines of text are numbered, from the second line on. */
 static void check_lines(const char *text)
 {
 	int frames = 0;
@@ -316,8 +316,8 @@ END_TEST
 
 /* ---- processes that an item forks ---- */
 
-/* Crashes in a child, which dies of it; then the item dies by a signal that has
-   no traceback: the slot must contain none. */
+/* Crashes in a child, which dies; then the item dies by a signal that has no
+   traceback: the shared memory of its slot must contain no traceback. */
 static int crash_in_child(struct vm_context *me, const void *input,
     size_t size)
 {

@@ -157,7 +157,8 @@ START_TEST(every_cause_has_its_fields)
 }
 END_TEST
 
-/* Are core files plain files, in the working directory of a process? */
+/* Returns whether core files are plain files in the working directory of a
+   process. */
 static bool cores_are_plain(void)
 {
 	char pattern[256] = "|";
@@ -252,7 +253,7 @@ static void burn_in_child(void)
 		_exit(96);
 }
 
-/* The time of the item before must not count. */
+/* The time of the previous item must not count. */
 static int burn_and_fail(struct vm_context *me, const void *input,
     size_t size)
 {
@@ -350,7 +351,7 @@ END_TEST
 
 static char much[10000];
 
-/* Text of an item, and the way it is written. */
+/* Text of an item, and the way in which the item writes the text. */
 enum { PRINTED, WRITTEN, ECHOED, SILENT, LONG, ZEROS, WAYS };
 
 static void write_in_way(int way)
@@ -386,14 +387,15 @@ static const char *expected_tail(int way)
 	return way == LONG ? much + sizeof much - CAPTURE_MOST : tails[way];
 }
 
-/* Two of the ways suffice, as each timeout takes time. */
+/* Only two of the ways hang, as each timeout takes time. */
 static bool hangs(int64_t n)
 {
 	return n % 4 == 2 && (n / 4 == WRITTEN || n / 4 == LONG);
 }
 
-/* Input n: way n / 4; it fails, is killed, hangs, or succeeds.  Under load it
-   may time out before it has written, so it sets a counter when it has. */
+/* Input n: way n / 4; the item fails, is killed, hangs, or succeeds.  Under
+   load an item may time out before it has written, so it sets a counter
+   afterwards. */
 static int write_and_fail(struct vm_context *me, const void *input,
     size_t size)
 {
@@ -505,7 +507,7 @@ START_TEST(it_may_be_closed)
 }
 END_TEST
 
-/* Notes the largest size of the file; the last item fails. */
+/* Notes the largest size of the file of captured text; the last item fails. */
 static int write_a_kib(struct vm_context *me, const void *input, size_t size)
 {
 	char line[1025];
@@ -559,7 +561,7 @@ static int write_attempt(struct vm_context *me, const void *input,
 	return vm_output(me, input, size);
 }
 
-/* The tail is that of the last attempt, whatever ended those before. */
+/* The tail is the text of the last attempt, whatever ended earlier attempts. */
 START_TEST(tails_are_of_the_last_attempt)
 {
 	const struct vm_worker worker = { .process = write_attempt };
@@ -583,7 +585,8 @@ START_TEST(tails_are_of_the_last_attempt)
 }
 END_TEST
 
-/* A host whose stderr is a pipe: with the option off all text goes there. */
+/* A host with a pipe as stderr: without the option all text goes to this
+   pipe. */
 static int host_of_writers(void *pipe)
 {
 	const struct vm_worker worker = { .process = write_attempt };
@@ -618,7 +621,7 @@ START_TEST(without_the_option_it_goes_to_the_host)
 }
 END_TEST
 
-/* ---- copies ---- */
+/* ---- copies of results ---- */
 
 static int crash_and_tell(struct vm_context *me, const void *input,
     size_t size)

@@ -1,6 +1,7 @@
 /*
- * test_failures.c - captured failures: errors of process(), deaths of workers,
- * which item is blamed and which results are kept, retries, setups that fail.
+ * test_failures.c - captured failures: errors of the callback process(), deaths
+ * of workers, which item is blamed and which results are kept, retries, setups
+ * that fail.
  */
 #include "config.h"
 
@@ -38,7 +39,7 @@ static int64_t count_run(const void *input)
 	return n;
 }
 
-/* ---- errors of process() ---- */
+/* ---- errors of the callback process() ---- */
 
 static int says(struct vm_context *me, const void *input, size_t size)
 {
@@ -238,7 +239,7 @@ START_TEST(workers_that_leave_cost_one_item)
 }
 END_TEST
 
-/* ---- the host's exit handlers ---- */
+/* ---- exit handlers of the host ---- */
 
 static pid_t host;
 
@@ -395,7 +396,7 @@ START_TEST(failures_are_tried_again)
 }
 END_TEST
 
-/* ---- setups that fail ---- */
+/* ---- setup callbacks that fail ---- */
 
 static int plain(struct vm_context *me, const void *input, size_t size)
 {
@@ -429,7 +430,8 @@ START_TEST(one_of_two_setups_may_fail)
 }
 END_TEST
 
-/* A source that counts the inputs read and its calls of close(). */
+/* A source that counts the inputs read and the calls of its callback
+   close(). */
 static int64_t next_number;
 
 static int next_of_numbers(void *from, const void **input, size_t *size)
@@ -668,7 +670,8 @@ START_TEST(a_death_in_the_middle_of_an_output)
 }
 END_TEST
 
-/* Every seventh item dies, in each of the ways in turn. */
+/* Every seventh item fails: its worker is killed or exits, or process() fails,
+   in turn. */
 static int some_die(struct vm_context *me, const void *input, size_t size)
 {
 	int64_t n = count_run(input);
@@ -771,11 +774,11 @@ START_TEST(a_hundred_workers_and_fifty_failures)
 }
 END_TEST
 
-/* ---- too big to be received ---- */
+/* ---- inputs too big to be received ---- */
 
 #define MIB ((size_t)1 << 20)
 
-/* Limits the memory of workers to little more than they have. */
+/* Limits the memory of workers to little more than their present use. */
 static int limit_memory(struct vm_context *me)
 {
 	unsigned long pages = 0;
@@ -816,7 +819,7 @@ static int echo_number(struct vm_context *me, const void *input, size_t size)
 	return vm_output(me, input, sizeof(int64_t));
 }
 
-/* Ten inputs of which number "big" cannot be received. */
+/* Runs ten inputs; input "big" does not fit in the memory of a worker. */
 static void check_too_big(int big, size_t chunk_size, int workers)
 {
 	const struct vm_worker worker = { .setup = limit_memory,
@@ -842,8 +845,8 @@ static void check_too_big(int big, size_t chunk_size, int workers)
 			ck_assert_int_eq(r.exception->cause, VM_EXITED);
 	}
 	take_end(pool);
-	/* Three workers died of it and were replaced; another worker may have
-	   died because the item was taken back from it while it received it. */
+	/* Three workers died in this item and were replaced; another worker may
+	   have died when the item was requeued while the worker received it. */
 	ck_assert_int_le(sh->counter[SETUPS], workers + 3 + (workers - 1));
 	close_pool(pool);
 	shared_free(sh);

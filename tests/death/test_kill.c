@@ -1,6 +1,6 @@
 /*
  * test_kill.c - ends: the caller, workers or the fork server killed or stopped,
- * vm_close() at any moment, and no process, descriptor or pending error is left
+ * vm_close() at any moment; no process, descriptor or pending error is left
  * behind.
  */
 #include "config.h"
@@ -20,13 +20,13 @@
 #include "sample.h"
 #include "tools.h"
 
-/* Counters; from the last on, one per worker. */
+/* Counters; from FIRST on, a counter per worker. */
 enum { PIDS, RUNS, BUSY, READY, CLOSED, TEARDOWNS, FIRST };
 
 #define MANY 20000
 /* The input at which the fork server ends. */
 #define DOOM 500
-/* Each GATES-th input waits for another worker's death. */
+/* Each GATES-th input waits for the death of another worker. */
 #define GATES 500
 #define BIG ((size_t)8 << 20)
 
@@ -58,7 +58,7 @@ static int note_both(struct vm_context *me)
 	return 0;
 }
 
-/* Checks that at least least pids were recorded, and that all those processes
+/* Checks that at least "least" pids were recorded, and that all those processes
    are gone, at once or within 10 s. */
 static void check_gone(int least, bool at_once)
 {
@@ -82,7 +82,7 @@ static _Noreturn void hang(void)
 		pause();
 }
 
-/* ---- hooks of workers ---- */
+/* ---- callbacks of workers ---- */
 
 static int echo(struct vm_context *me, const void *input, size_t size)
 {
@@ -91,7 +91,7 @@ static int echo(struct vm_context *me, const void *input, size_t size)
 	return vm_output(me, input, sizeof(int64_t));
 }
 
-/* One item hangs, and publishes its pid. */
+/* A single item hangs, and publishes its pid. */
 static int third_hangs(struct vm_context *me, const void *input, size_t size)
 {
 	if (number(input) == 3) {
@@ -119,7 +119,7 @@ static int loop(struct vm_context *me, const void *input, size_t size)
 
 /* ---- inputs ---- */
 
-/* Numbers without end, or up to a limit; counts calls. */
+/* A source of numbers without end, or up to a limit; counts calls. */
 static int64_t given, limit;
 
 static int next_number(void *from, const void **input, size_t *size)
@@ -165,7 +165,7 @@ static void drive(vm_pool *pool, const atomic_long *counter, long value)
 
 /* ---- the caller ends without vm_close() ---- */
 
-/* How a host ends, and its hooks before that. */
+/* The way a host ends, and its callbacks before that. */
 enum { BY_KILL, BY_EXEC, BY_EXIT, BY_QUIT };
 
 struct host {
@@ -335,7 +335,7 @@ static void check_both(const struct host *h)
 	shared_free(sh);
 }
 
-/* No fork server is left to end busy workers: the kernel kills them. */
+/* Without a fork server to kill busy workers, the kernel kills them. */
 START_TEST(killed_with_its_fork_server)
 {
 	check_both(&(struct host){ .process = hold_on, .end = BY_KILL });
@@ -353,7 +353,7 @@ END_TEST
 
 /* ---- workers are killed ---- */
 
-/* Opens the pool of these tests, and counts descriptors and children before. */
+/* Opens the pool of these tests; counts descriptors and children before. */
 static int fds_before, children_before;
 
 static vm_pool *open_pool(const struct vm_worker *worker,
@@ -370,7 +370,7 @@ static void check_counts(void)
 	ck_assert_int_eq(count_children(), children_before);
 }
 
-/* Closes the pool: it leaves nothing behind, and errno is unchanged. */
+/* Closes the pool: no process or descriptor is left, and errno is unchanged. */
 static void end_pool(vm_pool *pool)
 {
 	errno = EDOM;
@@ -390,7 +390,7 @@ START_TEST(an_idle_worker_is_killed)
 	pool = open_pool(&worker, &options);
 	ck_assert_int_eq(vm_ready(pool, limit_ms()), 0);
 	for (int run = 0; run < 5; run++) {
-		/* Of the four pids the odd indices are workers'. */
+		/* Of the four pids, those with odd indices are of workers. */
 		if (run < 2)
 			ck_assert_int_eq(kill(sh->pid[2 * run + 1], SIGKILL),
 			    0);
@@ -495,8 +495,8 @@ START_TEST(all_workers_are_killed_at_once)
 }
 END_TEST
 
-/* Publishes its pid to the killer below.  Some items wait for it, so that the
-   run is not over after a few deaths. */
+/* Publishes its pid to the killer below.  Some items wait for the killer, so
+   that the run is not over after a few deaths. */
 static int show(struct vm_context *me, const void *input, size_t size)
 {
 	int64_t n = number(input);
@@ -507,8 +507,8 @@ static int show(struct vm_context *me, const void *input, size_t size)
 	return echo(me, input, size);
 }
 
-/* Kills workers that have begun an item, one or all four, until the run is
-   over. Counts the kills in BUSY. */
+/* Kills workers that have begun an item, a single worker or all four, until the
+   run is over.  Counts the kills in BUSY. */
 static void *kill_often(void *arg)
 {
 	(void)arg;
@@ -545,8 +545,8 @@ static void check_kills(const struct vm_options *options)
 		    "%d: %d", i, cause[i]);
 		killed += cause[i] == VM_KILLED;
 	}
-	/* A kill costs at most the item that ran.  Of the items that wait, half
-	   were killed or there were as many deaths. */
+	/* A kill costs at most the item that ran.  Of the waiting items, half
+	   were killed, or as many workers died. */
 	ck_assert_int_ge(sh->counter[BUSY], MANY / GATES / 2);
 	ck_assert_int_le(killed, sh->counter[BUSY]);
 	end_pool(pool);
@@ -566,7 +566,7 @@ END_TEST
 
 /* ---- the fork server is killed or stopped ---- */
 
-/* The pool must be broken, with words, and end; its processes die. */
+/* The pool must be broken, with an error text, and end; its processes die. */
 static void check_broken(vm_pool *pool, bool in_time)
 {
 	long closed = sh->counter[CLOSED];
@@ -595,7 +595,8 @@ static void check_broken(vm_pool *pool, bool in_time)
 	check_gone(4, false);
 }
 
-/* Takes results until the pool breaks: each input that was read, once. */
+/* Takes results until the pool breaks: each input that was read has one
+   result. */
 static void take_until_broken(vm_pool *pool)
 {
 	static int cause[MANY];
@@ -653,7 +654,7 @@ START_TEST(the_fork_server_is_killed_in_a_run)
 }
 END_TEST
 
-/* An idle pool, after this number of runs. */
+/* Kills the fork server of an idle pool, after this number of runs. */
 static void check_idle_server(int runs)
 {
 	const struct vm_worker worker = { .setup = note_both,
@@ -690,7 +691,7 @@ START_TEST(the_fork_server_of_an_idle_pool_is_killed)
 }
 END_TEST
 
-/* Closed at once, before the caller could notice. */
+/* The pool is closed at once, before the caller could notice. */
 START_TEST(the_fork_server_is_killed_before_close)
 {
 	const struct vm_worker worker = { .setup = note_both,
@@ -719,8 +720,8 @@ static int stop_server(struct vm_context *me, const void *input, size_t size)
 	return echo(me, input, size);
 }
 
-/* Both tests wait until the library takes a fork server for dead, so they run
-   side by side. */
+/* Both tests wait until the library takes a stopped fork server for dead, so
+   they run side by side. */
 static int stopped_in_a_run(void *arg)
 {
 	const struct vm_worker worker = { .setup = note_both,
@@ -775,7 +776,7 @@ START_TEST(the_fork_server_is_stopped)
 }
 END_TEST
 
-/* A worker whose death is not reported. */
+/* The death of this worker is not reported. */
 static int stop_server_and_exit(struct vm_context *me, const void *input,
     size_t size)
 {
@@ -787,7 +788,8 @@ static int stop_server_and_exit(struct vm_context *me, const void *input,
 	_exit(3);
 }
 
-/* The end of its pipe alone counts as garbled; a late notice corrects that. */
+/* The end of the result pipe alone counts as garbled; a late notice corrects
+   the cause. */
 START_TEST(a_death_is_heard_of_late)
 {
 	const struct vm_worker worker = { .process = stop_server_and_exit };
@@ -891,7 +893,7 @@ START_TEST(close_while_setups_hang)
 }
 END_TEST
 
-/* One item waits, and in an ordered pool all results behind it. */
+/* The second item waits, and in an ordered pool all results behind it. */
 static int hold_second(struct vm_context *me, const void *input, size_t size)
 {
 	if (number(input) == 1)
@@ -936,7 +938,7 @@ START_TEST(close_with_an_endless_source)
 }
 END_TEST
 
-/* A source of a short input first, then inputs of 8 MiB. */
+/* A source of a short input, then of inputs of 8 MiB. */
 static int next_big(void *from, const void **input, size_t *size)
 {
 	static const char zeros[BIG];
@@ -1085,7 +1087,7 @@ static int leave_one(struct vm_context *me, const void *input, size_t size)
 	return echo(me, input, size);
 }
 
-/* They end before the pool does, several groups at a time. */
+/* The orphans end before the pool does, several process groups at a time. */
 START_TEST(what_workers_started_ends_with_them)
 {
 	const struct vm_worker worker = { .process = leave_one };
@@ -1136,7 +1138,7 @@ START_TEST(what_workers_started_ends_with_the_caller)
 }
 END_TEST
 
-/* ---- nothing is left behind ---- */
+/* ---- no process or descriptor is left ---- */
 
 START_TEST(a_thousand_pools_leave_nothing)
 {
@@ -1162,7 +1164,7 @@ START_TEST(a_thousand_pools_leave_nothing)
 }
 END_TEST
 
-/* Fails in every way, and at last kills the fork server. */
+/* Fails in every way, and finally kills the fork server. */
 static int fail_or_not(struct vm_context *me, const void *input, size_t size)
 {
 	switch (number(input)) {

@@ -1,6 +1,7 @@
 /*
- * test_oom.c - kills for want of memory: read from the files of control groups,
- * counted once each, and reported only for deaths that they may explain.
+ * test_oom.c - deaths by the OOM killer: its kills are read from the files of
+ * control groups, counted once each, and reported only for deaths that they may
+ * explain.
  */
 #include "config.h"
 
@@ -33,7 +34,7 @@ static void put_file(const char *path, const char *text)
 	close(fd);
 }
 
-/* The same below the root, whose directories are created. */
+/* Writes text to a file below the root, after creating the directories. */
 static void put(const char *name, const char *text)
 {
 	char path[512];
@@ -61,7 +62,7 @@ static void drop_root(void)
 	ck_assert_int_eq(system(command), 0);
 }
 
-/* Is this the file that was found, by its path below the root? */
+/* Checks that this file was found, by its path below the root. */
 static void is_found(const struct oom *o, const char *name)
 {
 	if (name == NULL) {
@@ -108,7 +109,7 @@ START_TEST(version_1)
 }
 END_TEST
 
-/* The path is that outside of the container. */
+/* The path is the path outside of the container. */
 START_TEST(a_group_out_of_sight)
 {
 	struct oom o;
@@ -128,7 +129,8 @@ START_TEST(a_group_out_of_sight)
 }
 END_TEST
 
-/* An old kernel does not count; version 2 may exist without memory. */
+/* Old kernels do not count; version 2 may exist without the memory
+   controller. */
 START_TEST(files_without_a_count)
 {
 	struct oom o;
@@ -165,7 +167,7 @@ START_TEST(no_files_at_all)
 }
 END_TEST
 
-/* ---- the death it explains ---- */
+/* ---- the death that a count explains ---- */
 
 static void set_count(unsigned long n)
 {
@@ -219,7 +221,8 @@ START_TEST(what_was_before_a_look_is_forgotten)
 }
 END_TEST
 
-/* In another group, or gone: it explains no death. */
+/* After the count has fallen, only a later increase explains a death; without
+   the file, no death is explained. */
 START_TEST(counts_that_fall_or_vanish)
 {
 	struct oom o;
@@ -308,7 +311,7 @@ START_TEST(a_worker_that_was_killed_for_it)
 }
 END_TEST
 
-/* ---- a kernel that kills ---- */
+/* ---- the kernel kills a worker ---- */
 
 #define MIB ((size_t)1 << 20)
 
@@ -352,14 +355,15 @@ static int greedy_host(void *group)
 	return killed == 1 ? 0 : 1;
 }
 
-/* Sanitizers alone need more than the group has. */
+/* Sanitizers alone need more memory than the limit of the group. */
 #ifdef __SANITIZE_ADDRESS__
 enum { TOO_FAT = 1 };
 #else
 enum { TOO_FAT = 0 };
 #endif
 
-/* Can a control group be made here, with a limit and a count of kills? */
+/* Returns whether a control group with a limit and a count of kills can be
+   made. */
 static bool make_group(char *group, size_t room)
 {
 	char path[600], text[512] = "";

@@ -1,6 +1,6 @@
 /*
  * test_retries.c - further attempts: for which causes, after which pauses, and
- * at which item's cost; and the limit on failures of a job.
+ * at the cost of which item; and the limit on failures of a run.
  */
 #include "config.h"
 
@@ -19,7 +19,7 @@
 #include "engine/receive.h"
 #include "tools.h"
 
-/* Counters; attempts of one input have two each, from TIMES on. */
+/* Counters; from TIMES on, two for each attempt of an input. */
 enum { ANSWERED, RUNS, CLOSED, TIMES = 16 };
 
 static struct shared *sh;
@@ -39,13 +39,13 @@ static int64_t count_run(const void *input)
 	return n;
 }
 
-/* ---- which causes ---- */
+/* ---- causes that are retried ---- */
 
 static const int causes[] = { VM_FAILED, VM_KILLED, VM_EXITED, VM_TIMED_OUT,
 	VM_TOO_BIG, VM_GARBLED };
 enum { CAUSES = COUNTOF(causes) };
 
-/* Nonsense into the result pipe, which is write-only for the worker. */
+/* Writes nonsense into the result pipe, which is write-only for the worker. */
 static void garble(void)
 {
 	unsigned char ones[64];
@@ -211,7 +211,8 @@ START_TEST(pauses_double_up_to_a_bound)
 }
 END_TEST
 
-/* Time may pass in a turn between its look at the clock and the failure. */
+/* In a turn of the loop, time may pass between its read of the clock and the
+   failure. */
 START_TEST(a_pause_begins_with_the_failure)
 {
 	const struct vm_worker worker = { .process = note_attempts };
@@ -237,9 +238,9 @@ START_TEST(a_pause_begins_with_the_failure)
 }
 END_TEST
 
-/* ---- meanwhile ---- */
+/* ---- other items during a pause ---- */
 
-/* Fails once, so that it pauses for a minute. */
+/* Fails at its first attempt, so that it pauses for a minute. */
 static int first_pauses(struct vm_context *me, const void *input, size_t size)
 {
 	if (count_run(input) == 0 && me->attempt == 1)
@@ -247,7 +248,7 @@ static int first_pauses(struct vm_context *me, const void *input, size_t size)
 	return vm_output(me, input, size);
 }
 
-/* All other results arrive; the first item is left pausing. */
+/* Takes all other results; the first item is left in its pause. */
 static vm_pool *fork_pausing(int workers, size_t chunk_size)
 {
 	const struct vm_worker worker = { .process = first_pauses };
@@ -354,7 +355,8 @@ static void slow_teardown(struct vm_context *me)
 	atomic_fetch_add(&sh->counter[CLOSED], 1);
 }
 
-/* Its pause ends when its pool is closed, although a worker was kept for it. */
+/* The pause ends when the pool is closed, although a worker was kept for the
+   item. */
 START_TEST(closing_sends_nothing_that_had_paused)
 {
 	const struct vm_worker worker = { .process = first_fails,
@@ -396,7 +398,7 @@ END_TEST
 
 /* ---- sources that wait for their own item ---- */
 
-/* Its second input comes after the result of the first. */
+/* The second input comes after the result of the first. */
 static int next_after_answer(void *from, const void **input, size_t *size)
 {
 	static int64_t n;
@@ -412,8 +414,8 @@ static int next_after_answer(void *from, const void **input, size_t *size)
 	return 1;
 }
 
-/* Its third input comes after the result of the second, once the first has been
-   begun again. */
+/* The third input comes after the result of the second, when the first item has
+   been begun again. */
 static int next_after_run(void *from, const void **input, size_t *size)
 {
 	static int64_t n;
@@ -473,7 +475,7 @@ START_TEST(a_source_may_wait_for_a_pausing_item)
 }
 END_TEST
 
-/* Two inputs, of which only one has room in the payload area. */
+/* A source of two inputs; the payload area has space for only one at a time. */
 static int next_huge(void *from, const void **input, size_t *size)
 {
 	long given = atomic_fetch_add(&sh->counter[RUNS], 1);
@@ -483,7 +485,7 @@ static int next_huge(void *from, const void **input, size_t *size)
 	return given < 2;
 }
 
-/* The first item fails once the source has given the second. */
+/* The first item fails when the source has given the second. */
 static int fail_after_next(struct vm_context *me, const void *input,
     size_t size)
 {
@@ -514,7 +516,7 @@ START_TEST(what_was_read_does_not_wait_for_a_pause)
 }
 END_TEST
 
-/* ---- which item pays ---- */
+/* ---- the item that pays for a death ---- */
 
 enum { POISON = 77 };
 
@@ -563,7 +565,7 @@ END_TEST
 
 /* ---- too many failures ---- */
 
-/* Numbers without end. */
+/* A source of numbers without end. */
 static int64_t endless;
 
 static int next_endless(void *from, const void **input, size_t *size)
@@ -660,7 +662,8 @@ START_TEST(too_many_failures_cancel_the_rest)
 }
 END_TEST
 
-/* Fails twice, or dies, and then succeeds: that counts as no failure. */
+/* Fails at two attempts, or dies, and then succeeds: this counts as no
+   failure. */
 static int third_time_well(struct vm_context *me, const void *input,
     size_t size)
 {
@@ -691,11 +694,11 @@ START_TEST(attempts_are_no_failures)
 }
 END_TEST
 
-/* ---- control of further attempts by the item ---- */
+/* ---- items that control their further attempts ---- */
 
 enum { PLAIN, FOR_GOOD, FAILED_AGAIN, LARGE_FOR_GOOD, SAYS };
 
-/* By number; each item is begun three times, unless it refuses further
+/* Indexed by number; each item is begun three times, unless it refuses further
    attempts. */
 static int says(struct vm_context *me, const void *input, size_t size)
 {
@@ -732,8 +735,7 @@ START_TEST(an_item_may_fail_for_good)
 		pool = fork_pool(&worker, &(struct vm_options){
 		    .workers = workers[i], .max_item_bytes = 100,
 		    .max_attempts = 3, .flags = VM_ORDERED });
-		/* The item behind does not inherit a refusal from the one
-		   before. */
+		/* The next item does not inherit the refusal. */
 		imap_to(pool, vm_range(0, SAYS));
 		imap_to(pool, vm_range(0, 1));
 		for (int n = 0; n < SAYS; n++) {
@@ -754,8 +756,8 @@ START_TEST(an_item_may_fail_for_good)
 }
 END_TEST
 
-/* The first input sets its own pauses: none at first, then a pause longer than
-   those of the options; the second always sets a pause of 0. */
+/* The first input sets its own pauses: at first 0, then 60 ms; the second
+   always sets a pause of 0. */
 static int asks_when(struct vm_context *me, const void *input, size_t size)
 {
 	int64_t n = number(input);
@@ -826,7 +828,7 @@ END_TEST
 
 enum { SECOND_FAILS = 1, FIRST_OF_NEXT };
 
-/* The first item fails at once, the second when it is released; the next job
+/* The first item fails at once, the second when it is released; the next run
    waits until that failure was returned. */
 static int fail_late(struct vm_context *me, const void *input, size_t size)
 {
@@ -841,7 +843,7 @@ static int fail_late(struct vm_context *me, const void *input, size_t size)
 	return vm_output(me, input, size);
 }
 
-/* Late failures of a job that was given up do not count for the next job. */
+/* Late failures of a run that was given up do not count for the next run. */
 START_TEST(each_job_has_its_own_failures)
 {
 	const struct vm_worker worker = { .process = fail_late };

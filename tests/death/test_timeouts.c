@@ -1,7 +1,7 @@
 /*
  * test_timeouts.c - time limits: items that take too long end, never early, and
- * without effect on others; setups, teardowns and closing end too; and a caller
- * that is away costs no item.
+ * without effect on other items; setups, teardowns and closing end too; and a
+ * caller that does not call the library costs no item.
  */
 #include "config.h"
 
@@ -22,10 +22,10 @@
 #include "base/base.h"
 #include "tools.h"
 
-/* Counters from here on; below them, each input has a counter for its begin. */
+/* Counters from here on; below, the begin of each input has a counter. */
 enum { INPUTS = 48, SETUPS = INPUTS, TEARDOWNS, BEGUN, GATE, DONE };
 
-/* Pids of processes forked in process(): in sh->pid, behind the runs. */
+/* Pids of processes that callbacks fork: in sh->pid, behind the runs. */
 enum { PIDS = 256 };
 
 static struct shared *sh;
@@ -36,12 +36,12 @@ static void start(void)
 	sh = shared_new();
 }
 
-/* In a worker: its item, if it has one, began after this time.  The library
-   takes an item for begun before it calls process(), and the worker may lose
-   the CPU between the two; so the clock is read before both. */
+/* In a worker: its item, if any, began after this time.  For the library an
+   item has begun before it calls process(), and the worker may lose the CPU
+   between the two; so the clock is read before both. */
 static uint64_t idle_from;
 
-/* A setup. */
+/* A setup callback that records the time. */
 static int be_idle(struct vm_context *me)
 {
 	(void)me;
@@ -49,7 +49,8 @@ static int be_idle(struct vm_context *me)
 	return 0;
 }
 
-/* Counts the runs of each input, and notes since when it may have run. */
+/* Counts the runs of each input, and notes the earliest time it may have
+   run. */
 static int64_t begin(const void *input)
 {
 	int64_t n = number(input);
@@ -59,7 +60,7 @@ static int64_t begin(const void *input)
 	return n;
 }
 
-/* Gives the output of an item. */
+/* Gives the output of an item, and notes the time. */
 static int answer(struct vm_context *me, const void *output, size_t size)
 {
 	int r = vm_output(me, output, size);
@@ -198,7 +199,7 @@ static void check_endless(int workers, size_t chunk_size, int ordered)
 	shared_free(sh);
 }
 
-/* Items before and behind it in the chunk run once. */
+/* Items before and behind the endless item in the chunk run only one time. */
 START_TEST(what_takes_too_long_ends_alone)
 {
 	check_endless(1, 10, 0);
@@ -306,8 +307,8 @@ static int begin_late(struct vm_context *me, const void *input, size_t size)
 	hang();
 }
 
-/* Time may pass in a turn between its look at the clock and its look at the
-   workers, and an item begin meanwhile. */
+/* In a turn of the loop, time may pass between its read of the clock and its
+   look at the workers, and an item begin meanwhile. */
 START_TEST(nor_if_it_began_after_the_clock_was_read)
 {
 	const struct vm_worker worker = { .process = begin_late };
@@ -385,7 +386,7 @@ START_TEST(waiting_in_a_chunk_does_not_count)
 }
 END_TEST
 
-/* There is no limit without the option, or without processes. */
+/* Without the option, or without processes, there is no limit. */
 START_TEST(no_limit_no_verdict)
 {
 	const struct vm_worker worker = { .process = of_20_ms };
@@ -400,7 +401,7 @@ END_TEST
 
 static int timeout_ms;
 
-/* Runs as long as the limit, give or take 3 ms. */
+/* Runs for the limit plus or minus 3 ms. */
 static int just_in_time(struct vm_context *me, const void *input, size_t size)
 {
 	int64_t n = begin(input);
@@ -414,7 +415,7 @@ static int just_in_time(struct vm_context *me, const void *input, size_t size)
 	return answer(me, input, size);
 }
 
-/* One item per chunk: a finished item never runs again. */
+/* A single item per chunk: a finished item never runs again. */
 START_TEST(a_result_that_made_it_is_a_result)
 {
 	const struct vm_worker worker = { .setup = be_idle,
@@ -444,8 +445,8 @@ START_TEST(a_result_that_made_it_is_a_result)
 }
 END_TEST
 
-/* Several in a chunk: the next item, if it was begun in between, is begun again
-   and does not pay for it. */
+/* Several items per chunk: if the next item was begun in between, it is begun
+   again and is not blamed. */
 START_TEST(nor_does_the_next_one_pay)
 {
 	const struct vm_worker worker = { .setup = be_idle,
@@ -524,7 +525,7 @@ START_TEST(its_children_end_with_it)
 }
 END_TEST
 
-/* ---- a caller that is away ---- */
+/* ---- a caller that does not call the library ---- */
 
 #define MIB ((size_t)1 << 20)
 
@@ -580,7 +581,7 @@ static int at_gate(struct vm_context *me, const void *input, size_t size)
 	return vm_output(me, input, size);
 }
 
-/* An item that runs meanwhile, and was sampled, has the rest of its time. */
+/* An item that runs meanwhile, and was sampled, keeps the rest of its time. */
 START_TEST(time_away_counts_in_part)
 {
 	const struct vm_worker worker = { .process = at_gate };
@@ -607,8 +608,8 @@ START_TEST(time_away_counts_in_part)
 }
 END_TEST
 
-/* Two outputs that go through the pipe, and before them in order an item that
-   runs longer than the limit. */
+/* Two outputs go through the pipe; before them, in order, is an item that runs
+   longer than the limit. */
 static int large_behind_slow(struct vm_context *me, const void *input,
     size_t size)
 {
@@ -623,7 +624,8 @@ static int large_behind_slow(struct vm_context *me, const void *input,
 	return vm_output(me, input, size);
 }
 
-/* A worker whose results are not read yet, because of back-pressure, waits. */
+/* While back-pressure delays the results of a worker, the worker waits, without
+   a timeout. */
 START_TEST(waiting_to_be_read_does_not_count)
 {
 	const struct vm_worker worker = { .process = large_behind_slow };
@@ -706,7 +708,7 @@ static int host_of_naps(void *unused)
 	return count_causes(INPUTS, cause, 0) == INPUTS ? 0 : 3;
 }
 
-/* Stops and continues the host as soon as it is at work. */
+/* Stops and continues the host as soon as the host is at work. */
 static int stop_and_go(void *unused)
 {
 	(void)unused;
@@ -782,7 +784,7 @@ START_TEST(they_are_tried_again)
 }
 END_TEST
 
-/* ---- workers with false words in their slots ---- */
+/* ---- workers with false words in the shared memory of their slots ---- */
 
 static int lie_byte;
 
@@ -836,7 +838,7 @@ static int hide_in_time(struct vm_context *me, const void *input, size_t size)
 	hang();
 }
 
-/* That is noticed at once, without the extra time to begin. */
+/* The caller notices at once, without the extra time to begin. */
 START_TEST(one_that_hides_later_is_garbled)
 {
 	const struct vm_worker worker = { .process = hide_in_time };
@@ -946,8 +948,8 @@ static int steal(struct vm_context *me, const void *input, size_t size)
 	return vm_output(me, input, size);
 }
 
-/* The library waits 5 s for the worker that lacks its item; here the time is
-   made to pass faster. */
+/* The library waits 5 s for a worker that lacks its item; here the time is made
+   to pass faster. */
 START_TEST(a_stolen_item_is_sent_again)
 {
 	const struct vm_worker worker = { .process = steal };
@@ -982,7 +984,7 @@ START_TEST(a_stolen_item_is_sent_again)
 }
 END_TEST
 
-/* ---- setup ---- */
+/* ---- setup callbacks ---- */
 
 static int plain(struct vm_context *me, const void *input, size_t size)
 {
@@ -1030,7 +1032,7 @@ static int setup_of_one_hangs(struct vm_context *me)
 	return me->worker_index == 1 ? setup_hangs(me) : 0;
 }
 
-/* Inputs come until that place is given up. */
+/* Gives inputs until the place is given up. */
 START_TEST(one_that_hangs_costs_only_its_place)
 {
 	const struct vm_worker worker = { .setup = setup_of_one_hangs,
@@ -1084,7 +1086,7 @@ START_TEST(a_slow_setup_may_take_its_time)
 }
 END_TEST
 
-/* ---- teardown and close ---- */
+/* ---- teardown callbacks and close ---- */
 
 static void teardown_hangs(struct vm_context *me)
 {
@@ -1264,7 +1266,7 @@ static int is_stopped_later(struct vm_context *me, const void *input,
 	return vm_output(me, input, size);
 }
 
-/* It has had its share of items, and must leave. */
+/* The worker has run its maximum of items, and must leave. */
 START_TEST(one_that_does_not_leave_is_ended)
 {
 	const struct vm_worker worker = { .process = is_stopped_later };
@@ -1297,7 +1299,8 @@ static void on_term(int signal)
 	asked_to_end = 1;
 }
 
-/* Finishes when it is killed as overdue; then the fork server dies. */
+/* Ends after the SIGTERM of its time limit; soon after, the fork server is
+   killed. */
 static int just_too_late(struct vm_context *me, const void *input,
     size_t size)
 {
@@ -1336,7 +1339,8 @@ static bool check_last_words(void)
 	return broke;
 }
 
-/* On a busy machine the worker may be reaped first: tries again. */
+/* On a busy machine the worker may be reaped first; then the test tries
+   again. */
 START_TEST(what_it_said_last_is_read_in_a_broken_pool)
 {
 	int tries = 50;
