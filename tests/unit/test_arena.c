@@ -1,6 +1,6 @@
 /*
- * test_arena.c - arena: regions that never overlap, never wrap around, and are
- * all available again when all were freed, in whatever order.
+ * test_arena.c - arena: regions never overlap, never wrap around, and are all
+ * available again when all were freed, in any order.
  */
 #include "config.h"
 
@@ -11,7 +11,7 @@
 #include "shm/arena.h"
 #include "tools.h"
 
-/* A region of so many bytes, which there must be, at that offset. */
+/* Takes a region of size bytes, which must succeed at that offset. */
 static struct region *taken(struct arena *a, size_t size, size_t offset)
 {
 	struct region *r;
@@ -30,7 +30,7 @@ static void check_none(struct arena *a, size_t size)
 	ck_assert_ptr_null(arena_take(a, size));
 }
 
-/* Nothing is taken: all of it can be had at once. */
+/* Checks that nothing is taken: a single region can cover the whole area. */
 static void check_empty(struct arena *a)
 {
 	struct region *r;
@@ -103,7 +103,8 @@ START_TEST(none_goes_across_the_end)
 	second = taken(&a, 40, 40);
 	check_none(&a, 21);
 	region_drop(first);
-	/* 20 at the end are left out, and count until they are passed. */
+	/* The last 20 bytes are skipped, and count as taken until the region
+	   before them is freed. */
 	third = taken(&a, 40, 0);
 	check_none(&a, 1);
 	region_drop(second);
@@ -140,7 +141,8 @@ START_TEST(the_oldest_holds_what_comes_after)
 }
 END_TEST
 
-/* However little of it was used, the rest is not gone through. */
+/* Once the area is empty, the next region begins at offset 0, however little of
+   the area was used. */
 START_TEST(an_empty_one_begins_again)
 {
 	struct arena a;
@@ -158,7 +160,7 @@ START_TEST(an_empty_one_begins_again)
 }
 END_TEST
 
-/* ---- placed by somebody else ---- */
+/* ---- regions placed by another process ---- */
 
 START_TEST(it_may_begin_at_the_head_or_at_the_begin)
 {
@@ -177,7 +179,7 @@ START_TEST(it_may_begin_at_the_head_or_at_the_begin)
 	ck_assert(!arena_allows(&a, 30, 71));
 	ck_assert(!arena_allows(&a, 31, 10));
 	ck_assert(!arena_allows(&a, 0, 10));
-	/* Where it begins again it is taken. */
+	/* Position 100 is offset 0 again, which is taken. */
 	ck_assert(!arena_allows(&a, 100, 1));
 	arena_pass(&a, 30, 20);
 	ck_assert_uint_eq(arena_held(&a), 0);
@@ -193,8 +195,8 @@ START_TEST(it_may_begin_at_the_head_or_at_the_begin)
 }
 END_TEST
 
-/* Two sides that keep to arena_place() agree, whatever one has heard of what the
-   other gave back. */
+/* arena_place() and arena_allows() agree, however old the value of held that
+   arena_place() works with. */
 START_TEST(what_is_placed_is_allowed)
 {
 	struct arena a;
@@ -227,7 +229,7 @@ START_TEST(what_is_placed_is_allowed)
 }
 END_TEST
 
-/* Every order in which four can come back. */
+/* Frees four regions in every order. */
 START_TEST(they_come_back_in_any_order)
 {
 	struct arena a;
@@ -255,13 +257,13 @@ START_TEST(they_come_back_in_any_order)
 }
 END_TEST
 
-/* ---- a long run against a map of what is taken ---- */
+/* ---- a long run against a map of taken bytes ---- */
 
 enum { SIZE = 1000, LIVE = 40 };
 
 static struct region *live[LIVE];
 static size_t sizes[LIVE];
-static unsigned char map[SIZE];	/* 1 + which of the live has that byte */
+static unsigned char map[SIZE];	/* 1 + index of the region in live[] */
 
 static void take_one(struct arena *a, size_t which, size_t size)
 {
@@ -290,8 +292,8 @@ static void give_one(size_t which)
 	live[which] = NULL;
 }
 
-/* The positions that are neither taken nor held by what was taken before,
-   which is all that is promised. */
+/* Must a region of size bytes fit?  Only the positions outside the range from
+   the oldest region to the head are promised to be free. */
 static bool must_have(const struct arena *a, size_t size)
 {
 	size_t used = a->first ? (size_t)(a->head - a->first->from) : 0;

@@ -1,4 +1,4 @@
-/* test_buf.c - buf: grows up to its bound, and not beyond. */
+/* test_buf.c - buf: the buffer grows up to its bound, and not beyond. */
 #include "config.h"
 
 #include <errno.h>
@@ -31,7 +31,7 @@ START_TEST(keeps_its_bound)
 	ck_assert_int_eq(buf_append(&b, "x", 1), -EFBIG);
 	ck_assert_int_eq(buf_append(&b, "", 0), 0);
 	ck_assert_uint_eq(b.len, 10);
-	b.data[b.len] = 0;	/* the spare byte is ours */
+	b.data[b.len] = 0;	/* a spare byte follows the data */
 	ck_assert_str_eq((char *)b.data, "0123456789");
 	buf_release(&b);
 }

@@ -29,7 +29,8 @@ static uint64_t rnd(uint64_t *state)
 	return *state;
 }
 
-/* A pipe whose ends do not block, one of them a channel's. */
+/* Makes a pipe with both ends non-blocking.  The channel owns the read end;
+   returns the write end. */
 static int open_in(struct channel *c)
 {
 	int ends[2];
@@ -70,7 +71,8 @@ static unsigned char *bytes_new(size_t size)
 
 /* ---- sending ---- */
 
-/* Reads at most so much and compares: how much it was. */
+/* Reads up to "most" bytes and compares them with want.  Returns their
+   number. */
 static size_t drain(int fd, const unsigned char *want, size_t most)
 {
 	static unsigned char got[100000];
@@ -83,7 +85,8 @@ static size_t drain(int fd, const unsigned char *want, size_t most)
 	return (size_t)r;
 }
 
-/* Queues ranges of a size now and then while a slow reader takes bytes. */
+/* Queues ranges of random sizes while a slow reader takes bytes now and
+   then. */
 static void send_ranges(size_t total, size_t largest)
 {
 	unsigned char *bytes = bytes_new(total);
@@ -146,7 +149,7 @@ START_TEST(one_flush_sends_many)
 }
 END_TEST
 
-/* More than one system call can take: each flush gets on with it. */
+/* More ranges than fit in a single system call: each flush makes progress. */
 START_TEST(very_many_small_sends)
 {
 	enum { COUNT = 5000 };
@@ -204,7 +207,7 @@ END_TEST
 
 /* ---- receiving ---- */
 
-/* A stream of frames whose bodies tell their number. */
+/* A stream of frames whose bodies depend on the number of the frame. */
 #define FRAMES_MOST 200
 struct stream {
 	unsigned char *bytes;
@@ -255,7 +258,8 @@ static bool is_body(const struct stream *s, size_t nth,
 	return true;
 }
 
-/* Receives what is whole; false if it is not what comes next. */
+/* Receives all complete frames.  Returns false after an error, or if a frame is
+   not the next of the stream. */
 static bool receive_all(struct channel *c, const struct stream *s,
     size_t *nth)
 {
@@ -266,7 +270,7 @@ static bool receive_all(struct channel *c, const struct stream *s,
 		if (*nth == s->count || f.kind != FRAME_OUTPUT ||
 		    !is_body(s, *nth, f.body, f.size))
 			return false;
-		/* It is the next one until it is passed. */
+		/* The frame is returned again until channel_pass(). */
 		if (channel_receive(c, SIZE_MAX, &again) != 1 ||
 		    again.body != f.body)
 			return false;
@@ -276,13 +280,13 @@ static bool receive_all(struct channel *c, const struct stream *s,
 	return r == 0;
 }
 
-/* Writes into the pipe, whose other end must take it all. */
+/* Writes all bytes into the pipe, which must have room for them. */
 static bool put(int fd, const unsigned char *at, size_t size)
 {
 	return size == 0 || sys_write(fd, at, size) == (ssize_t)size;
 }
 
-/* Reads until nothing is there. */
+/* Reads until the pipe is empty.  Returns false after an error. */
 static bool fill_all(struct channel *c)
 {
 	int r;
@@ -309,7 +313,7 @@ START_TEST(nothing_is_there_at_first)
 }
 END_TEST
 
-/* Who says little needs little memory, who says much few reads. */
+/* Few bytes need a small buffer, and many bytes need few reads. */
 START_TEST(room_grows_with_what_comes)
 {
 	static const unsigned char much[32 * 1024];
@@ -458,7 +462,7 @@ START_TEST(closing_twice_closes_once)
 }
 END_TEST
 
-/* ---- blocks that others hold ---- */
+/* ---- buffers that others hold ---- */
 
 struct held {
 	struct rxbuf *rxbuf;
@@ -466,8 +470,8 @@ struct held {
 	size_t size;
 };
 
-/* Receives all that is whole and holds it, as results do:
-   which makes sure of the 0 behind each body. */
+/* Receives all complete frames and holds their buffers, as results do, and
+   writes the 0 behind each body. */
 static void hold_all(struct channel *c, const struct stream *s,
     struct held held[], size_t *nth)
 {
@@ -499,8 +503,8 @@ static void let_go(struct held held[], size_t begin, size_t end)
 		rxbuf_drop(held[n].rxbuf);
 }
 
-/* Sends the whole stream in random pieces; lets go of the oldest so that at
-   most "keep" are held. */
+/* Sends the whole stream in random pieces; drops the oldest buffers so that at
+   most "keep" bodies are held. */
 static void hold_while_reading(const struct stream *s, size_t keep,
     uint64_t *state)
 {
@@ -534,7 +538,7 @@ static void hold_while_reading(const struct stream *s, size_t keep,
 	let_go(held, begin, nth);
 }
 
-/* Many small ones, and one larger than a block and the pipe in the middle. */
+/* Many small bodies, and some that are larger than a buffer and the pipe. */
 START_TEST(held_bytes_neither_move_nor_change)
 {
 	static const size_t keeps[] = { 0, 1, 3, FRAMES_MOST };
@@ -554,10 +558,10 @@ START_TEST(held_bytes_neither_move_nor_change)
 }
 END_TEST
 
-/* ---- bytes that came from elsewhere ---- */
+/* ---- bytes from the ring ---- */
 
-/* The stream comes by the pipe up to "begin", by the ring up to "end", and
-   then by the pipe again from "begin", in two pieces. */
+/* The stream arrives through the pipe up to "begin", through the ring up to
+   "end", and then through the pipe again from "begin", in two pieces. */
 static bool twice(const struct stream *s, size_t begin, size_t end,
     size_t split)
 {
@@ -602,8 +606,8 @@ START_TEST(placed_bytes_are_not_heard_twice)
 }
 END_TEST
 
-/* One bit of what comes again is another, at any place and in any piece: that
-   is noticed when it comes, and nothing before it is lost. */
+/* A bit of the repeated bytes is flipped, at any place and in any piece: the
+   read of these bytes fails, and no frame from the ring is lost. */
 START_TEST(other_bytes_in_place_of_the_ring_s_are_refused)
 {
 	static const size_t sizes[] = { 8, 1, 24 };
@@ -632,7 +636,7 @@ START_TEST(other_bytes_in_place_of_the_ring_s_are_refused)
 }
 END_TEST
 
-/* The same, of which all that is whole is held at once. */
+/* The same, while all complete frames are held. */
 static void held_twice(const struct stream *s, size_t end, size_t split)
 {
 	struct held held[COUNTOF(few)];
@@ -668,7 +672,8 @@ START_TEST(held_bytes_stay_while_others_are_skipped)
 }
 END_TEST
 
-/* What was put in the room but then given up is nobody's. */
+/* Bytes that were written to the buffer but not passed to channel_placed() are
+   discarded. */
 START_TEST(room_that_is_not_used_changes_nothing)
 {
 	static const size_t sizes[] = { 8, 30 };

@@ -14,7 +14,7 @@
 #include "tools.h"
 #include "wire/frame.h"
 
-/* The sizes that are packed: 0 .. 300, and some larger ones. */
+/* The sizes that are packed: 0 .. 300, and some larger sizes. */
 #define SIZES 304
 #define LARGEST ((size_t)3 << 20)
 
@@ -119,7 +119,7 @@ START_TEST(an_input_of_no_bytes_may_be_null)
 }
 END_TEST
 
-/* There may be no frame behind the last to bring its 0. */
+/* No frame follows the last input, so that no other head brings the 0. */
 START_TEST(the_last_input_ends_with_a_zero_too)
 {
 	for (size_t nth = 0; nth < 64; nth++) {
@@ -136,7 +136,7 @@ START_TEST(the_last_input_ends_with_a_zero_too)
 }
 END_TEST
 
-/* The bytes are the very stream that a worker reads. */
+/* The buffer holds the very stream of frames that a worker reads. */
 START_TEST(is_a_stream_of_item_frames)
 {
 	struct chunk *c = chunk_with(SIZES);
@@ -205,10 +205,10 @@ START_TEST(lives_until_the_last_lets_go)
 }
 END_TEST
 
-/* The size is believed, so the bytes are never looked at. */
+/* chunk_pack() fails to allocate before it reads any byte of the input. */
 START_TEST(without_memory_nothing_changes)
 {
-	/* Volatile: compilers would see that there are no such inputs. */
+	/* Volatile: compilers would notice that no input is that large. */
 	volatile size_t most = FRAME_MAX;
 	static const char some[8] = "";
 	struct chunk *c = chunk_with(5);

@@ -1,8 +1,6 @@
 /*
- * test_cpus.c - cpus: the affinity mask and the quotas of control groups, of
- * which the smallest counts, read from trees of files made here; memory: the
- * same of its limits.
- *
+ * test_cpus.c - cpus: the least of the affinity mask and the quotas of control
+ * groups, read from trees of files made here; memory: likewise for its limits.
  * Where the machine has too few CPUs to tell two quotas apart, both have the
  * same effect: every expectation is the lesser of quota and mask.
  */
@@ -74,7 +72,7 @@ static void put(const char *dir, const char *name, const char *text)
 	ck_assert_int_eq(fclose(f), 0);
 }
 
-/* What the mask alone grants. */
+/* Returns the number of CPUs in the affinity mask. */
 static int by_mask(void)
 {
 	cpu_set_t set;
@@ -90,12 +88,13 @@ static void grants(int quota)
 	int usable = cpus_usable(root);
 
 	if (usable != least)
-		tree_free();	/* a failed test leaves none behind */
+		tree_free();	/* a failed test leaves no tree behind */
 	ck_assert_int_eq(usable, least);
 }
 #define UNLIMITED 1000000
 
-/* A tree of version 2 with one group: what this text grants. */
+/* Checks the CPUs that cpu.max grants, in a version 2 tree with a single
+   group. */
 static void v2_grants(const char *text, int quota)
 {
 	tree_new();
@@ -185,7 +184,7 @@ START_TEST(a_containers_view)
 }
 END_TEST
 
-/* A tree of version 1 with one group. */
+/* The same in a version 1 tree. */
 static void v1_grants(const char *quota, const char *period, int cpus)
 {
 	tree_new();
@@ -231,7 +230,7 @@ START_TEST(version_1_counts_all_above)
 }
 END_TEST
 
-/* The mount is named by its controllers, whichever they are. */
+/* The mount is named after its controllers, whichever they are. */
 START_TEST(the_controller_is_found_by_its_name)
 {
 	static const struct { const char *controllers; int cpus; } lines[] = {
@@ -256,8 +255,8 @@ START_TEST(the_controller_is_found_by_its_name)
 }
 END_TEST
 
-/* Fifteen hierarchies, and groups whose names are as long as those that
-   containers get: the line that matters is the last. */
+/* Fifteen hierarchies, with group names as long as those of containers: the
+   line that matters is the last. */
 START_TEST(many_long_lines)
 {
 	static const char group[] = "/kubepods.slice/kubepods-burstable.slice/"
@@ -360,7 +359,7 @@ END_TEST
 	"MemAvailable:   3000 kB\nBuffers:          10 kB\n"
 #define V1_MEMORY "/sys/fs/cgroup/memory"
 
-/* A tree of one group of that version has a file: what is usable. */
+/* Checks the usable memory in a tree whose only group has this file. */
 static void ram_is(const char *lines, const char *dir, const char *name,
     const char *text, uint64_t usable)
 {

@@ -24,9 +24,9 @@ static const char *const characters[] = {
 	"\xef\xbf\xbf", "\xf0\x90\x80\x80", "\xf4\x8f\xbf\xbf",
 };
 
-/* ---- by itself ---- */
+/* ---- the functions of cut.h ---- */
 
-/* A text of two characters, cut after each of its bytes. */
+/* A text of two characters, cut after each byte. */
 static void check_pair(const char *first, const char *second)
 {
 	size_t a = strlen(first), b = strlen(second);
@@ -98,8 +98,8 @@ START_TEST(printed)
 	ck_assert_str_eq(text, "12345");
 	print(text, 1, "%s", "\xe2\x82\xac");
 	ck_assert_str_eq(text, "");
-	/* An uncut text is the program's own, even if it ends in half a
-	   character. */
+	/* A text that was not cut is returned as it is, even if it ends in half
+	   a character. */
 	print(text, sizeof text, "%s", "12345\xe2");
 	ck_assert_str_eq(text, "12345\xe2");
 	print(text, sizeof text, "%lc", (wint_t)0x7fffffff);
@@ -108,7 +108,8 @@ START_TEST(printed)
 }
 END_TEST
 
-/* Is it so many bytes of whole characters of 3 bytes behind some of 1? */
+/* Checks that text ends behind a whole character of 3 bytes, and that no
+   further character fits into "most" bytes. */
 static void check_whole(const char *text, size_t most)
 {
 	size_t size = strlen(text), head = strcspn(text, "\xe2");
@@ -119,7 +120,7 @@ static void check_whole(const char *text, size_t most)
 	ck_assert_uint_gt(size + 3, most);
 }
 
-/* Euro signs behind so many letters. */
+/* Returns euro signs behind that number of letters. */
 static char *euros(size_t letters)
 {
 	static char text[10000];
@@ -178,7 +179,8 @@ static int cannot_be_set_up(struct vm_context *me)
 	return vm_fail(me, 1, "%s", euros(letters));
 }
 
-/* The words are behind a sentence; the item's are words behind words. */
+/* The hook's message follows a sentence of the library, both in vm_error() and
+   in the exception of an item. */
 START_TEST(words_of_a_setup)
 {
 	struct vm_worker worker = { .setup = cannot_be_set_up,
@@ -204,7 +206,7 @@ START_TEST(words_of_a_setup)
 }
 END_TEST
 
-/* What it writes ends with some letters, and may end with its worker. */
+/* Writes a text that ends with 0 to 2 letters; aborts for inputs from 3 on. */
 static int writes(struct vm_context *me, const void *input, size_t size)
 {
 	int64_t n = number(input);

@@ -1,6 +1,6 @@
 /*
  * test_frame.c - frame: frames that were written are read, only when complete,
- * with bodies aligned and followed by a 0; nonsense is refused.
+ * with bodies aligned and followed by a 0; malformed frames are refused.
  */
 #include "config.h"
 
@@ -97,7 +97,7 @@ START_TEST(lengths_are_the_least_multiples_of_16)
 }
 END_TEST
 
-/* Writes a stream of a frame of each size, ended by a STOP.  Returns its
+/* Writes a stream with a frame of each size, and STOP at the end.  Returns its
    length. */
 static size_t write_stream(unsigned char **room)
 {
@@ -164,7 +164,8 @@ START_TEST(a_stream_fed_byte_by_byte)
 }
 END_TEST
 
-/* Only "have" bytes exist, so that a checker sees a look beyond. */
+/* Reads from a buffer of exactly "have" bytes, so that a checker sees a look
+   beyond. */
 static void read_part(const unsigned char *whole, size_t have, size_t size)
 {
 	unsigned char *part = malloc(MAX(have, 1));
@@ -196,8 +197,8 @@ START_TEST(no_part_of_a_frame_is_a_frame)
 }
 END_TEST
 
-/* Refused, with as little there as the head, and nothing changed but the 0
-   that ends the body before, and the kind; and refused again. */
+/* Checks that the frame is refused, twice, even with only its head there, and
+   that no byte changes but the 0 that ends the body before, and the kind. */
 static void refused(const unsigned char *at, size_t max)
 {
 	static const size_t haves[] = { FRAME_HEAD, FRAME_HEAD + 1, 32 };
@@ -273,7 +274,7 @@ START_TEST(refuses_bodies_beyond_any_size)
 }
 END_TEST
 
-/* The size has 48 bits, and none of them is lost. */
+/* The size has 48 bits, and no bit is lost. */
 START_TEST(every_bit_of_a_size_counts)
 {
 	unsigned char at[16];
@@ -350,7 +351,7 @@ START_TEST(failures_come_back)
 }
 END_TEST
 
-/* A heap copy of exactly that many bytes, so that memory checkers find
+/* Reads from a heap copy of exactly size bytes, so that memory checkers find
    overruns. */
 static int read_failure(const unsigned char *at, size_t size)
 {

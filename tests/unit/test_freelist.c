@@ -14,7 +14,7 @@
 
 static char tag;
 
-/* A chunk from that freelist with one input, and a span of it. */
+/* Returns a span of a new chunk with a single input, from that freelist. */
 static struct span *one(struct freelist *f, const char *input)
 {
 	struct chunk *c = chunk_new(f, 3, 4, &tag);
@@ -111,7 +111,8 @@ START_TEST(a_chunk_with_much_room_is_not_kept)
 }
 END_TEST
 
-/* The region belongs to its worker, and must not be packed into again. */
+/* The region belongs to its worker: the freelist must not keep it as a
+   buffer. */
 START_TEST(a_chunk_that_was_placed_leaves_its_region)
 {
 	static _Alignas(16) unsigned char area[4096];

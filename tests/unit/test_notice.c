@@ -136,7 +136,8 @@ static void send_raw(const void *from, size_t size, int *fds, size_t count)
 	ck_assert_int_eq(sendmsg(pair[0], &m, 0), (int)size);
 }
 
-/* What came and was announced is the receiver's to close; no more. */
+/* The receiver owns the descriptors that arrived and were announced; all others
+   are closed. */
 START_TEST(descriptors_that_were_not_announced_are_closed)
 {
 	int all[NOTICE_FDS], came[NOTICE_FDS], before;
@@ -183,7 +184,7 @@ START_TEST(descriptors_that_do_not_come_are_told)
 }
 END_TEST
 
-/* There is room for two descriptors more, and four come. */
+/* The limit leaves room for two descriptors, and four arrive. */
 START_TEST(descriptors_beyond_the_limit_are_told)
 {
 	int all[NOTICE_FDS], came[NOTICE_FDS], before, top;

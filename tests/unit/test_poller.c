@@ -1,7 +1,7 @@
 /*
  * test_poller.c - poller: polled descriptors, above all a source's descriptor,
- * which belongs to the user: a plain file, one that changes, one that was
- * closed, a number that was reused for another file.
+ * which belongs to the user: a plain file, a changing descriptor, a closed
+ * descriptor, a number that was reused for another file.
  */
 #include "config.h"
 
@@ -58,7 +58,7 @@ START_TEST(in_the_set_or_not)
 	ck_assert_int_eq(poller_set(&w, ends[0], &have, 0, 0), 0);
 	sys_close(&ends[1]);
 	ck_assert_int_eq(ready(&w), 0);
-	/* Taken out of it behind our back. */
+	/* The descriptor is no longer in the epoll set. */
 	have = EPOLLIN;
 	ck_assert_int_eq(poller_set(&w, ends[0], &have, 0, 0), 0);
 	ck_assert_uint_eq(have, 0);
@@ -68,7 +68,7 @@ START_TEST(in_the_set_or_not)
 }
 END_TEST
 
-/* What stood for the number before is still open, and ready for ever. */
+/* The previous file with that number is still open, and ready for ever. */
 START_TEST(a_number_that_stands_for_another)
 {
 	int one[2], other[2], kept, fd;
@@ -88,7 +88,7 @@ START_TEST(a_number_that_stands_for_another)
 	ck_assert_int_eq(sys_write(other[1], "x", 1), 1);
 	ck_assert_int_eq(ready(&w), 1);
 	poller_source_told(&w);
-	/* Told once, until it is waited for again. */
+	/* Reported once, until poller_source() waits for it again. */
 	ck_assert_int_eq(ready(&w), 0);
 	ck_assert_int_eq(poller_source(&w, fd), 0);
 	ck_assert_int_eq(ready(&w), 1);
@@ -108,7 +108,8 @@ START_TEST(a_number_that_stands_for_another)
 }
 END_TEST
 
-/* ---- in a pool ---- */
+/* Every second call of next() returns an input; before that, the pool waits for
+   a descriptor. */
 
 /* Every second call has an input; before it, a descriptor is waited for. */
 struct reluctant {
@@ -147,7 +148,7 @@ static int plain_file(struct reluctant *s)
 	return s->ends[0][0];
 }
 
-/* One that is ready, another each time. */
+/* Returns a ready descriptor, another each time. */
 static int changing(struct reluctant *s)
 {
 	return s->ends[s->left % 2][0];
@@ -159,8 +160,9 @@ static int closed(struct reluctant *s)
 	return 1000;
 }
 
-/* Some number that the host has closed, and the pool has now.  Of its own end
-   of a task pipe nothing is ever read, so only the set may be asked of. */
+/* Returns a number that the host has closed, or that the pool uses for its
+   epoll set.  The pool never reads from its end of a task pipe, so only the set
+   will do. */
 static int of_the_pool(struct reluctant *s)
 {
 	return s->left % 2 ? s->pool->engine.listening.poller.set : closed(s);

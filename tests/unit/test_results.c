@@ -64,7 +64,8 @@ static struct span *send_chunk(struct books *b, uint32_t items)
 	return s;
 }
 
-/* Output n: n mod 40 bytes, all of them n, not followed by a 0 yet. */
+/* Returns a buffer of outputs: output n is n mod 40 bytes, all of them n, not
+   followed by a 0 yet. */
 static struct rxbuf *block_of(uint64_t seq, uint32_t count)
 {
 	struct rxbuf *b = rxbuf_new((size_t)count * 64);
@@ -126,7 +127,7 @@ static void takes_none(struct books *b)
 	ck_assert(!results_take(&b->results, &i));
 }
 
-/* Nothing is left after the last result was taken, and another requested. */
+/* Requests a result after the last, and checks that the window is empty. */
 static void nothing_left(struct books *b)
 {
 	takes_none(b);
@@ -156,7 +157,7 @@ START_TEST(as_they_come)
 }
 END_TEST
 
-/* Puts and takes mixed: an emptied list works again. */
+/* Puts and takes alternate: an emptied list works again. */
 START_TEST(as_they_come_by_and_by)
 {
 	struct books b;
@@ -275,7 +276,7 @@ START_TEST(rising_and_falling_arrival)
 }
 END_TEST
 
-/* Whatever happens meanwhile, the returned item stays unchanged. */
+/* The returned item stays unchanged while further results arrive. */
 static void stays_in_hand(bool ordered)
 {
 	struct books b;
@@ -313,7 +314,7 @@ START_TEST(the_last_in_hand_stays_till_the_next_take)
 	answer(&b, send_chunk(&b, 1));
 	ck_assert(results_take(&b.results, &i));
 	ck_assert(!results_ready(&b.results));
-	ck_assert_uint_eq(b.window.nchunks, 0);	/* room for another */
+	ck_assert_uint_eq(b.window.nchunks, 0);	/* room for a chunk */
 	ck_assert(is_item(&i, 0));
 	ck_assert_uint_gt(b.window.result_bytes, 0);
 	ck_assert(!results_take(&b.results, &none));

@@ -1,6 +1,6 @@
 /*
- * test_rxbuf.c - rxbuf: counted references, and room that is made without
- * changing a byte that other references hold.
+ * test_rxbuf.c - rxbuf: references to the buffer are counted, and room is made
+ * without changing a byte that other references hold.
  */
 #include "config.h"
 
@@ -12,7 +12,7 @@
 #include "tools.h"
 #include "wire/rxbuf.h"
 
-/* More than any machine has. */
+/* More bytes than any machine has. */
 #define TOO_MUCH ((size_t)1 << 60)
 
 /* A buffer with room for 64 bytes that holds len. */
@@ -27,7 +27,7 @@ static struct rxbuf *block_with(size_t len)
 	return b;
 }
 
-/* Are these n of the bytes above, beginning with that index? */
+/* Are these n bytes equal to those of block_with(), from that index on? */
 static bool are_from(const unsigned char *at, size_t n, size_t from)
 {
 	for (size_t i = 0; i < n; i++)
@@ -47,7 +47,7 @@ START_TEST(a_new_one_is_empty_and_aligned)
 		ck_assert_uint_eq(b->len, 0);
 		ck_assert_uint_eq((uintptr_t)b->data % 16, 0);
 		memset(b->data, 1, cap);
-		b->data[cap] = 0;	/* the spare byte is ours */
+		b->data[cap] = 0;	/* a spare byte follows the data */
 		rxbuf_drop(b);
 	}
 }

@@ -1,6 +1,6 @@
 /*
- * test_sample.c - cases that one day's run of the tests leaves out are tried by
- * another day's; and the time limit grows with the costs of the machine.
+ * test_sample.c - cases that the tests of a day leave out are tried on another
+ * day; and the time limit grows with the costs of the machine.
  */
 #include "config.h"
 
@@ -24,7 +24,7 @@ static void set_seed(unsigned seed)
 	ck_assert_uint_eq(sample_seed(), seed);
 }
 
-/* Seeds in a row, from any, draw each case once, and the first always. */
+/* Consecutive seeds, from any start, draw each case once, and case 0 always. */
 START_TEST(seeds_in_a_row_draw_all)
 {
 	unsetenv("VIMAP_LONG");
@@ -43,7 +43,7 @@ START_TEST(seeds_in_a_row_draw_all)
 }
 END_TEST
 
-/* Whenever a case is drawn, another of its parts is; over the days all are. */
+/* Each time a case is drawn, another part is picked; over the days all are. */
 START_TEST(seeds_in_a_row_pick_all)
 {
 	enum { OF = 6, WIDTH = 9 };

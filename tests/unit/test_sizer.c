@@ -1,6 +1,6 @@
 /*
- * test_sizer.c - sizer: one input at first, then as many as the measured times
- * allow, within bounds; a fixed number if it is given.
+ * test_sizer.c - sizer: a single input at first, then as many as the measured
+ * times allow, within bounds; or a given number.
  */
 #include "config.h"
 
@@ -24,7 +24,7 @@ static uint64_t rnd(uint64_t *state)
 	return *state;
 }
 
-/* The least number of small items that is enough. */
+/* Returns the least number of small items that is enough for a chunk. */
 static uint32_t aim_of(const struct sizer *p)
 {
 	uint32_t few = 0, many = CHUNK_ITEMS_MOST + 1;
@@ -132,7 +132,8 @@ START_TEST(many_bytes_are_enough)
 }
 END_TEST
 
-/* What takes long must be there to be taken back, one by one. */
+/* A worker takes long items singly: the caller can only take back items that
+   the worker has not taken. */
 START_TEST(only_short_items_are_taken_together)
 {
 	struct sizer p;
@@ -169,7 +170,8 @@ START_TEST(nothing_teaches_nothing)
 }
 END_TEST
 
-/* Whatever the times, no less than one and no more than a chunk can have. */
+/* Whatever the times, a chunk has at least an item and no more than its
+   bound. */
 START_TEST(stays_within_bounds)
 {
 	uint64_t state = SEED;
@@ -224,8 +226,8 @@ START_TEST(a_crowd_is_paced_by_what_it_gets_done)
 }
 END_TEST
 
-/* They are asleep, so many at a time: none is to have much more than it can
-   do soon. */
+/* Many workers sleep at the same time: none gets many more items than it can do
+   soon. */
 START_TEST(a_crowd_that_sleeps_has_short_chunks)
 {
 	struct sizer p;
@@ -238,7 +240,7 @@ START_TEST(a_crowd_that_sleeps_has_short_chunks)
 		sizer_learn(&p, 1, 10 * MS_IN_NS);
 	}
 	ck_assert_uint_eq(aim_of(&p), 5);
-	/* Fewer of them: as ever. */
+	/* With few workers, chunks are as without a crowd. */
 	for (int i = 0; i < 1000; i++) {
 		now += 10000;
 		sizer_crowd(&p, 1, now, 2, 2);

@@ -1,6 +1,6 @@
 /*
- * test_slot.c - slot: a ring that wraps, words that may be false, and items
- * that are taken by a worker or taken back, never both.
+ * test_slot.c - slot: a ring that wraps, untrusted words in shared memory, and
+ * items that are either taken by a worker or taken back, never both.
  */
 #include "config.h"
 
@@ -141,7 +141,7 @@ END_TEST
 
 static struct slots pair[2];
 
-/* A bit for each of the two mappings that exists. */
+/* Returns a bit for each element of pair[] that is mapped in this process. */
 static int left_mapped(void)
 {
 	return is_mapped(&pair[0], 0) | is_mapped(&pair[1], 0) << 1;
@@ -154,7 +154,8 @@ static int drops_what_is_the_callers(void *arg)
 	return left_mapped();
 }
 
-/* A mapping of a grandparent is not there: another may have its address. */
+/* Entries of other processes than "owner" are left alone: a grandparent's
+   mapping is not here, and another mapping may have its address. */
 static int drops_nothing(void *arg)
 {
 	(void)arg;
@@ -176,7 +177,7 @@ END_TEST
 
 #define TRIES 64
 
-/* Maps until a mapping has the address that its parent's had, unmaps that one,
+/* Maps slots until they have the address of the parent's mapping, unmaps them,
    and keeps another mapping there. */
 static int lies_where_another_was(void *arg)
 {
@@ -365,7 +366,7 @@ START_TEST(intact_until_the_pipe_has_more)
 }
 END_TEST
 
-/* ---- the payload area ---- */
+/* ---- the payload arena ---- */
 
 /* Makes a large output, which the caller takes. */
 static bool places(struct outstream *g, size_t size)
@@ -446,7 +447,8 @@ START_TEST(what_was_left_out_is_not_used)
 }
 END_TEST
 
-/* The next worker in the slot does not touch outputs that are still read. */
+/* The next worker in the slot does not overwrite outputs that are still
+   read. */
 START_TEST(a_new_stage_begins_behind_what_is_held)
 {
 	struct slots s = slots_new(1);
@@ -469,7 +471,7 @@ START_TEST(a_new_stage_begins_behind_what_is_held)
 }
 END_TEST
 
-/* ---- leases, one after another ---- */
+/* ---- leases without concurrency ---- */
 
 START_TEST(takes_each_item_up_to_the_limit)
 {
@@ -489,7 +491,8 @@ START_TEST(takes_each_item_up_to_the_limit)
 		}
 		ck_assert_uint_ge(slot_take(slot, ordinal, 1, &limit), 10);
 		ck_assert_uint_eq(limit, 10);
-		/* One item beyond is legal, and is not reported. */
+		/* Taking an item beyond the limit is legal, and is not
+		   reported. */
 		ck_assert_int_eq(slot_next(slot, ordinal, 10, &next), 0);
 		ck_assert_uint_eq(next, 10);
 	}
@@ -534,8 +537,9 @@ START_TEST(takes_several_at_once)
 }
 END_TEST
 
-/* Returns the item begun of chunk 7, of which 3 to 9 are leased and 5 are
-   taken, for this word "begun"; -EPROTO if that is impossible. */
+/* Returns the number that slot_begun() sets for chunk 7, of which items 3 to 9
+   are leased and 5 are taken, if the word "begun" has these values; or
+   -EPROTO. */
 static int begun_of(uint32_t ordinal, uint32_t number)
 {
 	struct slots s = slots_new(1);
@@ -590,8 +594,8 @@ START_TEST(ordinals_that_wrap_around_are_in_order)
 }
 END_TEST
 
-/* Lowers a lease of 100 of which 30 are taken.  Returns the limit that
-   holds. */
+/* Lowers a lease of 100 items, of which 30 are taken.  Returns the limit in
+   force. */
 static uint32_t lowered(uint32_t from, bool twice)
 {
 	struct slots s = slots_new(1);
@@ -673,7 +677,7 @@ START_TEST(a_word_that_lies_is_not_believed)
 }
 END_TEST
 
-/* ---- leases, while somebody takes ---- */
+/* ---- leases, while the worker takes items ---- */
 
 #define ITEMS 1000
 #define CHUNKS 100

@@ -14,7 +14,7 @@
 
 #define MAX_SIZE 100
 
-/* The behaviour of next() in one call. */
+/* The behaviour of the next() callback in a call. */
 struct step {
 	int said;
 	int error;
@@ -22,7 +22,7 @@ struct step {
 	size_t size;
 };
 
-/* A source that follows a script, and checks its calls. */
+/* A source whose callbacks follow a script, and check how they are called. */
 struct script {
 	const struct step *steps;
 	int nexts, closes, waits;
@@ -75,7 +75,8 @@ static struct source *script_source(struct script *s,
 	return source;
 }
 
-/* Frees the source, and checks that all calls were made as they should be. */
+/* Frees the source, and checks that all callbacks were called as they should
+   be. */
 static void script_end(struct script *s, struct source *source, int nexts)
 {
 	source_free(source);
@@ -145,7 +146,7 @@ START_TEST(a_held_input_is_not_asked_for_again)
 }
 END_TEST
 
-/* One step that must fail, and does so only once. */
+/* Runs a step that must fail; the callback is not called again. */
 static void must_fail(struct step step, int error)
 {
 	const struct step steps[] = { step, { 1, 0, "never", 5 } };

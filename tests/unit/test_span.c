@@ -1,6 +1,6 @@
 /*
  * test_span.c - span: advancing and cutting lose no item and count none twice,
- * and references are released.
+ * and references to the chunk and the buffer are released.
  */
 #include "config.h"
 
@@ -112,7 +112,7 @@ START_TEST(advances_by_any_number)
 }
 END_TEST
 
-/* Advances by some, cuts the rest at a number. */
+/* Advances a span by "begin" items, and cuts off the rest from item "at" on. */
 static void cut(struct chunk *c, uint32_t begin, uint32_t at)
 {
 	struct span *s = span_of(c), *rest;

@@ -11,9 +11,9 @@
 #include "os/sys.h"
 #include "tools.h"
 
-/* ---- when it is tried ---- */
+/* ---- when a call spins ---- */
 
-/* What waiting awake is to come to, and how long it is to take. */
+/* The result of the wrapped sys_linger(), and the time that it takes. */
 static bool comes;
 static uint64_t takes_ns, the_time;
 static int times_tried;
@@ -34,7 +34,7 @@ uint64_t __wrap_sys_now(void)
 	return the_time;
 }
 
-/* So many calls that do not try, and one that does. */
+/* Checks that a number of calls do not spin, and the next does. */
 static void check_pause(struct spin *l, int calls)
 {
 	times_tried = 0;
@@ -56,7 +56,7 @@ START_TEST(is_tried_again_while_it_pays)
 }
 END_TEST
 
-/* In vain, or at a time when others had the CPU. */
+/* Spinning is in vain, or succeeds only after other processes had the CPU. */
 START_TEST(is_left_off_where_it_does_not)
 {
 	static const int pauses[] = { 1, 3, 7, 15, 31, 63, 127, 255, 511, 1023,
@@ -70,7 +70,7 @@ START_TEST(is_left_off_where_it_does_not)
 		check_pause(&l, 0);
 		for (size_t i = 0; i + 1 < COUNTOF(pauses); i++)
 			check_pause(&l, pauses[i]);
-		/* Once it pays, it is tried each time. */
+		/* Once spinning pays, each call spins. */
 		comes = true;
 		takes_ns = 1000;
 		check_pause(&l, pauses[COUNTOF(pauses) - 1]);
@@ -82,7 +82,7 @@ START_TEST(is_left_off_where_it_does_not)
 }
 END_TEST
 
-/* ---- what it is ---- */
+/* ---- sys_linger() itself ---- */
 
 bool __real_sys_linger(int fd, int times);
 

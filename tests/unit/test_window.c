@@ -42,7 +42,8 @@ static size_t admit(struct window *w, uint64_t seq, uint32_t items)
 	return charge;
 }
 
-/* Has the first waiting span sent and answered with this many bytes. */
+/* Moves the first waiting span to the sent and then to the answered spans, with
+   that number of output bytes. */
 static struct span *answer_first(struct window *w, size_t bytes)
 {
 	struct span *s = w->waiting;
@@ -166,8 +167,8 @@ START_TEST(room_is_counted_in_bytes)
 }
 END_TEST
 
-/* A worker is not kept idle by the many bytes of others; but results that are
-   not taken count like chunks at work. */
+/* The bytes of other chunks do not keep a worker idle; but results not yet
+   taken count like chunks in flight. */
 START_TEST(one_chunk_a_worker_passes_the_bytes)
 {
 	struct window w;
@@ -220,7 +221,7 @@ START_TEST(results_count_against_the_bytes)
 }
 END_TEST
 
-/* However tight the bounds, one chunk is read and one span sent. */
+/* However tight the bounds, a chunk is read and a span is sent. */
 START_TEST(one_is_always_admitted)
 {
 	struct window w;
@@ -235,7 +236,7 @@ START_TEST(one_is_always_admitted)
 	ck_assert(!window_room(&w));
 	ck_assert(window_may_send(&w));
 	window_taken(&w, held, 1);
-	ck_assert(window_room(&w));	/* though its bytes are there yet */
+	ck_assert(window_room(&w));	/* though its bytes still count */
 	window_free(&w, held);
 	window_release(&w);
 }
@@ -297,7 +298,7 @@ START_TEST(what_comes_back_waits_in_its_place)
 }
 END_TEST
 
-/* ---- a window against a plain count of all there is ---- */
+/* ---- a window against a simple model ---- */
 
 #define MOST 400
 
@@ -312,7 +313,7 @@ struct model {
 		uint64_t seq;
 		uint32_t items, untaken;
 		size_t charge;
-	} chunks[MOST];		/* of all ever; the old ones are reused */
+	} chunks[MOST];		/* entries with untaken 0 are reused */
 	size_t nchunks;
 };
 
@@ -344,7 +345,7 @@ static void do_send(struct model *m)
 	m->nwaiting--;
 }
 
-/* Puts back a span or its end, as after the death of a worker. */
+/* Requeues a sent span or its end, as after the death of a worker. */
 static void do_put_back(struct model *m)
 {
 	size_t i = below(&m->state, m->nsent + 1);
@@ -466,7 +467,7 @@ END_TEST
 
 /* ---- pauses ---- */
 
-/* Has the first waiting span pause until then. */
+/* Pauses the first waiting span until due_at. */
 static void pause_first(struct window *w, uint64_t due_at)
 {
 	struct span *s = w->waiting;
@@ -597,7 +598,8 @@ START_TEST(any_may_leave)
 }
 END_TEST
 
-/* As many as in a job that fails as a whole: each step takes constant time. */
+/* As many pauses as in a job that fails as a whole: each step takes constant
+   time. */
 START_TEST(many_pause_and_come_back_in_no_time)
 {
 	enum { MANY = 300000 };
