@@ -29,8 +29,8 @@ static uint32_t draw(uint32_t below)
 	return (uint32_t)((state >> 33) % below);
 }
 
-/* Keys of 0 to 11 bytes, each of a few values, so that many are equal, are
-   prefixes of others, or have their first 8 bytes in common. */
+/* Adds a record.  Its key has 0 to 11 bytes of few values, so that many keys
+   are equal, are prefixes of others, or share their first 8 bytes. */
 static void add(struct batch *b, uint64_t number)
 {
 	unsigned char key[11];
@@ -93,7 +93,7 @@ START_TEST(sorts)
 }
 END_TEST
 
-/* To sort n records takes n log2(n) comparisons: once for 20,000 of them. */
+/* Sorting n records takes n log2(n) comparisons, and a call for each 20,000. */
 START_TEST(says_that_it_goes_on)
 {
 	enum { COUNT = 1 << 15, BITS = 15 };
@@ -109,7 +109,7 @@ START_TEST(says_that_it_goes_on)
 }
 END_TEST
 
-/* To gather them they are read once more, and written. */
+/* To gather records, they are read once more, and written. */
 START_TEST(gathering_says_so_too)
 {
 	enum { COUNT = 5000 };
@@ -133,7 +133,8 @@ START_TEST(gathering_says_so_too)
 	times_alive = 0;
 	g.store = &store;
 	ck_assert_int_eq(gather(&g, &run, 1, &out), 0);
-	/* Once for 2,000 records, each time that they are gone through. */
+	/* A call for each 2,000 records, each time that they are gone
+	   through. */
 	ck_assert_uint_ge(times_alive, to_sort + 2 * COUNT / 2000);
 	batch_release(&b);
 	store_close(&store);

@@ -172,7 +172,8 @@ static int fold(void *accumulator, const struct vm_result *r)
 	return 0;
 }
 
-/* Nothing is left in it: the next source is the only one. */
+/* Checks that no source is left in the pool: a new fold gets its own
+   results. */
 static void check_idle(vm_pool *pool)
 {
 	struct folded f = { .next = -1, .stops_at = -1 };

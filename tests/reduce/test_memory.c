@@ -18,7 +18,7 @@
 #include "tools.h"
 
 #define LIMIT ((long)16 << 20)
-/* Pairs of 16 bytes and their heads: ten times that. */
+/* Pairs of 16 bytes and their heads: ten times LIMIT. */
 #define INPUTS 700
 #define PAIRS_EACH 10000
 #define FEW 2500
@@ -36,7 +36,7 @@
 #define EXTRA ((long)0)
 #endif
 
-/* ---- what is there ---- */
+/* ---- memory in use ---- */
 
 /* The memory of a process in bytes, with its share of shared pages. */
 static long pss(pid_t pid)
@@ -111,7 +111,8 @@ static void *look_all_the_time(void *arg)
 
 /* ---- the run ---- */
 
-/* Emits some of the pairs that there are of all inputs. */
+/* Emits count pairs of the sequence of all pairs, beginning with pair
+   "from". */
 static int emit_pairs(struct vm_context *me, uint64_t from, uint64_t count)
 {
 	const uint64_t one = 1;
@@ -148,7 +149,8 @@ static int map_one_key(struct vm_context *me, const void *input, size_t size)
 	return 0;
 }
 
-/* A job of which each input comes to so many pairs, of so many keys in all. */
+/* Checks the memory of a run whose inputs emit pairs_each pairs each, with
+   "count" different keys in all. */
 static void run_in_little(const struct vm_job *job, int64_t pairs_each,
     int64_t count, int workers, const struct vm_reduce_options *h)
 {
@@ -162,7 +164,7 @@ static void run_in_little(const struct vm_job *job, int64_t pairs_each,
 
 	s.reducer = fork_job(job, &o, h);
 	ck_assert_int_eq(vm_ready(vm_reducer_pool(s.reducer), -1), 0);
-	/* Each has done something, once. */
+	/* The costs of a first, empty run are part of "before". */
 	queue_run(s.reducer, 0, vm_range(0, 0));
 	ck_assert_int_eq(vm_zip_key_out(s.reducer, &one), 0);
 	look(&s);
@@ -179,14 +181,14 @@ static void run_in_little(const struct vm_job *job, int64_t pairs_each,
 	pthread_join(thread, NULL);
 	ck_assert_int_eq(got, 0);
 	ck_assert_int_eq(keys, count);
-	/* Most of the pairs were on the disk. */
+	/* Most of the pairs were on disk. */
 	ck_assert_int_gt(s.looks, 20);
 	ck_assert_int_gt(s.spilled, 4 * LIMIT);
 	ck_assert_int_gt(s.in_file, 0);
 	ck_assert_msg(s.most - before <= LIMIT + LIMIT / 5 + EXTRA,
 	    "%ld KiB instead of %ld at most", (s.most - before) / 1024,
 	    LIMIT / 1024 * 6 / 5);
-	/* Their room is given back. */
+	/* Both files give back their room. */
 	ck_assert_int_eq(room_of(s.reducer->plan.store.file[0]), 0);
 	ck_assert_int_eq(room_of(s.reducer->plan.store.file[1]), 0);
 	close_reducer(s.reducer);
@@ -212,7 +214,7 @@ START_TEST(keeps_to_it_collected_and_sorted)
 }
 END_TEST
 
-/* What calls put out is not so much that they write it. */
+/* Calls emit too few pairs to write them to a file. */
 START_TEST(keeps_to_it_in_small_pieces)
 {
 	const struct vm_job job = { .map = map_few_pairs,
@@ -223,7 +225,7 @@ START_TEST(keeps_to_it_in_small_pieces)
 }
 END_TEST
 
-/* All pairs of a call belong to one partition, of many. */
+/* All pairs of a call belong to the same partition, of many. */
 START_TEST(keeps_to_it_a_key_at_a_time)
 {
 	const struct vm_job job = { .map = map_one_key,
@@ -235,7 +237,7 @@ START_TEST(keeps_to_it_a_key_at_a_time)
 }
 END_TEST
 
-/* ---- one key ---- */
+/* ---- a single key ---- */
 
 #define VALUES ((uint64_t)1000000)
 
@@ -250,7 +252,7 @@ static int map_values(struct vm_context *me, const void *input, size_t size)
 	return 0;
 }
 
-/* Sums them up, and notes how much more memory it has meanwhile. */
+/* Outputs the sum of the values; fails if that takes more than 1 MiB. */
 static int reduce_in_little(struct vm_context *me, const void *key,
     size_t key_size, struct vm_values *values)
 {
@@ -316,7 +318,7 @@ static int reduce_to_memory(struct vm_context *me, const void *key,
 	return vm_output(me, &kib, sizeof kib);
 }
 
-/* The key behind it finds the memory it had free again. */
+/* The memory of a large value is free again for the key behind it. */
 START_TEST(large_values_are_not_kept)
 {
 	const struct vm_job job = { .map = map_large_first,

@@ -56,7 +56,7 @@ static void check_record(const struct record *r, const struct record *due)
 	ck_assert_mem_eq(r->body, due->body, due->body_size);
 }
 
-/* ---- one record ---- */
+/* ---- a single record ---- */
 
 START_TEST(each_beginning_is_too_short)
 {
@@ -71,7 +71,8 @@ START_TEST(each_beginning_is_too_short)
 		buf_init(&b, 1000);
 		ck_assert_int_eq(record_append(&b, &due), 0);
 		for (size_t n = 0; n < b.len; n++) {
-			/* A copy of exactly that size, for memory checkers. */
+			/* A buffer of exactly that size, for memory
+			   checkers. */
 			exact = malloc(n + !n);
 			memcpy(exact, b.data, n);
 			ck_assert_int_eq(record_read(exact, n, 10, &r), 0);
@@ -107,7 +108,7 @@ END_TEST
 
 /* ---- runs ---- */
 
-/* A run of such records. */
+/* Writes these records as a run. */
 static struct run write_run(const struct record *r, size_t count)
 {
 	struct sink sink;
@@ -189,7 +190,7 @@ START_TEST(sinks_keep_to_their_size)
 }
 END_TEST
 
-/* ---- bytes that are not what was written ---- */
+/* ---- corrupted bytes ---- */
 
 static void flip(const struct run *run, uint64_t at, unsigned char mask)
 {
@@ -201,7 +202,7 @@ static void flip(const struct run *run, uint64_t at, unsigned char mask)
 	    0);
 }
 
-/* Some records may be given before it is noticed. */
+/* Checks that a scan ends with -EBADMSG, after any number of records. */
 static void check_noticed(const struct run *run)
 {
 	struct scan s;
@@ -233,7 +234,7 @@ START_TEST(each_garbled_byte_is_noticed)
 		}
 	check_run(&run, r, COUNTOF(r));
 	ck_assert_int_eq(run_read(&store, &run, to), 0);
-	/* Shorter, longer, elsewhere. */
+	/* The extent is shorter, longer, or elsewhere. */
 	for (uint64_t n = 0; n < run.extent.size; n++) {
 		struct run part = run;
 
@@ -249,7 +250,7 @@ START_TEST(each_garbled_byte_is_noticed)
 }
 END_TEST
 
-/* A worker can seal what it likes; of the last record there must be all. */
+/* A worker can seal any bytes: the last record must still be complete. */
 START_TEST(cut_records_are_noticed)
 {
 	const struct record r[] = { record(1, 5, 9), record(2, 3, 7) };
@@ -292,7 +293,7 @@ END_TEST
 
 /* ---- merging ---- */
 
-/* A record whose key is one byte and whose body tells where it came from. */
+/* A record with a short key, whose body says where it came from. */
 static struct record small(const char *key, size_t key_size, const int *from)
 {
 	return (struct record){ (const unsigned char *)key,
@@ -378,7 +379,7 @@ static int next_group(struct scan *s, struct group *g)
 #define RUNS 40
 #define EACH 500
 
-/* Numbers in their order as they come; keys of 0 to 3 letters. */
+/* Writes runs of ascending numbers; their keys have 0 to 2 letters. */
 static void write_numbered(struct run *runs, size_t keys)
 {
 	static const char letters[] = "\0a\xff" "ab";
@@ -398,7 +399,8 @@ static void write_numbered(struct run *runs, size_t keys)
 	}
 }
 
-/* Each value comes once, those of a key in their order. */
+/* Checks that each value is there once, and those of a key in ascending
+   order. */
 static void check_gathered(const struct gathered *out)
 {
 	unsigned char last[4] = { 0 };
@@ -432,7 +434,7 @@ static void check_gathered(const struct gathered *out)
 	values_release(&v);
 }
 
-/* In memory; in one merge; in several rounds of merges. */
+/* In memory, in a single merge, and in several rounds of merges. */
 START_TEST(gathers_in_order)
 {
 	const size_t memory[] = { 100 << 20, 100000, 3000, 1 };
@@ -470,7 +472,8 @@ START_TEST(gathers_nothing)
 }
 END_TEST
 
-/* A run, and each byte of it garbled; of what came of it too. */
+/* Each byte of a run is garbled in turn, and each byte of the gathered
+   values. */
 START_TEST(garbled_pairs_are_noticed)
 {
 	static const int from[] = { 1, 2 };
@@ -516,7 +519,7 @@ START_TEST(garbled_pairs_are_noticed)
 }
 END_TEST
 
-/* Values that lie apart, in the order of the others. */
+/* Values that lie apart come in order with the others. */
 START_TEST(large_values_lie_apart)
 {
 	const size_t sizes[] = { 65535, 65536, 65537, 1 << 20, 0, 3 };
@@ -566,7 +569,7 @@ START_TEST(large_values_lie_apart)
 		ck_assert_ptr_null(vm_value(&v, &size));
 		ck_assert_int_eq(v.error, 0);
 	}
-	/* One of them is garbled, or larger than any may be. */
+	/* A value is garbled, or larger than the bound. */
 	flip(&apart[3], 70000, 1);
 	values_of_group(&v, &store, &group);
 	for (size_t i = 0; i < 3; i++)
@@ -587,7 +590,7 @@ START_TEST(large_values_lie_apart)
 }
 END_TEST
 
-/* Any change of one word is a change of the number. */
+/* Any change within a word changes the hash. */
 START_TEST(numbers_of_bytes_differ)
 {
 	unsigned char at[40] = { 0 };

@@ -19,7 +19,7 @@
 
 static struct shared *shared;
 
-/* ---- the smallest run, in each way ---- */
+/* ---- the smallest run, with all options ---- */
 
 static void try_abc(const struct vm_job *job, const struct vm_options *o,
     const struct vm_reduce_options *h)
@@ -38,7 +38,7 @@ static void try_abc(const struct vm_job *job, const struct vm_options *o,
 	ck_assert_int_eq(count_children(), 0);
 }
 
-/* Bits: chunks of one, collect, sorted, reduce. */
+/* Bits of i: chunks of a single item, collect, sorted, reduce. */
 static void try_all(int workers)
 {
 	for (int i = 0; i < 16; i++) {
@@ -91,7 +91,7 @@ START_TEST(groups_values_without_reduce)
 		ck_assert_ptr_null(vm_value(one.values, NULL));
 	}
 	ck_assert_int_eq(vm_zip_key_out(r, &one), 0);
-	/* None of the values looked at, or some of them. */
+	/* The caller reads either no values or some. */
 	queue_run(r, 0, abc());
 	ck_assert_int_eq(vm_zip_key_out(r, &one), 1);
 	ck_assert_int_eq(vm_zip_key_out(r, &one), 1);
@@ -172,7 +172,7 @@ struct own {
 	uint64_t weight;
 };
 
-/* Each job's state is its own config, a step on. */
+/* The state of each job is a copy of its config, with a tenfold weight. */
 static int set_up(struct vm_context *me)
 {
 	struct own *own = malloc(sizeof *own);
@@ -206,7 +206,7 @@ static int map_own(struct vm_context *me, const void *input, size_t size)
 	    sizeof own->weight);
 }
 
-/* What is put to me->state in map is there in reduce. */
+/* Checks that me->state is that of the job, as in map(). */
 static int reduce_own(struct vm_context *me, const void *key,
     size_t key_size, struct vm_values *values)
 {
@@ -313,7 +313,7 @@ END_TEST
 
 #define LINES 600
 
-/* A line has each of ten words n % 10 + 1 times. */
+/* Line n has each of ten words n % 10 + 1 times. */
 static int next_line(void *from, const void **input, size_t *size)
 {
 	static char line[10 * 10 * 8];
@@ -331,7 +331,7 @@ static int next_line(void *from, const void **input, size_t *size)
 	return 1;
 }
 
-/* Whoever has the line in the middle waits, until so many were killed. */
+/* The worker with the middle line waits until KILLS workers were killed. */
 static int map_late(struct vm_context *me, const void *input, size_t size)
 {
 	int r = map_words(me, input, size);
@@ -342,7 +342,7 @@ static int map_late(struct vm_context *me, const void *input, size_t size)
 	return r;
 }
 
-/* So does who reduces any key, until there were more. */
+/* Each call of reduce() waits until twice as many were killed. */
 static int reduce_late(struct vm_context *me, const void *key,
     size_t key_size, struct vm_values *values)
 {
@@ -352,7 +352,7 @@ static int reduce_late(struct vm_context *me, const void *key,
 	return reduce_sum(me, key, key_size, values);
 }
 
-/* Runs where values of several inputs come together, and waits there. */
+/* Runs where values of several inputs are merged, and waits there. */
 static int collect_late(struct vm_context *me, const void *key,
     size_t key_size, struct vm_values *values)
 {
@@ -363,7 +363,7 @@ static int collect_late(struct vm_context *me, const void *key,
 	return vm_add_up(me, key, key_size, values);
 }
 
-/* Ten words, each once. */
+/* Emits ten words, each once. */
 static int map_each_once(struct vm_context *me, const void *input,
     size_t size)
 {
@@ -461,7 +461,8 @@ static int map_slowly(struct vm_context *me, const void *input, size_t size)
 	return 0;
 }
 
-/* Values must be as map_slowly() has given them, inputs in their order. */
+/* Checks that values are as map_slowly() emitted them, in the order of
+   inputs. */
 static int reduce_in_order(struct vm_context *me, const void *key,
     size_t key_size, struct vm_values *values)
 {
@@ -590,8 +591,8 @@ START_TEST(passes_a_value_of_100_mb)
 }
 END_TEST
 
-/* Keys of all lengths up to some, made of 0, 1 and 255, and some long ones;
-   values as long as their keys. */
+/* Emits keys of all lengths below LENGTHS, made of the bytes 0, 1 and 255, and
+   some long keys, with values equal to their keys. */
 #define LENGTHS 5
 #define LONG_KEY ((size_t)70000)
 
@@ -617,7 +618,7 @@ static int map_odd_keys(struct vm_context *me, const void *input,
 	return vm_emit(me, NULL, 0, NULL, 0);
 }
 
-/* Each value must be its key; how many there are. */
+/* Checks that each value equals its key.  Outputs the number of values. */
 static int reduce_same(struct vm_context *me, const void *key,
     size_t key_size, struct vm_values *values)
 {
@@ -631,7 +632,7 @@ static int reduce_same(struct vm_context *me, const void *key,
 	return vm_output(me, &n, sizeof n);
 }
 
-/* Emits the first of all values, and an empty pair as it came. */
+/* Emits the first value of each key, and the empty pair as it came. */
 static int collect_first(struct vm_context *me, const void *key,
     size_t key_size, struct vm_values *values)
 {
@@ -668,7 +669,7 @@ START_TEST(keys_are_any_bytes)
 }
 END_TEST
 
-/* ---- nothing, and one ---- */
+/* ---- no pairs, and a single key ---- */
 
 static int map_nothing(struct vm_context *me, const void *input,
     size_t size)
@@ -699,7 +700,7 @@ START_TEST(empty_runs_end)
 }
 END_TEST
 
-/* A collect() that keeps as many values as it gets, but for one. */
+/* A collect() that emits only one value less than it gets. */
 static int collect_one_less(struct vm_context *me, const void *key,
     size_t key_size, struct vm_values *values)
 {
@@ -730,7 +731,7 @@ static int map_one_key(struct vm_context *me, const void *input, size_t size)
 	return 0;
 }
 
-/* It costs no more than a few looks at each value all the same. */
+/* The cost is still no more than a few reads of each value. */
 START_TEST(collect_may_spare_little)
 {
 	const struct vm_job job = { .map = map_one_key,

@@ -1,7 +1,7 @@
 /*
- * test_reducer.c - reducers and errors: hooks that fail or crash, calls out of
- * place, no room, ends in the middle.  Results are right or an error is
- * reported clearly, and nothing is left behind.
+ * test_reducer.c - reducers and errors: callbacks that fail or crash, calls out
+ * of place, no disk space, ends in the middle.  Results are right or an error
+ * is reported clearly, and nothing is left behind.
  */
 #include "config.h"
 
@@ -26,7 +26,7 @@
 
 static struct shared *shared;
 
-/* Mappings that this process shares with others. */
+/* Returns the number of shared mappings of this process. */
 static int count_shared(void)
 {
 	FILE *f = fopen("/proc/self/maps", "r");
@@ -41,7 +41,7 @@ static int count_shared(void)
 	return n;
 }
 
-/* What there is of this process, to be the same in the end. */
+/* Resources of this process, which are to be the same in the end. */
 struct kept {
 	int fds, children, maps;
 };
@@ -61,9 +61,9 @@ static void check_kept(struct kept before)
 	ck_assert_int_eq(now.maps, before.maps);
 }
 
-/* ---- hooks that fail ---- */
+/* ---- callbacks that fail ---- */
 
-/* The error of an input or a key, by its first byte. */
+/* Fails or crashes as the first byte of an input or a key demands. */
 static int suffer(struct vm_context *me, const void *what, size_t size)
 {
 	switch (size > 0 ? *(const char *)what : 0) {
@@ -142,7 +142,7 @@ static void run_strings(vm_reducer *r, const char *const *texts, size_t n,
 	ck_assert_msg(c->rc == 0, "%s", vm_reducer_error(r));
 }
 
-/* With as little memory, calls have written to files before they fail. */
+/* With so little memory, calls write pairs to files before they fail. */
 static const struct vm_reduce_options little = { .memory_limit = 1 };
 
 static void try_bad_inputs(const struct vm_options *o,
@@ -210,12 +210,12 @@ START_TEST(keys_fail_alone)
 }
 END_TEST
 
-/* What collect() has failed of is not lost: its input fails. */
+/* A failure of collect() does not lose pairs: its input fails. */
 START_TEST(collect_fails_its_input)
 {
 	const char *const texts[] = { "a b", "a !x", "?x b", "#x", "0x b",
 		"2x a", "3x" };
-	/* As many values as are collected before the call ends, too. */
+	/* With 20, values are also collected before the call ends. */
 	const int often[] = { 1, 20 };
 	const struct vm_job job = { .map = map_badly_by_key,
 		.collect = collect_badly, .reduce = reduce_sum };
@@ -250,7 +250,7 @@ START_TEST(collect_fails_its_input)
 }
 END_TEST
 
-/* Says something that nobody asked for. */
+/* Makes an output, which a collect() has no reason for. */
 static int collect_and_output(struct vm_context *me, const void *key,
     size_t key_size, struct vm_values *values)
 {
@@ -259,8 +259,8 @@ static int collect_and_output(struct vm_context *me, const void *key,
 	return r == 0 ? vm_output(me, "collected", 9) : r;
 }
 
-/* Where values of several inputs come together, nobody's input is to blame:
-   it is done without collect(). */
+/* Where values of several inputs are merged, no single input is to blame: the
+   merge goes on without collect(). */
 START_TEST(gathering_goes_without_collect)
 {
 	const char *const texts[] = { "a !x b", "a !x ?x", "?x #x", "#x b" };
@@ -287,7 +287,7 @@ START_TEST(gathering_goes_without_collect)
 }
 END_TEST
 
-/* Takes the next result: a failure with the code 5 of this hook. */
+/* Takes the next result: an exception with code 5 and this message. */
 static void take_code(vm_reducer *r, const char *message)
 {
 	struct vm_reduced one;
@@ -416,7 +416,7 @@ static int map_after_failure(struct vm_context *me, const void *input,
 	_exit(9);
 }
 
-/* A run of one text, each item of which must fail with that code. */
+/* Runs a job over a single text, which must fail with that code. */
 static void all_fail(const struct vm_job *job, const char *text, int code)
 {
 	vm_reducer *r = fork_job(job, NULL, NULL);
@@ -445,7 +445,8 @@ START_TEST(pairs_are_emitted_in_map_only)
 
 	all_fail(&job, "a", EINVAL);
 	job = (struct vm_job){ .map = map_words, .collect = emit_other_key };
-	/* Another one, what it begins with, and what begins with it. */
+	/* A key of the same size, a prefix of the key, and again the same
+	   size. */
 	all_fail(&job, "a a", EINVAL);
 	all_fail(&job, "aa aa", EINVAL);
 	all_fail(&job, "aaa aaa", EINVAL);
@@ -465,7 +466,7 @@ START_TEST(pairs_are_emitted_in_map_only)
 	job = count_words;
 	job.teardown = emit_in_teardown;
 	r = fork_job(&job, &(struct vm_options){ .workers = 1 }, NULL);
-	/* Its teardown has failed by that. */
+	/* The refused vm_emit() has failed the teardown. */
 	ck_assert_int_eq(vm_reducer_close(r), 1);
 	ck_assert_ptr_nonnull(strstr(vm_error(NULL), "Teardown failed"));
 	ck_assert_int_eq(shared->counter[0], 1);
@@ -540,11 +541,11 @@ START_TEST(inputs_without_map_are_pairs)
 }
 END_TEST
 
-/* ---- what is too large ---- */
+/* ---- pairs that are too large ---- */
 
 #define MOST ((size_t)100000)
 
-/* Keys and values of the size that the input says, and one more in total. */
+/* Emits a key and a value of the sizes in the input, up to MOST + 1 bytes. */
 static int map_sizes(struct vm_context *me, const void *input, size_t size)
 {
 	static unsigned char bytes[MOST + 1];
@@ -597,7 +598,7 @@ START_TEST(large_items_fail_alone)
 }
 END_TEST
 
-/* Larger than any memory. */
+/* An input larger than any memory. */
 static int next_huge(void *from, const void **input, size_t *size)
 {
 	*input = from;
@@ -643,8 +644,8 @@ START_TEST(large_inputs_are_the_sources_fault)
 }
 END_TEST
 
-/* A line that does not end is refused, not buffered for ever, also below the
-   source that the reducer makes of it: the pipe never ends. */
+/* A line without end is refused, not buffered for ever, even in the source that
+   the reducer makes from this source: the pipe stays open. */
 START_TEST(lines_without_end_are_refused)
 {
 	vm_reducer *r = fork_job(&count_words, &(struct vm_options){
@@ -667,7 +668,7 @@ START_TEST(lines_without_end_are_refused)
 }
 END_TEST
 
-/* ---- reducers that cannot be ---- */
+/* ---- reducers that are refused ---- */
 
 START_TEST(refuses_what_cannot_be)
 {
@@ -778,7 +779,7 @@ START_TEST(refuses_runs)
 }
 END_TEST
 
-/* ---- where pairs lie ---- */
+/* ---- storage of pairs ---- */
 
 #define NOBODY 65534
 
@@ -819,7 +820,7 @@ START_TEST(needs_a_directory)
 }
 END_TEST
 
-/* Words that are long and different: some MB of them. */
+/* Emits 1000 different keys of 512 bytes: some MB in a run. */
 static int map_much(struct vm_context *me, const void *input, size_t size)
 {
 	char key[512];
@@ -834,8 +835,8 @@ static int map_much(struct vm_context *me, const void *input, size_t size)
 	return 0;
 }
 
-/* A run that fits in memory needs no directory; one that does not fails, and
-   names what it had needed. */
+/* A run that fits in memory needs no directory; a larger run fails, and the
+   messages name the directory. */
 START_TEST(the_environment_names_a_directory)
 {
 	const struct vm_job much = { .map = map_much, .reduce = reduce_size };
@@ -868,8 +869,8 @@ START_TEST(the_environment_names_a_directory)
 }
 END_TEST
 
-/* Run 1 needs more room than there is: what does not fit fails with ENOSPC, as
-   an input or as a run.  Run 2 is small and goes well. */
+/* Run 1 needs more room than there is: inputs, or the run, fail with ENOSPC.
+   Run 2 is small and succeeds. */
 static void check_no_room(const char *dir)
 {
 	const struct vm_job jobs[] = { { .map = map_much,
@@ -907,7 +908,7 @@ static int in_small_files(void *dir)
 {
 	const struct rlimit limit = { 2 << 20, 2 << 20 };
 
-	/* Neither pipes nor memory are files. */
+	/* The limit applies to neither pipes nor memory. */
 	if (setrlimit(RLIMIT_FSIZE, &limit) < 0)
 		return 1;
 	check_no_room(dir);
@@ -1005,7 +1006,7 @@ START_TEST(files_need_some_times_the_pairs)
 }
 END_TEST
 
-/* 77: this process may not mount. */
+/* Returns 77 if this process may not mount. */
 static int in_small_file_system(void *dir)
 {
 	if (unshare(CLONE_NEWNS) < 0 ||
@@ -1083,7 +1084,7 @@ START_TEST(sources_fail_in_the_middle)
 }
 END_TEST
 
-/* A source whose hooks use the reducer. */
+/* A source whose callbacks use the reducer. */
 static vm_reducer *present;
 
 static int calls_are_refused(void)
@@ -1149,7 +1150,7 @@ static int next_text(void *from, const void **input, size_t *size)
 	return 1;
 }
 
-/* What the caller has no room for ends a run whose source has no end. */
+/* Pairs that the caller has no room for end a run whose source has no end. */
 static int fails_while_it_maps(void *arg)
 {
 	const struct rlimit limit = { 2 << 20, 2 << 20 };
@@ -1197,7 +1198,7 @@ START_TEST(ends_after_any_result)
 	struct failing f = { .fails_at = 100 };
 	struct vm_reduced one;
 
-	/* 20 inputs fail, so it is ended while it maps, too. */
+	/* 20 inputs fail, so that reducers are closed in the map phase, too. */
 	for (int results = 0; results < 125; results += results < 30 ? 3 : 19)
 		for (size_t job = 0; job < 2; job++) {
 			vm_reducer *r = vm_fork_jobs(jobs_to_end, 2, NULL,
@@ -1233,7 +1234,7 @@ static void *cancel_later(void *arg)
 	return NULL;
 }
 
-/* Has a run of that job over 4000 numbers not all that it would have? */
+/* Does a run over 4000 numbers lack a key or a value? */
 static int is_cut_short(const struct counts *c)
 {
 	int any = c->outputs < 98;
@@ -1244,8 +1245,7 @@ static int is_cut_short(const struct counts *c)
 	return any;
 }
 
-/* Whatever was under way: what was mapped is reduced, or the run says that it
-   has failed. */
+/* Whatever the phase, the mapped pairs are reduced, or the run fails. */
 START_TEST(runs_are_cancelled)
 {
 	const struct vm_options o = { .workers = 2 };
@@ -1273,7 +1273,7 @@ START_TEST(runs_are_cancelled)
 			ck_assert(c.of[n].input != NULL || c.of[n].n <= 40 *
 			    *(uint64_t *)(void *)c.of[n].key);
 		counts_free(&c);
-		/* What was cancelled late is over with another run. */
+		/* A cancel that came late ends with this run. */
 		queue_run(r, 0, vm_range(0, 10));
 		take_run(r, &c);
 		counts_free(&c);
@@ -1298,7 +1298,7 @@ START_TEST(failures_end_the_mapping)
 	queue_run(r, 0, vm_range(0, 100000));
 	take_run(r, &c);
 	ck_assert_int_eq(c.rc, 0);
-	/* Nobody got to most of them. */
+	/* Most of the inputs were not run. */
 	ck_assert_uint_ge(c.bad_inputs, 3);
 	ck_assert_uint_lt(c.bad_inputs, 2000);
 	for (size_t n = 0; n < c.size; n++)
@@ -1396,7 +1396,7 @@ START_TEST(belongs_to_one_process)
 	    .close = close_failing, .from = &f });
 	while (vm_zip_key_out(r, &one) == 1 && one.type != VM_OUTPUT)
 		n = 1;
-	/* What the child gives up is there still. */
+	/* Resources that the child frees still exist here. */
 	ck_assert_int_eq(in_child(uses_another_ones, r), 0);
 	ck_assert_int_eq(f.closed, 0);
 	for (; vm_zip_key_out(r, &one) == 1; n++)
@@ -1413,7 +1413,7 @@ START_TEST(nothing_is_left)
 	struct kept before;
 	struct counts c;
 
-	/* What is made once, by the first. */
+	/* The first reducer makes resources that stay. */
 	close_reducer(fork_job(&count_words, NULL, NULL));
 	before = look_around();
 	for (int i = 0; i < 5; i++) {

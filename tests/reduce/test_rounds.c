@@ -1,10 +1,8 @@
 /*
- * test_rounds.c - events during the gather phase of a reducer: cancelled,
- * workers lost, the caller killed; and the effect of a cancel
- * afterwards.
- *
- * Each key has one value of an input, so collect() runs in that phase only: it
- * sets a counter and waits there.
+ * test_rounds.c - events during the gather phase of a reducer: a cancel, lost
+ * workers, a killed caller; and the effect of a cancel afterwards.  Each key
+ * has a single value per input, so collect() runs in that phase only: it sets a
+ * counter and waits there.
  */
 #include "config.h"
 
@@ -26,12 +24,13 @@
 
 static struct shared *sh;
 
-/* Counters: calls of collect() and reduce() that have begun; not 0: they may end,
-   setups fail, and how often they did.  Behind those, what collect() does
-   first. */
+/* Counters in shared memory: COLLECTING, REDUCING and REFUSED count calls of
+   collect() and reduce(), and failed setups.  The others are flags: these calls
+   may end, setups fail, collect() first kills the other worker or the
+   caller. */
 enum { COLLECTING, REDUCING, GO_ON, NO_SETUP, REFUSED, KILL_OTHER, KILL_CALLER };
 
-/* Where pids are beside those of workers: the caller's. */
+/* Index of the caller's pid, behind those of workers. */
 #define CALLER 511
 
 static int set_up(struct vm_context *me)
@@ -56,8 +55,8 @@ static int map(struct vm_context *me, const void *input, size_t size)
 	return 0;
 }
 
-/* The other one of two workers is to have no successor; returns when that is
-   certain. */
+/* Kills the other of two workers.  Returns when it is certain that it gets no
+   successor. */
 static void kill_other(const struct vm_context *me)
 {
 	atomic_store(&sh->counter[NO_SETUP], 1);
@@ -91,7 +90,7 @@ static vm_reducer *begin(const struct vm_options *o, int partitions)
 	return r;
 }
 
-/* All keys arrive, each with all its values. */
+/* Checks that all keys arrive, each with all its values. */
 static void check_all(const struct counts *c)
 {
 	ck_assert_uint_eq(c->outputs, KEYS);
@@ -103,7 +102,7 @@ static void check_all(const struct counts *c)
 
 struct canceller {
 	vm_reducer *r;
-	enum run_stage stage;	/* of the run, by then */
+	enum run_stage stage;	/* of the run at the cancel */
 };
 
 static void *cancel_then(void *arg)
@@ -118,7 +117,7 @@ static void *cancel_then(void *arg)
 	return NULL;
 }
 
-/* Be it that partitions are left to begin with, or that none are. */
+/* Either partitions are left to begin with, or none. */
 START_TEST(cancelled)
 {
 	for (int partitions = 1; partitions <= 3; partitions++) {
@@ -163,7 +162,8 @@ static int reduce_when_told(struct vm_context *me, const void *key,
 	return vm_output(me, key, key_size);
 }
 
-/* The caller waits for the key that is being reduced; it has no more. */
+/* Cancels while the caller waits for the key being reduced, when it has no
+   other keys to send. */
 static void *cancel_late(void *arg)
 {
 	while (await(&sh->counter[REDUCING], 1, limit_ms()) < 0)
@@ -173,8 +173,8 @@ static void *cancel_late(void *arg)
 	return NULL;
 }
 
-/* Those keys that a worker has not begun are told of as such, and that while it
-   is busy with another. */
+/* Keys that a worker has not begun are reported as cancelled, even while it is
+   busy with another key. */
 START_TEST(cancelled_when_all_keys_are_given)
 {
 	const struct vm_job singles = { .map = map_single,
@@ -208,7 +208,7 @@ END_TEST
 
 /* ---- a worker lost ---- */
 
-/* The run ends well with the worker that is left, and the end tells of the
+/* The run succeeds with the worker that is left, and the close reports the
    other. */
 START_TEST(a_worker_is_given_up)
 {
@@ -273,7 +273,8 @@ struct gather_item {
 	struct task_gather gather;
 };
 
-/* Whoever ends workers that gather: the run fails in the end, and not before. */
+/* If the workers that gather a partition die, the run fails after the fifth
+   attempt, and not before. */
 START_TEST(gathered_five_times)
 {
 	const struct gather_item item = { .gather = { .partition = 0 } };

@@ -29,10 +29,10 @@ static void open_store(void)
 	    w.text);
 }
 
-/* ---- what comes out ---- */
+/* ---- reading the partitions ---- */
 
-/* The numbers in the values of all partitions, by number: how often.  In each
-   they have to grow, if pairs are in order. */
+/* Counts how often each number is a value, over all partitions.  Within a
+   partition the numbers have to ascend, if pairs are in order. */
 static void tally(struct shuffle *s, int *often, int most)
 {
 	struct run list, runs[1000];
@@ -67,7 +67,7 @@ static void tally(struct shuffle *s, int *often, int most)
 
 /* ---- calls that emit ---- */
 
-/* An input: numbers from .. to - 1 are emitted with so many bytes of key. */
+/* An input: numbers from .. to - 1 are emitted, with keys of "key" bytes. */
 struct call {
 	int from, to;
 	size_t key;
@@ -101,7 +101,7 @@ static int process(struct vm_context *me, const void *input, size_t size)
 	return r == 0 ? emit_end(&emit, me) : -r;
 }
 
-/* Runs calls and adds what they put out: how many failed. */
+/* Runs calls and adds their outputs.  Returns how many calls failed. */
 static int add_calls(struct shuffle *s, const struct call *calls, size_t n)
 {
 	const struct vm_worker worker = { .process = process };
@@ -123,7 +123,7 @@ static int add_calls(struct shuffle *s, const struct call *calls, size_t n)
 	return failed;
 }
 
-/* In the output, in files, in both; with little kept open, or much. */
+/* Pairs in the output, in files, in both; with small and large buffers. */
 START_TEST(pairs_come_once)
 {
 	const struct call calls[] = { { 0, 10, 4, 0 }, { 10, 10, 4, 0 },
@@ -143,7 +143,7 @@ START_TEST(pairs_come_once)
 			ck_assert_int_eq(add_calls(&s, calls,
 			    COUNTOF(calls)), 0);
 			tally(&s, often, 1000);
-			/* All room is free again. */
+			/* All memory of the store is free again. */
 			ck_assert_uint_eq(store.words->in_memory, 0);
 			for (int n = 0; n < 1000; n++)
 				ck_assert_int_eq(often[n], 1);
@@ -159,8 +159,8 @@ START_TEST(pairs_come_once)
 }
 END_TEST
 
-/* There is room for some of the partitions' runs; the next call finds none of
-   what the others had. */
+/* The store has room for the runs of some partitions; the next call finds no
+   pair of a call that failed. */
 START_TEST(calls_that_fail_leave_nothing)
 {
 	const struct call calls[] = { { 0, 30, 900, 0 }, { 30, 40, 4, 0 } };
@@ -176,7 +176,8 @@ START_TEST(calls_that_fail_leave_nothing)
 		    false), 0);
 		failed = add_calls(&s, calls, 2);
 		ck_assert_int_le(failed, 1);
-		/* What is open has a place of its own. */
+		/* The buffers of open pairs are written to a place of their
+		   own. */
 		store.stretch = 1 << 20;
 		tally(&s, often, 40);
 		for (int n = 0; n < 40; n++)
@@ -224,7 +225,7 @@ static const struct forged right = {
 	.parcel = { sizeof(struct piece) * 3 + 30 + sizeof(struct parcel), 3 },
 };
 
-/* As it would lie in an output, without the padding of the struct. */
+/* Lays out the parts as in an output, without the padding of the struct. */
 static size_t forge(const struct forged *f, unsigned char *at)
 {
 	memcpy(at, f->pieces, sizeof f->pieces);
@@ -272,7 +273,7 @@ START_TEST(garbage_is_refused)
 	refuses(&s, &f);
 	f = right, f.pieces[2].here = 19;
 	refuses(&s, &f);
-	/* What is another's place, or beyond all places. */
+	/* An extent in another place, or beyond all places. */
 	f = right, f.pieces[1].run.extent.at = store.stretch;
 	refuses(&s, &f);
 	f = right, f.pieces[1].run.extent.at = store.stretch - 99;
@@ -297,7 +298,7 @@ START_TEST(garbage_is_refused)
 	refuses(&s, &f);
 	f = right, f.parcel.size = 0;
 	refuses(&s, &f);
-	/* Cut anywhere; of just that size, for checkers of memory. */
+	/* Cut anywhere; a buffer of exactly that size, for memory checkers. */
 	for (size_t n = 0; n < size; n++) {
 		unsigned char *exact = malloc(n + !n);
 

@@ -1,6 +1,6 @@
 /*
  * test_store.c - storage of pairs: extents that never overlap, memory first and
- * then the disk, room that is freed, files that cannot be had.
+ * then the disk, room that is freed, files that cannot be made.
  */
 #include "config.h"
 
@@ -66,14 +66,14 @@ START_TEST(memory_first)
 	ck_assert_uint_eq(e[0].at & SPILL, 0);
 	ck_assert_uint_eq(e[1].at & SPILL, 0);
 	ck_assert_uint_eq(s.words->in_memory, 3 * PAGE);
-	/* All room is taken, until some is dropped. */
+	/* All memory is taken, until an extent is dropped. */
 	ck_assert_int_eq(store_take(&s, 0, 1, &e[2]), 0);
 	ck_assert_uint_eq(e[2].at & SPILL, SPILL);
 	store_drop(&s, &e[0]);
 	ck_assert_int_eq(store_take(&s, 0, PAGE, &e[3]), 0);
 	ck_assert_uint_eq(e[3].at & SPILL, 0);
 	ck_assert_uint_ne(e[3].at, e[0].at);
-	/* Dropping the disk's changes nothing there. */
+	/* Dropping an extent on disk does not change the count of memory. */
 	store_drop(&s, &e[2]);
 	ck_assert_uint_eq(s.words->in_memory, 3 * PAGE);
 	store_shorten(&s, &e[1], PAGE);
@@ -103,7 +103,7 @@ START_TEST(extents_never_overlap)
 	}
 	for (size_t i = 0; i < ALL; i++)
 		check_all(&s, &e[i], (int)i);
-	/* Those that stay do not mind what goes. */
+	/* The other extents keep their bytes. */
 	for (size_t i = 0; i < ALL; i += 2)
 		store_drop(&s, &e[i]);
 	for (size_t i = 1; i < ALL; i += 2)
@@ -160,8 +160,7 @@ START_TEST(room_is_given_back)
 }
 END_TEST
 
-/* Who has a copy of the descriptor has no room with it. */
-/* What was taken for more than was written is there for the next one. */
+/* Room beyond the written bytes of an extent is taken for the next. */
 START_TEST(what_is_not_written_is_taken_again)
 {
 	struct extent e[3];
@@ -176,7 +175,7 @@ START_TEST(what_is_not_written_is_taken_again)
 		ck_assert_int_eq(store_take(&s, 0, 2 * PAGE, &e[1]), 0);
 		ck_assert_uint_eq(e[1].at, e[0].at + 2 * PAGE);
 		write_all(&s, &e[1], 2);
-		/* The last one only. */
+		/* Only the last extent can give its end to the next. */
 		store_shorten(&s, &e[0], 1);
 		ck_assert_int_eq(store_take(&s, 0, 1, &e[2]), 0);
 		ck_assert_uint_eq(e[2].at, e[1].at + 2 * PAGE);
@@ -217,6 +216,7 @@ START_TEST(what_was_for_nothing_is_taken_again)
 }
 END_TEST
 
+/* Another descriptor of the file keeps no disk space after store_close(). */
 START_TEST(copies_have_nothing_after_the_end)
 {
 	struct extent e;
@@ -232,7 +232,7 @@ START_TEST(copies_have_nothing_after_the_end)
 	ck_assert_int_eq(fstat(copy, &st), 0);
 	ck_assert_int_eq(st.st_size, 0);
 	close(copy);
-	/* Once more, and one that was never opened. */
+	/* Closing again, or a store that was never opened, is allowed. */
 	store_close(&s);
 	s = (struct store){ 0 };
 	store_close(&s);
@@ -291,7 +291,7 @@ START_TEST(directories_that_will_not_do)
 }
 END_TEST
 
-/* Returns 0 if no file of a store is where a standard stream was. */
+/* Returns 0 if no file of a store has the number of a standard stream. */
 static int without_streams(void *arg)
 {
 	struct words w = { "" };
@@ -308,8 +308,8 @@ static int without_streams(void *arg)
 	return s.file[0] > STDERR_FILENO && s.file[1] > STDERR_FILENO ? 0 : 3;
 }
 
-/* A hook that prints, or a host that opens its stdin again, would else write to
-   pairs or close them. */
+/* Otherwise a hook that prints, or a host that reopens its stdin, would write
+   to pairs or close their file. */
 START_TEST(closed_streams_stay_closed)
 {
 	ck_assert_int_eq(in_child(without_streams, NULL), 0);
@@ -328,7 +328,7 @@ static int in_small_files(void *arg)
 		return 1;
 	open_store(&s, 3, 4 * PAGE);
 	ck_assert_uint_eq(s.stretch, 5 * PAGE);
-	/* No SIGXFSZ, and what was taken can be written. */
+	/* No SIGXFSZ is sent, and all extents can be written. */
 	for (size_t place = 0; place < 4; place++)
 		for (; store_take(&s, place, PAGE, &e) == 0; n++)
 			write_all(&s, &e, n);

@@ -78,7 +78,8 @@ START_TEST(hashes_collide)
 }
 END_TEST
 
-/* Values of a mix of sizes, by number: their first bytes. */
+/* Sizes of values, equal or mixed; the first bytes of a value are its
+   number. */
 static size_t size_of_value(int n, int kind)
 {
 	const size_t sizes[] = { 8, 8, 4, 8, 255, 256, 257, 70000, 8, 4 };
@@ -129,7 +130,8 @@ START_TEST(values_stay_in_order)
 		a = find(&t, 1, "a", 1);
 		b = find(&t, 2, "b", 1);
 		check_values(&v, &t, a, 0, 0, kind);
-		/* Those of both keys come in turns, some are given up. */
+		/* Values of both keys are added in turns, and some are
+		   dropped. */
 		for (int round = 0; round < 5; round++) {
 			for (int n = 0; n < 100; n++) {
 				add(&t, a, n, kind);
@@ -150,7 +152,7 @@ START_TEST(values_stay_in_order)
 }
 END_TEST
 
-/* Room that was given up is used again. */
+/* Blocks of values that were given up are used again. */
 START_TEST(room_is_used_again)
 {
 	struct table t;
@@ -211,7 +213,7 @@ START_TEST(numbers_add_up)
 	ck_assert_uint_eq(sum, 41);
 	ck_assert_int_eq(table_add(&t, entry, &numbers[0], 8), 0);
 	ck_assert(!table_sum(table_entry(&t, entry), &numbers[1]));
-	/* Another value of 8 bytes is first, but not alone. */
+	/* A value of another size, alone and before a value of 8 bytes. */
 	entry = find(&t, 2, "b", 1);
 	ck_assert_int_eq(table_add(&t, entry, "abc", 3), 0);
 	ck_assert(!table_sum(table_entry(&t, entry), &numbers[1]));
