@@ -28,7 +28,7 @@
 
 #include "fault_sys.h"
 
-/* ---- the plan ---- */
+/* ---- the plan, in shared memory ---- */
 
 static struct plan {
 	struct fault fault;

@@ -19,9 +19,8 @@ enum fault_way {
 	FAULT_INTR = 1,		/* a signal may interrupt it */
 	FAULT_SHORT = 2,	/* it may move a part of its bytes only */
 	FAULT_RARE = 4,		/* not called in every life of a pool */
-	FAULT_COSTS = 8,	/* as may a failure of all calls from some point
-				   on */
-	FAULT_NEEDED = 16	/* that it always fails may be */
+	FAULT_COSTS = 8,	/* a failure may have a visible effect */
+	FAULT_NEEDED = 16	/* a failure of all later calls may, too */
 };
 
 /*
@@ -120,7 +119,7 @@ enum fault_where {
 enum fault_act {
 	FAULT_FAIL,
 	FAULT_ONE_BYTE,		/* a call that moves bytes moves 1, */
-	FAULT_HALF,		/* or half of them */
+	FAULT_HALF,		/* or half the bytes */
 	FAULT_KILL_BEFORE,	/* the process kills itself, */
 	FAULT_KILL_AFTER,
 	FAULT_STOP_BEFORE,	/* or stops itself */
@@ -135,8 +134,7 @@ struct fault {
 	int error;		/* FAIL */
 	int delay_ms;		/* DELAY, DELAY_AWAKE */
 	enum fault_where where;
-	int nth, times;		/* faults at times calls from the nth (from
-				   1) */
+	int nth, times;		/* first faulty call, from 1; their number */
 	enum fault_kind lacks;	/* besides, all calls of this kind fail */
 	int lacks_error;
 };
@@ -150,8 +148,8 @@ void fault_plan(enum fault_kind, int nth, int times, int error,
     enum fault_where);
 
 /* From now on, in this process and its children, the library's clock runs this
-   many times as fast, and its waits end accordingly, so that bounds of seconds
-   are tested in less.  To be called when no pool is open. */
+   many times as fast, and its waits end accordingly, so that tests of bounds of
+   seconds take less time.  Call it only while no pool is open. */
 void fault_hasten(int times);
 
 /* Returns the number of calls that the plan has selected. */

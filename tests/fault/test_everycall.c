@@ -29,9 +29,9 @@ static size_t count;
 static unsigned numbered;
 static int run[FAULT_COUNT], met[FAULT_COUNT];
 
-/* Returns the number of seeds of which one draws this trial.  The core are
-   failures of the calls that each life makes most of: some in each process each
-   time, others in a process that changes by the day. */
+/* Returns n if every n-th seed draws this trial.  The core are failures of the
+   calls that each life makes most: some in each process each time, others in a
+   process that changes by the day. */
 static unsigned drawn_of(const struct trial *t)
 {
 	const enum fault_kind core[] = { FAULT_WRITEV, FAULT_FORK,
@@ -56,7 +56,7 @@ static void add(struct trial *t)
 	trials[count++] = *t;
 }
 
-/* Adds a trial in each role, with one attempt and with two. */
+/* Adds a trial in each role, with max_attempts 1 and 2. */
 static void add_roles(struct trial t)
 {
 	for (size_t i = 0; i < COUNTOF(roles); i++) {

@@ -72,8 +72,8 @@ static void take_doubles(vm_pool *pool, int count)
 	ck_assert_int_eq(n, count);
 }
 
-/* vm_fork() must fail by the plan, with words, and leave no process or
-   descriptor. */
+/* vm_fork() must fail by the plan, with an error message, and leave no process
+   or descriptor. */
 static void refuses(enum fault_kind kind, int nth, enum fault_where where,
     int error)
 {
@@ -115,7 +115,8 @@ START_TEST(no_descriptor)
 }
 END_TEST
 
-/* Large items must come back whole although the first failing mappings fail. */
+/* Large items must come back whole although the first mappings of shared memory
+   fail. */
 static void maps_large(int failing)
 {
 	enum { SIZE = 100000, COUNT = 20 };
@@ -260,7 +261,8 @@ static vm_pool *desert(int fork_timeout_ms, enum fault_kind kind, int error,
 	return pool;
 }
 
-/* There are words as soon as no worker is left, and no input is lost. */
+/* The pool has an error message as soon as no worker is left, and no input is
+   lost. */
 START_TEST(nobody_is_left_for_a_while)
 {
 	vm_pool *pool = desert(0, FAULT_FORK, EAGAIN, FAULT_IN_CHILDREN);
@@ -383,7 +385,7 @@ START_TEST(orders_and_news_wait)
 }
 END_TEST
 
-/* In a worker: the number of descriptors at its start. */
+/* In shared memory: the number of descriptors of each worker at its start. */
 static struct shared *sh;
 
 static int note_fds(struct vm_context *me)
@@ -488,8 +490,8 @@ static void take_doubles_short(vm_pool *pool, int count)
 	ck_assert_int_eq(n, count);
 }
 
-/* One run in which the n-th allocation fails.  Returns whether the fault was
-   met. */
+/* Runs a pool in which the n-th allocation fails.  Returns whether the fault
+   was met. */
 static int run_short(int nth, const struct vm_worker *w,
     const struct vm_options *o)
 {

@@ -183,7 +183,7 @@ static void check_reducer(void)
 	ck_assert_int_eq(vm_reducer_close(r), 0);
 }
 
-/* Puts a byte in stdin, which hooks must not be able to read. */
+/* Puts a byte in stdin, which callbacks must not be able to read. */
 static void have_input(void)
 {
 	int ends[2];
@@ -244,7 +244,7 @@ static void lives_without(size_t which, int error)
 	fault_plan(facilities[which].kind, 1, 1000000000, error,
 	    facilities[which].where);
 	check_life(kind != FAULT_MEMFD);
-	/* The pool must have tried to use it. */
+	/* The pool must have tried to use the facility. */
 	ck_assert_msg(fault_hits() > 0, "facility %zu was not used", which);
 	fault_plan(FAULT_NONE, 0, 0, 0, FAULT_HERE);
 }

@@ -41,8 +41,7 @@ static unsigned drawn_of(const struct trial *t, unsigned of)
 	    t->fault.kind == FAULT_READ ? 3 : of;
 }
 
-/* Adds a trial of each kind of calls; of: the number of seeds of which one
-   draws it. */
+/* Adds a trial of each kind of calls; of: every n-th seed draws it. */
 static void add(struct trial t, enum fault_act act, int attempts, unsigned of)
 {
 	t.fault.act = act;

@@ -25,7 +25,8 @@
 #include "os/sys.h"
 #include "tools.h"
 
-/* Counters.  DEADLY: 1 + the number at which its worker dies or hangs. */
+/* Counters in shared memory.  DEADLY: 1 + the number at which its worker dies
+   or hangs. */
 enum { DEADLY, SETUPS, RUNS, RUNS_THEN, STUCK, GO, SIGNAL_LEFT };
 
 /* Delays above the 5 s bound of an answer, and the 10 s of the first answer, by
@@ -76,7 +77,7 @@ static void run_all(void (*const *bodies)(void), size_t count)
 	}
 }
 
-/* ---- hooks of workers ---- */
+/* ---- callbacks of the workers ---- */
 
 /* Counts setups, and notes the runs up to the last setup. */
 static int set_up(struct vm_context *me)
@@ -289,8 +290,8 @@ static pid_t stuck(void)
 	return pid;
 }
 
-/* Another worker gets its index and a free place while it lives; the end of the
-   pool can kill it. */
+/* While the stuck worker lives, another worker gets its index and a free place;
+   the end of the pool can kill it. */
 static void others_go_on(void)
 {
 	const struct vm_options options = { .workers = 1, .chunk_size = 1,
@@ -311,7 +312,8 @@ static void others_go_on(void)
 	check_nothing_left();
 }
 
-/* No other place exists: the worker's own is refilled once it is dead. */
+/* No other place exists: the place of the stuck worker is refilled once it is
+   dead. */
 static void its_place_waits(void)
 {
 	const struct vm_options options = { .workers = 1, .max_workers = 1,
@@ -337,8 +339,8 @@ static void its_place_waits(void)
 	check_nothing_left();
 }
 
-/* Not even the end of the pool kills it: vm_close() returns all the same, with
-   an error, and all other processes are dead. */
+/* Not even the end of the pool kills the worker: vm_close() returns
+   nevertheless, with an error, and all other processes are dead. */
 static void close_says_so(void)
 {
 	const struct vm_options options = { .workers = 3, .chunk_size = 1,
@@ -477,8 +479,9 @@ END_TEST
 
 /* ---- workers that are slow ---- */
 
-/* A caller whose bound on bytes is reached does not read workers that work; but
-   it must read a worker in setup, which would exceed its timeout otherwise. */
+/* When the bound on bytes is reached, the caller does not read workers that
+   work; but it must read a worker in setup, which would exceed its timeout
+   otherwise. */
 static void deaf_caller(void)
 {
 	const struct vm_worker worker = { .setup = slow_set_up,
@@ -511,7 +514,7 @@ static void deaf_caller(void)
 }
 
 /* An input in the pipe is in flight, and its worker not overdue, as long as any
-   bytes of it move. */
+   of its bytes move. */
 static void slow_reader(void)
 {
 	enum { SIZE = 3 << 20 };

@@ -23,7 +23,7 @@
 #include "os/sys.h"
 #include "tools.h"
 
-/* Counters; FATAL: 1 + the number that kills its worker. */
+/* Counters in shared memory; FATAL: 1 + the number that kills its worker. */
 enum { FATAL, SETUPS };
 
 #define WORKERS 2
@@ -31,8 +31,7 @@ enum { FATAL, SETUPS };
 
 static struct shared *sh;
 static int fds_before, children_before;
-/* A variable that the caller changes, to tell from whose copy a worker
-   reads. */
+/* A variable that the caller changes, to tell when a worker's copy was made. */
 static int memory;
 
 static int set_up(struct vm_context *me)
@@ -42,7 +41,7 @@ static int set_up(struct vm_context *me)
 	return 0;
 }
 
-/* Answers with the value of memory in the worker. */
+/* Outputs the worker's copy of memory. */
 static int process(struct vm_context *me, const void *input, size_t size)
 {
 	long n = number(input) + 1;
@@ -113,8 +112,8 @@ static bool is_worker(vm_pool *pool, pid_t pid)
 	return false;
 }
 
-/* Counts children of the fork server that are no workers; sets *other to
-   one. */
+/* Counts children of the fork server that are no workers; sets *other to the
+   pid of such a child. */
 static int others(vm_pool *pool, pid_t *other)
 {
 	pid_t all[CHILDREN_MOST];

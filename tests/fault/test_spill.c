@@ -1,7 +1,7 @@
 /*
- * test_spill.c - reducers in which one system call, or one allocation, fails,
- * at each point of their lives and in each of their processes: a result is
- * right, or an error is reported, and no process, descriptor or memory is left.
+ * test_spill.c - reducers in which a single system call or allocation fails, at
+ * each point of their lives and in each of their processes: a result is right,
+ * or an error is reported, and no process, descriptor or memory is left.
  */
 #include "config.h"
 
@@ -25,14 +25,14 @@
 #define WORDS 1000
 #define KEYS 300
 #define EACH (INPUTS * WORDS / KEYS)
-/* A set of lives is drawn by one seed in this number of seeds. */
+/* Every n-th seed draws a given set of lives. */
 #define DRAWN_OF 25
 /* Calls that may fail before the run ends. */
 #define ERRORS_MOST 20
 
 /* ---- the job ---- */
 
-/* Keys are long enough for pairs to be spilled. */
+/* Keys are so long that pairs are spilled. */
 static int map(struct vm_context *me, const void *input, size_t size)
 {
 	char key[64] = "";
@@ -71,7 +71,7 @@ struct life {
 	int bad_inputs, bad_keys, errors, outputs;
 };
 
-/* Prints why a life is wrong. */
+/* Prints the reason for which a life is wrong. */
 static int wrong(const struct life *l, const char *why)
 {
 	fprintf(stderr, "call %d of kind %d in %d, error %d: %s\n",
@@ -336,7 +336,7 @@ START_TEST(workers_die_at_their_files)
 }
 END_TEST
 
-/* Calls that pools make, too. */
+/* Calls that pools make as well. */
 START_TEST(other_calls_fail)
 {
 	const enum fault_where where[] = { FAULT_HERE, FAULT_IN_SERVER,

@@ -279,7 +279,8 @@ static void note(const struct vm_result *r)
 	}
 }
 
-/* Notes a failed API call; it must have words, and fail a few times only. */
+/* Notes a failed API call: it must set an error message, and only a few calls
+   may fail. */
 static void failed(vm_pool *pool, const char *what, int error)
 {
 	if (vm_error(pool)[0] == '\0')
@@ -553,8 +554,8 @@ static bool is_disbelieved(const struct trial *t)
 	    (t->fault.kind == FAULT_READ || t->fault.kind == FAULT_WRITEV);
 }
 
-/* P2: one fault costs one item an attempt at most; a broken pool loses the
-   items that had not ended. */
+/* P2: a fault costs an item an attempt at most; a broken pool loses the items
+   that had not ended. */
 static void judge_costs(const struct trial *t)
 {
 	int odd = 0, attempts = 0, repeats = 0, most = !t->harmless;
@@ -612,7 +613,7 @@ static void report(const struct trial *t)
 	    f->lacks ? trial_kinds[f->lacks].name : "", life->why);
 }
 
-/* Runs one life.  Returns whether it met its fault. */
+/* Runs a life.  Returns whether it met its fault. */
 static bool try(const struct trial *t)
 {
 	pid_t host;

@@ -18,10 +18,8 @@ struct trial {
 	bool harmless;		/* the fault must have no visible effect */
 	int only;		/* the fault is at this call only; 0: at each
 				   call */
-	unsigned number;	/* index among the trials of its test, and the
-				   number of seeds of which one draws it: 1, the
-				   core */
-	unsigned drawn_of;
+	unsigned number;	/* index among the trials of its test */
+	unsigned drawn_of;	/* every n-th seed draws it; 1: the core */
 };
 
 /* Facts about a kind of calls. */
@@ -37,16 +35,16 @@ extern const struct trial_kind trial_kinds[FAULT_COUNT];
 /* Returns "caller", "fork server" or "worker". */
 const char *trial_role(enum fault_where);
 
-/* Each trial outside the core is drawn by one seed in this number of seeds. */
+/* Every n-th seed draws a given trial outside the core. */
 #define TRIALS_DRAWN_OF 108
 
 /*
- * Runs each of the trials repeatedly, with the fault at the first call, the
- * second ... until no fault is met; a sample (sample.h) tries one call of each
- * of the ranges 1, 2 to 3, 4 to 6, 7 to 10 ..., each half as long again.
- * at_a_time: trials that run side by side.  Adds the number of lives that met
- * their fault to the array hits, by trial.  Prints errors, and returns the
- * number of trials with errors.
+ * Runs each trial repeatedly, with the fault at the first call, the second ...
+ * until no fault is met; a sample (sample.h) tries a call in each of the ranges
+ * 1, 2 to 3, 4 to 6, 7 to 10 ..., each half as long again.  at_a_time: trials
+ * that run side by side.  Adds the number of lives that met their fault to the
+ * array hits, by trial.  Prints errors, and returns the number of trials with
+ * errors.
  */
 int trials_run(const struct trial *, size_t count, int at_a_time, int *hits);
 

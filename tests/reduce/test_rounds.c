@@ -1,8 +1,9 @@
 /*
  * test_rounds.c - events during the gather phase of a reducer: a cancel, lost
- * workers, a killed caller; and the effect of a cancel afterwards.  Each key
- * has a single value per input, so collect() runs in that phase only: it sets a
- * counter and waits there.
+ * workers, a killed caller; and the effect of a cancel afterwards.
+ *
+ * Each key has a single value per input, so collect() runs in that phase only:
+ * it sets a counter and waits there.
  */
 #include "config.h"
 

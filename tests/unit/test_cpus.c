@@ -1,6 +1,7 @@
 /*
  * test_cpus.c - cpus: the least of the affinity mask and the quotas of control
  * groups, read from trees of files made here; memory: likewise for its limits.
+ *
  * Where the machine has too few CPUs to tell two quotas apart, both have the
  * same effect: every expectation is the lesser of quota and mask.
  */
