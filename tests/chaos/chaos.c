@@ -280,7 +280,7 @@ static void begin_job(const struct round *r, int job)
 	world_clear_job();
 }
 
-/* Runs one source from begin to end.  Returns true if the pool may get
+/* Runs a source from begin to end.  Returns true if the pool may get
    another. */
 static bool run_job(vm_pool *pool, struct round *r, struct rng *g)
 {

@@ -70,7 +70,7 @@ struct round {
 /* Draws the options, inputs and fates of a round. */
 void round_draw(struct round *, uint64_t seed, uint64_t number);
 
-/* Prints a round on one line. */
+/* Prints a round in a line. */
 void round_print(const struct round *);
 
 /* Return properties drawn for an item. */
@@ -145,7 +145,7 @@ void nap_us(unsigned us);
 /* Returns ns of the monotonic clock. */
 uint64_t now_ns(void);
 
-/* Returns the hooks of the workers. */
+/* Returns the callbacks of the workers. */
 struct vm_worker chaos_worker(struct round *);
 
 /* ---- verdicts, in the host ---- */

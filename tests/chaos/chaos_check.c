@@ -22,7 +22,7 @@
 
 #include "chaos.h"
 
-/* A sanitizer keeps freed memory, so its amount tells nothing. */
+/* A sanitizer keeps freed memory, so that its amount means nothing. */
 #ifdef __has_feature
 #if __has_feature(address_sanitizer)
 #define __SANITIZE_ADDRESS__ 1
@@ -102,7 +102,7 @@ static bool has_text(const char *all, const char *part)
 	return all != NULL && strstr(all, part) != NULL;
 }
 
-/* Is the failure that process() returned the one that was drawn? */
+/* Did process() return the failure that was drawn? */
 static bool failed_like(const struct ledger *l, const struct vm_result *r,
     enum fate f)
 {

@@ -96,7 +96,7 @@ static void draw_fates(struct round *r, struct rng *g)
 	    draw_below(g, 5) : 0);
 }
 
-/* In one of that many rounds, draws a result at which an event happens. */
+/* With a chance of 1 in "rounds", draws a result at which an event happens. */
 static uint32_t draw_moment(const struct round *r, struct rng *g,
     uint32_t rounds)
 {

@@ -1,6 +1,6 @@
 /*
- * chaos_worker.c - hooks of the chaos program: each item behaves as it was
- * drawn, and its begin is noted in the shared world.
+ * chaos_worker.c - callbacks of the chaos program: each item behaves as it was
+ * drawn, and its begin is noted in shared memory.
  */
 #include "config.h"
 
@@ -14,7 +14,7 @@
 
 #include "chaos.h"
 
-/* In a worker: its record. */
+/* In a worker: pointer to its record in shared memory. */
 static struct record *mine;
 
 static int setup(struct vm_context *me)
@@ -125,7 +125,7 @@ static int talk(struct vm_context *me)
 	return vm_fail(me, TALK_CODE, "%s", text);
 }
 
-/* Gives the output through one of the functions for it. */
+/* Makes the output by any of the functions for outputs. */
 static int answer(struct vm_context *me, const struct round *r)
 {
 	size_t size = output_size(r, me->index, me->attempt);
