@@ -13,14 +13,14 @@
 
 #define INPUT_LARGEST ((size_t)3000)
 #define ELEMENT_LARGEST ((size_t)20000)
-/* Bytes around the outputs that must not be written to. */
+/* Bytes around the buffer of outputs that must not be written to. */
 #define GUARD ((size_t)256)
 #define GUARDED 0xe7
 
 struct arrays arrays;
 
 static uint64_t count;
-/* Copies of the inputs as they were, and as they are if no outputs overlap
+/* Copies of the inputs as they were, and as they are without outputs over
    them. */
 static unsigned char were[ITEMS_MOST * INPUT_LARGEST];
 static unsigned char apart[ITEMS_MOST * INPUT_LARGEST];

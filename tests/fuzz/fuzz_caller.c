@@ -85,7 +85,7 @@ static bool broken;		/* the pool was broken at the end */
 
 /* ---- heads in shared memory ---- */
 
-/* Heads of inputs in payload areas, of chunks that were in the window at the
+/* Heads of inputs in payload arenas, of chunks that were in the window at the
    caller's last wait.  They are overwritten with nonsense while the caller
    runs, and restored while workers do; in between the caller may pack other
    inputs there. */
@@ -253,8 +253,7 @@ static void check_books(void)
 	WORLD_REQUIRE(roster_is_right(&e->crew), "a member is not booked");
 }
 
-/* The state of a worker that is doomed just now is still the one it was judged
-   by. */
+/* A doomed worker is still in the state that it was doomed for. */
 static void check_doomed(size_t which, const struct member *m)
 {
 	const struct place *h = &world.place[which];
@@ -291,8 +290,8 @@ void world_kills(size_t which)
 
 /* ---- the source ---- */
 
-/* Sizes of inputs: short, or large as well, some of which get no room in the
-   payload area; through a narrow pipe those would take long. */
+/* Sizes of inputs: short, or large as well.  The payload arena has no room for
+   some, which would take long through a narrow pipe. */
 static size_t size_of(uint64_t n)
 {
 	size_t size = sizeof n + (n * input_size) % 256;
@@ -363,7 +362,7 @@ static void say(size_t which)
 	}
 }
 
-/* Announces an output in the payload area that may not be there. */
+/* Announces an output in the payload arena that may not be there. */
 static void misplace(size_t which, unsigned how)
 {
 	const struct slot *slot = world.place[which].slot;
@@ -426,7 +425,7 @@ static void lie(size_t which)
 	puppet_say(which, FRAME_OUTPUT, body, 8 + how * 16 % 4000);
 }
 
-/* Sets a word of the control page to any value. */
+/* Sets a word of the control page, in shared memory, to any value. */
 static void set_word(size_t which)
 {
 	_Atomic uint64_t *words = (void *)world.place[which].slot;
@@ -469,7 +468,7 @@ static void write_ring(size_t which)
 	slot_copy_in(world.place[which].slot, at, some, n);
 }
 
-/* Sends a FAILURE frame whose sizes differ from those of its texts. */
+/* Sends a FAILURE frame with other sizes than its texts have. */
 static void fail_falsely(size_t which)
 {
 	static unsigned char body[sizeof(struct frame_failure) + 20000];
@@ -494,8 +493,8 @@ static void fail_falsely(size_t which)
 	puppet_say(which, FRAME_FAILURE, body, sizeof why + size);
 }
 
-/* Spoils the words and the file that the caller reads after a worker's
-   death. */
+/* Spoils the words in shared memory and the file that the caller reads after a
+   worker's death. */
 static void leave_lies(size_t which)
 {
 	struct slot *slot = world.place[which].slot;

@@ -19,7 +19,7 @@
 struct fill_item {
 	const unsigned char *input; /* pointer into the array; NULL: packed */
 	size_t size;		/* bytes of the input */
-	unsigned char *place;	/* for its output; NULL: no place */
+	unsigned char *place;	/* pointer to room for its output, or NULL */
 	bool refused;		/* its chunk must be refused: its place is
 				   invalid */
 	bool strides;		/* first item of a stride, whose items are taken
@@ -33,8 +33,8 @@ struct fill_item {
 void fill_begin(const struct slots *, struct slot *, size_t element,
     unsigned how);
 
-/* Makes a chunk one of the array, with a place or without, or leaves it
-   unchanged, and records its items under the next indices. */
+/* Gives a chunk items of the array, with a place or without, or leaves the
+   chunk unchanged, and records its items under the next indices. */
 void fill_chunk(struct frame_chunk *, unsigned how);
 
 /* Returns the item of an index, or NULL. */

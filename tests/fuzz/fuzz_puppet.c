@@ -25,7 +25,7 @@ static struct puppet {
 	struct puppet_mood mood;
 	struct frame_chunk chunk;
 	uint32_t left;		/* items of the chunk not yet received */
-	unsigned char *at;	/* the next of them, if they are placed */
+	unsigned char *at;	/* pointer to the next item, if placed */
 	uint32_t next;		/* for END: the item it stops before */
 	uint32_t end;		/* limit of the items it has taken */
 	bool more;		/* the lease has not ended */
@@ -42,7 +42,7 @@ static struct puppet {
 	/* The next frame, and the actions after it: flush, leave, record the
 	   truth. */
 	size_t length;
-	unsigned char *placed;	/* elsewhere, or NULL: in frame */
+	unsigned char *placed;	/* pointer to it elsewhere, or NULL: in frame */
 	bool then_flush, then_leave, then_done, then_failed;
 	_Alignas(16) unsigned char frame[FRAME_MOST];
 } puppets[WORLD_WORKERS];
@@ -121,7 +121,7 @@ void puppet_output(unsigned char *to, uint64_t number, size_t size)
 
 /* ---- frames ---- */
 
-/* Announces an output in the payload area; undone if the ring has no room. */
+/* Announces an output in the payload arena; undone if the ring has no room. */
 static int put_placed(struct puppet *p)
 {
 	const struct outstream before = p->outstream;
@@ -138,7 +138,8 @@ static int put_placed(struct puppet *p)
 	return r;
 }
 
-/* Stages a frame; one that the ring does not take goes to the pipe at once. */
+/* Stages a frame; if the ring has no room, the frame goes to the pipe at
+   once. */
 static int put(size_t which)
 {
 	struct puppet *p = &puppets[which];
@@ -444,7 +445,7 @@ static void show(size_t which)
 	p->work.seen_at = world.now;
 }
 
-/* Makes the next step at a chunk whose outputs have places. */
+/* Makes the next step at a chunk with places for its outputs. */
 static void fill(size_t which)
 {
 	struct puppet *p = &puppets[which];

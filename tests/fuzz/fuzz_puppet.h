@@ -53,10 +53,10 @@ uint64_t puppet_cpu(uint64_t born_at, uint64_t now);
 /* The letter that texts about an item consist of. */
 char puppet_letter(uint64_t number);
 
-/* Makes one honest step.  Returns false if there was nothing to do. */
+/* Makes an honest step.  Returns false if there was nothing to do. */
 bool puppet_act(size_t which);
 
-/* Takes one item and sends no result: dishonest. */
+/* Takes an item and sends no result: dishonest. */
 void puppet_skip(size_t which);
 
 /* Writes the staged frames to the pipe. */

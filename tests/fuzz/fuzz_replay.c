@@ -1,8 +1,8 @@
 /*
  * fuzz_replay.c - runs a fuzz target on its corpus, with any compiler.
  *
- * The corpus is tests/fuzz/corpus/NAME/ in the source tree, for a program that is
- * called replay_NAME; or else what is named on the command line.
+ * The corpus is tests/fuzz/corpus/NAME/ in the source tree, for a program that
+ * is called replay_NAME; or else the files on the command line.
  */
 #include <dirent.h>
 #include <stdint.h>
@@ -26,7 +26,8 @@ static int replay(const char *path)
 	}
 	size = fread(data, 1, SIZE_MOST, file);
 	fclose(file);
-	/* In memory of its own size, so that a sanitizer sees its end. */
+	/* In a buffer of its own size, so that a sanitizer finds reads beyond
+	   its end. */
 	exact = malloc(size + !size);
 	if (exact == NULL) {
 		perror(path);

@@ -20,7 +20,7 @@
 
 #define ITEMS_MOST 64
 
-/* One attempt at an item, as a worker made it or as a result reports it. */
+/* An attempt at an item, as a worker made it or as a result reports it. */
 struct attempt {
 	int life;		/* of its worker; -1: none */
 	bool failed;		/* the worker has sent a FAILURE with: */

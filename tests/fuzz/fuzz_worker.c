@@ -5,14 +5,14 @@
  * The worker is lib/worker/worker.c itself: the linker puts the __wrap_ twins
  * below in place of its system calls, and its exit is a longjmp().  The input
  * is a small program: bytes for the pipe, the caller's changes of the slot in
- * between, and the behaviour of the hooks.
+ * between, and the behaviour of the callbacks.
  *
  * Invariants: the frames that the worker has written and staged form a stream
- * of whole frames, a right one for each item that the hook saw; its words in
- * the slot about that stream are true before it returns; and its report of a
- * failure has the message, stderr and times of the hook.  Some inputs have it
- * do chunks of an inherited array, whose outputs may have places (fuzz_fill.h):
- * those outputs are in their places, and no frame announces them.
+ * of whole frames, a right frame for each item that process() got; its words in
+ * the slot about that stream are true before the worker returns; and its report
+ * of a failure has the message, stderr and times of process().  Some inputs
+ * have it do chunks of an inherited array, whose outputs may have places
+ * (fuzz_fill.h): those outputs are in their places, and no frame announces them.
  */
 #include "config.h"
 
@@ -75,7 +75,7 @@ static void bytes(void *to, size_t size)
 		*at++ = (unsigned char)byte();
 }
 
-/* Returns a number, mostly a small one. */
+/* Returns a number, mostly a small number. */
 static size_t number(size_t most)
 {
 	size_t n = byte();
@@ -119,14 +119,14 @@ static struct run {
 		uint64_t begun_at, ended_at;
 	} call[CALLS_MOST];
 	const struct call *filled; /* the last whose output has a place */
-	uint64_t now;		/* of both clocks; CPU time is half of it */
+	uint64_t now;		/* of both clocks; CPU time is half as much */
 	size_t file;		/* bytes in the file */
-	bool no_file;		/* reads of it fail */
+	bool no_file;		/* reads of the file fail */
 	size_t output_bytes;
 	size_t max_item;
 } run;
 static unsigned char tasks[1 << 20], stream[STREAM];
-/* The plan of a run, except hooks. */
+/* The plan of a run, except callbacks. */
 static struct plan plan;
 
 /* ---- steps of the caller ---- */
@@ -235,7 +235,8 @@ static void interfere(unsigned b)
 	}
 }
 
-/* One step.  Returns false when the pipe is to deliver its present bytes. */
+/* Makes a step.  Returns false when the pipe is to deliver its present
+   bytes. */
 static bool step(void)
 {
 	unsigned b = byte();
@@ -271,7 +272,7 @@ static bool step(void)
 	return true;
 }
 
-/* ---- the hooks ---- */
+/* ---- the callbacks ---- */
 
 /* Fails with a message.  Returns the number of its bytes that are kept. */
 static size_t refuse(struct vm_context *me)
@@ -348,7 +349,7 @@ static int add(struct vm_context *me, struct call *c, size_t size, bool copy)
 }
 
 /* Staged frames are flushed before an item begins if the caller waits for them;
-   or before a stride of items whose outputs have places. */
+   or before a stride of items with places for their outputs. */
 static void check_heeded(const struct fill_item *item)
 {
 	if (!run.scribbled && (item == NULL || item->place == NULL ||
@@ -708,7 +709,8 @@ static void check_failure(const struct failure *f, const struct call *c)
 	check_tail(f, c);
 }
 
-/* Returns a right output, from the stream or the payload area. */
+/* Returns a pointer to a right output, in the stream or in the payload
+   arena. */
 static const unsigned char *output_of(const struct frame *f, size_t *size)
 {
 	struct frame_placed p;
@@ -775,8 +777,8 @@ static int pass_filled(const struct frame *f, int answered)
 	return answered;
 }
 
-/* Checks one frame.  Returns the number of answered items; counts in *others
-   the frames that answer none. */
+/* Checks a frame.  Returns the number of answered items; counts in *others the
+   frames that answer no item. */
 static int check_one(const struct frame *f, int answered, int *others)
 {
 	struct failure why;
@@ -916,7 +918,7 @@ static void forget(int *fd)
 	*fd = -1;
 }
 
-/* Reads options for arrays, with outputs of one size if they are mapped. */
+/* Reads options for arrays, with outputs of equal size if they are mapped. */
 static unsigned read_arrays(void)
 {
 	static const size_t elements[] = { 0, 1, 8, 40, 300, 1000, 5000,

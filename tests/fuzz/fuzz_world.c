@@ -461,7 +461,7 @@ void __wrap_sys_close(int *fd)
 }
 
 /* Memory with ends that a sanitizer checks.  A small pool gets the smallest
-   payload area, a larger pool none, as clearing it takes time. */
+   payload arena, a larger pool none, as clearing it takes time. */
 void *__wrap_sys_map_shared(size_t size)
 {
 	size_t payload = world.workers <= 2 ? SLOT_PAYLOAD_LEAST : 0;
@@ -647,7 +647,7 @@ static int look_in_set(struct epoll_event *to, size_t count)
 	return (int)ready;
 }
 
-/* One turn of the world.  Returns whether it may still change. */
+/* Makes a turn of the world.  Returns whether it may still change. */
 static bool turn(void)
 {
 	WORLD_REQUIRE(world.polls++ < POLLS_MOST,
