@@ -12,7 +12,8 @@
  * the slot about that stream are true before the worker returns; and its report
  * of a failure has the message, stderr and times of process().  Some inputs
  * have it do chunks of an inherited array, whose outputs may have places
- * (fuzz_fill.h): those outputs are in their places, and no frame announces them.
+ * (fuzz_fill.h): those outputs are in their places, and no frame announces
+ * them.
  */
 #include "config.h"
 

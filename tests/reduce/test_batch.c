@@ -93,7 +93,8 @@ START_TEST(sorts)
 }
 END_TEST
 
-/* Sorting n records takes n log2(n) comparisons, and a call for each 20,000. */
+/* Sorting n records takes n log2(n) comparisons; vm_alive() is called once for
+   20,000 comparisons. */
 START_TEST(says_that_it_goes_on)
 {
 	enum { COUNT = 1 << 15, BITS = 15 };
@@ -133,8 +134,8 @@ START_TEST(gathering_says_so_too)
 	times_alive = 0;
 	g.store = &store;
 	ck_assert_int_eq(gather(&g, &run, 1, &out), 0);
-	/* A call for each 2,000 records, each time that they are gone
-	   through. */
+	/* vm_alive() is called once for 2,000 records, each time that gather()
+	   goes through them. */
 	ck_assert_uint_ge(times_alive, to_sort + 2 * COUNT / 2000);
 	batch_release(&b);
 	store_close(&store);

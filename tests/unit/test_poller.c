@@ -108,10 +108,10 @@ START_TEST(a_number_that_stands_for_another)
 }
 END_TEST
 
+/* ---- in a pool ---- */
+
 /* Every second call of next() returns an input; before that, the pool waits for
    a descriptor. */
-
-/* Every second call has an input; before it, a descriptor is waited for. */
 struct reluctant {
 	int left, calls;
 	bool now;
