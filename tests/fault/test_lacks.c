@@ -45,7 +45,7 @@ static const int errors[] = { ENOSYS, EPERM, EACCES };
 #define FAILS 5			/* writes to stderr, and fails */
 #define HANGS 7			/* for ever, at its first attempt */
 #define CRASHES 9		/* likewise */
-#define LARGE 12		/* its output is read in place */
+#define LARGE 12		/* its output is read in shared memory */
 
 static int process(struct vm_context *me, const void *input, size_t size)
 {

@@ -149,7 +149,7 @@ static int map_one_key(struct vm_context *me, const void *input, size_t size)
 	return 0;
 }
 
-/* Checks the memory of a run whose inputs emit pairs_each pairs each, with
+/* Checks the memory of a run in which an input emits pairs_each pairs, with
    "count" different keys in all. */
 static void run_in_little(const struct vm_job *job, int64_t pairs_each,
     int64_t count, int workers, const struct vm_reduce_options *h)

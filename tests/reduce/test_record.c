@@ -293,7 +293,7 @@ END_TEST
 
 /* ---- merging ---- */
 
-/* A record with a short key, whose body says where it came from. */
+/* A record with a short key; its body says where it came from. */
 static struct record small(const char *key, size_t key_size, const int *from)
 {
 	return (struct record){ (const unsigned char *)key,

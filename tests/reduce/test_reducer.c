@@ -1150,7 +1150,7 @@ static int next_text(void *from, const void **input, size_t *size)
 	return 1;
 }
 
-/* Pairs that the caller has no room for end a run whose source has no end. */
+/* Pairs that the caller has no room for end a run of a source without end. */
 static int fails_while_it_maps(void *arg)
 {
 	const struct rlimit limit = { 2 << 20, 2 << 20 };

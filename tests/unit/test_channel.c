@@ -207,7 +207,7 @@ END_TEST
 
 /* ---- receiving ---- */
 
-/* A stream of frames whose bodies depend on the number of the frame. */
+/* A stream of frames; each body depends on the number of its frame. */
 #define FRAMES_MOST 200
 struct stream {
 	unsigned char *bytes;

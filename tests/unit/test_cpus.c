@@ -360,7 +360,7 @@ END_TEST
 	"MemAvailable:   3000 kB\nBuffers:          10 kB\n"
 #define V1_MEMORY "/sys/fs/cgroup/memory"
 
-/* Checks the usable memory in a tree whose only group has this file. */
+/* Checks the usable memory in a tree with this file in its only group. */
 static void ram_is(const char *lines, const char *dir, const char *name,
     const char *text, uint64_t usable)
 {

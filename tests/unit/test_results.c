@@ -47,8 +47,7 @@ static void books_close(struct books *b)
 	window_release(&b->window);
 }
 
-/* Sends a chunk of count items.  Returns its span, whose index is seq +
-   1000. */
+/* Sends a chunk of count items.  Returns its span, with index seq + 1000. */
 static struct span *send_chunk(struct books *b, uint32_t items)
 {
 	struct chunk *c = chunk_new(NULL, b->seq + 1000, b->seq, NULL);

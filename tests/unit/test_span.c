@@ -14,7 +14,7 @@
 #define INDEX 500
 #define SEQ 7000
 
-/* A chunk whose n-th item is n bytes, all of them n. */
+/* A chunk of 20 items; item n is n bytes, all of them n. */
 static struct chunk *chunk_of_20(void)
 {
 	struct chunk *c = chunk_new(NULL, INDEX, SEQ, NULL);
