@@ -61,10 +61,10 @@
  *  - Set every struct field that you do not fill to zero: use an initialiser
  *    ("= { .workers = 4 }", or "{}" and assignments in C++17).
  *
- * How this header grows: vm_worker and vm_options get fields at their end
- * (your sizeof is passed along), vm_context and vm_exception too (only the
- * library creates them), enums get constants (have a default in a switch).
- * vm_source and vm_result never change.
+ * How this header grows: vm_worker, vm_options and vm_array_map get fields at
+ * their end (your sizeof is passed along), vm_context and vm_exception too
+ * (only the library creates them), enums get constants (have a default in a
+ * switch).  vm_source and vm_result never change.
  */
 #ifndef VIMAP_H
 #define VIMAP_H
@@ -437,8 +437,7 @@ VM_EXPORT int vm_finish(vm_pool *);
    vm_broken() and vm_workers(); all others fail with EDEADLK. */
 struct vm_source {
 	/*
-	 * Sets the pointer and the size of the next input and returns 1.  On
-	 * entry *size is the number of bytes that an input may have at most.
+	 * Sets the pointer and the size of the next input and returns 1.
 	 * Returns 0 at the end, or -1 with errno on failure.  The library
 	 * copies the bytes before it calls the source again.  An input may be
 	 * empty; *input may be NULL then.  If next() blocks, results wait, and

@@ -31,13 +31,14 @@ static int drain(vm_pool *pool)
 /* Refuses a call without a callback, and closes its source. */
 static int refuse(vm_pool *pool, const struct vm_source *source)
 {
-	if (source->close != NULL)
-		source->close(source->from);
-	if (pool != NULL)
-		words_set(&pool->words, EINVAL, "vm_fold() was given NULL, and "
-		    "needs a callback that takes each result.");
-	errno = EINVAL;
-	return -1;
+	int error = pool_refuses(pool);
+
+	if (error != 0)
+		error_refuse(pool, error, "vm_fold");
+	else
+		error = -words_set(&pool->words, EINVAL, "vm_fold() was given "
+		    "NULL, and needs a callback that takes each result.");
+	return imap_turn_away(pool, source, error);
 }
 
 int vm_fold(vm_pool *pool, struct vm_source source,

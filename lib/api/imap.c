@@ -41,7 +41,7 @@ static int answer(struct vm_pool *p, int r, int kept)
 /* Checks a source: returns 0, or an errno and sets words. */
 static int flaw(struct vm_pool *p, const struct vm_source *s)
 {
-	const struct source_flaw *unmade = source_flaw(s);
+	const struct made_flaw *unmade = made_flaw(s);
 
 	if (p->engine.fate.broken) {
 		p->words = p->engine.fate.words;
@@ -64,8 +64,7 @@ static int flaw(struct vm_pool *p, const struct vm_source *s)
 	return 0;
 }
 
-/* Refuses a source; its close callback runs all the same. */
-static int turn_away(struct vm_pool *p, const struct vm_source *s, int error)
+int imap_turn_away(struct vm_pool *p, const struct vm_source *s, int error)
 {
 	bool in_hook = p != NULL && p->engine.intake.in_hook;
 	const struct words words = p ? p->words : (struct words){ "" };
@@ -107,7 +106,8 @@ int vm_imap(vm_pool *p, struct vm_source hooks)
 	if (r < 0)
 		error = -r;
 	if (error != 0)
-		return turn_away(p, &hooks, error);
+		return imap_turn_away(p, &hooks, error);
+	made_limit(&hooks, p->engine.set.plan.max_item);
 	intake_add(&p->engine, s);
 	errno = kept;
 	return 0;

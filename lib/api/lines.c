@@ -3,8 +3,8 @@
  * descriptor.
  *
  * Runs in: caller.  A line stays in a buffer of the source until the next line
- * is read.  No more of a line is read than tells that it is too long; the pool
- * refuses it as it refuses any input beyond max_item_bytes.
+ * is read, and may be as long as made_limit() says; without limit below a
+ * source of the program that passes lines on.
  *
  * Easy to get wrong: the descriptor may be shared with other programs, so its
  * flags must not be changed; it is polled before each read.
@@ -24,7 +24,7 @@
 #define READ_SIZE ((size_t)64 * 1024)
 
 struct lines {
-	struct source_state_head head;
+	struct made made;
 	FILE *file;		/* or NULL: fd */
 	int fd;
 	struct buf text;	/* buffer of the line; of an fd, with the text
@@ -49,17 +49,18 @@ static int fail(int error)
 
 /* ---- from a FILE ---- */
 
-/* Reads a line, or the first bytes, more than max, of a longer line. */
-static int read_line(struct lines *l, size_t max)
+static int read_line(struct lines *l)
 {
-	int c = 0, r = 0;
+	int c, r = 0;
 
 	l->text.len = 0;
-	while (r == 0 && l->text.len <= max &&
-	    (c = getc_unlocked(l->file)) != EOF && c != '\n') {
+	while (r == 0 && (c = getc_unlocked(l->file)) != EOF && c != '\n') {
 		unsigned char byte = (unsigned char)c;
 
-		r = buf_append(&l->text, &byte, 1);
+		if (l->text.len >= l->made.most)
+			r = -EFBIG;
+		else
+			r = buf_append(&l->text, &byte, 1);
 	}
 	if (r < 0)
 		return r;
@@ -74,7 +75,7 @@ static int file_next(void *from, const void **input, size_t *size)
 	int r;
 
 	flockfile(l->file);
-	r = read_line(l, *size);
+	r = read_line(l);
 	funlockfile(l->file);
 	if (r < 0)
 		return fail(-r);
@@ -85,8 +86,7 @@ static int file_next(void *from, const void **input, size_t *size)
 
 /* ---- from a descriptor ---- */
 
-/* Takes the next line if the buffer has all of it, or more than *size bytes.
-   Returns 1 or 0. */
+/* Takes the next line if the buffer has all of it.  Returns 1 or 0. */
 static int cut_line(struct lines *l, const void **input, size_t *size)
 {
 	const unsigned char *start = l->text.data + l->line;
@@ -96,7 +96,7 @@ static int cut_line(struct lines *l, const void **input, size_t *size)
 	if (have > l->seen)
 		end = memchr(start + l->seen, '\n', have - l->seen);
 	l->seen = have;
-	if (end == NULL && have <= *size && !(l->ended && have > 0))
+	if (end == NULL && !(l->ended && have > 0))
 		return 0;
 	*input = start;
 	*size = end ? (size_t)(end - start) : have;
@@ -113,6 +113,8 @@ static int read_more(struct lines *l)
 	ssize_t n;
 	int r;
 
+	if (l->text.len - l->line > l->made.most)
+		return -EFBIG;
 	r = sys_poll(&p, 1, 0);
 	if (r == 0)
 		return VM_LATER;
@@ -162,7 +164,7 @@ static int fd_wait(void *from)
 static struct vm_source make(inputs_next next, FILE *file, int fd)
 {
 	struct lines first = { .file = file, .fd = fd,
-		.head = { .release = lines_release } };
+		.made = { .release = lines_release, .most = SIZE_MAX / 8 } };
 	struct lines *l;
 
 	buf_init(&first.text, SIZE_MAX / 4);
@@ -178,7 +180,7 @@ static struct vm_source make(inputs_next next, FILE *file, int fd)
 
 struct vm_source vm_lines(FILE *file)
 {
-	static const struct source_flaw null = { EINVAL,
+	static const struct made_flaw null = { EINVAL,
 		"The FILE given to vm_lines() is NULL; was it opened?" };
 	struct vm_source s;
 
@@ -192,7 +194,7 @@ struct vm_source vm_lines(FILE *file)
 
 struct vm_source vm_lines_fd(int fd)
 {
-	static const struct source_flaw negative = { EBADF,
+	static const struct made_flaw negative = { EBADF,
 		"The descriptor given to vm_lines_fd() is negative; was it "
 		"opened?" };
 	struct vm_source s;

@@ -18,17 +18,17 @@
 #include "api/sources.h"
 #include "base/base.h"
 
-struct vm_source sources_unmade(const struct source_flaw *flaw)
+struct vm_source sources_unmade(const struct made_flaw *flaw)
 {
 	return (struct vm_source){
-		.close = source_keep_flaw,
+		.close = made_keep,
 		.from = (void *)(uintptr_t)flaw,
 	};
 }
 
 struct vm_source sources_no_memory(void)
 {
-	static const struct source_flaw flaw = { ENOMEM,
+	static const struct made_flaw flaw = { ENOMEM,
 		"There was no memory for a ready-made source." };
 
 	return sources_unmade(&flaw);
@@ -53,11 +53,14 @@ static int no_fd(void *from)
 
 struct vm_source sources_make(inputs_next next, void *state, uint64_t length)
 {
-	if (state == NULL)
+	struct made *made = state;
+
+	if (made == NULL)
 		return sources_no_memory();
+	made->next = next;
 	return (struct vm_source){
 		.next = next,
-		.close = source_drop_state,
+		.close = made_drop,
 		.from = state,
 		.length = length,
 		.wait_fd = no_fd,
@@ -80,13 +83,13 @@ static int array_next(void *from, const void **input, size_t *size)
 }
 
 /* Returns NULL if there can be such an array. */
-static const struct source_flaw *flaw_of(const void *items, size_t count,
+static const struct made_flaw *flaw_of(const void *items, size_t count,
     size_t item_size)
 {
-	static const struct source_flaw null = { EINVAL,
+	static const struct made_flaw null = { EINVAL,
 		"The array given to vm_array() or vm_inherited_array() is "
 		"NULL, and its count is not 0." };
-	static const struct source_flaw large = { EINVAL,
+	static const struct made_flaw large = { EINVAL,
 		"The array given to vm_array() or vm_inherited_array() has "
 		"more bytes than any can have; look at its count and "
 		"item_size." };
@@ -99,7 +102,7 @@ static const struct source_flaw *flaw_of(const void *items, size_t count,
 
 static struct vm_source array(const struct source_array *a)
 {
-	const struct source_flaw *flaw = flaw_of(a->items, a->left, a->size);
+	const struct made_flaw *flaw = flaw_of(a->items, a->left, a->size);
 
 	return flaw != NULL ? sources_unmade(flaw) :
 	    sources_make(array_next, sources_state(a, sizeof *a), a->left);
@@ -115,7 +118,7 @@ struct vm_source vm_inherited_array(const void *items, size_t count,
     size_t item_size)
 {
 	struct vm_source s = array(&(struct source_array){ .items = items,
-	    .left = count, .size = item_size, .head = { .inherited = true } });
+	    .left = count, .size = item_size, .made = { .inherited = true } });
 	struct source_array *a = s.from;
 
 	/* Empty items may point anywhere, but not to NULL. */
@@ -127,7 +130,7 @@ struct vm_source vm_inherited_array(const void *items, size_t count,
 /* ---- strings ---- */
 
 struct strings {
-	struct source_state_head head;
+	struct made made;
 	const char *const *next;
 	size_t left;
 };
@@ -147,7 +150,7 @@ static int strings_next(void *from, const void **input, size_t *size)
 
 struct vm_source vm_strings(const char *const *strings, size_t count)
 {
-	static const struct source_flaw null = { EINVAL,
+	static const struct made_flaw null = { EINVAL,
 		"The list given to vm_strings() is NULL, and its count is not "
 		"0." };
 	const struct strings s = { .next = strings, .left = count };
@@ -160,7 +163,7 @@ struct vm_source vm_strings(const char *const *strings, size_t count)
 /* ---- parts ---- */
 
 struct parts {
-	struct source_state_head head;
+	struct made made;
 	uint64_t length, offset;
 	uint64_t size;		/* of the next part */
 	uint64_t longer;	/* number of parts that are longer than the
@@ -187,9 +190,9 @@ static int parts_next(void *from, const void **input, size_t *size)
 
 struct vm_source vm_parts(uint64_t length, uint64_t parts, enum vm_cut cut)
 {
-	static const struct source_flaw none = { EINVAL,
+	static const struct made_flaw none = { EINVAL,
 		"vm_parts() was asked for 0 parts; it takes 1 or more." };
-	static const struct source_flaw unknown = { EINVAL,
+	static const struct made_flaw unknown = { EINVAL,
 		"vm_parts() was given a cut that is neither VM_CUT_EVENLY nor "
 		"VM_CUT_WITH_REST." };
 	struct parts p = { .length = length };
@@ -213,7 +216,7 @@ struct vm_source vm_parts(uint64_t length, uint64_t parts, enum vm_cut cut)
 /* ---- numbers ---- */
 
 struct range {
-	struct source_state_head head;
+	struct made made;
 	int64_t next, end, given;
 };
 
@@ -267,9 +270,9 @@ static int glob_error(int r)
 
 struct vm_source vm_glob(const char *pattern)
 {
-	static const struct source_flaw null = { EINVAL,
+	static const struct made_flaw null = { EINVAL,
 		"The pattern given to vm_glob() is NULL." };
-	static const struct source_flaw unread = { EIO,
+	static const struct made_flaw unread = { EIO,
 		"vm_glob() could not read a directory of its pattern." };
 	struct names *n;
 	int error;
@@ -279,10 +282,10 @@ struct vm_source vm_glob(const char *pattern)
 	n = calloc(1, sizeof *n);
 	if (n == NULL)
 		return sources_no_memory();
-	n->strings.head.release = names_release;
+	n->strings.made.release = names_release;
 	error = glob_error(glob(pattern, 0, NULL, &n->found));
 	if (error != 0) {
-		source_drop_state(n);
+		made_drop(n);
 		return error == ENOMEM ? sources_no_memory() :
 		    sources_unmade(&unread);
 	}

@@ -16,7 +16,7 @@ typedef int (*inputs_next)(void *from, const void **input, size_t *size);
 
 /* Returns a source that stands for a failure: vm_imap() fails with the errno
    and the text of the flaw, which must stay valid. */
-struct vm_source sources_unmade(const struct source_flaw *);
+struct vm_source sources_unmade(const struct made_flaw *);
 
 /* The same for a failed allocation. */
 struct vm_source sources_no_memory(void);
@@ -26,7 +26,7 @@ void *sources_state(const void *from, size_t size);
 
 /* Returns a source that never blocks and frees state when it is closed; a
    failed one with ENOMEM if state is NULL.  The state begins with a
-   source_state_head. */
+   struct made. */
 struct vm_source sources_make(inputs_next next, void *state, uint64_t length);
 
 #endif

@@ -55,6 +55,10 @@ int error_null(const char *call, const char *what);
 /* Reports a refused call: sets its words and errno.  Returns -1. */
 int error_refuse(struct vm_pool *, int error, const char *call);
 
+/* Refuses a source for that errno: its close callback runs all the same.  Keeps
+   the error text.  Returns -1 and sets errno. */
+int imap_turn_away(struct vm_pool *, const struct vm_source *, int error);
+
 /* Fills in the pool's exception for a failed item: cause, words and
    evidence. */
 void exception_make(struct vm_pool *, const struct item *);

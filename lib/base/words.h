@@ -10,7 +10,7 @@
 #include "base/base.h"
 
 struct words {
-	char text[512];		/* "" if there was no error */
+	char text[768];		/* "" if there was no error */
 };
 
 /* Sets the text, formatted as by printf().  Keeps errno.  Always returns

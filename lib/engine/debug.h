@@ -1,7 +1,7 @@
 /*
  * debug.h - debug lines on stderr.
  *
- * Runs in: caller, if vm_options.debug asks for them.
+ * Runs in: caller, if VM_DEBUG asks for them.
  */
 #ifndef DEBUG_H
 #define DEBUG_H

@@ -11,6 +11,8 @@
 #include "engine/diagnosis.h"
 
 #include <signal.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/wait.h>
 
 #include "base/base.h"
@@ -89,7 +91,7 @@ void diagnosis_make(struct engine *e, const struct member *m, enum died where,
 	about->evidence = evidence_of(m, where);
 }
 
-void diagnosis_complete(struct engine *e)
+void diagnosis_complete(struct engine *e, struct member *m)
 {
 	const struct plan *p = &e->set.plan;
 	struct words *w = &e->staffing.setup_words;
@@ -100,9 +102,11 @@ void diagnosis_complete(struct engine *e)
 	if (p->max_cpu_s > 0)
 		words_add(w, "  (worker_max_cpu_seconds is %d.)",
 		    p->max_cpu_s);
+	free(m->setup_text);
+	m->setup_text = strdup(w->text);
 }
 
-void diagnosis_setup(struct engine *e, const struct member *m)
+void diagnosis_setup(struct engine *e, struct member *m)
 {
 	int status = m->death.status;
 	struct words *w = &e->staffing.setup_words;
@@ -122,5 +126,5 @@ void diagnosis_setup(struct engine *e, const struct member *m)
 		words_set(w, 0, "Worker %d exited with status "
 		    "%d before it was set up.", m->index,
 		    WEXITSTATUS(status));
-	diagnosis_complete(e);
+	diagnosis_complete(e, m);
 }

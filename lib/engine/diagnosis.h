@@ -28,10 +28,10 @@ void diagnosis_make(struct engine *, const struct member *, enum died,
 
 /* The worker died before its setup had returned: sets the error text for
    that. */
-void diagnosis_setup(struct engine *, const struct member *);
+void diagnosis_setup(struct engine *, struct member *);
 
-/* The error text about a setup is set: adds the resource limits, which may be
-   the reason. */
-void diagnosis_complete(struct engine *);
+/* The error text about a member's setup is set: adds the resource limits, which
+   may be the reason, and copies it for that member. */
+void diagnosis_complete(struct engine *, struct member *);
 
 #endif

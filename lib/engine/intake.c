@@ -54,7 +54,7 @@ void intake_close(struct engine *e)
 void intake_forget(struct engine *e)
 {
 	for (struct source *s = e->intake.sources; s != NULL; s = s->next)
-		if (!source_ready_made(s))
+		if (!made_is(&s->hooks))
 			s->hooks.close = NULL;
 	intake_close(e);
 }

@@ -314,7 +314,7 @@ static int unfit(struct engine *e, struct member *m, struct answer *a,
 	else
 		words_set(w, 0, "Setup failed in worker %d with code %d.",
 		    m->index, (int)why.head.code);
-	diagnosis_complete(e);
+	diagnosis_complete(e, m);
 	crew_session(&e->crew, m, SESSION_UNFIT);
 	m->setup_by = NEVER;
 	crew_bear(&e->crew, m, now + UNFIT_NS);

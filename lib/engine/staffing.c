@@ -132,7 +132,7 @@ void staffing_gave_up(struct engine *e, const struct member *m)
 
 	words_set(e->words, ECHILD, "Worker %d was given up, as its setup "
 	    "failed %d times in a row.  %s", m->index, m->setups_failed,
-	    s->setup_words.text);
+	    m->setup_text != NULL ? m->setup_text : "");
 	debug_say(e, "%s", e->words->text);
 	if (s->given_up++ == 0)
 		s->given_up_words = *e->words;

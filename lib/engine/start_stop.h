@@ -18,8 +18,9 @@ struct words;
 int engine_start(struct engine *, struct settings *, struct words *);
 
 /* Ends the workers and frees the engine; blocks.  Returns 0, 1 if teardowns
-   have failed, or -ETIMEDOUT; the last two with the error text set.  foreign:
-   this process did not start the engine, so only memory is freed. */
+   have failed or workers were given up, or -ETIMEDOUT; the last two with the
+   error text set.  foreign: this process did not start the engine, so only
+   memory is freed. */
 int engine_stop(struct engine *, bool foreign);
 
 #endif

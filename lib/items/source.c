@@ -66,31 +66,15 @@ int source_judge(struct source *s, int said, int error)
 		s->state = SOURCE_WAITING;
 		return 0;
 	case -1:
+		if (error == EFBIG && made_is(&s->hooks))
+			return fail(s, error, "a line has more bytes than "
+			    "vm_options.max_item_bytes allows");
 		return error > 0 ? fail(s, error, NULL) :
 		    fail(s, EIO, "next() returned -1 and left errno 0");
 	default:
 		return fail(s, EINVAL, "next() returned neither 1, 0, -1 "
 		    "nor VM_LATER");
 	}
-}
-
-void source_drop_state(void *state)
-{
-	const struct source_state_head *head = state;
-
-	if (head->release != NULL)
-		head->release(state);
-	free(state);
-}
-
-void source_keep_flaw(void *flaw)
-{
-	(void)flaw;
-}
-
-bool source_ready_made(const struct source *s)
-{
-	return s->hooks.close == source_drop_state;
 }
 
 bool source_prompt(const struct source *s)
@@ -102,7 +86,8 @@ struct source_array *source_inherited(const struct source *s)
 {
 	struct source_array *array = s->hooks.from;
 
-	return source_ready_made(s) && array->head.inherited ? array : NULL;
+	return made_is(&s->hooks) && array->made.inherited &&
+	    s->hooks.next == array->made.next ? array : NULL;
 }
 
 int source_fd(struct source *s)

@@ -14,6 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/made.h"
 #include "vimap.h"
 
 enum source_state {
@@ -38,42 +39,13 @@ struct source {
 	bool *in_hook;		/* of the pool: true while a callback runs */
 };
 
-/* The state of a ready-made source begins with this struct.  Its close callback
-   is source_drop_state(), by which the source is recognised. */
-struct source_state_head {
-	void (*release)(void *state);	/* releases all that the state owns;
-					   NULL: it owns nothing */
-	bool inherited;			/* the state is a source_array, and
-					   workers have its items */
-};
-
 /* The rest of an array. */
 struct source_array {
-	struct source_state_head head;
+	struct made made;
 	const unsigned char *items;
 	size_t left;
 	size_t size;		/* bytes of each */
 };
-
-/* Why a ready-made source could not be made.  Such a source has no next(), its
-   "from" is this struct, and its close callback is source_keep_flaw(). */
-struct source_flaw {
-	int error;		/* errno of vm_imap() */
-	const char *text;
-};
-
-/* The close callback of ready-made sources: frees the state. */
-void source_drop_state(void *state);
-
-/* The close callback of sources that could not be made: does nothing. */
-void source_keep_flaw(void *flaw);
-
-/* Returns why the source could not be made, or NULL. */
-static inline const struct source_flaw *
-source_flaw(const struct vm_source *hooks)
-{
-	return hooks->close == source_keep_flaw ? hooks->from : NULL;
-}
 
 /* Returns a source that owns the hooks and sets *in_hook while a callback runs,
    or NULL without memory; then no callback was called. */
@@ -105,7 +77,7 @@ static inline int source_next(struct source *s, size_t max)
 	if (s->state >= SOURCE_ENDED)
 		return s->state == SOURCE_ENDED ? 0 : -1;
 	s->input = NULL;
-	s->size = max;
+	s->size = 0;
 	*s->in_hook = true;
 	errno = 0;
 	said = s->hooks.next(s->hooks.from, &s->input, &s->size);
@@ -117,9 +89,6 @@ static inline int source_next(struct source *s, size_t max)
 	s->state = SOURCE_OPEN;
 	return 1;
 }
-
-/* Is it one of the library's own sources? */
-bool source_ready_made(const struct source *);
 
 /* Does next() promise not to block? */
 bool source_prompt(const struct source *);

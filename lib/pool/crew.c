@@ -88,6 +88,7 @@ void crew_release(struct crew *c, void (*close)(int *fd))
 		while (m->sent != NULL)
 			span_free(crew_unlease(c, m));
 		span_free(m->spare);
+		free(m->setup_text);
 		clear(c, m, close);
 	}
 	free(c->members);

@@ -112,6 +112,8 @@ struct member {
 	uint64_t ran;		/* and run time of that item so far, ns */
 	struct link link[ROSTER_KINDS]; /* links of the roster's lists, */
 	unsigned traits;	/* traits counted in the roster */
+	char *setup_text;	/* error text of the last setup that failed;
+				   owned; NULL: none, or no memory */
 	uint32_t in_events, out_events; /* registered with the poller for its
 					   pipes */
 	struct sys_file in_file, out_file; /* lost_fds.c: identity of both

@@ -16,10 +16,9 @@
 static int next_input(void *from, const void **input, size_t *size)
 {
 	struct vm_reducer *r = from;
-	int got, error = 0;
+	int got = r->source.next(r->source.from, input, size);
+	int error = 0;
 
-	*size = r->item_most;
-	got = r->source.next(r->source.from, input, size);
 	if (got != 1)
 		return got;
 	if (*size > r->item_most)
@@ -89,8 +88,7 @@ static void garbled(struct vm_reducer *r, const struct vm_result *result)
 	};
 }
 
-/* Makes the result for an input that failed, or for a worker given up.  Returns
-   1. */
+/* Makes the result for an input that failed.  Returns 1. */
 static int tell_input(struct vm_reducer *r, const struct vm_result *result,
     const struct vm_exception *exception, struct vm_reduced *out)
 {
@@ -99,12 +97,10 @@ static int tell_input(struct vm_reducer *r, const struct vm_result *result,
 		.run = r->run,
 		.type = VM_EXCEPTION,
 		.stage = VM_MAP_STAGE,
+		.input = (const unsigned char *)result->input +
+		    sizeof(struct task),
+		.input_size = result->input_size - sizeof(struct task),
 	};
-	if (result->input != NULL) {
-		out->input = (const unsigned char *)result->input +
-		    sizeof(struct task);
-		out->input_size = result->input_size - sizeof(struct task);
-	}
 	return 1;
 }
 

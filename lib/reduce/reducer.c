@@ -15,6 +15,7 @@
 
 #include "base/base.h"
 #include "base/given.h"
+#include "base/made.h"
 #include "reduce/reducer.h"
 
 /* Bounds of the bytes a partition has in the caller before they are written. */
@@ -28,15 +29,22 @@ static _Thread_local bool of_null;
 
 /* ---- fork and close ---- */
 
-/* Frees the queue of runs; closes their sources if this process owns them. */
+/* Closes a source, if this process owns the reducer; a process that was forked
+   from the owner frees only the library's own memory. */
+static void drop_source(const struct vm_source *s, bool ours)
+{
+	if (s->close != NULL && (ours || made_is(s)))
+		s->close(s->from);
+}
+
+/* Frees the queue of runs and their sources. */
 static void drop_orders(struct vm_reducer *r, bool ours)
 {
 	struct run_order *o;
 
 	while ((o = r->orders) != NULL) {
 		r->orders = o->next;
-		if (ours && o->source.close != NULL)
-			o->source.close(o->source.from);
+		drop_source(&o->source, ours);
 		free(o);
 	}
 	r->last = &r->orders;
@@ -202,6 +210,9 @@ int vm_reducer_close(vm_reducer *r)
 	}
 	r->pool = NULL;
 	drop_orders(r, ours);
+	/* The owner's pool has closed the source of the present run. */
+	if (!ours)
+		drop_source(&r->source, ours);
 	/* A process forked from the owner must not empty the shared files. */
 	if (ours)
 		store_close(&r->plan.store);
@@ -238,7 +249,8 @@ int vm_map_reduce(vm_reducer *r, size_t job, struct vm_source source)
 		    "the reducer has %zu, numbered from 0.", job,
 		    r->plan.count);
 	/* The pool rejects the source, closes it and sets the text. */
-	if (error == 0 && source.next == NULL)
+	if (error == 0 && (source.next == NULL || source.reserved[0] != NULL ||
+	    source.reserved[1] != NULL || source.reserved[2] != NULL))
 		return vm_imap(r->pool, source);
 	if (error == 0)
 		o = calloc(1, sizeof *o);
@@ -250,6 +262,7 @@ int vm_map_reduce(vm_reducer *r, size_t job, struct vm_source source)
 		errno = error != 0 ? error : ENOMEM;
 		return -1;
 	}
+	made_limit(&source, r->item_most);
 	o->source = source;
 	o->job = job;
 	*r->last = o;

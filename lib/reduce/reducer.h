@@ -119,9 +119,8 @@ int phase_cancelled(struct vm_reducer *);
    0 or -errno. */
 int run_begin(struct vm_reducer *);
 
-/* Handles the result of an input, or the exception of a worker given up.
-   Returns 1 if it fills in the result for the user, 0 if there is nothing to
-   report, or -errno. */
+/* Handles the result of an input.  Returns 1 if it fills in the result for the
+   user, 0 if there is nothing to report, or -errno. */
 int map_phase_take(struct vm_reducer *, const struct vm_result *,
     struct vm_reduced *);
 

@@ -624,6 +624,46 @@ START_TEST(marks_that_are_not_ours)
 }
 END_TEST
 
+static int calls_of_own_next;
+
+static int own_next(void *from, const void **input, size_t *size)
+{
+	(void)from;
+	*input = "mine";
+	*size = 4;
+	return calls_of_own_next++ < 3;
+}
+
+static void take_own(vm_pool *pool, struct vm_source s)
+{
+	struct vm_result r;
+
+	calls_of_own_next = 0;
+	s.next = own_next;
+	imap_to(pool, s);
+	for (int i = 0; i < 3; i++) {
+		take(pool, &r);
+		ck_assert_str_eq(r.input, "mine");
+	}
+	take_end(pool);
+	ck_assert_int_eq(calls_of_own_next, 4);
+}
+
+/* A program may take a ready-made source and replace next(): it is called, and
+   the state of the source is freed. */
+START_TEST(ready_made_sources_with_another_next)
+{
+	const int items[] = { 1, 2, 3, 4, 5 };
+	vm_pool *pool = fork_pool(&echoing, &(struct vm_options){
+	    .workers = 1 });
+
+	take_own(pool, vm_array(items, 5, sizeof *items));
+	take_own(pool, vm_inherited_array(items, 5, sizeof *items));
+	take_own(pool, vm_lines(NULL));
+	close_pool(pool);
+}
+END_TEST
+
 /* A line that does not end is refused, not stored in a growing buffer. */
 START_TEST(line_without_end)
 {
@@ -639,12 +679,59 @@ START_TEST(line_without_end)
 	imap_to(pool, vm_lines_fd(ends[0]));
 	ck_assert_int_eq(vm_zip_in_out_within(pool, &r, limit_ms()), -1);
 	ck_assert_int_eq(errno, EFBIG);
-	ck_assert_ptr_nonnull(strstr(vm_error(pool), "an input has more"));
+	ck_assert_ptr_nonnull(strstr(vm_error(pool), "a line has more"));
 	ck_assert_int_eq(vm_broken(pool), 0);
 	take_end(pool);
 	close_pool(pool);
 	close(ends[0]);
 	close(ends[1]);
+}
+END_TEST
+
+/* A filter between the lines and the pool leaves *size as it was. */
+static int next_kept(void *from, const void **input, size_t *size)
+{
+	const struct vm_source *lines = from;
+	int r;
+
+	do
+		r = lines->next(lines->from, input, size);
+	while (r == 1 && *(const char *)*input == '#');
+	return r;
+}
+
+static void check_filtered(struct vm_source lines)
+{
+	vm_pool *pool = fork_pool(&echoing, &(struct vm_options){
+	    .workers = 1, .max_item_bytes = 1000 });
+	struct vm_result r;
+
+	imap_to(pool, (struct vm_source){ .next = next_kept,
+	    .from = &lines, .wait_fd = lines.wait_fd });
+	take(pool, &r);
+	ck_assert_str_eq(r.input, "a line of 20 letters");
+	take(pool, &r);
+	ck_assert_str_eq(r.input, "another of 22 letters.");
+	take_end(pool);
+	close_pool(pool);
+	lines.close(lines.from);
+}
+
+START_TEST(filtered_lines_stay_whole)
+{
+	static char text[] = "#\na line of 20 letters\n#x\n"
+	    "another of 22 letters.\n";
+	FILE *file = fmemopen(text, strlen(text), "r");
+	int ends[2];
+
+	ck_assert_ptr_nonnull(file);
+	check_filtered(vm_lines(file));
+	fclose(file);
+	ck_assert_int_eq(pipe(ends), 0);
+	ck_assert_int_eq(write(ends[1], text, strlen(text)), strlen(text));
+	close(ends[1]);
+	check_filtered(vm_lines_fd(ends[0]));
+	close(ends[0]);
 }
 END_TEST
 
@@ -979,7 +1066,8 @@ int main(void)
 		a_hook_is_told_that_it_is_one, forks_from_another_language,
 		words_for_rare_causes, cancels_before_the_next_attempt,
 		tells_the_life_of_each_chunk, setup_fails_for_good,
-		marks_that_are_not_ours, line_without_end, lines_of_a_directory,
+		marks_that_are_not_ours, ready_made_sources_with_another_next,
+		line_without_end, filtered_lines_stay_whole, lines_of_a_directory,
 		copies_nothing_and_too_much, item_given_back,
 		calls_are_interrupted, pair_of_descriptors_half_there,
 		finds_orphans_by_itself, a_ring_is_written_on };

@@ -5,6 +5,7 @@
 #include "config.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -286,6 +287,84 @@ START_TEST(the_reason_is_told)
 }
 END_TEST
 
+/* More than a pipe holds. */
+enum { TEXT = 200000 };
+static int held[2][2];
+static char text[TEXT];
+
+/* Reports the last failure of each worker before the worker can write out its
+   text and end. */
+static int fails_slowly(struct vm_context *me)
+{
+	static char long_text[400];
+
+	if (me->worker_index == 2)
+		return 0;
+	if (count_setup(me) == FAILURES - 1) {
+		setvbuf(stdout, text, _IOFBF, TEXT);
+		dup2(held[me->worker_index][1], STDOUT_FILENO);
+		for (int i = 0; i < TEXT - 1; i++)
+			putchar('x');
+	}
+	memset(long_text, 'y', sizeof long_text - 1);
+	return vm_fail(me, 1, "own text of %d, %s", me->worker_index,
+	    long_text);
+}
+
+/* Lets the caller read of both failures while both workers are alive, and then
+   lets the workers end. */
+static void hold_up_both(vm_pool *pool)
+{
+	static char sink[TEXT];
+	struct pollfd fds[2];
+	struct vm_result r;
+	size_t all;
+	ssize_t n;
+
+	for (int i = 0; i < 2; i++) {
+		fds[i] = (struct pollfd){ held[i][0], POLLIN, 0 };
+		while (poll(&fds[i], 1, 1) == 0)
+			ck_assert_int_eq(vm_zip_in_out(pool, &r), 0);
+	}
+	for (int i = 0; i < 3; i++)
+		ck_assert_int_eq(vm_zip_in_out(pool, &r), 0);
+	for (int i = 0; i < 2; i++)
+		for (all = 0; all < TEXT - 1; all += (size_t)n) {
+			n = read(held[i][0], sink, sizeof sink);
+			ck_assert_int_gt(n, 0);
+		}
+}
+
+START_TEST(each_text_is_the_workers_own)
+{
+	const struct vm_worker worker = { .setup = fails_slowly,
+		.process = plain };
+	const struct vm_options options = { .workers = 3 };
+	struct vm_result r;
+	char own[32];
+	vm_pool *pool;
+	int index;
+
+	start();
+	ck_assert_int_eq(pipe(held[0]) | pipe(held[1]), 0);
+	pool = fork_pool(&worker, &options);
+	hold_up_both(pool);
+	for (int i = 0; i < limit_ms() &&
+	    pool->engine.staffing.given_up < 2; i++) {
+		ck_assert_int_eq(vm_zip_in_out(pool, &r), 0);
+		nap_ms(1);
+	}
+	ck_assert_int_eq(vm_close(pool), 1);
+	ck_assert_int_eq(sscanf(vm_error(NULL), "Worker %d was given up",
+	    &index), 1);
+	snprintf(own, sizeof own, "own text of %d, ", index);
+	ck_assert_ptr_nonnull(strstr(vm_error(NULL), own));
+	ck_assert_ptr_nonnull(strstr(vm_error(NULL),
+	    "(2 workers were given up.)"));
+	shared_free(sh);
+}
+END_TEST
+
 static int all_but_the_last_fail(struct vm_context *me)
 {
 	return me->worker_index == 3 ? 0 : fails_somehow(me);
@@ -415,7 +494,7 @@ int main(void)
 	const TTest *const tests[] = {
 		pauses_double, all_inputs_are_answered, idle_pools_break,
 		setups_that_hang_are_killed, the_reason_is_told,
-		those_given_up_are_counted, one_bad_worker_costs_only_itself };
+		each_text_is_the_workers_own, those_given_up_are_counted, one_bad_worker_costs_only_itself };
 	const TTest *const drawn[] = {
 		a_worker_may_be_given_up_after_the_work,
 		four_failures_are_forgiven };

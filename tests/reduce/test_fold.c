@@ -238,10 +238,19 @@ static int next_failing(void *from, const void **input, size_t *size)
 	return 1;
 }
 
+/* The pool whose calls close() makes, in vain; NULL: none. */
+static vm_pool *called;
+
 static void count_close(void *from)
 {
 	(void)from;
 	closed++;
+	if (called != NULL) {
+		ck_assert_int_eq(vm_resize(called, 1), -1);
+		ck_assert_int_eq(errno, EDEADLK);
+		ck_assert_int_eq(vm_close(called), -1);
+		ck_assert_int_eq(errno, EDEADLK);
+	}
 }
 
 START_TEST(sources_that_fail)
@@ -257,12 +266,19 @@ START_TEST(sources_that_fail)
 	ck_assert_int_eq(f.outputs, 10);
 	ck_assert_int_eq(closed, 1);
 	check_idle(pool);
+	called = pool;
 	ck_assert_int_eq(vm_fold(pool, s, NULL, NULL), -1);
 	ck_assert_int_eq(errno, EINVAL);
+	ck_assert_ptr_nonnull(strstr(vm_error(pool), "vm_fold()"));
+	called = NULL;
 	ck_assert_int_eq(closed, 2);
 	ck_assert_int_eq(vm_fold(NULL, s, fold, &f), -1);
 	ck_assert_int_eq(errno, EINVAL);
 	ck_assert_int_eq(closed, 3);
+	ck_assert_int_eq(vm_fold(NULL, s, NULL, NULL), -1);
+	ck_assert_int_eq(errno, EINVAL);
+	ck_assert_ptr_nonnull(strstr(vm_error(NULL), "vm_"));
+	ck_assert_int_eq(closed, 4);
 	check_idle(pool);
 	close_pool(pool);
 }

@@ -745,6 +745,7 @@ END_TEST
 START_TEST(refuses_runs)
 {
 	vm_reducer *r = fork_job(&count_words, NULL, NULL);
+	struct vm_source bad = abc();
 	struct vm_reduced one;
 	struct counts c;
 
@@ -755,6 +756,9 @@ START_TEST(refuses_runs)
 	ck_assert_int_eq(errno, EINVAL);
 	ck_assert_str_ne(vm_reducer_error(r), "");
 	ck_assert_int_eq(vm_map_reduce(r, 0, vm_strings(NULL, 1)), -1);
+	ck_assert_int_eq(errno, EINVAL);
+	bad.reserved[2] = &bad;
+	ck_assert_int_eq(vm_map_reduce(r, 0, bad), -1);
 	ck_assert_int_eq(errno, EINVAL);
 	ck_assert_int_eq(vm_map_reduce(r, 0, vm_pairs((struct vm_pair_source){
 	    NULL, NULL, NULL })), -1);

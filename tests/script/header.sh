@@ -20,9 +20,6 @@ compiled=0
 write_users()
 {
 	echo '#include <vimap.h>' >"$tmp/alone.c"
-	cat - "$tmp/alone.c" >"$tmp/plain.c" <<-'END'
-	#define VM_NO_INLINE
-	END
 	cat >"$tmp/zero.c" <<-'END'
 	#include <vimap.h>
 	struct vm_worker zero_worker = {0};
@@ -60,7 +57,6 @@ write_users()
 	}
 	END
 	cp "$tmp/alone.c" "$tmp/alone.cc"
-	cp "$tmp/plain.c" "$tmp/plain.cc"
 	cat >"$tmp/zero.cc" <<-'END'
 	#include <vimap.h>
 	struct vm_result zero_result = {};
@@ -85,7 +81,7 @@ try()
 		echo "$1 does not know $2"
 		return 0
 	fi
-	for user in alone plain zero reduce; do
+	for user in alone zero reduce; do
 		compiled=$((compiled + 1))
 		# shellcheck disable=SC2086 # several words are meant
 		"$1" -std="$2" $warnings -I"$srcdir/include" -fsyntax-only \

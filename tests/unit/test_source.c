@@ -27,8 +27,7 @@ struct script {
 	const struct step *steps;
 	int nexts, closes, waits;
 	int outside;		/* calls with in_hook false */
-	int full;		/* calls with *input set, or *size not to the
-				   bound */
+	int full;		/* calls with *input or *size set before */
 	bool in_hook;
 };
 
@@ -38,7 +37,7 @@ static int script_next(void *from, const void **input, size_t *size)
 	const struct step *step = &s->steps[s->nexts++];
 
 	s->outside += !s->in_hook;
-	s->full += *input != NULL || *size != MAX_SIZE;
+	s->full += *input != NULL || *size != 0;
 	errno = step->error;
 	*input = step->input;
 	*size = step->size;

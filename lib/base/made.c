@@ -1,0 +1,33 @@
+/* made.c - see made.h: the library's own sources. */
+#include "config.h"
+
+#include "base/made.h"
+
+#include <stdlib.h>
+
+void made_drop(void *state)
+{
+	const struct made *m = state;
+
+	if (m->release != NULL)
+		m->release(state);
+	free(state);
+}
+
+void made_keep(void *flaw)
+{
+	(void)flaw;
+}
+
+const struct made_flaw *made_flaw(const struct vm_source *s)
+{
+	return s->close == made_keep && s->next == NULL ? s->from : NULL;
+}
+
+void made_limit(const struct vm_source *s, size_t most)
+{
+	struct made *m = s->from;
+
+	if (made_is(s) && m->most != 0)
+		m->most = most;
+}
