@@ -287,8 +287,9 @@ struct vm_options {
 	   (100). */
 	int max_total_in_flight_factor;
 	/* The second bound in bytes; an idle worker may always get one item
-	   beyond it (16 MiB per worker, 64 MiB at least, but no more than an
-	   eighth of the memory available to the caller at vm_fork()). */
+	   beyond it (64 MiB, or four inputs and outputs of the present size per
+	   worker, up to 16 MiB per worker; but no more than an eighth of the
+	   memory available to the caller at vm_fork()). */
 	size_t max_in_flight_bytes;
 	/* Bytes of one input or output at most (1 GiB). */
 	size_t max_item_bytes;

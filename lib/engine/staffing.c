@@ -69,10 +69,11 @@ uint64_t staffing_alarm(const struct engine *e, uint64_t now)
 static void set_bounds(struct engine *e)
 {
 	size_t n = e->set.workers + e->crew.roster.having[TRAIT_EXTRA];
+	size_t usual, most = settings_bytes(&e->set, n, &usual);
 
 	window_limit(&e->window, n * e->set.real_factor,
 	    n * e->set.total_factor);
-	window_bound(&e->window, settings_bytes(&e->set, n), n);
+	window_bound(&e->window, usual, most, n);
 }
 
 static void lay_off(struct engine *e, struct member *m, const char *why)

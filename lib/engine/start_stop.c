@@ -195,6 +195,7 @@ static int start_processes(struct engine *e)
 int engine_start(struct engine *e, struct settings *set, struct words *words)
 {
 	int r, cpus = sys_affinity();
+	size_t usual, most;
 
 	*e = (struct engine){ .set = *set, .words = words, .listening.wake = -1,
 	    .lost.mark = -1 };
@@ -202,9 +203,10 @@ int engine_start(struct engine *e, struct settings *set, struct words *words)
 	e->listening.poller.set = e->listening.poller.outer = -1;
 	e->crew.alarm = e->crew.hire_at = NEVER;
 	set->indices = NULL;
+	most = settings_bytes(&e->set, e->set.workers, &usual);
 	window_init(&e->window, e->set.real_factor * e->set.workers,
-	    e->set.total_factor * e->set.workers,
-	    settings_bytes(&e->set, e->set.workers));
+	    e->set.total_factor * e->set.workers, most);
+	window_bound(&e->window, usual, most, e->set.workers);
 	results_init(&e->results, &e->window, e->set.ordered);
 	sizer_init(&e->sizer, e->set.chunk_size);
 	e->cpus = (size_t)MAX(cpus, 1);

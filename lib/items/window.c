@@ -8,6 +8,11 @@
 
 #include "base/base.h"
 
+/* Items per worker that the bound in bytes has room for. */
+#define ITEMS_AHEAD 4
+/* The last chunk has 1/AVERAGED of the weight in an average size. */
+#define AVERAGED 8
+
 void window_init(struct window *w, size_t max_real, size_t max_total,
     size_t max_bytes)
 {
@@ -15,6 +20,8 @@ void window_init(struct window *w, size_t max_real, size_t max_total,
 		.max_real = max_real,
 		.max_total = max_total,
 		.max_bytes = max_bytes,
+		.most_bytes = max_bytes,
+		.usual_bytes = max_bytes,
 		.least = 1,
 	};
 }
@@ -25,10 +32,39 @@ void window_limit(struct window *w, size_t max_real, size_t max_total)
 	w->max_total = max_total;
 }
 
-void window_bound(struct window *w, size_t max_bytes, size_t least)
+/* Sets the bound for items of the average size. */
+static void settle_bound(struct window *w)
 {
-	w->max_bytes = max_bytes;
+	size_t items = ITEMS_AHEAD * w->least;
+	size_t each = w->input_bytes + w->output_bytes;
+	size_t wanted = each < w->most_bytes / items ? each * items :
+	    w->most_bytes;
+
+	w->max_bytes = MIN(w->most_bytes, MAX(w->usual_bytes, wanted));
+}
+
+void window_bound(struct window *w, size_t usual, size_t most, size_t least)
+{
+	w->usual_bytes = usual;
+	w->most_bytes = most;
 	w->least = MAX(least, 1);
+	settle_bound(w);
+}
+
+/* Takes items of that many bytes together into an average size. */
+static void average(struct window *w, size_t *size, size_t bytes,
+    uint32_t items)
+{
+	size_t each;
+
+	if (w->usual_bytes >= w->most_bytes)
+		return;		/* the bound is the same for all sizes */
+	each = bytes / MAX(items, 1);
+	if (each > *size)
+		*size += (each - *size + AVERAGED - 1) / AVERAGED;
+	else
+		*size -= (*size - each) / AVERAGED;
+	settle_bound(w);
 }
 
 static void free_all(struct span *s)
@@ -81,6 +117,7 @@ int window_admit(struct window *w, struct chunk *c)
 	s->attempt = 1;
 	w->nchunks++;
 	w->bytes += chunk_charge(c);
+	average(w, &w->input_bytes, chunk_charge(c), c->count);
 	window_move(w, s, SPAN_WAITING);
 	return 0;
 }
@@ -157,7 +194,10 @@ void window_move(struct window *w, struct span *s, enum span_state to)
 	if (to == SPAN_PAUSED)
 		pause_until_due(w, s);
 	w->nsent += to == SPAN_SENT;
-	w->result_bytes += to == SPAN_ANSWERED ? s->bytes : 0;
+	if (to == SPAN_ANSWERED) {
+		w->result_bytes += s->bytes;
+		average(w, &w->output_bytes, s->bytes, s->count);
+	}
 }
 
 uint64_t window_due(const struct window *w)

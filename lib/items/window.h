@@ -27,7 +27,12 @@ struct window {
 	struct span *paused_end; /* the last of them; NULL: it has left */
 	size_t max_real;	/* spans sent */
 	size_t max_total;	/* chunks with an item not taken */
-	size_t max_bytes;
+	size_t max_bytes;	/* as of now: most_bytes, or less while items
+				   are small */
+	size_t most_bytes;
+	size_t usual_bytes;	/* enough for small items */
+	size_t input_bytes;	/* charge of an input, averaged over chunks */
+	size_t output_bytes;	/* bytes of a result, averaged over spans */
 	size_t least;		/* chunks exempt from the other bounds, 1 at
 				   least */
 	size_t nsent;		/* spans in state SENT */
@@ -44,9 +49,13 @@ void window_init(struct window *, size_t max_real, size_t max_total,
 /* Changes the bounds in chunks; admitted chunks stay. */
 void window_limit(struct window *, size_t max_real, size_t max_total);
 
-/* Changes the bound in bytes, and the number of chunks exempt from it: with a
-   chunk per worker, no worker lacks an item because of the bound. */
-void window_bound(struct window *, size_t max_bytes, size_t least);
+/*
+ * Changes the bound in bytes, and the number of chunks exempt from it: with a
+ * chunk per worker, no worker lacks an item because of the bound.  The bound is
+ * "usual", or bytes for ITEMS_AHEAD items per worker if that is more, "most" at
+ * most: many workers need no more bytes of small items than few.
+ */
+void window_bound(struct window *, size_t usual, size_t most, size_t least);
 
 /* Frees the spans in both queues. */
 void window_release(struct window *);

@@ -25,8 +25,9 @@
 #define FDS_KEPT 64
 #define FDS_OF_POOL 10
 /* Defaults of bytes in flight: per worker, enough for some large inputs and
-   results; at least for a pool; capped at a part of the memory, but that cap is
-   at least BYTES_LEAST. */
+   results; at least for a pool, and enough for small inputs of any number of
+   workers; capped at a part of the memory, but that cap is at least
+   BYTES_LEAST. */
 #define BYTES_EACH ((uint64_t)16 << 20)
 #define BYTES_USUAL ((uint64_t)64 << 20)
 #define BYTES_PART 8
@@ -284,13 +285,15 @@ int settings_make(struct settings *s, const struct vm_worker *worker,
 	return copy_indices(s, o.worker_indices, w);
 }
 
-size_t settings_bytes(const struct settings *s, size_t workers)
+size_t settings_bytes(const struct settings *s, size_t workers, size_t *usual)
 {
-	uint64_t usual = MAX(workers * BYTES_EACH, BYTES_USUAL);
+	uint64_t wanted = MAX(workers * BYTES_EACH, BYTES_USUAL);
 	uint64_t part = MAX(s->memory / BYTES_PART, BYTES_LEAST);
-	uint64_t bytes = MIN(usual, part);
+	uint64_t bytes = MIN(wanted, part);
+	size_t most = or_else(s->max_bytes, (size_t)MIN(bytes, SIZE_MAX / 8));
 
-	return or_else(s->max_bytes, (size_t)MIN(bytes, SIZE_MAX / 8));
+	*usual = or_else(s->max_bytes, (size_t)MIN(most, BYTES_USUAL));
+	return most;
 }
 
 void settings_release(struct settings *s)

@@ -59,8 +59,9 @@ int settings_make(struct settings *, const struct vm_worker *,
     size_t worker_size, const struct vm_options *, size_t options_size,
     struct words *);
 
-/* Returns the bound in bytes on the window of a pool with that many workers. */
-size_t settings_bytes(const struct settings *, size_t workers);
+/* Returns the bound in bytes on the window of a pool with that many workers.
+   *usual: the bound while items are small. */
+size_t settings_bytes(const struct settings *, size_t workers, size_t *usual);
 
 /* Frees the memory that settings_make() has allocated. */
 void settings_release(struct settings *);

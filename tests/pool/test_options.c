@@ -340,16 +340,20 @@ END_TEST
 START_TEST(bytes_in_flight_go_by_workers_and_memory)
 {
 	struct settings s = { .memory = UINT64_MAX };
+	size_t usual;
 
-	ck_assert_uint_eq(settings_bytes(&s, 1), 64 << 20);
-	ck_assert_uint_eq(settings_bytes(&s, 4), 64 << 20);
-	ck_assert_uint_eq(settings_bytes(&s, 32), 512 << 20);
+	ck_assert_uint_eq(settings_bytes(&s, 1, &usual), 64 << 20);
+	ck_assert_uint_eq(settings_bytes(&s, 4, &usual), 64 << 20);
+	ck_assert_uint_eq(settings_bytes(&s, 32, &usual), 512 << 20);
+	ck_assert_uint_eq(usual, 64 << 20);
 	s.memory = 1 << 30;
-	ck_assert_uint_eq(settings_bytes(&s, 32), 128 << 20);
+	ck_assert_uint_eq(settings_bytes(&s, 32, &usual), 128 << 20);
+	ck_assert_uint_eq(usual, 64 << 20);
 	s.memory = 80 << 20;
-	ck_assert_uint_eq(settings_bytes(&s, 32), 10 << 20);
+	ck_assert_uint_eq(settings_bytes(&s, 32, &usual), 10 << 20);
+	ck_assert_uint_eq(usual, 10 << 20);
 	s.memory = 1;
-	ck_assert_uint_eq(settings_bytes(&s, 32), 1 << 20);
+	ck_assert_uint_eq(settings_bytes(&s, 32, &usual), 1 << 20);
 }
 END_TEST
 
@@ -364,7 +368,8 @@ START_TEST(bytes_in_flight_follow_a_resize)
 	e = &pool->engine;
 	e->set.memory = UINT64_MAX;
 	ck_assert_int_eq(vm_resize(pool, 9), 0);
-	ck_assert_uint_eq(e->window.max_bytes, 144 << 20);
+	ck_assert_uint_eq(e->window.most_bytes, 144 << 20);
+	ck_assert_uint_eq(e->window.max_bytes, 64 << 20);
 	ck_assert_uint_eq(e->window.least, 9);
 	ck_assert_int_eq(vm_resize(pool, 1), 0);
 	ck_assert_int_eq(vm_close(pool), 0);
@@ -383,6 +388,7 @@ START_TEST(what_is_given_is_taken)
 		.seed = UINT64_MAX };
 	struct words words = { "" };
 	struct settings s;
+	size_t usual;
 
 	ck_assert_int_eq(settings_make(&s, &worker, sizeof worker, &o,
 	    sizeof o, &words), 0);
@@ -392,8 +398,9 @@ START_TEST(what_is_given_is_taken)
 	ck_assert_uint_eq(s.real_factor, 3);
 	ck_assert_uint_eq(s.total_factor, 4);
 	ck_assert_int_eq(s.leases, 3);
-	ck_assert_uint_eq(settings_bytes(&s, 7), 555);
-	ck_assert_uint_eq(settings_bytes(&s, 700), 555);
+	ck_assert_uint_eq(settings_bytes(&s, 7, &usual), 555);
+	ck_assert_uint_eq(settings_bytes(&s, 700, &usual), 555);
+	ck_assert_uint_eq(usual, 555);
 	ck_assert_uint_eq(s.plan.max_item, 666);
 	ck_assert_int_eq(s.max_attempts, 8);
 	ck_assert_uint_eq(s.teardown_ns, 9 * MS_IN_NS);

@@ -174,7 +174,7 @@ START_TEST(one_chunk_a_worker_passes_the_bytes)
 	struct window w;
 
 	window_init(&w, 30, 300, 1000);
-	window_bound(&w, 1, 3);
+	window_bound(&w, 1, 1, 3);
 	for (uint64_t seq = 0; seq < 3; seq++) {
 		ck_assert(window_room(&w));
 		admit(&w, seq, 1);
@@ -189,10 +189,43 @@ START_TEST(one_chunk_a_worker_passes_the_bytes)
 		ck_assert(window_room(&w));
 	}
 	is_empty(&w);
-	window_bound(&w, 1, 0);
+	window_bound(&w, 1, 1, 0);
 	ck_assert(window_room(&w));
 	admit(&w, 3, 1);
 	ck_assert(!window_room(&w));
+	window_release(&w);
+}
+END_TEST
+
+/* Many workers need no more bytes of small items than few, but of large inputs
+   or results four for each worker. */
+START_TEST(the_bytes_go_by_the_size_of_items)
+{
+	const size_t mib = 1 << 20;
+	struct window w;
+	struct span *s;
+
+	window_init(&w, 30000, 30000, 0);
+	window_bound(&w, mib, 100 * mib, 8);
+	ck_assert_uint_eq(w.max_bytes, mib);
+	for (uint64_t seq = 0; seq < 50; seq++)
+		admit(&w, seq, 1);
+	ck_assert_uint_eq(w.max_bytes, mib);
+	for (int i = 0; i < 50; i++) {
+		s = answer_first(&w, 2 * mib);
+		ck_assert_uint_gt(w.max_bytes, mib);
+		take_all(&w, s);
+	}
+	ck_assert_uint_gt(w.max_bytes, 8 * 4 * 2 * mib - mib);
+	ck_assert_uint_lt(w.max_bytes, 8 * 4 * 2 * mib + mib);
+	window_bound(&w, mib, 10 * mib, 8);
+	ck_assert_uint_eq(w.max_bytes, 10 * mib);
+	for (uint64_t seq = 50; seq < 250; seq++) {
+		admit(&w, seq, 1);
+		take_all(&w, answer_first(&w, 0));
+	}
+	ck_assert_uint_eq(w.max_bytes, mib);
+	is_empty(&w);
 	window_release(&w);
 }
 END_TEST
@@ -633,6 +666,7 @@ int main(void)
 		room_is_counted_in_chunks, room_is_counted_in_bytes,
 		results_count_against_the_bytes, one_is_always_admitted,
 		one_chunk_a_worker_passes_the_bytes,
+		the_bytes_go_by_the_size_of_items,
 		so_many_may_be_sent, what_comes_back_waits_in_its_place,
 		counts_are_right_whatever_happens,
 		what_pauses_wakes_when_it_is_due, what_was_sent_may_pause,
