@@ -31,8 +31,8 @@ table=$results.txt
 chart=$results.svg
 failures=0
 
-if [ ! -x bench/pool ]; then
-	echo "run.sh: there is no bench/pool here: call \"make bench\"" >&2
+if [ ! -x bench/pool ] || [ ! -x bench/counted ]; then
+	echo "run.sh: there are no programs here: call \"make bench\"" >&2
 	exit 1
 fi
 tmp=$(mktemp -d) || exit 1
@@ -122,7 +122,8 @@ run_row()
 		give_up "$name" "there is no $(echo $missing): skipped"
 		return
 	fi
-	bounded "$@" </dev/null >"$tmp/line" 2>"$tmp/errors"
+	bounded bench/counted "$tmp/faults" "$@" </dev/null >"$tmp/line" \
+	    2>"$tmp/errors"
 	status=$?
 	if [ $status -eq 77 ]; then
 		give_up "$name" "$(cat "$tmp/errors"): skipped"
@@ -132,7 +133,9 @@ run_row()
 		failures=$((failures + 1))
 	else
 		read -r items seconds cpu _ peak _ <"$tmp/line"
-		echo "$group|$name|$round|$items|$seconds|$cpu|$peak" >>"$data"
+		read -r faults <"$tmp/faults"
+		echo "$group|$name|$round|$items|$seconds|$cpu|$peak|$faults" \
+		    >>"$data"
 	fi
 }
 
@@ -152,6 +155,10 @@ run_group()
 	done
 }
 
+# The figures by which machines differ, in a second.
+machine=$(tests/tools/measure 2>/dev/null |
+    sed -n "s/^VIMAP_TEST_MACHINE='\(.*\)'/\1/p")
+
 choose >"$tmp/rows"
 if [ ! -s "$tmp/rows" ]; then
 	echo "run.sh: no workload is called so: $BENCH_ONLY" >&2
@@ -168,9 +175,8 @@ for group in $(cut -d '|' -f 1 "$tmp/rows" | uniq); do
 	run_group $rounds
 done
 {
-	echo "$(uname -s -r -m), $(getconf _NPROCESSORS_ONLN) CPUs," \
-	    "$(date -u '+%Y-%m-%d %H:%M'), $ROUNDS rounds," \
-	    "$(uptime | sed 's/.*load/load/')"
+	echo "$(uname -s -r -m), $(date -u '+%Y-%m-%d %H:%M'), $ROUNDS rounds"
+	echo "The machine, before: $machine"
 	awk -v ratios="$tmp/ratios" -f "$src/table.awk" "$tmp/rows" "$data"
 } >"$table"
 awk -f "$src/chart.awk" "$tmp/ratios" >"$chart"

@@ -23,6 +23,7 @@ $5 > 0 {
 	rate[$1, $2, $3] = $4 / $5
 	cpu[$1, $2, $3] = $6 / $4
 	peak[$1, $2, $3] = $7 / 1024
+	faults[$1, $2, $3] = $8 / $4
 	if ($3 > rounds)
 		rounds = $3
 }
@@ -69,7 +70,7 @@ function told(x, u)
 	return u == "ms" ? sprintf("%.4g", 1e3 / x) : short(x)
 }
 
-function row(g, name, first,   i, n, m, v, c, p, q, low, high)
+function row(g, name, first,   i, n, m, v, c, p, f, q, low, high)
 {
 	for (i = 1; i <= rounds; i++) {
 		if (!((g, name, i) in rate))
@@ -77,6 +78,7 @@ function row(g, name, first,   i, n, m, v, c, p, q, low, high)
 		v[++n] = rate[g, name, i]
 		c[n] = cpu[g, name, i]
 		p[n] = peak[g, name, i]
+		f[n] = faults[g, name, i]
 		if (name != first && (g, first, i) in rate)
 			q[++m] = rate[g, first, i] / rate[g, name, i]
 	}
@@ -87,11 +89,13 @@ function row(g, name, first,   i, n, m, v, c, p, q, low, high)
 	sort(v, n)
 	sort(c, n)
 	sort(p, n)
+	sort(f, n)
 	low = told(v[unit[g] == "" ? 1 : n], unit[g])
 	high = told(v[unit[g] == "" ? n : 1], unit[g])
-	printf "  %-13s %9s %19s %9s %9s", name, told(median(v, n), unit[g]),
-	    low " .. " high, seconds(median(c, n)),
-	    sprintf("%.1f", median(p, n))
+	printf "  %-13s %9s %19s %9s %9s %9s", name,
+	    told(median(v, n), unit[g]), low " .. " high,
+	    seconds(median(c, n)), sprintf("%.1f", median(p, n)),
+	    sprintf("%.2g", median(f, n))
 	if (m > 0) {
 		sort(q, m)
 		printf " %9s %19s", sprintf("%.3g", median(q, m)),
@@ -107,14 +111,16 @@ END {
 	for (k = 1; k <= ngroups; k++) {
 		g = groups[k]
 		printf "\n%s: %s\n", g, title[g]
-		printf "  %-13s %9s %19s %9s %9s %9s %19s\n", "",
+		printf "  %-13s %9s %19s %9s %9s %9s %9s %19s\n", "",
 		    unit[g] == "" ? "items/s" : unit[g], "least .. most",
-		    "CPU/item", "peak MiB", "ratio", "least .. most"
+		    "CPU/item", "peak MiB", "flt/item", "ratio",
+		    "least .. most"
 		for (i = 1; i <= count[g]; i++)
 			row(g, names[g, i], names[g, 1])
 	}
 	print "\nAll are medians.  CPU/item, peak MiB: of the calling " \
-	    "process; its memory.\nRatio: so many times as fast as this " \
-	    "program is the group's first one;\nthe median of what each " \
-	    "round gave."
+	    "process; its memory.\nflt/item: page faults of all " \
+	    "processes of a run, its start included, by items.\nRatio: the rate of the group's " \
+	    "first program divided by that of this program;\nthe median " \
+	    "of the rounds."
 }

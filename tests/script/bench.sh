@@ -68,8 +68,8 @@ try()
 # Every program finds the same sums, since each has compared them with its
 # own.
 for workload in tiny kib us ms skew; do
-	for program in pool map_array raw_pipe raw_shm peer_threads peer_openmp \
-	    peer_zmq; do
+	for program in pool map_array by_hand raw_pipe raw_shm peer_threads \
+	    peer_openmp peer_zmq; do
 		[ ! -x bench/$program ] || ! drawn 4 ||
 		    try bench/$program $workload 20 2 3 2
 	done
@@ -83,6 +83,9 @@ done
 ! drawn 4 || try bench/pool exec 3 2
 ! drawn 4 || try bench/pool tiny 1000
 ! drawn 4 || try bench/pool tiny 1000 2 0 0 0 1000
+! drawn 4 || try bench/by_hand mib 3 2
+! drawn 4 || try bench/by_hand pingpong 20 1
+! drawn 4 || try bench/by_hand start 2 3
 ! drawn 4 || try bench/raw_pipe mib 3 2
 ! drawn 4 || try bench/raw_pipe pingpong 20 1
 ! drawn 4 || try bench/raw_pipe start 2 3
@@ -130,6 +133,10 @@ if BENCH_ONLY=W6 BENCH_RESULTS=$dir/results ROUNDS=1 SCALE=1 \
     sh "$srcdir/bench/run.sh" >"$dir/log" 2>&1; then
 	grep '^  raw_pipe .*[0-9]' "$dir/results.txt" >/dev/null ||
 	    fail "no raw_pipe in the table"
+	grep '^The machine, before: .*page fault [0-9]' "$dir/results.txt" \
+	    >/dev/null || fail "no figures of the machine"
+	awk -F'|' 'NF != 8 || $8 <= 0 { bad = 1 } END { exit bad }' \
+	    "$dir/results.data" || fail "runs without page faults"
 	grep '</svg>' "$dir/results.svg" >/dev/null || fail "no chart"
 else
 	cat "$dir/log"
@@ -150,6 +157,14 @@ else
 	fail "the driver, on rounds of their own"
 fi
 [ ! -x bench/steps ] || bench/steps 1000 >/dev/null || fail "bench/steps"
+
+# The counter of page faults passes on how a command ends, and a signal.
+bench/counted "$dir/faults" sh -c 'exit 7'
+[ $? -eq 7 ] || fail "counted: not the status of its command"
+bench/counted "$dir/faults" sh -c 'kill -9 $$'
+[ $? -eq 137 ] || fail "counted: not the signal of its command"
+bench/counted "$dir/faults" "$dir/no such program" 2>/dev/null
+[ $? -eq 127 ] || fail "counted: a program that is not there"
 
 # What cannot be meant is refused.
 bench/pool nonsense 1 >/dev/null 2>&1 && fail "a workload that is none"
