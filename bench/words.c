@@ -8,7 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "base/words.h"
+#include "words.h"
 
 struct text text_open(const char *path)
 {

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/words.h"
+#include "words.h"
 
 struct entry {
 	const char *word;	/* points into the text; NULL: free */

@@ -12,7 +12,7 @@
 
 #include <vimap_reduce.h>
 
-#include "base/words.h"
+#include "words.h"
 
 static struct text text;
 

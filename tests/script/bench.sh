@@ -158,6 +158,14 @@ else
 fi
 [ ! -x bench/steps ] || bench/steps 1000 >/dev/null || fail "bench/steps"
 
+# Words are counted alike, on a pool and in a single process.
+printf 'a b a\nc b a\n%s\n' "$(seq 1 2000 | sed 's/.*/x& y/')" >"$dir/text"
+bounded bench/words_pool "$dir/text" 2 >"$dir/pool" 2>/dev/null ||
+    fail "words_pool"
+bounded bench/words_one "$dir/text" >"$dir/one" 2>/dev/null || fail "words_one"
+[ "$(wc -l <"$dir/one")" -eq 2004 ] && cmp "$dir/pool" "$dir/one" ||
+    fail "words are counted in different ways"
+
 # The counter of page faults passes on how a command ends, and a signal.
 bench/counted "$dir/faults" sh -c 'exit 7'
 [ $? -eq 7 ] || fail "counted: not the status of its command"
