@@ -95,6 +95,7 @@ void diagnosis_complete(struct engine *e, struct member *m)
 {
 	const struct plan *p = &e->set.plan;
 	struct words *w = &e->staffing.setup_words;
+	size_t size;
 
 	if (p->max_address_space > 0)
 		words_add(w, "  (worker_max_address_bytes is %zu.)",
@@ -103,7 +104,10 @@ void diagnosis_complete(struct engine *e, struct member *m)
 		words_add(w, "  (worker_max_cpu_seconds is %d.)",
 		    p->max_cpu_s);
 	free(m->setup_text);
-	m->setup_text = strdup(w->text);
+	size = strlen(w->text) + 1;
+	m->setup_text = malloc(size);
+	if (m->setup_text != NULL)
+		memcpy(m->setup_text, w->text, size);
 }
 
 void diagnosis_setup(struct engine *e, struct member *m)

@@ -91,9 +91,12 @@ static void wait_given_up(vm_pool *pool, int worker)
 	ck_assert_ptr_eq(strstr(vm_error(pool), text), vm_error(pool));
 }
 
-/* Closes a pool that has given workers up, and checks the error text. */
+/* Closes a pool that has given workers up, and checks the error text, which is
+   not the last of the pool. */
 static void close_telling(vm_pool *pool, const char *text)
 {
+	ck_assert_int_eq(vm_resize(pool, 0), -1);
+	ck_assert_ptr_null(strstr(vm_error(pool), text));
 	ck_assert_int_eq(vm_close(pool), 1);
 	ck_assert_msg(strstr(vm_error(NULL), text) != NULL, "%s",
 	    vm_error(NULL));
