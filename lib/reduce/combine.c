@@ -19,7 +19,7 @@ void combine_init(struct combine *c, struct vm_context *me,
 	*c = (struct combine){ .me = me, .add_up = add_up, .memory = memory };
 	buf_init(&c->collected, SIZE_MAX / 4);
 	table_init(&c->table);
-	values_init(&c->values, value_most);
+	values_init(&c->values, value_most, 0);
 }
 
 void combine_release(struct combine *c)

@@ -26,6 +26,7 @@ struct layer {
 	struct emit emit;
 	struct combine combine;
 	struct vm_values values;
+	uint64_t run;		/* of the last item */
 };
 
 /* ---- hooks of a job ---- */
@@ -73,7 +74,7 @@ static int open_layer(struct layer *l, struct vm_context *me)
 	l->store = p->store;
 	l->place = job_place(p, me->worker_index);
 	combine_init(&l->combine, me, vm_add_up, p->memory, p->pair_most);
-	values_init(&l->values, p->pair_most);
+	values_init(&l->values, p->pair_most, p->memory / PAGES_PART);
 	l->states = calloc(p->count, sizeof *l->states);
 	if (l->states == NULL)
 		return -ENOMEM;
@@ -323,6 +324,9 @@ int job_process(struct vm_context *me, const void *input, size_t size)
 
 	memcpy(&task, input, sizeof task);
 	size -= sizeof task;
+	if (task.run != l->run)
+		values_forget(&l->values);
+	l->run = task.run;
 	enter(l, task.job);
 	l->failed = false;
 	if (task.kind == TASK_MAP)

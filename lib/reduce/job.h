@@ -33,7 +33,7 @@ enum task_kind { TASK_MAP = 1, TASK_GATHER, TASK_REDUCE };
 struct task {
 	uint32_t kind;
 	uint32_t job;
-	uint64_t reserved;
+	uint64_t run;		/* its number: the store has the run's pairs */
 };
 
 /* Item to gather a partition. */

@@ -12,7 +12,7 @@
 
 int phase_item(struct vm_reducer *r, enum task_kind kind)
 {
-	struct task task = { kind, (uint32_t)r->job, 0 };
+	struct task task = { kind, (uint32_t)r->job, r->run };
 
 	r->item.len = 0;
 	return buf_append(&r->item, &task, sizeof task);

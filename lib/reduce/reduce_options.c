@@ -160,7 +160,7 @@ int reduce_options_make(struct vm_reducer *r, struct vm_options *o,
 	p->memory = MIN(MAX(memory / 8 / workers, WORKER_LEAST), MEMORY_MOST);
 	r->item_most = item;
 	p->pair_most = MIN(item, (size_t)UINT32_MAX - 1);
-	values_init(&r->values, p->pair_most);
+	values_init(&r->values, p->pair_most, p->memory / PAGES_PART);
 	o->flags &= ~(unsigned)VM_TELL_TEARDOWNS;
 	if (h->flags != 0)
 		o->flags |= VM_ORDERED;

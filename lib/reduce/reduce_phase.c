@@ -92,6 +92,7 @@ static int next_key(void *from, const void **input, size_t *size)
 int reduce_phase_begin(struct vm_reducer *r)
 {
 	r->partition = 0;
+	values_forget(&r->values);
 	if (r->plan.jobs[r->job].reduce == NULL) {
 		r->stage = RUN_LISTING;
 		return 0;

@@ -224,17 +224,29 @@ int store_write(const struct store *s, uint64_t at, const void *from,
 	return 0;
 }
 
-int store_read(const struct store *s, uint64_t at, void *to, size_t size)
+int64_t store_read_some(const struct store *s, uint64_t at, void *to,
+    size_t size)
 {
 	unsigned char *bytes = to;
 	int fd = s->file[(at & SPILL) != 0];
+	size_t done = 0;
 	ssize_t n;
 
-	for (at &= ~SPILL; size > 0; at += (size_t)n, size -= (size_t)n) {
-		n = sys_pread(fd, bytes, size, at);
-		if (n <= 0)
-			return n < 0 ? (int)n : -EBADMSG;
-		bytes += n;
+	for (at &= ~SPILL; done < size; done += (size_t)n) {
+		n = sys_pread(fd, bytes + done, size - done, at + done);
+		if (n < 0)
+			return n;
+		if (n == 0)
+			break;
 	}
-	return 0;
+	return (int64_t)done;
+}
+
+int store_read(const struct store *s, uint64_t at, void *to, size_t size)
+{
+	int64_t n = store_read_some(s, at, to, size);
+
+	if (n < 0)
+		return (int)n;
+	return (size_t)n == size ? 0 : -EBADMSG;
 }

@@ -115,4 +115,8 @@ int store_write(const struct store *, uint64_t at, const void *from,
     size_t size);
 int store_read(const struct store *, uint64_t at, void *to, size_t size);
 
+/* The same, up to the end of the file: returns the bytes read, or -errno. */
+int64_t store_read_some(const struct store *, uint64_t at, void *to,
+    size_t size);
+
 #endif

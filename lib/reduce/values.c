@@ -17,9 +17,10 @@
 #define KEEP ((size_t)1024 * 1024)
 #define SIZE sizeof(uint32_t)
 
-void values_init(struct vm_values *v, size_t value_most)
+void values_init(struct vm_values *v, size_t value_most, size_t pages_most)
 {
 	*v = (struct vm_values){ .value_most = value_most };
+	pages_init(&v->pages, pages_most);
 	buf_init(&v->buf, SIZE_MAX / 4);
 	buf_init(&v->value, SIZE_MAX / 4);
 }
@@ -50,8 +51,14 @@ void values_of_group(struct vm_values *v, const struct store *s,
 	v->error = 0;
 }
 
+void values_forget(struct vm_values *v)
+{
+	pages_forget(&v->pages);
+}
+
 void values_release(struct vm_values *v)
 {
+	pages_release(&v->pages);
 	buf_release(&v->buf);
 	buf_release(&v->value);
 }
@@ -134,7 +141,7 @@ static int read_ahead(struct vm_values *v, size_t want)
 	v->buf.len = have;
 	r = buf_reserve(&v->buf, n);
 	if (r == 0)
-		r = store_read(v->store, v->group.at + v->read,
+		r = pages_read(&v->pages, v->store, v->group.at + v->read,
 		    v->buf.data + have, n);
 	if (r < 0)
 		return r;

@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "base/buf.h"
+#include "reduce/pages.h"
 #include "reduce/record.h"
 #include "reduce/store.h"
 
@@ -38,6 +39,7 @@ struct vm_values {
 	/* Buffer for a present value that fits. */
 	_Alignas(16) unsigned char small[64];
 	const struct store *store;
+	struct pages pages;	/* of the store, for small groups */
 	struct group group;
 	uint64_t read;		/* bytes of the group read so far */
 	uint64_t seal;		/* of the values given */
@@ -49,8 +51,12 @@ struct vm_values {
 	int error;		/* errno of a failure, or 0 */
 };
 
-/* Initialises an empty iterator; value_most is in bytes.  Call it once. */
-void values_init(struct vm_values *, size_t value_most);
+/* Initialises an empty iterator; value_most is in bytes, and so is pages_most,
+   the memory for pages of the store.  Call it once. */
+void values_init(struct vm_values *, size_t value_most, size_t pages_most);
+
+/* Forgets the bytes read from the store: another run has filled it. */
+void values_forget(struct vm_values *);
 
 /* Begins to iterate over an entry, which must not change meanwhile. */
 void values_of_table(struct vm_values *, const struct table *,

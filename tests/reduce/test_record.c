@@ -410,7 +410,7 @@ static void check_gathered(const struct gathered *out)
 	struct group g;
 	struct scan s;
 
-	values_init(&v, 100);
+	values_init(&v, 100, 1 << 20);
 	ck_assert_int_eq(scan_open(&s, &store, &out->index, KEY_MOST), 0);
 	for (; next_group(&s, &g) == 1; keys++) {
 		int before = -1;
@@ -496,12 +496,13 @@ START_TEST(garbled_pairs_are_noticed)
 		flip(&run, i, 0x41);
 	}
 	ck_assert_int_eq(gather(&g, &run, 1, &out), 0);
-	values_init(&v, 10);
+	values_init(&v, 10, 1 << 20);
 	ck_assert_int_eq(scan_open(&s, &store, &out.index, 10), 0);
 	ck_assert_int_eq(next_group(&s, &group), 1);
 	values.extent.at = group.at;
 	for (uint64_t i = 0; i < group.size; i++) {
 		flip(&values, i, 0x41);
+		values_forget(&v);
 		values_of_group(&v, &store, &group);
 		for (n = 0; vm_value(&v, NULL) != NULL; n++)
 			continue;
@@ -509,6 +510,7 @@ START_TEST(garbled_pairs_are_noticed)
 		ck_assert_int_eq(v.error, EBADMSG);
 		flip(&values, i, 0x41);
 	}
+	values_forget(&v);
 	values_of_group(&v, &store, &group);
 	ck_assert_ptr_nonnull(vm_value(&v, NULL));
 	ck_assert_ptr_null(vm_value(&v, NULL));
@@ -553,7 +555,7 @@ START_TEST(large_values_lie_apart)
 	ck_assert_uint_eq(out.keys, 1);
 	ck_assert_int_eq(scan_open(&s, &store, &out.index, 10), 0);
 	ck_assert_int_eq(next_group(&s, &group), 1);
-	values_init(&v, 1 << 20);
+	values_init(&v, 1 << 20, 1 << 20);
 	for (int round = 0; round < 2; round++) {
 		values_of_group(&v, &store, &group);
 		for (size_t i = 0; i < COUNTOF(sizes); i++) {
@@ -577,7 +579,7 @@ START_TEST(large_values_lie_apart)
 	ck_assert_ptr_null(vm_value(&v, &size));
 	ck_assert_int_eq(v.error, EBADMSG);
 	values_release(&v);
-	values_init(&v, 65536);
+	values_init(&v, 65536, 1 << 20);
 	values_of_group(&v, &store, &group);
 	ck_assert_ptr_nonnull(vm_value(&v, &size));
 	ck_assert_ptr_nonnull(vm_value(&v, &size));

@@ -287,6 +287,37 @@ START_TEST(gathering_goes_without_collect)
 }
 END_TEST
 
+static int map_to_itself(struct vm_context *me, const void *input, size_t size)
+{
+	return vm_emit(me, input, size, input, size);
+}
+
+/* The caller reads the values from the store, which has values of another run
+   at the same offsets by then. */
+START_TEST(each_run_has_its_own_values)
+{
+	const struct vm_job job = { .map = map_to_itself };
+	vm_reducer *r = fork_job(&job, &(struct vm_options){ .workers = 1 },
+	    NULL);
+	struct vm_reduced one;
+	const void *value;
+	size_t size;
+
+	for (int run = 0; run < 3; run++) {
+		queue_run(r, 0, vm_range(1000 * run, 1000 * run + 100));
+		for (int i = 0; i < 100; i++) {
+			ck_assert_int_eq(vm_zip_key_out(r, &one), 1);
+			value = vm_value(one.values, &size);
+			ck_assert_ptr_nonnull(value);
+			ck_assert_uint_eq(size, one.key_size);
+			ck_assert_mem_eq(value, one.key, size);
+		}
+		ck_assert_int_eq(vm_zip_key_out(r, &one), 0);
+	}
+	close_reducer(r);
+}
+END_TEST
+
 /* Takes the next result: an exception with code 5 and this message. */
 static void take_code(vm_reducer *r, const char *message)
 {
@@ -1437,6 +1468,7 @@ int main(void)
 	const TTest *const tests[] = {
 		inputs_fail_alone, keys_fail_alone, collect_fails_its_input,
 		gathering_goes_without_collect, a_code_names_its_hook,
+		each_run_has_its_own_values,
 		codes_and_words_are_the_hooks,
 		pairs_are_emitted_in_map_only, no_teardown_without_setup,
 		setup_may_not_emit, inputs_without_map_are_pairs,

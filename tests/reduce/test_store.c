@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/base.h"
+#include "reduce/pages.h"
 #include "reduce/store.h"
 #include "tools.h"
 
@@ -275,6 +276,80 @@ START_TEST(what_was_not_written_is_noticed)
 }
 END_TEST
 
+/* Reads a range through the table of pages, and compares it with the store. */
+static void check_pages(struct pages *p, const struct store *s, uint64_t at,
+    size_t size)
+{
+	static unsigned char mine[100000], right[100000];
+
+	memset(mine, 0xee, sizeof mine);
+	ck_assert_int_eq(store_read(s, at, right, size), 0);
+	ck_assert_int_eq(pages_read(p, s, at, mine, size), 0);
+	ck_assert_mem_eq(mine, right, size);
+	ck_assert_int_eq(mine[size], 0xee);
+}
+
+/* Of both files, over the ends of pages, in tables of all sizes; nothing is
+   read behind the end of a file. */
+START_TEST(pages_have_the_bytes_of_the_store)
+{
+	const size_t sizes[] = { 0, 1, 12, 4095, 4096, 4097, 16384, 16385,
+		50000 };
+	unsigned char bytes[65536];
+	struct extent e[2];
+	struct store s;
+	struct pages p;
+
+	for (size_t i = 0; i < sizeof bytes; i++)
+		bytes[i] = (unsigned char)(i * 2654435769u >> 24);
+	open_store(&s, 1, sizeof bytes);
+	for (int i = 0; i < 2; i++) {
+		ck_assert_int_eq(store_take(&s, 0, sizeof bytes, &e[i]), 0);
+		ck_assert_int_eq(store_write(&s, e[i].at, bytes, 60001), 0);
+		bytes[0]++;
+	}
+	ck_assert_uint_ne(e[0].at & SPILL, e[1].at & SPILL);
+	for (size_t most = 0; most <= 1 << 20; most = 8 * most + 1000) {
+		pages_init(&p, most);
+		for (size_t n = 0; n < 9 * 200; n++)
+			check_pages(&p, &s, e[n % 2].at + n * 977 % 10001,
+			    sizes[n / 2 % 9]);
+		ck_assert_int_eq(pages_read(&p, &s, e[0].at + 60000, bytes, 1),
+		    0);
+		ck_assert_int_eq(pages_read(&p, &s, e[0].at + 60000, bytes, 2),
+		    -EBADMSG);
+		ck_assert_int_eq(pages_read(&p, &s, e[0].at + 70000, bytes, 1),
+		    -EBADMSG);
+		pages_release(&p);
+	}
+	store_close(&s);
+}
+END_TEST
+
+START_TEST(pages_are_read_once_until_forgotten)
+{
+	unsigned char byte;
+	struct extent e;
+	struct store s;
+	struct pages p;
+
+	open_store(&s, 1, PAGE);
+	pages_init(&p, 1 << 20);
+	ck_assert_int_eq(store_take(&s, 0, PAGE, &e), 0);
+	write_all(&s, &e, 1);
+	ck_assert_int_eq(pages_read(&p, &s, e.at, &byte, 1), 0);
+	ck_assert_int_eq(byte, 1);
+	write_all(&s, &e, 2);
+	ck_assert_int_eq(pages_read(&p, &s, e.at + 1, &byte, 1), 0);
+	ck_assert_int_eq(byte, 1);
+	pages_forget(&p);
+	ck_assert_int_eq(pages_read(&p, &s, e.at, &byte, 1), 0);
+	ck_assert_int_eq(byte, 2);
+	pages_release(&p);
+	store_close(&s);
+}
+END_TEST
+
 START_TEST(directories_that_will_not_do)
 {
 	struct words w = { "" };
@@ -385,7 +460,10 @@ int main(void)
 		what_is_not_written_is_taken_again,
 		what_was_for_nothing_is_taken_again,
 		copies_have_nothing_after_the_end, left_files_stay_as_they_are,
-		what_was_not_written_is_noticed, directories_that_will_not_do,
+		what_was_not_written_is_noticed,
+		pages_have_the_bytes_of_the_store,
+		pages_are_read_once_until_forgotten,
+		directories_that_will_not_do,
 		closed_streams_stay_closed, limits_on_files_are_kept_to,
 		workers_take_at_once };
 	const TTest *const drawn[] = {

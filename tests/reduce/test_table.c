@@ -124,7 +124,7 @@ START_TEST(values_stay_in_order)
 	struct vm_values v;
 	struct table t;
 
-	values_init(&v, 1 << 20);
+	values_init(&v, 1 << 20, 0);
 	for (int kind = 0; kind < 3; kind++) {
 		table_init(&t);
 		a = find(&t, 1, "a", 1);
@@ -180,7 +180,7 @@ START_TEST(empty_values_are_values)
 	uint32_t entry;
 	size_t size;
 
-	values_init(&v, 10);
+	values_init(&v, 10, 0);
 	table_init(&t);
 	entry = find(&t, 1, "", 0);
 	for (int n = 0; n < 20; n++)
