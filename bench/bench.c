@@ -80,15 +80,20 @@ static void mask_words(const void *in, void *out, size_t words)
 		y[i] = x[i] ^ MASK;
 }
 
-static void run_kib(const void *in, void *out, size_t count)
-{
-	mask_words(in, out, count * KIB / sizeof(uint64_t));
+/* Defines a function that changes every byte of blocks of this size. */
+#define RUN_BLOCKS(name, size) \
+static void name(const void *in, void *out, size_t count) \
+{ \
+	mask_words(in, out, count * ((size) / sizeof(uint64_t))); \
 }
 
-static void run_mib(const void *in, void *out, size_t count)
-{
-	mask_words(in, out, count * MIB / sizeof(uint64_t));
-}
+RUN_BLOCKS(run_kib, KIB)
+RUN_BLOCKS(run_16k, 16 * KIB)
+RUN_BLOCKS(run_64k, 64 * KIB)
+RUN_BLOCKS(run_256k, 256 * KIB)
+RUN_BLOCKS(run_mib, MIB)
+RUN_BLOCKS(run_4m, 4 * MIB)
+RUN_BLOCKS(run_16m, 16 * MIB)
 
 /* Not inlined and aligned, so that the loop has the same code at the same
    alignment in all programs: if it crosses a cache line, it takes 1.5 times as
@@ -190,7 +195,12 @@ static void run_exec(const void *in, void *out, size_t count)
 static const struct load loads[] = {
 	{ "tiny", 8, 8, run_tiny },
 	{ "kib", KIB, KIB, run_kib },
+	{ "16k", 16 * KIB, 16 * KIB, run_16k },
+	{ "64k", 64 * KIB, 64 * KIB, run_64k },
+	{ "256k", 256 * KIB, 256 * KIB, run_256k },
 	{ "mib", MIB, MIB, run_mib },
+	{ "4m", 4 * MIB, 4 * MIB, run_4m },
+	{ "16m", 16 * MIB, 16 * MIB, run_16m },
 	{ "sum", MIB, 8, run_sum },
 	{ "index", 8, 8, run_index },
 	{ "us", 8, 8, run_us },
@@ -330,7 +340,7 @@ static uint64_t expected(const struct bench *b)
 
 	if (bench_is(b, "start"))
 		return b->items * BENCH_START_ITEMS * BENCH_START_ITEMS;
-	if (bench_is(b, "kib") || bench_is(b, "mib")) {
+	if (b->load->out_size > sizeof sum) {
 		for (uint64_t i = 0; i < b->items; i++)
 			sum += 2 * (i ^ MASK);
 		return sum;

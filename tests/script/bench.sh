@@ -40,7 +40,7 @@ fi
 sum()
 {
 	case $1 in
-	kib|mib|sum|index)	echo any;;
+	kib|*[0-9][km]|mib|sum|index)	echo any;;
 	start)			echo $(($2 * 16));;
 	*)			echo $(($2 * $2));;
 	esac
@@ -76,6 +76,11 @@ for workload in tiny kib us ms skew; do
 done
 ! drawn 4 || try bench/pool mib 3 2
 ! drawn 4 || try bench/map_array mib 3 2
+for workload in 16k 64k 256k 4m 16m; do
+	! drawn 4 || try bench/pool $workload 3 2
+	! drawn 4 || try bench/by_hand $workload 3 2
+	! drawn 4 || try bench/raw_shm $workload 3 2 1 2
+done
 ! drawn 4 || try bench/pool sum 66 2
 ! drawn 4 || try bench/pool index 66 2
 ! drawn 4 || try bench/pool pingpong 20 1
