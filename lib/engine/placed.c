@@ -36,13 +36,14 @@ static void tell(struct member *m)
 }
 
 /* Copies an output as a frame to a buffer of its own.  Returns 0 or -ENOMEM. */
-static int copy_out(struct span *s, const unsigned char *output, size_t size)
+static int copy_out(struct engine *e, struct span *s,
+    const unsigned char *output, size_t size)
 {
-	s->rxbuf = rxbuf_new(FRAME_START + frame_length(size));
+	s->rxbuf = rxbuf_new(&e->crew.rxlist, FRAME_START + frame_length(size));
 	if (s->rxbuf == NULL)
 		return -ENOMEM;
 	frame_write(s->rxbuf->data + FRAME_START, FRAME_OUTPUT, output, size);
-	s->rxbuf->len = s->rxbuf->cap;
+	s->rxbuf->len = FRAME_START + frame_length(size);
 	s->output_at = FRAME_START;
 	return 0;
 }
@@ -56,7 +57,7 @@ int placed_take(struct engine *e, struct member *m,
 
 	s->bytes = FRAME_START + frame_length(p->size);
 	if (p->shut == 0) {
-		if (copy_out(s, at, p->size) < 0)
+		if (copy_out(e, s, at, p->size) < 0)
 			return -ENOMEM;
 		arena_pass(&m->outputs, p->at, room);
 		tell(m);
@@ -98,7 +99,7 @@ void placed_make_room(struct engine *e, struct member *m)
 
 	while (a->first != NULL && a->head - a->first->from +
 	    wanted(e, m) > a->size && (s = oldest(e, m)) != NULL &&
-	    copy_out(s, s->output, s->output_size) == 0) {
+	    copy_out(e, s, s->output, s->output_size) == 0) {
 		region_drop(s->region);
 		s->region = NULL;
 		tell(m);

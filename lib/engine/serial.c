@@ -88,7 +88,7 @@ static int process(struct engine *e, struct span *s)
 	context_begin(e->serial.context, &chunk, s->first);
 	frame = context_process(e->serial.context, input, size, &length);
 	e->intake.in_hook = false;
-	s->rxbuf = rxbuf_new(FRAME_START + length);
+	s->rxbuf = rxbuf_new(&e->crew.rxlist, FRAME_START + length);
 	if (s->rxbuf == NULL)
 		return -ENOMEM;
 	memcpy(s->rxbuf->data + FRAME_START, frame, length);

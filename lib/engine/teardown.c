@@ -218,7 +218,7 @@ void teardown_serial(struct engine *e)
 
 	if (frame != NULL && e->set.plan.tell_teardowns && !e->fate.closing) {
 		f = calloc(1, sizeof *f);
-		b = rxbuf_new(FRAME_START + length);
+		b = rxbuf_new(NULL, FRAME_START + length);
 	}
 	if (c->failed)
 		count_said(e, index, c->code, c->message, strlen(c->message));

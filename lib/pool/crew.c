@@ -92,6 +92,7 @@ void crew_release(struct crew *c, void (*close)(int *fd))
 		clear(c, m, close);
 	}
 	free(c->members);
+	rxlist_release(&c->rxlist);
 	*c = (struct crew){ 0 };
 }
 
@@ -230,6 +231,7 @@ int crew_welcome(struct crew *c, struct member *m, const struct notice *n,
 	if (r < 0)
 		return r;
 	channel_open(&m->channel, fds[NOTICE_RESULTS], fds[NOTICE_TASKS]);
+	m->channel.list = &c->rxlist;
 	m->reader = fds[NOTICE_READER];
 	m->errors = fds[NOTICE_ERRORS];
 	m->pid = n->pid;

@@ -158,6 +158,7 @@ struct crew {
 				   worker; NULL: not emptied */
 	size_t element;		/* bytes of each output, if outputs form
 				   arrays */
+	struct rxlist rxlist;	/* unused blocks for results */
 };
 
 /* Allocates count places, all ABSENT; the first wanted of them want a worker

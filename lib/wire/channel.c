@@ -134,7 +134,7 @@ static int make_room(struct channel *c, size_t least)
 	if (b != NULL && b->cap - b->len >= least)
 		return 0;
 	cap = MAX(cap, FRAME_START + unread + least);
-	r = rxbuf_renew(&c->rxbuf, c->at, FRAME_START, cap);
+	r = rxbuf_renew(c->list, &c->rxbuf, c->at, FRAME_START, cap);
 	if (r == 0)
 		c->at = FRAME_START;
 	return r;

@@ -26,6 +26,8 @@ struct channel {
 	int in;			/* -1: closed */
 	int out;
 	struct rxbuf *rxbuf;	/* received bytes; NULL: nothing yet */
+	struct rxlist *list;	/* of unused blocks, of the caller's pool; NULL:
+				   none */
 	size_t at;		/* offset of the first byte not yet passed */
 	bool filled;		/* the last read filled the free room */
 	uint64_t position;	/* in the stream, of the block's end */

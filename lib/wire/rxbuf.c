@@ -10,16 +10,64 @@
 
 #include "base/base.h"
 
-struct rxbuf *rxbuf_new(size_t cap)
-{
-	struct rxbuf *b = malloc(sizeof *b + cap + 1);
+/* Smaller blocks are not worth a place in the list. */
+#define KEPT_LEAST ((size_t)4096)
+/* A block this many times as large as is wanted would be wasted on it. */
+#define FITS_TIMES 4
 
-	if (b != NULL) {
-		b->refs = 1;
-		b->cap = cap;
-		b->len = 0;
+/* Takes a block that fits from the list, the last put there first, as its bytes
+   are in the cache.  Returns NULL if there is none. */
+static struct rxbuf *take(struct rxlist *l, size_t cap)
+{
+	size_t i = l->count;
+	struct rxbuf *b;
+
+	while (i-- > 0) {
+		b = l->kept[i];
+		if (b->cap >= cap && b->cap / FITS_TIMES <= cap) {
+			l->kept[i] = l->kept[--l->count];
+			l->bytes -= b->cap;
+			return b;
+		}
 	}
+	return NULL;
+}
+
+/* Puts an unused block on its list, or frees it. */
+static void put(struct rxbuf *b)
+{
+	struct rxlist *l = b->list;
+
+	if (l == NULL || l->count == RXLIST_MOST || b->cap < KEPT_LEAST ||
+	    b->cap > RXLIST_BYTES - l->bytes) {
+		free(b);
+		return;
+	}
+	l->kept[l->count++] = b;
+	l->bytes += b->cap;
+}
+
+struct rxbuf *rxbuf_new(struct rxlist *list, size_t cap)
+{
+	struct rxbuf *b = list != NULL ? take(list, cap) : NULL;
+
+	if (b == NULL) {
+		b = malloc(sizeof *b + cap + 1);
+		if (b == NULL)
+			return NULL;
+		b->cap = cap;
+		b->list = list;
+	}
+	b->refs = 1;
+	b->len = 0;
 	return b;
+}
+
+void rxlist_release(struct rxlist *l)
+{
+	while (l->count > 0)
+		free(l->kept[--l->count]);
+	l->bytes = 0;
 }
 
 struct rxbuf *rxbuf_hold(struct rxbuf *b)
@@ -34,7 +82,7 @@ void rxbuf_drop(struct rxbuf *b)
 		return;
 	assert(b->refs > 0);
 	if (--b->refs == 0)
-		free(b);
+		put(b);
 }
 
 /* Grows a block that has no other reference. */
@@ -52,7 +100,8 @@ static int grow(struct rxbuf **b, size_t cap)
 	return 0;
 }
 
-int rxbuf_renew(struct rxbuf **b, size_t from, size_t to, size_t cap)
+int rxbuf_renew(struct rxlist *list, struct rxbuf **b, size_t from, size_t to,
+    size_t cap)
 {
 	struct rxbuf *old = *b;
 	size_t wanted = old ? old->len - from : 0;
@@ -66,7 +115,7 @@ int rxbuf_renew(struct rxbuf **b, size_t from, size_t to, size_t cap)
 		(*b)->len = to + wanted;
 		return 0;
 	}
-	new = rxbuf_new(cap);
+	new = rxbuf_new(list, cap);
 	if (new == NULL)
 		return -ENOMEM;
 	if (wanted > 0)

@@ -67,7 +67,7 @@ static struct span *send_chunk(struct books *b, uint32_t items)
    followed by a 0 yet. */
 static struct rxbuf *block_of(uint64_t seq, uint32_t count)
 {
-	struct rxbuf *b = rxbuf_new((size_t)count * 64);
+	struct rxbuf *b = rxbuf_new(NULL, (size_t)count * 64);
 	unsigned char body[40];
 
 	ck_assert_ptr_nonnull(b);
@@ -354,7 +354,7 @@ START_TEST(a_failure_is_told_from_an_output)
 
 	books_open(&b, false);
 	s = send_chunk(&b, 4);
-	s->rxbuf = rxbuf_new(FRAME_START + 64);
+	s->rxbuf = rxbuf_new(NULL, FRAME_START + 64);
 	ck_assert_ptr_nonnull(s->rxbuf);
 	for (int n = 0; n < 4; n++)
 		frame_write(s->rxbuf->data + FRAME_START + 16 * n, n % 2 ?

@@ -18,7 +18,7 @@
 /* A buffer with room for 64 bytes that holds len. */
 static struct rxbuf *block_with(size_t len)
 {
-	struct rxbuf *b = rxbuf_new(64);
+	struct rxbuf *b = rxbuf_new(NULL, 64);
 
 	ck_assert_ptr_nonnull(b);
 	for (size_t i = 0; i < len; i++)
@@ -39,7 +39,7 @@ static bool are_from(const unsigned char *at, size_t n, size_t from)
 START_TEST(a_new_one_is_empty_and_aligned)
 {
 	for (size_t cap = 0; cap < 100; cap++) {
-		struct rxbuf *b = rxbuf_new(cap);
+		struct rxbuf *b = rxbuf_new(NULL, cap);
 
 		ck_assert_ptr_nonnull(b);
 		ck_assert_uint_eq(b->refs, 1);
@@ -75,7 +75,7 @@ START_TEST(renewing_nothing_makes_one)
 {
 	struct rxbuf *b = NULL;
 
-	ck_assert_int_eq(rxbuf_renew(&b, 0, 8, 40), 0);
+	ck_assert_int_eq(rxbuf_renew(NULL, &b, 0, 8, 40), 0);
 	ck_assert_ptr_nonnull(b);
 	ck_assert_uint_eq(b->refs, 1);
 	ck_assert_uint_eq(b->len, 8);
@@ -89,7 +89,7 @@ static void renew_alone(size_t from, size_t to, size_t cap)
 {
 	struct rxbuf *b = block_with(40);
 
-	ck_assert_int_eq(rxbuf_renew(&b, from, to, cap), 0);
+	ck_assert_int_eq(rxbuf_renew(NULL, &b, from, to, cap), 0);
 	ck_assert_uint_eq(b->refs, 1);
 	ck_assert_uint_eq(b->len, to + 40 - from);
 	ck_assert_uint_ge(b->cap, cap);
@@ -115,7 +115,7 @@ static void renew_held(size_t from, size_t to, size_t cap)
 	struct rxbuf *mine = block_with(40);
 	struct rxbuf *b = rxbuf_hold(mine);
 
-	ck_assert_int_eq(rxbuf_renew(&b, from, to, cap), 0);
+	ck_assert_int_eq(rxbuf_renew(NULL, &b, from, to, cap), 0);
 	ck_assert_ptr_ne(b, mine);
 	ck_assert_uint_eq(b->refs, 1);
 	ck_assert_uint_eq(b->len, to + 40 - from);
@@ -144,11 +144,11 @@ START_TEST(without_memory_nothing_changes)
 {
 	struct rxbuf *b = block_with(40), *same = b, *none = NULL;
 
-	ck_assert_ptr_null(rxbuf_new(TOO_MUCH));
-	ck_assert_int_eq(rxbuf_renew(&b, 10, 0, TOO_MUCH), -ENOMEM);
+	ck_assert_ptr_null(rxbuf_new(NULL, TOO_MUCH));
+	ck_assert_int_eq(rxbuf_renew(NULL, &b, 10, 0, TOO_MUCH), -ENOMEM);
 	ck_assert_ptr_eq(b, same);
 	rxbuf_hold(b);
-	ck_assert_int_eq(rxbuf_renew(&b, 10, 0, TOO_MUCH), -ENOMEM);
+	ck_assert_int_eq(rxbuf_renew(NULL, &b, 10, 0, TOO_MUCH), -ENOMEM);
 	ck_assert_ptr_eq(b, same);
 	ck_assert_uint_eq(b->refs, 2);
 	ck_assert_uint_eq(b->cap, 64);
@@ -156,8 +156,80 @@ START_TEST(without_memory_nothing_changes)
 	ck_assert(are_from(b->data, 40, 0));
 	rxbuf_drop(b);
 	rxbuf_drop(b);
-	ck_assert_int_eq(rxbuf_renew(&none, 0, 8, TOO_MUCH), -ENOMEM);
+	ck_assert_int_eq(rxbuf_renew(NULL, &none, 0, 8, TOO_MUCH), -ENOMEM);
 	ck_assert_ptr_null(none);
+}
+END_TEST
+
+/* ---- lists of unused blocks ---- */
+
+START_TEST(unused_blocks_are_used_again)
+{
+	struct rxlist l = { .count = 0 };
+	struct rxbuf *a = rxbuf_new(&l, 10000), *b, *again;
+
+	ck_assert_ptr_nonnull(a);
+	b = rxbuf_new(&l, 10000);
+	ck_assert_ptr_ne(a, b);
+	rxbuf_hold(a);
+	a->len = 10000;
+	rxbuf_drop(a);
+	ck_assert_uint_eq(l.count, 0);
+	rxbuf_drop(a);
+	ck_assert_uint_eq(l.count, 1);
+	ck_assert_uint_eq(l.bytes, a->cap);
+	again = rxbuf_new(&l, 9000);
+	ck_assert_ptr_eq(again, a);
+	ck_assert_uint_eq(again->refs, 1);
+	ck_assert_uint_eq(again->len, 0);
+	ck_assert_uint_ge(again->cap, 9000);
+	ck_assert_uint_eq(l.count, 0);
+	ck_assert_uint_eq(l.bytes, 0);
+	rxbuf_drop(again);
+	rxbuf_drop(b);
+	ck_assert_uint_eq(l.count, 2);
+	rxlist_release(&l);
+	ck_assert_uint_eq(l.count, 0);
+}
+END_TEST
+
+/* Neither a block that is too small nor a block that would be wasted. */
+START_TEST(a_block_must_fit)
+{
+	struct rxlist l = { .count = 0 };
+	struct rxbuf *b = rxbuf_new(&l, 40000), *other;
+
+	rxbuf_drop(b);
+	other = rxbuf_new(&l, 40001);
+	ck_assert_ptr_ne(other, b);
+	rxbuf_drop(other);
+	other = rxbuf_new(&l, 100);
+	ck_assert_ptr_ne(other, b);
+	rxbuf_drop(other);
+	ck_assert_uint_eq(l.count, 2);
+	other = rxbuf_new(&l, 10000);
+	ck_assert(other->cap >= 40000);
+	rxbuf_drop(other);
+	rxlist_release(&l);
+}
+END_TEST
+
+START_TEST(lists_are_bounded)
+{
+	struct rxlist l = { .count = 0 };
+	struct rxbuf *b[2 * RXLIST_MOST];
+
+	for (size_t size = 5000; size < RXLIST_BYTES; size *= 20) {
+		for (size_t i = 0; i < COUNTOF(b); i++)
+			b[i] = rxbuf_new(&l, size);
+		for (size_t i = 0; i < COUNTOF(b); i++)
+			rxbuf_drop(b[i]);
+		ck_assert_uint_le(l.count, RXLIST_MOST);
+		ck_assert_uint_le(l.bytes, RXLIST_BYTES);
+		ck_assert_uint_ge(l.count, MIN(RXLIST_MOST,
+		    RXLIST_BYTES / 4 / size));
+		rxlist_release(&l);
+	}
 }
 END_TEST
 
@@ -167,7 +239,9 @@ int main(void)
 		lives_until_the_last_lets_go, renewing_nothing_makes_one,
 		one_that_nobody_holds_serves_itself,
 		one_that_others_hold_stays_as_it_is,
-		without_memory_nothing_changes };
+		without_memory_nothing_changes,
+		unused_blocks_are_used_again, a_block_must_fit,
+		lists_are_bounded };
 
 	return run_tests("block", tests, COUNTOF(tests));
 }

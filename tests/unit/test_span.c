@@ -75,7 +75,7 @@ END_TEST
 START_TEST(holds_its_chunk_and_its_block)
 {
 	struct chunk *c = chunk_of_20();
-	struct rxbuf *b = rxbuf_new(10);
+	struct rxbuf *b = rxbuf_new(NULL, 10);
 	struct span *s = span_of(c);
 
 	ck_assert_ptr_nonnull(b);
