@@ -156,7 +156,7 @@ int vm_map_array_sized(const struct vm_worker *worker, size_t worker_size,
     const struct vm_options *options, size_t options_size,
     const struct vm_array_map *map, size_t map_size)
 {
-	struct vm_array_map m;
+	struct vm_array_map m = { 0 };
 	struct words words = { "" };
 	struct settings set;
 	vm_pool *p = NULL;
