@@ -27,6 +27,7 @@
 #include "engine/placed.h"
 #include "engine/retry.h"
 #include "engine/teardown.h"
+#include "os/sys.h"
 
 /* Most time from the end of a worker's pipe to the notice of its death. */
 #define ENDED_NS (200 * MS_IN_NS)
@@ -503,13 +504,16 @@ static int take_unreported(struct engine *e, struct member *m)
 int receive_rest(struct engine *e, struct member *m, uint64_t now)
 {
 	bool lost = lost_fds_pipes(e, m, now);
-	int r = !lost && m->channel.in >= 0;
+	bool whole = m->channel.in >= 0 &&
+	    sys_is(m->channel.in, &m->in_file);
+	int r = whole;
 
 	while (r > 0 && m->blame != VM_GARBLED)
 		r = receive_read(e, m, now);
 	if (r == 0 && m->blame != VM_GARBLED && m->channel.in >= 0)
 		r = receive_ring(e, m, now);
-	if (r >= 0)
+	/* With frames left unread, a failed item would pass for done. */
+	if (r >= 0 && whole)
 		r = take_unreported(e, m);
 	return r == 0 && lost ? -EBADF : r;
 }

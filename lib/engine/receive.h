@@ -24,7 +24,7 @@ int receive_ring(struct engine *, struct member *, uint64_t now);
 /* Reads all results that a dead worker had finished: from its pipe, then from
    its ring, then the outputs that it wrote into its array without a report.
    Returns 0; -ENOMEM; or -EBADF if the program has closed its pipes: then the
-   pool is broken, and ring and array are read all the same. */
+   pool is broken, and results in a pipe that is lost are not read. */
 int receive_rest(struct engine *, struct member *, uint64_t now);
 
 #endif

@@ -21,7 +21,6 @@ void freelist_release(struct freelist *f)
 		free(f->spans[--f->nspans]);
 	while (f->nchunks > 0)
 		throw_away(f->chunks[--f->nchunks]);
-	f->bytes = 0;
 }
 
 struct span *freelist_take_span(struct freelist *f)
@@ -35,11 +34,8 @@ struct chunk *freelist_take_chunk(struct freelist *f)
 {
 	struct chunk *c;
 
-	if (f != NULL && f->nchunks > 0) {
-		c = f->chunks[--f->nchunks];
-		f->bytes -= c->items.cap + c->heads.cap;
-		return c;
-	}
+	if (f != NULL && f->nchunks > 0)
+		return f->chunks[--f->nchunks];
 	c = malloc(sizeof *c);
 	if (c != NULL) {
 		buf_init(&c->items, 0);
@@ -58,14 +54,11 @@ void freelist_put_span(struct freelist *f, struct span *s)
 
 void freelist_put_chunk(struct freelist *f, struct chunk *c)
 {
-	size_t bytes = c->items.cap + c->heads.cap;
-
 	if (f == NULL || f->nchunks == FREELIST_MOST ||
-	    bytes > FREELIST_BYTES - f->bytes) {
+	    c->items.cap + c->heads.cap > FREELIST_ROOM) {
 		throw_away(c);
 		return;
 	}
-	f->bytes += bytes;
 	c->items.len = c->heads.len = 0;
 	f->chunks[f->nchunks++] = c;
 }

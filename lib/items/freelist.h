@@ -1,10 +1,9 @@
 /*
  * freelist.h - unused spans and chunks, kept to save allocations.
  *
- * Runs in: caller.  Pure.  Each pool keeps some spans and chunks in its
- * freelist, so that items which are sent singly cost no allocation, and larger
- * items no fresh memory.  A span or chunk that is freed goes to it; if it is
- * full, the memory is freed.
+ * Runs in: caller.  Pure.  Each pool keeps a few spans and chunks in its
+ * freelist, so that items which are sent singly cost no allocation.  A span or
+ * chunk that is freed goes to it; if it is full, the memory is freed.
  *
  * Easy to get wrong: a span or chunk from the list has its old contents,
  * except that a chunk's buffers are empty.
@@ -18,15 +17,14 @@ struct chunk;
 struct span;
 
 /* Upper bounds on the spans and on the chunks in it, and on the buffer bytes of
-   all chunks. */
-#define FREELIST_MOST 64
-#define FREELIST_BYTES ((size_t)4 * 1024 * 1024)
+   a chunk. */
+#define FREELIST_MOST 4
+#define FREELIST_ROOM ((size_t)32 * 1024)
 
 struct freelist {
 	struct span *spans[FREELIST_MOST];
 	struct chunk *chunks[FREELIST_MOST];
 	int nspans, nchunks;
-	size_t bytes;		/* of the chunks' buffers */
 };
 
 /* Frees all spans and chunks in it. */

@@ -13,7 +13,7 @@
 /* Smaller blocks are not worth a place in the list. */
 #define KEPT_LEAST ((size_t)4096)
 /* A block this many times as large as is wanted would be wasted on it. */
-#define FITS_TIMES 4
+#define FITS_TIMES 2
 
 /* Takes a block that fits from the list, the last put there first, as its bytes
    are in the cache.  Returns NULL if there is none. */
