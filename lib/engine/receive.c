@@ -515,5 +515,5 @@ int receive_rest(struct engine *e, struct member *m, uint64_t now)
 	/* With frames left unread, a failed item would pass for done. */
 	if (r >= 0 && whole)
 		r = take_unreported(e, m);
-	return r == 0 && lost ? -EBADF : r;
+	return lost && r >= 0 ? -EBADF : MIN(r, 0);
 }
