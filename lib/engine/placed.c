@@ -1,10 +1,12 @@
 /*
  * placed.c - outputs that workers have made in their payload arenas.
  *
- * Runs in: caller.  A large output is read in place, in shared memory, until
- * its result was passed: its worker has made the pages read-only for itself, so
- * that the output does not change by accident, and the caller keeps its own
- * copy of position and size.  A smaller output is copied to a buffer at once.
+ * Runs in: caller.  An output is copied to a buffer at once.  A large output is
+ * read in place, in shared memory, until its result was passed, if the pages
+ * can be protected for less than a copy: its worker has made them read-only for
+ * itself, so that the output does not change by accident, and the caller keeps
+ * its own copy of position and size.  The first of a process is copied, and the
+ * costs are measured then.
  *
  * Easy to get wrong: a worker must not run out of room because the caller takes
  * no results; and an output handed to the caller stays where it is.
@@ -17,6 +19,7 @@
 
 #include "base/base.h"
 #include "engine/engine.h"
+#include "os/paging.h"
 
 /* The arena and each room are whole pages, so an output begins at a page. */
 int placed_look(const struct engine *e, const struct member *m,
@@ -48,6 +51,17 @@ static int copy_out(struct engine *e, struct span *s,
 	return 0;
 }
 
+/* Tells the worker whether its large outputs are read in place. */
+static void choose(struct member *m, bool measure)
+{
+	atomic_store(&m->slot->in_place, paging_protects_cheaply(measure));
+}
+
+void placed_begin(struct member *m)
+{
+	choose(m, false);
+}
+
 int placed_take(struct engine *e, struct member *m,
     const struct frame_placed *p, struct span *s)
 {
@@ -57,6 +71,8 @@ int placed_take(struct engine *e, struct member *m,
 
 	s->bytes = FRAME_START + frame_length(p->size);
 	if (p->shut == 0) {
+		if (p->size >= SLOT_IN_PLACE)
+			choose(m, true);
 		if (copy_out(e, s, at, p->size) < 0)
 			return -ENOMEM;
 		arena_pass(&m->outputs, p->at, room);

@@ -17,6 +17,10 @@ struct member;
 int placed_look(const struct engine *, const struct member *,
     const struct frame *, struct frame_placed *);
 
+/* A worker is ready: tells it whether large outputs are read in place, as far
+   as that is known. */
+void placed_begin(struct member *);
+
 /* Gives the output to an empty span, as a region or as a copy in a buffer.
    Returns 0, or -ENOMEM and leaves the arena unchanged. */
 int placed_take(struct engine *, struct member *,

@@ -289,6 +289,7 @@ static int hello(struct engine *e, struct member *m, struct answer *a,
 		return 0;
 	if (teardown_prepare(e, m) < 0)
 		return -ENOMEM;
+	placed_begin(m);
 	m->setups_failed = 0;
 	if (m->first == FIRST_PENDING)
 		m->first = FIRST_WELL;

@@ -221,6 +221,7 @@ int engine_start(struct engine *e, struct settings *set, struct words *words)
 	} else {
 		r = start_processes(e);
 	}
+	e->crew.rxlist.bytes_most = MIN(RXLIST_BYTES, usual);
 	e->started = r == 0;
 	if (r < 0)
 		engine_stop(e, false);

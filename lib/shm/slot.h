@@ -53,8 +53,7 @@
 /* Items of this size and more go to the payload area. */
 #define SLOT_LARGE ((size_t)16 * 1024)
 /* The caller reads outputs of this size and more in place, and the worker makes
-   their pages read-only for itself; copying smaller outputs costs no more.  At
-   most a quarter of a half. */
+   their pages read-only for itself, where that costs less than a copy. */
 #define SLOT_IN_PLACE ((size_t)128 * 1024)
 /* Outputs take whole pages, where pages have this size. */
 #define SLOT_PAGE ((size_t)4096)
@@ -79,6 +78,9 @@ struct slot {
 	/* Caller sets, worker clears: flush the staged frames before beginning
 	   another item. */
 	_Atomic uint32_t wanted;
+	/* Caller sets: outputs of SLOT_IN_PLACE bytes and more are to be made
+	   read-only, since the caller reads them in place. */
+	_Atomic uint32_t in_place;
 	/* Worker increments: the present item makes progress. */
 	_Atomic uint32_t alive;
 	/* Worker writes before an item begins: a word like a lease's, without a

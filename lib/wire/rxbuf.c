@@ -39,7 +39,7 @@ static void put(struct rxbuf *b)
 	struct rxlist *l = b->list;
 
 	if (l == NULL || l->count == RXLIST_MOST || b->cap < KEPT_LEAST ||
-	    b->cap > RXLIST_BYTES - l->bytes) {
+	    b->cap > l->bytes_most - l->bytes) {
 		free(b);
 		return;
 	}

@@ -15,13 +15,14 @@
 
 /* Bounds of a list: blocks, and the bytes of all of them. */
 #define RXLIST_MOST 64
-#define RXLIST_BYTES ((size_t)4 * 1024 * 1024)
+#define RXLIST_BYTES ((size_t)32 * 1024 * 1024)
 
-/* Unused blocks of a pool.  All zero: an empty list. */
+/* Unused blocks of a pool.  All zero: a list that keeps none. */
 struct rxlist {
 	struct rxbuf *kept[RXLIST_MOST];
 	size_t count;
 	size_t bytes;		/* cap of all of them */
+	size_t bytes_most;	/* RXLIST_BYTES or less */
 };
 
 struct rxbuf {

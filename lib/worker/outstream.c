@@ -35,7 +35,6 @@ void outstream_init(struct outstream *g, struct slot *slot,
 		.fd = fd,
 		.outputs = slot_outputs(slot),
 		.payload = all->payload,
-		.in_place = MIN(SLOT_IN_PLACE, all->payload / 4),
 		.told = atomic_load(&slot->next),
 	};
 	shut_held(g);
@@ -158,7 +157,7 @@ static int put_placed(struct outstream *g, unsigned char *frame, size_t length)
 		g->skip_to = g->next;
 	}
 	g->told = g->next + slot_room(f.size);
-	if (f.size >= g->in_place) {
+	if (f.size >= SLOT_IN_PLACE && atomic_load(&g->slot->in_place)) {
 		g->shut = true;	/* if it fails, a part may be protected */
 		p.shut = sys_protect(pages(g, g->next), slot_room(f.size),
 		    false) == 0;

@@ -31,8 +31,6 @@ struct outstream {
 	uint64_t skip_from, skip_to; /* the last gap between two outputs */
 	uint64_t next;		/* position of the large frame being built */
 	unsigned char *large;	/* pointer to that frame; NULL: none */
-	size_t in_place;	/* outputs of that size on are read by the
-				   caller in place: their pages are shut */
 	bool shut;		/* some pages may be write-protected */
 	size_t worked;		/* bytes since the last flush: of outputs, and
 				   of inputs that were sent, which the worker

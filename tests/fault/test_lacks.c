@@ -27,6 +27,7 @@
 #include "base/base.h"
 #include "fault_sys.h"
 #include "os/fdlist.h"
+#include "os/paging.h"
 #include "os/sys.h"
 #include "sample.h"
 #include "shm/slot.h"
@@ -254,6 +255,7 @@ START_TEST(each_facility_by_each_error)
 	unsigned number = 0;
 
 	no_cores();
+	paging_assume(PAGING_CHEAP);
 	check_life(true);
 	for (size_t i = 0; i < COUNTOF(facilities); i++)
 		for (size_t k = 0; k < COUNTOF(errors); k++)
@@ -286,6 +288,29 @@ START_TEST(rare_facilities)
 		    (int)sysconf(_SC_NPROCESSORS_ONLN));
 		ck_assert_int_eq(fault_hits(), 1);
 	}
+}
+END_TEST
+
+/* Where the cost of protecting pages cannot be measured, outputs are copied. */
+START_TEST(the_cost_of_paging)
+{
+	static const enum fault_kind kinds[] = { FAULT_PROTECT,
+		FAULT_MAP_SHARED };
+	int hits;
+
+	for (size_t i = 0; i < COUNTOF(kinds); i++) {
+		paging_assume(PAGING_UNKNOWN);
+		fault_plan(kinds[i], 1, 1000, ENOMEM, FAULT_HERE);
+		ck_assert(!paging_protects_cheaply(false));
+		ck_assert_int_eq(fault_hits(), 0);
+		ck_assert(!paging_protects_cheaply(true));
+		hits = fault_hits();
+		ck_assert_int_gt(hits, 0);
+		/* It is measured once. */
+		ck_assert(!paging_protects_cheaply(true));
+		ck_assert_int_eq(fault_hits(), hits);
+	}
+	fault_plan(FAULT_NONE, 0, 0, 0, FAULT_HERE);
 }
 END_TEST
 
@@ -398,7 +423,8 @@ END_TEST
 int main(void)
 {
 	const TTest *const tests[] = {
-		rare_facilities, lock_without_a_page, filters };
+		rare_facilities, the_cost_of_paging, lock_without_a_page,
+		filters };
 	const TTest *const drawn[] = {
 		each_facility_by_each_error };
 

@@ -961,6 +961,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		receive_notice();
 	REQUIRE(slots_map(&slots, 1, SLOT_PAYLOAD) == 0, "no memory for the test itself");
 	slot = slots_get(&slots, 0);
+	atomic_store(&slot->in_place, !(b & 8));
 	if (run.arrays)
 		fill_begin(&slots, slot, plan.element, how);
 	live();

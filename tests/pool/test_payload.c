@@ -18,6 +18,7 @@
 
 #include "api/vm_pool.h"
 #include "base/base.h"
+#include "os/paging.h"
 #include "sample.h"
 #include "tools.h"
 
@@ -791,18 +792,46 @@ static uint64_t streamed(void)
 	return n;
 }
 
-START_TEST(all_of_one_size_are_placed)
+/* All are placed, and read in place only where protecting pages is cheap. */
+static void place_all(enum paging paging)
 {
 	static const size_t sizes[] = { 20000, HELD, MIB, 3 * MIB, OUT_FITS };
+	bool cheap = paging == PAGING_CHEAP;
 
+	paging_assume(paging);
 	for (size_t i = 0; i < COUNTOF(sizes); i++) {
 		run_outputs(sizes[i], TIMES, (struct vm_options){
 		    .workers = 1, .max_real_in_flight_factor = 1 });
 		ck_assert_uint_lt(streamed(), TIMES * 256);
-		ck_assert_int_eq(in_place, sizes[i] < SLOT_IN_PLACE ? 0 :
-		    TIMES);
+		ck_assert_int_eq(in_place,
+		    cheap && sizes[i] >= SLOT_IN_PLACE ? TIMES : 0);
 		stop(the_pool);
 	}
+}
+
+START_TEST(all_of_one_size_are_placed)
+{
+	place_all(PAGING_CHEAP);
+}
+END_TEST
+
+START_TEST(all_are_copied_where_protection_is_dear)
+{
+	place_all(PAGING_DEAR);
+}
+END_TEST
+
+/* The first large output is copied, and the costs are measured then.  With a
+   single chunk in flight, no output is made before that is settled. */
+START_TEST(the_first_is_measured)
+{
+	paging_assume(PAGING_UNKNOWN);
+	run_outputs(HELD, TIMES, (struct vm_options){ .workers = 1,
+	    .max_real_in_flight_factor = 1 });
+	ck_assert_int_eq(in_place,
+	    paging_protects_cheaply(false) ? TIMES - 1 : 0);
+	ck_assert_int_eq(in_place + copied, TIMES);
+	stop(the_pool);
 }
 END_TEST
 
@@ -825,8 +854,9 @@ static void note_faults(const struct vm_result *r)
 
 /* Each output covers 256 pages and more, but causes fewer than 10 page faults
    on average. */
-START_TEST(no_pages_are_new_for_each)
+static void count_faults(enum paging paging)
 {
+	paging_assume(paging);
 	set_sizes(MIB);
 	the_pool = start(small, outs, TIMES, &(struct vm_options){
 	    .workers = 1, .max_real_in_flight_factor = 1, .chunk_size = 1 });
@@ -834,6 +864,12 @@ START_TEST(no_pages_are_new_for_each)
 	take_all(the_pool, note_faults);
 	ck_assert_int_lt(faults() - faults_before, 10 * TIMES);
 	stop(the_pool);
+}
+
+START_TEST(no_pages_are_new_for_each)
+{
+	count_faults(PAGING_CHEAP);
+	count_faults(PAGING_DEAR);
 }
 END_TEST
 
@@ -854,6 +890,7 @@ static int wait_or_die(struct vm_context *me, const void *input, size_t size)
 
 START_TEST(they_outlive_their_worker)
 {
+	paging_assume(PAGING_CHEAP);
 	prank = wait_or_die;
 	others = FEW - 1;
 	run_outputs(HELD, FEW, (struct vm_options){ .workers = 2,
@@ -867,6 +904,7 @@ END_TEST
 
 START_TEST(what_waits_long_makes_room)
 {
+	paging_assume(PAGING_CHEAP);
 	prank = wait_or_die;
 	others = TIMES / 2 - 1;
 	run_outputs(MIB, TIMES / 2, (struct vm_options){ .workers = 2,
@@ -884,6 +922,7 @@ START_TEST(one_that_is_looked_at_stays)
 {
 	struct vm_result r;
 
+	paging_assume(PAGING_CHEAP);
 	set_sizes(HELD);
 	the_pool = start(small, outs, 2, &(struct vm_options){ .workers = 1,
 	    .chunk_size = 1, .max_real_in_flight_factor = 1 });
@@ -935,6 +974,7 @@ START_TEST(one_that_grows_moves_where_there_is_room)
 	struct vm_result r;
 	const char *made;
 
+	paging_assume(PAGING_CHEAP);
 	fill(array[0], 0, sizeof array[0]);
 	fill(array[1], 1, sizeof array[1]);
 	set_sizes(HELD);
@@ -980,6 +1020,7 @@ static int write_to_the_last(struct vm_context *me, const void *input,
 
 START_TEST(their_worker_cannot_write_there)
 {
+	paging_assume(PAGING_CHEAP);
 	set_sizes(HELD);
 	prank = write_to_the_last;
 	the_pool = start(small, outs, TIMES, &(struct vm_options){
@@ -1023,6 +1064,7 @@ static void check_culprit(const struct vm_result *r)
 
 START_TEST(the_next_worker_cannot_write_there)
 {
+	paging_assume(PAGING_CHEAP);
 	set_sizes(HELD);
 	prank = write_to_another;
 	others = FEW - 2;
@@ -1064,6 +1106,7 @@ START_TEST(one_that_is_looked_at_is_not_moved)
 	static unsigned char array[FEW][16];
 	struct vm_result r;
 
+	paging_assume(PAGING_CHEAP);
 	set_sizes(MIB);
 	prank = wait_at_gates;
 	for (size_t i = 0; i < FEW; i++)
@@ -1166,6 +1209,7 @@ int main(void)
 		serial_pools_place_nothing, closed_with_results_untaken,
 		children_of_workers_have_inputs,
 		who_scribbles_over_its_outputs_spoils_its_own,
+		the_first_is_measured,
 		no_pages_are_new_for_each, they_outlive_their_worker,
 		one_that_is_looked_at_stays, their_worker_cannot_write_there,
 		the_next_worker_cannot_write_there,
@@ -1174,7 +1218,8 @@ int main(void)
 		from_an_array, a_slow_one_stops_nobody,
 		a_source_may_wait_for_its_items,
 		a_source_may_have_something_later, resized_in_the_middle,
-		all_of_one_size_are_placed, what_waits_long_makes_room,
+		all_of_one_size_are_placed,
+		all_are_copied_where_protection_is_dear, what_waits_long_makes_room,
 		one_that_grows_moves_where_there_is_room,
 		less_of_it_or_none_will_do, many_large_ones,
 		what_a_dead_worker_had_is_sent_again, cancelled_in_the_middle,

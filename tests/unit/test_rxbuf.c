@@ -165,7 +165,7 @@ END_TEST
 
 START_TEST(unused_blocks_are_used_again)
 {
-	struct rxlist l = { .count = 0 };
+	struct rxlist l = { .bytes_most = RXLIST_BYTES };
 	struct rxbuf *a = rxbuf_new(&l, 10000), *b, *again;
 
 	ck_assert_ptr_nonnull(a);
@@ -196,7 +196,7 @@ END_TEST
 /* Neither a block that is too small nor a block that would be wasted. */
 START_TEST(a_block_must_fit)
 {
-	struct rxlist l = { .count = 0 };
+	struct rxlist l = { .bytes_most = RXLIST_BYTES };
 	struct rxbuf *b = rxbuf_new(&l, 40000), *other;
 
 	rxbuf_drop(b);
@@ -216,7 +216,7 @@ END_TEST
 
 START_TEST(lists_are_bounded)
 {
-	struct rxlist l = { .count = 0 };
+	struct rxlist l = { .bytes_most = RXLIST_BYTES };
 	struct rxbuf *b[2 * RXLIST_MOST];
 
 	for (size_t size = 5000; size < RXLIST_BYTES; size *= 20) {
