@@ -173,6 +173,15 @@ static inline int add(struct engine *e, struct source *s, struct chunk *c)
 	return r;
 }
 
+/* Makes room in a chunk for as much as the last chunk had, and for its first
+   input. */
+static void expect(const struct engine *e, struct chunk *c, size_t size)
+{
+	chunk_expect(c, MAX(e->intake.chunk_bytes, frame_length(size)));
+	if (size >= SLOT_LARGE)
+		sys_ask_huge(c->items.data, c->items.cap);
+}
+
 /* Returns an empty chunk for the input that a source holds, or NULL without
    memory. */
 static struct chunk *begin(struct engine *e, const struct source *s)
@@ -187,7 +196,7 @@ static struct chunk *begin(struct engine *e, const struct source *s)
 	if (!c->given_up)
 		place(e, c, s->size);
 	if (c->where == CHUNK_PACKED)
-		chunk_expect(c, e->intake.chunk_bytes);
+		expect(e, c, s->size);
 	return c;
 }
 

@@ -225,6 +225,10 @@ int sys_map_file(size_t size, void **at);
 /* Maps all of such a file read-only in the place of those pages: neither this
    process nor its children can make them writable again. */
 int sys_map_to_read(void *at, size_t size, int fd);
+/* Asks for huge pages where a range of private memory has room for them, so
+   that it is not touched first page by page; without effect where the system
+   has none.  Keeps errno. */
+void sys_ask_huge(void *at, size_t size);
 /* Unmaps pages; does nothing for NULL.  Keeps errno. */
 void sys_unmap(void *at, size_t size);
 /* Makes pages read-only for this process, or writable again. */

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdint.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -64,6 +65,20 @@ int sys_map_to_read(void *at, size_t size, int fd)
 void *sys_map_private(size_t size)
 {
 	return map(size, MAP_PRIVATE);
+}
+
+/* Most architectures have huge pages of this size. */
+#define HUGE_PAGE ((uintptr_t)2 * 1024 * 1024)
+
+void sys_ask_huge(void *at, size_t size)
+{
+	uintptr_t from = ((uintptr_t)at + HUGE_PAGE - 1) & ~(HUGE_PAGE - 1);
+	uintptr_t to = ((uintptr_t)at + size) & ~(HUGE_PAGE - 1);
+	int kept = errno;
+
+	if (from < to)
+		madvise((void *)from, to - from, MADV_HUGEPAGE);
+	errno = kept;
 }
 
 int sys_protect(void *at, size_t size, bool writable)

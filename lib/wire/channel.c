@@ -115,14 +115,26 @@ uint64_t channel_sent(const struct channel *c)
 
 /* ---- receiving ---- */
 
-/* Makes room for "least" more bytes.  The block grows with the unfinished frame
-   in it, to twice its received part; a large block is not kept. */
+/* Returns the capacity of a block for the unfinished frame.  The block grows to
+   twice the received part, and at most to the whole frame: its size is not
+   trusted.  An unused block of the list costs no memory. */
+static size_t cap_for(const struct channel *c, size_t unread, size_t usual)
+{
+	size_t whole = FRAME_START + MAX(c->unfinished, unread);
+	size_t cap = FRAME_START + 2 * unread;
+
+	if (c->unfinished > 0 && (cap > whole || rxlist_has(c->list, whole)))
+		cap = whole;
+	return MAX(usual, cap);
+}
+
+/* Makes room for "least" more bytes.  A large block is not kept. */
 static int make_room(struct channel *c, size_t least)
 {
 	struct rxbuf *b = c->rxbuf;
 	size_t unread = b ? b->len - c->at : 0;
 	size_t usual = least > FIRST_LEAST ? BLOCK_CAP : FIRST_CAP;
-	size_t cap = MAX(usual, FRAME_START + 2 * unread);
+	size_t cap = cap_for(c, unread, usual);
 	int r;
 
 	if (b != NULL && unread == 0 && b->cap > 4 * BLOCK_CAP) {
@@ -163,9 +175,15 @@ int channel_fill(struct channel *c)
 {
 	const struct rxbuf *b = c->rxbuf;
 	bool small = b == NULL || (b->cap == FIRST_CAP && !c->filled);
-	size_t room;
-	ssize_t fresh, r = make_room(c, small ? FIRST_LEAST : ROOM_LEAST);
+	size_t room, unread = b ? b->len - c->at : 0;
+	size_t least = small ? FIRST_LEAST : ROOM_LEAST;
+	ssize_t fresh, r;
 
+	/* A block for a large frame need not have room behind it; with less
+	   room behind small frames, a read would bring few. */
+	if (c->unfinished > MAX(unread, BLOCK_CAP))
+		least = MIN(least, c->unfinished - unread);
+	r = make_room(c, least);
 	if (r < 0)
 		return (int)r;
 	room = MIN(c->rxbuf->cap - c->rxbuf->len, (size_t)1 << 30);
@@ -202,10 +220,13 @@ void channel_placed(struct channel *c, size_t size)
 
 int channel_receive(struct channel *c, size_t max, struct frame *f)
 {
+	int r;
+
 	if (c->rxbuf == NULL)
 		return 0;
-	return frame_read(c->rxbuf->data + c->at, c->rxbuf->len - c->at, max,
-	    f);
+	r = frame_read(c->rxbuf->data + c->at, c->rxbuf->len - c->at, max, f);
+	c->unfinished = r == 0 ? f->length : 0;
+	return r;
 }
 
 void channel_pass(struct channel *c, const struct frame *f)

@@ -29,6 +29,8 @@ struct channel {
 	struct rxlist *list;	/* of unused blocks, of the caller's pool; NULL:
 				   none */
 	size_t at;		/* offset of the first byte not yet passed */
+	size_t unfinished;	/* length of the frame there, if its head has
+				   arrived and not all of it; else 0 */
 	bool filled;		/* the last read filled the free room */
 	uint64_t position;	/* in the stream, of the block's end */
 	struct buf again;	/* bytes taken from the ring, which the pipe

@@ -9,11 +9,26 @@
 #include <string.h>
 
 #include "base/base.h"
+#include "os/sys.h"
 
 /* Smaller blocks are not worth a place in the list. */
 #define KEPT_LEAST ((size_t)4096)
 /* A block this many times as large as is wanted would be wasted on it. */
 #define FITS_TIMES 2
+
+static bool fits(const struct rxbuf *b, size_t cap)
+{
+	return b->cap >= cap && b->cap / FITS_TIMES <= cap;
+}
+
+bool rxlist_has(const struct rxlist *l, size_t cap)
+{
+	size_t i = 0;
+
+	while (l != NULL && i < l->count && !fits(l->kept[i], cap))
+		i++;
+	return l != NULL && i < l->count;
+}
 
 /* Takes a block that fits from the list, the last put there first, as its bytes
    are in the cache.  Returns NULL if there is none. */
@@ -24,7 +39,7 @@ static struct rxbuf *take(struct rxlist *l, size_t cap)
 
 	while (i-- > 0) {
 		b = l->kept[i];
-		if (b->cap >= cap && b->cap / FITS_TIMES <= cap) {
+		if (fits(b, cap)) {
 			l->kept[i] = l->kept[--l->count];
 			l->bytes -= b->cap;
 			return b;
@@ -55,6 +70,7 @@ struct rxbuf *rxbuf_new(struct rxlist *list, size_t cap)
 		b = malloc(sizeof *b + cap + 1);
 		if (b == NULL)
 			return NULL;
+		sys_ask_huge(b, cap);
 		b->cap = cap;
 		b->list = list;
 	}
@@ -95,6 +111,7 @@ static int grow(struct rxbuf **b, size_t cap)
 	grown = realloc(*b, sizeof **b + cap + 1);
 	if (grown == NULL)
 		return -ENOMEM;
+	sys_ask_huge(grown, cap);
 	grown->cap = cap;
 	*b = grown;
 	return 0;
@@ -108,7 +125,8 @@ int rxbuf_renew(struct rxlist *list, struct rxbuf **b, size_t from, size_t to,
 	struct rxbuf *new;
 
 	assert(to + wanted <= cap);
-	if (old != NULL && old->refs == 1) {
+	if (old != NULL && old->refs == 1 &&
+	    (cap <= old->cap || !rxlist_has(list, cap))) {
 		if (grow(b, cap) < 0)
 			return -ENOMEM;
 		memmove((*b)->data + to, (*b)->data + from, wanted);

@@ -11,11 +11,13 @@
 #ifndef RXBUF_H
 #define RXBUF_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
-/* Bounds of a list: blocks, and the bytes of all of them. */
+/* Bounds of a list: blocks, and the bytes of all of them: for two items of
+   16 MiB with their heads. */
 #define RXLIST_MOST 64
-#define RXLIST_BYTES ((size_t)32 * 1024 * 1024)
+#define RXLIST_BYTES ((size_t)(32 * 1024 + 64) * 1024)
 
 /* Unused blocks of a pool.  All zero: a list that keeps none. */
 struct rxlist {
@@ -38,6 +40,9 @@ struct rxbuf {
    Returns NULL without memory. */
 struct rxbuf *rxbuf_new(struct rxlist *, size_t cap);
 
+/* Has the list, which may be NULL, a block that rxbuf_new() would take? */
+bool rxlist_has(const struct rxlist *, size_t cap);
+
 /* Frees the blocks of a list. */
 void rxlist_release(struct rxlist *);
 
@@ -48,8 +53,9 @@ void rxbuf_drop(struct rxbuf *);
 /*
  * Makes room behind the bytes from "from" on, which are all that is still
  * needed, and moves them to position "to".  Reuses the block if it has no other
- * reference, else replaces *b by another block, of the list as in rxbuf_new(),
- * and drops the old reference.  Returns 0, or -ENOMEM with nothing changed.
+ * reference, and is large enough or the list has none that is.  Else replaces
+ * *b by another block, of the list as in rxbuf_new(), and drops the old
+ * reference.  Returns 0, or -ENOMEM with nothing changed.
  */
 int rxbuf_renew(struct rxlist *, struct rxbuf **b, size_t from, size_t to,
     size_t cap);

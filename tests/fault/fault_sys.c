@@ -292,6 +292,8 @@ static enum fault_kind advice_kind(int advice)
 {
 	if (advice == MADV_DOFORK)
 		return FAULT_DO_FORK;
+	if (advice == MADV_HUGEPAGE)
+		return FAULT_ASK_HUGE;
 	if (advice == MADV_REMOVE)
 		return FAULT_WIPE;
 	return advice == MADV_DONTFORK ? FAULT_DONT_FORK : FAULT_WIPE_ON_FORK;

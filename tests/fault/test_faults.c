@@ -141,6 +141,31 @@ static void maps_large(int failing)
 	close_pool(pool);
 }
 
+/* A large item, which goes through the pipes, asks for huge pages. */
+START_TEST(no_huge_pages)
+{
+	enum { SIZE = 6 << 20 };
+	char *item = malloc(SIZE);
+	struct vm_result r;
+	vm_pool *pool;
+
+	ck_assert_ptr_nonnull(item);
+	memset(item, 'x', SIZE);
+	fault_plan(FAULT_ASK_HUGE, 1, 1000, EINVAL, FAULT_HERE);
+	pool = fork_pool(&(struct vm_worker){ .process = echo },
+	    &(struct vm_options){ .workers = 1 });
+	imap_to(pool, vm_array(item, 1, SIZE));
+	take(pool, &r);
+	ck_assert_uint_eq(r.output_size, SIZE);
+	ck_assert_mem_eq(r.output, item, SIZE);
+	ck_assert_int_gt(fault_hits(), 0);
+	fault_plan(FAULT_NONE, 0, 0, 0, FAULT_HERE);
+	take_end(pool);
+	close_pool(pool);
+	free(item);
+}
+END_TEST
+
 /* Number of tries: with less and less shared memory for payloads, then none;
    one more failure would leave none for leases and rings. */
 enum { MAPPINGS = 8 };
@@ -606,7 +631,8 @@ int main(void)
 		orders_and_news_wait, waiting_pipes_are_nobodys, real_limits };
 	const TTest *const drawn[] = {
 		no_memory_in_order, no_memory_serial, no_memory_for_an_array,
-		no_memory, nobody_is_left_for_good, less_shared_memory };
+		no_memory, nobody_is_left_for_good, no_huge_pages,
+		less_shared_memory };
 
 	return run_sampled_tests("faults", tests, COUNTOF(tests), drawn,
 	    COUNTOF(drawn));

@@ -337,6 +337,83 @@ START_TEST(room_grows_with_what_comes)
 }
 END_TEST
 
+/* Frames that are cut by the end of a block must not leave so little room that
+   the next reads bring a few bytes each. */
+START_TEST(many_small_frames_need_few_reads)
+{
+	enum { EACH = 24 * 1024, TIMES = 100 };
+	static unsigned char frames[EACH];
+	size_t reads = 0, brought = 0, passed = 0, left;
+	struct channel c;
+	struct frame f;
+	int far = open_in(&c), r;
+
+	for (size_t at = 0; at < sizeof frames; at += 16)
+		frame_write(frames + at, FRAME_LEAVING, NULL, 0);
+	for (size_t i = 0; i < TIMES; i++) {
+		/* It begins and ends within a frame. */
+		left = i == 0 ? sizeof frames - 8 : sizeof frames;
+		ck_assert(put(far, frames + (i == 0 ? 0 : 8),
+		    left - (i == 0 ? 0 : 8)));
+		ck_assert(i == 0 || put(far, frames, 8));
+		while ((r = channel_fill(&c)) > 0) {
+			reads++;
+			brought += (size_t)r;
+			while (channel_receive(&c, 0, &f) == 1) {
+				channel_pass(&c, &f);
+				passed++;
+			}
+		}
+		ck_assert_int_eq(r, 0);
+	}
+	ck_assert_uint_eq(passed, brought / 16);
+	ck_assert_uint_gt(passed, TIMES * (sizeof frames / 16) - 2);
+	ck_assert_uint_le(reads, 10 * TIMES);
+	close_both(&c, far);
+}
+END_TEST
+
+/* Receives a frame of a stream that is larger than the pipe.  Returns the
+   largest capacity of the block in the first quarter. */
+static size_t receive_large(struct channel *c, int far, struct stream *s)
+{
+	size_t at = 0, nth = 0, most = 0;
+
+	while (nth == 0) {
+		size_t n = MIN(s->length - at, (size_t)10000);
+
+		ck_assert(put(far, s->bytes + at, n));
+		at += n;
+		ck_assert_int_gt(channel_fill(c), 0);
+		ck_assert(receive_all(c, s, &nth));
+		if (at < s->length / 4)
+			most = MAX(most, c->rxbuf->cap);
+	}
+	ck_assert_uint_eq(at, s->length);
+	return most;
+}
+
+/* Its size is not trusted before its bytes come, unless an unused block costs
+   nothing. */
+START_TEST(a_large_frame_has_a_block_of_its_size)
+{
+	const size_t size = 1000000, whole = FRAME_START + frame_length(size);
+	struct stream s = stream_new(&size, 1);
+	struct rxlist list = { .bytes_most = RXLIST_BYTES };
+	struct channel c;
+	int far = open_in(&c);
+
+	c.list = &list;
+	ck_assert_uint_lt(receive_large(&c, far, &s), whole * 3 / 4);
+	ck_assert_uint_eq(c.rxbuf->cap, whole);
+	ck_assert_uint_eq(receive_large(&c, far, &s), whole);
+	ck_assert_uint_eq(c.rxbuf->cap, whole);
+	close_both(&c, far);
+	rxlist_release(&list);
+	free(s.bytes);
+}
+END_TEST
+
 START_TEST(frames_come_whole_wherever_they_are_split)
 {
 	struct stream s = stream_new(few, COUNTOF(few));
@@ -727,6 +804,8 @@ int main(void)
 		very_many_small_sends, preparing_fails_without_harm,
 		nobody_reads_is_epipe, nothing_is_there_at_first,
 		room_grows_with_what_comes,
+		many_small_frames_need_few_reads,
+		a_large_frame_has_a_block_of_its_size,
 		frames_come_whole_wherever_they_are_split,
 		frames_come_byte_by_byte, refuses_what_is_no_frame,
 		the_end_is_epipe_after_all_was_read, closing_twice_closes_once,
