@@ -82,6 +82,20 @@ static int array_next(void *from, const void **input, size_t *size)
 	return 1;
 }
 
+/* Empty items may have no array. */
+static size_t array_run(void *from, size_t most, const void **items,
+    size_t *size)
+{
+	struct source_array *a = from;
+	size_t n = a->size > 0 ? MIN(a->left, most) : 0;
+
+	*items = a->items;
+	*size = a->size;
+	a->items += n * a->size;
+	a->left -= n;
+	return n;
+}
+
 /* Returns NULL if there can be such an array. */
 static const struct made_flaw *flaw_of(const void *items, size_t count,
     size_t item_size)
@@ -111,7 +125,7 @@ static struct vm_source array(const struct source_array *a)
 struct vm_source vm_array(const void *items, size_t count, size_t item_size)
 {
 	return array(&(struct source_array){ .items = items, .left = count,
-	    .size = item_size });
+	    .size = item_size, .made = { .run = array_run } });
 }
 
 struct vm_source vm_inherited_array(const void *items, size_t count,
@@ -215,9 +229,13 @@ struct vm_source vm_parts(uint64_t length, uint64_t parts, enum vm_cut cut)
 
 /* ---- numbers ---- */
 
+/* Numbers given together. */
+#define RANGE_RUN 64
+
 struct range {
 	struct made made;
-	int64_t next, end, given;
+	int64_t next, end;
+	int64_t given[RANGE_RUN];
 };
 
 static int range_next(void *from, const void **input, size_t *size)
@@ -226,15 +244,33 @@ static int range_next(void *from, const void **input, size_t *size)
 
 	if (r->next >= r->end)
 		return 0;
-	r->given = r->next++;
-	*input = &r->given;
-	*size = sizeof r->given;
+	r->given[0] = r->next++;
+	*input = r->given;
+	*size = sizeof r->given[0];
 	return 1;
+}
+
+static size_t range_run(void *from, size_t most, const void **items,
+    size_t *size)
+{
+	struct range *r = from;
+	uint64_t left = r->next < r->end ?
+	    (uint64_t)r->end - (uint64_t)r->next : 0;
+	size_t n = MIN(most, RANGE_RUN);
+
+	n = (size_t)MIN(left, n);
+	for (size_t i = 0; i < n; i++)
+		r->given[i] = r->next + (int64_t)i;
+	r->next += (int64_t)n;
+	*items = r->given;
+	*size = sizeof r->given[0];
+	return n;
 }
 
 struct vm_source vm_range(int64_t begin, int64_t end)
 {
-	const struct range r = { .next = begin, .end = end };
+	const struct range r = { .next = begin, .end = end,
+		.made = { .run = range_run } };
 
 	return sources_make(range_next, sources_state(&r, sizeof r),
 	    begin < end ? (uint64_t)end - (uint64_t)begin : 0);

@@ -21,6 +21,11 @@ struct made {
 				   it owns nothing */
 	int (*next)(void *from, const void **input, size_t *size); /* the
 				   library's own */
+	size_t (*run)(void *from, size_t most, const void **items,
+	    size_t *size);	/* gives many inputs at once: returns how many
+				   lie at *items, each of *size bytes, at most
+				   "most"; 0: next() is to be called.  NULL:
+				   next() only */
 	size_t most;		/* bytes that an input may have; 0: the source
 				   does not look at this */
 	bool inherited;		/* the state is a source_array, and workers have

@@ -182,6 +182,50 @@ static void expect(const struct engine *e, struct chunk *c, size_t size)
 		sys_ask_huge(c->items.data, c->items.cap);
 }
 
+/* left: bytes of the window that the chunk may count for. */
+static bool is_full(const struct engine *e, size_t left)
+{
+	const struct chunk *c = e->intake.filling;
+
+	return c != NULL && (sizer_enough(&e->sizer, c->count, c->items.len) ||
+	    c->count >= CHUNK_ITEMS_MOST || chunk_charge(c) >= left);
+}
+
+/* Inputs that are made room for at once, as a source may have fewer. */
+#define RUN_MOST 1024
+
+/* Returns how many inputs as large as the last may follow in the chunk, by all
+   bounds of is_full(); 0 if their frames must be looked at singly. */
+static size_t missing(const struct engine *e, size_t size, size_t left)
+{
+	const struct chunk *c = e->intake.filling;
+	size_t length = frame_length(size), n;
+
+	if (c->where != CHUNK_PACKED || size >= SLOT_LARGE || is_full(e, left))
+		return 0;
+	n = sizer_missing(&e->sizer, c->count, c->items.len, length);
+	n = MIN(n, CHUNK_ITEMS_MOST - c->count);
+	n = MIN(n, (left - chunk_charge(c)) / (length + CHUNK_ITEM_CHARGE));
+	return MIN(n, RUN_MOST);
+}
+
+/* Packs inputs that a source gives together, behind an input of the same size.
+   The others, and those for which there is no memory, are left to add(). */
+static void add_runs(struct engine *e, struct source *s, size_t left)
+{
+	struct chunk *c = e->intake.filling;
+	const void *items;
+	size_t n, size;
+
+	while ((n = missing(e, s->size, left)) > 0 &&
+	    chunk_expect_run(c, n, s->size) == 0 &&
+	    (n = source_run(s, n, &items, &size)) > 0) {
+		chunk_pack_run(c, items, n, size);
+		s->index += n;
+		e->intake.seq += n;
+	}
+}
+
 /* Returns an empty chunk for the input that a source holds, or NULL without
    memory. */
 static struct chunk *begin(struct engine *e, const struct source *s)
@@ -280,15 +324,6 @@ int intake_finish(struct engine *e)
 	return r;
 }
 
-/* left: bytes of the window that the chunk may count for. */
-static bool is_full(const struct engine *e, size_t left)
-{
-	const struct chunk *c = e->intake.filling;
-
-	return c != NULL && (sizer_enough(&e->sizer, c->count, c->items.len) ||
-	    c->count >= CHUNK_ITEMS_MOST || chunk_charge(c) >= left);
-}
-
 /* Is a worker idle or about to be, and are there inputs for it? */
 static bool worker_waits(struct engine *e)
 {
@@ -362,6 +397,8 @@ static int fill(struct engine *e, struct source *s)
 			return 1;
 		r = e->intake.filling ? add(e, s, e->intake.filling) :
 		    pack(e, s);
+		if (r == 0 && prompt)
+			add_runs(e, s, left);
 		if (r == 0 && is_full(e, left))
 			return 1;
 	} while (r == 0 && (prompt || may_ask(e, s)));

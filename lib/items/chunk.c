@@ -59,6 +59,37 @@ size_t chunk_skip(const struct chunk *c, size_t at, uint32_t items)
 	return at;
 }
 
+int chunk_expect_run(struct chunk *c, size_t n, size_t size)
+{
+	assert(c->where == CHUNK_PACKED && c->count > 0);
+	return buf_reserve(&c->items, n * frame_length(size));
+}
+
+/* Writes the frames of inputs.  Inline, for a size known to the compiler. */
+static inline void write_run(unsigned char *at, const unsigned char *items,
+    size_t n, size_t size)
+{
+	for (size_t i = 0; i < n; i++)
+		frame_write(at + i * frame_length(size), FRAME_ITEM,
+		    items + i * size, size);
+}
+
+void chunk_pack_run(struct chunk *c, const void *items, size_t n, size_t size)
+{
+	const size_t length = frame_length(size);
+	unsigned char *at = c->items.data + c->items.len;
+
+	if (size == 8)
+		write_run(at, items, n, 8);
+	else
+		write_run(at, items, n, size);
+	c->items.len += n * length;
+	c->items.data[c->items.len] = 0;
+	c->each = c->each == length ? length : 0;
+	c->count += (uint32_t)n;
+	c->untaken = c->count;
+}
+
 /* ---- chunks in shared memory ---- */
 
 int chunk_expect_head(struct chunk *c)

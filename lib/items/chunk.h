@@ -104,6 +104,12 @@ static inline int chunk_pack(struct chunk *c, const void *input, size_t size)
 	return 0;
 }
 
+/* PACKED, with an item: makes room for n more inputs of that size, fewer than
+   CHUNK_ITEMS_MOST in all, and appends copies of them, which lie one behind the
+   other.  The first returns 0 or -ENOMEM, the second cannot fail then. */
+int chunk_expect_run(struct chunk *, size_t n, size_t size);
+void chunk_pack_run(struct chunk *, const void *items, size_t n, size_t size);
+
 /* Makes an empty chunk refer to items of an array, which it does not own. */
 void chunk_inherit(struct chunk *, const unsigned char *array,
     uint32_t count, size_t size);

@@ -27,6 +27,18 @@ void sizer_init(struct sizer *p, size_t chunk_size)
 	};
 }
 
+size_t sizer_missing(const struct sizer *p, uint32_t items, size_t bytes,
+    size_t length)
+{
+	size_t n, fit;
+
+	if (sizer_enough(p, items, bytes))
+		return 0;
+	n = p->aim - items;
+	fit = p->fixed ? n : (SIZER_BYTES - bytes + length - 1) / length;
+	return MIN(n, fit);
+}
+
 uint16_t sizer_stride(const struct sizer *p)
 {
 	double n = p->item_ns > 0 ? STRIDE_NS / p->item_ns : 1;

@@ -38,6 +38,11 @@ static inline bool sizer_enough(const struct sizer *p, uint32_t items,
 	return items >= p->aim || (!p->fixed && bytes >= SIZER_BYTES);
 }
 
+/* Returns how many items of "length" bytes must follow before the chunk is that
+   large; 0 if it is. */
+size_t sizer_missing(const struct sizer *, uint32_t items, size_t bytes,
+    size_t length);
+
 /* Returns how many items a worker is to take at once, 1 to SLOT_STRIDE: more if
    they are short. */
 uint16_t sizer_stride(const struct sizer *);

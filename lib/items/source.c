@@ -77,6 +77,26 @@ int source_judge(struct source *s, int said, int error)
 	}
 }
 
+/* Returns the state of a source of the library whose next() was not replaced;
+   else NULL. */
+static struct made *own(const struct source *s)
+{
+	struct made *made = s->hooks.from;
+
+	return made_is(&s->hooks) && s->hooks.next == made->next ? made :
+	    NULL;
+}
+
+size_t source_run(struct source *s, size_t most, const void **items,
+    size_t *size)
+{
+	struct made *made = s->held ? NULL : own(s);
+
+	if (made == NULL || made->run == NULL)
+		return 0;
+	return made->run(made, most, items, size);
+}
+
 bool source_prompt(const struct source *s)
 {
 	return s->hooks.wait_fd != NULL;
@@ -84,10 +104,9 @@ bool source_prompt(const struct source *s)
 
 struct source_array *source_inherited(const struct source *s)
 {
-	struct source_array *array = s->hooks.from;
+	struct made *made = own(s);
 
-	return made_is(&s->hooks) && array->made.inherited &&
-	    s->hooks.next == array->made.next ? array : NULL;
+	return made != NULL && made->inherited ? (void *)made : NULL;
 }
 
 int source_fd(struct source *s)

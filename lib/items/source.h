@@ -90,6 +90,13 @@ static inline int source_next(struct source *s, size_t max)
 	return 1;
 }
 
+/* Gives the next inputs together, if the source is the library's own and they
+   have one size and lie one behind the other: returns their number, at most
+   "most", and sets *items and *size; the caller must count them in "index".
+   Returns 0 if source_next() is to be called. */
+size_t source_run(struct source *, size_t most, const void **items,
+    size_t *size);
+
 /* Does next() promise not to block? */
 bool source_prompt(const struct source *);
 

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "api/vm_pool.h"
 #include "base/base.h"
 #include "tools.h"
 
@@ -30,8 +31,9 @@ static vm_pool *in_order(int workers, size_t max_item)
 	    .workers = workers, .max_item_bytes = max_item });
 }
 
-/* The next result must have these bytes as input and as output. */
-static void expect(vm_pool *pool, const void *bytes, size_t size)
+/* The next result must have these bytes as input and as output.  Returns its
+   index. */
+static uint64_t expect(vm_pool *pool, const void *bytes, size_t size)
 {
 	struct vm_result r;
 
@@ -43,6 +45,7 @@ static void expect(vm_pool *pool, const void *bytes, size_t size)
 		ck_assert_mem_eq(r.input, bytes, size);
 		ck_assert_mem_eq(r.output, bytes, size);
 	}
+	return r.index;
 }
 
 static void expect_text(vm_pool *pool, const char *text)
@@ -93,6 +96,63 @@ START_TEST(arrays)
 	expect_refusal(pool, vm_array(items, SIZE_MAX / 2, 3), EINVAL);
 	take_end(pool);
 	close_pool(pool);
+}
+END_TEST
+
+static int next_of_wrapped(void *from, const void **input, size_t *size)
+{
+	struct vm_source *s = from;
+
+	return s->next(s->from, input, size);
+}
+
+/* The library packs inputs of one size together, within all bounds (each worker
+   may have an input more); but asks a source for each if the program has
+   wrapped it. */
+static void map_array(size_t size, bool wrapped, struct vm_options o)
+{
+	enum { COUNT = 3000 };
+	unsigned char *items = calloc(COUNT, size);
+	struct vm_source array = vm_array(items, COUNT, size), s = array;
+	vm_pool *pool;
+
+	ck_assert_ptr_nonnull(items);
+	for (size_t i = 0; i < COUNT * size; i++)
+		items[i] = (unsigned char)(i * 31 + i / 251);
+	if (wrapped) {
+		s.next = next_of_wrapped;
+		s.from = &array;
+		s.close = NULL;
+	}
+	pool = fork_pool(&echoing, &o);
+	imap_to(pool, s);
+	for (size_t i = 0; i < COUNT; i++) {
+		ck_assert_uint_eq(expect(pool, items + i * size, size), i);
+		ck_assert(o.max_in_flight_bytes == 0 ||
+		    pool->engine.window.bytes <= o.max_in_flight_bytes +
+		    2 * (size + 2 * CHUNK_ITEM_CHARGE));
+	}
+	take_end(pool);
+	close_pool(pool);
+	if (wrapped)
+		array.close(array.from);
+	free(items);
+}
+
+START_TEST(arrays_of_any_size)
+{
+	static const size_t sizes[] = { 1, 8, 12, 100, 20000 };
+	static const size_t chunks[] = { 0, 1, 7, 2000 };
+
+	for (size_t i = 0; i < COUNTOF(sizes); i++)
+		for (size_t k = 0; k < COUNTOF(chunks); k++) {
+			struct vm_options o = { .flags = VM_ORDERED,
+				.workers = 2, .chunk_size = chunks[k] };
+
+			map_array(sizes[i], k % 2, o);
+			o.max_in_flight_bytes = 50000;
+			map_array(sizes[i], !(k % 2), o);
+		}
 }
 END_TEST
 
@@ -1046,7 +1106,7 @@ END_TEST
 int main(void)
 {
 	const TTest *const tests[] = {
-		arrays, what_is_inherited_does_not_count,
+		arrays, arrays_of_any_size, what_is_inherited_does_not_count,
 		corners_of_inherited_arrays, strings, ranges, globs,
 		lines_of_a_file, lines_with_all_bytes_and_of_all_lengths,
 		lines_of_a_pipe_fed_slowly,

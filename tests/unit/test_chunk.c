@@ -100,6 +100,40 @@ START_TEST(unpacks_what_was_packed)
 }
 END_TEST
 
+/* Inputs packed together are as if packed singly. */
+START_TEST(a_run_is_packed_the_same)
+{
+	static const size_t sizes[] = { 1, 7, 8, 9, 12, 24, 300 };
+	enum { COUNT = 50 };
+	unsigned char items[COUNT * 300];
+
+	for (size_t i = 0; i < sizeof items; i++)
+		items[i] = byte_of(3, i);
+	for (size_t i = 0; i < COUNTOF(sizes); i++)
+		for (size_t n = 1; n < COUNT; n += 12) {
+			struct chunk *one = chunk_new(NULL, 0, 0, NULL);
+			struct chunk *run = chunk_new(NULL, 0, 0, NULL);
+			size_t size = sizes[i];
+
+			for (size_t k = 0; k <= n; k++)
+				ck_assert_int_eq(chunk_pack(one,
+				    items + k * size, size), 0);
+			ck_assert_int_eq(chunk_pack(run, items, size), 0);
+			ck_assert_int_eq(chunk_expect_run(run, n, size), 0);
+			chunk_pack_run(run, items + size, n, size);
+			ck_assert_uint_eq(run->count, n + 1);
+			ck_assert_uint_eq(run->untaken, one->untaken);
+			ck_assert_uint_eq(run->each, one->each);
+			ck_assert_uint_eq(run->items.len, one->items.len);
+			ck_assert_mem_eq(run->items.data + FRAME_START,
+			    one->items.data + FRAME_START,
+			    one->items.len + 1 - FRAME_START);
+			chunk_drop(one);
+			chunk_drop(run);
+		}
+}
+END_TEST
+
 START_TEST(an_input_of_no_bytes_may_be_null)
 {
 	struct chunk *c = chunk_new(NULL, 0, 0, NULL);
@@ -235,7 +269,7 @@ END_TEST
 int main(void)
 {
 	const TTest *const tests[] = { a_new_one_is_empty,
-		unpacks_what_was_packed, the_last_input_ends_with_a_zero_too,
+		unpacks_what_was_packed, a_run_is_packed_the_same, the_last_input_ends_with_a_zero_too,
 		an_input_of_no_bytes_may_be_null,
 		is_a_stream_of_item_frames, skips_any_number,
 		charges_for_bytes_and_items, lives_until_the_last_lets_go,

@@ -132,6 +132,29 @@ START_TEST(many_bytes_are_enough)
 }
 END_TEST
 
+START_TEST(as_many_are_missing_as_make_it_enough)
+{
+	static const size_t lengths[] = { 16, 32, 1040, SIZER_BYTES + 16 };
+	static const size_t fixed[] = { 0, 1, 7, 100000 };
+
+	for (size_t i = 0; i < COUNTOF(fixed); i++)
+		for (size_t k = 0; k < COUNTOF(lengths); k++) {
+			struct sizer p;
+			uint32_t items = 1;
+			size_t length = lengths[k], n;
+
+			sizer_init(&p, fixed[i]);
+			for (int t = 0; t < 100; t++)
+				sizer_learn(&p, 1000, 1000);
+			n = sizer_missing(&p, items, length, length);
+			ck_assert(sizer_enough(&p, items + (uint32_t)n,
+			    (items + n) * length));
+			ck_assert(n == 0 || !sizer_enough(&p, items +
+			    (uint32_t)n - 1, (items + n - 1) * length));
+		}
+}
+END_TEST
+
 /* A worker takes long items singly: the caller can only take back items that
    the worker has not taken. */
 START_TEST(only_short_items_are_taken_together)
@@ -255,7 +278,8 @@ int main(void)
 	const TTest *const tests[] = { one_at_first, a_given_number_is_kept,
 		fast_items_travel_together, slow_items_travel_alone_at_once,
 		slower_is_believed_at_once_faster_by_and_by,
-		many_bytes_are_enough, only_short_items_are_taken_together,
+		many_bytes_are_enough,
+		as_many_are_missing_as_make_it_enough, only_short_items_are_taken_together,
 		nothing_teaches_nothing,
 		stays_within_bounds, grows_to_the_most_and_no_further,
 		a_crowd_is_paced_by_what_it_gets_done,
