@@ -258,8 +258,9 @@ static int end(struct engine *e, struct member *m, struct answer *a,
 		return -EPROTO;
 	sizer_crowd(&e->sizer, s->sent_count - s->count, now,
 	    e->set.workers, e->cpus);
+	/* The worker's own time leaves out wake-ups; it is not trusted. */
 	sizer_learn(&e->sizer, s->sent_count - s->count,
-	    now - MAX(s->sent_at, m->heard_at));
+	    MIN(said.ns, now - MAX(s->sent_at, m->heard_at)));
 	crew_unlease(&e->crew, m);
 	crew_ungrant(&e->crew, m, s->count);
 	m->heard_at = now;

@@ -15,6 +15,8 @@
 #define LONGEST_NS 50000000.0
 /* Length of a sample for sizer_crowd(). */
 #define SAMPLE_NS (4 * MS_IN_NS)
+/* Least weight of a shorter time in the average. */
+#define LEAST_PART 0.25
 /* Upper bound on the time of the items taken at once, since they cannot be
    taken back. */
 #define STRIDE_NS 1000.0
@@ -51,18 +53,26 @@ bool sizer_worth(const struct sizer *p, uint32_t items)
 	return items * p->item_ns >= TARGET_NS / 2;
 }
 
-/* A longer time per item counts at once, a shorter time by and by. */
+/* A longer time per item counts at once, a shorter time by and by: by the
+   number of its items, as the first item of a run takes long. */
+static void average(struct sizer *p, uint32_t items, double ns)
+{
+	double part = (double)items / ((double)items + p->items);
+
+	if (p->item_ns == 0 || ns > p->item_ns)
+		p->item_ns = ns;
+	else
+		p->item_ns += (ns - p->item_ns) * MAX(part, LEAST_PART);
+	p->items = items;
+}
+
 void sizer_learn(struct sizer *p, uint32_t items, uint64_t ns)
 {
-	double now, want, cost;
+	double want, cost;
 
 	if (items == 0)
 		return;
-	now = (double)MAX(ns, 1) / items;
-	if (p->item_ns == 0 || now > p->item_ns)
-		p->item_ns = now;
-	else
-		p->item_ns += (now - p->item_ns) / 4;
+	average(p, items, (double)MAX(ns, 1) / items);
 	if (p->fixed)
 		return;
 	cost = p->item_ns;

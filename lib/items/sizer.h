@@ -20,6 +20,7 @@ struct sizer {
 	uint32_t fixed;		/* chunk_size; 0: by measurement */
 	uint32_t aim;		/* items in the next chunk */
 	double item_ns;		/* time per item, smoothed; 0: unknown */
+	uint32_t items;		/* items measured last */
 	double share_ns;	/* CPU time available per item if there are
 				   more workers than CPUs; else, or if it is
 				   unknown, 0 */

@@ -122,6 +122,7 @@ struct failure {
 struct frame_end {
 	uint32_t ordinal;
 	uint32_t next;		/* the item before which the worker stopped */
+	uint64_t ns;		/* END: from the first item until now */
 };
 
 struct frame_placed {

@@ -262,10 +262,13 @@ static void fetch(const struct frame_chunk *chunk, unsigned char **at,
 	f->body[f->size] = 0;
 }
 
-/* Reports that the worker is done with a chunk, up to the item "next". */
-static void finish(const struct frame_chunk *chunk, uint32_t next)
+/* Reports that the worker is done with a chunk, begun at that time, up to the
+   item "next". */
+static void finish(const struct frame_chunk *chunk, uint32_t next,
+    uint64_t began)
 {
-	const struct frame_end said = { chunk->ordinal, next };
+	const struct frame_end said = { chunk->ordinal, next,
+		sys_now() - began };
 
 	put(FRAME_END, &said, sizeof said);
 	if (chunk->report || outstream_is_due(&self.outstream))
@@ -279,6 +282,7 @@ static void work_through(const struct frame_chunk *chunk)
 	unsigned char *at = chunk->where == CHUNK_PLACED ?
 	    slots_inputs(&self.life.slots, self.life.which) + chunk->at :
 	    (void *)(uintptr_t)chunk->at;
+	const uint64_t began = sys_now();
 	uint32_t next = chunk->first, end = next;
 	bool more = true;
 	struct frame input;
@@ -293,14 +297,15 @@ static void work_through(const struct frame_chunk *chunk)
 		if (outstream_is_due(&self.outstream) && i + 1 < chunk->count)
 			flush();
 	}
-	finish(chunk, next);
+	finish(chunk, next, began);
 }
 
 /* Reports the failure of an item whose output would have had a place in an
    array; before that, that the items before it are done. */
 static void tell_failure(const struct frame_chunk *chunk, uint32_t number)
 {
-	const struct frame_end done = { chunk->ordinal, number };
+	const struct frame_end done = { .ordinal = chunk->ordinal,
+		.next = number };
 	size_t length;
 	unsigned char *frame = context_tell(&self.context, &length);
 
@@ -352,6 +357,7 @@ static bool has_place(const struct frame_chunk *chunk)
 static void fill_through(const struct frame_chunk *chunk)
 {
 	const uint32_t behind = chunk->first + chunk->count;
+	const uint64_t began = sys_now();
 	uint32_t next = chunk->first, end;
 
 	if (!has_place(chunk))
@@ -361,7 +367,7 @@ static void fill_through(const struct frame_chunk *chunk)
 		end = MIN(end, behind);
 		fill(chunk, next, end);
 	}
-	finish(chunk, next);
+	finish(chunk, next, began);
 }
 
 /* Runs teardown.  Its output or failure, if any, is sent after LEAVING. */

@@ -383,7 +383,8 @@ static void misfill(size_t which, unsigned how)
 {
 	static unsigned char body[20000];
 	const struct frame_chunk *c = puppet_chunk(which);
-	const struct frame_end done = { c->ordinal, c->first + how / 4 };
+	const struct frame_end done = { .ordinal = c->ordinal,
+		.next = c->first + how / 4 };
 
 	switch (how % 4) {
 	case 0:
@@ -405,7 +406,8 @@ static void misfill(size_t which, unsigned how)
 static void lie(size_t which)
 {
 	const struct frame_chunk *c = puppet_chunk(which);
-	const struct frame_end end = { c->ordinal, c->first + c->count };
+	const struct frame_end end = { .ordinal = c->ordinal,
+		.next = c->first + c->count };
 	static unsigned char body[4096];
 	unsigned how = byte();
 

@@ -299,7 +299,8 @@ static unsigned char *place_of(size_t which)
 static void finish_there(size_t which)
 {
 	struct puppet *p = &puppets[which];
-	const struct frame_end done = { p->chunk.ordinal, p->next - 1 };
+	const struct frame_end done = { .ordinal = p->chunk.ordinal,
+		.next = p->next - 1 };
 	unsigned char *place = place_of(which);
 
 	if (!p->mood.fail) {
@@ -476,7 +477,8 @@ static void fill(size_t which)
 
 static void end_chunk(struct puppet *p)
 {
-	const struct frame_end end = { p->chunk.ordinal, p->next };
+	const struct frame_end end = { .ordinal = p->chunk.ordinal,
+		.next = p->next };
 
 	prepare(p, FRAME_END, &end, sizeof end);
 	p->chunk.count = 0;

@@ -886,7 +886,8 @@ enum { LONG = 8192, OF_CHUNK = 60, PAIR = 2 * OF_CHUNK };
    chunk was sent to the worker. */
 static int end_too_early(struct vm_context *me, const void *input, size_t size)
 {
-	const struct frame_end end = { 0, OF_CHUNK };
+	const struct frame_end end = { .ordinal = 0,
+		.next = OF_CHUNK };
 	unsigned char frames[OF_CHUNK * 16 + 32];
 	uint64_t n;
 
