@@ -50,6 +50,13 @@ void span_displace_outputs(struct span *s)
 	s->outputs = NULL;
 }
 
+size_t span_load(const struct span *s)
+{
+	const struct region *r = s->outputs;
+
+	return s->sent_bytes + (r ? (size_t)(r->to - r->from) : 0);
+}
+
 size_t span_output_offset(const struct span *s, uint32_t item, size_t element)
 {
 	return region_offset(s->outputs) + FRAME_HEAD +

@@ -136,6 +136,10 @@ struct span *span_cut(struct span *, uint32_t from);
    has room.  The array begins FRAME_HEAD bytes behind the region's begin. */
 void span_place_outputs(struct span *, struct arena *, size_t element);
 
+/* Returns the bytes that a sent span has its worker read and write, as far as
+   the caller has made room for them. */
+size_t span_load(const struct span *);
+
 /* Returns the offset in the area of the output of an item.  It must have such
    a region. */
 size_t span_output_offset(const struct span *, uint32_t item,

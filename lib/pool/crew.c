@@ -362,10 +362,10 @@ void crew_ungrant(struct crew *c, struct member *m, uint32_t items)
 static void weigh(const struct crew *c, struct member *m)
 {
 	if ((int)m->nsent >= c->leases ||
-	    (m->nsent >= 2 && m->sent_bytes >= BYTES_ENOUGH))
+	    (m->nsent >= 2 && m->load >= BYTES_ENOUGH))
 		m->sated = true;
 	else if (m->nsent < 2 || (2 * (int)m->nsent <= c->leases &&
-	    2 * m->sent_bytes <= BYTES_ENOUGH))
+	    2 * m->load <= BYTES_ENOUGH))
 		m->sated = false;
 }
 
@@ -398,7 +398,7 @@ int crew_lease(struct crew *c, struct member *m, struct span *s, uint64_t now)
 	m->sent_end = &s->next;
 	if (m->nsent++ == 0)
 		m->heard_at = now;
-	m->sent_bytes += bytes;
+	m->load += span_load(s);
 	m->granted += s->count;
 	m->alone = span_is_suspect(s);
 	weigh(c, m);
@@ -416,7 +416,7 @@ struct span *crew_unlease(struct crew *c, struct member *m)
 		m->sent_end = &m->sent;
 	s->next = NULL;
 	m->nsent--;
-	m->sent_bytes -= s->sent_bytes;
+	m->load -= span_load(s);
 	m->alone = false;
 	weigh(c, m);
 	roster_book_load(c, m);

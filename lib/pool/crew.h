@@ -88,7 +88,7 @@ struct member {
 				   channel cannot be read; else -1 */
 	int errors;		/* file that receives its stderr, or -1 */
 	struct span *sent, **sent_end; /* list of leased spans, oldest first */
-	size_t sent_bytes;
+	size_t load;		/* span_load() of all of them */
 	uint32_t nsent;
 	uint32_t ordinal;	/* of the next chunk */
 	uint64_t finished;	/* items finished by this worker */

@@ -186,7 +186,7 @@ static void count_results(struct count *c, const struct span *s)
 
 static void count_member(struct count *c, const struct member *m)
 {
-	size_t spans = 0, sent_bytes = 0;
+	size_t spans = 0, load = 0;
 
 	for (const struct span *s = m->sent; s != NULL; s = s->next) {
 		count_span(c, s, SPAN_SENT);
@@ -194,9 +194,9 @@ static void count_member(struct count *c, const struct member *m)
 		WORLD_REQUIRE(s->limit <= s->first + s->count &&
 		    s->limit >= s->first, "a lease beyond its span");
 		spans++;
-		sent_bytes += s->sent_bytes;
+		load += span_load(s);
 	}
-	WORLD_REQUIRE(spans == m->nsent && sent_bytes == m->sent_bytes,
+	WORLD_REQUIRE(spans == m->nsent && load == m->load,
 	    "a member's counts are wrong");
 	WORLD_REQUIRE(spans == 0 || m->spare != NULL ||
 	    m->state == MEMBER_GONE, "a death would need memory");
