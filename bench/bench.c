@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -56,6 +57,21 @@ void *bench_memory(size_t size)
 
 	if (p == NULL)
 		bench_fail("memory");
+	memset(p, 0, size);
+	return p;
+}
+
+/* A large page is 2 MiB on most machines. */
+#define LARGE_PAGE ((size_t)2 * 1024 * 1024)
+
+void *bench_array(size_t size)
+{
+	size_t whole = (size + LARGE_PAGE - 1) / LARGE_PAGE * LARGE_PAGE;
+	void *p = aligned_alloc(LARGE_PAGE, whole);
+
+	if (p == NULL)
+		bench_fail("memory");
+	madvise(p, whole, MADV_HUGEPAGE);
 	memset(p, 0, size);
 	return p;
 }

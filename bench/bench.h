@@ -54,6 +54,9 @@ void bench_open(struct bench *, int argc, char **argv);
 
 /* Allocates zeroed memory; exits if there is none. */
 void *bench_memory(size_t size);
+/* The same for a large array, in huge pages where the system has them: where
+   page faults are dear, they are most of the cost of a short item. */
+void *bench_array(size_t size);
 /* Prints a message with errno's text and exits. */
 _Noreturn void bench_fail(const char *what);
 

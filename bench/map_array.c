@@ -41,8 +41,8 @@ int main(int argc, char **argv)
 	worker.config = what.config;
 	options.workers = b.workers;
 	options.chunk_size = b.chunk;
-	in = bench_memory(b.items * b.load->in_size);
-	out = bench_memory(b.items * b.load->out_size);
+	in = bench_array(b.items * b.load->in_size);
+	out = bench_array(b.items * b.load->out_size);
 	bench_begin(&b);
 	bench_fill(&b, 0, b.items, in);
 	if (vm_map_array(&worker, &options,

@@ -45,8 +45,8 @@ int main(int argc, char **argv)
 		round = ROUND_ITEMS;
 	if (b.window == 1)
 		round = b.items;
-	in = bench_memory(round * b.load->in_size);
-	out = bench_memory(round * b.load->out_size);
+	in = bench_array(round * b.load->in_size);
+	out = bench_array(round * b.load->out_size);
 	omp_set_num_threads(b.workers);
 	/* Starts the threads. */
 	map_round(&b, 0);
