@@ -1,7 +1,8 @@
 /*
  * map_array.c - a workload of items in an array, by vm_map_array().
  *
- * CHUNK is chunk_size; 0 is the default.  The measured part fills the array,
+ * CHUNK is chunk_size; 0 is the default.  WINDOW 1 is process(), 2 is
+ * process_many().  The measured part fills the array,
  * maps it in a single call, which starts and ends its own workers, and checks
  * the outputs.
  */
@@ -28,6 +29,15 @@ static int process(struct vm_context *me, const void *input, size_t size)
 	return vm_commit(me, load->out_size);
 }
 
+static int process_many(struct vm_context *me, const void *inputs,
+    size_t count, void *outputs)
+{
+	const struct load *load = me->config;
+
+	load->run(inputs, outputs, count);
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	struct bench b;
@@ -37,6 +47,8 @@ int main(int argc, char **argv)
 	void *in, *out;
 
 	bench_open(&b, argc, argv);
+	if (b.window == 2)
+		worker.process_many = process_many;
 	what.load = b.load;
 	worker.config = what.config;
 	options.workers = b.workers;

@@ -145,6 +145,21 @@ struct vm_worker {
 	/* A pointer to anything: workers inherit the memory by fork.  Do not
 	   change the memory until vm_close(): VM_SERIAL uses the original. */
 	void *config;
+
+	/*
+	 * For vm_map_array() only, beside process() or in its place: makes
+	 * count outputs from count inputs, which lie one behind the other, as
+	 * a loop that the compiler can vectorise.  me->index is that of the
+	 * first.  Returns 0 for success.  If it returns another number, calls
+	 * vm_fail(), or dies, all its elements are run again one by one, by
+	 * process() if that is set, and no attempt is counted: so the failure
+	 * is that of the right element, and calls must bear repetition.
+	 * vm_output() and vm_reserve() fail in it.  A call gets as many
+	 * elements as take about a microsecond, 1,024 at most.  vm_fork()
+	 * refuses it with EINVAL.
+	 */
+	int (*process_many)(struct vm_context *, const void *inputs,
+	    size_t count, void *outputs);
 };
 
 /*
@@ -664,7 +679,8 @@ struct vm_array_map {
  * workers to make element i of out from element i of in, for i from 0 to
  * count - 1, and closes the pool; blocks until all that is done.  Workers have
  * the inputs as of this call; only outputs are copied.  An output of another
- * size than out_size bytes fails its element (code EINVAL).  The buffer of
+ * size than out_size bytes fails its element (code EINVAL).  process_many(), if
+ * set, makes several elements in a call.  The buffer of
  * vm_reserve() is the element's position in an array of outputs, and aligned
  * accordingly.  VM_ORDERED and VM_TELL_TEARDOWNS have no effect.
  *

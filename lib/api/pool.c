@@ -65,6 +65,9 @@ vm_pool *vm_fork_sized(const struct vm_worker *worker, size_t worker_size,
 	int r = settings_make(&set, worker, worker_size, options,
 	    options_size, &words);
 
+	if (r == 0 && set.plan.hooks.process_many != NULL)
+		r = words_set(&words, EINVAL, "vm_worker.process_many is for "
+		    "vm_map_array(); a pool calls process().");
 	if (r == 0)
 		r = pool_open(&p, &set, &words);
 	settings_release(&set);

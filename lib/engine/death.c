@@ -3,7 +3,7 @@
  *
  * Runs in: caller.  When a worker has died: read all results it had finished,
  * from its pipe and then from its ring; blame the item it was at; requeue the
- * others.  Once the results are in, this allocates no memory.
+ * others.  Once the results are in, this needs no memory.
  *
  * Easy to get wrong: a word in shared memory says whether an item was begun,
  * and the worker can write it; ring and pipe say which items it finished, and
@@ -101,6 +101,19 @@ static bool is_guilty(const struct member *m, const struct span *s)
 	    (s->sent_count == 1 && m->finished == s->finished);
 }
 
+/* Has the items of a span that were begun tried again, each alone; the others
+   are requeued as they were, if there is memory for another span. */
+static void try_singly(struct engine *e, struct member *m, struct span *s)
+{
+	uint32_t items = begun(m, s);
+	struct span *rest = items < s->count ?
+	    span_cut(s, s->first + items) : NULL;
+
+	s->alone = true;
+	if (rest != NULL)
+		window_move(&e->window, rest, SPAN_WAITING);
+}
+
 /*
  * Decides which item to blame.  An honest worker has a single item that was
  * begun and not answered.  If another item may be the cause, as the worker's
@@ -126,7 +139,8 @@ static size_t judge(struct engine *e, struct member *m)
 			blame_first(e, m, s, true);
 			break;
 		}
-		s->alone |= begun(m, s) > 0 && (m->garbled || all > 1);
+		if (begun(m, s) > 0 && (m->garbled || all > 1))
+			try_singly(e, m, s);
 	}
 	return all;
 }

@@ -497,7 +497,8 @@ static int take_unreported(struct engine *e, struct member *m)
 	if (s == NULL || s->outputs == NULL || m->blame == VM_GARBLED ||
 	    slot_begun(m->slot, s->ordinal, s->limit, &next) < 0)
 		return 0;
-	finished = slot_done(m->slot, s->ordinal, s->limit);
+	finished = slot_done(m->slot, s->ordinal, s->limit,
+	    e->set.plan.hooks.process_many != NULL);
 	if (finished <= s->first || finished > next)
 		return 0;
 	return take_done(e, m, finished) == -ENOMEM ? -ENOMEM : 0;

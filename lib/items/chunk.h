@@ -31,7 +31,7 @@ struct freelist;
 
 /* Upper bound on the items in a chunk: as many as a lease word can count, with
    those that workers take beyond the last. */
-#define CHUNK_ITEMS_MOST ((1u << 24) - 2 * SLOT_STRIDE)
+#define CHUNK_ITEMS_MOST ((1u << 24) - 2 * SLOT_STRIDE_MANY)
 
 /* Where the items of a chunk lie. */
 enum chunk_where {

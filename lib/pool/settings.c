@@ -270,7 +270,8 @@ int settings_make(struct settings *s, const struct vm_worker *worker,
 	if (r == 0)
 		r = given_take(&o, sizeof o, options, options_size,
 		    "vm_options", w);
-	if (r == 0 && s->plan.hooks.process == NULL)
+	if (r == 0 && s->plan.hooks.process == NULL &&
+	    s->plan.hooks.process_many == NULL)
 		r = words_set(w, EINVAL, "vm_worker.process must not be "
 		    "NULL.");
 	if (r == 0)

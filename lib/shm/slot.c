@@ -177,7 +177,7 @@ static bool sane(uint64_t w, uint32_t ordinal, uint32_t limit)
 {
 	return (uint16_t)(w >> (2 * BITS)) == (uint16_t)ordinal &&
 	    (uint32_t)(w >> BITS & FIELD) == limit &&
-	    (w & FIELD) <= (uint64_t)limit + SLOT_STRIDE;
+	    (w & FIELD) <= (uint64_t)limit + SLOT_STRIDE_MANY;
 }
 
 void slot_lease(struct slot *s, uint32_t ordinal, uint32_t first,
@@ -242,15 +242,17 @@ int slot_begun(const struct slot *s, uint32_t ordinal, uint32_t limit,
 	return r;
 }
 
-uint32_t slot_done(const struct slot *s, uint32_t ordinal, uint32_t limit)
+uint32_t slot_done(const struct slot *s, uint32_t ordinal, uint32_t limit,
+    bool together)
 {
 	uint64_t done = atomic_load(&s->done), begun = atomic_load(&s->begun);
 	uint64_t last = 0;
 
 	if ((uint16_t)(done >> (2 * BITS)) == (uint16_t)ordinal)
 		last = done & FIELD;
-	/* The item begun last may not be done, but all items before it are. */
-	if ((uint16_t)(begun >> (2 * BITS)) == (uint16_t)ordinal)
+	/* The item begun last may not be done, but all items before it are,
+	   unless they began with it. */
+	if (!together && (uint16_t)(begun >> (2 * BITS)) == (uint16_t)ordinal)
 		last = MAX(last, MAX(begun & FIELD, 1) - 1);
 	return (uint32_t)MIN(last, (uint64_t)limit);
 }

@@ -44,8 +44,10 @@
 
 #define SLOT_RING ((size_t)128 * 1024)
 #define SLOT_LEASES 64
-/* The most items that a worker takes at once. */
+/* The most items that a worker takes at once, for calls of process() and of
+   process_many(). */
 #define SLOT_STRIDE 16
+#define SLOT_STRIDE_MANY 1024
 /* Bytes of each half of the payload area: four items of 1 MiB with their heads.
    Halved while memory is short; below the least there is no payload area. */
 #define SLOT_PAYLOAD ((size_t)(4096 + 64) * 1024)
@@ -243,8 +245,9 @@ int slot_begun(const struct slot *, uint32_t ordinal, uint32_t limit,
     uint32_t *next);
 
 /* Caller: returns the number after the last item of that chunk whose output is
-   known to be in the array, at most limit; 0 if there is none.  The worker's
-   value is not checked otherwise. */
-uint32_t slot_done(const struct slot *, uint32_t ordinal, uint32_t limit);
+   known to be in the array, at most limit; 0 if there is none.  together: items
+   may have begun together.  The worker's value is not checked otherwise. */
+uint32_t slot_done(const struct slot *, uint32_t ordinal, uint32_t limit,
+    bool together);
 
 #endif

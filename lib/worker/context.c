@@ -135,15 +135,39 @@ static int spill(struct context *c, size_t size)
 	return r;
 }
 
+/* Runs the process_many() callback on a single input, for want of
+   process(). */
+static int run_one_of_many(struct context *c, const void *input)
+{
+	size_t element = c->plan->element;
+	void *room = vm_reserve(&c->public, element);
+	int r;
+
+	if (room == NULL)
+		return -1;
+	r = c->plan->hooks.process_many(&c->public, input, 1, room);
+	return r != 0 ? r : vm_commit(&c->public, element);
+}
+
 /* Runs the process() callback.  Returns true if it has not failed. */
 static bool run(struct context *c, const void *input, size_t size)
 {
 	int r;
 
 	c->in_process = true;
-	r = c->plan->hooks.process(&c->public, input, size);
+	r = c->plan->hooks.process != NULL ?
+	    c->plan->hooks.process(&c->public, input, size) :
+	    run_one_of_many(c, input);
 	c->in_process = false;
 	return end(c, r) == 0;
+}
+
+bool context_fill_many(struct context *c, const void *inputs, size_t n,
+    unsigned char *outputs)
+{
+	begin(c);
+	return end(c, c->plan->hooks.process_many(&c->public, inputs, n,
+	    outputs)) == 0;
 }
 
 static RARELY bool no_element(struct context *c)

@@ -84,6 +84,11 @@ static inline void context_begin(struct context *c,
 		context_note(c);
 }
 
+/* Runs the process_many() callback on n inputs of an array, and has it make the
+   outputs at a pointer.  Returns true if it has not failed. */
+bool context_fill_many(struct context *, const void *inputs, size_t n,
+    unsigned char *outputs);
+
 /*
  * Runs the process() callback on an input and builds the frame of its result,
  * OUTPUT or FAILURE.  Returns a pointer to the frame, never NULL, valid until

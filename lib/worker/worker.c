@@ -28,6 +28,11 @@
 #define YIELDS 5
 #define LINGERS 16
 
+/* Elements come together in a call of process_many() as far as it takes this
+   time, since they cannot be taken back.  A call in TIMED_OF is timed. */
+#define TOGETHER_NS 1000
+#define TIMED_OF 8
+
 /*
  * The state of this worker.  Static, because the crash handler has a pointer to
  * a part.  The fields written before the first item lie in one page, since the
@@ -40,6 +45,8 @@ static _Alignas(1024) struct worker {
 	int lingers;		/* reads before which it still yields */
 	bool awaited;		/* flag of the chunk received last */
 	struct spin spin;	/* used after such a chunk */
+	uint32_t together;	/* items in a call of process_many() */
+	uint32_t calls;		/* of process_many() */
 	struct outstream outstream;
 	unsigned char *outputs;	/* half of the payload area for outputs */
 	struct owner owner;	/* this process, not its children */
@@ -226,16 +233,16 @@ static void work(const struct frame_chunk *chunk, uint32_t number,
 	}
 }
 
-/* Takes the next items of a chunk from its lease, up to number *end.  Returns
-   false if the lease ends before them, or its word is not as expected. */
-static bool take(const struct frame_chunk *chunk, uint32_t next,
+/* Takes the next items of a chunk from its lease, n at most, up to number *end.
+   Returns false if the lease ends before them, or its word is not as
+   expected. */
+static bool take(const struct frame_chunk *chunk, uint32_t n, uint32_t next,
     uint32_t *end)
 {
 	uint32_t limit;
-	uint32_t first = slot_take(self.slot, chunk->ordinal, chunk->stride,
-	    &limit);
+	uint32_t first = slot_take(self.slot, chunk->ordinal, n, &limit);
 
-	*end = MIN(first + chunk->stride, limit);
+	*end = MIN(first + n, limit);
 	return first == next && first < limit;
 }
 
@@ -291,7 +298,7 @@ static void work_through(const struct frame_chunk *chunk)
 	    (more || chunk->where == CHUNK_PACKED); i++) {
 		fetch(chunk, &at, &input);
 		if (more && next == end)
-			more = take(chunk, next, &end);
+			more = take(chunk, chunk->stride, next, &end);
 		if (more)
 			work(chunk, next++, &input);
 		if (outstream_is_due(&self.outstream) && i + 1 < chunk->count)
@@ -316,29 +323,78 @@ static void tell_failure(const struct frame_chunk *chunk, uint32_t number)
 	}
 }
 
-/* Runs items of an inherited array whose outputs have places in an array; only
-   failures are sent. */
-static void fill(const struct frame_chunk *chunk, uint32_t next, uint32_t end)
+static const unsigned char *input_at(const struct frame_chunk *chunk,
+    uint32_t number)
 {
-	const unsigned char *in = (void *)(uintptr_t)chunk->at;
-	unsigned char *place = self.outputs + chunk->outputs + FRAME_HEAD;
-	size_t element = self.life.plan->element, nth = next - chunk->first;
+	return (const unsigned char *)(uintptr_t)chunk->at +
+	    (number - chunk->first) * chunk->size;
+}
 
-	if (outstream_is_awaited(&self.outstream) ||
-	    outstream_is_due(&self.outstream))
-		flush();
-	for (; next < end; next++, nth++) {
+/* Returns the place of an item's output. */
+static unsigned char *place_of(const struct frame_chunk *chunk,
+    uint32_t number)
+{
+	return self.outputs + chunk->outputs + FRAME_HEAD +
+	    (number - chunk->first) * self.life.plan->element;
+}
+
+/* Runs items singly; only failures are sent. */
+static void fill_singly(const struct frame_chunk *chunk, uint32_t next,
+    uint32_t end)
+{
+	for (; next < end; next++) {
 		bool ok;
 
 		slot_begin(self.slot, chunk->ordinal, next + 1);
 		context_begin(&self.context, chunk, next);
 		note_beginning();
-		ok = context_fill(&self.context, in + nth * chunk->size,
-		    chunk->size, place + nth * element);
+		ok = context_fill(&self.context, input_at(chunk, next),
+		    chunk->size, place_of(chunk, next));
 		leave_if_copy();
 		if (!ok)
 			tell_failure(chunk, next);
 	}
+}
+
+/* Sets how many items come together, after a call that took ns for as many. */
+static void learn(uint64_t ns)
+{
+	if (ns < TOGETHER_NS / 2)
+		self.together = MIN(2 * self.together, SLOT_STRIDE_MANY);
+	else if (ns > TOGETHER_NS)
+		self.together = MAX(self.together / 2, 1);
+}
+
+/* Runs items together.  All count as begun, so that each is run again alone if
+   the worker dies.  Returns false if the call has failed. */
+static bool fill_together(const struct frame_chunk *chunk, uint32_t next,
+    uint32_t end)
+{
+	bool timed = self.calls++ % TIMED_OF == 0 &&
+	    end - next == self.together;
+	uint64_t began = timed ? sys_now() : 0;
+	bool ok;
+
+	slot_begin(self.slot, chunk->ordinal, end);
+	context_begin(&self.context, chunk, next);
+	note_beginning();
+	ok = context_fill_many(&self.context, input_at(chunk, next),
+	    end - next, place_of(chunk, next));
+	leave_if_copy();
+	if (timed)
+		learn(sys_now() - began);
+	return ok;
+}
+
+/* Runs items of an inherited array whose outputs have places in an array. */
+static void fill(const struct frame_chunk *chunk, uint32_t next, uint32_t end)
+{
+	if (outstream_is_awaited(&self.outstream) ||
+	    outstream_is_due(&self.outstream))
+		flush();
+	if (chunk->count == 1 || self.life.plan->hooks.process_many == NULL ||
+	    !fill_together(chunk, next, end))
+		fill_singly(chunk, next, end);
 	slot_finish(self.slot, chunk->ordinal, end);
 }
 
@@ -356,6 +412,7 @@ static bool has_place(const struct frame_chunk *chunk)
 
 static void fill_through(const struct frame_chunk *chunk)
 {
+	const bool many = self.life.plan->hooks.process_many != NULL;
 	const uint32_t behind = chunk->first + chunk->count;
 	const uint64_t began = sys_now();
 	uint32_t next = chunk->first, end;
@@ -363,7 +420,8 @@ static void fill_through(const struct frame_chunk *chunk)
 	if (!has_place(chunk))
 		give_up();
 	/* A hook may have spoiled the lease word: stop at the array's end. */
-	for (; next < behind && take(chunk, next, &end); next = end) {
+	for (; next < behind && take(chunk, many ? self.together :
+	    chunk->stride, next, &end); next = end) {
 		end = MIN(end, behind);
 		fill(chunk, next, end);
 	}
@@ -396,6 +454,7 @@ void worker_main(const struct worker_life *life)
 	self.crash = (struct crash){ self.slot, &self.owner };
 	outstream_init(&self.outstream, self.slot, &life->slots, life->results);
 	self.outputs = slot_outputs(self.slot);
+	self.together = 1;
 	/* The caller gives out that half, as arrays. */
 	if (life->plan->element > 0)
 		self.outstream.payload = 0;

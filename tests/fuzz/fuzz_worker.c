@@ -949,7 +949,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	run.file = 0;
 	run.no_file = false;
 	plan = (struct plan){
-		.hooks = { on_setup, on_process, on_teardown, NULL },
+		.hooks = { .setup = on_setup,
+			.process = on_process, .teardown = on_teardown },
 		.max_item = b & 1 ? 300000 : 1000,
 		.measure = (b & 0xe0) == 0xa0 || (b & 0xe0) == 0xe0,
 		.capture = (b & 0xe0) == 0xc0 || (b & 0xe0) == 0xe0,
