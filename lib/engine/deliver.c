@@ -126,15 +126,27 @@ void deliver_took(struct engine *e)
 		e->intake.ask_again = source_unstick(s);
 }
 
+/* Is the caller slower than the workers?  More results would only wait, and
+   cool in its caches.  A worker with nothing to do is given work at once,
+   unless items are so short that more workers than CPUs are of no use. */
+static bool has_many(struct engine *e)
+{
+	return e->results.spans >= DELIVER_MANY &&
+	    (crew_idle(&e->crew) == NULL || sizer_is_short(&e->sizer));
+}
+
 /* Results are ready, and workers have enough chunks: may a turn be put off?
    With few items in a chunk, a turn for each chunk costs more than its
    items. */
 static bool may_put_off(struct engine *e)
 {
+	bool many = has_many(e);
+
 	return results_ready(&e->results) && !e->intake.ask_again &&
 	    e->teardowns.first == NULL &&
-	    e->put_off < e->window.max_real / PUT_OFF &&
-	    sys_now() - e->turned_at < PUT_OFF_NS;
+	    atomic_load(&e->cancels.asked) == 0 &&
+	    (many || e->put_off < e->window.max_real / PUT_OFF) &&
+	    sys_now() - e->turned_at < (many ? DELIVER_MANY_NS : PUT_OFF_NS);
 }
 
 /* All items are answered, and no more inputs come: tells workers to tear down.

@@ -11,6 +11,12 @@
 
 #include "engine/engine.h"
 
+/* With that many spans ready and no worker idle for want of it, a turn is put
+   off for that time, so that results are handed out while they are in the
+   caller's caches.  Timeouts, deaths and inputs wait as long. */
+#define DELIVER_MANY 8
+#define DELIVER_MANY_NS (10 * MS_IN_NS)
+
 /* Takes the next item; blocks until a time at most (ns; NEVER: no bound).  The
    item's pointers are valid until the next call.  Returns 1; 0 at the end;
    VM_LATER when the time is over; or -errno. */

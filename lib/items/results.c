@@ -59,6 +59,7 @@ void results_put(struct results *r, struct span *s)
 {
 	assert(s->state == SPAN_ANSWERED && s->count > 0);
 	s->next = s->child = NULL;
+	r->spans++;
 	if (r->ordered) {
 		r->first = meld(r->first, s);
 	} else if (r->first == NULL) {
@@ -75,6 +76,7 @@ static struct span *pop(struct results *r)
 	struct span *s = r->first;
 
 	r->first = r->ordered ? meld_all(s->child) : s->next;
+	r->spans--;
 	s->next = s->child = NULL;
 	return s;
 }

@@ -40,6 +40,7 @@ struct results {
 	uint64_t next_seq;	/* ordered: of the item to hand out next */
 	struct span *first;	/* list, or top of the heap */
 	struct span *last;	/* of the list */
+	size_t spans;		/* in the list or heap */
 	struct span *hand;	/* the current span, handed out now; owned */
 	uint32_t left;		/* its items not yet handed out */
 	uint64_t index;		/* of the next item */

@@ -15,6 +15,8 @@
 #define LONGEST_NS 50000000.0
 /* Length of a sample for sizer_crowd(). */
 #define SAMPLE_NS (4 * MS_IN_NS)
+/* A wake-up takes that long at most, on slow machines. */
+#define SHORT_NS 100000.0
 /* Least weight of a shorter time in the average. */
 #define LEAST_PART 0.25
 /* Upper bound on the time of the items taken at once, since they cannot be
@@ -51,6 +53,11 @@ uint16_t sizer_stride(const struct sizer *p)
 bool sizer_worth(const struct sizer *p, uint32_t items)
 {
 	return items * p->item_ns >= TARGET_NS / 2;
+}
+
+bool sizer_is_short(const struct sizer *p)
+{
+	return p->item_ns > 0 && p->item_ns < SHORT_NS;
 }
 
 /* A longer time per item counts at once, a shorter time by and by: by the

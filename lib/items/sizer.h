@@ -48,6 +48,9 @@ size_t sizer_missing(const struct sizer *, uint32_t items, size_t bytes,
    they are short. */
 uint16_t sizer_stride(const struct sizer *);
 
+/* Are items so short that waking a worker for a single item costs as much? */
+bool sizer_is_short(const struct sizer *);
+
 /* Do that many items take so long that waking the caller for them costs little
    by comparison? */
 bool sizer_worth(const struct sizer *, uint32_t items);

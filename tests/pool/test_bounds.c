@@ -12,7 +12,10 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "api/vm_pool.h"
 #include "base/base.h"
+#include "engine/deliver.h"
+#include "os/sys.h"
 #include "sample.h"
 #include "tools.h"
 
@@ -45,7 +48,7 @@ static int echo_late(struct vm_context *me, const void *input, size_t size)
 
 /* A source that counts its inputs against the results that the caller has
    taken. */
-struct watched {
+struct counted {
 	long given, taken;
 	long ahead;		/* bound on inputs read and not taken */
 	long most_ahead;	/* the maximum of given - taken */
@@ -57,7 +60,7 @@ struct watched {
 
 static int next_watched(void *from, const void **input, size_t *size)
 {
-	struct watched *w = from;
+	struct counted *w = from;
 
 	if (w->taken >= w->end_taken || w->given >= w->end_given)
 		return 0;
@@ -71,12 +74,12 @@ static int next_watched(void *from, const void **input, size_t *size)
 
 static int watched_fd(void *from)
 {
-	return ((struct watched *)from)->fd;
+	return ((struct counted *)from)->fd;
 }
 
 /* Takes all results.  Returns the largest lead of the source over the
    caller. */
-static long watch(struct watched w, int prompt,
+static long watch(struct counted w, int prompt,
     const struct vm_options *options)
 {
 	const struct vm_worker worker = { .process = w.slow ? echo_late :
@@ -106,7 +109,7 @@ START_TEST(an_endless_source_may_end_by_its_results)
 {
 	const size_t chunk_sizes[] = { 0, 1, 7, 1000 };
 	const int workers[] = { 1, 4, VM_SERIAL };
-	const struct watched w = { .ahead = LONG_MAX, .end_taken = 100,
+	const struct counted w = { .ahead = LONG_MAX, .end_taken = 100,
 		.end_given = LONG_MAX };
 
 	for (size_t i = 0; i < COUNTOF(chunk_sizes); i++)
@@ -120,7 +123,7 @@ END_TEST
 
 START_TEST(two_inputs_are_read_ahead_and_not_three)
 {
-	struct watched w = { .ahead = 2, .end_taken = LONG_MAX,
+	struct counted w = { .ahead = 2, .end_taken = LONG_MAX,
 		.end_given = 300 };
 	const struct vm_options options = { .workers = 1, .chunk_size = 1,
 		.max_total_in_flight_factor = 2 };
@@ -142,7 +145,7 @@ START_TEST(chunks_read_ahead_are_bounded)
 	for (size_t i = 0; i < COUNTOF(factors); i++)
 		for (size_t j = 0; j < COUNTOF(chunk_sizes); j++)
 			for (int k = 0; k < 8; k++)
-				watch((struct watched){ .end_given = 1500,
+				watch((struct counted){ .end_given = 1500,
 				    .end_taken = LONG_MAX,
 				    .ahead = factors[i] * workers[k % 2] *
 				    (long)chunk_sizes[j] }, k / 4,
@@ -312,10 +315,81 @@ START_TEST(a_long_stream_leaves_memory_flat)
 }
 END_TEST
 
+/* ---- results that wait ---- */
+
+enum { AHEAD = 20, TRIES = 50 };
+
+static struct shared *sh;
+
+static int echo_and_count(struct vm_context *me, const void *input, size_t size)
+{
+	atomic_fetch_add(&sh->counter[0], 1);
+	return vm_output(me, input, size);
+}
+
+/* Takes a result.  With many ready, that must bring no more.  Returns whether
+   that was so. */
+static bool take_and_look(vm_pool *pool, struct vm_result *r)
+{
+	struct engine *e = &pool->engine;
+	bool many = e->results.spans >= DELIVER_MANY &&
+	    sizer_is_short(&e->sizer);
+	uint64_t turned_at = e->turned_at;
+
+	take(pool, r);
+	many = many && sys_now() - turned_at < DELIVER_MANY_NS;
+	ck_assert(!many || e->turned_at == turned_at);
+	return many;
+}
+
+/* Returns whether many were ready at a time.  cancels: vm_cancel() is called
+   then, and the next call carries it out. */
+static bool let_results_wait(bool cancels)
+{
+	vm_pool *pool;
+	struct vm_result r;
+	bool seen = false;
+
+	sh = shared_new();
+	pool = fork_pool(&(struct vm_worker){ .process = echo_and_count },
+	    &(struct vm_options){ .workers = 1, .chunk_size = 1,
+	        .max_real_in_flight_factor = AHEAD });
+	imap_to(pool, vm_range(0, AHEAD));
+	take(pool, &r);
+	ck_assert_int_eq(await(&sh->counter[0], AHEAD, limit_ms()), 0);
+	for (int i = 1; i < AHEAD; i++) {
+		if (!take_and_look(pool, &r) || seen)
+			continue;
+		seen = true;
+		if (!cancels || i + 1 == AHEAD)
+			continue;
+		vm_cancel(pool, 0);
+		take(pool, &r);
+		i++;
+		ck_assert_uint_eq(atomic_load(&pool->engine.cancels.asked), 0);
+	}
+	take_end(pool);
+	close_pool(pool);
+	shared_free(sh);
+	return seen;
+}
+
+START_TEST(few_results_wait)
+{
+	for (int cancels = 0; cancels < 2; cancels++) {
+		int i = 0;
+
+		while (i < TRIES && !let_results_wait(cancels))
+			i++;
+		ck_assert_int_lt(i, TRIES);
+	}
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const tests[] = {
-		results_not_taken_are_bounded };
+		results_not_taken_are_bounded, few_results_wait };
 	const TTest *const drawn[] = {
 		an_endless_source_may_end_by_its_results,
 		chunks_read_ahead_are_bounded,
