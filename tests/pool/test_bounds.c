@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "api/vm_pool.h"
@@ -264,6 +265,65 @@ START_TEST(results_not_taken_are_bounded)
 }
 END_TEST
 
+/* The bytes of an input: every 101st is large, so that each buffer of a chunk
+   meets one in the end. */
+static size_t mixed_size(uint64_t index)
+{
+	return index % 101 == 0 ? 800000 : 16;
+}
+
+static int next_mixed(void *from, const void **input, size_t *size)
+{
+	struct heavy *h = from;
+
+	h->size = mixed_size(h->given);
+	return next_heavy(h, input, size);
+}
+
+/* Returns the KiB by which this process has grown at most. */
+static long run_mixed(uint64_t count, const struct vm_options *options)
+{
+	struct heavy h = { .count = count, .room = calloc(1, 800000) };
+	vm_pool *pool = fork_pool(&(struct vm_worker){ .process = echo },
+	    options);
+	long before = memory_kib(), most = before;
+	struct vm_result r;
+
+	ck_assert_ptr_nonnull(h.room);
+	imap_to(pool, (struct vm_source){ .next = next_mixed, .from = &h });
+	for (uint64_t i = 0; i < count; i++) {
+		long now;
+
+		take(pool, &r);
+		ck_assert_uint_eq(r.output_size, mixed_size(r.index));
+		if (i % 64 != 0)
+			continue;
+		nap_ms(1);
+		now = memory_kib();
+		most = MAX(most, now);
+	}
+	take_end(pool);
+	close_pool(pool);
+	free(h.room);
+	return most - before;
+}
+
+/* Large inputs go through the pipes, as files may not be that large. */
+START_TEST(sizes_that_differ_are_bounded)
+{
+	struct rlimit old, small;
+
+	ck_assert_int_eq(getrlimit(RLIMIT_FSIZE, &old), 0);
+	small = old;
+	small.rlim_cur = 2 * MIB;
+	ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &small), 0);
+	ck_assert_int_lt(run_mixed(20000, &(struct vm_options){ .workers = 4,
+	    .flags = VM_ORDERED, .chunk_size = 1,
+	    .max_in_flight_bytes = 8 * MIB }), 64 * 1024 + EXTRA_KIB);
+	ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &old), 0);
+}
+END_TEST
+
 START_TEST(a_bound_of_one_byte_stops_nothing)
 {
 	for (int i = 0; i < 8; i++)
@@ -394,6 +454,7 @@ int main(void)
 		an_endless_source_may_end_by_its_results,
 		chunks_read_ahead_are_bounded,
 		results_held_for_a_slow_item_are_bounded,
+		sizes_that_differ_are_bounded,
 		a_bound_of_one_byte_stops_nothing, factors_of_one_stop_nothing,
 		large_items_flow_within_their_bound,
 		a_long_stream_leaves_memory_flat,
