@@ -227,7 +227,7 @@ struct slot *slots_get(const struct slots *s, size_t which)
 
 unsigned char *slots_inputs(const struct slots *s, size_t which)
 {
-	return s->inputs + which * s->room;
+	return s->inputs == NULL ? NULL : s->inputs + which * s->room;
 }
 
 unsigned char *slot_outputs(const struct slot *s)

@@ -102,8 +102,8 @@ enum slots_step slots_step(const struct slots *);
 /* Returns a pointer to the slot of number "which", from 0. */
 struct slot *slots_get(const struct slots *, size_t which);
 
-/* Return pointers to the halves of its payload area; that for outputs is 8 mod
-   16, as the start of a stream. */
+/* Return pointers to the halves of its payload area: NULL if there is none for
+   inputs; that for outputs is 8 mod 16, as the start of a stream. */
 unsigned char *slots_inputs(const struct slots *, size_t which);
 unsigned char *slot_outputs(const struct slot *);
 

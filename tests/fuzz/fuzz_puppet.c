@@ -505,9 +505,9 @@ static void heed(size_t which, const struct frame *f)
 		p->next = p->end = p->chunk.first;
 		p->more = true;
 		p->open = false;
-		p->at = p->chunk.where == CHUNK_INHERITED ?
-		    (void *)(uintptr_t)p->chunk.at :
-		    slots_inputs(&world.slots, which) + p->chunk.at;
+		p->at = p->chunk.where == CHUNK_PLACED ?
+		    slots_inputs(&world.slots, which) + p->chunk.at :
+		    (void *)(uintptr_t)p->chunk.at;
 	}
 }
 
