@@ -15,6 +15,10 @@
 #define KEPT_LEAST ((size_t)4096)
 /* A block this many times as large as is wanted would be wasted on it. */
 #define FITS_TIMES 2
+/* A block that its only reader has need not fit so well: from this size on, and
+   this many times too large, it is replaced. */
+#define WASTED_LEAST ((size_t)256 * 1024)
+#define WASTED_TIMES 4
 
 static bool fits(const struct rxbuf *b, size_t cap)
 {
@@ -117,6 +121,12 @@ static int grow(struct rxbuf **b, size_t cap)
 	return 0;
 }
 
+/* Would so large a block be kept for so little? */
+static bool is_wasted(const struct rxbuf *b, size_t cap)
+{
+	return b->cap > WASTED_LEAST && b->cap / WASTED_TIMES > cap;
+}
+
 int rxbuf_renew(struct rxlist *list, struct rxbuf **b, size_t from, size_t to,
     size_t cap)
 {
@@ -125,7 +135,7 @@ int rxbuf_renew(struct rxlist *list, struct rxbuf **b, size_t from, size_t to,
 	struct rxbuf *new;
 
 	assert(to + wanted <= cap);
-	if (old != NULL && old->refs == 1 &&
+	if (old != NULL && old->refs == 1 && !is_wasted(old, cap) &&
 	    (cap <= old->cap || !rxlist_has(list, cap))) {
 		if (grow(b, cap) < 0)
 			return -ENOMEM;

@@ -53,7 +53,8 @@ void rxbuf_drop(struct rxbuf *);
 /*
  * Makes room behind the bytes from "from" on, which are all that is still
  * needed, and moves them to position "to".  Reuses the block if it has no other
- * reference, and is large enough or the list has none that is.  Else replaces
+ * reference, is not far too large, and is large enough or the list has none
+ * that is.  Else replaces
  * *b by another block, of the list as in rxbuf_new(), and drops the old
  * reference.  Returns 0, or -ENOMEM with nothing changed.
  */

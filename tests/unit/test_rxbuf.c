@@ -161,6 +161,27 @@ START_TEST(without_memory_nothing_changes)
 }
 END_TEST
 
+/* A block for a large frame is not kept for small ones, though a part of the
+   next frame is always in it. */
+START_TEST(a_block_far_too_large_is_replaced)
+{
+	struct rxbuf *b = rxbuf_new(NULL, 3000000);
+
+	ck_assert_ptr_nonnull(b);
+	memset(b->data, 7, 100);
+	b->len = 100;
+	ck_assert_int_eq(rxbuf_renew(NULL, &b, 90, 8, 1000000), 0);
+	ck_assert_uint_eq(b->cap, 3000000);
+	ck_assert_int_eq(rxbuf_renew(NULL, &b, 8, 8, 64 * 1024), 0);
+	ck_assert_uint_eq(b->cap, 64 * 1024);
+	ck_assert_uint_eq(b->len, 18);
+	ck_assert_int_eq(b->data[17], 7);
+	ck_assert_int_eq(rxbuf_renew(NULL, &b, 8, 8, 512), 0);
+	ck_assert_uint_eq(b->cap, 64 * 1024);
+	rxbuf_drop(b);
+}
+END_TEST
+
 /* ---- lists of unused blocks ---- */
 
 START_TEST(unused_blocks_are_used_again)
@@ -240,6 +261,7 @@ int main(void)
 		one_that_nobody_holds_serves_itself,
 		one_that_others_hold_stays_as_it_is,
 		without_memory_nothing_changes,
+		a_block_far_too_large_is_replaced,
 		unused_blocks_are_used_again, a_block_must_fit,
 		lists_are_bounded };
 
