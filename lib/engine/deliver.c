@@ -29,6 +29,8 @@
    that may be in flight, while results are ready. */
 #define PUT_OFF_NS 20000
 #define PUT_OFF 4
+/* Likewise, for this part of an item's timeout. */
+#define PART 16
 
 /* Called when no result is ready.  Returns 0 at the end, -errno at the end by a
    failure, or 1 to wait. */
@@ -135,6 +137,15 @@ static bool has_many(struct engine *e)
 	    (crew_idle(&e->crew) == NULL || sizer_is_short(&e->sizer));
 }
 
+/* Returns the time for which turns may be put off.  Items that have a timeout
+   are looked at often enough. */
+static uint64_t hold_ns(const struct engine *e, bool many)
+{
+	uint64_t most = many ? DELIVER_MANY_NS : PUT_OFF_NS;
+
+	return e->set.item_ns > 0 ? MIN(most, e->set.item_ns / PART) : most;
+}
+
 /* Results are ready, and workers have enough chunks: may a turn be put off?
    With few items in a chunk, a turn for each chunk costs more than its
    items. */
@@ -146,7 +157,7 @@ static bool may_put_off(struct engine *e)
 	    e->teardowns.first == NULL &&
 	    atomic_load(&e->cancels.asked) == 0 &&
 	    (many || e->put_off < e->window.max_real / PUT_OFF) &&
-	    sys_now() - e->turned_at < (many ? DELIVER_MANY_NS : PUT_OFF_NS);
+	    sys_now() - e->turned_at < hold_ns(e, many);
 }
 
 /* All items are answered, and no more inputs come: tells workers to tear down.

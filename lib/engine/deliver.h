@@ -13,7 +13,8 @@
 
 /* With that many spans ready and no worker idle for want of it, a turn is put
    off for that time, so that results are handed out while they are in the
-   caller's caches.  Timeouts, deaths and inputs wait as long. */
+   caller's caches; for less if items have a short timeout.  Deaths and inputs
+   wait as long. */
 #define DELIVER_MANY 8
 #define DELIVER_MANY_NS (10 * MS_IN_NS)
 

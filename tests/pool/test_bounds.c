@@ -434,6 +434,34 @@ static bool let_results_wait(bool cancels)
 	return seen;
 }
 
+/* But items with a timeout are looked at, however slow the caller is. */
+START_TEST(results_wait_less_with_a_timeout)
+{
+	vm_pool *pool;
+	struct vm_result r;
+
+	sh = shared_new();
+	pool = fork_pool(&(struct vm_worker){ .process = echo_and_count },
+	    &(struct vm_options){ .workers = 1, .chunk_size = 1,
+	        .max_real_in_flight_factor = AHEAD });
+	imap_to(pool, vm_range(0, AHEAD));
+	take(pool, &r);
+	ck_assert_int_eq(await(&sh->counter[0], AHEAD, limit_ms()), 0);
+	/* Only now, or a slow machine could exceed it. */
+	pool->engine.set.item_ns = DELIVER_MANY_NS;
+	for (int i = 1; i < AHEAD; i++) {
+		uint64_t turned_at = pool->engine.turned_at;
+
+		nap_ms(2);
+		take(pool, &r);
+		ck_assert_uint_ne(pool->engine.turned_at, turned_at);
+	}
+	take_end(pool);
+	close_pool(pool);
+	shared_free(sh);
+}
+END_TEST
+
 START_TEST(few_results_wait)
 {
 	for (int cancels = 0; cancels < 2; cancels++) {
@@ -449,7 +477,8 @@ END_TEST
 int main(void)
 {
 	const TTest *const tests[] = {
-		results_not_taken_are_bounded, few_results_wait };
+		results_not_taken_are_bounded, few_results_wait,
+		results_wait_less_with_a_timeout };
 	const TTest *const drawn[] = {
 		an_endless_source_may_end_by_its_results,
 		chunks_read_ahead_are_bounded,
