@@ -155,8 +155,8 @@ struct vm_worker {
 	 * process() if that is set, and no attempt is counted: so the failure
 	 * is that of the right element, and calls must bear repetition.
 	 * vm_output() and vm_reserve() fail in it.  A call gets as many
-	 * elements as take about a microsecond, 1,024 at most.  vm_fork()
-	 * refuses it with EINVAL.
+	 * elements as take about a microsecond by the calls before, 1,024 at
+	 * most.  vm_fork() refuses it with EINVAL.
 	 */
 	int (*process_many)(struct vm_context *, const void *inputs,
 	    size_t count, void *outputs);

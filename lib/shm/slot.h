@@ -25,9 +25,10 @@
  * next 24 bits}, the generation being the low bits of the chunk's ordinal.  The
  * worker takes items by adding to next: 1, or the chunk's stride where items
  * are so short that the atomic addition counts.  It stops at limit (a stride
- * beyond is legal); the caller takes items back by lowering limit.  "begun"
- * says which of the taken items the worker is at, for blame, timeouts and
- * cancelling; only the lease word decides which items the caller may take back.
+ * beyond is legal, and another if the limit was lowered); the caller takes
+ * items back by lowering limit.  "begun" says which of the taken items the
+ * worker is at, for blame, timeouts and cancelling; only the lease word decides
+ * which items the caller may take back.
  *
  * Easy to get wrong: the worker is not trusted.  The caller loads each word
  * once and checks its copy; it keeps its own count of the leased items.

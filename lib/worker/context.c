@@ -145,7 +145,9 @@ static int run_one_of_many(struct context *c, const void *input)
 
 	if (room == NULL)
 		return -1;
+	c->in_process = false;
 	r = c->plan->hooks.process_many(&c->public, input, 1, room);
+	c->in_process = true;
 	return r != 0 ? r : vm_commit(&c->public, element);
 }
 

@@ -29,9 +29,11 @@
 #define LINGERS 16
 
 /* Elements come together in a call of process_many() as far as it takes this
-   time, since they cannot be taken back.  A call in TIMED_OF is timed. */
+   time, since they cannot be taken back.  A call in TIMED_OF is timed, and each
+   for TIMED_LEAST items or more, where a clock costs little. */
 #define TOGETHER_NS 1000
 #define TIMED_OF 8
+#define TIMED_LEAST 64
 
 /*
  * The state of this worker.  Static, because the crash handler has a pointer to
@@ -356,13 +358,16 @@ static void fill_singly(const struct frame_chunk *chunk, uint32_t next,
 	}
 }
 
-/* Sets how many items come together, after a call that took ns for as many. */
-static void learn(uint64_t ns)
+/* Sets how many items come together, after n items took ns.  A call that was
+   interrupted does not make it one. */
+static void learn(uint32_t n, uint64_t ns)
 {
-	if (ns < TOGETHER_NS / 2)
-		self.together = MIN(2 * self.together, SLOT_STRIDE_MANY);
-	else if (ns > TOGETHER_NS)
-		self.together = MAX(self.together / 2, 1);
+	uint64_t most = n * (uint64_t)TOGETHER_NS / MAX(ns, 1);
+
+	if (ns > TOGETHER_NS)
+		self.together = MAX((uint32_t)MAX(most, n / 8), 1);
+	else if (n == self.together && ns < TOGETHER_NS / 2)
+		self.together = MIN(2 * n, SLOT_STRIDE_MANY);
 }
 
 /* Runs items together.  All count as begun, so that each is run again alone if
@@ -370,9 +375,6 @@ static void learn(uint64_t ns)
 static bool fill_together(const struct frame_chunk *chunk, uint32_t next,
     uint32_t end)
 {
-	bool timed = self.calls++ % TIMED_OF == 0 &&
-	    end - next == self.together;
-	uint64_t began = timed ? sys_now() : 0;
 	bool ok;
 
 	slot_begin(self.slot, chunk->ordinal, end);
@@ -381,21 +383,31 @@ static bool fill_together(const struct frame_chunk *chunk, uint32_t next,
 	ok = context_fill_many(&self.context, input_at(chunk, next),
 	    end - next, place_of(chunk, next));
 	leave_if_copy();
-	if (timed)
-		learn(sys_now() - began);
+	/* The same items have their time again, each for itself. */
+	if (!ok)
+		slot_live(self.slot);
 	return ok;
 }
 
-/* Runs items of an inherited array whose outputs have places in an array. */
+/* Runs items of an inherited array whose outputs have places in an array.  A
+   single item is run like any other: it is to blame if the worker dies. */
 static void fill(const struct frame_chunk *chunk, uint32_t next, uint32_t end)
 {
+	const uint32_t n = end - next;
+	bool many = self.life.plan->hooks.process_many != NULL;
+	bool timed = many &&
+	    (n >= TIMED_LEAST || self.calls++ % TIMED_OF == 0);
+	uint64_t began;
+
 	if (outstream_is_awaited(&self.outstream) ||
 	    outstream_is_due(&self.outstream))
 		flush();
-	if (chunk->count == 1 || self.life.plan->hooks.process_many == NULL ||
-	    !fill_together(chunk, next, end))
+	began = timed ? sys_now() : 0;
+	if (n == 1 || !many || !fill_together(chunk, next, end))
 		fill_singly(chunk, next, end);
 	slot_finish(self.slot, chunk->ordinal, end);
+	if (timed)
+		learn(n, sys_now() - began);
 }
 
 /* Does the array of outputs of a chunk fit at the offset the chunk names? */

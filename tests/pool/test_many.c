@@ -214,6 +214,31 @@ START_TEST(a_timeout_is_that_of_its_element)
 }
 END_TEST
 
+static int make_many_or_die(struct vm_context *me, const void *inputs,
+    size_t count, void *outputs)
+{
+	const int64_t *x = inputs;
+
+	for (size_t i = 0; i < count; i++)
+		if (BAD(x[i]))
+			raise(SIGKILL);
+	return make_many(me, inputs, count, outputs);
+}
+
+/* Where process() makes the elements that process_many() dies of, none fails,
+   and no attempt is lost. */
+START_TEST(alone_an_element_gets_process)
+{
+	no_cores();
+	map(&(struct vm_worker){ .process = make_one,
+	    .process_many = make_many_or_die }, NULL, 0,
+	    (struct vm_options){ .workers = 2 });
+	check_together();
+	ck_assert_int_ge(atomic_load(&sh->counter[BY_PROCESS]), BADS);
+	shared_free(sh);
+}
+END_TEST
+
 /* Only the elements of the call are run alone: not the rest of the chunk. */
 START_TEST(the_others_stay_together)
 {
@@ -232,7 +257,7 @@ static int has_output(struct vm_context *me, const void *inputs, size_t count,
     void *outputs)
 {
 	errno = 0;
-	if (count > 1 && (vm_output(me, "x", 1) != -1 || errno != EINVAL))
+	if (vm_output(me, "x", 1) != -1 || errno != EINVAL)
 		return vm_fail(me, 98, "vm_output() did not fail");
 	return make_many(me, inputs, count, outputs);
 }
@@ -242,6 +267,9 @@ START_TEST(it_has_no_output_of_its_own)
 	map(&(struct vm_worker){ .process_many = has_output }, NULL, 0,
 	    (struct vm_options){ .workers = 2 });
 	check_together();
+	shared_free(sh);
+	map(&(struct vm_worker){ .process_many = has_output }, NULL, 0,
+	    (struct vm_options){ .workers = VM_SERIAL });
 	shared_free(sh);
 }
 END_TEST
@@ -262,7 +290,8 @@ int main(void)
 	const TTest *const tests[] = { elements_come_together,
 		serial_pools_call_it_for_each, a_failure_is_that_of_its_element,
 		a_death_is_that_of_its_element,
-		a_timeout_is_that_of_its_element, the_others_stay_together,
+		a_timeout_is_that_of_its_element,
+		alone_an_element_gets_process, the_others_stay_together,
 		it_has_no_output_of_its_own, pools_refuse_it };
 
 	return run_tests("many", tests, COUNTOF(tests));

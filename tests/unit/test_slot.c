@@ -663,8 +663,8 @@ START_TEST(a_word_that_lies_is_not_believed)
 
 	ck_assert(believed(5, 100, 0));
 	ck_assert(believed(5, 100, 100));
-	ck_assert(believed(5, 100, 100 + SLOT_STRIDE_MANY));
-	ck_assert(!believed(5, 100, 101 + SLOT_STRIDE_MANY));
+	ck_assert(believed(5, 100, 100 + 2 * SLOT_STRIDE_MANY));
+	ck_assert(!believed(5, 100, 101 + 2 * SLOT_STRIDE_MANY));
 	ck_assert(!believed(5, 100, most));
 	ck_assert(!believed(5, 101, 0));
 	ck_assert(!believed(5, 99, 0));
