@@ -177,7 +177,7 @@ static bool sane(uint64_t w, uint32_t ordinal, uint32_t limit)
 {
 	return (uint16_t)(w >> (2 * BITS)) == (uint16_t)ordinal &&
 	    (uint32_t)(w >> BITS & FIELD) == limit &&
-	    (w & FIELD) <= (uint64_t)limit + 2 * SLOT_STRIDE_MANY;
+	    (w & FIELD) <= limit + (uint64_t)2 * SLOT_STRIDE_MANY;
 }
 
 void slot_lease(struct slot *s, uint32_t ordinal, uint32_t first,
