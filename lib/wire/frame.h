@@ -54,6 +54,18 @@ enum frame_kind {
 	FRAME_DONE,		/* worker: all items of the chunk before an item
 				   are done, with outputs in the array; a
 				   frame_end */
+	/* Of links and agents; the bodies are in far.h. */
+	FRAME_OUTCOME,		/* how the worker of the next item ended, on
+				   another machine; a far_outcome */
+	FRAME_RETURNED,		/* the next item was not begun; no body */
+	FRAME_BEGIN,		/* link: what the agent is to serve */
+	FRAME_BEGUN,		/* agent: it has workers; a far_begun */
+	FRAME_REFUSED,		/* agent: it cannot serve; a text */
+	FRAME_SEEK,		/* agent: the item of the next answer; a
+				   far_seek */
+	FRAME_PING,		/* either: still there */
+	FRAME_BYE,		/* agent: it ends well; a text about teardowns
+				   that failed, or nothing */
 	FRAME_KINDS
 };
 
@@ -62,7 +74,7 @@ struct frame_hello {
 	uint32_t version;	/* FRAME_VERSION */
 	uint32_t order;		/* FRAME_ORDER in the worker's byte order */
 	uint32_t generation;	/* the worker's */
-	uint32_t reserved;
+	uint32_t workers;	/* those a link stands for; else 0 */
 };
 #define FRAME_ORDER 0x01020304u
 

@@ -1,0 +1,69 @@
+/* far.c - see far.h: reads the frames between a link and its agent. */
+#include "config.h"
+
+#include "wire/far.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <string.h>
+
+#include "vimap.h"
+
+/* Takes a text of that size, and the 0 behind it, from *at on, where *left
+   bytes are.  Returns false if it is not there. */
+static bool text(const char **at, size_t *left, int32_t size, const char **to)
+{
+	*to = NULL;
+	if (size == -1)
+		return true;
+	if (size < 0 || size > FAR_TEXT || (size_t)size + 1 > *left ||
+	    (*at)[size] != '\0')
+		return false;
+	*to = *at;
+	*at += size + 1;
+	*left -= (size_t)size + 1;
+	return true;
+}
+
+static bool is_possible(const struct far_outcome *o)
+{
+	const unsigned causes = VM_KILLED | VM_EXITED | VM_TIMED_OUT |
+	    VM_GARBLED;
+
+	return (o->cause & ~causes) == 0 && o->cause != 0 &&
+	    (o->cause & (o->cause - 1)) == 0 && o->signal >= 0 &&
+	    o->signal <= 64 && o->core_dumped <= 1 && o->out_of_memory <= 1 &&
+	    o->exit_status >= -1 && o->exit_status <= 255 && o->pid >= 0;
+}
+
+int far_outcome(const unsigned char *body, size_t size, struct outcome_told *o)
+{
+	const char *at = (const char *)body + sizeof o->head;
+	size_t left;
+
+	if (size < sizeof o->head)
+		return -EPROTO;
+	memcpy(&o->head, body, sizeof o->head);
+	left = size - sizeof o->head;
+	if (!is_possible(&o->head) ||
+	    !text(&at, &left, o->head.traceback_size, &o->traceback) ||
+	    !text(&at, &left, o->head.tail_size, &o->tail) || left != 0)
+		return -EPROTO;
+	return 0;
+}
+
+int far_begin(const unsigned char *body, size_t size, struct begin_told *s)
+{
+	size_t left;
+
+	if (size < sizeof s->head)
+		return -EPROTO;
+	memcpy(&s->head, body, sizeof s->head);
+	left = size - sizeof s->head;
+	if (s->head.name_size > left ||
+	    s->head.config_size != left - s->head.name_size)
+		return -EPROTO;
+	s->name = (const char *)body + sizeof s->head;
+	s->config = body + sizeof s->head + s->head.name_size;
+	return 0;
+}

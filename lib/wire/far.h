@@ -1,0 +1,101 @@
+/*
+ * far.h - the bodies of the frames between a link and its agent.
+ *
+ * Runs in: link and agent; caller, which gets OUTCOME and RETURNED from a link.
+ * Pure.  Frames as in frame.h follow the greeting of the agent:
+ *
+ *	link to agent: BEGIN; CHUNK, ITEM ...; CHUNK, ITEM ...; PING; STOP
+ *	agent to link: BEGUN, UNFIT or REFUSED; [SEEK] OUTPUT, FAILURE,
+ *	OUTCOME or RETURNED for each item, as items finish; PING; BYE
+ *
+ * RETURNED, without a body, says that the item was not begun and never will be
+ * there.  The ITEMs of a CHUNK have the numbers from chunk.first on; the link
+ * sends those that it has taken, so "count" is not used.  A SEEK names the item
+ * that the next answer is about; without it, that is the item behind the
+ * last.
+ *
+ * Easy to get wrong: each side is untrusted to the other.
+ */
+#ifndef FAR_H
+#define FAR_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* BEGIN: followed by the name of the worker and the bytes of its config. */
+struct far_begin {
+	uint32_t name_size;
+	uint32_t workers;	/* 0: as many as usable CPUs */
+	uint64_t config_size;
+	uint64_t seed;
+	uint64_t max_item;
+	uint64_t max_address_space;
+	uint64_t max_rss;
+	uint32_t first_index;	/* vm_context.worker_index of the first
+				   worker */
+	uint32_t flags;		/* of enum vm_flag, for workers */
+	uint32_t silence_ms;	/* the agent ends if nothing is heard for that
+				   time */
+	int32_t item_ms;	/* options of the same name, ms */
+	int32_t setup_ms;
+	int32_t teardown_ms;
+	int32_t close_ms;
+	int32_t fork_ms;
+	int32_t max_items;
+	int32_t max_cpu_s;
+};
+
+/* BEGUN */
+struct far_begun {
+	uint32_t workers;
+	uint32_t reserved;
+};
+
+/* SEEK */
+struct far_seek {
+	uint32_t ordinal;	/* of the item's CHUNK */
+	uint32_t number;
+};
+
+/* OUTCOME: how the worker of an item ended, on its own machine; followed by the
+   two texts, each with a 0 behind it. */
+struct far_outcome {
+	uint32_t cause;		/* VM_KILLED, VM_EXITED, VM_TIMED_OUT or
+				   VM_GARBLED */
+	int32_t signal;
+	int32_t exit_status;
+	int32_t pid;
+	uint32_t core_dumped;
+	uint32_t out_of_memory;
+	uint64_t wall_ns;
+	uint64_t cpu_ns;
+	uint64_t max_rss;
+	int32_t traceback_size;	/* -1: none */
+	int32_t tail_size;	/* of its standard error; -1: not captured */
+};
+
+/* A parsed OUTCOME: the pointers point into the body. */
+struct outcome_told {
+	struct far_outcome head;
+	const char *traceback;	/* NULL: none */
+	const char *tail;
+};
+
+/* The most bytes of each text. */
+#define FAR_TEXT 8192
+
+/* Parses the body of an OUTCOME.  Returns 0, or -EPROTO if a size or a number
+   is not possible. */
+int far_outcome(const unsigned char *body, size_t size, struct outcome_told *);
+
+/* A parsed BEGIN. */
+struct begin_told {
+	struct far_begin head;
+	const char *name;	/* of head.name_size bytes */
+	const unsigned char *config;	/* of head.config_size bytes */
+};
+
+/* Parses the body of a BEGIN.  Returns 0, or -EPROTO if the sizes differ. */
+int far_begin(const unsigned char *body, size_t size, struct begin_told *);
+
+#endif
