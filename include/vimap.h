@@ -160,6 +160,13 @@ struct vm_worker {
 	 */
 	int (*process_many)(struct vm_context *, const void *inputs,
 	    size_t count, void *outputs);
+
+	/* For workers on other machines, see vm_agent(): the name by which the
+	   program there finds its hooks, 1 to 63 of A-Z a-z 0-9 . _ - ; and the
+	   bytes of config, which are copied to it.  0: its own config is
+	   used. */
+	const char *name;
+	size_t config_size;
 };
 
 /*
@@ -247,6 +254,27 @@ enum vm_cause {
    timeouts, limits on workers and reports of crashes do not apply. */
 #define VM_SERIAL (-32767)
 
+/* Another: no worker on this machine, all on those of vm_options.hosts. */
+#define VM_ELSEWHERE (-32766)
+
+/*
+ * A machine, as a command that leads there and starts this program, whose
+ * standard input and output are the connection:
+ *	{ "ssh", "-oBatchMode=yes", "h1", "/opt/prog", NULL }
+ *	{ "srun", "--unbuffered", "-N1", "-n1", "-w", "n7", "/opt/prog", NULL }
+ * The argument --vimap-agent is added.  ssh joins the arguments with blanks and
+ * gives them to a shell: quote what needs it.  The command runs in a process of
+ * the pool, without a terminal, so it cannot ask for a password.  Who may do
+ * what over there is its business; see SECURITY.md.
+ */
+struct vm_host {
+	const char *name;	/* for people; NULL: the last argument but one,
+				   or else the first */
+	const char *const *command;	/* a NULL ends it; copied */
+	int workers;		/* 0: the CPUs usable there */
+	int reserved;		/* 0 */
+};
+
 /* Bits of vm_options.flags; each is off by default. */
 enum vm_flag {
 	VM_ORDERED = 1 << 0,	/* results in the order of inputs */
@@ -283,8 +311,8 @@ enum vm_flag {
  */
 struct vm_options {
 	int workers;		/* processes (the number of usable CPUs, or
-				   fewer where limits require it); or
-				   VM_SERIAL */
+				   fewer where limits require it); VM_SERIAL;
+				   or VM_ELSEWHERE */
 	unsigned flags;		/* bits of enum vm_flag (none) */
 	const int *worker_indices; /* an array with a number for each worker,
 				   which vm_fork() copies; needs workers
@@ -363,6 +391,22 @@ struct vm_options {
 				   measured once a second (no limit) */
 
 	uint64_t seed;		/* for vm_context.seed */
+
+	/*
+	 * Other machines, beside the workers here: an array of host_count.
+	 * Each is served by one process of the pool, a link.  Needs
+	 * vm_worker.name and, if there is a config, its config_size.  Limits
+	 * on workers, timeouts and retries hold there as here.  Not with
+	 * VM_SERIAL, VM_ISOLATE, VM_TELL_TEARDOWNS and vm_map_array().
+	 */
+	const struct vm_host *hosts;
+	int host_count;
+	int connect_timeout_ms;	/* from the start of a command to the answer of
+				   the agent (60000) */
+	int silence_ms;		/* a machine that is not heard of for this time
+				   is lost; its agent ends by the same bound.
+				   At least 1000 (20000) */
+	int reserved;		/* 0 */
 };
 
 /*
@@ -443,6 +487,24 @@ VM_EXPORT int vm_ready(vm_pool *, int ms);
  * is broken.
  */
 VM_EXPORT int vm_finish(vm_pool *);
+
+/*
+ * To be called first in main(), with the program's named workers.  Returns at
+ * once if the last argument is not --vimap-agent.  Otherwise this process is
+ * the agent of a pool on another machine: it forks a pool of its own with the
+ * hooks of the name that the other side asks for, serves its inputs through
+ * standard input and output, and exits.  There setup() runs once in each
+ * worker, config points to a copy of the bytes that were sent, aligned for any
+ * type, me->index, me->seed and me->attempt are as at the caller, and text for
+ * stdout goes to stderr, which the caller's stderr receives line by line with
+ * the name of the host before each.  An agent ends with all its processes when
+ * its pool does, or when nothing was heard of it for silence_ms.
+ *
+ * Both ends must be the same build of the program: the linker's build-id is
+ * compared, or a hash of the file where it has none.
+ */
+VM_EXPORT void vm_agent(int argc, char **argv, const struct vm_worker *,
+    size_t count);
 
 /* ---- 3. Inputs ------------------------------------------------------- */
 
@@ -585,6 +647,8 @@ struct vm_exception {
 				   has waited for; 0 unless VM_MEASURE_ITEMS */
 	uint64_t max_rss;	/* peak resident bytes of the worker, with the
 				   inherited memory; 0 unless it died */
+	const char *host;	/* vm_host.name of the worker's machine, where
+				   pid is meant; NULL: this machine */
 };
 
 /*
@@ -606,8 +670,10 @@ struct vm_result {
 				   UINT64_MAX if there is no input */
 	enum vm_type type;
 	int attempts;		/* number of attempts; 0 if none began */
-	int worker_index;	/* of the last attempt; -1 if none began */
-	int reserved;
+	int worker_index;	/* of the last attempt; -1 if none began; the
+				   same for all workers of another machine */
+	int host;		/* of the last attempt: 1 for the first of
+				   vm_options.hosts; 0: this machine */
 };
 
 /*

@@ -176,6 +176,8 @@ void exception_make(struct vm_pool *p, const struct item *i)
 		.cpu_ns = s->outcome.cpu_ns,
 		.max_rss = s->outcome.max_rss,
 	};
+	if (s->host > 0)
+		x->host = p->engine.set.hosts[s->host - 1].name;
 	if (s->evidence != NULL) {
 		x->traceback = s->evidence->traceback;
 		x->stderr_tail = s->evidence->tail;

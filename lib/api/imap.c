@@ -149,6 +149,7 @@ static inline void show(const struct item *i, struct vm_result *r)
 		.type = VM_OUTPUT,
 		.attempts = s->attempt,
 		.worker_index = s->attempt > 0 ? s->worker_index : -1,
+		.host = s->attempt > 0 ? s->host : 0,
 	};
 }
 

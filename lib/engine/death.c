@@ -67,11 +67,13 @@ static uint32_t begun(struct member *m, const struct span *s)
 /*
  * The worker had not begun the item.  If several workers in a row die so, the
  * item is at fault all the same: it is too big to be received, say, or it runs,
- * is not marked as begun and hangs, or garbles its pipe.
+ * is not marked as begun and hangs, or garbles its pipe.  Items of a link run
+ * in other processes, whose ends the agent reports.
  */
 static bool suspect(struct member *m, struct span *s)
 {
-	if (m->killed && m->blame != VM_TIMED_OUT && m->blame != VM_GARBLED)
+	if (m->host != 0 || (m->killed && m->blame != VM_TIMED_OUT &&
+	    m->blame != VM_GARBLED))
 		return false;
 	s->suspicion = m->finished > s->finished ? 1 : s->suspicion + 1;
 	return s->suspicion >= SUSPICIONS_MOST;

@@ -12,6 +12,7 @@
  *	listening.c      choice of the members to read
  *	receive.c        frames -> results
  *	placed.c         outputs in the payload arena
+ *	links.c          answers that only links give
  *	retry.c          the cost of a failure
  *	nudge.c          results that workers hold back
  *	timeouts.c       items that take too long

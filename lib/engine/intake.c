@@ -339,7 +339,7 @@ static bool may_ask(struct engine *e, const struct source *s)
 	if (e->intake.filling == NULL && !window_room(&e->window))
 		return false;
 	/* With a waiting span for every worker, reading more is too early. */
-	if (e->window.nwaiting >= MIN(e->set.workers, WAITING_MOST))
+	if (e->window.nwaiting >= MIN(e->staffing.workforce, WAITING_MOST))
 		return false;
 	/* A held input can be packed without asking the source. */
 	if (source_prompt(s) || s->held)

@@ -23,6 +23,7 @@
 #include "engine/debug.h"
 #include "engine/diagnosis.h"
 #include "engine/engine.h"
+#include "engine/links.h"
 #include "engine/lost_fds.h"
 #include "engine/placed.h"
 #include "engine/retry.h"
@@ -113,6 +114,31 @@ static uint32_t expected(const struct member *m)
 	if (of == NULL || of->first >= of->limit)
 		return 0;
 	return MIN(of->count, of->limit - of->first);
+}
+
+/* How the worker of an item ended, on a link's machine; or the item was not
+   begun there. */
+static int told(struct engine *e, struct member *m, struct answer *a,
+    struct frame *f, uint64_t now)
+{
+	struct span *s;
+
+	(void)now;
+	if (m->host == 0 || expected(m) == 0 ||
+	    (f->kind == FRAME_OUTCOME && !links_check(f)) ||
+	    (f->kind == FRAME_RETURNED && f->size > 0))
+		return -EPROTO;
+	close_answer(e, a);
+	s = take_first(m->sent, 1, m->pid);
+	if (s == NULL)
+		return -ENOMEM;
+	if (f->kind == FRAME_OUTCOME) {
+		m->finished++;
+		links_died(e, s, f);
+	} else {
+		links_returned(e, m, s);
+	}
+	return 0;
 }
 
 /* May an output have that size?  In an array all outputs have the same size. */
@@ -257,7 +283,7 @@ static int end(struct engine *e, struct member *m, struct answer *a,
 	    channel_sent(&m->channel) < s->sent_until)
 		return -EPROTO;
 	sizer_crowd(&e->sizer, s->sent_count - s->count, now,
-	    e->set.workers, e->cpus);
+	    e->staffing.workforce, e->cpus);
 	/* The worker's own time leaves out wake-ups; it is not trusted. */
 	sizer_learn(&e->sizer, s->sent_count - s->count,
 	    MIN(said.ns, now - MAX(s->sent_at, m->heard_at)));
@@ -280,7 +306,8 @@ static int hello(struct engine *e, struct member *m, struct answer *a,
 
 	(void)a, (void)now;
 	if (frame_body(f, &h, sizeof h) < 0 || h.version != FRAME_VERSION ||
-	    h.order != FRAME_ORDER || h.generation != m->generation)
+	    h.order != FRAME_ORDER || h.generation != m->generation ||
+	    (m->host != 0) != (h.workers != 0) || h.workers > INT16_MAX)
 		return -EPROTO;
 	/* A worker that could not even write out HELLO never had an item: this
 	   counts as a failed setup, or the place would be filled again for
@@ -288,6 +315,8 @@ static int hello(struct engine *e, struct member *m, struct answer *a,
 	   HELLO was read. */
 	if (m->state == MEMBER_DEAD && !m->told_to_stop)
 		return 0;
+	if (m->host != 0)
+		m->weight = MAX(h.workers, 1);
 	if (teardown_prepare(e, m) < 0)
 		return -ENOMEM;
 	placed_begin(m);
@@ -311,7 +340,11 @@ static int unfit(struct engine *e, struct member *m, struct answer *a,
 	if (frame_failure(f->body, f->size, &why) < 0)
 		return -EPROTO;
 	text = cut_to(why.message, why.head.message_size, 400);
-	if (text > 0)
+	if (m->host != 0)
+		words_set(w, 0, "Host %.64s: %.*s",
+		    e->set.hosts[m->host - 1].name, (int)cut_to(why.message,
+		    why.head.message_size, 600), why.message);
+	else if (text > 0)
 		words_set(w, 0, "Setup failed in worker %d: %.*s", m->index,
 		    (int)text, why.message);
 	else
@@ -362,6 +395,8 @@ static handler *const handlers[SESSIONS][FRAME_KINDS] = {
 		[FRAME_DONE] = done,
 		[FRAME_END] = end,
 		[FRAME_LEAVING] = leaving,
+		[FRAME_OUTCOME] = told,
+		[FRAME_RETURNED] = told,
 	},
 	[SESSION_TEARDOWN] = {
 		[FRAME_OUTPUT] = torn_down,

@@ -108,8 +108,8 @@ static void heed(struct engine *e, const struct notice *n, int fds[],
 	bool asked = m != NULL && m->state == MEMBER_ASKED;
 
 	if (n->kind == NOTICE_HIRED && asked && r == 1) {
-		r = crew_welcome(&e->crew, m, n, fds, e->set.setup_ns ?
-		    now + e->set.setup_ns : NEVER);
+		r = crew_welcome(&e->crew, m, n, fds, e->set.setup_ns > 0 &&
+		    m->host == 0 ? now + e->set.setup_ns : NEVER);
 		if (r == 0) {
 			staffing_welcomed(e, m);
 			lost_fds_note(m);

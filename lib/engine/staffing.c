@@ -40,7 +40,7 @@ bool staffing_lay_off(struct engine *e, struct member *m, uint64_t deadline)
 /* Does it use more memory than max_rss? */
 static bool is_too_big(const struct engine *e, const struct member *m)
 {
-	return member_is_ready(m) && !m->told_to_stop &&
+	return m->host == 0 && member_is_ready(m) && !m->told_to_stop &&
 	    sys_memory(m->pid) > e->set.max_rss;
 }
 
@@ -64,12 +64,37 @@ uint64_t staffing_alarm(const struct engine *e, uint64_t now)
 	return at;
 }
 
+/* Returns the number of workers that links stand for. */
+static size_t far_workers(const struct engine *e)
+{
+	const struct member *links = e->crew.members + e->set.max_workers;
+	size_t n = 0;
+
+	for (size_t i = 0; i < e->set.plan.host_count; i++)
+		n += links[i].weight;
+	return n;
+}
+
+/* Returns the number of links that are wanted and not given up. */
+static size_t links_hoped(const struct engine *e)
+{
+	const struct member *links = e->crew.members + e->set.max_workers;
+	size_t n = 0;
+
+	for (size_t i = 0; i < e->set.plan.host_count; i++)
+		n += links[i].wanted && links[i].state != MEMBER_GONE;
+	return n;
+}
+
 /* Chunks still with workers that are to leave must not count against the bounds
    of the others: these workers may take as long as they like. */
 static void set_bounds(struct engine *e)
 {
-	size_t n = e->set.workers + e->crew.roster.having[TRAIT_EXTRA];
-	size_t usual, most = settings_bytes(&e->set, n, &usual);
+	size_t usual, most, n;
+
+	e->staffing.workforce = e->set.workers + far_workers(e);
+	n = e->staffing.workforce + e->crew.roster.having[TRAIT_EXTRA];
+	most = settings_bytes(&e->set, n, &usual);
 
 	window_limit(&e->window, n * e->set.real_factor,
 	    n * e->set.total_factor);
@@ -234,7 +259,8 @@ static struct member *find(struct crew *c, bool wanted)
 	for (size_t i = 0; i < c->places; i++) {
 		struct member *m = &c->members[i];
 
-		if (m->wanted != wanted || m->state == MEMBER_GONE ||
+		if (m->wanted != wanted || m->host != 0 ||
+		    m->state == MEMBER_GONE ||
 		    (!wanted && m->state == MEMBER_HELD))
 			continue;
 		if (!wanted)
@@ -250,7 +276,7 @@ static struct member *find(struct crew *c, bool wanted)
 int staffing_resize(struct engine *e, size_t workers)
 {
 	struct member *m;
-	size_t have = e->crew.roster.having[TRAIT_HOPED];
+	size_t have = e->crew.roster.having[TRAIT_HOPED] - links_hoped(e);
 
 	if (workers > e->set.max_workers)
 		return words_set(e->words, ERANGE, "The pool may have at most "

@@ -26,6 +26,8 @@ struct staffing {
 	uint64_t deserted_at;	/* time of the last look, ns */
 	uint64_t deserted_for;	/* time without workers while they were needed,
 				   ns */
+	size_t workforce;	/* workers that are to be there, with those that
+				   links stand for */
 	bool awaits_setups;	/* vm_ready() waits for the first setups */
 	struct words setup_words; /* error text of the last setup that failed */
 	uint64_t given_up;	/* places left empty for good */

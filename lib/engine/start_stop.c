@@ -65,7 +65,7 @@ static bool settle_for_less(struct engine *e)
 	    e->crew.roster.having[TRAIT_COMING];
 
 	for (; m != NULL; m = roster_next(m, IN_STATE))
-		there += m->wanted && member_is_starting(m);
+		there += m->wanted && m->host == 0 && member_is_starting(m);
 	if (e->set.usual == 0 || there == 0)
 		return false;
 	there -= there / LEFT_PART;
@@ -158,7 +158,8 @@ static int hire_all(struct engine *e, uint64_t until)
 static int start_processes(struct engine *e)
 {
 	bool alone = sys_threads() == 1;
-	size_t n = e->set.max_workers;
+	size_t hosts = e->set.plan.host_count;
+	size_t n = e->set.max_workers + hosts;
 	int r;
 
 	if (e->set.workers < e->set.usual)
@@ -176,6 +177,9 @@ static int start_processes(struct engine *e)
 	if (r == 0)
 		r = crew_init(&e->crew, n, e->set.workers, e->set.indices,
 		    &e->server, &e->slots, &e->listening.poller);
+	for (size_t i = 0; i < hosts && r == 0; i++)
+		crew_add_host(&e->crew, e->set.max_workers + i, (int)i + 1,
+		    settings_host_index(i));
 	e->crew.leases = e->set.leases;
 	e->crew.element = e->set.plan.element;
 	e->crew.max_items = e->set.max_items;
@@ -195,7 +199,7 @@ static int start_processes(struct engine *e)
 int engine_start(struct engine *e, struct settings *set, struct words *words)
 {
 	int r, cpus = sys_affinity();
-	size_t usual, most;
+	size_t usual, most, n;
 
 	*e = (struct engine){ .set = *set, .words = words, .listening.wake = -1,
 	    .lost.mark = -1 };
@@ -203,10 +207,13 @@ int engine_start(struct engine *e, struct settings *set, struct words *words)
 	e->listening.poller.set = e->listening.poller.outer = -1;
 	e->crew.alarm = e->crew.hire_at = NEVER;
 	set->indices = NULL;
-	most = settings_bytes(&e->set, e->set.workers, &usual);
-	window_init(&e->window, e->set.real_factor * e->set.workers,
-	    e->set.total_factor * e->set.workers, most);
-	window_bound(&e->window, usual, most, e->set.workers);
+	set->hosts = NULL;
+	n = e->set.workers + e->set.plan.host_count;
+	e->staffing.workforce = n;
+	most = settings_bytes(&e->set, n, &usual);
+	window_init(&e->window, e->set.real_factor * n,
+	    e->set.total_factor * n, most);
+	window_bound(&e->window, usual, most, n);
 	results_init(&e->results, &e->window, e->set.ordered);
 	sizer_init(&e->sizer, e->set.chunk_size);
 	e->cpus = (size_t)MAX(cpus, 1);

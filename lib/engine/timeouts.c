@@ -95,11 +95,12 @@ static uint64_t look_at(struct engine *e, struct member *m, uint64_t now)
 	return NEVER;
 }
 
-/* Has it work to do?  Leaving counts, as no other worker can take its place
-   before. */
+/* Has it work to do?  Items of a link are timed by its agent.  Leaving counts,
+   as no other worker can take its place before. */
 static bool is_timed(const struct member *m)
 {
-	return member_is_ready(m) && (m->nsent > 0 || m->told_to_stop);
+	return m->host == 0 && member_is_ready(m) &&
+	    (m->nsent > 0 || m->told_to_stop);
 }
 
 uint64_t timeouts_alarm(const struct engine *e, uint64_t now)

@@ -10,6 +10,7 @@
 
 #include "base/base.h"
 #include "forkserver/forkserver.h"
+#include "link/link.h"
 #include "os/sys.h"
 #include "worker/worker.h"
 
@@ -131,6 +132,8 @@ static _Noreturn void be_worker(struct forkserver *f, const struct pipes *p,
 	life.which = order->slot;
 	life.index = order->index;
 	life.generation = order->generation;
+	if (f->plan->host_count > 0 && life.which >= f->plan->first_host)
+		link_main(&life);
 	worker_main(&life);
 }
 

@@ -126,6 +126,12 @@ bool source_is_stuck(struct source *s)
 	return s->state == SOURCE_WAITING && source_fd(s) < 0;
 }
 
+void source_wake(struct source *s)
+{
+	if (s->state == SOURCE_WAITING)
+		s->state = SOURCE_OPEN;
+}
+
 bool source_unstick(struct source *s)
 {
 	if (!source_is_stuck(s))

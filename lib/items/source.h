@@ -111,6 +111,9 @@ int source_fd(struct source *);
    results can change its state. */
 bool source_is_stuck(struct source *);
 
+/* Has next() called again although the descriptor may not become ready. */
+void source_wake(struct source *);
+
 /* Makes a stuck source readable again.  Returns true if it was stuck. */
 bool source_unstick(struct source *);
 

@@ -101,6 +101,7 @@ void span_move_first(struct span *to, struct span *from, uint32_t items)
 	span_set(to, from->chunk, from->first, items, from->at);
 	to->attempt = from->attempt;
 	to->worker_index = from->worker_index;
+	to->host = from->host;
 	span_advance(from, items);
 }
 
@@ -116,6 +117,7 @@ struct span *span_cut(struct span *s, uint32_t from)
 	    chunk_skip(s->chunk, s->at, stay));
 	rest->attempt = s->attempt;
 	rest->worker_index = s->worker_index;
+	rest->host = s->host;
 	s->count = stay;
 	return rest;
 }

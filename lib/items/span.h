@@ -73,6 +73,7 @@ struct span {
 	bool alone;		/* its items are sent singly: an item did harm,
 				   and it was not clear which */
 	int worker_index;	/* of its present or last worker; -1: none */
+	int host;		/* likewise: number of its machine; 0: this */
 
 	/* SENT */
 	uint32_t ordinal;	/* its number among its worker's leases */

@@ -95,6 +95,8 @@ int sys_eventfd(void);
 int sys_nonblock(int fd);
 /* Makes descriptor "to" a copy of fd, inherited by executed programs. */
 int sys_dup_onto(int fd, int to);
+/* Returns a copy of a descriptor, above 2 and closed on exec, or -errno. */
+int sys_copy(int fd);
 
 /* ---- large files ---- */
 
@@ -152,6 +154,11 @@ uint64_t sys_now(void);
 
 /* As fork(2). */
 pid_t sys_fork(void);
+/* Forks a process that executes a command, found by PATH, with these standard
+   descriptors, which are above 2, and with no signal blocked; it is killed when
+   this process ends.  If there is no such command, it writes a line to fds[2]
+   and exits with status 127.  Returns its pid or -errno. */
+pid_t sys_run(char *const command[], const int fds[3]);
 pid_t sys_getpid(void);
 pid_t sys_getppid(void);
 /* Returns a descriptor that becomes readable when the process ends. */
@@ -193,6 +200,8 @@ long sys_threads(void);
 /* Returns the number of CPUs in this thread's affinity mask; all CPUs of the
    machine if the system does not give the mask. */
 int sys_affinity(void);
+/* Writes the name of this machine, "" if it is not known. */
+void sys_host_name(char *to, size_t room);
 /* Lowers this process's limits on a resource, RLIMIT_..., if they are
    higher. */
 int sys_limit(int resource, uint64_t soft, uint64_t hard);

@@ -224,6 +224,11 @@ int sys_dup_onto(int fd, int to)
 	return r;
 }
 
+int sys_copy(int fd)
+{
+	return result_of(fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1));
+}
+
 bool sys_is_open(int fd)
 {
 	int kept = errno;

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,7 @@
 #include <unistd.h>
 
 #include "base/base.h"
+#include "base/words.h"
 #include "os/sys_result.h"
 
 #ifdef VIMAP_COVERAGE
@@ -38,6 +40,37 @@ void __gcov_dump(void);
 pid_t sys_fork(void)
 {
 	return result_of(fork());
+}
+
+/* In the child of sys_run(). */
+static _Noreturn void execute(char *const command[], const int fds[3])
+{
+	char text[256];
+	sigset_t none;
+	int n;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+	for (int i = 0; i < 3; i++)
+		if (dup2(fds[i], i) == -1)
+			_exit(127);
+	signal(SIGPIPE, SIG_DFL);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	execvp(command[0], command);
+	n = snprintf(text, sizeof text, "%.200s: %s\n", command[0],
+	    words_of(errno));
+	if (n > 0 && write(STDERR_FILENO, text, (size_t)n) == -1)
+		_exit(127);
+	_exit(127);
+}
+
+pid_t sys_run(char *const command[], const int fds[3])
+{
+	pid_t r = result_of(fork());
+
+	if (r == 0)
+		execute(command, fds);
+	return r;
 }
 
 pid_t sys_getpid(void)
@@ -185,6 +218,13 @@ long sys_threads(void)
 	if (stat("/proc/self/task", &s) == -1 || s.st_nlink < 3)
 		return 0;
 	return (long)s.st_nlink - 2;
+}
+
+void sys_host_name(char *to, size_t room)
+{
+	if (gethostname(to, room) == -1)
+		to[0] = '\0';
+	to[room - 1] = '\0';
 }
 
 int sys_affinity(void)

@@ -38,6 +38,7 @@ int crew_init(struct crew *c, size_t count, size_t wanted,
 		struct member *m = &c->members[i];
 
 		m->which = (uint32_t)i;
+		m->weight = 1;
 		m->wanted = i < wanted;
 		m->index = indices ? indices[i] : (int)i;
 		m->slot = slots_get(slots, i);
@@ -52,6 +53,15 @@ int crew_init(struct crew *c, size_t count, size_t wanted,
 			roster_book(c, m);
 	}
 	return 0;
+}
+
+void crew_add_host(struct crew *c, size_t which, int host, int index)
+{
+	struct member *m = &c->members[which];
+
+	m->host = host;
+	m->index = index;
+	crew_want(c, m, true);
 }
 
 /* Removes its pipes from the poller, so that they may be closed. */
@@ -263,7 +273,7 @@ void crew_replace(struct crew *c, struct member *m, bool began, uint64_t now)
 static struct member *find_free(struct crew *c)
 {
 	for (size_t i = 0; i < c->places; i++)
-		if (!c->members[i].wanted &&
+		if (!c->members[i].wanted && c->members[i].host == 0 &&
 		    c->members[i].state == MEMBER_ABSENT)
 			return &c->members[i];
 	return NULL;
@@ -272,7 +282,7 @@ static struct member *find_free(struct crew *c)
 /* The process still exists: another place stands in for this place. */
 static void hold(struct crew *c, struct member *m)
 {
-	struct member *other = m->wanted ? find_free(c) : NULL;
+	struct member *other = m->wanted && m->host == 0 ? find_free(c) : NULL;
 	int index = m->index;
 
 	crew_move(c, m, MEMBER_HELD);
@@ -323,7 +333,7 @@ struct member *crew_pick(const struct crew *c)
 {
 	struct member *best = c->roster.room[0].first;
 
-	for (int i = 1; i < c->leases && best == NULL; i++)
+	for (size_t i = 1; i < SLOT_LEASES && best == NULL; i++)
 		best = c->roster.room[i].first;
 	return best;
 }
@@ -361,11 +371,14 @@ void crew_ungrant(struct crew *c, struct member *m, uint32_t items)
    half of them are done, so that several chunks leave in one write. */
 static void weigh(const struct crew *c, struct member *m)
 {
-	if ((int)m->nsent >= c->leases ||
-	    (m->nsent >= 2 && m->load >= BYTES_ENOUGH))
+	const uint32_t most = crew_most(c, m);
+	const size_t enough = BYTES_ENOUGH * m->weight;
+
+	if (m->nsent >= most || (m->nsent >= 2 * m->weight &&
+	    m->load >= enough))
 		m->sated = true;
-	else if (m->nsent < 2 || (2 * (int)m->nsent <= c->leases &&
-	    2 * m->load <= BYTES_ENOUGH))
+	else if (m->nsent < MIN(2 * m->weight, most) ||
+	    (2 * m->nsent <= most && 2 * m->load <= enough))
 		m->sated = false;
 }
 
@@ -385,6 +398,7 @@ int crew_lease(struct crew *c, struct member *m, struct span *s, uint64_t now)
 	s->ordinal = m->ordinal++;
 	s->limit = s->first + s->count;
 	s->worker_index = m->index;
+	s->host = m->host;
 	s->sent_at = now;
 	s->sent_count = s->count;
 	s->sent_bytes = bytes;

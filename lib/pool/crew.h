@@ -76,6 +76,9 @@ struct member {
 	uint32_t which;		/* index of the place and slot */
 	uint32_t generation;	/* of the present or last worker */
 	int index;		/* vm_context.worker_index */
+	int host;		/* a link: number of its machine, from 1 on;
+				   else 0 */
+	uint32_t weight;	/* workers that a link stands for; else 1 */
 	pid_t pid;		/* for messages, and for crew_shoot() */
 	struct slot *slot;
 	struct arena inputs;	/* allocator of the payload half for inputs:
@@ -166,6 +169,17 @@ struct crew {
    -ENOMEM. */
 int crew_init(struct crew *, size_t count, size_t wanted,
     const int *indices, struct server *, struct slots *, struct poller *);
+
+/* Takes in a place for the link of a host, wanted from now on. */
+void crew_add_host(struct crew *, size_t which, int host, int index);
+
+/* Returns the chunks that the member may hold. */
+static inline uint32_t crew_most(const struct crew *c, const struct member *m)
+{
+	uint64_t most = (uint64_t)c->leases * m->weight;
+
+	return (uint32_t)(most < SLOT_LEASES ? most : SLOT_LEASES);
+}
 
 /* Closes all descriptors with the callback close and frees all members.  No
    worker may run, or its fate must not matter. */

@@ -63,8 +63,8 @@ static bool has(const struct member *m, enum trait t)
 
 uint32_t roster_grantable(const struct crew *c, const struct member *m)
 {
-	uint64_t left = c->max_items > 0 ? c->max_items - m->granted :
-	    UINT32_MAX;
+	uint64_t left = c->max_items > 0 && m->host == 0 ?
+	    c->max_items - m->granted : UINT32_MAX;
 
 	return (uint32_t)MIN(left, UINT32_MAX);
 }
@@ -100,7 +100,7 @@ static inline struct list *list_for(struct crew *c, const struct member *m,
 	case IN_STATE:
 		return &r->state[m->state];
 	case IN_ROOM:
-		return has_room(c, m) ? &r->room[m->nsent] : NULL;
+		return has_room(c, m) ? &r->room[m->nsent / m->weight] : NULL;
 	case IN_BUSY:
 		return m->nsent > 0 ? &r->busy : NULL;
 	case IN_SENDING:

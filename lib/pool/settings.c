@@ -33,6 +33,12 @@
 #define BYTES_PART 8
 #define BYTES_LEAST ((uint64_t)1 << 20)
 #define FACTOR_MOST 1000000
+/* More hosts are taken for a mistake; the bytes of a host's worker_index. */
+#define HOSTS_MOST 4096
+#define INDICES_EACH 32768
+/* A machine may be silent for less only if pings are more frequent than
+   useful. */
+#define SILENCE_LEAST 1000
 #define ATTEMPTS_MOST 1000000
 /* The causes that lie in an item, or may. */
 #define RETRY_ON_ANY ((unsigned)(VM_FAILED | VM_KILLED | VM_EXITED | \
@@ -83,10 +89,13 @@ static int check_numbers(const struct vm_options *o, struct words *w)
 		    INT32_MAX },
 		{ "max_workers", o->max_workers, WORKERS_MOST },
 		{ "close_count", o->close_count, INT32_MAX },
+		{ "host_count", o->host_count, HOSTS_MOST },
+		{ "connect_timeout_ms", o->connect_timeout_ms, INT32_MAX },
+		{ "silence_ms", o->silence_ms, INT32_MAX },
 	};
 	int r = 0;
 
-	if (o->workers != VM_SERIAL)
+	if (o->workers != VM_SERIAL && o->workers != VM_ELSEWHERE)
 		r = check("workers", o->workers, WORKERS_MOST, w);
 	for (size_t i = 0; i < COUNTOF(numbers) && r == 0; i++)
 		r = check(numbers[i].name, numbers[i].value, numbers[i].most,
@@ -145,6 +154,151 @@ static int check_fds(const struct vm_options *o, struct words *w)
 			    "is %d, which is no open descriptor.", i,
 			    o->close_fds[i]);
 	return 0;
+}
+
+/* ---- other machines ---- */
+
+static bool is_name(const char *name)
+{
+	size_t n = strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+	    "abcdefghijklmnopqrstuvwxyz0123456789._-");
+
+	return n > 0 && n < 64 && name[n] == '\0';
+}
+
+static int check_host(const struct vm_host *h, int i, struct words *w)
+{
+	if (h->command == NULL || h->command[0] == NULL)
+		return words_set(w, EINVAL, "vm_options.hosts[%d].command has "
+		    "no program to run.", i);
+	if (h->workers < 0 || h->workers > WORKERS_MOST || h->reserved != 0)
+		return words_set(w, EINVAL, "vm_options.hosts[%d].workers must "
+		    "be between 0 and %d, and .reserved 0.", i, WORKERS_MOST);
+	return 0;
+}
+
+/* Checks that items can go to other machines with these options. */
+static int check_hosts(const struct vm_options *o,
+    const struct vm_worker *hooks, struct words *w)
+{
+	int r = 0;
+
+	if (o->host_count == 0)
+		return o->workers == VM_ELSEWHERE ? words_set(w, EINVAL,
+		    "vm_options.workers is VM_ELSEWHERE, which needs "
+		    "vm_options.hosts.") : 0;
+	if (o->hosts == NULL)
+		return words_set(w, EINVAL, "vm_options.hosts must not be NULL "
+		    "with a host_count of %d.", o->host_count);
+	if (o->workers == VM_SERIAL ||
+	    (o->flags & (VM_ISOLATE | VM_TELL_TEARDOWNS)))
+		return words_set(w, EINVAL, "vm_options.hosts do not go with "
+		    "VM_SERIAL, VM_ISOLATE or VM_TELL_TEARDOWNS.");
+	if (hooks->name == NULL || !is_name(hooks->name))
+		return words_set(w, EINVAL, "vm_options.hosts need a "
+		    "vm_worker.name of 1 to 63 of A-Z a-z 0-9 . _ - .");
+	if (hooks->config != NULL && hooks->config_size == 0)
+		return words_set(w, EINVAL, "With vm_options.hosts a "
+		    "vm_worker.config needs its config_size: the bytes that "
+		    "are copied to other machines.");
+	if (o->silence_ms > 0 && o->silence_ms < SILENCE_LEAST)
+		return words_set(w, EINVAL, "vm_options.silence_ms must be at "
+		    "least %d.", SILENCE_LEAST);
+	for (int i = 0; i < o->host_count && r == 0; i++)
+		r = check_host(&o->hosts[i], i, w);
+	return r;
+}
+
+static size_t length_of(const char *const *command)
+{
+	size_t n = 0;
+
+	while (command[n] != NULL)
+		n++;
+	return n;
+}
+
+/* Copies a host in a single block of memory, with the agent's argument added.
+   Returns 0 or -ENOMEM. */
+static int copy_host(struct plan_host *to, const struct vm_host *from)
+{
+	static const char last[] = "--vimap-agent";
+	const size_t n = length_of(from->command);
+	const char *name = from->name;
+	size_t size = (n + 2) * sizeof(char *), each;
+	char *at;
+
+	if (name == NULL)
+		name = from->command[n > 1 ? n - 2 : 0];
+	for (size_t i = 0; i < n; i++)
+		size += strlen(from->command[i]) + 1;
+	size += strlen(name) + 1 + sizeof last;
+	to->command = malloc(size);
+	if (to->command == NULL)
+		return -ENOMEM;
+	at = (char *)(to->command + n + 2);
+	for (size_t i = 0; i <= n + 1; i++) {
+		const char *text = i < n ? from->command[i] :
+		    i == n ? last : name;
+
+		each = strlen(text) + 1;
+		memcpy(at, text, each);
+		if (i <= n)
+			to->command[i] = at;
+		else
+			to->name = at;
+		at += each;
+	}
+	to->command[n + 1] = NULL;
+	to->workers = from->workers;
+	return 0;
+}
+
+/* The options that agents get, as the program gave them. */
+static struct far_begin start_of(const struct settings *s,
+    const struct vm_options *o)
+{
+	return (struct far_begin){
+		.seed = o->seed,
+		.max_item = s->plan.max_item,
+		.max_address_space = o->worker_max_address_bytes,
+		.max_rss = o->worker_max_rss_bytes,
+		.flags = o->flags & ~(unsigned)(VM_ORDERED | VM_DEBUG),
+		.silence_ms = (uint32_t)(s->plan.silence_ns / MS_IN_NS),
+		.item_ms = o->item_timeout_ms,
+		.setup_ms = o->setup_timeout_ms,
+		.teardown_ms = o->teardown_timeout_ms,
+		.close_ms = o->close_timeout_ms,
+		.fork_ms = o->fork_timeout_ms,
+		.max_items = o->worker_max_items,
+		.max_cpu_s = o->worker_max_cpu_seconds,
+	};
+}
+
+static int copy_hosts(struct settings *s, const struct vm_options *o,
+    struct words *w)
+{
+	size_t n = (size_t)o->host_count;
+	int r = 0;
+
+	if (n == 0)
+		return 0;
+	s->hosts = calloc(n, sizeof *s->hosts);
+	if (s->hosts == NULL)
+		r = -ENOMEM;
+	s->plan.hosts = s->hosts;
+	s->plan.host_count = n;
+	s->plan.first_host = s->max_workers;
+	s->plan.far = start_of(s, o);
+	for (size_t i = 0; i < n && r == 0; i++)
+		r = copy_host(&s->hosts[i], &o->hosts[i]);
+	return r < 0 ? words_set(w, ENOMEM, "There was no memory for %zu "
+	    "hosts.", n) : 0;
+}
+
+int settings_host_index(size_t host)
+{
+	return (int)((host + 1) * INDICES_EACH);
 }
 
 static int copy_indices(struct settings *s, const int *indices,
@@ -207,7 +361,9 @@ static void fill_in(struct settings *s, const struct vm_options *o)
 
 	s->serial = o->workers == VM_SERIAL;
 	s->workers = s->serial ? 1 : (size_t)o->workers;
-	if (s->workers == 0) {
+	if (o->workers == VM_ELSEWHERE) {
+		s->workers = 0;
+	} else if (s->workers == 0) {
 		s->usual = (size_t)cpus_usable("");
 		if (o->max_workers > 0)
 			s->usual = MIN(s->usual, (size_t)o->max_workers);
@@ -252,6 +408,9 @@ static void fill_in(struct settings *s, const struct vm_options *o)
 	    MS_IN_NS;
 	s->close_ns = or_else((size_t)o->close_timeout_ms, 5000) * MS_IN_NS;
 	s->fork_ns = or_else((size_t)o->fork_timeout_ms, 30000) * MS_IN_NS;
+	s->plan.connect_ns = or_else((size_t)o->connect_timeout_ms, 60000) *
+	    MS_IN_NS;
+	s->plan.silence_ns = or_else((size_t)o->silence_ms, 20000) * MS_IN_NS;
 }
 
 int settings_make(struct settings *s, const struct vm_worker *worker,
@@ -280,10 +439,13 @@ int settings_make(struct settings *s, const struct vm_worker *worker,
 		r = check_together(&o, w);
 	if (r == 0)
 		r = check_fds(&o, w);
+	if (r == 0)
+		r = check_hosts(&o, &s->plan.hooks, w);
 	if (r != 0)
 		return r;
 	fill_in(s, &o);
-	return copy_indices(s, o.worker_indices, w);
+	r = copy_hosts(s, &o, w);
+	return r == 0 ? copy_indices(s, o.worker_indices, w) : r;
 }
 
 size_t settings_bytes(const struct settings *s, size_t workers, size_t *usual)
@@ -299,6 +461,10 @@ size_t settings_bytes(const struct settings *s, size_t workers, size_t *usual)
 
 void settings_release(struct settings *s)
 {
+	for (size_t i = 0; i < s->plan.host_count && s->hosts != NULL; i++)
+		free(s->hosts[i].command);
+	free(s->hosts);
 	free(s->indices);
+	s->hosts = NULL;
 	s->indices = NULL;
 }

@@ -20,6 +20,7 @@ struct settings {
 	size_t usual;		/* number of usable CPUs, if the default number
 				   of workers holds; 0: the number was given */
 	size_t max_workers;	/* bound on workers for the pool's life */
+	struct plan_host *hosts; /* array of plan.host_count, owned */
 	bool serial;
 	bool ordered;
 	bool debug;
@@ -62,6 +63,10 @@ int settings_make(struct settings *, const struct vm_worker *,
 /* Returns the bound in bytes on the window of a pool with that many workers.
    *usual: the bound while items are small. */
 size_t settings_bytes(const struct settings *, size_t workers, size_t *usual);
+
+/* Returns the vm_context.worker_index of the first worker of a host, counted
+   from 0. */
+int settings_host_index(size_t host);
 
 /* Frees the memory that settings_make() has allocated. */
 void settings_release(struct settings *);

@@ -116,7 +116,9 @@ static int open_reducer(struct vm_reducer *r, struct vm_options *o,
 		    job_teardown : NULL,
 		.config = &r->plan,
 	};
-	int error = reduce_options_make(r, o, h, w);
+	int error = o->host_count > 0 ? words_set(w, EINVAL, "vm_options.hosts "
+	    "do not go with a reducer: its workers share a store.") :
+	    reduce_options_make(r, o, h, w);
 
 	if (error == 0)
 		error = make_rest(r, o, h, w);

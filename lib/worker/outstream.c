@@ -3,6 +3,8 @@
 
 #include "worker/outstream.h"
 
+#include <errno.h>
+
 #include "base/base.h"
 #include "os/sys.h"
 #include "shm/arena.h"
@@ -40,6 +42,16 @@ void outstream_init(struct outstream *g, struct slot *slot,
 	shut_held(g);
 }
 
+/* Writes once.  Returns the number of bytes, or -errno. */
+static ssize_t push(struct outstream *g, const unsigned char *at, size_t size)
+{
+	ssize_t r;
+
+	while ((r = sys_write(g->fd, at, size)) == -EAGAIN && g->full != NULL)
+		g->full();
+	return r;
+}
+
 int outstream_flush(struct outstream *g)
 {
 	if (g->flushed < g->committed) {
@@ -52,7 +64,7 @@ int outstream_flush(struct outstream *g)
 		size_t size;
 		const unsigned char *at = slot_view(g->slot, g->flushed,
 		    g->committed, &size);
-		ssize_t r = sys_write(g->fd, at, size);
+		ssize_t r = push(g, at, size);
 
 		if (r < 0)
 			return (int)r;
@@ -72,7 +84,7 @@ static int put_directly(struct outstream *g, const unsigned char *at,
 
 	atomic_store(&g->slot->intended, end);
 	while (r == 0 && left > 0) {
-		ssize_t n = sys_write(g->fd, at, left);
+		ssize_t n = push(g, at, left);
 
 		r = n < 0 ? (int)n : 0;
 		at += n > 0 ? n : 0;

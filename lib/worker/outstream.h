@@ -20,7 +20,9 @@
 
 struct outstream {
 	struct slot *slot;
-	int fd;			/* of the result pipe, blocking */
+	int fd;			/* of the result pipe */
+	void (*full)(void);	/* waits until a pipe that does not block has
+				   room; NULL: it blocks */
 	uint64_t committed;	/* own copy of the slot's word, since a hook
 				   may spoil the slot */
 	uint64_t flushed;	/* the same */

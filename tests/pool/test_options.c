@@ -90,6 +90,8 @@ static const struct option { const char *name; size_t at; } ints[] = {
 	OPTION(max_workers),
 	OPTION(worker_max_items),
 	OPTION(worker_max_cpu_seconds),
+	OPTION(connect_timeout_ms),
+	OPTION(silence_ms),
 }, sizes[] = {
 	OPTION(chunk_size),
 	OPTION(max_in_flight_bytes),

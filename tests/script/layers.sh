@@ -13,7 +13,7 @@ LC_ALL=C
 export LC_ALL
 
 # From the ground up.  The last stands on the public headers, bytes and the system.
-folders='base os wire shm items worker forkserver pool engine api reduce'
+folders='base os wire shm items worker link forkserver pool engine api agent reduce'
 
 # The system calls, and what is as good as one, that only os/sys_*.c may make.
 calls='read write readv writev pread pwrite open openat creat close dup dup2
@@ -33,7 +33,7 @@ signal sigaction sigprocmask pthread_sigmask sigpending sigsuspend sigtimedwait
 sigwait sigwaitinfo alarm setitimer timer_create timerfd_create signalfd'
 
 # Who may wait, be it for no time.
-waiters='sys_io.c turn.c forkserver.c lines.c'
+waiters='sys_io.c turn.c forkserver.c lines.c command.c link.c agent.c'
 
 # Every file of lib/ is in Makefile.am once, and the other way round.
 check_list()

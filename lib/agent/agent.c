@@ -1,0 +1,560 @@
+/*
+ * agent.c - vm_agent(): the other end of a link, an ordinary pool on another
+ * machine that is given its inputs, and gives its results, through standard
+ * input and output.
+ *
+ * Runs in: agent, the process that a link's command starts; agent_process() in
+ * its workers.  The number, index and attempt of an input travel before its
+ * bytes, inside the input of the agent's own pool.
+ *
+ * Easy to get wrong: the agent must read standard input also while its pool
+ * takes no inputs, or it does not notice that the link is gone; and nothing but
+ * frames may be written to standard output.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/vm_pool.h"
+#include "base/base.h"
+#include "engine/deliver.h"
+#include "engine/turn.h"
+#include "os/cpus.h"
+#include "os/identity.h"
+#include "os/streams.h"
+#include "os/sys.h"
+#include "wire/channel.h"
+#include "wire/far.h"
+#include "wire/greeting.h"
+#include "worker/context.h"
+#include "worker/exit.h"
+
+/* The argument that makes a program an agent. */
+static const char flag[] = "--vimap-agent";
+
+/* Bytes of answers that are written at once. */
+#define OUT_DUE ((size_t)64 * 1024)
+/* Pings in the time after which silence is a loss; and the longest wait without
+   a look at standard input. */
+#define PINGS 4
+#define TICK_NS (1000 * MS_IN_NS)
+/* Time for running items once the link is gone. */
+#define ALONE_NS MS_IN_NS
+
+/* Comes before the bytes of each input of the agent's pool. */
+struct carried {
+	uint64_t index;		/* in its source, at the caller */
+	uint64_t seq;		/* among all inputs of the caller */
+	uint32_t ordinal;	/* of its chunk */
+	uint32_t number;
+	uint32_t attempt;
+	uint32_t reserved;
+};
+_Static_assert(sizeof(struct carried) % 16 == 0, "keeps inputs aligned");
+
+static struct agent {
+	struct channel link;	/* standard input, by another descriptor */
+	int out;		/* standard output, likewise */
+	const struct vm_worker *hooks;	/* the program's */
+	vm_pool *pool;
+	struct buf to;		/* frames for the link, of which */
+	size_t written;		/* bytes are written */
+	struct buf input;	/* the input given to the pool last */
+	struct frame_chunk chunk; /* whose items come */
+	uint32_t number;	/* of the next of them */
+	struct far_seek next;	/* the item that the link expects */
+	uint64_t heard_at;	/* the link */
+	uint64_t told_at;	/* when it was written to */
+	uint64_t silence_ns;
+	bool stopped;		/* the link has said STOP */
+	bool lost;		/* the link is gone, or silent */
+} self = { .link = { .in = -1, .out = -1 }, .out = -1,
+	.silence_ns = NEVER };
+
+/* ---- to the link ---- */
+
+static void *add(size_t size)
+{
+	if (buf_reserve(&self.to, size) < 0)
+		exit_leave(EXIT_FAILURE);
+	self.to.len += size;
+	return self.to.data + self.to.len - size;
+}
+
+static void tell(enum frame_kind kind, const void *body, size_t size)
+{
+	frame_write(add(frame_length(size)), kind, body, size);
+}
+
+/* Reads standard input once.  Does not block.  The pool's source must look at
+   the bytes, or at their end, as standard input may not become readable
+   again. */
+static void hear(void)
+{
+	int r = self.lost ? 0 : channel_fill(&self.link);
+	struct source *s = self.pool ? self.pool->engine.intake.sources : NULL;
+
+	if (r > 0)
+		self.heard_at = sys_now();
+	self.lost |= r < 0;
+	if (r != 0 && s != NULL)
+		source_wake(s);
+}
+
+/* Waits until standard output takes bytes, the link speaks, or a tick is
+   over. */
+static void await(bool writing, uint64_t ns)
+{
+	struct pollfd fds[] = {
+		{ .fd = self.link.in, .events = POLLIN },
+		{ .fd = writing ? self.out : -1, .events = POLLOUT },
+	};
+
+	sys_poll(fds, COUNTOF(fds), (int)(ns / MS_IN_NS) + 1);
+	if (fds[0].revents != 0)
+		hear();
+}
+
+/* Writes all frames; blocks until the link reads. */
+static void flush(void)
+{
+	while (self.written < self.to.len && !self.lost) {
+		ssize_t n = sys_write(self.out, self.to.data + self.written,
+		    self.to.len - self.written);
+
+		if (n == -EAGAIN)
+			await(true, TICK_NS);
+		else if (n < 0)
+			self.lost = true;
+		else
+			self.written += (size_t)n;
+		if (sys_now() - self.heard_at >= self.silence_ns)
+			self.lost = true;
+	}
+	self.told_at = sys_now();
+	self.to.len = self.written = 0;
+}
+
+/* Pings, and notices that the link is silent.  Returns the time until which the
+   agent may wait. */
+static uint64_t mind_clock(void)
+{
+	uint64_t now = sys_now();
+
+	if (now - self.heard_at >= self.silence_ns)
+		self.lost = true;
+	if (now - self.told_at >= self.silence_ns / PINGS) {
+		tell(FRAME_PING, NULL, 0);
+		flush();
+	}
+	return now + MIN(self.silence_ns / PINGS, TICK_NS);
+}
+
+/* ---- in the workers ---- */
+
+/* process() of the agent's pool. */
+static int agent_process(struct vm_context *me, const void *input, size_t size)
+{
+	const struct context *c = CONTAINER_OF(me, struct context, public);
+	struct carried head;
+
+	memcpy(&head, input, sizeof head);
+	me->index = head.index;
+	me->attempt = (int)head.attempt;
+	me->seed = context_spread(c->seed ^ head.seq);
+	return self.hooks->process(me, (const char *)input + sizeof head,
+	    size - sizeof head);
+}
+
+/* ---- inputs ---- */
+
+/* Makes an input of an ITEM frame.  Returns 1, or -1 with errno. */
+static int carry(const struct frame *f, const void **input, size_t *size)
+{
+	const uint32_t nth = self.number - self.chunk.first;
+	const struct carried head = {
+		.index = self.chunk.index + nth,
+		.seq = self.chunk.seq + nth,
+		.ordinal = self.chunk.ordinal,
+		.number = self.number++,
+		.attempt = self.chunk.attempt,
+	};
+
+	self.input.len = 0;
+	if (buf_append(&self.input, &head, sizeof head) < 0 ||
+	    buf_append(&self.input, f->body, f->size) < 0) {
+		errno = ENOMEM;
+		return -1;
+	}
+	*input = self.input.data;
+	*size = self.input.len;
+	return 1;
+}
+
+/* Takes a frame of the link.  Returns 1 for an input; 0 at the end; VM_LATER
+   for any other frame; or -1 with errno. */
+static int heed(const struct frame *f, const void **input, size_t *size)
+{
+	if (f->kind == FRAME_ITEM)
+		return carry(f, input, size);
+	if (f->kind == FRAME_STOP) {
+		self.stopped = true;
+		vm_cancel(self.pool, 0);
+		return 0;
+	}
+	if (f->kind == FRAME_CHUNK &&
+	    frame_body(f, &self.chunk, sizeof self.chunk) == 0) {
+		self.number = self.chunk.first;
+		return VM_LATER;
+	}
+	self.lost |= f->kind != FRAME_PING;
+	return self.lost ? 0 : VM_LATER;
+}
+
+/* next() of the source of the agent's pool. */
+static int next(void *from, const void **input, size_t *size)
+{
+	struct frame f;
+	int r;
+
+	(void)from;
+	for (;;) {
+		r = channel_receive(&self.link, SIZE_MAX, &f);
+		if (r == 1) {
+			r = heed(&f, input, size);
+			channel_pass(&self.link, &f);
+			if (r != VM_LATER)
+				return r;
+			continue;
+		}
+		if (r < 0 || self.lost) {
+			self.lost = true;
+			return 0;
+		}
+		r = channel_fill(&self.link);
+		if (r > 0)
+			self.heard_at = sys_now();
+		else if (r == 0)
+			return VM_LATER;
+		else
+			self.lost = true;
+	}
+}
+
+static int wait_fd(void *from)
+{
+	(void)from;
+	return self.link.in;
+}
+
+/* ---- results ---- */
+
+/* Appends a text and a 0 behind a body.  Returns the next place. */
+static char *append(char *at, const char *text, int32_t size)
+{
+	if (size < 0)
+		return at;
+	memcpy(at, text, (size_t)size);
+	at[size] = '\0';
+	return at + size + 1;
+}
+
+static int32_t size_of(const char *text)
+{
+	return text ? (int32_t)MIN(strlen(text), FAR_TEXT) : -1;
+}
+
+/* Tells how the worker of an item ended. */
+static void tell_outcome(const struct span *s)
+{
+	const struct outcome *o = &s->outcome;
+	const char *traceback = s->evidence ? s->evidence->traceback : NULL;
+	const char *tail = s->evidence ? s->evidence->tail : NULL;
+	const struct far_outcome head = {
+		.cause = (uint32_t)o->cause,
+		.signal = o->signal,
+		.exit_status = o->exit_status,
+		.pid = o->pid,
+		.core_dumped = o->core_dumped != 0,
+		.out_of_memory = o->out_of_memory != 0,
+		.wall_ns = o->wall_ns,
+		.cpu_ns = o->cpu_ns,
+		.max_rss = o->max_rss,
+		.traceback_size = size_of(traceback),
+		.tail_size = size_of(tail),
+	};
+	size_t size = sizeof head + (size_t)(head.traceback_size + 1) +
+	    (size_t)(head.tail_size + 1);
+	unsigned char *at = add(frame_length(size));
+	char *text = (char *)at + FRAME_HEAD + sizeof head;
+
+	frame_head(at, FRAME_OUTCOME, size);
+	memcpy(at + FRAME_HEAD, &head, sizeof head);
+	text = append(text, traceback, head.traceback_size);
+	append(text, tail, head.tail_size);
+	frame_pad(at, size);
+}
+
+/* Sends the answer to an item.  Returns 0, or -EPIPE if the pool broke down and
+   the item is not answered here. */
+static int answer(const struct item *item)
+{
+	const enum vm_cause cause = item->span->outcome.cause;
+	struct carried head;
+	struct far_seek seek;
+
+	if (item->teardown != NULL)
+		return 0;
+	if (cause == VM_SETUP_FAILED || cause == VM_LOST)
+		return -EPIPE;
+	memcpy(&head, item->input, sizeof head);
+	seek = (struct far_seek){ head.ordinal, head.number };
+	if (seek.ordinal != self.next.ordinal ||
+	    seek.number != self.next.number)
+		tell(FRAME_SEEK, &seek, sizeof seek);
+	self.next = (struct far_seek){ head.ordinal, head.number + 1 };
+	if (cause == 0)
+		tell(item->kind, item->body, item->size);
+	else if (cause == VM_CANCELLED)
+		tell(FRAME_RETURNED, NULL, 0);
+	else
+		tell_outcome(item->span);
+	return 0;
+}
+
+/* Serves the link until it says STOP, or is gone.  Returns 0, or -errno if the
+   pool broke down. */
+static int serve(void)
+{
+	struct engine *e = &self.pool->engine;
+	struct item item;
+	uint64_t until;
+	int r;
+
+	do {
+		until = mind_clock();
+		/* Answers are written before the agent waits. */
+		r = deliver_next(e, &item, self.to.len > 0 ? 0 : until);
+		if (r == 1)
+			r = answer(&item) < 0 ? -EPIPE : 1;
+		if (r != 1 || self.to.len >= OUT_DUE)
+			flush();
+		if (r == VM_LATER)
+			hear();
+	} while (!self.lost && (r == 1 || r == VM_LATER || r == -ENOMEM));
+	return r < 0 ? r : 0;
+}
+
+/* ---- start and end ---- */
+
+/* Standard input and output belong to the link; hooks see neither. */
+static bool take_over_streams(void)
+{
+	self.link.in = sys_copy(0);
+	self.out = sys_copy(1);
+	if (self.link.in < 0 || self.out < 0 || !streams_end_stdin())
+		return false;
+	return sys_dup_onto(2, 1) >= 0 && sys_nonblock(self.link.in) == 0 &&
+	    sys_nonblock(self.out) == 0;
+}
+
+static void greet(const struct vm_worker *table, size_t count)
+{
+	char text[512], line[80];
+	struct greeting g;
+	struct words w;
+	size_t size;
+
+	greeting_init(&g);
+	identity_of_program(g.identity);
+	sys_host_name(g.host, sizeof g.host);
+	g.cpus = (unsigned)MAX(sys_affinity(), 1);
+	size = greeting_write(&g, text, sizeof text);
+	memcpy(add(size), text, size);
+	for (size_t i = 0; i < count; i++) {
+		if (table[i].name == NULL)
+			continue;
+		words_set(&w, 0, "name %.64s", table[i].name);
+		size = strlen(w.text);
+		memcpy(line, w.text, size);
+		line[size++] = '\n';
+		memcpy(add(size), line, size);
+	}
+	memcpy(add(1), "\n", 1);
+	flush();
+}
+
+static _Noreturn void refuse(const char *text)
+{
+	tell(FRAME_REFUSED, text, strlen(text));
+	flush();
+	exit_leave(EXIT_FAILURE);
+}
+
+static const struct vm_worker *find(const struct vm_worker *table,
+    size_t count, const struct begin_told *s)
+{
+	for (size_t i = 0; i < count; i++)
+		if (table[i].name != NULL &&
+		    strlen(table[i].name) == s->head.name_size &&
+		    memcmp(table[i].name, s->name, s->head.name_size) == 0)
+			return &table[i];
+	return NULL;
+}
+
+/* Returns the indices of the workers, an array of that many; NULL without
+   memory. */
+static int *indices(int first, int count)
+{
+	int *index = calloc((size_t)count, sizeof *index);
+
+	for (int i = 0; i < count && index != NULL; i++)
+		index[i] = first + i;
+	return index;
+}
+
+/* Returns a copy of the config that was sent, which lives as long as the
+   agent. */
+static void *config_of(const struct begin_told *s)
+{
+	void *copy = malloc(MAX(s->head.config_size, 1));
+
+	if (copy == NULL)
+		refuse("There was no memory for the config.");
+	if (s->head.config_size > 0)
+		memcpy(copy, s->config, s->head.config_size);
+	return copy;
+}
+
+/* Forks the pool that BEGIN asks for. */
+static void fork_pool(const struct vm_worker *hooks, const struct begin_told *s)
+{
+	const struct far_begin *f = &s->head;
+	struct vm_worker worker = *hooks;
+	int workers = f->workers > 0 && f->workers < 32767 ?
+	    (int)f->workers : cpus_usable("");
+	int *index = indices((int)f->first_index, workers);
+	const struct vm_options options = {
+		.workers = workers,
+		.flags = f->flags,
+		.worker_indices = index,
+		.max_item_bytes = (size_t)f->max_item,
+		.item_timeout_ms = f->item_ms,
+		.setup_timeout_ms = f->setup_ms,
+		.teardown_timeout_ms = f->teardown_ms,
+		.close_timeout_ms = f->close_ms,
+		.fork_timeout_ms = f->fork_ms,
+		.close_fds = (int[]){ self.link.in, self.out },
+		.close_count = 2,
+		.worker_max_items = f->max_items,
+		.worker_max_cpu_seconds = f->max_cpu_s,
+		.worker_max_address_bytes = (size_t)f->max_address_space,
+		.worker_max_rss_bytes = (size_t)f->max_rss,
+		.seed = f->seed,
+	};
+
+	self.hooks = hooks;
+	worker.process = agent_process;
+	if (f->config_size > 0)
+		worker.config = config_of(s);
+	self.silence_ns = f->silence_ms * MS_IN_NS;
+	self.pool = vm_fork(&worker, &options);
+	free(index);
+	if (self.pool == NULL)
+		refuse(vm_error(NULL));
+	/* For inputs, in this process: workers keep the bound for outputs. */
+	self.pool->engine.set.plan.max_item += sizeof(struct carried);
+}
+
+/* Waits for BEGIN, and forks the pool. */
+static void begin(const struct vm_worker *table, size_t count)
+{
+	const struct vm_worker *hooks;
+	struct begin_told start;
+	struct frame f;
+	int r;
+
+	while ((r = channel_receive(&self.link, SIZE_MAX, &f)) == 0 &&
+	    !self.lost)
+		await(false, 60 * TICK_NS);
+	if (r != 1 || f.kind != FRAME_BEGIN ||
+	    far_begin(f.body, f.size, &start) < 0)
+		exit_leave(EXIT_FAILURE);
+	hooks = find(table, count, &start);
+	if (hooks == NULL || hooks->process == NULL)
+		refuse("It has no worker of that name.");
+	fork_pool(hooks, &start);
+	channel_pass(&self.link, &f);
+}
+
+/* Waits for the first worker, and tells the link that there is one. */
+static void await_worker(void)
+{
+	struct engine *e = &self.pool->engine;
+	const size_t *having = e->crew.roster.having;
+	const struct far_begun started = {
+		.workers = (uint32_t)vm_workers(self.pool),
+	};
+
+	e->staffing.awaits_setups = true;
+	while (having[TRAIT_READY] == 0 && !e->fate.broken && !self.lost) {
+		uint64_t until = mind_clock();
+
+		if (turn_run(e, until) < 0)
+			refuse(vm_error(self.pool));
+		hear();
+	}
+	e->staffing.awaits_setups = false;
+	if (e->fate.broken)
+		refuse(e->fate.words.text);
+	tell(FRAME_BEGUN, &started, sizeof started);
+	flush();
+}
+
+/* Closes the pool and says BYE, unless the link is gone. */
+static int end(int r)
+{
+	const char *text = "";
+
+	if (r < 0 && !self.lost) {
+		text = vm_error(self.pool);
+		sys_write(2, text, strlen(text));
+		sys_write(2, "\n", 1);
+	}
+	if (r < 0 || self.lost)
+		self.pool->engine.set.close_ns = ALONE_NS;
+	if (vm_close(self.pool) != 0)
+		text = vm_error(NULL);
+	if (r < 0 || self.lost)
+		return EXIT_FAILURE;
+	tell(FRAME_BYE, text, strlen(text));
+	flush();
+	return EXIT_SUCCESS;
+}
+
+void vm_agent(int argc, char **argv, const struct vm_worker *table,
+    size_t count)
+{
+	const struct vm_source source = { .next = next, .wait_fd = wait_fd };
+	int r;
+
+	if (argc < 2 || strcmp(argv[argc - 1], flag) != 0)
+		return;
+	buf_init(&self.to, SIZE_MAX / 4);
+	buf_init(&self.input, SIZE_MAX / 4);
+	self.heard_at = self.told_at = sys_now();
+	if (!take_over_streams())
+		exit_leave(EXIT_FAILURE);
+	channel_open(&self.link, self.link.in, -1);
+	greet(table, count);
+	begin(table, count);
+	/* Workers have the program's own action for it. */
+	sys_ignore(SIGPIPE);
+	await_worker();
+	r = vm_imap(self.pool, source) < 0 ? -errno : serve();
+	exit_leave(end(r));
+}

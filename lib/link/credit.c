@@ -1,0 +1,46 @@
+/* credit.c - see credit.h: how many items a link may have on their way. */
+#include "config.h"
+
+#include "link/credit.h"
+
+void credit_init(struct credit *c, uint32_t workers, uint64_t now)
+{
+	*c = (struct credit){ .least = CREDIT_EACH * (uint64_t)workers,
+		.since = now };
+	c->items = c->least;
+}
+
+/* A moving average over about eight inputs; an empty input costs a head. */
+void credit_shipped(struct credit *c, size_t bytes)
+{
+	c->bytes = (7 * c->bytes + bytes + 64) / 8;
+}
+
+void credit_answered(struct credit *c)
+{
+	c->answers++;
+}
+
+/* The number doubles at once when all of them are answered early, so that the
+   rate of a fast agent is found within a few round trips. */
+void credit_update(struct credit *c, uint64_t now)
+{
+	if (now - c->since >= CREDIT_NS)
+		c->items = 2 * c->answers;
+	else if (c->answers >= c->items)
+		c->items *= 2;
+	else
+		return;
+	c->items = MAX(MIN(c->items, CREDIT_ITEMS), c->least);
+	c->answers = 0;
+	c->since = now;
+}
+
+/* A single input may have any size. */
+uint64_t credit_left(const struct credit *c, uint64_t in_flight)
+{
+	uint64_t most = MIN(c->items, CREDIT_BYTES / MAX(c->bytes, 1));
+
+	most = MAX(most, 1);
+	return most > in_flight ? most - in_flight : 0;
+}

@@ -1,0 +1,45 @@
+/*
+ * credit.h - how many items a link may have on their way to its agent.
+ *
+ * Runs in: link.  Pure: times are parameters.  Twice as many as are answered
+ * within CREDIT_NS, so that the agent never waits for inputs, and few enough
+ * that the caller can give the others to another worker.
+ */
+#ifndef CREDIT_H
+#define CREDIT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/base.h"
+
+#define CREDIT_NS (100 * MS_IN_NS)
+/* Items for each worker of the agent at least. */
+#define CREDIT_EACH 2
+/* Bounds on items, and on the bytes of their inputs. */
+#define CREDIT_ITEMS ((uint64_t)1 << 20)
+#define CREDIT_BYTES ((uint64_t)8 << 20)
+
+struct credit {
+	uint64_t least;		/* items, by the number of workers */
+	uint64_t items;		/* that may be on their way */
+	uint64_t answers;	/* since */
+	uint64_t since;		/* time, ns */
+	uint64_t bytes;		/* of an input, on average */
+};
+
+/* Begins with the least, for that number of workers. */
+void credit_init(struct credit *, uint32_t workers, uint64_t now);
+
+/* Counts an item that was shipped, by its bytes, and an answer. */
+void credit_shipped(struct credit *, size_t bytes);
+void credit_answered(struct credit *);
+
+/* Sets the number of items by the rate of answers. */
+void credit_update(struct credit *, uint64_t now);
+
+/* Returns how many items may be shipped while so many are on their way. */
+uint64_t credit_left(const struct credit *, uint64_t in_flight);
+
+#endif

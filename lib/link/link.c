@@ -1,0 +1,574 @@
+/* link.c - see link.h: a worker whose process() is elsewhere. */
+#include "config.h"
+
+#include "link/link.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/base.h"
+#include "base/buf.h"
+#include "items/chunk.h"
+#include "link/command.h"
+#include "link/credit.h"
+#include "link/tasks.h"
+#include "os/sys.h"
+#include "wire/channel.h"
+#include "wire/far.h"
+#include "wire/frame.h"
+#include "worker/exit.h"
+#include "worker/outstream.h"
+
+/* Bytes that wait for the command at most, before a next item. */
+#define OUT_MOST ((size_t)256 * 1024)
+/* Items taken from a lease at once. */
+#define STRIDE 64
+/* Bytes of a text that an agent or a command has written. */
+#define TEXT_MOST 1024
+/* Pings in the time after which silence is a loss. */
+#define PINGS 4
+
+static struct link {
+	struct worker_life life;
+	const struct plan_host *host;
+	struct slot *slot;
+	struct channel caller;	/* the task pipe */
+	struct outstream outstream;
+	struct command command;
+	struct channel agent;	/* its answers */
+	struct buf out;		/* frames for the agent, of which */
+	size_t written;		/* bytes are written */
+	struct tasks tasks;
+	struct far_seek next;	/* the item of the next answer */
+	uint64_t heard_at;	/* the agent */
+	uint64_t told_at;	/* when it was written to */
+	uint32_t workers;	/* there */
+	struct credit credit;
+	bool stopping;		/* the caller has said STOP */
+	bool leaving;		/* LEAVING is said */
+} self;
+
+/* Ends the link.  The caller requeues the items that are not answered. */
+static _Noreturn void give_up(void)
+{
+	exit_leave(EXIT_FAILURE);
+}
+
+/* ---- to the agent ---- */
+
+static void *add(size_t size)
+{
+	if (buf_reserve(&self.out, size) < 0)
+		give_up();
+	self.out.len += size;
+	return self.out.data + self.out.len - size;
+}
+
+static void tell(enum frame_kind kind, const void *body, size_t size)
+{
+	frame_write(add(frame_length(size)), kind, body, size);
+}
+
+static size_t unwritten(void)
+{
+	return self.out.len - self.written;
+}
+
+/* Writes once.  Does not block. */
+static void write_out(void)
+{
+	ssize_t n = sys_write(self.command.out, self.out.data + self.written,
+	    unwritten());
+
+	if (n == -EAGAIN)
+		return;
+	if (n < 0)
+		give_up();
+	self.told_at = sys_now();
+	self.written += (size_t)n;
+	if (unwritten() == 0)
+		self.out.len = self.written = 0;
+}
+
+/* ---- the wait ---- */
+
+/* Returns the time until which the link may wait: the next ping, or the end of
+   an agent that is not heard of. */
+static uint64_t wake_at(void)
+{
+	const uint64_t silence = self.life.plan->silence_ns;
+
+	return MIN(self.told_at + silence / PINGS, self.heard_at + silence);
+}
+
+/* Pings, and ends the link if the agent is silent. */
+static void mind_clock(bool heeding)
+{
+	const uint64_t silence = self.life.plan->silence_ns;
+	uint64_t now = sys_now();
+
+	if (!heeding)
+		self.heard_at = now;
+	if (now - self.heard_at >= silence)
+		give_up();
+	if (now - self.told_at >= silence / PINGS && unwritten() == 0) {
+		tell(FRAME_PING, NULL, 0);
+		self.told_at = now;
+	}
+}
+
+enum { CALLER, AGENT, OUT, ERRORS, RESULTS, FDS };
+
+/* The only wait of a running link: for the caller's tasks, for the agent, or
+   for room in the result pipe, as bits of "what" say.  Returns the bits that
+   are ready. */
+static unsigned await(unsigned what)
+{
+	struct pollfd fds[FDS] = {
+		[CALLER] = { .fd = self.caller.in, .events = POLLIN },
+		[AGENT] = { .fd = self.command.in, .events = POLLIN },
+		[OUT] = { .fd = self.command.out, .events = POLLOUT },
+		[ERRORS] = { .fd = self.command.errors, .events = POLLIN },
+		[RESULTS] = { .fd = self.life.results, .events = POLLOUT },
+	};
+	uint64_t now = sys_now(), until = wake_at();
+	unsigned ready = 0;
+
+	what |= 1u << ERRORS | (unwritten() > 0 ? 1u << OUT : 0);
+	for (int i = 0; i < FDS; i++)
+		if (!(what >> i & 1))
+			fds[i].fd = -1;
+	sys_poll(fds, FDS, until <= now ? 0 :
+	    (int)MIN((until - now) / MS_IN_NS + 1, 60000));
+	for (int i = 0; i < FDS; i++)
+		ready |= fds[i].revents != 0 ? 1u << i : 0;
+	if (ready >> ERRORS & 1)
+		command_hear(&self.command);
+	if (ready >> OUT & 1)
+		write_out();
+	mind_clock(what >> AGENT & 1);
+	return ready;
+}
+
+/* The result pipe is full: the caller may be away for long. */
+static void await_room(void)
+{
+	while (!(await(1u << RESULTS) >> RESULTS & 1))
+		continue;
+}
+
+/* ---- to the caller ---- */
+
+static void put(enum frame_kind kind, const void *body, size_t size)
+{
+	_Alignas(16) unsigned char frame[48];
+
+	frame_write(frame, kind, body, size);
+	if (outstream_put(&self.outstream, frame, frame_length(size)) < 0)
+		give_up();
+}
+
+static void flush(void)
+{
+	if (outstream_flush(&self.outstream) < 0)
+		give_up();
+}
+
+/* Sends a text of TEXT_MOST bytes at most as a failure. */
+static void tell_failure(enum frame_kind kind, const char *text, size_t length)
+{
+	const struct frame_failure why = { .code = EPIPE, .cause = VM_FAILED,
+		.message_size = (uint32_t)length, .tail_size = -1 };
+	const size_t size = sizeof why + length;
+	_Alignas(16) unsigned char frame[FRAME_HEAD + sizeof why +
+	    TEXT_MOST + 16];
+
+	frame_head(frame, kind, size);
+	memcpy(frame + FRAME_HEAD, &why, sizeof why);
+	memcpy(frame + FRAME_HEAD + sizeof why, text, length);
+	frame_pad(frame, size);
+	if (outstream_put(&self.outstream, frame, frame_length(size)) == 0)
+		flush();
+}
+
+/* Passes on the frame of an answer.  A large output goes into shared memory, if
+   there is room. */
+static void pass_on(unsigned char *frame, size_t length)
+{
+	struct frame f;
+	size_t room;
+	unsigned char *at = NULL;
+
+	frame_look(frame, &f);
+	if (f.kind == FRAME_OUTPUT && f.size >= SLOT_LARGE &&
+	    self.outstream.payload > 0)
+		at = outstream_place_large(&self.outstream, length, &room);
+	if (at != NULL)
+		memcpy(at, frame, length);
+	if (outstream_add(&self.outstream, at ? at : frame, length) < 0)
+		give_up();
+}
+
+/* Reports that the oldest chunk is done. */
+static void end_task(void)
+{
+	const struct task *t = tasks_first(&self.tasks);
+	const struct frame_end said = { t->chunk.ordinal, t->shipped,
+		sys_now() - t->began };
+
+	put(FRAME_END, &said, sizeof said);
+	tasks_drop(&self.tasks);
+}
+
+/* Passes on the early answers that are next now, and ends chunks. */
+static void settle(void)
+{
+	struct early *e;
+
+	for (;;) {
+		if (tasks_done(&self.tasks)) {
+			end_task();
+		} else if ((e = tasks_take(&self.tasks)) != NULL) {
+			pass_on(e->frame, e->length);
+			free(e);
+			tasks_answered(&self.tasks);
+		} else {
+			return;
+		}
+	}
+}
+
+/* ---- from the agent ---- */
+
+static void answer(const struct frame *f)
+{
+	const uint32_t number = self.next.number++;
+	struct task *t = tasks_find(&self.tasks, self.next.ordinal, number);
+
+	credit_answered(&self.credit);
+	if (t == NULL)
+		give_up();
+	if (tasks_is_next(&self.tasks, t, number)) {
+		pass_on(f->body - FRAME_HEAD, f->length);
+		tasks_answered(&self.tasks);
+		settle();
+	} else if (tasks_keep(&self.tasks, t, number, f) < 0) {
+		give_up();
+	}
+}
+
+/* The agent has torn down.  Its text, if any, says what failed. */
+static _Noreturn void part(const struct frame *f)
+{
+	if (!self.leaving || f->size > TEXT_MOST)
+		give_up();
+	if (f->size > 0)
+		tell_failure(FRAME_FAILURE, (const char *)f->body, f->size);
+	exit_leave(EXIT_SUCCESS);
+}
+
+static void heed(const struct frame *f)
+{
+	switch (f->kind) {
+	case FRAME_PING:
+		return;
+	case FRAME_SEEK:
+		if (frame_body(f, &self.next, sizeof self.next) < 0)
+			give_up();
+		return;
+	case FRAME_OUTPUT:
+	case FRAME_FAILURE:
+	case FRAME_OUTCOME:
+	case FRAME_RETURNED:
+		answer(f);
+		return;
+	case FRAME_BYE:
+		part(f);
+	default:
+		give_up();
+	}
+}
+
+/* Returns the size of the largest body an agent may send. */
+static size_t body_most(void)
+{
+	return MAX(self.life.plan->max_item, (size_t)32 * 1024);
+}
+
+/* Reads once, and handles all whole frames.  The end of the stream before BYE
+   is a loss. */
+static void hear_agent(void)
+{
+	struct frame f;
+	int r = channel_fill(&self.agent);
+
+	if (r < 0)
+		give_up();
+	if (r > 0)
+		self.heard_at = sys_now();
+	while ((r = channel_receive(&self.agent, body_most(), &f)) == 1) {
+		heed(&f);
+		channel_pass(&self.agent, &f);
+	}
+	if (r < 0)
+		give_up();
+}
+
+/* ---- shipping ---- */
+
+static bool has_credit(void)
+{
+	return credit_left(&self.credit, self.tasks.in_flight) > 0 &&
+	    unwritten() < OUT_MOST;
+}
+
+/* Is the next item of a chunk in the lease?  Takes further items if need be. */
+static bool take(struct task *t)
+{
+	const uint64_t left = credit_left(&self.credit, self.tasks.in_flight);
+	const uint32_t n = (uint32_t)MIN(MAX(left, 1), STRIDE);
+	uint32_t first, limit;
+
+	if (t->shipped < t->taken)
+		return true;
+	first = slot_take(self.slot, t->chunk.ordinal, n, &limit);
+	if (first != t->shipped || first >= limit)
+		return false;
+	t->taken = MIN(first + n, limit);
+	return true;
+}
+
+static void ship(struct task *t, const struct frame *item)
+{
+	if (t->shipped == t->chunk.first)
+		tell(FRAME_CHUNK, &t->chunk, sizeof t->chunk);
+	tell(FRAME_ITEM, item->body, item->size);
+	t->shipped++;
+	self.tasks.in_flight++;
+	credit_shipped(&self.credit, item->size);
+}
+
+/* Begins the chunk, or the end, that the caller has sent. */
+static void begin(const struct frame *f)
+{
+	struct frame_chunk c;
+	struct task *t;
+
+	if (f->kind == FRAME_STOP) {
+		self.stopping = true;
+		tell(FRAME_STOP, NULL, 0);
+		return;
+	}
+	if (f->kind != FRAME_CHUNK || frame_body(f, &c, sizeof c) < 0)
+		give_up();
+	t = tasks_add(&self.tasks, &c);
+	if (t == NULL || c.outputs != FRAME_NOWHERE)
+		give_up();
+	t->began = sys_now();
+	if (c.where == CHUNK_PLACED)
+		t->at = slots_inputs(&self.life.slots, self.life.which) + c.at;
+	if (c.where == CHUNK_INHERITED)
+		t->at = (void *)(uintptr_t)c.at;
+}
+
+/* Ships the next item that lies in memory; false if there is none. */
+static bool ship_from_memory(struct task *t)
+{
+	struct frame f;
+
+	if (t->shipped == t->chunk.first + t->chunk.count || !take(t))
+		return false;
+	if (t->chunk.where == CHUNK_INHERITED) {
+		f = (struct frame){ .body = t->at, .size = t->chunk.size };
+		t->at += t->chunk.size;
+	} else {
+		frame_look(t->at, &f);
+		t->at += f.length;
+	}
+	ship(t, &f);
+	return true;
+}
+
+/* Takes the next frame of the task pipe: an item of the chunk or, without a
+   chunk, the next chunk.  Items that the caller took back are dropped. */
+static bool ship_from_pipe(struct task *t)
+{
+	struct frame f;
+	int r = channel_receive(&self.caller, SIZE_MAX, &f);
+
+	if (r < 0 || (r == 1 && t != NULL && f.kind != FRAME_ITEM))
+		give_up();
+	if (r == 0)
+		return false;
+	if (t == NULL) {
+		begin(&f);
+	} else {
+		t->received++;
+		if (take(t))
+			ship(t, &f);
+	}
+	channel_pass(&self.caller, &f);
+	return true;
+}
+
+/* Ships all items for which there is credit.  Returns true if the task pipe
+   must be read for more. */
+static bool ship_all(void)
+{
+	credit_update(&self.credit, sys_now());
+	while (!self.stopping && has_credit()) {
+		struct task *t = tasks_shipping(&self.tasks);
+
+		if (t == NULL || t->at == NULL) {
+			if (t != NULL && t->received == t->chunk.count)
+				tasks_close(&self.tasks);
+			else if (!ship_from_pipe(t))
+				return true;
+		} else if (!ship_from_memory(t)) {
+			tasks_close(&self.tasks);
+		}
+	}
+	return false;
+}
+
+/* ---- setup ---- */
+
+/* Reports why there is no agent, and exits. */
+static _Noreturn void unfit(const struct words *w)
+{
+	tell_failure(FRAME_UNFIT, w->text, strlen(w->text));
+	exit_leave(EXIT_FAILURE);
+}
+
+static void start_agent(void)
+{
+	const struct plan *p = self.life.plan;
+	const size_t name = strlen(p->hooks.name);
+	const size_t size = sizeof p->far + name + p->hooks.config_size;
+	struct far_begin start = p->far;
+	unsigned char *at = add(frame_length(size));
+
+	start.name_size = (uint32_t)name;
+	start.config_size = p->hooks.config_size;
+	start.workers = (uint32_t)self.host->workers;
+	start.first_index = (uint32_t)self.life.index;
+	frame_head(at, FRAME_BEGIN, size);
+	memcpy(at + FRAME_HEAD, &start, sizeof start);
+	memcpy(at + FRAME_HEAD + sizeof start, p->hooks.name, name);
+	buf_copy(at + FRAME_HEAD + sizeof start + name, p->hooks.config,
+	    p->hooks.config_size);
+	frame_pad(at, size);
+}
+
+/* Waits for the agent's answer to BEGIN.  Returns 0 or -errno with words. */
+static int await_started(struct words *w)
+{
+	struct far_begun started;
+	struct frame f;
+	int r;
+
+	while ((r = channel_receive(&self.agent, 4096, &f)) == 0 ||
+	    (r == 1 && f.kind == FRAME_PING)) {
+		if (r == 1) {
+			channel_pass(&self.agent, &f);
+			continue;
+		}
+		if (!(await(1u << AGENT) >> AGENT & 1))
+			continue;
+		r = channel_fill(&self.agent);
+		if (r < 0)
+			return words_set(w, EPIPE, "The agent ended before it "
+			    "had started.  %.*s", (int)self.command.length,
+			    self.command.line);
+		if (r > 0)
+			self.heard_at = sys_now();
+	}
+	if (r == 1 && f.kind == FRAME_REFUSED)
+		return words_set(w, EPROTO, "The agent could not serve: %.*s",
+		    (int)MIN(f.size, 500), (const char *)f.body);
+	if (r < 0 || f.kind != FRAME_BEGUN ||
+	    frame_body(&f, &started, sizeof started) < 0 ||
+	    started.workers == 0 || started.workers > 32766)
+		return words_set(w, EPROTO, "The agent broke the protocol when "
+		    "it was to start.");
+	channel_pass(&self.agent, &f);
+	self.workers = started.workers;
+	return 0;
+}
+
+static void set_up(void)
+{
+	struct frame_hello hello = {
+		.version = FRAME_VERSION,
+		.order = FRAME_ORDER,
+		.generation = self.life.generation,
+	};
+	const struct plan *p = self.life.plan;
+	struct greeting g;
+	struct words w;
+	int r = command_start(&self.command, self.host, &w);
+
+	if (r == 0)
+		r = command_greet(&self.command, p->hooks.name,
+		    sys_now() + p->connect_ns, &g, &w);
+	if (r < 0)
+		unfit(&w);
+	self.command.loud = true;
+	channel_open(&self.agent, self.command.in, -1);
+	self.heard_at = self.told_at = sys_now();
+	start_agent();
+	r = await_started(&w);
+	if (r < 0)
+		unfit(&w);
+	hello.workers = self.workers;
+	credit_init(&self.credit, self.workers, sys_now());
+	put(FRAME_HELLO, &hello, sizeof hello);
+	flush();
+}
+
+/* ---- the loop ---- */
+
+/* All chunks are answered: the agent tears down. */
+static void leave(void)
+{
+	put(FRAME_LEAVING, NULL, 0);
+	flush();
+	self.leaving = true;
+}
+
+static void turn(void)
+{
+	bool hungry = ship_all();
+	unsigned ready;
+
+	settle();
+	if (self.stopping && !self.leaving && tasks_first(&self.tasks) == NULL)
+		leave();
+	flush();
+	ready = await(1u << AGENT | (hungry ? 1u << CALLER : 0));
+	if (ready >> CALLER & 1 && channel_fill(&self.caller) < 0)
+		give_up();
+	if (ready >> AGENT & 1)
+		hear_agent();
+}
+
+void link_main(const struct worker_life *life)
+{
+	self.life = *life;
+	self.host = &life->plan->hosts[life->which - life->plan->first_host];
+	self.slot = slots_get(&life->slots, life->which);
+	slots_keep_one(&self.life.slots, life->which);
+	sys_ignore(SIGPIPE);
+	outstream_init(&self.outstream, self.slot, &life->slots, life->results);
+	self.outstream.full = await_room;
+	channel_open(&self.caller, life->tasks, -1);
+	buf_init(&self.out, SIZE_MAX / 4);
+	if (sys_nonblock(life->tasks) < 0 || sys_nonblock(life->results) < 0)
+		give_up();
+	set_up();
+	for (;;)
+		turn();
+}

@@ -1,0 +1,112 @@
+/* tasks.c - see tasks.h: the chunks that a link has been given. */
+#include "config.h"
+
+#include "link/tasks.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct task *at(struct tasks *t, uint32_t ordinal)
+{
+	return &t->ring[ordinal % SLOT_LEASES];
+}
+
+struct task *tasks_add(struct tasks *t, const struct frame_chunk *c)
+{
+	struct task *new = at(t, t->last);
+
+	if (c->ordinal != t->last || t->last - t->first == SLOT_LEASES)
+		return NULL;
+	*new = (struct task){ .chunk = *c, .taken = c->first,
+		.shipped = c->first, .answered = c->first };
+	t->last++;
+	return new;
+}
+
+struct task *tasks_first(struct tasks *t)
+{
+	return t->first == t->last ? NULL : at(t, t->first);
+}
+
+struct task *tasks_shipping(struct tasks *t)
+{
+	return t->shipping == t->last ? NULL : at(t, t->shipping);
+}
+
+void tasks_close(struct tasks *t)
+{
+	at(t, t->shipping++)->closed = true;
+}
+
+struct task *tasks_find(struct tasks *t, uint32_t ordinal, uint32_t number)
+{
+	struct task *of = at(t, ordinal);
+
+	if (ordinal - t->first >= t->last - t->first ||
+	    number < of->answered || number >= of->shipped)
+		return NULL;
+	if (of->early != NULL && of->early[number - of->chunk.first] != NULL)
+		return NULL;
+	return of;
+}
+
+bool tasks_is_next(const struct tasks *t, const struct task *of,
+    uint32_t number)
+{
+	return of == &t->ring[t->first % SLOT_LEASES] &&
+	    number == of->answered;
+}
+
+int tasks_keep(struct tasks *t, struct task *of, uint32_t number,
+    const struct frame *f)
+{
+	struct early *e;
+
+	(void)t;
+	if (of->early == NULL)
+		of->early = calloc(of->chunk.count, sizeof(struct early *));
+	if (of->early == NULL)
+		return -ENOMEM;
+	e = malloc(sizeof *e + f->length);
+	if (e == NULL)
+		return -ENOMEM;
+	e->length = f->length;
+	memcpy(e->frame, f->body - FRAME_HEAD, f->length);
+	of->early[number - of->chunk.first] = e;
+	return 0;
+}
+
+struct early *tasks_take(struct tasks *t)
+{
+	struct task *of = tasks_first(t);
+	struct early *e;
+
+	if (of == NULL || of->early == NULL || of->answered == of->shipped)
+		return NULL;
+	e = of->early[of->answered - of->chunk.first];
+	of->early[of->answered - of->chunk.first] = NULL;
+	return e;
+}
+
+void tasks_answered(struct tasks *t)
+{
+	at(t, t->first)->answered++;
+	t->in_flight--;
+}
+
+bool tasks_done(const struct tasks *t)
+{
+	const struct task *of = &t->ring[t->first % SLOT_LEASES];
+
+	return t->first != t->last && of->closed &&
+	    of->answered == of->shipped;
+}
+
+void tasks_drop(struct tasks *t)
+{
+	struct task *of = at(t, t->first++);
+
+	free(of->early);
+	of->early = NULL;
+}
