@@ -12,6 +12,7 @@
 #include "forkserver/spare.h"
 #include "os/fdlist.h"
 #include "os/sys.h"
+#include "os/title.h"
 #include "worker/worker.h"
 
 /* Time from SIGTERM to SIGKILL. */
@@ -398,6 +399,8 @@ void forkserver_main(struct forkserver *server)
 	self = server;
 	slots_set_step(&self->slots, SLOTS_PREPARING);
 	spare_init(&self->spare);
+	title_keep();
+	title_set("server");
 	sys_setsid();
 	sys_be_subreaper();
 	sys_forget_handlers();

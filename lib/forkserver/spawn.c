@@ -12,6 +12,7 @@
 #include "forkserver/forkserver.h"
 #include "link/link.h"
 #include "os/sys.h"
+#include "os/title.h"
 #include "worker/worker.h"
 
 /* The descriptors a new worker shares with the caller. */
@@ -126,12 +127,14 @@ static _Noreturn void be_worker(struct forkserver *f, const struct pipes *p,
 			sys_close(&f->children[i].fds[k]);
 	worker_begin(&life);
 	if (order == NULL) {
+		title_set("spare");
 		await_order(life.tasks, &late);
 		order = &late;
 	}
 	life.which = order->slot;
 	life.index = order->index;
 	life.generation = order->generation;
+	title_set_worker(life.index);
 	if (f->plan->host_count > 0 && life.which >= f->plan->first_host)
 		link_main(&life);
 	worker_main(&life);

@@ -193,6 +193,12 @@ int sys_setsid(void);
 int sys_be_subreaper(void);
 /* Has this process killed when the thread that forked it ends. */
 int sys_die_with_parent(void);
+/* Bytes of a process's name with its 0. */
+#define SYS_NAME 16
+/* Stores the name of this thread that ps(1) shows; "" if it is unknown. */
+void sys_name(char name[SYS_NAME]);
+/* Sets it, cut to SYS_NAME. */
+int sys_rename(const char *name);
 /* Ends the process without running handlers of the host program. */
 _Noreturn void sys_exit(int status);
 /* Returns the number of threads in this process; 0 if unknown. */

@@ -203,6 +203,17 @@ int sys_die_with_parent(void)
 	return result_of(prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0));
 }
 
+void sys_name(char name[SYS_NAME])
+{
+	if (prctl(PR_GET_NAME, name, 0, 0, 0) == -1)
+		name[0] = '\0';
+}
+
+int sys_rename(const char *name)
+{
+	return result_of(prctl(PR_SET_NAME, name, 0, 0, 0));
+}
+
 void sys_exit(int status)
 {
 	KEEP_COUNTS();

@@ -92,7 +92,8 @@ bool process_look(int pid, int *parent)
 		return false;
 	known = fscanf(f, "%*d (%31[^)]) %c %d", name, &state, parent) == 3;
 	fclose(f);
-	return known && strcmp(name, own) == 0 && state != 'Z' &&
+	/* The names of the pool's processes begin with 8 bytes of it. */
+	return known && strncmp(name, own, 8) == 0 && state != 'Z' &&
 	    state != 'X';
 }
 

@@ -306,6 +306,14 @@ static enum fault_kind map_kind(int flags)
 	return flags & MAP_NORESERVE ? FAULT_MAP_PRIVATE : FAULT_ROOM;
 }
 
+static enum fault_kind prctl_kind(int option)
+{
+	if (option == PR_SET_NAME || option == PR_GET_NAME)
+		return FAULT_NAME;
+	return option == PR_SET_PDEATHSIG ? FAULT_DIE_WITH_PARENT :
+	    FAULT_SUBREAPER;
+}
+
 static enum fault_kind wait_kind(idtype_t type)
 {
 	return type == P_ALL || type == P_PID || type == P_PGID ? FAULT_WAIT :
@@ -368,8 +376,8 @@ static enum fault_kind wait_kind(idtype_t type)
 #define getsid(pid) CALL(GETSID, getsid(pid))
 #define setpgid(...) CALL(SETPGID, setpgid(__VA_ARGS__))
 #define setsid() CALL(SETSID, setsid())
-#define prctl(option, ...) TWIN((option) == PR_SET_PDEATHSIG ? \
-	FAULT_DIE_WITH_PARENT : FAULT_SUBREAPER, -1, prctl(option, __VA_ARGS__))
+#define prctl(option, ...) \
+	TWIN(prctl_kind(option), -1, prctl(option, __VA_ARGS__))
 #define stat(path, to) CALL(STAT, stat(path, to))
 #define sched_getaffinity(...) CALL(AFFINITY, sched_getaffinity(__VA_ARGS__))
 #define getrlimit(...) CALL(LIMIT, getrlimit(__VA_ARGS__))

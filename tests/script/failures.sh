@@ -22,7 +22,10 @@ status=$?
 for environ in /proc/[0-9]*/environ; do
 	pid=${environ#/proc/}
 	pid=${pid%/environ}
-	[ "$(cat "/proc/$pid/comm" 2>/dev/null)" = failures ] || continue
+	case $(cat "/proc/$pid/comm" 2>/dev/null) in
+	failures|failures:*) ;;
+	*) continue;;
+	esac
 	if tr '\0' '\n' <"$environ" 2>/dev/null |
 	    grep -qx "FAILURES_MARK=$FAILURES_MARK"; then
 		fail "process $pid is left behind"
