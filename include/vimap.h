@@ -61,8 +61,9 @@
  *  - Set every struct field that you do not fill to zero: use an initialiser
  *    ("= { .workers = 4 }", or "{}" and assignments in C++17).
  *
- * How this header grows: vm_worker, vm_options and vm_array_map get fields at
- * their end (your sizeof is passed along), vm_context and vm_exception too
+ * How this header grows: vm_worker, vm_options, vm_array_map, vm_stats and
+ * vm_worker_stats get fields at their end (your sizeof is passed along),
+ * vm_context and vm_exception too
  * (only the library creates them), enums get constants (have a default in a
  * switch).  vm_source and vm_result never change.
  */
@@ -538,7 +539,8 @@ struct vm_source {
 	   after each result taken. */
 	int (*wait_fd)(void *from);
 
-	uint64_t length;	/* number of inputs, if known; not used */
+	uint64_t length;	/* number of inputs, if known, else 0; for
+				   vm_stats.total */
 	void *tag;		/* yours: comes back as vm_result.tag */
 	void *reserved[3];	/* NULL */
 };
@@ -810,6 +812,113 @@ VM_EXPORT int vm_cancel_item(vm_pool *, const void *tag, uint64_t index);
  * EPIPE if the pool is broken or vm_finish() was called, EPERM, EDEADLK.
  */
 VM_EXPORT int vm_resize(vm_pool *, int workers);
+
+/*
+ * What has become of a pool so far.  Chunks are counted, not items, so it costs
+ * items nothing.  Times are in nanoseconds, without the time in which the pool
+ * had no inputs; sizes are in bytes.  Fields may be added at the end.
+ */
+struct vm_stats {
+	uint64_t inputs;	/* that were read from sources */
+	uint64_t total;		/* inputs there will be, by vm_source.length; 0
+				   if a source does not say */
+	uint64_t outputs;	/* inputs that have an output by now, */
+	uint64_t exceptions;	/* or an exception, */
+	uint64_t by_cause[16];	/* of the cause 1 << i */
+	uint64_t taken;		/* results that you have taken */
+	uint64_t input_bytes;	/* sent to workers, */
+	uint64_t output_bytes;	/* and received; both with up to 23 bytes an
+				   item that the library adds */
+	uint64_t retries;	/* attempts after a first attempt */
+	uint64_t deaths;	/* of workers that were not to leave */
+	uint64_t forked;	/* workers, */
+	uint64_t replaced;	/* of which that many succeeded another */
+	uint64_t setups;	/* that have succeeded */
+
+	/* The most there have been at a time, and the bound now. */
+	uint64_t real_peak;	/* chunks sent and not answered:
+				   max_real_in_flight_factor */
+	uint64_t real_bound;
+	uint64_t total_peak;	/* these, and chunks with results that you have
+				   not taken: max_total_in_flight_factor */
+	uint64_t total_bound;
+	uint64_t bytes_peak;	/* of both: max_in_flight_bytes */
+	uint64_t bytes_bound;
+
+	/* The time of the caller: in all, and in parts.  The rest is the
+	   library's own. */
+	uint64_t wall_ns;
+	uint64_t yours_ns;	/* between two calls that took results */
+	uint64_t sources_ns;	/* in sources, with packing their inputs */
+	uint64_t asleep_ns;	/* waiting for workers, or for a source that
+				   returned VM_LATER */
+
+	/* The time of all workers together. */
+	uint64_t setup_ns;	/* in setup() */
+	uint64_t busy_ns;	/* at chunks */
+	uint64_t idle_ns;	/* waiting for chunks */
+	uint64_t blocked_ns;	/* of busy_ns, until you took their outputs */
+	uint64_t cpu_ns;	/* CPU time */
+	uint64_t max_rss;	/* peak resident bytes of the largest worker
+				   that has died */
+
+	int workers;		/* as vm_workers() */
+	int reserved;
+};
+
+/* Fills the struct.  Does not block.  Returns 0, or -1 and sets errno: EINVAL,
+   EPERM, EDEADLK.  For progress, call it when vm_zip_in_out_within() returns;
+   a broken pool has it too.  vm_stats_sized() is told the bytes of the struct,
+   as vm_fork_sized() is. */
+VM_EXPORT int vm_stats_sized(vm_pool *, struct vm_stats *, size_t size);
+
+static inline int
+vm_stats(vm_pool *pool, struct vm_stats *stats)
+{
+	return vm_stats_sized(pool, stats, sizeof *stats);
+}
+
+enum vm_worker_state {
+	VM_WORKER_DEAD = 0,	/* it is being killed or replaced */
+	VM_WORKER_SETUP = 1,
+	VM_WORKER_IDLE = 2,
+	VM_WORKER_RUNS = 3,	/* it has inputs */
+	VM_WORKER_LEAVING = 4,	/* it tears down */
+	VM_WORKER_GIVEN_UP = 5	/* none comes any more */
+};
+
+/* A place in the pool: its worker, and the sums of all its workers, one after
+   the other.  Times and sizes as in vm_stats. */
+struct vm_worker_stats {
+	uint64_t items;		/* done; those of a chunk count when the library
+				   hears of them */
+	uint64_t at;		/* vm_result.index of the input it is at, of
+				   whichever source; UINT64_MAX: none */
+	uint64_t since_ns;	/* time without a sign of it since then */
+	uint64_t setups;
+	uint64_t setup_ns;
+	uint64_t busy_ns;
+	uint64_t idle_ns;
+	uint64_t blocked_ns;
+	uint64_t cpu_ns;
+	uint64_t max_rss;	/* peak, also of a worker that is alive */
+	pid_t pid;		/* of the present worker, for gdb -p; 0: none */
+	int index;		/* vm_context.worker_index */
+	enum vm_worker_state state;
+	int reserved;
+};
+
+/* Fills the struct for a place, from 0 to max_workers - 1.  Reads a file in
+   /proc.  Returns 1; 0, and zeroes the struct, if no worker is wanted there, as
+   with VM_SERIAL; or -1 and sets errno: EINVAL, EPERM, EDEADLK. */
+VM_EXPORT int vm_worker_stats_sized(vm_pool *, int place,
+    struct vm_worker_stats *, size_t size);
+
+static inline int
+vm_worker_stats(vm_pool *pool, int place, struct vm_worker_stats *stats)
+{
+	return vm_worker_stats_sized(pool, place, stats, sizeof *stats);
+}
 
 #ifdef __cplusplus
 }

@@ -17,6 +17,7 @@
 #include "api/vm_pool.h"
 #include "base/base.h"
 #include "engine/deliver.h"
+#include "engine/stats.h"
 #include "items/source.h"
 #include "os/sys.h"
 
@@ -108,6 +109,7 @@ int vm_imap(vm_pool *p, struct vm_source hooks)
 	if (error != 0)
 		return imap_turn_away(p, &hooks, error);
 	made_limit(&hooks, p->engine.set.plan.max_item);
+	stats_resume(&p->engine);
 	intake_add(&p->engine, s);
 	errno = kept;
 	return 0;

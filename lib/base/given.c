@@ -23,3 +23,9 @@ int given_take(void *to, size_t size, const void *from, size_t theirs,
 			    name);
 	return 0;
 }
+
+void given_fill(void *to, size_t theirs, const void *from, size_t size)
+{
+	memset(to, 0, theirs);
+	memcpy(to, from, MIN(size, theirs));
+}

@@ -18,4 +18,8 @@
 int given_take(void *to, size_t size, const void *from, size_t theirs,
     const char *name, struct words *);
 
+/* Copies a struct of size bytes to a program's struct of "theirs" bytes, and
+   zeroes what the library does not know of that. */
+void given_fill(void *to, size_t theirs, const void *from, size_t size);
+
 #endif

@@ -8,6 +8,10 @@
 
 void answer_span(struct engine *e, struct span *s)
 {
+	e->tally.answered += s->count;
+	e->tally.output_bytes += s->bytes;
+	if (s->outcome.cause != 0)
+		tally_fail(&e->tally, s->outcome.cause, s->count);
 	window_move(&e->window, s, SPAN_ANSWERED);
 	results_put(&e->results, s);
 }

@@ -175,6 +175,8 @@ static void setup_died(struct engine *e, struct member *m)
 {
 	if (m->channel.in < 0)
 		return;		/* the caller had no descriptors left for it */
+	m->effort.setup += m->death.died_at - MIN(m->effort.since,
+	    m->death.died_at);
 	m->setups_failed++;
 	if (m->first == FIRST_PENDING)
 		m->first = FIRST_FAILED;
@@ -195,6 +197,9 @@ int death_member(struct engine *e, struct member *m, uint64_t now)
 		setup_died(e, m);
 	else
 		teardown_missed(e, m);
+	e->tally.deaths += !m->told_to_stop;
+	effort_end(&m->effort, m->death.died_at, m->finished,
+	    m->death.cpu_ns, m->death.max_rss);
 	began = put_back(e, m) || m->told_to_stop;
 	crew_vacate(&e->crew, m, fdlist_drop, e->fate.closing, began, now);
 	if (m->state == MEMBER_GONE && !e->fate.closing)
@@ -243,6 +248,7 @@ void death_pool(struct engine *e, uint64_t now)
 		receive_rest(e, m, now);
 		if (member_has_greeted(m))
 			teardown_missed(e, m);
+		effort_end(&m->effort, now, m->finished, 0, 0);
 		answer_sent(e, m, cause);
 		crew_vacate(&e->crew, m, fdlist_drop, true, false, now);
 	}

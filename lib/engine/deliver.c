@@ -71,12 +71,15 @@ static int at_end(struct engine *e)
    on, as no result can have come yet. */
 static int feed(struct engine *e, uint64_t *now)
 {
-	bool idle;
+	bool idle, first = true;
 	int r;
 
 	do {
 		idle = e->window.nsent == 0;
 		*now = sys_now();
+		if (first)
+			tally_enter(&e->tally, *now);
+		first = false;
 		lost_fds_look(e, *now);
 		r = e->fate.broken ? 0 : intake_run(e, *now);
 		if (r == 0 && e->set.serial && !results_ready(&e->results))
@@ -205,6 +208,8 @@ int deliver_next(struct engine *e, struct item *item, uint64_t until)
 			return 1;
 		}
 		r = at_end(e);
+		if (r <= 0)
+			tally_rest(&e->tally);
 		if (r == 0 && e->fate.finishing)
 			r = dismiss(e);
 		if (r <= 0)

@@ -26,6 +26,7 @@
  *	fate.c           whether the pool goes on
  *	cancel.c         cancelled items
  *	serial.c         the pool without processes
+ *	stats.c          counts and times for vm_stats()
  *	debug.c          debug lines
  *
  * Easy to get wrong: every step may run out of memory, and must then leave the
@@ -58,6 +59,7 @@
 #include "pool/crew.h"
 #include "pool/server.h"
 #include "pool/settings.h"
+#include "report/tally.h"
 #include "shm/slots.h"
 
 struct engine {
@@ -96,6 +98,8 @@ struct engine {
 	struct teardowns teardowns;
 
 	struct serial serial;
+
+	struct tally tally;	/* counts of all steps, for vm_stats() */
 };
 
 #endif

@@ -79,6 +79,7 @@ int intake_admit(struct engine *e)
 		if (r < 0)
 			return r;
 		e->intake.chunk_bytes = MIN(c->items.len, SIZER_BYTES);
+		e->tally.input_bytes += c->items.len;
 		if (c->given_up) {
 			e->window.near->attempt = 0;
 			answer_cause(e, e->window.near, VM_CANCELLED);
@@ -442,6 +443,7 @@ static bool turn_to_next(struct engine *e)
 
 int intake_run(struct engine *e, uint64_t now)
 {
+	bool any = e->intake.sources != NULL;
 	struct source *s;
 	int r = 0;
 
@@ -459,5 +461,7 @@ int intake_run(struct engine *e, uint64_t now)
 	if (r == 0 && (e->intake.sources == NULL ||
 	    e->intake.sources->state != SOURCE_OPEN || worker_waits(e)))
 		r = intake_admit(e);
+	if (any)
+		e->tally.sources_ns += sys_now() - now;
 	return r;
 }

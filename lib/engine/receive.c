@@ -213,9 +213,11 @@ static int failure(struct engine *e, struct member *m, struct answer *a,
 	    retry_may(e, of, (enum vm_cause)why.head.cause))
 		return retry(e, m, a, &why.head);
 	r = gather(e, m, a, 1, f->length);
-	if (r == 0)
-		retry_never(e, span_seq(of) - 1);
-	return r;
+	if (r < 0)
+		return r;
+	tally_fail(&e->tally, why.head.cause, 1);
+	retry_never(e, span_seq(of) - 1);
+	return 0;
 }
 
 /* The items before number "next" in the oldest span of a member are done, and
@@ -241,6 +243,9 @@ static int take_done(struct engine *e, struct member *m, uint32_t next)
 	    m->outputs_at + span_output_offset(of, done->first, element),
 	    n * element);
 	m->finished += n;
+	e->tally.answered += n;
+	e->tally.output_bytes += n * element;
+	e->results.taken += n;
 	window_move(&e->window, done, SPAN_ANSWERED);
 	window_taken(&e->window, done, n);
 	window_free(&e->window, done);
@@ -287,6 +292,7 @@ static int end(struct engine *e, struct member *m, struct answer *a,
 	/* The worker's own time leaves out wake-ups; it is not trusted. */
 	sizer_learn(&e->sizer, s->sent_count - s->count,
 	    MIN(said.ns, now - MAX(s->sent_at, m->heard_at)));
+	m->effort.busy += MIN(said.ns, now - m->effort.since);
 	crew_unlease(&e->crew, m);
 	crew_ungrant(&e->crew, m, s->count);
 	m->heard_at = now;
@@ -304,7 +310,7 @@ static int hello(struct engine *e, struct member *m, struct answer *a,
 {
 	struct frame_hello h;
 
-	(void)a, (void)now;
+	(void)a;
 	if (frame_body(f, &h, sizeof h) < 0 || h.version != FRAME_VERSION ||
 	    h.order != FRAME_ORDER || h.generation != m->generation ||
 	    (m->host != 0) != (h.workers != 0) || h.workers > INT16_MAX)
@@ -320,6 +326,8 @@ static int hello(struct engine *e, struct member *m, struct answer *a,
 	if (teardown_prepare(e, m) < 0)
 		return -ENOMEM;
 	placed_begin(m);
+	m->effort.setups++;
+	m->effort.setup += MIN(h.setup_us * 1000ull, now - m->effort.since);
 	m->setups_failed = 0;
 	if (m->first == FIRST_PENDING)
 		m->first = FIRST_WELL;
@@ -483,6 +491,7 @@ int receive_read(struct engine *e, struct member *m, uint64_t now)
 	}
 	if (n < 0 && n != -EPIPE && lost_fds_pipes(e, m, now))
 		return 0;
+	m->moved_at = n > 0 ? now : m->moved_at;
 	/* The end of the pipe is no death yet; makes sure that a death
 	   follows. */
 	if (n < 0 && !m->ended) {
@@ -519,6 +528,7 @@ int receive_ring(struct engine *e, struct member *m, uint64_t now)
 	channel_placed(&m->channel, (size_t)ahead);
 	if (ahead == 0)
 		return 0;
+	m->moved_at = now;
 	return settle_or_doom(e, m, now) < 0 ? -ENOMEM : 1;
 }
 

@@ -31,6 +31,7 @@ void retry_again(struct engine *e, struct span *s, uint64_t pause)
 {
 	debug_say(e, "retry: number %llu failed",
 	    (unsigned long long)span_seq(s));
+	e->tally.retries++;
 	s->attempt++;
 	if (pause == RETRY_AS_OPTIONS_SAY)
 		pause = pause_before(e, s->attempt);

@@ -131,8 +131,10 @@ int serial_run(struct engine *e)
 	if (r < 0 || failed_for_now(e, s))
 		return r;
 	s->worker_index = e->serial.context->public.worker_index;
-	if (e->serial.context->failed)
+	if (e->serial.context->failed) {
+		tally_fail(&e->tally, e->serial.context->cause, 1);
 		retry_never(e, span_seq(s));
+	}
 	answer_span(e, s);
 	return 0;
 }

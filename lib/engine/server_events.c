@@ -111,6 +111,9 @@ static void heed(struct engine *e, const struct notice *n, int fds[],
 		r = crew_welcome(&e->crew, m, n, fds, e->set.setup_ns > 0 &&
 		    m->host == 0 ? now + e->set.setup_ns : NEVER);
 		if (r == 0) {
+			e->tally.forked++;
+			e->tally.replaced += m->generation > 1;
+			effort_begin(&m->effort, now);
 			staffing_welcomed(e, m);
 			lost_fds_note(m);
 			return;

@@ -207,6 +207,7 @@ int engine_start(struct engine *e, struct settings *set, struct words *words)
 	e->listening.poller.set = e->listening.poller.outer = -1;
 	e->crew.alarm = e->crew.hire_at = NEVER;
 	set->indices = NULL;
+	tally_init(&e->tally, sys_now());
 	set->hosts = NULL;
 	n = e->set.workers + e->set.plan.host_count;
 	e->staffing.workforce = n;

@@ -23,6 +23,7 @@
 #include "engine/receive.h"
 #include "engine/server_events.h"
 #include "engine/staffing.h"
+#include "engine/stats.h"
 #include "engine/timeouts.h"
 #include "os/fdlist.h"
 #include "os/sys.h"
@@ -371,6 +372,7 @@ int turn_run(struct engine *e, uint64_t until)
 {
 	uint64_t now = sys_now();
 
+	tally_enter(&e->tally, now);
 	lost_fds_look(e, now);
 	return turn_run_at(e, now, until);
 }
@@ -379,26 +381,36 @@ int turn_run_at(struct engine *e, uint64_t now, uint64_t until)
 {
 	struct epoll_event told[EVENTS_MOST];
 	int ms, count, r = begin_wait(e, now);
+	enum tally_want want = WANT_NOTHING;
 	bool ready;
 
 	if (r < 0)
 		return r;
 	ms = r == 1 ? 0 : ms_until(next_alarm(e, until, now), now);
+	if (ms != 0) {
+		want = stats_want(e);
+		now = sys_now();
+	}
 	if (ms != 0 && awaits_one(e))
 		spin_at(&e->listening.spin, e->listening.poller.set);
 	count = e->listening.poller.set < 0 ? 0 :
 	    sys_epoll_wait(e->listening.poller.set, told, EVENTS_MOST, ms);
 	if (count < 0)
 		return listening_failed(e, count);
-	now = sys_now();
-	e->turned_at = now;
+	e->turned_at = sys_now();
+	if (ms != 0)
+		tally_sleep(&e->tally, e->turned_at - now, want);
+	now = e->turned_at;
 	e->put_off = 0;
 	ready = count > 0 || r == 1;
 	e->nudges.vain = ready ? 0 : e->nudges.vain;
 	e->nudges.quiet = !ready && until > 0;
 	heed(e, told, count, now);
 	r = attend_all(e, told, count, ms != 0, now);
-	return r == 0 ? run_all(e, after, COUNTOF(after), now) : r;
+	if (r == 0)
+		r = run_all(e, after, COUNTOF(after), now);
+	tally_leave(&e->tally, count > 0 ? sys_now() : now);
+	return r;
 }
 
 /* ---- the fork server's end ---- */

@@ -101,6 +101,7 @@ void results_book(struct results *r)
 {
 	window_taken(r->window, r->hand, r->hand->count);
 	r->next_seq += r->hand->count;
+	r->taken += r->hand->count;
 }
 
 void results_let_go(struct results *r)

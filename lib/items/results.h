@@ -41,6 +41,7 @@ struct results {
 	struct span *first;	/* list, or top of the heap */
 	struct span *last;	/* of the list */
 	size_t spans;		/* in the list or heap */
+	uint64_t taken;		/* items of all spans handed out to the last */
 	struct span *hand;	/* the current span, handed out now; owned */
 	uint32_t left;		/* its items not yet handed out */
 	uint64_t index;		/* of the next item */

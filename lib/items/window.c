@@ -107,6 +107,11 @@ bool window_full_of_results(const struct window *w)
 	return w->result_bytes >= w->max_bytes;
 }
 
+static void note_bytes(struct window *w)
+{
+	w->peak_bytes = MAX(w->peak_bytes, w->bytes + w->result_bytes);
+}
+
 int window_admit(struct window *w, struct chunk *c)
 {
 	struct span *s = span_new(c->freelist);
@@ -117,6 +122,8 @@ int window_admit(struct window *w, struct chunk *c)
 	s->attempt = 1;
 	w->nchunks++;
 	w->bytes += chunk_charge(c);
+	w->peak_chunks = MAX(w->peak_chunks, w->nchunks);
+	note_bytes(w);
 	average(w, &w->input_bytes, chunk_charge(c), c->count);
 	window_move(w, s, SPAN_WAITING);
 	return 0;
@@ -194,8 +201,10 @@ void window_move(struct window *w, struct span *s, enum span_state to)
 	if (to == SPAN_PAUSED)
 		pause_until_due(w, s);
 	w->nsent += to == SPAN_SENT;
+	w->peak_sent = MAX(w->peak_sent, w->nsent);
 	if (to == SPAN_ANSWERED) {
 		w->result_bytes += s->bytes;
+		note_bytes(w);
 		average(w, &w->output_bytes, s->bytes, s->count);
 	}
 }

@@ -40,6 +40,10 @@ struct window {
 	size_t nchunks;		/* chunks with an item not taken */
 	size_t bytes;		/* charge of those chunks */
 	size_t result_bytes;	/* held in ANSWERED spans */
+	/* The most there have been, of */
+	size_t peak_sent;	/* spans in state SENT, */
+	size_t peak_chunks;	/* chunks with an item not taken, */
+	size_t peak_bytes;	/* bytes and result_bytes together */
 };
 
 /* Initializes an empty window with those bounds. */

@@ -177,6 +177,8 @@ bool sys_has_child_in(pid_t group);
 int sys_reap(pid_t pid, int *status, struct rusage *);
 /* CPU time, user and system, in ns. */
 uint64_t sys_cpu_of(const struct rusage *);
+/* CPU time of a running process, without its children, in ns; 0 if unknown. */
+uint64_t sys_cpu_now(pid_t pid);
 /* CPU time of this process and of the children it has waited for, in ns. */
 uint64_t sys_cpu(void);
 /* Signals a process, or a process group if pid is negative. */
@@ -213,6 +215,8 @@ void sys_host_name(char *to, size_t room);
 int sys_limit(int resource, uint64_t soft, uint64_t hard);
 /* Returns the resident memory of a process, in bytes; 0 if unknown. */
 uint64_t sys_memory(pid_t pid);
+/* The most it has been; 0 if unknown. */
+uint64_t sys_memory_peak(pid_t pid);
 /* A process as in proc(5): its state as a letter, its parent, and its CPU time,
    in clock ticks. */
 struct sys_process {

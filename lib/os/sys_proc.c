@@ -147,6 +147,17 @@ uint64_t sys_cpu_of(const struct rusage *u)
 	    (uint64_t)u->ru_stime.tv_usec) * 1000;
 }
 
+uint64_t sys_cpu_now(pid_t pid)
+{
+	struct timespec t;
+	clockid_t clock;
+
+	if (clock_getcpuclockid(pid, &clock) != 0 ||
+	    clock_gettime(clock, &t) != 0)
+		return 0;
+	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
+
 uint64_t sys_cpu(void)
 {
 	struct rusage own, children;
@@ -292,6 +303,26 @@ uint64_t sys_memory(pid_t pid)
 	if (size <= 0 || sscanf(text, "%*u %llu", &pages) != 1)
 		return 0;
 	return pages * sys_page_size();
+}
+
+uint64_t sys_memory_peak(pid_t pid)
+{
+	unsigned long long kib = 0;
+	char path[64], text[2048];
+	const char *peak;
+	ssize_t size = -1;
+	int fd;
+
+	snprintf(path, sizeof path, "/proc/%ld/status", (long)pid);
+	fd = sys_open(path, O_RDONLY);
+	if (fd >= 0)
+		size = sys_read(fd, text, sizeof text - 1);
+	sys_close(&fd);
+	text[MAX(size, 0)] = '\0';
+	peak = strstr(text, "\nVmHWM:");
+	if (peak == NULL || sscanf(peak + 7, " %llu", &kib) != 1)
+		return 0;
+	return kib * 1024;
 }
 
 /* The program's name, which comes before, may contain any characters. */

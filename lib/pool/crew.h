@@ -40,6 +40,7 @@
 #include "os/sys.h"
 #include "pool/roster.h"
 #include "pool/server.h"
+#include "report/tally.h"
 #include "shm/arena.h"
 #include "shm/slots.h"
 #include "wire/channel.h"
@@ -106,6 +107,8 @@ struct member {
 				   chunk after an idle time */
 	uint64_t doom_at;	/* when it is killed, or NEVER */
 	uint64_t setup_by;	/* deadline of its setup, or NEVER */
+	uint64_t moved_at;	/* time of the last bytes from it */
+	struct effort effort;	/* times of all workers in the place */
 	uint64_t watched;	/* timeouts.c: seq of the running item at the
 				   last sample, NEVER if none, */
 	uint64_t watched_from;	/* channel.position then, */

@@ -75,6 +75,7 @@ struct frame_hello {
 	uint32_t order;		/* FRAME_ORDER in the worker's byte order */
 	uint32_t generation;	/* the worker's */
 	uint32_t workers;	/* those a link stands for; else 0 */
+	uint32_t setup_us;	/* time of its setup, UINT32_MAX at most */
 };
 #define FRAME_ORDER 0x01020304u
 

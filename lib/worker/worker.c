@@ -145,11 +145,13 @@ static void reseed(void)
 
 static void set_up(void)
 {
-	const struct frame_hello hello = {
+	struct frame_hello hello = {
 		.version = FRAME_VERSION,
 		.order = FRAME_ORDER,
 		.generation = self.life.generation,
 	};
+	const uint64_t began = sys_now();
+	uint64_t us;
 	int r = context_init(&self.context, self.life.plan, self.life.index,
 	    self.life.errors, &self.outstream);
 
@@ -169,6 +171,8 @@ static void set_up(void)
 	sys_die_with_parent();	/* setup may have changed credentials */
 	if (r < 0)
 		unfit();
+	us = (sys_now() - began) / 1000;
+	hello.setup_us = (uint32_t)MIN(us, UINT32_MAX);
 	put(FRAME_HELLO, &hello, sizeof hello);
 	flush();
 }

@@ -383,6 +383,8 @@ static enum fault_kind wait_kind(idtype_t type)
 #define getrlimit(...) CALL(LIMIT, getrlimit(__VA_ARGS__))
 #define setrlimit(...) CALL(SET_LIMIT, setrlimit(__VA_ARGS__))
 #define getrusage(...) CALL(USAGE, getrusage(__VA_ARGS__))
+#define clock_getcpuclockid(...) \
+	CALL(CPU_CLOCK, clock_getcpuclockid(__VA_ARGS__))
 #define sigaltstack(...) CALL(ALT_STACK, sigaltstack(__VA_ARGS__))
 #define mmap(at, size, access, flags, ...) TWIN(map_kind(flags), \
 	MAP_FAILED, mmap(at, size, access, flags, __VA_ARGS__))

@@ -13,7 +13,7 @@ LC_ALL=C
 export LC_ALL
 
 # From the ground up.  The last stands on the public headers, bytes and the system.
-folders='base os wire shm items worker link forkserver pool engine api agent reduce'
+folders='base os wire shm items report worker link forkserver pool engine api agent reduce'
 
 # The system calls, and what is as good as one, that only os/sys_*.c may make.
 calls='read write readv writev pread pwrite open openat creat close dup dup2
@@ -28,7 +28,7 @@ mmap munmap mremap mprotect madvise mlock shm_open shm_unlink
 socket socketpair connect bind send sendto sendmsg recv recvfrom
 recvmsg shutdown prctl syscall getrlimit setrlimit prlimit getrusage
 sched_getaffinity sched_setaffinity sched_yield sysconf
-clock_gettime gettimeofday time clock_nanosleep nanosleep sleep usleep
+clock_gettime clock_getcpuclockid gettimeofday time clock_nanosleep nanosleep sleep usleep
 signal sigaction sigprocmask pthread_sigmask sigpending sigsuspend sigtimedwait
 sigwait sigwaitinfo alarm setitimer timer_create timerfd_create signalfd'
 

@@ -1,0 +1,33 @@
+/*
+ * stats.h - counts and times of a pool for vm_stats().
+ *
+ * Runs in: caller.
+ */
+#ifndef STATS_H
+#define STATS_H
+
+#include <stdint.h>
+
+#include "report/tally.h"
+#include "vimap.h"
+
+struct engine;
+
+/* Returns what an idle worker lacks, before the caller waits for workers. */
+enum tally_want stats_want(struct engine *);
+
+/* A source is added: ends the time in which the pool has nothing to do. */
+void stats_resume(struct engine *);
+
+/* Returns the number of inputs that the sources have in all, read or not; 0 if
+   a source does not say. */
+uint64_t stats_total(const struct engine *);
+
+/* Fills in the sums of the pool. */
+void stats_fill(struct engine *, struct vm_stats *);
+
+/* Fills in what the workers of a place, of the crew's, have done.  Returns 1;
+   0 if no worker is wanted there. */
+int stats_worker(struct engine *, size_t place, struct vm_worker_stats *);
+
+#endif

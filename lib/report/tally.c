@@ -1,0 +1,69 @@
+/* tally.c - see tally.h: counts and times of a pool. */
+#include "config.h"
+
+#include "report/tally.h"
+
+#include "base/base.h"
+
+void tally_init(struct tally *t, uint64_t now)
+{
+	*t = (struct tally){ .began = now, .left_at = now, .resting = true };
+}
+
+void tally_rest(struct tally *t)
+{
+	t->resting = true;
+}
+
+void tally_resume(struct tally *t, uint64_t now)
+{
+	tally_pass(t, now);
+	t->resting = false;
+}
+
+/* Returns the number of the lowest bit. */
+static unsigned bit_of(unsigned cause)
+{
+	unsigned bit = 0;
+
+	while (bit + 1 < TALLY_CAUSES && (cause >> bit & 1) == 0)
+		bit++;
+	return bit;
+}
+
+void tally_fail(struct tally *t, unsigned cause, uint64_t items)
+{
+	t->failed[bit_of(cause)] += items;
+}
+
+uint64_t tally_failed(const struct tally *t)
+{
+	uint64_t sum = 0;
+
+	for (int i = 0; i < TALLY_CAUSES; i++)
+		sum += t->failed[i];
+	return sum;
+}
+
+uint64_t tally_wall(const struct tally *t, uint64_t now)
+{
+	uint64_t until = t->resting ? t->left_at : now;
+
+	return until > t->began ? until - t->began : 0;
+}
+
+void effort_begin(struct effort *f, uint64_t now)
+{
+	f->since = now;
+}
+
+void effort_end(struct effort *f, uint64_t now, uint64_t items, uint64_t cpu,
+    uint64_t max_rss)
+{
+	if (f->since != 0 && now > f->since)
+		f->lived += now - f->since;
+	f->since = 0;
+	f->items += items;
+	f->cpu += cpu;
+	f->max_rss = MAX(f->max_rss, max_rss);
+}
