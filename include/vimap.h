@@ -813,6 +813,14 @@ VM_EXPORT int vm_cancel_item(vm_pool *, const void *tag, uint64_t index);
  */
 VM_EXPORT int vm_resize(vm_pool *, int workers);
 
+/* An input that took long. */
+struct vm_slow {
+	uint64_t ns;		/* 0: there is none */
+	uint64_t index;		/* vm_result.index */
+	void *tag;		/* vm_result.tag */
+	void *reserved;
+};
+
 /*
  * What has become of a pool so far.  Chunks are counted, not items, so it costs
  * items nothing.  Times are in nanoseconds, without the time in which the pool
@@ -861,6 +869,14 @@ struct vm_stats {
 	uint64_t cpu_ns;	/* CPU time */
 	uint64_t max_rss;	/* peak resident bytes of the largest worker
 				   that has died */
+
+	/* The time of items, within an eighth.  Items of a chunk that take less
+	   than about a millisecond have the mean time of their chunk. */
+	uint64_t median_ns;	/* half of the items take less, */
+	uint64_t p90_ns;	/* 90 %, */
+	uint64_t p99_ns;	/* 99 % */
+	struct vm_slow slowest[5]; /* the slowest inputs, longest time first;
+				   also those that killed their worker */
 
 	int workers;		/* as vm_workers() */
 	int reserved;

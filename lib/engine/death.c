@@ -32,12 +32,30 @@
 /* Workers in a row that may die with the same item in front, not begun. */
 #define SUSPICIONS_MOST 3
 
+/* Lists an item that ended its worker, with the time since the last bytes came
+   from it. */
+static void list_time(struct engine *e, const struct member *m,
+    const struct span *s)
+{
+	const uint64_t since = MAX(s->sent_at, m->moved_at);
+	const struct times_item slow = {
+		.ns = m->death.died_at - MIN(since, m->death.died_at),
+		.seq = span_seq(s),
+		.index = s->chunk->index + s->first,
+		.tag = s->chunk->tag,
+	};
+
+	times_list(&e->tally.times, &slow);
+}
+
 /* Blames the item: it is tried again, or that was its last attempt. */
 static void convict(struct engine *e, struct member *m, struct span *guilty,
     bool begun)
 {
 	enum vm_cause cause = diagnosis_cause(m);
 
+	if (begun)
+		list_time(e, m, guilty);
 	/* The cause of its last attempt may be another. */
 	guilty->outcome.pid = m->pid;
 	if (retry_may(e, guilty, cause)) {

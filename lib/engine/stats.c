@@ -197,6 +197,19 @@ static void fill_counts(const struct engine *e, struct vm_stats *s)
 	s->replaced = t->replaced;
 }
 
+static void fill_times(const struct times *t, struct vm_stats *s)
+{
+	s->median_ns = times_part(t, 500);
+	s->p90_ns = times_part(t, 900);
+	s->p99_ns = times_part(t, 990);
+	for (size_t i = 0; i < COUNTOF(s->slowest); i++)
+		s->slowest[i] = (struct vm_slow){
+			.ns = t->slowest[i].ns,
+			.index = t->slowest[i].index,
+			.tag = t->slowest[i].tag,
+		};
+}
+
 static void fill_bounds(const struct window *w, struct vm_stats *s)
 {
 	s->real_peak = w->peak_sent;
@@ -217,6 +230,7 @@ void stats_fill(struct engine *e, struct vm_stats *s)
 	*s = (struct vm_stats){ .workers = (int)e->set.workers };
 	fill_counts(e, s);
 	fill_bounds(&e->window, s);
+	fill_times(&t->times, s);
 	s->wall_ns = tally_wall(t, now);
 	s->yours_ns = t->yours_ns + (t->resting ? 0 : now - t->left_at);
 	s->sources_ns = t->sources_ns;

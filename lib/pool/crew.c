@@ -81,7 +81,8 @@ static void clear(struct crew *c, struct member *m, void (*close)(int *fd))
 	crew_read(c, m);
 	close(&m->reader);
 	close(&m->errors);
-	m->finished = m->granted = m->ordinal = 0;
+	m->finished = m->counted = m->granted = 0;
+	m->ordinal = 0;
 	m->blame = 0;
 	m->killed = m->held = m->garbled = false;
 	m->told_to_stop = m->alone = false;

@@ -107,6 +107,7 @@ struct member {
 				   chunk after an idle time */
 	uint64_t doom_at;	/* when it is killed, or NEVER */
 	uint64_t setup_by;	/* deadline of its setup, or NEVER */
+	uint64_t counted;	/* finished, at its last END */
 	uint64_t moved_at;	/* time of the last bytes from it */
 	struct effort effort;	/* times of all workers in the place */
 	uint64_t watched;	/* timeouts.c: seq of the running item at the

@@ -19,6 +19,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "report/times.h"
+
 /* Number of bits that a cause of a failure may be. */
 #define TALLY_CAUSES 16
 
@@ -53,6 +55,7 @@ struct tally {
 	uint64_t yours_ns;	/* between two calls */
 	uint64_t want_ns[WANTS]; /* part of asleep_ns, while a worker was
 				    idle */
+	struct times times;	/* of items */
 };
 
 /* Times of the workers in a place, one after the other, ns. */

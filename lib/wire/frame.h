@@ -135,7 +135,13 @@ struct failure {
 struct frame_end {
 	uint32_t ordinal;
 	uint32_t next;		/* the item before which the worker stopped */
-	uint64_t ns;		/* END: from the first item until now */
+	/* END: times in ns, since the first item; 0 in DONE. */
+	uint64_t ns;		/* until now, of which it was */
+	uint64_t blocked;	/* waiting to write results */
+	uint64_t longest;	/* the longest leg, from one write to the next,
+				   without the writes */
+	uint32_t last;		/* the last item in that leg, */
+	uint32_t items;		/* and their number; 0: no item was run */
 };
 
 struct frame_placed {

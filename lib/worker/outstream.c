@@ -10,6 +10,9 @@
 #include "shm/arena.h"
 #include "wire/frame.h"
 
+/* A write that takes longer had to wait for room in the pipe. */
+#define WAITED_NS 50000
+
 /* Returns a pointer to the pages of the payload area at a position. */
 static void *pages(const struct outstream *g, uint64_t from)
 {
@@ -42,13 +45,20 @@ void outstream_init(struct outstream *g, struct slot *slot,
 	shut_held(g);
 }
 
-/* Writes once.  Returns the number of bytes, or -errno. */
-static ssize_t push(struct outstream *g, const unsigned char *at, size_t size)
+/* Writes to the pipe, and counts the time if the write had to wait.  wrote_at
+   is the time before it. */
+static ssize_t write_timed(struct outstream *g, const unsigned char *at,
+    size_t size)
 {
+	uint64_t now;
 	ssize_t r;
 
 	while ((r = sys_write(g->fd, at, size)) == -EAGAIN && g->full != NULL)
 		g->full();
+	now = sys_now();
+	if (now - g->wrote_at > WAITED_NS)
+		g->blocked += now - g->wrote_at;
+	g->wrote_at = now;
 	return r;
 }
 
@@ -58,13 +68,14 @@ int outstream_flush(struct outstream *g)
 		/* The write wakes the caller, which asks again if needed. */
 		atomic_store(&g->slot->wanted, 0);
 		atomic_store(&g->slot->intended, g->committed);
+		g->wrote_at = sys_now();
 	}
 	g->worked = 0;
 	while (g->flushed < g->committed) {
 		size_t size;
 		const unsigned char *at = slot_view(g->slot, g->flushed,
 		    g->committed, &size);
-		ssize_t r = push(g, at, size);
+		ssize_t r = write_timed(g, at, size);
 
 		if (r < 0)
 			return (int)r;
@@ -82,9 +93,10 @@ static int put_directly(struct outstream *g, const unsigned char *at,
 	uint64_t end = g->committed + left;
 	int r = outstream_flush(g);
 
+	g->wrote_at = sys_now();
 	atomic_store(&g->slot->intended, end);
 	while (r == 0 && left > 0) {
-		ssize_t n = push(g, at, left);
+		ssize_t n = write_timed(g, at, left);
 
 		r = n < 0 ? (int)n : 0;
 		at += n > 0 ? n : 0;

@@ -37,6 +37,8 @@ struct outstream {
 	size_t worked;		/* bytes since the last flush: of outputs, and
 				   of inputs that were sent, which the worker
 				   adds */
+	uint64_t wrote_at;	/* end of the last write, ns */
+	uint64_t blocked;	/* time of all writes that had to wait, ns */
 };
 
 /* Initializes an empty stream into a reset slot, which is of those slots, and

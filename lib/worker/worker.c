@@ -45,6 +45,12 @@ static _Alignas(1024) struct worker {
 	struct slot *slot;
 	struct channel tasks;
 	int lingers;		/* reads before which it still yields */
+	/* The leg: the items since the chunk or the last write began. */
+	uint64_t leg_began;	/* ns */
+	uint64_t leg_blocked;	/* outstream.blocked by then */
+	uint64_t chunk_blocked;	/* the same when the chunk began */
+	uint32_t leg_first;	/* number of its first item */
+	struct frame_end leg;	/* the longest of the chunk */
 	bool awaited;		/* flag of the chunk received last */
 	struct spin spin;	/* used after such a chunk */
 	uint32_t together;	/* items in a call of process_many() */
@@ -89,6 +95,42 @@ static void flush(void)
 {
 	if (outstream_flush(&self.outstream) < 0)
 		give_up();
+}
+
+/* ---- legs ---- */
+
+/* Begins a chunk with the item of that number.  Returns the time. */
+static uint64_t begin_legs(uint32_t first)
+{
+	self.leg_began = sys_now();
+	self.leg_blocked = self.chunk_blocked = self.outstream.blocked;
+	self.leg_first = first;
+	self.leg = (struct frame_end){ 0 };
+	return self.leg_began;
+}
+
+/* Ends a leg before the item "next", at that time. */
+static void end_leg(uint32_t next, uint64_t now)
+{
+	const uint64_t blocked = self.outstream.blocked;
+	const uint64_t ns = now - self.leg_began -
+	    (blocked - self.leg_blocked);
+
+	if (next > self.leg_first && ns >= self.leg.longest) {
+		self.leg.longest = ns;
+		self.leg.last = next - 1;
+		self.leg.items = next - self.leg_first;
+	}
+	self.leg_began = now;
+	self.leg_blocked = blocked;
+	self.leg_first = next;
+}
+
+/* Writes out staged results between two items. */
+static void flush_before(uint32_t next)
+{
+	flush();
+	end_leg(next, self.outstream.wrote_at);
 }
 
 /* ---- starting ---- */
@@ -224,7 +266,7 @@ static void work(const struct frame_chunk *chunk, uint32_t number,
 	size_t length;
 
 	if (outstream_is_awaited(&self.outstream))
-		flush();
+		flush_before(number);
 	slot_begin(self.slot, chunk->ordinal, number + 1);
 	if (chunk->where != CHUNK_INHERITED)
 		self.outstream.worked += input->size;
@@ -280,9 +322,15 @@ static void fetch(const struct frame_chunk *chunk, unsigned char **at,
 static void finish(const struct frame_chunk *chunk, uint32_t next,
     uint64_t began)
 {
-	const struct frame_end said = { chunk->ordinal, next,
-		sys_now() - began };
+	const uint64_t now = sys_now();
+	struct frame_end said;
 
+	end_leg(next, now);
+	said = self.leg;
+	said.ordinal = chunk->ordinal;
+	said.next = next;
+	said.ns = now - began;
+	said.blocked = self.outstream.blocked - self.chunk_blocked;
 	put(FRAME_END, &said, sizeof said);
 	if (chunk->report || outstream_is_due(&self.outstream))
 		flush();
@@ -295,7 +343,7 @@ static void work_through(const struct frame_chunk *chunk)
 	unsigned char *at = chunk->where == CHUNK_PLACED ?
 	    slots_inputs(&self.life.slots, self.life.which) + chunk->at :
 	    (void *)(uintptr_t)chunk->at;
-	const uint64_t began = sys_now();
+	const uint64_t began = begin_legs(chunk->first);
 	uint32_t next = chunk->first, end = next;
 	bool more = true;
 	struct frame input;
@@ -308,7 +356,7 @@ static void work_through(const struct frame_chunk *chunk)
 		if (more)
 			work(chunk, next++, &input);
 		if (outstream_is_due(&self.outstream) && i + 1 < chunk->count)
-			flush();
+			flush_before(next);
 	}
 	finish(chunk, next, began);
 }
@@ -405,7 +453,7 @@ static void fill(const struct frame_chunk *chunk, uint32_t next, uint32_t end)
 
 	if (outstream_is_awaited(&self.outstream) ||
 	    outstream_is_due(&self.outstream))
-		flush();
+		flush_before(next);
 	began = timed ? sys_now() : 0;
 	if (n == 1 || !many || !fill_together(chunk, next, end))
 		fill_singly(chunk, next, end);
@@ -430,7 +478,7 @@ static void fill_through(const struct frame_chunk *chunk)
 {
 	const bool many = self.life.plan->hooks.process_many != NULL;
 	const uint32_t behind = chunk->first + chunk->count;
-	const uint64_t began = sys_now();
+	const uint64_t began = begin_legs(chunk->first);
 	uint32_t next = chunk->first, end;
 
 	if (!has_place(chunk))

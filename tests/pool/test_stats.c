@@ -370,6 +370,107 @@ START_TEST(cpu_time_grows_while_a_worker_lives)
 }
 END_TEST
 
+static int nap_at_each(struct vm_context *me, const void *input, size_t size)
+{
+	const int64_t i = number(input);
+
+	if (i == 7000)
+		nap_ms(300);
+	if (i == 9000)
+		nap_ms(150);
+	return vm_output(me, input, size);
+}
+
+/* Long items are found among short items of the same chunk. */
+START_TEST(slow_inputs_are_named)
+{
+	const struct vm_worker w = { .process = nap_at_each };
+	const struct vm_options o = { .workers = 1 };
+	vm_pool *pool = fork_pool(&w, &o);
+	static int tag;
+	struct vm_source source = vm_range(-1000, 10000);
+	struct vm_result r;
+	struct vm_stats s;
+
+	source.tag = &tag;
+	imap_to(pool, source);
+	for (int i = 0; i < 11000; i++)
+		take(pool, &r);
+	s = stats_of(pool);
+	ck_assert_uint_eq(s.slowest[0].index, 8000);
+	ck_assert_ptr_eq(s.slowest[0].tag, &tag);
+	ck_assert_uint_ge(s.slowest[0].ns, 290 * MS_IN_NS);
+	ck_assert_uint_eq(s.slowest[1].index, 10000);
+	ck_assert_uint_ge(s.slowest[1].ns, 140 * MS_IN_NS);
+	ck_assert_uint_lt(s.median_ns, 10 * MS_IN_NS);
+	ck_assert_uint_le(s.median_ns, s.p90_ns);
+	ck_assert_uint_le(s.p90_ns, s.p99_ns);
+	ck_assert_uint_le(s.p99_ns, s.slowest[0].ns);
+	close_pool(pool);
+}
+END_TEST
+
+static int nap_and_die(struct vm_context *me, const void *input, size_t size)
+{
+	if (number(input) == 2) {
+		nap_ms(200);
+		raise(SIGKILL);
+	}
+	return vm_output(me, input, size);
+}
+
+START_TEST(slow_inputs_may_die)
+{
+	const struct vm_worker w = { .process = nap_and_die };
+	const struct vm_options o = { .workers = 1 };
+	vm_pool *pool = fork_pool(&w, &o);
+	struct vm_result r;
+	struct vm_stats s;
+
+	no_cores();
+	imap_to(pool, vm_range(0, 5));
+	for (int i = 0; i < 5; i++)
+		take(pool, &r);
+	s = stats_of(pool);
+	ck_assert_uint_eq(s.slowest[0].index, 2);
+	ck_assert_uint_ge(s.slowest[0].ns, 190 * MS_IN_NS);
+	close_pool(pool);
+}
+END_TEST
+
+static int large(struct vm_context *me, const void *input, size_t size)
+{
+	static char bytes[10000];
+
+	(void)input, (void)size;
+	return vm_output(me, bytes, sizeof bytes);
+}
+
+/* The caller takes nothing until pipe and ring of the worker are full. */
+START_TEST(workers_that_wait_for_the_caller_are_blocked)
+{
+	const struct vm_worker w = { .process = large };
+	const struct vm_options o = { .workers = 1, .chunk_size = 100 };
+	vm_pool *pool = fork_pool(&w, &o);
+	struct vm_result r;
+	struct vm_stats s;
+
+	imap_to(pool, vm_range(0, 1000));
+	take(pool, &r);
+	nap_ms(300);
+	for (int i = 1; i < 1000; i++)
+		take(pool, &r);
+	take_end(pool);
+	s = stats_of(pool);
+	ck_assert_uint_ge(s.blocked_ns, 200 * MS_IN_NS);
+	ck_assert_uint_le(s.blocked_ns, s.busy_ns);
+	/* This is not the time of an item. */
+	ck_assert_uint_lt(s.slowest[0].ns, 200 * MS_IN_NS);
+	ck_assert_uint_ge(s.yours_ns, 300 * MS_IN_NS);
+	close_pool(pool);
+}
+END_TEST
+
 /* ---- workers ---- */
 
 /* Waits at input 3 until it may go on, and dies at input 4. */
@@ -521,7 +622,9 @@ int main(void)
 		the_total_is_that_of_all_sources, bounds_have_peaks,
 		a_pool_without_processes_counts_too,
 		times_are_where_they_were_spent,
-		cpu_time_grows_while_a_worker_lives,
+		cpu_time_grows_while_a_worker_lives, slow_inputs_are_named,
+		slow_inputs_may_die,
+		workers_that_wait_for_the_caller_are_blocked,
 		the_state_of_a_worker_is_told, calls_are_refused,
 		structs_of_other_versions_are_filled,
 	};

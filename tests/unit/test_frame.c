@@ -295,7 +295,7 @@ START_TEST(shaped_bodies_have_exactly_their_size)
 {
 	const struct frame_end said = { .ordinal = 7, .next = 9 };
 	struct frame_end heard = { .ordinal = 1, .next = 2 };
-	unsigned char at[32];
+	unsigned char at[FRAME_HEAD + sizeof said + 16];
 	struct frame f;
 
 	frame_write(at, FRAME_END, &said, sizeof said);
