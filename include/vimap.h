@@ -813,6 +813,21 @@ VM_EXPORT int vm_cancel_item(vm_pool *, const void *tag, uint64_t index);
  */
 VM_EXPORT int vm_resize(vm_pool *, int workers);
 
+/* What limits a run. */
+enum vm_limit {
+	VM_LIMIT_NONE = 0,	/* nothing stands out, or it is too early */
+	VM_LIMIT_INPUT = 1,	/* workers wait for a source */
+	VM_LIMIT_WORKERS = 2,	/* they are busy: more CPUs would help */
+	VM_LIMIT_OUTSIDE = 3,	/* they are at items, but wait for disk, network
+				   or a CPU */
+	VM_LIMIT_TAKING = 4,	/* results wait for you */
+	VM_LIMIT_SENDING = 5,	/* items are too small for the cost to send
+				   them */
+	VM_LIMIT_LONGEST = 6,	/* a single item takes most of the time */
+	VM_LIMIT_SETUP = 7,	/* workers are in setup too often or too long */
+	VM_LIMIT_BOUND = 8	/* a bound on what is in flight is too low */
+};
+
 /* An input that took long. */
 struct vm_slow {
 	uint64_t ns;		/* 0: there is none */
@@ -878,8 +893,12 @@ struct vm_stats {
 	struct vm_slow slowest[5]; /* the slowest inputs, longest time first;
 				   also those that killed their worker */
 
+	/* A sentence on what limits the run, with the figures that show it and
+	   what would help: for people, its words may change.  Never NULL; valid
+	   until the next vm_stats() or vm_close() on the pool. */
+	const char *sentence;
+	enum vm_limit limit;	/* the same for programs */
 	int workers;		/* as vm_workers() */
-	int reserved;
 };
 
 /* Fills the struct.  Does not block.  Returns 0, or -1 and sets errno: EINVAL,

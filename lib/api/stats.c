@@ -26,7 +26,7 @@ int vm_stats_sized(vm_pool *p, struct vm_stats *stats, size_t size)
 		errno = EINVAL;
 		return -1;
 	}
-	stats_fill(&p->engine, &s);
+	stats_fill(&p->engine, &s, &p->sentence);
 	given_fill(stats, size, &s, sizeof s);
 	errno = kept;
 	return 0;

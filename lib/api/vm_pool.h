@@ -20,6 +20,7 @@ struct vm_pool {
 	/* Memory that the last result points to, beside the engine's. */
 	struct vm_exception exception;
 	struct words message;
+	struct words sentence;	/* vm_stats.sentence */
 };
 
 /* Makes a pool with those settings and takes over the memory they own.  Returns

@@ -12,6 +12,7 @@
 #include "base/base.h"
 #include "engine/engine.h"
 #include "os/sys.h"
+#include "report/verdict.h"
 
 /* Has the pool no inputs, read or not, whose result is to come? */
 static bool is_empty(const struct engine *e)
@@ -220,7 +221,24 @@ static void fill_bounds(const struct window *w, struct vm_stats *s)
 	s->bytes_bound = w->max_bytes;
 }
 
-void stats_fill(struct engine *e, struct vm_stats *s)
+/* Adds what limits the run. */
+static void judge(const struct engine *e, struct vm_stats *s, struct words *w)
+{
+	struct verdict_facts f = {
+		.stats = s,
+		.cpus = e->cpus,
+		.serial = e->set.serial,
+		.ordered = e->set.ordered,
+		.restarts = e->set.max_items > 0 || e->set.max_rss > 0,
+	};
+
+	for (int i = 0; i < WANTS; i++)
+		f.want_ns[i] = e->tally.want_ns[i];
+	s->limit = verdict_find(&f, w);
+	s->sentence = w->text;
+}
+
+void stats_fill(struct engine *e, struct vm_stats *s, struct words *w)
 {
 	struct tally *t = &e->tally;
 	uint64_t now = sys_now();
@@ -236,4 +254,5 @@ void stats_fill(struct engine *e, struct vm_stats *s)
 	s->sources_ns = t->sources_ns;
 	s->asleep_ns = t->asleep_ns;
 	add_places(e, s);
+	judge(e, s, w);
 }

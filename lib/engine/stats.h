@@ -8,6 +8,7 @@
 
 #include <stdint.h>
 
+#include "base/words.h"
 #include "report/tally.h"
 #include "vimap.h"
 
@@ -23,8 +24,9 @@ void stats_resume(struct engine *);
    a source does not say. */
 uint64_t stats_total(const struct engine *);
 
-/* Fills in the sums of the pool. */
-void stats_fill(struct engine *, struct vm_stats *);
+/* Fills in the sums of the pool, and what limits it; the sentence is in the
+   words. */
+void stats_fill(struct engine *, struct vm_stats *, struct words *);
 
 /* Fills in what the workers of a place, of the crew's, have done.  Returns 1;
    0 if no worker is wanted there. */

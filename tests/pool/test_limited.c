@@ -1,0 +1,183 @@
+/*
+ * test_limited.c - real runs with a known limit, and the limit that vm_stats()
+ * finds.
+ */
+#include "config.h"
+
+#include <string.h>
+
+#include "base/base.h"
+#include "tools.h"
+
+static void burn_ms(int ms)
+{
+	uint64_t until = clock_ns() + (uint64_t)ms * MS_IN_NS;
+
+	while (clock_ns() < until)
+		;
+}
+
+/* Runs all items; the caller takes that long for each result.  Returns the
+   limit that is found. */
+static enum vm_limit limit_of(const struct vm_worker *w,
+    const struct vm_options *o, struct vm_source source, int taking_ms)
+{
+	vm_pool *pool = fork_pool(w, o);
+	struct vm_stats s;
+	struct vm_result r;
+
+	imap_to(pool, source);
+	while (vm_zip_in_out(pool, &r) == 1)
+		if (taking_ms > 0)
+			nap_ms(taking_ms);
+	ck_assert_int_eq(vm_stats(pool, &s), 0);
+	ck_assert_msg(strlen(s.sentence) > 20, "%s", s.sentence);
+	close_pool(pool);
+	return s.limit;
+}
+
+static int nothing(struct vm_context *me, const void *input, size_t size)
+{
+	return vm_output(me, input, size);
+}
+
+static int sleeps(struct vm_context *me, const void *input, size_t size)
+{
+	nap_ms(10);
+	return vm_output(me, input, size);
+}
+
+/* Input 0 takes as long as all others together. */
+static int first_is_long(struct vm_context *me, const void *input, size_t size)
+{
+	nap_ms(number(input) == 0 ? 500 : 2);
+	return vm_output(me, input, size);
+}
+
+static int slow_setup(struct vm_context *me)
+{
+	(void)me;
+	nap_ms(20);
+	return 0;
+}
+
+START_TEST(workers_that_sleep_wait_for_something_outside)
+{
+	const struct vm_worker w = { .process = sleeps };
+	const struct vm_options o = { .workers = 2 };
+
+	ck_assert_int_eq(limit_of(&w, &o, vm_range(0, 100), 0),
+	    VM_LIMIT_OUTSIDE);
+}
+END_TEST
+
+/* One worker, so that it has a CPU even if the machine has two and is at other
+   work. */
+static int burns(struct vm_context *me, const void *input, size_t size)
+{
+	burn_ms(10);
+	return vm_output(me, input, size);
+}
+
+START_TEST(workers_that_compute_need_cpus)
+{
+	const struct vm_worker w = { .process = burns };
+	const struct vm_options o = { .workers = 1 };
+	enum vm_limit limit = limit_of(&w, &o, vm_range(0, 60), 0);
+
+	/* Where others use the CPUs, the worker waits for one. */
+	ck_assert(limit == VM_LIMIT_WORKERS || limit == VM_LIMIT_OUTSIDE);
+}
+END_TEST
+
+static int slow_next(void *from, const void **input, size_t *size)
+{
+	int *left = from;
+
+	nap_ms(3);
+	*input = left;
+	*size = sizeof *left;
+	return (*left)-- > 0;
+}
+
+START_TEST(slow_sources_are_found)
+{
+	const struct vm_worker w = { .process = nothing };
+	const struct vm_options o = { .workers = 2 };
+	int left = 100;
+
+	ck_assert_int_eq(limit_of(&w, &o, (struct vm_source){
+	    .next = slow_next, .from = &left }, 0), VM_LIMIT_INPUT);
+}
+END_TEST
+
+START_TEST(slow_callers_are_found)
+{
+	const struct vm_worker w = { .process = nothing };
+	const struct vm_options o = { .workers = 2 };
+
+	ck_assert_int_eq(limit_of(&w, &o, vm_range(0, 100), 3),
+	    VM_LIMIT_TAKING);
+}
+END_TEST
+
+START_TEST(small_items_are_found)
+{
+	const struct vm_worker w = { .process = nothing };
+	const struct vm_options o = { .workers = 2 };
+
+	ck_assert_int_eq(limit_of(&w, &o, vm_range(0, 4000000), 0),
+	    VM_LIMIT_SENDING);
+}
+END_TEST
+
+START_TEST(an_item_that_holds_up_all_is_found)
+{
+	const struct vm_worker w = { .process = first_is_long };
+	const struct vm_options o = { .workers = 2 };
+
+	ck_assert_int_eq(limit_of(&w, &o, vm_range(0, 50), 0),
+	    VM_LIMIT_LONGEST);
+}
+END_TEST
+
+START_TEST(setups_are_found)
+{
+	const struct vm_worker w = { .setup = slow_setup, .process = nothing };
+	const struct vm_options o = { .workers = 2, .worker_max_items = 1 };
+
+	ck_assert_int_eq(limit_of(&w, &o, vm_range(0, 40), 0), VM_LIMIT_SETUP);
+}
+END_TEST
+
+/* Every tenth input takes long, and in order the others wait for it. */
+static int tenth_is_long(struct vm_context *me, const void *input, size_t size)
+{
+	nap_ms(number(input) % 10 == 0 ? 50 : 1);
+	return vm_output(me, input, size);
+}
+
+START_TEST(bounds_are_found)
+{
+	const struct vm_worker w = { .process = tenth_is_long };
+	const struct vm_options o = { .workers = 4, .chunk_size = 1,
+		.flags = VM_ORDERED, .max_real_in_flight_factor = 1,
+		.max_total_in_flight_factor = 1 };
+
+	ck_assert_int_eq(limit_of(&w, &o, vm_range(0, 100), 0),
+	    VM_LIMIT_BOUND);
+}
+END_TEST
+
+int main(void)
+{
+	const TTest *const tests[] = {
+		workers_that_sleep_wait_for_something_outside,
+		workers_that_compute_need_cpus, slow_sources_are_found,
+		slow_callers_are_found, small_items_are_found,
+		an_item_that_holds_up_all_is_found, setups_are_found,
+		bounds_are_found,
+	};
+
+	return run_tests("limited", tests, COUNTOF(tests));
+}
