@@ -149,7 +149,7 @@ int main(int argc, char **argv)
 	int status = only != NULL;
 	struct slots slots;
 
-	if (count == 0 || slots_map(&slots, 1) != 0) {
+	if (count == 0 || slots_map(&slots, 1, SLOT_PAYLOAD) != 0) {
 		fprintf(stderr, "usage: steps [COUNT [STEP]]\n");
 		return 1;
 	}
