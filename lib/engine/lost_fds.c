@@ -60,7 +60,7 @@ void lost_fds_mark(struct engine *e)
 
 void lost_fds_look(struct engine *e, uint64_t now)
 {
-	if (now - MAX(e->turned_at, e->lost.looked_at) < AWAY_NS)
+	if (now - MAX(e->lost.left_at, e->lost.looked_at) < AWAY_NS)
 		return;
 	e->lost.looked_at = now;
 	if (!e->fate.broken && is_bare(e))

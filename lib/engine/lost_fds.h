@@ -31,6 +31,7 @@ struct lost_fds {
 				   keeps its number after the descriptor was
 				   dropped */
 	struct sys_file mark_file, wake_file;
+	uint64_t left_at;	/* time at which the last turn ended, ns */
 	uint64_t looked_at;	/* time of the last check of it, ns */
 	bool most;		/* most are lost, so the others cannot be told
 				   from files of the host's */

@@ -25,13 +25,15 @@
    first for a reason to ask: a timer costs more. */
 #define ONLY_MOST 4
 
-/* Could asking bring a result?  A worker at its only item writes the result out
-   by itself, and that item cannot be taken back. */
+/* Could asking bring a result, or an item for an idle worker?  A worker at its
+   only item writes the result out by itself, and that item cannot be taken
+   back. */
 static bool may_help(const struct engine *e)
 {
 	const struct member *m = e->crew.roster.busy.first;
 
-	if (e->nudges.vain >= NUDGES_MOST || e->window.nsent == 0)
+	if (e->nudges.vain >= NUDGES_MOST || e->window.nsent == 0 ||
+	    (e->crew.kept == 0 && crew_idle(&e->crew) == NULL))
 		return false;
 	if (e->window.nsent > ONLY_MOST)
 		return true;

@@ -409,7 +409,9 @@ int turn_run_at(struct engine *e, uint64_t now, uint64_t until)
 	r = attend_all(e, told, count, ms != 0, now);
 	if (r == 0)
 		r = run_all(e, after, COUNTOF(after), now);
-	tally_leave(&e->tally, count > 0 ? sys_now() : now);
+	now = sys_now();
+	e->lost.left_at = now;
+	tally_leave(&e->tally, now);
 	return r;
 }
 

@@ -83,6 +83,11 @@ uint64_t span_seq(const struct span *s)
 	return s->chunk->seq + s->first;
 }
 
+bool span_is_kept(const struct span *s)
+{
+	return !s->report || s->sent_count > 1;
+}
+
 bool span_is_suspect(const struct span *s)
 {
 	return s->suspicion > 0 || s->alone;

@@ -119,6 +119,9 @@ void span_free(struct span *);
 /* Returns the number of its first item among all items read. */
 uint64_t span_seq(const struct span *);
 
+/* May the worker of a sent span hold back results while it runs others? */
+bool span_is_kept(const struct span *);
+
 /* Must its items be sent singly? */
 bool span_is_suspect(const struct span *);
 

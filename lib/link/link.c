@@ -216,8 +216,8 @@ static void pass_on(unsigned char *frame, size_t length)
 static void end_task(void)
 {
 	const struct task *t = tasks_first(&self.tasks);
-	const struct frame_end said = { t->chunk.ordinal, t->shipped,
-		sys_now() - t->began };
+	const struct frame_end said = { .ordinal = t->chunk.ordinal,
+		.next = t->shipped, .ns = sys_now() - t->began };
 
 	put(FRAME_END, &said, sizeof said);
 	tasks_drop(&self.tasks);

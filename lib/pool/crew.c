@@ -414,6 +414,7 @@ int crew_lease(struct crew *c, struct member *m, struct span *s, uint64_t now)
 	if (m->nsent++ == 0)
 		m->heard_at = now;
 	m->load += span_load(s);
+	c->kept += span_is_kept(s);
 	m->granted += s->count;
 	m->alone = span_is_suspect(s);
 	weigh(c, m);
@@ -432,6 +433,7 @@ struct span *crew_unlease(struct crew *c, struct member *m)
 	s->next = NULL;
 	m->nsent--;
 	m->load -= span_load(s);
+	c->kept -= span_is_kept(s);
 	m->alone = false;
 	weigh(c, m);
 	roster_book_load(c, m);

@@ -157,6 +157,7 @@ struct crew {
 	struct roster roster;
 	size_t asked;		/* members in state ASKED */
 	size_t partial;		/* bytes of incomplete frames received */
+	size_t kept;		/* leased spans for which span_is_kept() */
 	uint64_t hire_at;	/* no place wants a worker before */
 	uint64_t alarm;		/* no deadline of a member is earlier */
 	int leases;		/* chunks that a worker may hold */

@@ -465,11 +465,61 @@ START_TEST(a_slow_item_does_not_wait_for_a_slower_one)
 	for (int i = 0; i < 2; i++) {
 		take(pool, &r);
 		ck_assert_int_eq(r.type, VM_OUTPUT);
+		/* The worker is asked, and does not just happen to be read. */
+		if (i == 0)
+			ck_assert_uint_eq(pool->engine.crew.kept, 1);
 		atomic_store(&s->counter[BACK], 1);
 	}
 	take_end(pool);
 	close_pool(pool);
 	shared_free(s);
+}
+END_TEST
+
+static int nap(struct vm_context *me, const void *input, size_t size)
+{
+	(void)me;
+	(void)input;
+	(void)size;
+	nap_ms(2);
+	return 0;
+}
+
+/* Runs chunks of a single long item.  Returns whether both workers were busy
+   with chunks whose results they do not hold back. */
+static bool hold_nothing_back(void)
+{
+	const struct vm_worker worker = { .process = nap };
+	vm_pool *pool = fork_pool(&worker, &(struct vm_options){
+	    .workers = 2, .chunk_size = 1, .max_real_in_flight_factor = 4 });
+	struct engine *e = &pool->engine;
+	struct vm_result r;
+	bool seen = false;
+
+	imap_to(pool, vm_range(0, 40));
+	for (int i = 0; i < 40; i++) {
+		take(pool, &r);
+		if (e->crew.kept > 0 || e->window.nsent == 0 ||
+		    crew_idle(&e->crew) != NULL)
+			continue;
+		ck_assert_uint_eq(nudge_alarm(e, 0), NEVER);
+		seen = true;
+	}
+	ck_assert_uint_eq(e->crew.kept, 0);
+	take_end(pool);
+	close_pool(pool);
+	return seen;
+}
+
+/* Nothing is to be asked of such workers, and the wait has no timer for it.  A
+   caller that is kept off its CPU for long takes the items for shorter. */
+START_TEST(workers_that_hold_nothing_back_are_not_asked)
+{
+	int tries = 0;
+
+	while (tries < 50 && !hold_nothing_back())
+		tries++;
+	ck_assert_int_lt(tries, 50);
 }
 END_TEST
 
@@ -517,6 +567,7 @@ int main(void)
 		a_source_may_wait_until_its_inputs_are_begun,
 		a_source_may_wait_though_inputs_pass_a_pipe_in_parts,
 		a_slow_item_does_not_wait_for_a_slower_one,
+		workers_that_hold_nothing_back_are_not_asked,
 		an_item_is_sent_once };
 	const TTest *const drawn[] = {
 		each_of_300_workers_gets_work, seventy_are_inside_at_one_moment,
