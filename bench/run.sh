@@ -155,9 +155,41 @@ run_group()
 	done
 }
 
-# The figures by which machines differ, in a second.
-machine=$(tests/tools/measure 2>/dev/null |
-    sed -n "s/^VIMAP_TEST_MACHINE='\(.*\)'/\1/p")
+# measure [COMMAND...]: the figures by which machines differ, in a second;
+# COMMAND binds it to CPUs.
+measure()
+{
+	"$@" tests/tools/measure 2>/dev/null |
+	    sed -n "s/^VIMAP_TEST_MACHINE='\(.*\)'/\1/p"
+}
+
+# note_limit LIMIT: computes it (rows.txt) and adds a line "GROUP|SECONDS".
+note_limit()
+{
+	[ -n "$1" ] || return 0
+	on=env
+	! grep -Fq "\$one_cpu" "$tmp/group" || on=$one_cpu
+	# shellcheck disable=SC2086 # several words are meant
+	measure $on | awk -v limit="$1" -v group="$group" '
+	function cost(name,   at) {
+		at = index($0, name " ")
+		return at ? substr($0, at + length(name) + 1) + 0 : 0
+	}
+	{
+		unit["fork"] = cost("fork") * 1e-3
+		unit["trip"] = cost("round trip") * 1e-6
+		unit["call"] = cost("system call") * 1e-6
+		unit["fault"] = cost("page fault") * 1e-6
+		unit["busy"] = 1e-3 / ($1 + 0 < 2 ? 1 : 2)
+		n = split(limit, word, " ")
+		for (i = 1; i < n; i += 3)
+			sum += word[i] * unit[word[i + 1]]
+		if (sum > 0)
+			printf "%s|%.9g\n", group, sum
+	}' >>"$tmp/limits"
+}
+
+machine=$(measure)
 
 choose >"$tmp/rows"
 if [ ! -s "$tmp/rows" ]; then
@@ -165,19 +197,23 @@ if [ ! -s "$tmp/rows" ]; then
 	exit 1
 fi
 : >"$data"
+: >"$tmp/limits"
 for group in $(cut -d '|' -f 1 "$tmp/rows" | uniq); do
 	sed -n "s/^$group|//p" "$tmp/rows" >"$tmp/group"
-	times=$(sed -n '1s/^.*|x//p' "$tmp/group")
+	times=$(sed -n '1s/^[^|]*|[^|]*|x\([0-9]*\).*/\1/p' "$tmp/group")
+	limit=$(sed -n '1s/^[^|]*|[^|]*|[^|]*|//p' "$tmp/group")
 	rounds=$((ROUNDS * ${times:-1}))
 	sed 1d "$tmp/group" >"$tmp/rest"
 	mv "$tmp/rest" "$tmp/group"
+	note_limit "$limit"
 	echo "$group: $rounds rounds of $(grep -c . "$tmp/group") programs" >&2
 	run_group $rounds
 done
 {
 	echo "$(uname -s -r -m), $(date -u '+%Y-%m-%d %H:%M'), $ROUNDS rounds"
 	echo "The machine, before: $machine"
-	awk -v ratios="$tmp/ratios" -f "$src/table.awk" "$tmp/rows" "$data"
+	awk -v ratios="$tmp/ratios" -v limits="$tmp/limits" \
+	    -f "$src/table.awk" "$tmp/rows" "$data"
 } >"$table"
 awk -f "$src/chart.awk" "$tmp/ratios" >"$chart"
 cat "$table"

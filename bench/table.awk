@@ -1,13 +1,20 @@
 # table.awk - from rows (rows.txt) and runs (bench-results.data) to a table.
 #
-# Usage: awk -v ratios=FILE -f table.awk ROWS DATA
+# Usage: awk -v ratios=FILE -v limits=FILE -f table.awk ROWS DATA
 #
 # The rate of a run is items by seconds.  In each round the rate of a group's
 # first program is divided by that of each other; of these ratios the table
 # has the median, the least and the most.  So what slows down a whole round
-# does not show.  FILE gets a line "GROUP|NAME|MEDIAN|LEAST|MOST" for each.
+# does not show.  "ratios" gets a line "GROUP|NAME|MEDIAN|LEAST|MOST" for each;
+# "limits" has lines "GROUP|SECONDS", the least time of an item.
 
-BEGIN { FS = "|" }
+BEGIN {
+	FS = "|"
+	while ((getline line <limits) > 0) {
+		split(line, field, "|")
+		limit[field[1]] = field[2]
+	}
+}
 
 FNR == NR && !($1 in title) {
 	title[$1] = $3
@@ -92,10 +99,11 @@ function row(g, name, first,   i, n, m, v, c, p, f, q, low, high)
 	sort(f, n)
 	low = told(v[unit[g] == "" ? 1 : n], unit[g])
 	high = told(v[unit[g] == "" ? n : 1], unit[g])
-	printf "  %-13s %9s %19s %9s %9s %9s", name,
+	printf "  %-13s %9s %19s %9s %9s %9s %9s", name,
 	    told(median(v, n), unit[g]), low " .. " high,
 	    seconds(median(c, n)), sprintf("%.1f", median(p, n)),
-	    sprintf("%.2g", median(f, n))
+	    sprintf("%.2g", median(f, n)),
+	    g in limit ? sprintf("%.2g", median(v, n) * limit[g]) : "-"
 	if (m > 0) {
 		sort(q, m)
 		printf " %9s %19s", sprintf("%.3g", median(q, m)),
@@ -110,17 +118,20 @@ END {
 	printf "" >ratios
 	for (k = 1; k <= ngroups; k++) {
 		g = groups[k]
-		printf "\n%s: %s\n", g, title[g]
-		printf "  %-13s %9s %19s %9s %9s %9s %9s %19s\n", "",
+		printf "\n%s: %s%s\n", g, title[g],
+		    g in limit ? "; limit " seconds(limit[g]) : ""
+		printf "  %-13s %9s %19s %9s %9s %9s %9s %9s %19s\n", "",
 		    unit[g] == "" ? "items/s" : unit[g], "least .. most",
-		    "CPU/item", "peak MiB", "flt/item", "ratio",
+		    "CPU/item", "peak MiB", "flt/item", "of limit", "ratio",
 		    "least .. most"
 		for (i = 1; i <= count[g]; i++)
 			row(g, names[g, i], names[g, 1])
 	}
 	print "\nAll are medians.  CPU/item, peak MiB: of the calling " \
 	    "process; its memory.\nflt/item: page faults of all " \
-	    "processes of a run, its start included, by items.\nRatio: the rate of the group's " \
-	    "first program divided by that of this program;\nthe median " \
-	    "of the rounds."
+	    "processes of a run, its start included, by items.\nOf limit: " \
+	    "the rate divided by the limit, which is computed from what " \
+	    "the machine's\nown steps cost (rows.txt).\nRatio: the rate " \
+	    "of the group's first program divided by that of this " \
+	    "program;\nthe median of the rounds."
 }
