@@ -140,6 +140,8 @@ if BENCH_ONLY=W6 BENCH_RESULTS=$dir/results ROUNDS=1 SCALE=1 \
 	    fail "no raw_pipe in the table"
 	grep '^The machine, before: .*page fault [0-9]' "$dir/results.txt" \
 	    >/dev/null || fail "no figures of the machine"
+	grep '^W6: .*; limit [0-9.]* [um]s$' "$dir/results.txt" \
+	    >/dev/null || fail "no limit of a round trip"
 	awk -F'|' 'NF != 8 || $8 <= 0 { bad = 1 } END { exit bad }' \
 	    "$dir/results.data" || fail "runs without page faults"
 	grep '</svg>' "$dir/results.svg" >/dev/null || fail "no chart"
