@@ -701,6 +701,23 @@ VM_EXPORT int vm_zip_in_out(vm_pool *, struct vm_result *) VM_CHECK_RESULT;
 VM_EXPORT int vm_zip_in_out_within(vm_pool *, struct vm_result *, int ms)
     VM_CHECK_RESULT;
 
+/*
+ * For event loops: returns a descriptor that is readable while
+ * vm_zip_in_out_within(pool, &r, 0), which never waits, has a result or work to
+ * do: inputs to read and send, results, deaths, and all clocks of the pool, so
+ * the loop needs no timer for it.  When it is readable call that, once or until
+ * it returns something else than 1; what is left keeps the descriptor readable.
+ * It may be readable although nothing is to be handed out, and is so after
+ * vm_imap(), vm_resize(), vm_finish(), vm_cancel() and vm_cancel_item().
+ *
+ * Wait for it to be readable, and do nothing else with it; it is level-
+ * triggered, stays the same, and is closed by vm_close(): remove it from the
+ * loop before.  A source without wait_fd that blocks holds up the loop.  As
+ * wait_fd of a source of another pool it makes a pipeline.  Returns -1 and sets
+ * errno: EINVAL, EPERM, EDEADLK, EMFILE, ENFILE, ENOMEM.
+ */
+VM_EXPORT int vm_fd(vm_pool *);
+
 /* Returns a copy of the result and of all memory it points to (except tag), in
    one block that you own and free().  NULL with ENOMEM, or EINVAL for NULL. */
 VM_EXPORT struct vm_result *vm_result_copy(const struct vm_result *);

@@ -18,6 +18,7 @@
 #include "base/base.h"
 #include "engine/deliver.h"
 #include "engine/stats.h"
+#include "engine/loop_fd.h"
 #include "items/source.h"
 #include "os/sys.h"
 
@@ -111,6 +112,7 @@ int vm_imap(vm_pool *p, struct vm_source hooks)
 	made_limit(&hooks, p->engine.set.plan.max_item);
 	stats_resume(&p->engine);
 	intake_add(&p->engine, s);
+	loop_fd_follow(&p->engine, 1);
 	errno = kept;
 	return 0;
 }
@@ -173,6 +175,7 @@ RARELY static int wait_for(struct vm_pool *p, struct item *item,
 	int kept = errno;
 	int r = deliver_next(&p->engine, item, moment(ms));
 
+	loop_fd_follow(&p->engine, r);
 	if (r == 1 && item->teardown != NULL)
 		show_teardown(p, item, result);
 	return answer(p, r, kept);
@@ -216,8 +219,11 @@ int vm_ready(vm_pool *p, int ms)
 {
 	int error = pool_refuses(p);
 	int kept = errno;
+	int r;
 
 	if (error != 0)
 		return error_refuse(p, error, "vm_ready");
-	return answer(p, deliver_ready(&p->engine, moment(ms)), kept);
+	r = deliver_ready(&p->engine, moment(ms));
+	loop_fd_follow(&p->engine, 1);
+	return answer(p, r, kept);
 }

@@ -12,6 +12,7 @@
 #include "api/vm_pool.h"
 #include "base/base.h"
 #include "engine/cancel.h"
+#include "engine/loop_fd.h"
 #include "engine/start_stop.h"
 #include "os/sys.h"
 
@@ -129,6 +130,7 @@ int vm_resize(vm_pool *p, int workers)
 	}
 	if (error == 0)
 		r = staffing_resize(&p->engine, (size_t)workers);
+	loop_fd_follow(&p->engine, 1);
 	if (error == 0)
 		error = -r;
 	errno = error != 0 ? error : kept;
@@ -147,7 +149,24 @@ int vm_finish(vm_pool *p)
 		return -1;
 	}
 	p->engine.fate.finishing = true;
+	loop_fd_follow(&p->engine, 1);
 	return 0;
+}
+
+int vm_fd(vm_pool *p)
+{
+	int error = pool_refuses(p);
+	int kept = errno;
+	int r;
+
+	if (error != 0)
+		return error_refuse(p, error, "vm_fd");
+	r = loop_fd_open(&p->engine);
+	if (r < 0)
+		words_set(&p->words, -r, "The pool has no descriptor for an "
+		    "event loop: %s.", words_of(-r));
+	errno = r < 0 ? -r : kept;
+	return r < 0 ? -1 : r;
 }
 
 /* Sets bits and wakes the poller; no more, for use in signal handlers. */
@@ -175,6 +194,7 @@ int vm_cancel_item(vm_pool *p, const void *tag, uint64_t index)
 	   taken. */
 	if (seq != NEVER && r == 0)
 		cancel_run(&p->engine, sys_now());
+	loop_fd_follow(&p->engine, 1);
 	errno = r < 0 ? -r : kept;
 	return r < 0 ? -1 : seq != NEVER;
 }

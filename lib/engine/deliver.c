@@ -112,6 +112,14 @@ static bool is_idle(struct engine *e)
 	    (s == NULL || s->state != SOURCE_WAITING || source_is_stuck(s));
 }
 
+bool deliver_has_work(struct engine *e)
+{
+	return results_ready(&e->results) || intake_wants(e) ||
+	    e->intake.ask_again || e->teardowns.first != NULL ||
+	    dispatch_can(e) ||
+	    (e->serial.context != NULL && e->window.nwaiting > 0);
+}
+
 /* Returns the time until which the coming wait may last. */
 static uint64_t bound(struct engine *e, uint64_t until)
 {

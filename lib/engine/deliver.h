@@ -23,6 +23,9 @@
    VM_LATER when the time is over; or -errno. */
 int deliver_next(struct engine *, struct item *, uint64_t until);
 
+/* Would a call that does not wait hand out a result, or do work? */
+bool deliver_has_work(struct engine *);
+
 /* A result was taken: asks a source again that waits for results. */
 void deliver_took(struct engine *);
 

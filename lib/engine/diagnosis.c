@@ -16,6 +16,7 @@
 #include <sys/wait.h>
 
 #include "base/base.h"
+#include "base/cut.h"
 #include "engine/engine.h"
 #include "worker/capture.h"
 
@@ -91,7 +92,9 @@ void diagnosis_make(struct engine *e, const struct member *m, enum died where,
 	about->evidence = evidence_of(m, where);
 }
 
-void diagnosis_complete(struct engine *e, struct member *m)
+/* The error text about a member's setup is set: adds the resource limits, which
+   may be the reason, and copies it for that member. */
+static void complete(struct engine *e, struct member *m)
 {
 	const struct plan *p = &e->set.plan;
 	struct words *w = &e->staffing.setup_words;
@@ -108,6 +111,25 @@ void diagnosis_complete(struct engine *e, struct member *m)
 	m->setup_text = malloc(size);
 	if (m->setup_text != NULL)
 		memcpy(m->setup_text, w->text, size);
+}
+
+void diagnosis_unfit(struct engine *e, struct member *m,
+    const struct failure *why)
+{
+	struct words *w = &e->staffing.setup_words;
+	size_t size = why->head.message_size;
+
+	if (m->host != 0)
+		words_set(w, 0, "Host %.64s: %.*s",
+		    e->set.hosts[m->host - 1].name,
+		    (int)cut_to(why->message, size, 600), why->message);
+	else if (size > 0)
+		words_set(w, 0, "Setup failed in worker %d: %.*s", m->index,
+		    (int)cut_to(why->message, size, 400), why->message);
+	else
+		words_set(w, 0, "Setup failed in worker %d with code %d.",
+		    m->index, (int)why->head.code);
+	complete(e, m);
 }
 
 void diagnosis_setup(struct engine *e, struct member *m)
@@ -130,5 +152,5 @@ void diagnosis_setup(struct engine *e, struct member *m)
 		words_set(w, 0, "Worker %d exited with status "
 		    "%d before it was set up.", m->index,
 		    WEXITSTATUS(status));
-	diagnosis_complete(e, m);
+	complete(e, m);
 }

@@ -30,8 +30,7 @@ void diagnosis_make(struct engine *, const struct member *, enum died,
    that. */
 void diagnosis_setup(struct engine *, struct member *);
 
-/* The error text about a member's setup is set: adds the resource limits, which
-   may be the reason, and copies it for that member. */
-void diagnosis_complete(struct engine *, struct member *);
+/* A setup has failed: sets the error text from the worker's report. */
+void diagnosis_unfit(struct engine *, struct member *, const struct failure *);
 
 #endif

@@ -56,7 +56,7 @@ static int shorten(struct engine *e, struct member *m, struct span *s)
 /* Returns the member to send this span to, or NULL.  A suspect goes to an idle
    worker.  A chunk placed in a worker's arena goes there, unless that worker is
    busy and another is idle. */
-static struct member *pick_for(struct engine *e, const struct span *s)
+static struct member *pick_for(const struct engine *e, const struct span *s)
 {
 	struct member *home = crew_home(s->chunk), *idle = crew_idle(&e->crew);
 
@@ -101,6 +101,16 @@ int dispatch_give(struct engine *e, uint64_t now)
 		r = send_first(e, m, now);
 	}
 	return r;
+}
+
+bool dispatch_can(const struct engine *e)
+{
+	const struct span *s = e->window.waiting;
+
+	if (e->fate.closing || e->fate.broken)
+		return false;
+	return e->crew.roster.fresh.first != NULL || (s != NULL &&
+	    window_may_send(&e->window) && pick_for(e, s) != NULL);
 }
 
 int dispatch_run(struct engine *e, uint64_t now)

@@ -22,6 +22,9 @@ int dispatch_give(struct engine *, uint64_t now);
    Returns 0 or -errno. */
 int dispatch_run(struct engine *, uint64_t now);
 
+/* Would dispatch_run() send anything? */
+bool dispatch_can(const struct engine *);
+
 /* Writes once to a member, without blocking; dooms a worker whose pipe fails.
    Returns 0; or -errno, and the next run writes the remaining bytes. */
 int dispatch_flush(struct engine *, struct member *);

@@ -10,6 +10,7 @@
  *	dispatch.c       waiting spans -> workers; taking items back
  *	turn.c           the turn and the wait
  *	listening.c      choice of the members to read
+ *	loop_fd.c        the descriptor for the host's event loop
  *	receive.c        frames -> results
  *	placed.c         outputs in the payload arena
  *	links.c          answers that only links give

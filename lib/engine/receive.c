@@ -18,7 +18,6 @@
 #include <string.h>
 
 #include "base/base.h"
-#include "base/cut.h"
 #include "engine/answer.h"
 #include "engine/debug.h"
 #include "engine/diagnosis.h"
@@ -381,29 +380,15 @@ static int hello(struct engine *e, struct member *m, struct answer *a,
 	return 0;
 }
 
-/* The error text of a failed setup is the worker's message, or made here. */
 static int unfit(struct engine *e, struct member *m, struct answer *a,
     struct frame *f, uint64_t now)
 {
-	struct words *w = &e->staffing.setup_words;
 	struct failure why;
-	size_t text;
 
 	(void)a;
 	if (frame_failure(f->body, f->size, &why) < 0)
 		return -EPROTO;
-	text = cut_to(why.message, why.head.message_size, 400);
-	if (m->host != 0)
-		words_set(w, 0, "Host %.64s: %.*s",
-		    e->set.hosts[m->host - 1].name, (int)cut_to(why.message,
-		    why.head.message_size, 600), why.message);
-	else if (text > 0)
-		words_set(w, 0, "Setup failed in worker %d: %.*s", m->index,
-		    (int)text, why.message);
-	else
-		words_set(w, 0, "Setup failed in worker %d with code %d.",
-		    m->index, (int)why.head.code);
-	diagnosis_complete(e, m);
+	diagnosis_unfit(e, m, &why);
 	crew_session(&e->crew, m, SESSION_UNFIT);
 	m->setup_by = NEVER;
 	crew_bear(&e->crew, m, now + UNFIT_NS);

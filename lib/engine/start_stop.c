@@ -205,6 +205,7 @@ int engine_start(struct engine *e, struct settings *set, struct words *words)
 	    .lost.mark = -1 };
 	e->server.socket = e->server.pidfd = -1;
 	e->listening.poller.set = e->listening.poller.outer = -1;
+	e->listening.poller.timer = -1;
 	e->crew.alarm = e->crew.hire_at = NEVER;
 	set->indices = NULL;
 	tally_init(&e->tally, sys_now());

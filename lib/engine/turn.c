@@ -347,6 +347,16 @@ static int run_all(struct engine *e, const struct chore *chores, size_t count,
 	return MIN(r, 0);
 }
 
+/* Returns the number of events that are news: not the host's timer. */
+static int news_of(const struct epoll_event *told, int count)
+{
+	int n = 0;
+
+	for (int i = 0; i < count; i++)
+		n += poller_kind(told[i].data.u64) != WATCHED_TIMER;
+	return n;
+}
+
 /* ---- the turn ---- */
 
 /* Prepares the wait.  Returns 0, 1 if it need not begin, or -errno. */
@@ -366,6 +376,15 @@ static bool awaits_one(const struct engine *e)
 {
 	return e->cpus > 1 && e->window.nsent == 1 &&
 	    e->window.waiting == NULL;
+}
+
+uint64_t turn_alarm(struct engine *e, uint64_t now)
+{
+	int r = watch_all(e, now);
+
+	if (r == 1)
+		wake_source(e);
+	return r != 0 ? now : next_alarm(e, NEVER, now);
 }
 
 int turn_run(struct engine *e, uint64_t until)
@@ -388,6 +407,7 @@ int turn_run_at(struct engine *e, uint64_t now, uint64_t until)
 		return r;
 	ms = r == 1 ? 0 : ms_until(next_alarm(e, until, now), now);
 	if (ms != 0) {
+		poller_set_timer(&e->listening.poller, NEVER);
 		want = stats_want(e);
 		now = sys_now();
 	}
@@ -402,11 +422,12 @@ int turn_run_at(struct engine *e, uint64_t now, uint64_t until)
 		tally_sleep(&e->tally, e->turned_at - now, want);
 	now = e->turned_at;
 	e->put_off = 0;
-	ready = count > 0 || r == 1;
+	ready = r == 1 || news_of(told, count) > 0;
 	e->nudges.vain = ready ? 0 : e->nudges.vain;
 	e->nudges.quiet = !ready && until > 0;
 	heed(e, told, count, now);
-	r = attend_all(e, told, count, ms != 0, now);
+	r = attend_all(e, told, count,
+	    ms != 0 || e->listening.poller.timer >= 0, now);
 	if (r == 0)
 		r = run_all(e, after, COUNTOF(after), now);
 	now = sys_now();

@@ -12,13 +12,13 @@
 /* A key is a kind in the low bits, and the number of a place above them. */
 #define KIND_BITS 3
 
-/* Makes an epoll set and adds it to the list of descriptors. */
-static int open_set(int *fd)
+/* Makes an epoll set or a timer, and adds it to the list of descriptors. */
+static int open_fd(int *fd, int (*make)(void))
 {
 	int r;
 
 	fdlist_lock();
-	*fd = sys_epoll();
+	*fd = make();
 	r = MIN(*fd, 0);
 	if (r == 0)
 		r = fdlist_add(*fd);
@@ -31,14 +31,17 @@ static int open_set(int *fd)
 
 int poller_open(struct poller *w)
 {
-	*w = (struct poller){ .set = -1, .outer = -1, .source = -1 };
-	return open_set(&w->set);
+	*w = (struct poller){ .set = -1, .outer = -1, .source = -1,
+		.timer = -1, .timer_at = NEVER };
+	return open_fd(&w->set, sys_epoll);
 }
 
 void poller_close(struct poller *w, void (*close)(int *fd))
 {
+	close(&w->timer);
 	close(&w->outer);
 	close(&w->set);
+	w->timer_events = 0;
 	w->outer_events = 0;
 	w->source = -1;
 }
@@ -78,6 +81,24 @@ int poller_set(struct poller *w, int fd, uint32_t *have, uint32_t events,
 	return events == 0 ? 0 : r;
 }
 
+int poller_add_timer(struct poller *w)
+{
+	int r = w->timer < 0 ? open_fd(&w->timer, sys_timer) : 0;
+
+	if (r == 0)
+		r = poller_set(w, w->timer, &w->timer_events, EPOLLIN,
+		    poller_key(WATCHED_TIMER, 0));
+	return r;
+}
+
+void poller_set_timer(struct poller *w, uint64_t at)
+{
+	if (w->timer < 0 || w->timer_at == at)
+		return;
+	sys_timer_set(w->timer, at == NEVER ? 0 : at);
+	w->timer_at = at;
+}
+
 bool poller_is_whole(struct poller *w, int fd, uint32_t have, uint64_t key)
 {
 	int r = 0;
@@ -109,7 +130,7 @@ static int put_source(struct poller *w, int fd)
 		return 0;
 	forget_source(w);
 	if (w->outer < 0)
-		r = open_set(&w->outer);
+		r = open_fd(&w->outer, sys_epoll);
 	if (r == 0)
 		r = sys_epoll_ctl(w->outer, EPOLL_CTL_ADD, fd, EPOLLIN, 0);
 	if (r == 0)

@@ -11,6 +11,8 @@
  * is alone in an outer set, which is a member of the first set, and is closed
  * when the number no longer refers to the same file.
  *
+ * With a timer in it the set can be waited for by the host's event loop.
+ *
  * Easy to get wrong: a forked process shares the set itself, not a copy; it
  * must leave the set alone.
  */
@@ -27,6 +29,7 @@ enum watched {
 	WATCHED_PIDFD,
 	WATCHED_WAKE,
 	WATCHED_SOURCE,
+	WATCHED_TIMER,
 	WATCHED_RESULTS,
 	WATCHED_TASKS
 };
@@ -36,12 +39,23 @@ struct poller {
 	int outer;		/* the source's own set, or -1 */
 	uint32_t outer_events;	/* for which the outer set is watched */
 	int source;		/* the descriptor in the outer set, or -1 */
+	int timer;		/* -1: there is none */
+	uint32_t timer_events;	/* for which it is watched */
+	uint64_t timer_at;	/* the time it is set to, ns; NEVER: stopped */
 };
 
 /* Makes an empty set.  Returns 0; or -errno, with nothing to close. */
 int poller_open(struct poller *);
 
-/* Closes both sets with the callback.  May be called again. */
+/* Makes a timer that the set reports, stopped.  Returns 0, also if there is
+   one; or -errno. */
+int poller_add_timer(struct poller *);
+
+/* Sets the timer, if there is one, to a time by the monotonic clock, from which
+   on the set reports it; NEVER: stops it. */
+void poller_set_timer(struct poller *, uint64_t at);
+
+/* Closes both sets and the timer with the callback.  May be called again. */
 void poller_close(struct poller *, void (*close)(int *fd));
 
 /* Packs a kind, and a member's place or 0, into a key; and unpacks them. */

@@ -91,6 +91,10 @@ bool sys_is(int fd, const struct sys_file *);
 /* Makes a counter that wakes a poll; it does not block.  Returns the
    descriptor. */
 int sys_eventfd(void);
+/* A timer by the monotonic clock, readable from the time that it is set to; 0:
+   never.  Returns the descriptor, or 0, or -errno. */
+int sys_timer(void);
+int sys_timer_set(int fd, uint64_t at);
 /* Makes reads and writes return -EAGAIN instead of blocking. */
 int sys_nonblock(int fd);
 /* Makes descriptor "to" a copy of fd, inherited by executed programs. */

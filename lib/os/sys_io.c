@@ -11,6 +11,7 @@
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/timerfd.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -204,6 +205,24 @@ int sys_empty(int fd)
 	int r;
 
 	RETRY(r, ftruncate(fd, 0));
+	return r;
+}
+
+int sys_timer(void)
+{
+	return sys_lift(result_of(timerfd_create(CLOCK_MONOTONIC,
+	    TFD_CLOEXEC | TFD_NONBLOCK)));
+}
+
+int sys_timer_set(int fd, uint64_t at)
+{
+	const struct itimerspec t = { .it_value = {
+		.tv_sec = (time_t)(at / 1000000000),
+		.tv_nsec = (long)(at % 1000000000) } };
+	int kept = errno;
+	int r = result_of(timerfd_settime(fd, TFD_TIMER_ABSTIME, &t, NULL));
+
+	errno = kept;
 	return r;
 }
 

@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/timerfd.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -351,6 +352,7 @@ static enum fault_kind wait_kind(idtype_t type)
 #define pipe2(...) CALL(PIPE, pipe2(__VA_ARGS__))
 #define socketpair(...) CALL(SOCKETPAIR, socketpair(__VA_ARGS__))
 #define eventfd(...) CALL(EVENTFD, eventfd(__VA_ARGS__))
+#define timerfd_create(...) CALL(TIMER, timerfd_create(__VA_ARGS__))
 #define fcntl(fd, ...) \
 	TWIN(fcntl_kind(__VA_ARGS__), -1, fcntl(fd, __VA_ARGS__))
 #define dup2(...) CALL(DUP, dup2(__VA_ARGS__))

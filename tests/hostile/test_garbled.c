@@ -841,7 +841,8 @@ END_TEST
 
 static int leave_unasked(struct vm_context *me)
 {
-	const struct frame_hello hello = { FRAME_VERSION, FRAME_ORDER, 1, 0 };
+	const struct frame_hello hello = { .version = FRAME_VERSION,
+		.order = FRAME_ORDER, .generation = 1 };
 	unsigned char frames[64];
 	size_t length = frame_length(sizeof hello);
 

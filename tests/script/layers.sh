@@ -30,7 +30,7 @@ recvmsg shutdown prctl syscall getrlimit setrlimit prlimit getrusage
 sched_getaffinity sched_setaffinity sched_yield sysconf
 clock_gettime clock_getcpuclockid gettimeofday time clock_nanosleep nanosleep sleep usleep
 signal sigaction sigprocmask pthread_sigmask sigpending sigsuspend sigtimedwait
-sigwait sigwaitinfo alarm setitimer timer_create timerfd_create signalfd'
+sigwait sigwaitinfo alarm setitimer timer_create timerfd_create timerfd_settime signalfd'
 
 # Who may wait, be it for no time.
 waiters='sys_io.c turn.c forkserver.c lines.c command.c link.c agent.c'
