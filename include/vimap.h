@@ -555,6 +555,23 @@ struct vm_source {
  */
 VM_EXPORT int vm_imap(vm_pool *, struct vm_source) VM_CHECK_RESULT;
 
+/*
+ * Pushes one input, for programs that get theirs one by one.  The bytes are
+ * copied; they may lie in the current result.  Pushed inputs come before those
+ * that sources have not given yet.  A worker gets the input at once if one is
+ * idle, otherwise when results are taken.  Its result has this tag and, as
+ * index, the number of inputs pushed before.  Does not block.  Returns
+ *	1		the input is taken
+ *	VM_LATER	not taken: a bound on what is in flight is reached.
+ *			There is room again after results were taken; vm_fd()
+ *			becomes readable for them
+ *	-1		and sets errno: EFBIG beyond max_item_bytes, EINVAL,
+ *			ENOMEM, EPERM, EDEADLK, or EPIPE if the pool is broken
+ *			or vm_finish() was called, which ends pushing
+ */
+VM_EXPORT int vm_submit(vm_pool *, const void *input, size_t size, void *tag)
+    VM_CHECK_RESULT;
+
 /* Ready-made sources.  You own the memory they point to; it is read lazily and
    must be valid until then.  Each source must be given to vm_imap() once, which
    also returns the errors of these functions: EINVAL for a wrong argument, or

@@ -117,6 +117,50 @@ int vm_imap(vm_pool *p, struct vm_source hooks)
 	return 0;
 }
 
+/* Checks a pushed input: returns 0, or an errno and sets words. */
+static int input_flaw(struct vm_pool *p, const void *input, size_t size)
+{
+	const size_t most = p->engine.set.plan.max_item;
+
+	if (p->engine.fate.broken) {
+		p->words = p->engine.fate.words;
+		return EPIPE;
+	}
+	if (p->engine.fate.finishing)
+		return -words_set(&p->words, EPIPE, "vm_submit() comes after "
+		    "vm_finish(): the pool takes no more inputs.");
+	if (input == NULL && size > 0)
+		return -words_set(&p->words, EINVAL, "vm_submit() was given "
+		    "NULL, and a size of %zu bytes.", size);
+	if (size > most)
+		return -words_set(&p->words, EFBIG, "vm_submit() was given "
+		    "%zu bytes; vm_options.max_item_bytes is %zu.", size,
+		    most);
+	return 0;
+}
+
+int vm_submit(vm_pool *p, const void *input, size_t size, void *tag)
+{
+	int error = pool_refuses(p);
+	int kept = errno;
+	int r = 0;
+
+	if (error != 0)
+		return error_refuse(p, error, "vm_submit");
+	error = input_flaw(p, input, size);
+	if (error != 0) {
+		errno = error;
+		return -1;
+	}
+	if (atomic_load(&p->engine.cancels.asked))
+		r = cancel_asked(&p->engine);
+	if (r == 0)
+		r = intake_push(&p->engine, input, size, tag);
+	if (r == 1)
+		loop_fd_follow(&p->engine, 1);
+	return answer(p, r, kept);
+}
+
 /* ---- results ---- */
 
 /* Shows the teardown of a worker, which is no item. */
@@ -148,7 +192,7 @@ static inline void show(const struct item *i, struct vm_result *r)
 		.input_size = i->input_size,
 		.output = i->body,
 		.output_size = i->size,
-		.tag = s->chunk->tag,
+		.tag = chunk_tag(s->chunk, i->index - s->chunk->index),
 		.index = i->index,
 		.type = VM_OUTPUT,
 		.attempts = s->attempt,

@@ -39,8 +39,8 @@ static uint64_t match(const struct chunk *c, uint32_t first, uint32_t count,
 {
 	uint64_t nth = index - c->index;
 
-	return c->tag == tag && index >= c->index && nth >= first &&
-	    nth - first < count ? c->seq + nth : NEVER;
+	return index >= c->index && nth >= first && nth - first < count &&
+	    chunk_tag(c, nth) == tag ? c->seq + nth : NEVER;
 }
 
 static uint64_t match_any(const struct span *s, const void *tag,

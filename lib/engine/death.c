@@ -42,7 +42,7 @@ static void list_time(struct engine *e, const struct member *m,
 		.ns = m->death.died_at - MIN(since, m->death.died_at),
 		.seq = span_seq(s),
 		.index = s->chunk->index + s->first,
-		.tag = s->chunk->tag,
+		.tag = chunk_tag(s->chunk, s->first),
 	};
 
 	times_list(&e->tally.times, &slow);

@@ -267,6 +267,68 @@ static int pack(struct engine *e, struct source *s)
 	return r;
 }
 
+/* Admits the chunk being filled if the pushed input cannot be added to it.
+   Returns 0; VM_LATER if the window has no room for a new chunk; or -ENOMEM. */
+static int make_way(struct engine *e, size_t size)
+{
+	const struct intake *in = &e->intake;
+	int r = 0;
+
+	if (in->filling != NULL && (in->filled_from != &in->pushed ||
+	    goes_before(e, size) || is_full(e, window_bytes_left(&e->window))))
+		r = intake_admit(e);
+	if (r == 0 && in->filling == NULL && !window_room(&e->window))
+		return VM_LATER;
+	return r;
+}
+
+/* Packs the pushed input with its tag, into a new chunk if none is being
+   filled.  Returns 0 or -ENOMEM. */
+static int pack_pushed(struct engine *e, void *tag)
+{
+	struct intake *in = &e->intake;
+	struct chunk *c = in->filling;
+	bool fresh = c == NULL;
+	int r;
+
+	if (fresh)
+		c = begin(e, &in->pushed);
+	if (c == NULL)
+		return -ENOMEM;
+	r = chunk_expect_tag(c);
+	if (r == 0)
+		r = add(e, &in->pushed, c);
+	if (r == 0) {
+		chunk_keep_tag(c, tag);
+		in->filling = c;
+		in->filled_from = &in->pushed;
+	} else if (fresh) {
+		chunk_drop(c);
+	}
+	return r;
+}
+
+int intake_push(struct engine *e, const void *input, size_t size, void *tag)
+{
+	struct source *s = &e->intake.pushed;
+	int r = make_way(e, size);
+	bool full, idle;
+
+	if (r != 0)
+		return r;
+	s->input = input;
+	s->size = size;
+	r = pack_pushed(e, tag);
+	if (r < 0)
+		return r;
+	full = is_full(e, window_bytes_left(&e->window));
+	idle = crew_idle(&e->crew) != NULL;
+	/* The input is taken: what fails now is done by a later call. */
+	if ((full || idle) && intake_admit(e) == 0 && idle)
+		dispatch_run(e, sys_now());
+	return 1;
+}
+
 /* Makes an empty chunk refer to the next n items of an inherited array, which
    need no buffer as workers have the array too.  Returns 0 or -ENOMEM. */
 static int refer(struct engine *e, struct source *s,

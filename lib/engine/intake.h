@@ -24,6 +24,7 @@ struct intake {
 	size_t chunk_bytes;	/* bytes of the last chunk, a guess for the
 				   next */
 	uint64_t seq;		/* number of inputs ever read */
+	struct source pushed;	/* in no queue: vm_submit() gives its inputs */
 	bool in_hook;		/* a hook of the user runs now: of a source, or
 				   with VM_SERIAL of the worker */
 	bool ask_again;		/* a source that returned VM_LATER may be
@@ -37,6 +38,11 @@ void intake_add(struct engine *, struct source *);
 /* Reads inputs while the bounds allow; reads from a source that may block only
    if there is no other work.  Returns 0 or -errno. */
 int intake_run(struct engine *, uint64_t now);
+
+/* Takes an input that the program pushes, with a tag of its own; a worker gets
+   it at once if one is idle.  Does not block.  Returns 1; VM_LATER if a bound
+   is reached; or -ENOMEM. */
+int intake_push(struct engine *, const void *input, size_t size, void *tag);
 
 /* Would a source be asked now? */
 bool intake_wants(struct engine *);

@@ -301,7 +301,7 @@ static void count_times(struct engine *e, struct member *m,
 		.ns = longest_ns(e, said, n),
 		.seq = s->chunk->seq + said->last,
 		.index = s->chunk->index + said->last,
-		.tag = s->chunk->tag,
+		.tag = chunk_tag(s->chunk, said->last),
 	};
 	others = ns - blocked - MIN(slow.ns, ns - blocked);
 	times_add(&e->tally.times, slow.ns, 1);

@@ -19,8 +19,8 @@ struct chunk *chunk_new(struct freelist *freelist, uint64_t index, uint64_t seq,
 		return NULL;
 	*c = (struct chunk){ .refs = 1, .freelist = freelist, .index = index,
 		.seq = seq, .tag = tag, .items = c->items,
-		.heads = c->heads };
-	c->items.max = c->heads.max = SIZE_MAX / 4;
+		.heads = c->heads, .tags = c->tags };
+	c->items.max = c->heads.max = c->tags.max = SIZE_MAX / 4;
 	return c;
 }
 
@@ -88,6 +88,17 @@ void chunk_pack_run(struct chunk *c, const void *items, size_t n, size_t size)
 	c->each = c->each == length ? length : 0;
 	c->count += (uint32_t)n;
 	c->untaken = c->count;
+}
+
+int chunk_expect_tag(struct chunk *c)
+{
+	return buf_reserve(&c->tags, sizeof(void *));
+}
+
+void chunk_keep_tag(struct chunk *c, void *tag)
+{
+	memcpy(c->tags.data + c->tags.len, &tag, sizeof tag);
+	c->tags.len += sizeof tag;
 }
 
 /* ---- chunks in shared memory ---- */

@@ -62,6 +62,8 @@ struct chunk {
 	struct region *region;	/* PLACED: its region; owned */
 	struct buf items;	/* PACKED, PLACED: the buffer of frames */
 	struct buf heads;	/* PLACED: array with a chunk_head per item */
+	struct buf tags;	/* array with a tag per item; empty: all have
+				   the source's */
 };
 
 /* Returns an empty chunk with a reference, or NULL.  It comes from the
@@ -69,6 +71,20 @@ struct chunk {
    is dropped; freelist may be NULL. */
 struct chunk *chunk_new(struct freelist *, uint64_t index, uint64_t seq,
     void *tag);
+
+/* Makes room for the tag of the next item, and sets it after that was packed,
+   for a chunk whose items have tags of their own.  The first returns 0 or
+   -ENOMEM, the second cannot fail then. */
+int chunk_expect_tag(struct chunk *);
+void chunk_keep_tag(struct chunk *, void *tag);
+
+/* Returns the tag of the nth item, from 0.  Inline, as it runs for each
+   item. */
+static inline void *chunk_tag(const struct chunk *c, uint64_t nth)
+{
+	return c->tags.len == 0 ? c->tag :
+	    ((void *const *)(void *)c->tags.data)[nth];
+}
 
 /* Reserves buffer space for that many bytes of frames.  Ignores errors. */
 void chunk_expect(struct chunk *, size_t bytes);

@@ -1,0 +1,350 @@
+/*
+ * test_submit.c - vm_submit(): each pushed input comes back once, with its tag
+ * and index; bounds; order; cancelling; in an event loop.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/base.h"
+#include "tools.h"
+
+static int echo(struct vm_context *me, const void *input, size_t size)
+{
+	if (size == 8 && number(input) == -1)
+		raise(SIGKILL);
+	if (size == 8 && number(input) == -2)
+		nap_ms(100);
+	return vm_output(me, input, size);
+}
+
+static const struct vm_worker worker = { .process = echo };
+
+static void *tag_of(int64_t i)
+{
+	return (void *)(uintptr_t)(i * 16 + 5);
+}
+
+/* Pushes a number; takes results while there is no room.  Calls note() for each
+   result. */
+static void push(vm_pool *pool, int64_t x, int64_t i,
+    void (*note)(const struct vm_result *))
+{
+	struct vm_result r;
+	int rc;
+
+	while ((rc = vm_submit(pool, &x, sizeof x, tag_of(i))) == VM_LATER) {
+		take(pool, &r);
+		note(&r);
+	}
+	ck_assert_msg(rc == 1, "%s", vm_error(pool));
+}
+
+static bool seen[200000];
+static int64_t count, next_index;
+static bool in_order;
+
+static void note(const struct vm_result *r)
+{
+	int64_t i = (int64_t)r->index;
+
+	ck_assert_int_lt(i, (int64_t)COUNTOF(seen));
+	ck_assert(!seen[i]);
+	seen[i] = true;
+	ck_assert_ptr_eq(r->tag, tag_of(i));
+	ck_assert_int_eq(number(r->input), i);
+	if (r->type == VM_OUTPUT)
+		ck_assert_int_eq(number(r->output), i);
+	if (in_order)
+		ck_assert_int_eq(i, next_index++);
+	count++;
+}
+
+static void start(bool ordered)
+{
+	memset(seen, 0, sizeof seen);
+	count = next_index = 0;
+	in_order = ordered;
+}
+
+static void push_all(unsigned flags, int workers, size_t chunk_size, int64_t n)
+{
+	struct vm_options o = { .workers = workers, .flags = flags,
+		.chunk_size = chunk_size };
+	vm_pool *pool = fork_pool(&worker, &o);
+	struct vm_result r;
+	int rc;
+
+	start(flags & VM_ORDERED);
+	for (int64_t i = 0; i < n; i++)
+		push(pool, i, i, note);
+	while ((rc = vm_zip_in_out_within(pool, &r, limit_ms())) == 1)
+		note(&r);
+	ck_assert_int_eq(rc, 0);
+	ck_assert_int_eq(count, n);
+	close_pool(pool);
+}
+
+START_TEST(each_input_comes_back_with_its_tag)
+{
+	push_all(0, 2, 0, 200000);
+	push_all(VM_ORDERED, 2, 0, 100000);
+	push_all(0, 2, 1, 3000);
+	push_all(0, 2, 7, 3000);
+	push_all(0, VM_SERIAL, 0, 1000);
+}
+END_TEST
+
+/* A worker has it before any result is taken. */
+START_TEST(an_idle_worker_gets_it_at_once)
+{
+	struct vm_options o = { .workers = 1 };
+	vm_pool *pool = fork_pool(&worker, &o);
+	struct pollfd fd = { .fd = vm_fd(pool), .events = POLLIN };
+	struct vm_result r;
+	int64_t x = 0;
+	int rc;
+
+	ck_assert_int_eq(vm_ready(pool, limit_ms()), 0);
+	while (poll(&fd, 1, 20) == 1)
+		ck_assert_int_eq(vm_zip_in_out_within(pool, &r, 0), 0);
+	for (int i = 0; i < 20; i++) {
+		ck_assert_int_eq(vm_submit(pool, &x, sizeof x, &x), 1);
+		do {
+			ck_assert_int_eq(poll(&fd, 1, limit_ms()), 1);
+			rc = vm_zip_in_out_within(pool, &r, 0);
+		} while (rc == VM_LATER);
+		ck_assert_int_eq(rc, 1);
+		ck_assert_ptr_eq(r.tag, &x);
+		ck_assert_uint_eq(r.index, (uint64_t)i);
+	}
+	close_pool(pool);
+}
+END_TEST
+
+/* Without taking results a program is told to wait, and holds only what the
+   bounds allow. */
+START_TEST(bounds_are_told)
+{
+	struct vm_options o = { .workers = 1, .chunk_size = 2,
+		.max_real_in_flight_factor = 1,
+		.max_total_in_flight_factor = 3 };
+	vm_pool *pool = fork_pool(&worker, &o);
+	struct vm_result r;
+	int64_t n = 0;
+	int rc;
+
+	start(false);
+	while ((rc = vm_submit(pool, &n, sizeof n, tag_of(n))) == 1) {
+		n++;
+		ck_assert_int_le(n, 8);
+	}
+	ck_assert_int_eq(rc, VM_LATER);
+	ck_assert_int_ge(n, 3);
+	for (; n < 100; n++)
+		push(pool, n, n, note);
+	while ((rc = vm_zip_in_out_within(pool, &r, limit_ms())) == 1)
+		note(&r);
+	ck_assert_int_eq(count, 100);
+	close_pool(pool);
+}
+END_TEST
+
+START_TEST(large_inputs_are_pushed_too)
+{
+	enum { SIZE = 300000, COUNT = 60 };
+	struct vm_options o = { .workers = 2,
+		.max_in_flight_bytes = 4 << 20 };
+	vm_pool *pool = fork_pool(&worker, &o);
+	unsigned char *bytes = malloc(SIZE);
+	struct vm_result r;
+	int taken = 0, rc;
+
+	ck_assert_ptr_nonnull(bytes);
+	for (int i = 0; i < COUNT; i++) {
+		memset(bytes, i, SIZE);
+		while ((rc = vm_submit(pool, bytes, SIZE - (size_t)i,
+		    tag_of(i))) == VM_LATER) {
+			take(pool, &r);
+			taken++;
+		}
+		ck_assert_int_eq(rc, 1);
+	}
+	while ((rc = vm_zip_in_out_within(pool, &r, limit_ms())) == 1) {
+		ck_assert_uint_eq(r.output_size, SIZE - r.index);
+		ck_assert_int_eq(((const unsigned char *)r.output)[SIZE / 2],
+		    (int)r.index);
+		ck_assert_ptr_eq(r.tag, tag_of((int64_t)r.index));
+		taken++;
+	}
+	ck_assert_int_eq(taken, COUNT);
+	close_pool(pool);
+	free(bytes);
+}
+END_TEST
+
+START_TEST(an_input_may_lie_in_a_result)
+{
+	struct vm_options o = { .workers = 1 };
+	vm_pool *pool = fork_pool(&worker, &o);
+	struct vm_result r;
+	int64_t x = 4711;
+
+	ck_assert_int_eq(vm_submit(pool, &x, sizeof x, NULL), 1);
+	for (int i = 0; i < 100; i++) {
+		take(pool, &r);
+		ck_assert_int_eq(number(r.output), 4711);
+		ck_assert_int_eq(vm_submit(pool, r.output, r.output_size,
+		    NULL), 1);
+	}
+	close_pool(pool);
+}
+END_TEST
+
+START_TEST(sources_and_pushing_go_together)
+{
+	struct vm_options o = { .workers = 2, .flags = VM_ORDERED };
+	vm_pool *pool = fork_pool(&worker, &o);
+	struct vm_result r;
+	int64_t read = 0, pushed = 0;
+	struct vm_source s = vm_range(0, 5000);
+	int rc;
+
+	s.tag = &read;
+	imap_to(pool, s);
+	while ((rc = vm_zip_in_out_within(pool, &r, limit_ms())) == 1) {
+		if (r.tag == &read) {
+			ck_assert_int_eq(number(r.input), read++);
+			continue;
+		}
+		ck_assert_uint_eq(r.index, (uint64_t)(pushed - 1));
+		ck_assert_ptr_eq(r.tag, tag_of(pushed - 1));
+		if (pushed == 50)
+			continue;
+		ck_assert_int_eq(vm_submit(pool, &pushed, sizeof pushed,
+		    tag_of(pushed)), 1);
+		pushed++;
+	}
+	ck_assert_int_eq(rc, 0);
+	ck_assert_int_eq(read, 5000);
+	/* Nothing was pushed so far; then a chain of inputs. */
+	ck_assert_int_eq(vm_submit(pool, &pushed, sizeof pushed, tag_of(0)), 1);
+	pushed++;
+	while ((rc = vm_zip_in_out_within(pool, &r, limit_ms())) == 1) {
+		if (pushed == 50)
+			continue;
+		ck_assert_int_eq(vm_submit(pool, &pushed, sizeof pushed,
+		    tag_of(pushed)), 1);
+		pushed++;
+	}
+	ck_assert_int_eq(rc, 0);
+	close_pool(pool);
+}
+END_TEST
+
+START_TEST(a_death_costs_its_input_only)
+{
+	struct vm_options o = { .workers = 2 };
+	vm_pool *pool = fork_pool(&worker, &o);
+	struct vm_result r;
+	int64_t x;
+	int killed = 0, rc;
+
+	for (int64_t i = 0; i < 1000; i++) {
+		x = i == 500 ? -1 : i;
+		while ((rc = vm_submit(pool, &x, sizeof x,
+		    tag_of(i))) == VM_LATER)
+			take(pool, &r);
+		ck_assert_int_eq(rc, 1);
+	}
+	while ((rc = vm_zip_in_out_within(pool, &r, limit_ms())) == 1)
+		if (r.type == VM_EXCEPTION) {
+			ck_assert_int_eq(r.exception->cause, VM_KILLED);
+			ck_assert_uint_eq(r.index, 500);
+			ck_assert_ptr_eq(r.tag, tag_of(500));
+			killed++;
+		}
+	ck_assert_int_eq(rc, 0);
+	ck_assert_int_eq(killed, 1);
+	close_pool(pool);
+}
+END_TEST
+
+START_TEST(a_pushed_input_is_cancelled_by_its_tag)
+{
+	struct vm_options o = { .workers = 1 };
+	vm_pool *pool = fork_pool(&worker, &o);
+	struct vm_result r;
+	int64_t slow = -2;
+	int cancelled = 0, rc;
+
+	for (int64_t i = 0; i < 20; i++)
+		ck_assert_int_eq(vm_submit(pool, &slow, sizeof slow,
+		    tag_of(i)), 1);
+	ck_assert_int_eq(vm_cancel_item(pool, tag_of(15), 15), 1);
+	ck_assert_int_eq(vm_cancel_item(pool, tag_of(15), 16), 0);
+	ck_assert_int_eq(vm_cancel_item(pool, tag_of(99), 99), 0);
+	while ((rc = vm_zip_in_out_within(pool, &r, limit_ms())) == 1)
+		if (r.type == VM_EXCEPTION) {
+			ck_assert_int_eq(r.exception->cause, VM_CANCELLED);
+			ck_assert_ptr_eq(r.tag, tag_of(15));
+			cancelled++;
+		}
+	ck_assert_int_eq(cancelled, 1);
+	for (int64_t i = 0; i < 20; i++)
+		ck_assert_int_eq(vm_submit(pool, &slow, sizeof slow,
+		    tag_of(i)), 1);
+	vm_cancel(pool, 0);
+	cancelled = 0;
+	while ((rc = vm_zip_in_out_within(pool, &r, limit_ms())) == 1)
+		cancelled += r.type == VM_EXCEPTION;
+	ck_assert_int_eq(rc, 0);
+	ck_assert_int_ge(cancelled, 10);
+	close_pool(pool);
+}
+END_TEST
+
+START_TEST(wrong_calls_are_refused)
+{
+	struct vm_options o = { .workers = 1, .max_item_bytes = 100 };
+	vm_pool *pool = fork_pool(&worker, &o);
+	struct vm_result r;
+	char bytes[101] = "";
+
+	errno = 0;
+	ck_assert_int_eq(vm_submit(NULL, bytes, 1, NULL), -1);
+	ck_assert_int_eq(errno, EINVAL);
+	ck_assert_int_eq(vm_submit(pool, NULL, 1, NULL), -1);
+	ck_assert_int_eq(errno, EINVAL);
+	ck_assert_int_eq(vm_submit(pool, bytes, 101, NULL), -1);
+	ck_assert_int_eq(errno, EFBIG);
+	ck_assert_ptr_nonnull(strstr(vm_error(pool), "max_item_bytes"));
+	ck_assert_int_eq(vm_submit(pool, NULL, 0, NULL), 1);
+	take(pool, &r);
+	ck_assert_uint_eq(r.input_size, 0);
+	ck_assert_uint_eq(r.index, 0);
+	ck_assert_int_eq(vm_finish(pool), 0);
+	ck_assert_int_eq(vm_submit(pool, bytes, 1, NULL), -1);
+	ck_assert_int_eq(errno, EPIPE);
+	take_end(pool);
+	close_pool(pool);
+}
+END_TEST
+
+int main(void)
+{
+	const TTest *const tests[] = { each_input_comes_back_with_its_tag,
+		an_idle_worker_gets_it_at_once, bounds_are_told,
+		large_inputs_are_pushed_too, an_input_may_lie_in_a_result,
+		sources_and_pushing_go_together, a_death_costs_its_input_only,
+		a_pushed_input_is_cancelled_by_its_tag,
+		wrong_calls_are_refused };
+
+	return run_tests("submit", tests, COUNTOF(tests));
+}
