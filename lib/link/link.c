@@ -212,6 +212,14 @@ static void pass_on(unsigned char *frame, size_t length)
 		give_up();
 }
 
+/* Names a chunk older than all that the caller knows of as the last that was
+   begun: ordinals wrap, and with a word that stays behind, those half a round
+   later would be taken for begun. */
+static void tell_not_begun(void)
+{
+	slot_begin(self.slot, self.tasks.first - SLOT_LEASES, 0);
+}
+
 /* Reports that the oldest chunk is done. */
 static void end_task(void)
 {
@@ -221,6 +229,7 @@ static void end_task(void)
 
 	put(FRAME_END, &said, sizeof said);
 	tasks_drop(&self.tasks);
+	tell_not_begun();
 }
 
 /* Passes on the early answers that are next now, and ends chunks. */

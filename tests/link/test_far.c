@@ -480,6 +480,35 @@ START_TEST(a_killed_fork_server_loses_nothing)
 }
 END_TEST
 
+/* Numbers of chunks wrap: items of a link must not seem begun then. */
+START_TEST(a_link_lost_late_loses_nothing)
+{
+	const int64_t n = 33000;
+	struct vm_host hosts[1];
+	struct vm_worker w;
+	struct vm_options o = options(hosts, 1);
+	struct vm_result r;
+	vm_pool *pool;
+
+	set_config();
+	config.kills = true;
+	w = worker();
+	o.chunk_size = 1;
+	pool = fork_pool(&w, &o);
+	imap_to(pool, vm_range(1000, 1000 + n));
+	for (int64_t i = 0; i < n; i++)
+		take(pool, &r);
+	imap_to(pool, vm_range(KILLS_LINK, KILLS_LINK + 1));
+	take(pool, &r);
+	ck_assert_msg(r.type == VM_OUTPUT, "%s", r.type == VM_EXCEPTION ?
+	    r.exception->message : "");
+	ck_assert(!first_time(&config, KILLS_LINK));
+	take_end(pool);
+	close_pool(pool);
+	drop_config();
+}
+END_TEST
+
 /* ---- commands ---- */
 
 /* A pool whose only command is this must say so, with these words. */
@@ -822,7 +851,7 @@ int main(int argc, char **argv)
 		large_items_go_both_ways, inherited_inputs_are_sent,
 		workers_here_and_there_share_the_work,
 		a_killed_agent_loses_nothing, a_killed_link_loses_nothing,
-		a_stopped_agent_loses_nothing,
+		a_stopped_agent_loses_nothing, a_link_lost_late_loses_nothing,
 		a_killed_fork_server_loses_nothing,
 		a_command_without_an_agent_is_named,
 		an_agent_of_another_kind_is_named, a_banner_is_skipped,
