@@ -343,11 +343,14 @@ static bool take(struct task *t)
 
 	if (t->shipped < t->taken)
 		return true;
-	first = slot_take(self.slot, t->chunk.ordinal, n, &limit);
-	if (first != t->shipped || first >= limit)
+	/* Each further try would move the lease word beyond its limit. */
+	if (t->over)
 		return false;
-	t->taken = MIN(first + n, limit);
-	return true;
+	first = slot_take(self.slot, t->chunk.ordinal, n, &limit);
+	t->over = first != t->shipped || first >= limit;
+	if (!t->over)
+		t->taken = MIN(first + n, limit);
+	return !t->over;
 }
 
 static void ship(struct task *t, const struct frame *item)

@@ -32,6 +32,7 @@ struct task {
 				   was taken */
 	uint32_t shipped;	/* number of the next item to ship */
 	uint32_t answered;	/* number of the next item to answer */
+	bool over;		/* no item of the lease is left to take */
 	bool closed;		/* no further item is shipped */
 	uint64_t began;		/* time, ns */
 	unsigned char *at;	/* next item in memory; NULL: in the pipe */

@@ -23,6 +23,9 @@
 /* Inputs of these numbers do more than come back. */
 enum special { KILLS_ITSELF = 20, EXITS, FAILS, HANGS, GROWS, DIES_ONCE,
 	PRINTS, KILLS_AGENT, KILLS_LINK, STOPS_AGENT, KILLS_SERVER };
+/* Inputs from this number on take SLOW_MS. */
+#define SLOW 1000000000000000
+#define SLOW_MS 200
 
 /* Plain bytes, as they are copied to agents. */
 struct config {
@@ -105,6 +108,8 @@ static int work(struct vm_context *me, const void *input, size_t size)
 	if (c->kills && t.number >= KILLS_AGENT && t.number <= KILLS_SERVER &&
 	    first_time(c, t.number))
 		harm(t.number);
+	if (t.number >= SLOW)
+		nap_ms(SLOW_MS);
 	switch (t.number) {
 	case KILLS_ITSELF:
 		raise(SIGKILL);
@@ -787,6 +792,42 @@ START_TEST(a_cancelled_run_ends)
 }
 END_TEST
 
+/* The link drops the many items that were taken back; then an item that it has
+   taken is cancelled, which ends as usual. */
+START_TEST(a_link_outlives_cancelled_items)
+{
+	struct vm_host hosts[1];
+	struct vm_options o = options(hosts, 1);
+	struct vm_worker w;
+	struct vm_result r;
+	struct vm_stats stats;
+	vm_pool *pool;
+	int answers = 0, rc;
+
+	set_config();
+	w = worker();
+	hosts[0].workers = 8;
+	o.chunk_size = 4000;
+	pool = fork_pool(&w, &o);
+	imap_to(pool, vm_range(SLOW, SLOW + 4000));
+	take(pool, &r);
+	ck_assert_int_eq(vm_cancel_item(pool, NULL, 40), 1);
+	while (answers < 25) {
+		take(pool, &r);
+		answers += r.type == VM_OUTPUT;
+	}
+	vm_cancel_item(pool, NULL, 39);
+	vm_cancel(pool, 0);
+	while ((rc = vm_zip_in_out_within(pool, &r, limit_ms())) == 1)
+		continue;
+	ck_assert_int_eq(rc, 0);
+	vm_stats(pool, &stats);
+	ck_assert_int_eq((int)stats.deaths, 0);
+	close_pool(pool);
+	drop_config();
+}
+END_TEST
+
 /* ---- options ---- */
 
 static void is_refused(struct vm_worker w, struct vm_options o,
@@ -859,7 +900,7 @@ int main(int argc, char **argv)
 		text_of_hooks_has_the_name_before_it,
 		nothing_is_left_of_a_killed_caller,
 		a_pool_closes_in_the_middle, a_cancelled_run_ends,
-		wrong_options_are_refused };
+		a_link_outlives_cancelled_items, wrong_options_are_refused };
 
 	vm_agent(argc, argv, table, COUNTOF(table));
 	if (realpath(argv[0], program) == NULL)
