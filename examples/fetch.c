@@ -262,8 +262,7 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	if (optind < argc)
-		urls = vm_strings((const char *const *)argv + optind,
-		    (size_t)(argc - optind));
+		urls = vm_strings(argv + optind, (size_t)(argc - optind));
 	else
 		urls = vm_lines_fd(STDIN_FILENO);
 	status = fetch_all(urls, &options);

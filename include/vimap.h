@@ -588,10 +588,18 @@ VM_EXPORT struct vm_source vm_array(const void *items, size_t count,
 VM_EXPORT struct vm_source vm_inherited_array(const void *items, size_t count,
     size_t item_size);
 
-/* Strings without their 0; ends early at a NULL pointer, as argv does.  In C an
-   array of char *, such as argv + 1 or gl_pathv, needs a cast.  To process
-   files, give their paths: the worker opens the file. */
-VM_EXPORT struct vm_source vm_strings(const char *const *strings, size_t count);
+/* An array of strings, of type char ** or const char *const *.  C converts
+   neither of them to the other, so there the compiler accepts any pointer. */
+#ifdef __cplusplus
+typedef const char *const *vm_string_array;
+#else
+typedef const void *vm_string_array;
+#endif
+
+/* Strings without their 0; ends early at a NULL pointer, so that argv + 1 and
+   gl_pathv can be given.  To process files, give their paths: the worker opens
+   the file. */
+VM_EXPORT struct vm_source vm_strings(vm_string_array strings, size_t count);
 
 /* Lines without their newline, which the last line need not have.  The file or
    descriptor stays open.  vm_lines() may block.  vm_lines_fd() does not, so it

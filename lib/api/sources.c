@@ -162,7 +162,7 @@ static int strings_next(void *from, const void **input, size_t *size)
 	return 1;
 }
 
-struct vm_source vm_strings(const char *const *strings, size_t count)
+struct vm_source vm_strings(vm_string_array strings, size_t count)
 {
 	static const struct made_flaw null = { EINVAL,
 		"The list given to vm_strings() is NULL, and its count is not "

@@ -34,6 +34,23 @@ write_users()
 		return vm_fork(&worker, &options);
 	}
 	END
+	# Arrays of strings of every type, without a cast, in both languages.
+	cat >"$tmp/strings.c" <<-'END'
+	#include <vimap.h>
+	void give(vm_pool *, char **, char *const *, const char **,
+	    const char *const *);
+	void give(vm_pool *pool, char **a, char *const *b, const char **c,
+	    const char *const *d)
+	{
+		(void)vm_strings(a + 1, 1);
+		(void)vm_strings(b, 1);
+		(void)vm_strings(c, 1);
+		(void)vm_strings(d, 1);
+		(void)vm_strings((const char *const *)a, 1);
+		(void)(vm_imap(pool, vm_strings(0, 0)) == 0);
+	}
+	END
+	cp "$tmp/strings.c" "$tmp/strings.cc"
 	echo '#include <vimap_reduce.h>' >"$tmp/reduce.c"
 	cat >>"$tmp/reduce.c" <<-'END'
 	struct vm_job zero_job = {0};
@@ -81,7 +98,7 @@ try()
 		echo "$1 does not know $2"
 		return 0
 	fi
-	for user in alone zero reduce; do
+	for user in alone zero strings reduce; do
 		compiled=$((compiled + 1))
 		# shellcheck disable=SC2086 # several words are meant
 		"$1" -std="$2" $warnings -I"$srcdir/include" -fsyntax-only \
