@@ -68,24 +68,23 @@ static int at_end(struct engine *e)
 }
 
 /* Reads inputs and sends them.  If no worker had a chunk, a second round reads
-   on, as no result can have come yet. */
+   on, as no result can have come yet.  The host was not away in between. */
 static int feed(struct engine *e, uint64_t *now)
 {
-	bool idle, first = true;
+	bool idle;
 	int r;
 
+	*now = sys_now();
+	tally_enter(&e->tally, *now);
+	lost_fds_look(e, *now);
 	do {
 		idle = e->window.nsent == 0;
-		*now = sys_now();
-		if (first)
-			tally_enter(&e->tally, *now);
-		first = false;
-		lost_fds_look(e, *now);
 		r = e->fate.broken ? 0 : intake_run(e, *now);
 		if (r == 0 && e->set.serial && !results_ready(&e->results))
 			r = serial_run(e);
 		if (r == 0)
 			r = dispatch_run(e, *now);
+		*now = idle ? sys_now() : *now;
 	} while (r == 0 && idle && e->window.nsent > 0 && intake_wants(e));
 	return r;
 }

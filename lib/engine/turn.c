@@ -339,11 +339,13 @@ static int run_all(struct engine *e, const struct chore *chores, size_t count,
 {
 	int r = 0;
 
-	death_pool(e, now);
 	for (size_t i = 0; i < count && r >= 0; i++) {
+		if (e->fate.broken)
+			death_pool(e, now);
 		r = chores[i].run(e, now);
-		death_pool(e, now);
 	}
+	if (e->fate.broken)
+		death_pool(e, now);
 	return MIN(r, 0);
 }
 
