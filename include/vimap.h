@@ -301,7 +301,12 @@ enum vm_flag {
 	VM_ISOLATE = 1 << 7,
 	/* stdio text of hooks for stdout and stderr is written line by line, a
 	   line of up to 4 KiB in a single write(). */
-	VM_WHOLE_LINES = 1 << 8
+	VM_WHOLE_LINES = 1 << 8,
+	/* The progress of the pool on your stderr: on a terminal a line that
+	   is drawn over, at most 10 times a second; elsewhere a line every
+	   10 seconds.  Both only while you are in calls that take results.
+	   Never blocks. */
+	VM_PROGRESS = 1 << 9
 };
 
 /*

@@ -8,8 +8,9 @@
 
 #include "base/cut.h"
 #include "engine/engine.h"
+#include "engine/progress.h"
 
-void debug_say(const struct engine *e, const char *format, ...)
+void debug_say(struct engine *e, const char *format, ...)
 {
 	char line[256];
 	va_list ap;
@@ -19,5 +20,6 @@ void debug_say(const struct engine *e, const char *format, ...)
 	va_start(ap, format);
 	cut_print(line, sizeof line, format, ap);
 	va_end(ap);
+	progress_hide(e);
 	fprintf(stderr, "vimap: %s\n", line);
 }

@@ -12,7 +12,7 @@ struct engine;
 
 /* Prints "vimap: " and the text, which is cut to the 255 bytes of a buffer,
    with a newline. */
-void debug_say(const struct engine *, const char *format, ...)
+void debug_say(struct engine *, const char *format, ...)
     PRINTF_LIKE(2, 3);
 
 #endif

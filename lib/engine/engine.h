@@ -28,6 +28,7 @@
  *	cancel.c         cancelled items
  *	serial.c         the pool without processes
  *	stats.c          counts and times for vm_stats()
+ *	progress.c       a line on the progress of the pool
  *	debug.c          debug lines
  *
  * Easy to get wrong: every step may run out of memory, and must then leave the
@@ -48,6 +49,7 @@
 #include "engine/listening.h"
 #include "engine/lost_fds.h"
 #include "engine/nudge.h"
+#include "engine/progress.h"
 #include "engine/retry.h"
 #include "engine/serial.h"
 #include "engine/server_events.h"
@@ -101,6 +103,7 @@ struct engine {
 	struct serial serial;
 
 	struct tally tally;	/* counts of all steps, for vm_stats() */
+	struct progress progress;
 };
 
 #endif

@@ -19,6 +19,7 @@
 #include "engine/intake.h"
 #include "engine/listening.h"
 #include "engine/lost_fds.h"
+#include "engine/progress.h"
 #include "engine/serial.h"
 #include "engine/staffing.h"
 #include "engine/teardown.h"
@@ -232,6 +233,8 @@ int engine_start(struct engine *e, struct settings *set, struct words *words)
 	}
 	e->crew.rxlist.bytes_most = MIN(RXLIST_BYTES, usual);
 	e->started = r == 0;
+	if (e->started)
+		progress_start(e);
 	if (r < 0)
 		engine_stop(e, false);
 	return r;
@@ -316,6 +319,8 @@ int engine_stop(struct engine *e, bool foreign)
 	void (*close)(int *fd) = foreign ? forget : fdlist_drop;
 	int r = 0;
 
+	if (!foreign)
+		progress_end(e);
 	e->fate.closing = true;
 	if (foreign) {
 		intake_forget(e);

@@ -14,6 +14,10 @@
 #include "os/sys.h"
 #include "report/verdict.h"
 
+/* An item takes long after this time, and this multiple of most others. */
+#define LONG_NS (5000 * MS_IN_NS)
+#define LONG_TIMES 8
+
 /* Has the pool no inputs, read or not, whose result is to come? */
 static bool is_empty(const struct engine *e)
 {
@@ -156,6 +160,39 @@ int stats_worker(struct engine *e, size_t place, struct vm_worker_stats *w)
 	if (w->pid != 0)
 		w->max_rss = MAX(w->max_rss, sys_memory_peak(w->pid));
 	return 1;
+}
+
+/* Returns the time after which an item takes long: half of its timeout, or much
+   longer than most others. */
+static uint64_t long_ns(const struct engine *e)
+{
+	uint64_t usual = times_part(&e->tally.times, 900);
+
+	if (e->set.item_ns > 0)
+		return e->set.item_ns / 2;
+	return MAX(LONG_NS, LONG_TIMES * usual);
+}
+
+char stats_letter(const struct engine *e, size_t place, uint64_t *index,
+    uint64_t *ns)
+{
+	static const char letters[] = {
+		[VM_WORKER_DEAD] = 'x',
+		[VM_WORKER_SETUP] = 'S',
+		[VM_WORKER_IDLE] = '.',
+		[VM_WORKER_RUNS] = 'R',
+		[VM_WORKER_LEAVING] = '.',
+		[VM_WORKER_GIVEN_UP] = 'x',
+	};
+	const struct member *m = &e->crew.members[place];
+	enum vm_worker_state state = state_of(m);
+
+	if (!is_used(m))
+		return '\0';
+	if (state != VM_WORKER_RUNS)
+		return letters[state];
+	*ns = seen_since(e, MAX(m->sent->sent_at, m->moved_at));
+	return *ns > long_ns(e) && find_item(m, index) ? '!' : 'R';
 }
 
 /* ---- the pool ---- */

@@ -24,6 +24,12 @@ void stats_resume(struct engine *);
    a source does not say. */
 uint64_t stats_total(const struct engine *);
 
+/* Returns the work of a worker as a letter: R runs, S setup, '.' idle, '!' has
+   been at an item for long, x dead; 0 if none is wanted there.  For '!' sets
+   the index of the item, and the time since its begin. */
+char stats_letter(const struct engine *, size_t place, uint64_t *index,
+    uint64_t *ns);
+
 /* Fills in the sums of the pool, and what limits it; the sentence is in the
    words. */
 void stats_fill(struct engine *, struct vm_stats *, struct words *);

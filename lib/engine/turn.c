@@ -20,6 +20,7 @@
 #include "engine/listening.h"
 #include "engine/lost_fds.h"
 #include "engine/nudge.h"
+#include "engine/progress.h"
 #include "engine/receive.h"
 #include "engine/server_events.h"
 #include "engine/staffing.h"
@@ -306,6 +307,7 @@ static const struct chore after[] = {
 	{ deaths_at, settle_deaths },
 	{ server_at, check_server },
 	{ staffing_alarm, staffing_run },
+	{ progress_alarm, progress_run },
 };
 
 static uint64_t first_due(const struct engine *e, const struct chore *chores,

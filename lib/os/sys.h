@@ -42,6 +42,9 @@ ssize_t sys_write(int fd, const void *from, size_t size);
 /* Reads at a position, without moving the file's own; returns as sys_read(). */
 ssize_t sys_pread(int fd, void *to, size_t size, uint64_t at);
 ssize_t sys_writev(int fd, const struct iovec *parts, int count);
+/* Writes if the descriptor takes bytes without blocking; else returns
+   -EAGAIN.  Where it takes a few only, as a socket may, it can block. */
+ssize_t sys_write_now(int fd, const void *from, size_t size);
 /* An entry of a directory, in the layout of getdents64(2). */
 struct sys_entry {
 	uint64_t inode;
@@ -101,6 +104,16 @@ int sys_nonblock(int fd);
 int sys_dup_onto(int fd, int to);
 /* Returns a copy of a descriptor, above 2 and closed on exec, or -errno. */
 int sys_copy(int fd);
+
+/* Returns the columns of a terminal, 0 if it does not say; -ENOTTY or the like
+   if it is no terminal. */
+int sys_columns(int fd);
+/* Does the terminal take this process's text: is it in the foreground, or not
+   under the control of this terminal? */
+bool sys_in_foreground(int fd);
+/* Returns a variable of the environment; NULL if it is not set, or if the
+   program has rights that its user has not. */
+const char *sys_getenv(const char *name);
 
 /* ---- large files ---- */
 

@@ -1,4 +1,4 @@
-/* sys_file.c - see sys.h: system calls on large files. */
+/* sys_file.c - see sys.h: system calls on large files and terminals. */
 #include "config.h"
 
 #include "os/sys.h"
@@ -7,6 +7,8 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -69,4 +71,28 @@ uint64_t sys_file_limit(void)
 
 	getrlimit(RLIMIT_FSIZE, &limit);
 	return limit.rlim_cur;
+}
+
+/* ---- terminals ---- */
+
+int sys_columns(int fd)
+{
+	struct winsize size;
+	int r;
+
+	memset(&size, 0, sizeof size);
+	r = result_of(ioctl(fd, TIOCGWINSZ, &size));
+	return r < 0 ? r : size.ws_col;
+}
+
+bool sys_in_foreground(int fd)
+{
+	pid_t group = tcgetpgrp(fd);
+
+	return group < 0 || group == getpgrp();
+}
+
+const char *sys_getenv(const char *name)
+{
+	return secure_getenv(name);
 }

@@ -358,6 +358,15 @@ int sys_poll(struct pollfd *fds, size_t count, int ms)
 	return r == -EINTR ? 0 : r;
 }
 
+ssize_t sys_write_now(int fd, const void *from, size_t size)
+{
+	struct pollfd p = { .fd = fd, .events = POLLOUT };
+
+	if (sys_poll(&p, 1, 0) != 1)
+		return -EAGAIN;
+	return sys_write(fd, from, size);
+}
+
 int sys_ppoll(struct pollfd *fds, size_t count, int ms, const sigset_t *mask)
 {
 	struct timespec t = { .tv_sec = ms / 1000,

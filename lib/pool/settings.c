@@ -43,7 +43,7 @@
 /* The causes that lie in an item, or may. */
 #define RETRY_ON_ANY ((unsigned)(VM_FAILED | VM_KILLED | VM_EXITED | \
 	VM_TIMED_OUT | VM_TOO_BIG | VM_GARBLED))
-#define FLAGS_ALL ((unsigned)(VM_WHOLE_LINES << 1) - 1)
+#define FLAGS_ALL ((unsigned)(VM_PROGRESS << 1) - 1)
 
 /* Checks a whole number: not negative, not absurd. */
 static int check(const char *name, long long value, long long most,
@@ -383,6 +383,7 @@ static void fill_in(struct settings *s, const struct vm_options *o)
 	s->plan.close_count = (size_t)o->close_count;
 	s->ordered = o->flags & VM_ORDERED;
 	s->debug = o->flags & VM_DEBUG;
+	s->progress = o->flags & VM_PROGRESS;
 	s->chunk_size = o->chunk_size;
 	s->real_factor = real;
 	s->total_factor = total;

@@ -24,6 +24,7 @@ struct settings {
 	bool serial;
 	bool ordered;
 	bool debug;
+	bool progress;
 	int *indices;		/* array of an index for each worker, owned;
 				   NULL: 0, 1, 2 ... */
 	size_t chunk_size;	/* 0: measured */

@@ -16,6 +16,7 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/timerfd.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -385,6 +386,8 @@ static enum fault_kind wait_kind(idtype_t type)
 #define getrlimit(...) CALL(LIMIT, getrlimit(__VA_ARGS__))
 #define setrlimit(...) CALL(SET_LIMIT, setrlimit(__VA_ARGS__))
 #define getrusage(...) CALL(USAGE, getrusage(__VA_ARGS__))
+#define ioctl(...) CALL(COLUMNS, ioctl(__VA_ARGS__))
+#define tcgetpgrp(fd) CALL(FOREGROUND, tcgetpgrp(fd))
 #define clock_getcpuclockid(...) \
 	CALL(CPU_CLOCK, clock_getcpuclockid(__VA_ARGS__))
 #define sigaltstack(...) CALL(ALT_STACK, sigaltstack(__VA_ARGS__))

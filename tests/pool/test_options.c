@@ -461,18 +461,19 @@ static unsigned flags_taken(unsigned flags)
 	    (s.plan.ignore_sigterm ? VM_IGNORE_SIGTERM : 0) |
 	    (s.plan.reseed ? 0 : VM_KEEP_RAND) |
 	    (s.isolate ? VM_ISOLATE : 0) |
-	    (s.plan.whole_lines ? VM_WHOLE_LINES : 0);
+	    (s.plan.whole_lines ? VM_WHOLE_LINES : 0) |
+	    (s.progress ? VM_PROGRESS : 0);
 	settings_release(&s);
 	return taken;
 }
 
 START_TEST(each_flag_is_taken)
 {
-	for (unsigned flag = 0; flag <= VM_WHOLE_LINES;
+	for (unsigned flag = 0; flag <= VM_PROGRESS;
 	    flag = flag ? 2 * flag : 1)
 		ck_assert_uint_eq(flags_taken(flag), flag);
-	ck_assert_uint_eq(flags_taken(2 * VM_WHOLE_LINES - 1),
-	    2 * VM_WHOLE_LINES - 1);
+	ck_assert_uint_eq(flags_taken(2 * VM_PROGRESS - 1),
+	    2 * VM_PROGRESS - 1);
 }
 END_TEST
 
@@ -480,10 +481,10 @@ START_TEST(unknown_flags_are_refused)
 {
 	struct vm_options o = { .workers = 1 };
 
-	for (o.flags = 2 * VM_WHOLE_LINES; o.flags != 0; o.flags *= 2)
+	for (o.flags = 2 * VM_PROGRESS; o.flags != 0; o.flags *= 2)
 		refused(&o, "vm_options.flags");
 	o.flags = ~0u;
-	refused(&o, "0xfffffe00");
+	refused(&o, "0xfffffc00");
 }
 END_TEST
 

@@ -23,6 +23,7 @@ fork vfork clone execv execve execvp execl execlp posix_spawn system popen
 _exit _Exit getpid getppid gettid setpgid setpgrp setsid getsid getpgid
 getpgrp
 poll ppoll select pselect epoll_create1 epoll_ctl epoll_wait epoll_pwait
+tcgetpgrp tcgetattr tcsetattr secure_getenv
 waitid wait wait3 wait4 waitpid kill killpg tgkill raise abort
 mmap munmap mremap mprotect madvise mlock shm_open shm_unlink
 socket socketpair connect bind send sendto sendmsg recv recvfrom
