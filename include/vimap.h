@@ -306,7 +306,10 @@ enum vm_flag {
 	   is drawn over, at most 10 times a second; elsewhere a line every
 	   10 seconds.  Both only while you are in calls that take results.
 	   Never blocks. */
-	VM_PROGRESS = 1 << 9
+	VM_PROGRESS = 1 << 9,
+	/* The variables of the environment in vimap(3), VIMAP_WORKERS and the
+	   like, change nothing. */
+	VM_NO_ENVIRONMENT = 1 << 10
 };
 
 /*

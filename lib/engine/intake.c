@@ -439,6 +439,27 @@ static int refer_some(struct engine *e, struct source *s,
 	return r < 0 ? r : 1;
 }
 
+/* Packs a single input of a source, that of the index in "only"; those before
+   it are read and count, those behind it are not read.  Returns as fill(). */
+static int fill_only(struct engine *e, struct source *s)
+{
+	int r = 0;
+
+	while (r == 0 && s->index < e->set.only) {
+		if (source_next(s, e->set.plan.max_item) != 1)
+			return 0;
+		s->held = false;
+		s->index++;
+		e->intake.seq++;
+	}
+	if (source_next(s, e->set.plan.max_item) != 1)
+		return 0;
+	r = pack(e, s);
+	if (r == 0)
+		source_close(s);
+	return r < 0 ? r : 1;
+}
+
 /* Packs inputs until the chunk is full.  Returns 1; 0 if it is not full yet; or
    -errno.  The facts that may_ask() tests do not change while a source that
    never blocks fills a chunk. */
@@ -449,6 +470,8 @@ static int fill(struct engine *e, struct source *s)
 	struct source_array *array = source_inherited(s);
 	int r;
 
+	if (e->set.only != NEVER)
+		return fill_only(e, s);
 	if (array != NULL)
 		return refer_some(e, s, array);
 	do {

@@ -14,6 +14,7 @@
 #include "os/fdlist.h"
 #include "os/memory.h"
 #include "os/sys.h"
+#include "pool/environment.h"
 #include "shm/slot.h"
 #include "vimap.h"
 #include "wire/frame.h"
@@ -43,7 +44,7 @@
 /* The causes that lie in an item, or may. */
 #define RETRY_ON_ANY ((unsigned)(VM_FAILED | VM_KILLED | VM_EXITED | \
 	VM_TIMED_OUT | VM_TOO_BIG | VM_GARBLED))
-#define FLAGS_ALL ((unsigned)(VM_PROGRESS << 1) - 1)
+#define FLAGS_ALL ((unsigned)(VM_NO_ENVIRONMENT << 1) - 1)
 
 /* Checks a whole number: not negative, not absurd. */
 static int check(const char *name, long long value, long long most,
@@ -421,7 +422,7 @@ int settings_make(struct settings *s, const struct vm_worker *worker,
 	struct vm_options o;
 	int r;
 
-	*s = (struct settings){ 0 };
+	*s = (struct settings){ .only = NEVER };
 	if (worker == NULL)
 		return words_set(w, EINVAL, "vm_fork() needs a vm_worker; it "
 		    "was given NULL.");
@@ -434,6 +435,8 @@ int settings_make(struct settings *s, const struct vm_worker *worker,
 	    s->plan.hooks.process_many == NULL)
 		r = words_set(w, EINVAL, "vm_worker.process must not be "
 		    "NULL.");
+	if (r == 0 && !(o.flags & VM_NO_ENVIRONMENT))
+		r = environment_change(&o, w);
 	if (r == 0)
 		r = check_numbers(&o, w);
 	if (r == 0)
@@ -445,8 +448,11 @@ int settings_make(struct settings *s, const struct vm_worker *worker,
 	if (r != 0)
 		return r;
 	fill_in(s, &o);
-	r = copy_hosts(s, &o, w);
-	return r == 0 ? copy_indices(s, o.worker_indices, w) : r;
+	if (!(o.flags & VM_NO_ENVIRONMENT))
+		r = environment_adjust(s, w);
+	if (r == 0)
+		r = copy_hosts(s, &o, w);
+	return r != 0 ? r : copy_indices(s, o.worker_indices, w);
 }
 
 size_t settings_bytes(const struct settings *s, size_t workers, size_t *usual)

@@ -25,6 +25,8 @@ struct settings {
 	bool ordered;
 	bool debug;
 	bool progress;
+	uint64_t only;		/* index of the only input of each source that
+				   is read; NEVER: all are */
 	int *indices;		/* array of an index for each worker, owned;
 				   NULL: 0, 1, 2 ... */
 	size_t chunk_size;	/* 0: measured */
