@@ -72,6 +72,7 @@ static int change_workers(struct vm_options *o, struct words *w)
 		return 0;
 	if (strcmp(value, "serial") == 0) {
 		o->workers = VM_SERIAL;
+		o->host_count = 0;
 		return 0;
 	}
 	if (!read_number(value, WORKERS_MOST, &n) || n == 0)

@@ -255,7 +255,12 @@ static int copy_host(struct plan_host *to, const struct vm_host *from)
 	return 0;
 }
 
-/* The options that agents get, as the program gave them. */
+static int32_t ms_of(uint64_t ns)
+{
+	return (int32_t)MIN(ns / MS_IN_NS, INT32_MAX);
+}
+
+/* The options that agents get. */
 static struct far_begin start_of(const struct settings *s,
     const struct vm_options *o)
 {
@@ -264,13 +269,14 @@ static struct far_begin start_of(const struct settings *s,
 		.max_item = s->plan.max_item,
 		.max_address_space = o->worker_max_address_bytes,
 		.max_rss = o->worker_max_rss_bytes,
-		.flags = o->flags & ~(unsigned)(VM_ORDERED | VM_DEBUG),
+		.flags = (o->flags & ~(unsigned)(VM_ORDERED | VM_DEBUG |
+		    VM_PROGRESS)) | VM_NO_ENVIRONMENT,
 		.silence_ms = (uint32_t)(s->plan.silence_ns / MS_IN_NS),
-		.item_ms = o->item_timeout_ms,
-		.setup_ms = o->setup_timeout_ms,
-		.teardown_ms = o->teardown_timeout_ms,
-		.close_ms = o->close_timeout_ms,
-		.fork_ms = o->fork_timeout_ms,
+		.item_ms = ms_of(s->item_ns),
+		.setup_ms = ms_of(s->setup_ns),
+		.teardown_ms = ms_of(s->teardown_ns),
+		.close_ms = ms_of(s->close_ns),
+		.fork_ms = ms_of(s->fork_ns),
 		.max_items = o->worker_max_items,
 		.max_cpu_s = o->worker_max_cpu_seconds,
 	};

@@ -52,7 +52,7 @@ done
 # Real texts: copies, so that nobody changes them meanwhile.  Their ends are
 # easily got wrong.
 mkdir "$dir/texts" && cp "$srcdir/README.md" "$srcdir/COPYING" \
-    "$srcdir"/lib/*/*.c "$dir/texts" && : >"$dir/texts/empty" &&
+    "$srcdir"/lib/engine/*.c "$srcdir"/lib/reduce/*.c "$dir/texts" && : >"$dir/texts/empty" &&
     printf '\n \t\v\f\r\n\n' >"$dir/texts/blank" &&
     printf ' no newline ' >"$dir/texts/end" ||
     { echo "FAIL: no texts"; exit 1; }
