@@ -461,6 +461,17 @@ vm_fork(const struct vm_worker *worker, const struct vm_options *options)
 VM_EXPORT int vm_close(vm_pool *);
 
 /*
+ * vm_close() for event loops: waits for running items and teardowns no longer
+ * than ms milliseconds (0: not at all; negative: as vm_close()).  Returns
+ * VM_LATER if there is more to wait for: call it again when vm_fd() is
+ * readable.  Meanwhile the results are gone, and any other call fails with
+ * EPIPE, except vm_close(), vm_error(), vm_broken() and vm_workers().  Otherwise
+ * the pool is freed, and the values are those of vm_close(); for the end of
+ * the fork server, which has no workers by then, it blocks some milliseconds.
+ */
+VM_EXPORT int vm_close_within(vm_pool *, int ms) VM_CHECK_RESULT;
+
+/*
  * Returns the text of the last failure on this pool, "" if there was none.  For
  * NULL: of this thread's last vm_fork() or vm_close() of a pool or, if that
  * succeeded, of its last call that was given NULL ("" if there was none).  The

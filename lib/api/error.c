@@ -48,6 +48,9 @@ int error_refuse(struct vm_pool *p, int error, const char *call)
 		words_set(&p->words, error, "%s() was called from a hook that "
 		    "the pool runs in the caller; there only vm_cancel() may "
 		    "be.  Call it when the hook has returned.", call);
+	else if (error == EPIPE)
+		words_set(&p->words, error, "%s() comes after "
+		    "vm_close_within(): the pool is being closed.", call);
 	errno = error;
 	return -1;
 }

@@ -22,12 +22,6 @@
 #include "items/source.h"
 #include "os/sys.h"
 
-/* Returns the time ms milliseconds from now; NEVER if ms is negative. */
-static uint64_t moment(int ms)
-{
-	return ms < 0 ? NEVER : sys_now() + (uint64_t)ms * MS_IN_NS;
-}
-
 /* Turns the engine's result into the return value and errno of an API call. */
 static int answer(struct vm_pool *p, int r, int kept)
 {
@@ -217,7 +211,7 @@ RARELY static int wait_for(struct vm_pool *p, struct item *item,
     struct vm_result *result, int ms)
 {
 	int kept = errno;
-	int r = deliver_next(&p->engine, item, moment(ms));
+	int r = deliver_next(&p->engine, item, pool_moment(ms));
 
 	loop_fd_follow(&p->engine, r);
 	if (r == 1 && item->teardown != NULL)
@@ -267,7 +261,7 @@ int vm_ready(vm_pool *p, int ms)
 
 	if (error != 0)
 		return error_refuse(p, error, "vm_ready");
-	r = deliver_ready(&p->engine, moment(ms));
+	r = deliver_ready(&p->engine, pool_moment(ms));
 	loop_fd_follow(&p->engine, 1);
 	return answer(p, r, kept);
 }

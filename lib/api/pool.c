@@ -77,7 +77,8 @@ vm_pool *vm_fork_sized(const struct vm_worker *worker, size_t worker_size,
 	return p;
 }
 
-int vm_close(vm_pool *p)
+/* Closes a pool, waiting until a time at most. */
+static int close_pool(vm_pool *p, uint64_t until, const char *call)
 {
 	int kept = errno;
 	int r;
@@ -85,12 +86,27 @@ int vm_close(vm_pool *p)
 	if (p == NULL)
 		return 0;
 	if (!pool_is_foreign(p) && p->engine.intake.in_hook)
-		return error_refuse(p, EDEADLK, "vm_close");
-	r = engine_stop(&p->engine, pool_is_foreign(p));
+		return error_refuse(p, EDEADLK, call);
+	r = engine_stop(&p->engine, pool_is_foreign(p), until);
+	if (r == VM_LATER) {
+		loop_fd_follow(&p->engine, r);
+		errno = kept;
+		return r;
+	}
 	*error_words() = r != 0 ? p->words : (struct words){ "" };
 	free_pool(p);
 	errno = r < 0 ? -r : kept;
 	return r < 0 ? -1 : r;
+}
+
+int vm_close(vm_pool *p)
+{
+	return close_pool(p, NEVER, "vm_close");
+}
+
+int vm_close_within(vm_pool *p, int ms)
+{
+	return close_pool(p, pool_moment(ms), "vm_close_within");
 }
 
 /* ---- state and control ---- */

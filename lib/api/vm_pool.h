@@ -8,9 +8,11 @@
 
 #include <errno.h>
 
+#include "base/base.h"
 #include "base/words.h"
 #include "engine/engine.h"
 #include "os/owner.h"
+#include "os/sys.h"
 #include "vimap.h"
 
 struct vm_pool {
@@ -34,15 +36,23 @@ static inline bool pool_is_foreign(const struct vm_pool *p)
 }
 
 /* Checked first by every call of the API: returns 0, or the errno of a call
-   that may not be made: EINVAL, EPERM, EDEADLK.  Inline, as it runs for each
-   item. */
+   that may not be made: EINVAL, EPERM, EDEADLK; EPIPE while the pool is being
+   closed.  Inline, as it runs for each item. */
 static inline int pool_refuses(const struct vm_pool *p)
 {
 	if (p == NULL)
 		return EINVAL;
 	if (pool_is_foreign(p))
 		return EPERM;
-	return p->engine.intake.in_hook ? EDEADLK : 0;
+	if (p->engine.intake.in_hook)
+		return EDEADLK;
+	return p->engine.fate.closing ? EPIPE : 0;
+}
+
+/* Returns the time ms milliseconds from now; NEVER if ms is negative. */
+static inline uint64_t pool_moment(int ms)
+{
+	return ms < 0 ? NEVER : sys_now() + (uint64_t)ms * MS_IN_NS;
 }
 
 /* Returns this thread's words for vm_error(NULL), to be written. */

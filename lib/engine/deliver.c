@@ -113,6 +113,8 @@ static bool is_idle(struct engine *e)
 
 bool deliver_has_work(struct engine *e)
 {
+	if (e->fate.closing)
+		return false;
 	return results_ready(&e->results) || intake_wants(e) ||
 	    e->intake.ask_again || e->teardowns.first != NULL ||
 	    dispatch_can(e) ||

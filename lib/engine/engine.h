@@ -86,6 +86,7 @@ struct engine {
 
 	struct listening listening;
 	uint64_t turned_at;	/* time at which the last wait ended, ns */
+	uint64_t closing_at;	/* time at which the pool began to close, ns */
 	size_t put_off;		/* results handed out since then without a
 				   turn */
 

@@ -236,7 +236,7 @@ int engine_start(struct engine *e, struct settings *set, struct words *words)
 	if (e->started)
 		progress_start(e);
 	if (r < 0)
-		engine_stop(e, false);
+		engine_stop(e, false, NEVER);
 	return r;
 }
 
@@ -266,29 +266,30 @@ static void want_nobody(struct engine *e, uint64_t closing_at)
 	}
 }
 
-/* Lets running items end and workers tear down, within the time limits. */
-static void lay_off_all(struct engine *e)
+/* Lets running items end and workers tear down, within their time limits, but
+   waits until a time at most.  Returns true when no worker is left. */
+static bool lay_off_all(struct engine *e, uint64_t until)
 {
-	uint64_t closing_at = sys_now();
 	struct roster *all = &e->crew.roster;
 	struct member *m, *next;
 	int r = 0;
 
-	server_spare(&e->server, false);
-	want_nobody(e, closing_at);
 	while (r == 0 && !e->fate.broken) {
 		while ((m = all->state[MEMBER_ABSENT].first) != NULL ||
 		    (m = all->state[MEMBER_HELD].first) != NULL)
 			crew_move(&e->crew, m, MEMBER_GONE);
 		for (m = all->out.first; m != NULL; m = next) {
 			next = roster_next(m, IN_OUT);
-			let_leave(e, m, closing_at);
+			let_leave(e, m, e->closing_at);
 		}
 		if (crew_is_gone(&e->crew))
 			break;
-		r = turn_run(e, NEVER);
+		if (until != NEVER && e->turned_at >= until)
+			return false;
+		r = turn_run(e, until);
 		results_release(&e->results);
 	}
+	return true;
 }
 
 static int end_server(struct engine *e)
@@ -314,21 +315,34 @@ static void forget(int *fd)
 	*fd = -1;
 }
 
-int engine_stop(struct engine *e, bool foreign)
+/* Closes the sources, and tells the workers to leave. */
+static void begin_stop(struct engine *e)
+{
+	progress_end(e);
+	e->fate.closing = true;
+	e->closing_at = sys_now();
+	lost_fds_any(e);
+	intake_close(e);
+	if (e->server.state == SERVER_RUNNING && !e->fate.broken) {
+		server_spare(&e->server, false);
+		want_nobody(e, e->closing_at);
+	}
+}
+
+int engine_stop(struct engine *e, bool foreign, uint64_t until)
 {
 	void (*close)(int *fd) = foreign ? forget : fdlist_drop;
 	int r = 0;
 
-	if (!foreign)
-		progress_end(e);
-	e->fate.closing = true;
 	if (foreign) {
+		e->fate.closing = true;
 		intake_forget(e);
 	} else {
-		lost_fds_any(e);
-		intake_close(e);
-		if (e->server.state == SERVER_RUNNING && !e->fate.broken)
-			lay_off_all(e);
+		if (!e->fate.closing)
+			begin_stop(e);
+		if (e->server.state == SERVER_RUNNING &&
+		    !lay_off_all(e, until))
+			return VM_LATER;
 		death_pool(e, sys_now());
 		if (e->server.state != SERVER_NONE)
 			r = end_server(e);

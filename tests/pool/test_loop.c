@@ -430,6 +430,85 @@ START_TEST(resizing_wakes_it)
 }
 END_TEST
 
+/* Closes a pool in the loop.  Returns the number of calls. */
+static int close_in_loop(vm_pool *pool, int *result)
+{
+	struct pollfd fd = { .fd = vm_fd(pool), .events = POLLIN };
+	struct vm_result r;
+	int calls = 1, rc;
+
+	while ((rc = vm_close_within(pool, 0)) == VM_LATER) {
+		errno = 0;
+		ck_assert_int_eq(vm_zip_in_out_within(pool, &r, 0), -1);
+		ck_assert_int_eq(errno, EPIPE);
+		ck_assert_int_eq(vm_imap(pool, vm_range(0, 1)), -1);
+		ck_assert_int_eq(poll(&fd, 1, limit_ms()), 1);
+		calls++;
+	}
+	*result = rc;
+	return calls;
+}
+
+static void tear_down(struct vm_context *me)
+{
+	(void)me;
+	nap_ms(100);
+}
+
+START_TEST(a_loop_closes_without_stalling)
+{
+	const struct vm_worker slow = { .process = work,
+		.teardown = tear_down };
+	struct vm_options o = { .workers = 2 };
+	vm_pool *pool = fork_pool(&slow, &o);
+	struct vm_result r;
+	uint64_t begin;
+	int rc, calls;
+
+	ck_assert_int_eq(vm_ready(pool, limit_ms()), 0);
+	imap_to(pool, vm_range(SLOW, SLOW + 1));
+	ck_assert_int_eq(vm_zip_in_out_within(pool, &r, 0), VM_LATER);
+	begin = clock_ns();
+	calls = close_in_loop(pool, &rc);
+	ck_assert_int_eq(rc, 0);
+	ck_assert_int_gt(calls, 1);
+	/* It was not woken for nothing all the time. */
+	ck_assert_int_lt(calls, 200);
+	ck_assert_uint_gt(clock_ns() - begin, 100 * MS_IN_NS);
+}
+END_TEST
+
+START_TEST(a_hung_item_ends_with_the_pool)
+{
+	struct vm_options o = { .workers = 1, .close_timeout_ms = 200 };
+	vm_pool *pool = fork_pool(&worker, &o);
+	struct vm_result r;
+	int rc;
+
+	ck_assert_int_eq(vm_ready(pool, limit_ms()), 0);
+	imap_to(pool, vm_range(HANGS, HANGS + 1));
+	ck_assert_int_eq(vm_zip_in_out_within(pool, &r, 20), VM_LATER);
+	ck_assert_int_lt(close_in_loop(pool, &rc), 200);
+	ck_assert_int_eq(rc, 0);
+}
+END_TEST
+
+START_TEST(vm_close_may_end_what_was_begun)
+{
+	struct vm_options o = { .workers = 1, .close_timeout_ms = 100 };
+	vm_pool *pool = fork_pool(&worker, &o);
+	struct vm_result r;
+
+	imap_to(pool, vm_range(HANGS, HANGS + 1));
+	ck_assert_int_eq(vm_zip_in_out_within(pool, &r, 20), VM_LATER);
+	ck_assert_int_eq(vm_close_within(pool, 1), VM_LATER);
+	ck_assert_int_eq(vm_close(pool), 0);
+	ck_assert_int_eq(vm_close_within(NULL, 1), 0);
+	pool = fork_pool(&worker, &(struct vm_options){ .workers = VM_SERIAL });
+	ck_assert_int_eq(vm_close_within(pool, 0), 0);
+}
+END_TEST
+
 START_TEST(it_is_refused_where_calls_are)
 {
 	errno = 0;
@@ -449,6 +528,8 @@ int main(void)
 		pools_make_a_pipeline, vm_finish_ends_a_loop,
 		a_broken_pool_tells_it_in_the_loop,
 		a_cancel_of_another_thread_wakes_it, resizing_wakes_it,
+		a_loop_closes_without_stalling, a_hung_item_ends_with_the_pool,
+		vm_close_may_end_what_was_begun,
 		it_is_refused_where_calls_are };
 
 	return run_tests("loop", tests, COUNTOF(tests));
