@@ -24,6 +24,8 @@
 
 /* Bytes that wait for the command at most, before a next item. */
 #define OUT_MOST ((size_t)256 * 1024)
+/* Bytes of answers that wait for an item before them, before a next item. */
+#define EARLY_MOST ((size_t)64 * 1024 * 1024)
 /* Items taken from a lease at once. */
 #define STRIDE 64
 /* Bytes of a text that an agent or a command has written. */
@@ -331,7 +333,7 @@ static void hear_agent(void)
 static bool has_credit(void)
 {
 	return credit_left(&self.credit, self.tasks.in_flight) > 0 &&
-	    unwritten() < OUT_MOST;
+	    unwritten() < OUT_MOST && self.tasks.kept < EARLY_MOST;
 }
 
 /* Is the next item of a chunk in the lease?  Takes further items if need be. */

@@ -63,7 +63,6 @@ int tasks_keep(struct tasks *t, struct task *of, uint32_t number,
 {
 	struct early *e;
 
-	(void)t;
 	if (of->early == NULL)
 		of->early = calloc(of->chunk.count, sizeof(struct early *));
 	if (of->early == NULL)
@@ -74,6 +73,8 @@ int tasks_keep(struct tasks *t, struct task *of, uint32_t number,
 	e->length = f->length;
 	memcpy(e->frame, f->body - FRAME_HEAD, f->length);
 	of->early[number - of->chunk.first] = e;
+	t->in_flight--;
+	t->kept += sizeof *e + e->length;
 	return 0;
 }
 
@@ -85,7 +86,12 @@ struct early *tasks_take(struct tasks *t)
 	if (of == NULL || of->early == NULL || of->answered == of->shipped)
 		return NULL;
 	e = of->early[of->answered - of->chunk.first];
+	if (e == NULL)
+		return NULL;
 	of->early[of->answered - of->chunk.first] = NULL;
+	/* tasks_answered() counts it once more. */
+	t->in_flight++;
+	t->kept -= sizeof *e + e->length;
 	return e;
 }
 

@@ -45,7 +45,9 @@ struct tasks {
 	uint32_t first;		/* ordinal of the oldest, */
 	uint32_t shipping;	/* of the chunk being shipped, */
 	uint32_t last;		/* and of the next to come */
-	uint64_t in_flight;	/* items shipped and not answered */
+	uint64_t in_flight;	/* items shipped and not answered by the
+				   agent */
+	size_t kept;		/* bytes of early answers */
 };
 
 /* Adds the next chunk.  Returns it, or NULL if its ordinal is not the next. */

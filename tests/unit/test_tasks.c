@@ -111,6 +111,10 @@ static void permute(int *order, int n)
 		ck_assert(heed(items[order[i]][0], items[order[i]][1]));
 		/* The same answer does not count twice. */
 		ck_assert(!heed(items[order[i]][0], items[order[i]][1]));
+		/* An early answer is no item that the agent still has. */
+		ck_assert_uint_eq(tasks.in_flight, (uint64_t)(5 - i));
+		ck_assert(outs == (size_t)i + 1 ? tasks.kept == 0 :
+		    tasks.kept >= (size_t)i + 1 - outs);
 	}
 	ck_assert_uint_eq(outs, 6);
 	ck_assert_int_eq(memcmp(out, items, sizeof items), 0);
