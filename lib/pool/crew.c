@@ -334,7 +334,7 @@ struct member *crew_pick(const struct crew *c)
 {
 	struct member *best = c->roster.room[0].first;
 
-	for (size_t i = 1; i < SLOT_LEASES && best == NULL; i++)
+	for (int i = 1; i < c->leases && best == NULL; i++)
 		best = c->roster.room[i].first;
 	return best;
 }
