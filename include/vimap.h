@@ -285,7 +285,8 @@ enum vm_flag {
 				   end of it */
 	VM_TELL_TEARDOWNS = 1 << 3, /* teardown may have an output, and each
 				   teardown is a result: see VM_TEARDOWN */
-	VM_DEBUG = 1 << 4,	/* trace each chunk on your stderr */
+	VM_DEBUG = 1 << 4,	/* trace each chunk on your stderr, with the
+				   time of day and your pid */
 	/* Workers start with SIGTERM ignored, because a service manager may
 	   send it to all processes at once.  To end a worker, the pool sends
 	   SIGKILL 200 ms after SIGTERM. */

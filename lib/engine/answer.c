@@ -4,6 +4,7 @@
 #include "engine/answer.h"
 
 #include "base/base.h"
+#include "engine/debug.h"
 #include "engine/engine.h"
 
 void answer_span(struct engine *e, struct span *s)
@@ -12,6 +13,8 @@ void answer_span(struct engine *e, struct span *s)
 	e->tally.output_bytes += s->bytes;
 	if (s->outcome.cause != 0)
 		tally_fail(&e->tally, s->outcome.cause, s->count);
+	debug_say(e, "answer: %u items from number %llu of worker %d",
+	    s->count, (unsigned long long)span_seq(s), s->worker_index);
 	window_move(&e->window, s, SPAN_ANSWERED);
 	results_put(&e->results, s);
 }

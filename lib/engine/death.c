@@ -204,13 +204,14 @@ static void setup_died(struct engine *e, struct member *m)
 
 int death_member(struct engine *e, struct member *m, uint64_t now)
 {
+	char text[64];
 	bool began;
 	int r = receive_rest(e, m, now);
 
 	if (r < 0)
 		return r == -ENOMEM ? r : 0;
-	debug_say(e, "bury: worker %d, pid %d, status 0x%x%s", m->index,
-	    (int)m->pid, (unsigned)m->death.status, m->held ? ", held" : "");
+	debug_say(e, "bury: worker %d, pid %d, %s", m->index, (int)m->pid,
+	    diagnosis_end(m, text));
 	if (m->session < SESSION_READY)
 		setup_died(e, m);
 	else

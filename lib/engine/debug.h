@@ -10,8 +10,8 @@
 
 struct engine;
 
-/* Prints "vimap: " and the text, which is cut to the 255 bytes of a buffer,
-   with a newline. */
+/* Prints "vimap: ", the time of day, the pid, and the text, which is cut to the
+   255 bytes of a buffer, with a newline. */
 void debug_say(struct engine *, const char *format, ...)
     PRINTF_LIKE(2, 3);
 

@@ -11,12 +11,14 @@
 #include "engine/diagnosis.h"
 
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 
 #include "base/base.h"
 #include "base/cut.h"
+#include "base/signals.h"
 #include "engine/engine.h"
 #include "worker/capture.h"
 
@@ -37,6 +39,21 @@ static void measure(const struct member *m, struct outcome *o)
 	o->wall_ns = m->death.died_at - n.started_at;
 	if (n.started_cpu < m->death.cpu_ns)
 		o->cpu_ns = m->death.cpu_ns - n.started_cpu;
+}
+
+const char *diagnosis_end(const struct member *m, char text[64])
+{
+	const int status = m->death.status;
+
+	if (m->held)
+		snprintf(text, 64, "was killed and does not die");
+	else if (WIFSIGNALED(status))
+		snprintf(text, 64, "was killed by signal %d (%s)",
+		    WTERMSIG(status), signals_name(WTERMSIG(status)));
+	else
+		snprintf(text, 64, "exited with status %d",
+		    WEXITSTATUS(status));
+	return text;
 }
 
 enum vm_cause diagnosis_cause(const struct member *m)

@@ -21,6 +21,10 @@ enum vm_cause diagnosis_cause(const struct member *);
    is of nothing that is reported if the item was not begun. */
 enum died { DIED_BEFORE_ITEM, DIED_IN_ITEM, DIED_IN_TEARDOWN };
 
+/* Describes how a dead worker has ended, in a buffer: "exited with status 3".
+   Returns the buffer. */
+const char *diagnosis_end(const struct member *, char text[64]);
+
 /* Sets the outcome of the span, and the evidence: crash text and captured
    stderr, NULL without memory; the span owns it. */
 void diagnosis_make(struct engine *, const struct member *, enum died,

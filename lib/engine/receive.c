@@ -376,7 +376,8 @@ static int hello(struct engine *e, struct member *m, struct answer *a,
 	if (m->first == FIRST_PENDING)
 		m->first = FIRST_WELL;
 	crew_session(&e->crew, m, SESSION_READY);
-	debug_say(e, "hello: worker %d", m->index);
+	debug_say(e, "hello: worker %d, pid %d, set up in %u us", m->index,
+	    (int)m->pid, (unsigned)h.setup_us);
 	return 0;
 }
 

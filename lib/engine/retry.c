@@ -29,10 +29,10 @@ static uint64_t pause_before(const struct engine *e, int attempt)
 /* Reads the clock anew: the turn's time may lie before the failure. */
 void retry_again(struct engine *e, struct span *s, uint64_t pause)
 {
-	debug_say(e, "retry: number %llu failed",
-	    (unsigned long long)span_seq(s));
 	e->tally.retries++;
 	s->attempt++;
+	debug_say(e, "retry: number %llu failed; attempt %d follows",
+	    (unsigned long long)span_seq(s), s->attempt);
 	if (pause == RETRY_AS_OPTIONS_SAY)
 		pause = pause_before(e, s->attempt);
 	s->due_at = pause > 0 ? sys_now() + pause : 0;

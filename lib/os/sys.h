@@ -166,6 +166,8 @@ int sys_epoll_ctl(int set, int op, int fd, uint32_t events, uint64_t key);
 int sys_epoll_wait(int set, struct epoll_event *, size_t count, int ms);
 /* Monotonic time in ns.  Cannot fail. */
 uint64_t sys_now(void);
+/* Time of day in ns since 1970.  Cannot fail. */
+uint64_t sys_date(void);
 
 /* ---- processes ---- */
 
