@@ -18,6 +18,7 @@
 #include "engine/stats.h"
 #include "os/terminal.h"
 #include "report/line.h"
+#include "report/summary.h"
 
 /* Time between two lines on a terminal, and elsewhere. */
 #define DRAWN_NS (100 * MS_IN_NS)
@@ -138,9 +139,22 @@ void progress_hide(struct engine *e)
 		e->progress.drawn = false;
 }
 
+static void tell_stats(struct engine *e)
+{
+	char text[SUMMARY_MOST], name[SYS_NAME];
+	struct vm_stats s;
+	struct words w;
+
+	sys_name(name);
+	stats_fill(e, &s, &w);
+	terminal_write(text, summary_make(text, name, &s));
+}
+
 void progress_end(struct engine *e)
 {
 	if (e->progress.on && (e->progress.drawn || e->tally.answered > 0))
 		tell(e, sys_now(), true);
 	e->progress.on = false;
+	if (e->started && e->set.tell_stats)
+		tell_stats(e);
 }

@@ -35,7 +35,7 @@ int progress_run(struct engine *, uint64_t now);
 /* Removes the line from the terminal, for another text to be written. */
 void progress_hide(struct engine *);
 
-/* Writes the last line. */
+/* Writes the last line, and the table of vm_stats() if it is wanted. */
 void progress_end(struct engine *);
 
 #endif

@@ -142,7 +142,11 @@ static int adjust_only(struct settings *s, struct words *w)
 
 int environment_adjust(struct settings *s, struct words *w)
 {
-	int r = adjust_timeouts(s, w);
+	unsigned stats = 0;
+	int r = change_flag("VIMAP_STATS", 1, &stats, w);
 
+	s->tell_stats = stats != 0;
+	if (r == 0)
+		r = adjust_timeouts(s, w);
 	return r == 0 ? adjust_only(s, w) : r;
 }

@@ -20,8 +20,8 @@ struct vm_options;
    understood. */
 int environment_change(struct vm_options *, struct words *);
 
-/* Changes settings made from the options: VIMAP_TIMEOUTS, VIMAP_ONLY.  Returns
-   as above. */
+/* Changes settings made from the options: VIMAP_STATS, VIMAP_TIMEOUTS,
+   VIMAP_ONLY.  Returns as above. */
 int environment_adjust(struct settings *, struct words *);
 
 #endif

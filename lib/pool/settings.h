@@ -25,6 +25,7 @@ struct settings {
 	bool ordered;
 	bool debug;
 	bool progress;
+	bool tell_stats;	/* write a table to stderr at the end */
 	uint64_t only;		/* index of the only input of each source that
 				   is read; NEVER: all are */
 	int *indices;		/* array of an index for each worker, owned;

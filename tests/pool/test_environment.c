@@ -5,6 +5,7 @@
 #include "config.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -116,6 +117,44 @@ START_TEST(timeouts_are_stretched)
 }
 END_TEST
 
+/* Runs a pool whose figures go to a file. */
+static int run_with_stats(void *file)
+{
+	const struct vm_options o = { .workers = 1 };
+	struct vm_result r;
+	vm_pool *pool;
+
+	if (dup2(fileno(file), STDERR_FILENO) < 0)
+		return 90;
+	set("VIMAP_STATS", "1");
+	pool = fork_pool(&echoer, &o);
+	imap_to(pool, vm_range(0, 20));
+	for (int i = 0; i < 20; i++)
+		take(pool, &r);
+	vm_cancel(pool, 0);
+	take_end(pool);
+	close_pool(pool);
+	return 0;
+}
+
+START_TEST(figures_are_told_at_the_end)
+{
+	char text[5000] = "";
+	FILE *file = tmpfile();
+
+	ck_assert_ptr_nonnull(file);
+	ck_assert_int_eq(in_child(run_with_stats, file), 0);
+	rewind(file);
+	ck_assert_uint_gt(fread(text, 1, sizeof text - 1, file), 0);
+	ck_assert_ptr_nonnull(strstr(text, ": 20 inputs, 20 outputs, 0 "
+	    "exceptions, 0 retries\n"));
+	ck_assert_ptr_nonnull(strstr(text, ": 1 workers: 1 forked, 0 "));
+	ck_assert_ptr_nonnull(strstr(text, ": The run is too short to tell: "
+	    "20 results in "));
+	fclose(file);
+}
+END_TEST
+
 /* ---- a single input ---- */
 
 static int tell_seed(struct vm_context *me, const void *input, size_t size)
@@ -194,6 +233,7 @@ START_TEST(other_values_are_refused)
 		{ "VIMAP_WORKERS", "-1", "serial or a number" },
 		{ "VIMAP_WORKERS", "32767", "serial or a number" },
 		{ "VIMAP_DEBUG", "yes", "0 or 1" },
+		{ "VIMAP_STATS", "yes", "0 or 1" },
 		{ "VIMAP_PROGRESS", "2", "0 or 1" },
 		{ "VIMAP_TIMEOUTS", "1.5", "0 for none" },
 		{ "VIMAP_TIMEOUTS", "1000001", "0 for none" },
@@ -223,7 +263,8 @@ int main(void)
 {
 	const TTest *const tests[] = {
 		workers_are_set, indices_bound_the_workers,
-		flags_are_set_and_cleared, timeouts_are_stretched,
+		flags_are_set_and_cleared, figures_are_told_at_the_end,
+		timeouts_are_stretched,
 		a_single_input_has_its_index_and_seed,
 		an_index_may_be_behind_the_end, other_values_are_refused,
 	};
