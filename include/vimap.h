@@ -648,6 +648,59 @@ enum vm_cut { VM_CUT_EVENLY = 0, VM_CUT_WITH_REST = 1 };
 VM_EXPORT struct vm_source vm_parts(uint64_t length, uint64_t parts,
     enum vm_cut);
 
+/*
+ * Files in parts, for records that end with a byte, as lines do: each input is
+ * a struct vm_block with the path of the file behind it, and the worker reads
+ * the file, by vm_read_block().  Each part has about block_size bytes (0: 256
+ * KiB) and the records that begin in it, whole, so each record is in exactly
+ * one part; the last needs no separator at its end.  separator is that byte, 0
+ * to 255, or -1: parts are cut at multiples of block_size whatever they
+ * contain.
+ *
+ * This call asks for the sizes of all files and reads nothing else.  An empty
+ * file has no part; a file without a size (no such file, no permission) has
+ * one, which fails.  What a file grows by later is not read, except for the end
+ * of its last record.  The paths end early at a NULL pointer, and relative
+ * paths must mean the same in the caller and in its workers, which have the
+ * directory of vm_fork().  EINVAL for a directory, a pipe, a device or any
+ * other path that is not a file, which vm_error() names.
+ */
+struct vm_block {
+	uint64_t offset;	/* where the part begins, in bytes */
+	uint64_t limit;		/* its length, from offset on */
+	int separator;
+	int error;		/* errno, if the file has no size; else 0 */
+};
+VM_EXPORT struct vm_source vm_blocks(vm_string_array paths, size_t count,
+    uint64_t block_size, int separator);
+
+/* Files with their sizes: each input is a vm_block of the whole file, also if
+   the file is empty: offset is 0, and limit is the size.  The worker opens the
+   path or calls vm_read_block().  Otherwise as vm_blocks(). */
+VM_EXPORT struct vm_source vm_files(vm_string_array paths, size_t count);
+
+/* Returns the path in such an input, which must be that of process() or of a
+   result, or a whole copy; "" for NULL. */
+VM_EXPORT const char *vm_block_path(const struct vm_block *);
+
+/*
+ * Reads the records of an input of vm_blocks() or vm_files(), and sets *bytes
+ * and *length: the records with their separators, one behind the other, and a 0
+ * byte that length does not count.  Parts in which no record begins, as within
+ * a long one, have a length of 0.  Callable from process(), in its thread.  The
+ * library owns the buffer; it is valid until the next call or the return of
+ * process(), and you may not write to it.  It has block_size bytes and the rest
+ * of the last record, which may be max_item_bytes long.
+ *
+ * Returns 0, or -1 and sets errno, and then the item has failed, as by
+ * vm_fail(), with errno as its code and a message with the path: errno of
+ * open(2) or read(2); ESTALE: the file has become shorter, so that it ends
+ * within the part; EFBIG: the last record is too long; ENOMEM.  EINVAL: it is
+ * no such input, or the call is not made in process().
+ */
+VM_EXPORT int vm_read_block(struct vm_context *, const void *input,
+    size_t size, const char **bytes, size_t *length);
+
 /* Names of files that match the pattern, sorted, as glob(3) finds them during
    this call.  No match is an empty source.  EIO if a directory cannot be
    read. */

@@ -12,11 +12,13 @@
 
 #include <errno.h>
 #include <glob.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "api/sources.h"
 #include "base/base.h"
+#include "base/cut.h"
 
 struct vm_source sources_unmade(const struct made_flaw *flaw)
 {
@@ -32,6 +34,23 @@ struct vm_source sources_no_memory(void)
 		"There was no memory for a ready-made source." };
 
 	return sources_unmade(&flaw);
+}
+
+struct vm_source sources_unmade_as(int error, const char *format, ...)
+{
+	struct {
+		struct made_flaw flaw;
+		char text[512];
+	} *state = malloc(sizeof *state);
+	va_list ap;
+
+	if (state == NULL)
+		return sources_no_memory();
+	va_start(ap, format);
+	cut_print(state->text, sizeof state->text, format, ap);
+	va_end(ap);
+	state->flaw = (struct made_flaw){ error, state->text };
+	return (struct vm_source){ .close = made_forget, .from = state };
 }
 
 void *sources_state(const void *from, size_t size)

@@ -1,7 +1,7 @@
 /*
  * sources.h - helpers shared by the ready-made sources.
  *
- * Runs in: caller.  For sources.c and lines.c.
+ * Runs in: caller.  For sources.c, lines.c and blocks.c.
  */
 #ifndef SOURCES_H
 #define SOURCES_H
@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/base.h"
 #include "items/source.h"
 #include "vimap.h"
 
@@ -17,6 +18,10 @@ typedef int (*inputs_next)(void *from, const void **input, size_t *size);
 /* Returns a source that stands for a failure: vm_imap() fails with the errno
    and the text of the flaw, which must stay valid. */
 struct vm_source sources_unmade(const struct made_flaw *);
+
+/* The same with a text that is formatted as by printf(). */
+struct vm_source sources_unmade_as(int error, const char *format, ...)
+    PRINTF_LIKE(2, 3);
 
 /* The same for a failed allocation. */
 struct vm_source sources_no_memory(void);

@@ -19,9 +19,16 @@ void made_keep(void *flaw)
 	(void)flaw;
 }
 
+void made_forget(void *flaw)
+{
+	free(flaw);
+}
+
 const struct made_flaw *made_flaw(const struct vm_source *s)
 {
-	return s->close == made_keep && s->next == NULL ? s->from : NULL;
+	bool unmade = s->close == made_keep || s->close == made_forget;
+
+	return unmade && s->next == NULL ? s->from : NULL;
 }
 
 void made_limit(const struct vm_source *s, size_t most)

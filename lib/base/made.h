@@ -42,8 +42,10 @@ struct made_flaw {
 /* The close callback of ready-made sources: frees the state. */
 void made_drop(void *state);
 
-/* The close callback of sources that could not be made: does nothing. */
+/* The close callbacks of sources that could not be made: the first does
+   nothing, the second frees the flaw. */
 void made_keep(void *flaw);
+void made_forget(void *flaw);
 
 /* Is it one of the library's own sources? */
 static inline bool made_is(const struct vm_source *s)

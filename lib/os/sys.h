@@ -117,6 +117,9 @@ const char *sys_getenv(const char *name);
 
 /* ---- large files ---- */
 
+/* Returns the size in bytes of a regular file, by its path; -ESPIPE if the path
+   is that of anything else. */
+int64_t sys_size_of(const char *path);
 /* Writes at a position in a file; returns as sys_write(). */
 ssize_t sys_pwrite(int fd, const void *from, size_t size, uint64_t at);
 /* Makes an empty file in memory; its contents are freed with its last

@@ -10,10 +10,22 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "os/sys_result.h"
+
+int64_t sys_size_of(const char *path)
+{
+	struct stat s;
+	int r;
+
+	RETRY(r, stat(path, &s));
+	if (r < 0)
+		return r;
+	return S_ISREG(s.st_mode) ? (int64_t)s.st_size : -ESPIPE;
+}
 
 ssize_t sys_pwrite(int fd, const void *from, size_t size, uint64_t at)
 {

@@ -36,6 +36,7 @@ int context_init(struct context *c, const struct plan *plan,
 void context_release(struct context *c)
 {
 	buf_release(&c->out);
+	buf_release(&c->text);
 }
 
 static RARELY void forget_failure(struct context *c)

@@ -35,6 +35,7 @@ struct context {
 	size_t size;		/* bytes of output so far */
 	size_t reserved;	/* bytes behind, from vm_reserve() */
 	struct buf out;		/* FRAME_START bytes, then room for a frame */
+	struct buf text;	/* records given by vm_read_block() */
 	bool noted;		/* options ask for context_note() */
 	bool in_process;	/* vm_output() is allowed */
 	bool failed;
@@ -52,7 +53,7 @@ struct context {
 int context_init(struct context *, const struct plan *,
     int worker_index, int errors, struct outstream *);
 
-/* Frees the output buffer. */
+/* Frees the buffers. */
 void context_release(struct context *);
 
 /* Runs the setup() callback.  Returns 0, or -1 with code and message set. */

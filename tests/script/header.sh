@@ -47,6 +47,8 @@ write_users()
 		(void)vm_strings(c, 1);
 		(void)vm_strings(d, 1);
 		(void)vm_strings((const char *const *)a, 1);
+		(void)vm_blocks(a, 1, 0, '\n');
+		(void)vm_files(d, 1);
 		(void)(vm_imap(pool, vm_strings(0, 0)) == 0);
 	}
 	END
