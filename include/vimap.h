@@ -466,9 +466,10 @@ VM_EXPORT int vm_close(vm_pool *);
  * than ms milliseconds (0: not at all; negative: as vm_close()).  Returns
  * VM_LATER if there is more to wait for: call it again when vm_fd() is
  * readable.  Meanwhile the results are gone, and any other call fails with
- * EPIPE, except vm_close(), vm_error(), vm_broken() and vm_workers().  Otherwise
- * the pool is freed, and the values are those of vm_close(); for the end of
- * the fork server, which has no workers by then, it blocks some milliseconds.
+ * EPIPE, except vm_close(), vm_error(), vm_broken() and vm_workers().
+ * Otherwise the pool is freed, and the values are those of vm_close(); for the
+ * end of the fork server, which has no workers by then, it blocks some
+ * milliseconds.
  */
 VM_EXPORT int vm_close_within(vm_pool *, int ms) VM_CHECK_RESULT;
 
@@ -898,10 +899,11 @@ vm_map_array(const struct vm_worker *worker, const struct vm_options *options,
  *	VM_CANCEL_UNREAD	sources are read to their end, which they must
  *				have, and all their inputs come back as
  *				VM_CANCELLED
- * A failure of a cancelled source that was not reported yet is dropped.  May be
- * called in any thread and in signal handlers while the pool is open; does not
- * block and keeps errno.  The next call that adds a source or takes a result
- * carries it out; without VM_CANCEL_UNREAD those sources are not read any more.
+ * Items that were sent to another machine end as usual in any case.  A failure
+ * of a cancelled source that was not reported yet is dropped.  May be called in
+ * any thread and in signal handlers while the pool is open; does not block and
+ * keeps errno.  The next call that adds a source or takes a result carries it
+ * out; without VM_CANCEL_UNREAD those sources are not read any more.
  */
 enum vm_cancel_how { VM_CANCEL_RUNNING = 1, VM_CANCEL_UNREAD = 2 };
 VM_EXPORT void vm_cancel(vm_pool *, unsigned how);
@@ -912,7 +914,8 @@ VM_EXPORT void vm_cancel(vm_pool *, unsigned how);
  * continues.  Does not block.  Returns
  *	1	the input comes back as VM_CANCELLED and gets no further
  *		attempt.  If it runs, the calls that follow kill and replace
- *		its worker; if it ends before that, it comes back as it ended
+ *		its worker; if it ends before that, it comes back as it ended;
+ *		so does an item that was sent to another machine
  *	0	no input with that name was read and is still unanswered
  *	-1	and sets errno: EINVAL, ENOMEM, EPERM, EDEADLK
  */

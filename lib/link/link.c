@@ -87,12 +87,20 @@ static void write_out(void)
 
 	if (n == -EAGAIN)
 		return;
-	if (n < 0)
-		give_up();
+	/* The agent's last words, or the end of its output, say more. */
+	if (n < 0) {
+		sys_close(&self.command.out);
+		return;
+	}
 	self.told_at = sys_now();
 	self.written += (size_t)n;
-	if (unwritten() == 0)
-		self.out.len = self.written = 0;
+	/* Moves no byte more often than twice, and keeps the buffer small. */
+	if (self.written >= unwritten()) {
+		memmove(self.out.data, self.out.data + self.written,
+		    unwritten());
+		self.out.len = unwritten();
+		self.written = 0;
+	}
 }
 
 /* ---- the wait ---- */
@@ -112,7 +120,8 @@ static void mind_clock(bool heeding)
 	const uint64_t silence = self.life.plan->silence_ns;
 	uint64_t now = sys_now();
 
-	if (!heeding)
+	/* While the agent tears down, the caller has a time limit for it. */
+	if (!heeding || self.leaving)
 		self.heard_at = now;
 	if (now - self.heard_at >= silence)
 		give_up();
@@ -505,7 +514,9 @@ static int await_started(struct words *w)
 		    (int)MIN(f.size, 500), (const char *)f.body);
 	if (r < 0 || f.kind != FRAME_BEGUN ||
 	    frame_body(&f, &started, sizeof started) < 0 ||
-	    started.workers == 0 || started.workers > 32766)
+	    started.workers == 0 || started.workers > 32766 ||
+	    (self.host->workers > 0 &&
+	    started.workers != (uint32_t)self.host->workers))
 		return words_set(w, EPROTO, "The agent broke the protocol when "
 		    "it was to start.");
 	channel_pass(&self.agent, &f);
