@@ -3,11 +3,10 @@
 
 #include "engine/loop_fd.h"
 
-#include <errno.h>
-
 #include "base/base.h"
 #include "engine/deliver.h"
 #include "engine/engine.h"
+#include "engine/lost_fds.h"
 #include "engine/turn.h"
 #include "os/sys.h"
 
@@ -26,25 +25,28 @@ int loop_fd_open(struct engine *e)
 }
 
 /* Returns the time of the next work, after a call that found none. */
-static uint64_t next_work(struct engine *e, int r)
+static uint64_t next_work(struct engine *e)
 {
 	uint64_t now = sys_now(), at;
 
 	if (deliver_has_work(e))
 		return AT_ONCE;
 	at = turn_alarm(e, now);
-	/* A pool that has broken down is readable until a call has said so. */
-	if (e->fate.broken)
-		return r == -EPIPE ? NEVER : AT_ONCE;
 	return at <= now ? AT_ONCE : at;
 }
 
+/* A pool that has broken down stays readable, as a socket at its end does. */
 void loop_fd_follow(struct engine *e, int r)
 {
-	bool more = r != 0 && r != VM_LATER &&
-	    !(e->fate.broken && r == -EPIPE);
+	struct poller *p = &e->listening.poller;
+	uint64_t at;
 
-	if (e->listening.poller.timer >= 0)
-		poller_set_timer(&e->listening.poller,
-		    more ? AT_ONCE : next_work(e, r));
+	if (p->timer < 0)
+		return;
+	at = (r != 0 && r != VM_LATER) || e->fate.broken ? AT_ONCE :
+	    next_work(e);
+	/* What cannot be set is tried again by the next call. */
+	if (at != p->timer_at && !lost_fds_timer(e) &&
+	    poller_set_timer(p, at) < 0)
+		lost_fds_wake(e);
 }

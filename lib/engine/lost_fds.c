@@ -18,7 +18,7 @@
 /* Interval at which a member's pipes are checked while they are written to. */
 #define PIPES_NS (10 * MS_IN_NS)
 
-static const char waits_with[] = "its epoll set or eventfd";
+static const char waits_with[] = "its epoll set, eventfd or timer";
 
 /* Is the descriptor lost that stands for all? */
 static bool is_bare(const struct engine *e)
@@ -79,6 +79,21 @@ bool lost_fds_any(struct engine *e)
 	    poller_key(WATCHED_WAKE, 0)))
 		break_pool(e, waits_with, -1);
 	return e->fate.broken;
+}
+
+bool lost_fds_timer(struct engine *e)
+{
+	struct poller *p = &e->listening.poller;
+
+	if (p->set < 0 || e->fate.broken)
+		return e->fate.broken;
+	if (poller_is_whole(p, p->timer, p->timer_events,
+	    poller_key(WATCHED_TIMER, 0)))
+		return false;
+	/* By its number it may be a timer of the host's. */
+	fdlist_leave(&p->timer);
+	break_pool(e, waits_with, -1);
+	return true;
 }
 
 void lost_fds_note(struct member *m)

@@ -50,6 +50,10 @@ void lost_fds_look(struct engine *, uint64_t now);
    because of lost descriptors; breaks it if that is new. */
 bool lost_fds_any(struct engine *);
 
+/* Checks the timer of the poller.  Returns true if it is lost; the pool is then
+   broken, and the timer's number is left alone. */
+bool lost_fds_timer(struct engine *);
+
 /* Records the files of the pipes of a member that has just been welcomed. */
 void lost_fds_note(struct member *);
 

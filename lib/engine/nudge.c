@@ -82,9 +82,12 @@ int nudge_run(struct engine *e, uint64_t now)
 	bool quiet = e->nudges.quiet;
 	int r;
 
+	/* Calls that do not wait come at any time. */
+	if (quiet && now - e->nudges.since < SHORT_NS)
+		return 0;
 	if (quiet ? e->nudges.vain >= NUDGES_MOST : !is_due(e, now))
 		return 0;
-	e->nudges.at = now;
+	e->nudges.at = e->nudges.since = now;
 	r = ask_all(e, quiet ? now : now - LONG_NS, now);
 	if (quiet)
 		e->nudges.vain = r == 0 ? e->nudges.vain + 1 : 0;

@@ -14,6 +14,7 @@ struct engine;
 struct nudges {
 	int vain;		/* requests in a row without a result since */
 	uint64_t at;		/* time of the last request, ns */
+	uint64_t since;		/* time of the last request or event, ns */
 	bool quiet;		/* the last wait ended without any event */
 };
 

@@ -429,6 +429,7 @@ int turn_run_at(struct engine *e, uint64_t now, uint64_t until)
 	ready = r == 1 || news_of(told, count) > 0;
 	e->nudges.vain = ready ? 0 : e->nudges.vain;
 	e->nudges.quiet = !ready && until > 0;
+	e->nudges.since = ready ? now : e->nudges.since;
 	heed(e, told, count, now);
 	r = attend_all(e, told, count,
 	    ms != 0 || e->listening.poller.timer >= 0, now);

@@ -91,12 +91,15 @@ int poller_add_timer(struct poller *w)
 	return r;
 }
 
-void poller_set_timer(struct poller *w, uint64_t at)
+int poller_set_timer(struct poller *w, uint64_t at)
 {
+	int r;
+
 	if (w->timer < 0 || w->timer_at == at)
-		return;
-	sys_timer_set(w->timer, at == NEVER ? 0 : at);
-	w->timer_at = at;
+		return 0;
+	r = sys_timer_set(w->timer, at == NEVER ? 0 : at);
+	w->timer_at = r < 0 ? 0 : at;
+	return r;
 }
 
 bool poller_is_whole(struct poller *w, int fd, uint32_t have, uint64_t key)

@@ -52,8 +52,8 @@ int poller_open(struct poller *);
 int poller_add_timer(struct poller *);
 
 /* Sets the timer, if there is one, to a time by the monotonic clock, from which
-   on the set reports it; NEVER: stops it. */
-void poller_set_timer(struct poller *, uint64_t at);
+   on the set reports it; NEVER: stops it.  Returns 0 or -errno. */
+int poller_set_timer(struct poller *, uint64_t at);
 
 /* Closes both sets and the timer with the callback.  May be called again. */
 void poller_close(struct poller *, void (*close)(int *fd));

@@ -143,6 +143,20 @@ static int twin_ppoll(struct pollfd *fds, nfds_t count,
 	return ppoll(fds, count, &t, mask);
 }
 
+/* Sets a timer to a time of the library's clock, rounded up. */
+static int twin_timer(int fd, int flags, const struct itimerspec *at,
+    struct itimerspec *old)
+{
+	struct itimerspec t = *at;
+	uint64_t ns = (uint64_t)at->it_value.tv_sec * 1000000000 +
+	    (uint64_t)at->it_value.tv_nsec;
+
+	ns = (ns + (uint64_t)haste - 1) / (uint64_t)haste;
+	t.it_value = (struct timespec){ .tv_sec = (time_t)(ns / 1000000000),
+		.tv_nsec = (long)(ns % 1000000000) };
+	return timerfd_settime(fd, flags, &t, old);
+}
+
 /* ---- calls that misbehave ---- */
 
 /* Delays a call, asleep or busy. */
@@ -354,6 +368,7 @@ static enum fault_kind wait_kind(idtype_t type)
 #define socketpair(...) CALL(SOCKETPAIR, socketpair(__VA_ARGS__))
 #define eventfd(...) CALL(EVENTFD, eventfd(__VA_ARGS__))
 #define timerfd_create(...) CALL(TIMER, timerfd_create(__VA_ARGS__))
+#define timerfd_settime(...) CALL(TIMER_SET, twin_timer(__VA_ARGS__))
 #define fcntl(fd, ...) \
 	TWIN(fcntl_kind(__VA_ARGS__), -1, fcntl(fd, __VA_ARGS__))
 #define dup2(...) CALL(DUP, dup2(__VA_ARGS__))

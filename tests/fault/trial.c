@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -82,7 +83,9 @@ static struct life {
 	atomic_int begun[ITEMS], beginner[ITEMS];
 	int answered[ITEMS], attempts[ITEMS], cause[ITEMS], pid[ITEMS];
 	atomic_int orphans, orphan[ORPHANS];
-	bool rich;		/* the pool has all options */
+	bool rich;		/* the pool has all options, and the host waits
+				   for its descriptor, not in calls */
+	int fd;			/* of vm_fd(), or -1 */
 	bool forked, broken, unclosed;
 	int failures;		/* API calls that failed */
 	bool wrong;
@@ -291,6 +294,21 @@ static void failed(vm_pool *pool, const char *what, int error)
 		wrong("%s fails again and again: %s", what, vm_error(pool));
 }
 
+/* Returns the value of a call for the next result, VM_LATER after RESULT_MS. */
+static int next_result(vm_pool *pool, struct vm_result *r)
+{
+	struct pollfd p = { .fd = life->fd, .events = POLLIN };
+	int rc = VM_LATER;
+
+	if (life->fd < 0) {
+		LIB(rc, vm_zip_in_out_within(pool, r, RESULT_MS));
+		return rc;
+	}
+	while (rc == VM_LATER && poll(&p, 1, RESULT_MS) > 0)
+		LIB(rc, vm_zip_in_out_within(pool, r, 0));
+	return rc;
+}
+
 /* Takes all results.  Returns false if the pool is broken. */
 static bool take_all(vm_pool *pool)
 {
@@ -298,7 +316,7 @@ static bool take_all(vm_pool *pool)
 	int rc;
 
 	do {
-		LIB(rc, vm_zip_in_out_within(pool, &r, RESULT_MS));
+		rc = next_result(pool, &r);
 		if (rc == 1)
 			note(&r);
 		if (rc == VM_LATER)
@@ -336,6 +354,11 @@ static void use(vm_pool *pool)
 	static const int first = FIRST, all = ITEMS;
 	int rc;
 
+	life->fd = -1;
+	if (life->rich)
+		LIB(life->fd, vm_fd(pool));
+	if (life->rich && life->fd < 0)
+		failed(pool, "vm_fd()", errno);
 	if (run(pool, &first)) {
 		vm_cancel(pool, 0);
 		if (life->rich)
