@@ -609,6 +609,11 @@ VM_EXPORT struct vm_source vm_array(const void *items, size_t count,
 VM_EXPORT struct vm_source vm_inherited_array(const void *items, size_t count,
     size_t item_size);
 
+/* A source of your own in a call: next() is vm_source.next, and from its
+   argument; all other fields are 0.  vm_imap() returns EINVAL for NULL. */
+VM_EXPORT struct vm_source vm_callback(int (*next)(void *from,
+    const void **input, size_t *size), void *from);
+
 /* An array of strings, of type char ** or const char *const *.  C converts
    neither of them to the other, so there the compiler accepts any pointer. */
 #ifdef __cplusplus

@@ -86,6 +86,13 @@ struct vm_source sources_make(inputs_next next, void *state, uint64_t length)
 	};
 }
 
+/* ---- callbacks ---- */
+
+struct vm_source vm_callback(inputs_next next, void *from)
+{
+	return (struct vm_source){ .next = next, .from = from };
+}
+
 /* ---- arrays ---- */
 
 static int array_next(void *from, const void **input, size_t *size)

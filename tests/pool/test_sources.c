@@ -1091,7 +1091,7 @@ START_TEST(it_is_not_asked_while_results_are_ready)
 	pool = fork_pool(&worker, &(struct vm_options){ .workers = 3,
 	    .chunk_size = 1 });
 	ck_assert_int_eq(vm_ready(pool, limit_ms()), 0);
-	imap_to(pool, (struct vm_source){ .next = next_of_four, .from = &n });
+	imap_to(pool, vm_callback(next_of_four, &n));
 	for (taken_by_now = 0; taken_by_now < 4; taken_by_now++) {
 		take(pool, &r);
 		ck_assert_int_eq(r.type, VM_OUTPUT);
