@@ -79,6 +79,7 @@ static void expect(vm_pool *pool, const char *name, const char *records)
 	ck_assert_str_eq(vm_block_path(r.input), name);
 	ck_assert_msg(r.type == VM_OUTPUT, "%s",
 	    r.exception ? r.exception->message : "");
+	ck_assert_uint_eq(r.output_size, strlen(records));
 	ck_assert_str_eq(r.output, records);
 }
 
