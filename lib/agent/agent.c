@@ -485,9 +485,10 @@ static void begin(const struct vm_worker *table, size_t count)
 	    far_begin(f.body, f.size, &start) < 0)
 		exit_leave(EXIT_FAILURE);
 	hooks = find(table, count, &start);
-	if (hooks == NULL || hooks->process == NULL)
+	if (hooks != NULL && hooks->process != NULL)
+		fork_pool(hooks, &start);
+	else
 		refuse("It has no worker of that name.");
-	fork_pool(hooks, &start);
 	channel_pass(&self.link, &f);
 }
 

@@ -11,23 +11,31 @@
 #include "engine/retry.h"
 #include "wire/far.h"
 
+/* May the byte stand in a text of several lines, in UTF-8? */
+static bool is_printable(char byte)
+{
+	return (unsigned char)byte >= 128 || byte == '\n' || byte == '\t' ||
+	    (byte >= ' ' && byte < 127);
+}
+
 /* Copies a text to the evidence, with a "?" for each byte that cannot be
    printed. */
 static void copy(char *to, const char *text, int32_t size)
 {
-	for (int32_t i = 0; i < size; i++)
-		to[i] = (text[i] >= ' ' && text[i] < 127) || text[i] == '\n' ||
-		    text[i] == '\t' || (unsigned char)text[i] >= 128 ?
-		    text[i] : '?';
+	for (int32_t i = 0; i < size; i++) {
+		to[i] = '?';
+		if (is_printable(text[i]))
+			to[i] = text[i];
+	}
 }
 
 /* Returns the texts of an OUTCOME; NULL if it has none, or without memory. */
 static struct evidence *evidence_of(const struct outcome_told *told)
 {
 	const struct far_outcome *o = &told->head;
-	/* An empty text is a text. */
-	struct evidence *e = evidence_new((size_t)(o->traceback_size + 1),
-	    (size_t)(o->tail_size + 1));
+	/* An empty text is a text; a size of -1 becomes 0. */
+	struct evidence *e = evidence_new((size_t)o->traceback_size + 1,
+	    (size_t)o->tail_size + 1);
 
 	if (e != NULL && e->traceback != NULL)
 		copy(e->traceback, told->traceback, o->traceback_size);

@@ -107,9 +107,10 @@ static void hear_rest(struct command *c)
 static void keep(struct command *c, const char *text, size_t size)
 {
 	size = MIN(size, sizeof c->said - c->said_length);
-	for (size_t i = 0; i < size; i++)
-		c->said[c->said_length++] = text[i] >= ' ' ||
-		    text[i] == '\t' ? text[i] : ' ';
+	memset(c->said + c->said_length, ' ', size);
+	for (size_t i = 0; i < size; i++, c->said_length++)
+		if (text[i] >= ' ' && text[i] < 127)
+			c->said[c->said_length] = text[i];
 }
 
 /* Sets the words of a command that brought no greeting. */

@@ -191,17 +191,11 @@ static void flush(void)
 /* Sends a text of TEXT_MOST bytes at most as a failure. */
 static void tell_failure(enum frame_kind kind, const char *text, size_t length)
 {
-	const struct frame_failure why = { .code = EPIPE, .cause = VM_FAILED,
-		.message_size = (uint32_t)length, .tail_size = -1 };
-	const size_t size = sizeof why + length;
-	_Alignas(16) unsigned char frame[FRAME_HEAD + sizeof why +
-	    TEXT_MOST + 16];
+	_Alignas(16) unsigned char frame[FRAME_HEAD +
+	    sizeof(struct frame_failure) + TEXT_MOST + 16];
+	size_t size = far_write_failure(frame, kind, text, length);
 
-	frame_head(frame, kind, size);
-	memcpy(frame + FRAME_HEAD, &why, sizeof why);
-	memcpy(frame + FRAME_HEAD + sizeof why, text, length);
-	frame_pad(frame, size);
-	if (outstream_put(&self.outstream, frame, frame_length(size)) == 0)
+	if (outstream_put(&self.outstream, frame, size) == 0)
 		flush();
 }
 
@@ -374,6 +368,19 @@ static void ship(struct task *t, const struct frame *item)
 	credit_shipped(&self.credit, item->size);
 }
 
+/* Notes when a chunk began, and where its items lie. */
+static void open_task(struct task *t)
+{
+	const struct frame_chunk *c = &t->chunk;
+
+	t->began = sys_now();
+	if (c->where == CHUNK_PLACED)
+		t->at = slots_inputs(&self.life.slots, self.life.which) +
+		    c->at;
+	if (c->where == CHUNK_INHERITED)
+		t->at = (void *)(uintptr_t)c->at;
+}
+
 /* Begins the chunk, or the end, that the caller has sent. */
 static void begin(const struct frame *f)
 {
@@ -388,13 +395,10 @@ static void begin(const struct frame *f)
 	if (f->kind != FRAME_CHUNK || frame_body(f, &c, sizeof c) < 0)
 		give_up();
 	t = tasks_add(&self.tasks, &c);
-	if (t == NULL || c.outputs != FRAME_NOWHERE)
+	if (t != NULL && c.outputs == FRAME_NOWHERE)
+		open_task(t);
+	else
 		give_up();
-	t->began = sys_now();
-	if (c.where == CHUNK_PLACED)
-		t->at = slots_inputs(&self.life.slots, self.life.which) + c.at;
-	if (c.where == CHUNK_INHERITED)
-		t->at = (void *)(uintptr_t)c.at;
 }
 
 /* Ships the next item that lies in memory; false if there is none. */
@@ -478,12 +482,7 @@ static void start_agent(void)
 	start.config_size = p->hooks.config_size;
 	start.workers = (uint32_t)self.host->workers;
 	start.first_index = (uint32_t)self.life.index;
-	frame_head(at, FRAME_BEGIN, size);
-	memcpy(at + FRAME_HEAD, &start, sizeof start);
-	memcpy(at + FRAME_HEAD + sizeof start, p->hooks.name, name);
-	buf_copy(at + FRAME_HEAD + sizeof start + name, p->hooks.config,
-	    p->hooks.config_size);
-	frame_pad(at, size);
+	far_write_begin(at, &start, p->hooks.name, p->hooks.config);
 }
 
 /* Waits for the agent's answer to BEGIN.  Returns 0 or -errno with words. */

@@ -67,3 +67,31 @@ int far_begin(const unsigned char *body, size_t size, struct begin_told *s)
 	s->config = body + sizeof s->head + s->head.name_size;
 	return 0;
 }
+
+void far_write_begin(unsigned char *at, const struct far_begin *head,
+    const char *name, const void *config)
+{
+	unsigned char *body = at + FRAME_HEAD;
+	size_t size = sizeof *head + head->name_size +
+	    (size_t)head->config_size;
+
+	frame_head(at, FRAME_BEGIN, size);
+	memcpy(body, head, sizeof *head);
+	memcpy(body + sizeof *head, name, head->name_size);
+	buf_copy(body + sizeof *head + head->name_size, config,
+	    (size_t)head->config_size);
+	frame_pad(at, size);
+}
+
+size_t far_write_failure(unsigned char *at, enum frame_kind kind,
+    const char *text, size_t size)
+{
+	const struct frame_failure why = { .code = EPIPE, .cause = VM_FAILED,
+		.message_size = (uint32_t)size, .tail_size = -1 };
+
+	frame_head(at, kind, sizeof why + size);
+	memcpy(at + FRAME_HEAD, &why, sizeof why);
+	memcpy(at + FRAME_HEAD + sizeof why, text, size);
+	frame_pad(at, sizeof why + size);
+	return frame_length(sizeof why + size);
+}

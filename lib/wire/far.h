@@ -22,6 +22,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "wire/frame.h"
+
 /* BEGIN: followed by the name of the worker and the bytes of its config. */
 struct far_begin {
 	uint32_t name_size;
@@ -87,6 +89,16 @@ struct outcome_told {
 /* Parses the body of an OUTCOME.  Returns 0, or -EPROTO if a size or a number
    is not possible. */
 int far_outcome(const unsigned char *body, size_t size, struct outcome_told *);
+
+/* Writes a BEGIN frame, with name and config of the sizes in its head, at a
+   pointer to enough room. */
+void far_write_begin(unsigned char *at, const struct far_begin *,
+    const char *name, const void *config);
+
+/* Writes a frame of a failure whose message is a text, at a pointer to enough
+   room.  Returns the frame's length. */
+size_t far_write_failure(unsigned char *at, enum frame_kind, const char *text,
+    size_t size);
 
 /* A parsed BEGIN. */
 struct begin_told {

@@ -76,8 +76,10 @@ static void keep(char *to, size_t room, const char *value, size_t n)
 {
 	size_t size = MIN(n, room - 1);
 
+	memset(to, '?', size);
 	for (size_t i = 0; i < size; i++)
-		to[i] = value[i] > ' ' && value[i] < 127 ? value[i] : '?';
+		if (value[i] > ' ' && value[i] < 127)
+			to[i] = value[i];
 	to[size] = '\0';
 }
 
