@@ -889,7 +889,7 @@ static int end_too_early(struct vm_context *me, const void *input, size_t size)
 {
 	const struct frame_end end = { .ordinal = 0,
 		.next = OF_CHUNK };
-	unsigned char frames[OF_CHUNK * 16 + 32];
+	unsigned char frames[OF_CHUNK * 16 + 64];
 	uint64_t n;
 
 	(void)size;
