@@ -888,22 +888,24 @@ END_TEST
 int main(int argc, char **argv)
 {
 	const TTest *const tests[] = { results_are_those_of_a_local_pool,
-		results_come_in_order, evidence_comes_whole,
 		large_items_go_both_ways, inherited_inputs_are_sent,
 		workers_here_and_there_share_the_work,
 		a_killed_agent_loses_nothing, a_killed_link_loses_nothing,
-		a_stopped_agent_loses_nothing, a_link_lost_late_loses_nothing,
-		a_killed_fork_server_loses_nothing,
-		a_command_without_an_agent_is_named,
-		an_agent_of_another_kind_is_named, a_banner_is_skipped,
+		a_killed_fork_server_loses_nothing, a_banner_is_skipped,
 		a_failed_setup_there_is_told, a_failed_teardown_there_is_told,
 		text_of_hooks_has_the_name_before_it,
 		nothing_is_left_of_a_killed_caller,
 		a_pool_closes_in_the_middle, a_cancelled_run_ends,
 		a_link_outlives_cancelled_items, wrong_options_are_refused };
+	const TTest *const drawn[] = { results_come_in_order,
+		evidence_comes_whole, a_stopped_agent_loses_nothing,
+		a_link_lost_late_loses_nothing,
+		a_command_without_an_agent_is_named,
+		an_agent_of_another_kind_is_named };
 
 	vm_agent(argc, argv, table, COUNTOF(table));
 	if (realpath(argv[0], program) == NULL)
 		return 1;
-	return run_tests("far", tests, COUNTOF(tests));
+	return run_sampled_tests("far", tests, COUNTOF(tests), drawn,
+	    COUNTOF(drawn));
 }

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "base/base.h"
+#include "sample.h"
 #include "tools.h"
 
 static int echo(struct vm_context *me, const void *input, size_t size)
@@ -93,10 +94,10 @@ static void push_all(unsigned flags, int workers, size_t chunk_size, int64_t n)
 
 START_TEST(each_input_comes_back_with_its_tag)
 {
-	push_all(0, 2, 0, 200000);
-	push_all(VM_ORDERED, 2, 0, 100000);
-	push_all(0, 2, 1, 3000);
-	push_all(0, 2, 7, 3000);
+	push_all(0, 2, 0, sample_size(200000, 20000));
+	push_all(VM_ORDERED, 2, 0, sample_size(100000, 20000));
+	push_all(0, 2, 1, 1000);
+	push_all(0, 2, 7, 1000);
 	push_all(0, VM_SERIAL, 0, 1000);
 }
 END_TEST

@@ -488,10 +488,14 @@ static int waits_for(pid_t pid)
 	return pid > 0 && waitpid(pid, &status, 0) == pid ? status : -1;
 }
 
+/* The address sanitizer's allocator has locks that no fork releases: a child
+   of a program whose threads allocate memory may wait for them for ever. */
 START_TEST(host_forks_while_threads_open_pools)
 {
 	pthread_t threads[2];
 
+	if (SANITIZED)
+		return;
 	for (size_t i = 0; i < COUNTOF(threads); i++)
 		ck_assert_int_eq(pthread_create(&threads[i], NULL, churns,
 		    NULL), 0);
