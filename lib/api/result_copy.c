@@ -38,6 +38,7 @@ struct vm_result *vm_result_copy(const struct vm_result *r)
 	size_t text = x ? strlen(x->message) : 0;
 	size_t trace = x && x->traceback ? strlen(x->traceback) : 0;
 	size_t tail = x && x->stderr_tail ? strlen(x->stderr_tail) : 0;
+	size_t host = x && x->host ? strlen(x->host) : 0;
 	struct vm_exception *y;
 	unsigned char *at;
 	struct vm_result *c;
@@ -48,7 +49,7 @@ struct vm_result *vm_result_copy(const struct vm_result *r)
 	}
 	at = malloc(part(sizeof *r) + part(r->input_size) +
 	    part(r->output_size) + part(sizeof *x) + part(text) +
-	    part(trace) + part(tail));
+	    part(trace) + part(tail) + part(host));
 	if (at == NULL)
 		return NULL;
 	c = place(&at, r, sizeof *r);
@@ -63,6 +64,8 @@ struct vm_result *vm_result_copy(const struct vm_result *r)
 			y->traceback = place(&at, x->traceback, trace);
 		if (x->stderr_tail != NULL)
 			y->stderr_tail = place(&at, x->stderr_tail, tail);
+		if (x->host != NULL)
+			y->host = place(&at, x->host, host);
 		c->exception = y;
 	}
 	return c;

@@ -104,7 +104,7 @@ static int work(struct vm_context *me, const void *input, size_t size)
 
 	(void)size;
 	t.number = number(input);
-	t.value = t.number * t.number + c->plus;
+	t.value = t.number % 1000 * 7 + c->plus;
 	if (c->kills && t.number >= KILLS_AGENT && t.number <= KILLS_SERVER &&
 	    first_time(c, t.number))
 		harm(t.number);
