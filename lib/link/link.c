@@ -105,13 +105,15 @@ static void write_out(void)
 
 /* ---- the wait ---- */
 
-/* Returns the time until which the link may wait: the next ping, or the end of
-   an agent that is not heard of. */
+/* Returns the time until which the link may wait: the end of an agent that is
+   not heard of, or the next ping.  No ping is due behind unwritten bytes. */
 static uint64_t wake_at(void)
 {
 	const uint64_t silence = self.life.plan->silence_ns;
+	const uint64_t ping = unwritten() > 0 ? NEVER :
+	    self.told_at + silence / PINGS;
 
-	return MIN(self.told_at + silence / PINGS, self.heard_at + silence);
+	return MIN(ping, self.heard_at + silence);
 }
 
 /* Pings, and ends the link if the agent is silent. */
