@@ -39,7 +39,7 @@ void credit_answered(struct credit *);
 /* Sets the number of items by the rate of answers. */
 void credit_update(struct credit *, uint64_t now);
 
-/* Returns how many items may be shipped while so many are on their way. */
+/* Returns the number of items that may be shipped beside those on their way. */
 uint64_t credit_left(const struct credit *, uint64_t in_flight);
 
 #endif

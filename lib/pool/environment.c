@@ -12,7 +12,7 @@
 #include "pool/settings.h"
 #include "vimap.h"
 
-/* Bounds of numbers: workers as of vm_options, and so many times the time. */
+/* Bounds of numbers: workers as of vm_options, and the factor of timeouts. */
 #define WORKERS_MOST 32766
 #define TIMES_MOST 1000000
 /* A timeout that does not come. */
@@ -98,8 +98,8 @@ int environment_change(struct vm_options *o, struct words *w)
 	return r;
 }
 
-/* Makes a timeout so many times as long; 0 times is without end.  none: the
-   value that stands for no timeout. */
+/* Multiplies a timeout by a factor; with 0 it is without end.  none: the value
+   that stands for no timeout. */
 static void stretch(uint64_t *ns, uint64_t times, uint64_t none)
 {
 	if (times == 0)

@@ -9,9 +9,9 @@
 
 /* A run is judged after this time. */
 #define LEAST_NS (100 * MS_IN_NS)
-/* Shares in percent, of the time of the caller or of the workers: most of it; a
-   good part of it; so much that workers are as busy as they can be; CPU time of
-   a worker that mostly waits. */
+/* Shares in percent of the time of the caller or of the workers: the larger
+   part; a good part; the share of busy workers beyond which more CPUs help; and
+   the CPU time of a worker that mostly waits. */
 #define MOST 50
 #define PART 25
 #define BUSY 85
