@@ -30,6 +30,7 @@
 #include "wire/channel.h"
 #include "wire/far.h"
 #include "wire/greeting.h"
+#include "wire/outbox.h"
 #include "worker/context.h"
 #include "worker/exit.h"
 
@@ -61,8 +62,7 @@ static struct agent {
 	int out;		/* standard output, likewise */
 	const struct vm_worker *hooks;	/* the program's */
 	vm_pool *pool;
-	struct buf to;		/* frames for the link, of which */
-	size_t written;		/* bytes are written */
+	struct outbox to;	/* frames for the link */
 	struct buf input;	/* the input given to the pool last */
 	struct frame_chunk chunk; /* whose items come */
 	uint32_t number;	/* of the next of them */
@@ -79,10 +79,11 @@ static struct agent {
 
 static void *add(size_t size)
 {
-	if (buf_reserve(&self.to, size) < 0)
+	void *at = outbox_add(&self.to, size);
+
+	if (at == NULL)
 		exit_leave(EXIT_FAILURE);
-	self.to.len += size;
-	return self.to.data + self.to.len - size;
+	return at;
 }
 
 static void tell(enum frame_kind kind, const void *body, size_t size)
@@ -122,21 +123,17 @@ static void await(bool writing, uint64_t ns)
 /* Writes all frames; blocks until the link reads. */
 static void flush(void)
 {
-	while (self.written < self.to.len && !self.lost) {
-		ssize_t n = sys_write(self.out, self.to.data + self.written,
-		    self.to.len - self.written);
+	while (outbox_left(&self.to) > 0 && !self.lost) {
+		ssize_t n = outbox_write(&self.to, self.out);
 
 		if (n == -EAGAIN)
 			await(true, TICK_NS);
 		else if (n < 0)
 			self.lost = true;
-		else
-			self.written += (size_t)n;
 		if (sys_now() - self.heard_at >= self.silence_ns)
 			self.lost = true;
 	}
 	self.told_at = sys_now();
-	self.to.len = self.written = 0;
 }
 
 /* Pings, and notices that the link is silent.  Returns the time until which the
@@ -338,10 +335,11 @@ static int serve(void)
 	do {
 		until = mind_clock();
 		/* Answers are written before the agent waits. */
-		r = deliver_next(e, &item, self.to.len > 0 ? 0 : until);
+		r = deliver_next(e, &item,
+		    outbox_left(&self.to) > 0 ? 0 : until);
 		if (r == 1)
 			r = answer(&item) < 0 ? -EPIPE : 1;
-		if (r != 1 || self.to.len >= OUT_DUE)
+		if (r != 1 || outbox_left(&self.to) >= OUT_DUE)
 			flush();
 		if (r == VM_LATER)
 			hear();
@@ -545,7 +543,7 @@ void vm_agent(int argc, char **argv, const struct vm_worker *table,
 
 	if (argc < 2 || strcmp(argv[argc - 1], flag) != 0)
 		return;
-	buf_init(&self.to, SIZE_MAX / 4);
+	outbox_init(&self.to);
 	buf_init(&self.input, SIZE_MAX / 4);
 	self.heard_at = self.told_at = sys_now();
 	if (!take_over_streams())

@@ -10,7 +10,6 @@
 #include <string.h>
 
 #include "base/base.h"
-#include "base/buf.h"
 #include "items/chunk.h"
 #include "link/command.h"
 #include "link/credit.h"
@@ -19,6 +18,7 @@
 #include "wire/channel.h"
 #include "wire/far.h"
 #include "wire/frame.h"
+#include "wire/outbox.h"
 #include "worker/exit.h"
 #include "worker/outstream.h"
 
@@ -41,8 +41,7 @@ static struct link {
 	struct outstream outstream;
 	struct command command;
 	struct channel agent;	/* its answers */
-	struct buf out;		/* frames for the agent, of which */
-	size_t written;		/* bytes are written */
+	struct outbox out;	/* frames for the agent */
 	struct tasks tasks;
 	struct far_seek next;	/* the item of the next answer */
 	uint64_t heard_at;	/* the agent */
@@ -61,46 +60,22 @@ static _Noreturn void give_up(void)
 
 /* ---- to the agent ---- */
 
-static void *add(size_t size)
-{
-	if (buf_reserve(&self.out, size) < 0)
-		give_up();
-	self.out.len += size;
-	return self.out.data + self.out.len - size;
-}
-
 static void tell(enum frame_kind kind, const void *body, size_t size)
 {
-	frame_write(add(frame_length(size)), kind, body, size);
-}
-
-static size_t unwritten(void)
-{
-	return self.out.len - self.written;
+	if (outbox_tell(&self.out, kind, body, size) < 0)
+		give_up();
 }
 
 /* Writes once.  Does not block. */
 static void write_out(void)
 {
-	ssize_t n = sys_write(self.command.out, self.out.data + self.written,
-	    unwritten());
+	ssize_t n = outbox_write(&self.out, self.command.out);
 
-	if (n == -EAGAIN)
-		return;
+	if (n >= 0)
+		self.told_at = sys_now();
 	/* The agent's last words, or the end of its output, say more. */
-	if (n < 0) {
+	else if (n != -EAGAIN)
 		sys_close(&self.command.out);
-		return;
-	}
-	self.told_at = sys_now();
-	self.written += (size_t)n;
-	/* Moves no byte more often than twice, and keeps the buffer small. */
-	if (self.written >= unwritten()) {
-		memmove(self.out.data, self.out.data + self.written,
-		    unwritten());
-		self.out.len = unwritten();
-		self.written = 0;
-	}
 }
 
 /* ---- the wait ---- */
@@ -110,7 +85,7 @@ static void write_out(void)
 static uint64_t wake_at(void)
 {
 	const uint64_t silence = self.life.plan->silence_ns;
-	const uint64_t ping = unwritten() > 0 ? NEVER :
+	const uint64_t ping = outbox_left(&self.out) > 0 ? NEVER :
 	    self.told_at + silence / PINGS;
 
 	return MIN(ping, self.heard_at + silence);
@@ -127,7 +102,8 @@ static void mind_clock(bool heeding)
 		self.heard_at = now;
 	if (now - self.heard_at >= silence)
 		give_up();
-	if (now - self.told_at >= silence / PINGS && unwritten() == 0) {
+	if (outbox_left(&self.out) == 0 &&
+	    now - self.told_at >= silence / PINGS) {
 		tell(FRAME_PING, NULL, 0);
 		self.told_at = now;
 	}
@@ -150,7 +126,7 @@ static unsigned await(unsigned what)
 	uint64_t now = sys_now(), until = wake_at();
 	unsigned ready = 0;
 
-	what |= 1u << ERRORS | (unwritten() > 0 ? 1u << OUT : 0);
+	what |= 1u << ERRORS | (outbox_left(&self.out) > 0 ? 1u << OUT : 0);
 	for (int i = 0; i < FDS; i++)
 		if (!(what >> i & 1))
 			fds[i].fd = -1;
@@ -338,7 +314,7 @@ static void hear_agent(void)
 static bool has_credit(void)
 {
 	return credit_left(&self.credit, self.tasks.in_flight) > 0 &&
-	    unwritten() < OUT_MOST && self.tasks.kept < EARLY_MOST;
+	    outbox_left(&self.out) < OUT_MOST && self.tasks.kept < EARLY_MOST;
 }
 
 /* Is the next item of a chunk in the lease?  Takes further items if need be. */
@@ -478,8 +454,10 @@ static void start_agent(void)
 	const size_t name = strlen(p->hooks.name);
 	const size_t size = sizeof p->far + name + p->hooks.config_size;
 	struct far_begin start = p->far;
-	unsigned char *at = add(frame_length(size));
+	unsigned char *at = outbox_add(&self.out, frame_length(size));
 
+	if (at == NULL)
+		give_up();
 	start.name_size = (uint32_t)name;
 	start.config_size = p->hooks.config_size;
 	start.workers = (uint32_t)self.host->workers;
@@ -591,7 +569,7 @@ void link_main(const struct worker_life *life)
 	outstream_init(&self.outstream, self.slot, &life->slots, life->results);
 	self.outstream.full = await_room;
 	channel_open(&self.caller, life->tasks, -1);
-	buf_init(&self.out, SIZE_MAX / 4);
+	outbox_init(&self.out);
 	if (sys_nonblock(life->tasks) < 0 || sys_nonblock(life->results) < 0)
 		give_up();
 	set_up();
