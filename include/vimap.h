@@ -243,7 +243,8 @@ enum vm_cause {
 	VM_TOO_BIG      = 1 << 4,	/* output beyond max_item_bytes */
 	VM_GARBLED      = 1 << 5,	/* its worker broke the protocol */
 	VM_SETUP_FAILED = 1 << 6,	/* no worker could be set up for it */
-	VM_LOST         = 1 << 7,	/* the pool broke before it was done */
+	VM_LOST         = 1 << 7,	/* the pool broke before it was done, or
+					   see vm_options.max_losses */
 	VM_CANCELLED    = 1 << 8	/* vm_cancel() before its first or next
 					   attempt began; at any time with
 					   VM_CANCEL_RUNNING or by
@@ -255,7 +256,8 @@ enum vm_cause {
    timeouts, limits on workers and reports of crashes do not apply. */
 #define VM_SERIAL (-32767)
 
-/* Another: no worker on this machine, all on those of vm_options.hosts. */
+/* Another: no worker on this machine, all on those of vm_options.hosts and
+   vm_add_host(). */
 #define VM_ELSEWHERE (-32766)
 
 /*
@@ -403,20 +405,29 @@ struct vm_options {
 	uint64_t seed;		/* for vm_context.seed */
 
 	/*
-	 * Other machines, beside the workers here: an array of host_count.
-	 * Each is served by one process of the pool, a link.  Needs
-	 * vm_worker.name and, if there is a config, its config_size.  Limits
-	 * on workers, timeouts and retries hold there as here.  Not with
-	 * VM_SERIAL, VM_ISOLATE, VM_TELL_TEARDOWNS and vm_map_array().
+	 * Other machines, beside the workers here: an array of host_count,
+	 * copied; see vm_add_host().  Each is served by one process of the
+	 * pool, a link.  Needs vm_worker.name and, if there is a config, its
+	 * config_size.  Limits on workers, timeouts and retries hold there as
+	 * here.  Not with VM_SERIAL, VM_ISOLATE, VM_TELL_TEARDOWNS and
+	 * vm_map_array().
 	 */
 	const struct vm_host *hosts;
 	int host_count;
+	int max_hosts;		/* at a time, with those of vm_add_host() (the
+				   larger of 2 x host_count and 16, if the
+				   options allow hosts) */
 	int connect_timeout_ms;	/* from the start of a command to the answer of
 				   the agent (60000) */
 	int silence_ms;		/* a machine that is not heard of for this time
 				   is lost; its agent ends by the same bound.
 				   At least 1000 (20000) */
-	int reserved;		/* 0 */
+	int patience_ms;	/* with inputs waiting and no worker anywhere,
+				   before the pool breaks down (60000;
+				   INT_MAX: for ever) */
+	int max_losses;		/* an input that was at this number of lost
+				   machines is sent alone from then on; after as
+				   many more it fails as VM_LOST (3) */
 };
 
 /*
@@ -527,6 +538,67 @@ VM_EXPORT int vm_finish(vm_pool *);
  */
 VM_EXPORT void vm_agent(int argc, char **argv, const struct vm_worker *,
     size_t count);
+
+/*
+ * Adds a machine, which is copied.  Does not block: its command is started
+ * during later calls on the pool, at most 8 commands at a time.  A machine that
+ * is lost or cannot be reached is tried again, after pauses of 1 s to 60 s.  If
+ * it is lost, the inputs that it has not answered wait again; this costs no
+ * attempt of them, see vm_options.max_losses.  A program of another build, or
+ * without a worker of the name, is given up.
+ *
+ * Returns the number of the host, which no other host of the pool gets: those
+ * of vm_options.hosts have 1 to host_count.  Or returns -1 and sets errno:
+ * EINVAL for an invalid host or options that exclude hosts, ERANGE beyond
+ * max_hosts, EPIPE if the pool is broken or was told to finish, EPERM, EDEADLK,
+ * ENOMEM.
+ */
+VM_EXPORT int vm_add_host(vm_pool *, const struct vm_host *);
+
+/* Takes back the inputs that have not begun at a machine, lets the others end,
+   and lets the machine go.  Does not block.  Returns 0, or -1 and sets errno:
+   EINVAL if there is no such host or it is gone, EPIPE, EPERM, EDEADLK. */
+VM_EXPORT int vm_remove_host(vm_pool *, int host);
+
+enum vm_host_status {
+	VM_HOST_CONNECTING = 1,	/* waits for its turn, or its command runs and
+				   no agent has answered */
+	VM_HOST_UP,
+	VM_HOST_DOWN,		/* lost, or not reached; is tried again */
+	VM_HOST_LEAVING,	/* its present inputs end, and its teardowns */
+	VM_HOST_GONE		/* removed or given up, or the pool has ended */
+};
+
+/* A machine of a pool; counts are of its whole life. */
+struct vm_host_state {
+	const char *name;	/* valid until vm_close() */
+	const char *words;	/* why it was lost or not reached last; ""
+				   if never.  Valid until the next call on the
+				   pool */
+	enum vm_host_status status;
+	int workers;		/* 0 unless it is up */
+	int times_lost;		/* while it was up */
+	int reserved;		/* 0 */
+	uint64_t done;		/* inputs that it has answered */
+	uint64_t sent_again;	/* inputs that were at it, or on their way, when
+				   it was lost */
+	uint64_t bytes_out;	/* to it, and */
+	uint64_t bytes_in;	/* from it, over the connection */
+	uint64_t round_trip_ns;	/* of the last ping while it was idle; 0:
+				   none */
+};
+
+/* Describes a host.  Does not block.  Returns 1; 0 if no host ever had that
+   number; or -1 and sets errno: EINVAL, EPERM, EDEADLK.  vm_host_state_sized()
+   is told the bytes of the struct, as vm_fork_sized() is. */
+VM_EXPORT int vm_host_state_sized(vm_pool *, int host, struct vm_host_state *,
+    size_t size);
+
+static inline int
+vm_host_state(vm_pool *pool, int host, struct vm_host_state *state)
+{
+	return vm_host_state_sized(pool, host, state, sizeof *state);
+}
 
 /* ---- 3. Inputs ------------------------------------------------------- */
 

@@ -34,9 +34,6 @@
 #include "worker/context.h"
 #include "worker/exit.h"
 
-/* The argument that makes a program an agent. */
-static const char flag[] = "--vimap-agent";
-
 /* Bytes of answers that are written at once. */
 #define OUT_DUE ((size_t)64 * 1024)
 /* Pings in the time after which silence is a loss; and the longest wait without
@@ -208,7 +205,10 @@ static int heed(const struct frame *f, const void **input, size_t *size)
 		self.number = self.chunk.first;
 		return VM_LATER;
 	}
-	self.lost |= f->kind != FRAME_PING;
+	if (f->kind == FRAME_PING)
+		tell(FRAME_PONG, NULL, 0);
+	else
+		self.lost = true;
 	return self.lost ? 0 : VM_LATER;
 }
 
@@ -541,7 +541,7 @@ void vm_agent(int argc, char **argv, const struct vm_worker *table,
 	const struct vm_source source = { .next = next, .wait_fd = wait_fd };
 	int r;
 
-	if (argc < 2 || strcmp(argv[argc - 1], flag) != 0)
+	if (argc < 2 || strcmp(argv[argc - 1], FAR_AGENT) != 0)
 		return;
 	outbox_init(&self.to);
 	buf_init(&self.input, SIZE_MAX / 4);

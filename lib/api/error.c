@@ -134,6 +134,14 @@ static void describe(struct vm_pool *p, const struct span *s)
 			words_set(w, 0, "The item was cancelled before it was "
 		    "begun%s.", s->attempt > 0 ? " again" : "");
 		break;
+	case VM_LOST:
+		if (s->losses >= 2 * p->engine.set.max_losses) {
+			words_set(w, 0, "The item was at %d machines that were "
+			    "lost, at the last of them alone "
+			    "(vm_options.max_losses).", s->losses);
+			break;
+		}
+		/* fall through */
 	default:
 		words_set(w, 0, "The pool broke down before the item was "
 		    "answered.  %.*s", (int)cut_to(why, strlen(why), 400), why);
@@ -180,7 +188,7 @@ void exception_make(struct vm_pool *p, const struct item *i)
 		.max_rss = s->outcome.max_rss,
 	};
 	if (s->host > 0)
-		x->host = p->engine.set.hosts[s->host - 1].name;
+		x->host = hosts_get(&p->engine.set.hosts, s->host)->name;
 	if (s->evidence != NULL) {
 		x->traceback = s->evidence->traceback;
 		x->stderr_tail = s->evidence->tail;

@@ -55,9 +55,10 @@ static int settle_options(struct settings *s, const struct vm_array_map *m,
 		return words_set(w, EINVAL, "vm_map_array() was given outputs "
 		    "of %zu bytes; vm_options.max_item_bytes is %zu.",
 		    m->out_size, s->plan.max_item);
-	if (s->plan.host_count > 0)
+	if (s->hosts.count > 0 || s->workers == 0)
 		return words_set(w, EINVAL, "vm_options.hosts do not go with "
 		    "vm_map_array(): the array is not there.");
+	s->max_hosts = 0;
 	s->plan.element = m->out_size;
 	s->ordered = false;
 	s->plan.tell_teardowns = false;

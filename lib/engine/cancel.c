@@ -103,6 +103,8 @@ static int add_taken(struct engine *e, const struct member *m,
 	uint32_t next;
 	int r = 0;
 
+	if (m->host != 0)
+		return 0;
 	if (slot_begun(m->slot, s->ordinal, s->limit, &next) < 0)
 		return 0;
 	next = MAX(next, s->first + 1) - 1;
@@ -172,7 +174,8 @@ static void strike(struct engine *e, struct member *m, const struct span *s,
 {
 	uint32_t next;
 
-	if (slot_begun(m->slot, s->ordinal, s->limit, &next) < 0 ||
+	if (m->host != 0 ||
+	    slot_begun(m->slot, s->ordinal, s->limit, &next) < 0 ||
 	    s->chunk->seq + next != seq + 1)
 		return;
 	debug_say(e, "cancel: number %llu of worker %d",

@@ -23,6 +23,7 @@
 #include "engine/engine.h"
 #include "engine/fate.h"
 #include "engine/intake.h"
+#include "engine/links.h"
 #include "engine/receive.h"
 #include "engine/retry.h"
 #include "engine/staffing.h"
@@ -85,13 +86,11 @@ static uint32_t begun(struct member *m, const struct span *s)
 /*
  * The worker had not begun the item.  If several workers in a row die so, the
  * item is at fault all the same: it is too big to be received, say, or it runs,
- * is not marked as begun and hangs, or garbles its pipe.  Items of a link run
- * in other processes, whose ends the agent reports.
+ * is not marked as begun and hangs, or garbles its pipe.
  */
 static bool suspect(struct member *m, struct span *s)
 {
-	if (m->host != 0 || (m->killed && m->blame != VM_TIMED_OUT &&
-	    m->blame != VM_GARBLED))
+	if (m->killed && m->blame != VM_TIMED_OUT && m->blame != VM_GARBLED)
 		return false;
 	s->suspicion = m->finished > s->finished ? 1 : s->suspicion + 1;
 	return s->suspicion >= SUSPICIONS_MOST;
@@ -146,6 +145,8 @@ static size_t judge(struct engine *e, struct member *m)
 	struct span *first = NULL;
 	size_t all = 0;
 
+	if (m->host != 0)
+		return links_judge(e, m);
 	m->garbled = m->blame == VM_GARBLED;
 	for (struct span *s = m->sent; s != NULL; s = s->next) {
 		all += begun(m, s);
@@ -193,6 +194,8 @@ static void setup_died(struct engine *e, struct member *m)
 {
 	if (m->channel.in < 0)
 		return;		/* the caller had no descriptors left for it */
+	if (m->host != 0 && m->told_to_stop)
+		return;		/* its host was removed */
 	m->effort.setup += m->death.died_at - MIN(m->effort.since,
 	    m->death.died_at);
 	m->setups_failed++;
@@ -204,6 +207,7 @@ static void setup_died(struct engine *e, struct member *m)
 
 int death_member(struct engine *e, struct member *m, uint64_t now)
 {
+	const bool is_removed = m->host != 0 && !m->wanted;
 	char text[64];
 	bool began;
 	int r = receive_rest(e, m, now);
@@ -219,11 +223,16 @@ int death_member(struct engine *e, struct member *m, uint64_t now)
 	e->tally.deaths += !m->told_to_stop;
 	effort_end(&m->effort, m->death.died_at, m->finished,
 	    m->death.cpu_ns, m->death.max_rss);
+	if (m->host != 0)
+		links_lost(e, m);
 	began = put_back(e, m) || m->told_to_stop;
 	crew_vacate(&e->crew, m, fdlist_drop, e->fate.closing, began, now);
-	if (m->state == MEMBER_GONE && !e->fate.closing)
+	if (m->host != 0)
+		links_left(e, m);
+	else if (m->state == MEMBER_GONE && !e->fate.closing)
 		staffing_gave_up(e, m);
-	if (!e->fate.closing && !e->fate.dismissed && crew_hopeless(&e->crew)) {
+	if (!e->fate.closing && !e->fate.dismissed && !is_removed &&
+	    crew_hopeless(&e->crew)) {
 		*e->words = e->staffing.setup_words;
 		fate_break(e, VM_SETUP_FAILED);
 	}
@@ -238,7 +247,7 @@ static void answer_sent(struct engine *e, struct member *m,
 	struct span *s, *first;
 
 	while ((s = m->sent) != NULL) {
-		if (m->spare != NULL && begun(m, s) > 0) {
+		if (m->spare != NULL && m->host == 0 && begun(m, s) > 0) {
 			first = m->spare;
 			m->spare = NULL;
 			span_move_first(first, s, 1);

@@ -138,7 +138,7 @@ void diagnosis_unfit(struct engine *e, struct member *m,
 
 	if (m->host != 0)
 		words_set(w, 0, "Host %.64s: %.*s",
-		    e->set.hosts[m->host - 1].name,
+		    hosts_get(&e->set.hosts, m->host)->name,
 		    (int)cut_to(why->message, size, 600), why->message);
 	else if (size > 0)
 		words_set(w, 0, "Setup failed in worker %d: %.*s", m->index,

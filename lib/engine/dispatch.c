@@ -61,7 +61,7 @@ static struct member *pick_for(const struct engine *e, const struct span *s)
 	struct member *home = crew_home(s->chunk), *idle = crew_idle(&e->crew);
 
 	if (span_is_suspect(s))
-		return idle;
+		return crew_empty(&e->crew);
 	if (home != NULL && (home->nsent == 0 || idle == NULL))
 		return home;
 	return crew_pick(&e->crew);

@@ -13,7 +13,7 @@
  *	loop_fd.c        the descriptor for the host's event loop
  *	receive.c        frames -> results
  *	placed.c         outputs in the payload arena
- *	links.c          answers that only links give
+ *	links.c          other machines, and answers that only links give
  *	retry.c          the cost of a failure
  *	nudge.c          results that workers hold back
  *	timeouts.c       items that take too long
@@ -46,6 +46,7 @@
 #include "engine/death.h"
 #include "engine/fate.h"
 #include "engine/intake.h"
+#include "engine/links.h"
 #include "engine/listening.h"
 #include "engine/lost_fds.h"
 #include "engine/nudge.h"
@@ -96,6 +97,7 @@ struct engine {
 	struct server_events events;
 	struct lost_fds lost;
 	struct staffing staffing;
+	struct links links;
 	struct cancels cancels;
 	struct fate fate;
 

@@ -1,15 +1,271 @@
-/* links.c - see links.h: answers that only links give. */
+/* links.c - see links.h: other machines, and answers that only links give. */
 #include "config.h"
 
 #include "engine/links.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "base/base.h"
 #include "engine/answer.h"
+#include "engine/debug.h"
+#include "engine/diagnosis.h"
 #include "engine/engine.h"
+#include "engine/fate.h"
 #include "engine/retry.h"
 #include "wire/far.h"
+
+/* Most time without machines that counts at once, so that a caller that was
+   away finds the pool as it left it. */
+#define LACKED_NS (1000 * MS_IN_NS)
+
+/* ---- joining and leaving ---- */
+
+int links_add(struct engine *e, const struct vm_host *from)
+{
+	struct hosts *hosts = &e->set.hosts;
+	int r = settings_host_fit(&e->set, e->words);
+
+	if (r == 0)
+		r = hosts_check(from, "vm_host", e->words);
+	if (r == 0)
+		r = hosts_add(hosts, from);
+	if (r == -ENOMEM)
+		words_set(e->words, ENOMEM, "There was no memory for a host.");
+	if (r < 0)
+		return r;
+	if (!crew_add_host(&e->crew, hosts->all[hosts->count - 1])) {
+		hosts_drop_last(hosts);
+		return words_set(e->words, ERANGE, "The pool may have at most "
+		    "%zu hosts at a time (vm_options.max_hosts).",
+		    e->set.max_hosts);
+	}
+	return (int)hosts->count;
+}
+
+int links_remove(struct engine *e, int number)
+{
+	struct host *h = hosts_get(&e->set.hosts, number);
+
+	if (h == NULL || h->member == NULL || !h->member->wanted)
+		return words_set(e->words, EINVAL, "The pool has no host %d, "
+		    "or it is gone.", number);
+	crew_want(&e->crew, h->member, false);
+	if (h->member->state == MEMBER_ABSENT ||
+	    h->member->state == MEMBER_HELD)
+		links_left(e, h->member);
+	return 0;
+}
+
+void links_left(struct engine *e, struct member *m)
+{
+	struct host *h = hosts_get(&e->set.hosts, m->host);
+
+	if (h->refused)
+		crew_want(&e->crew, m, false);
+	if (m->wanted)
+		return;
+	h->member = NULL;
+	m->first = FIRST_PENDING;
+	roster_book(&e->crew, m);
+	if (h->refused)
+		staffing_gave_up(e, m);
+}
+
+static enum vm_host_status status_of(const struct host *h)
+{
+	const struct member *m = h->member;
+
+	if (m == NULL || m->state == MEMBER_GONE)
+		return VM_HOST_GONE;
+	if (!m->wanted || member_is_leaving(m))
+		return VM_HOST_LEAVING;
+	if (member_is_ready(m))
+		return VM_HOST_UP;
+	if (m->state == MEMBER_ASKED || member_is_starting(m) ||
+	    h->words[0] == '\0')
+		return VM_HOST_CONNECTING;
+	return VM_HOST_DOWN;
+}
+
+int links_state(const struct engine *e, int number, struct vm_host_state *s)
+{
+	const struct host *h = hosts_get(&e->set.hosts, number);
+	const struct member *m = h != NULL ? h->member : NULL;
+	struct slot_traffic now = { 0 };
+
+	if (h == NULL)
+		return 0;
+	if (m != NULL)
+		now = slot_traffic(m->slot);
+	*s = (struct vm_host_state){
+		.name = h->name,
+		.words = h->words,
+		.status = status_of(h),
+		.workers = m != NULL && member_is_ready(m) ?
+		    (int)m->weight : 0,
+		.times_lost = h->times_lost,
+		.done = h->done + (m != NULL ? m->finished : 0),
+		.sent_again = h->sent_again,
+		.bytes_out = h->traffic.bytes_out + now.bytes_out,
+		.bytes_in = h->traffic.bytes_in + now.bytes_in,
+		.round_trip_ns = now.round_trip > 0 ? now.round_trip :
+		    h->traffic.round_trip,
+	};
+	return 1;
+}
+
+/* ---- loss ---- */
+
+void links_unfit(struct engine *e, const struct member *m,
+    const struct failure *why)
+{
+	struct host *h = hosts_get(&e->set.hosts, m->host);
+
+	h->refused = why->head.code == FAR_NEVER;
+	hosts_tell(h, why->message, why->head.message_size);
+}
+
+/* Records the link's last words, or else its end. */
+static void tell_end(struct host *h, const struct member *m)
+{
+	char text[sizeof h->words], end[64];
+	size_t size = slot_crash_size(m->slot);
+	struct words w;
+
+	if (size == 0) {
+		words_set(&w, 0, "The link was %s.", diagnosis_end(m, end));
+		hosts_tell(h, w.text, strlen(w.text));
+		return;
+	}
+	size = MIN(size, sizeof text);
+	slot_crash(m->slot, text, size);
+	hosts_tell(h, text, size);
+}
+
+void links_lost(struct engine *e, const struct member *m)
+{
+	struct host *h = hosts_get(&e->set.hosts, m->host);
+	const struct slot_traffic now = slot_traffic(m->slot);
+
+	h->done += m->finished;
+	h->traffic.bytes_out += now.bytes_out;
+	h->traffic.bytes_in += now.bytes_in;
+	if (now.round_trip > 0)
+		h->traffic.round_trip = now.round_trip;
+	if (m->told_to_stop || m->session == SESSION_UNFIT)
+		return;
+	h->times_lost += m->session == SESSION_READY;
+	tell_end(h, m);
+	debug_say(e, "lost: host %s: %s", h->name, h->words);
+}
+
+/* Returns the number of items of a span that are at the machine, or were on
+   their way. */
+static uint32_t shipped(const struct member *m, const struct span *s)
+{
+	uint32_t next;
+
+	if (slot_begun(m->slot, s->ordinal, s->limit, &next) < 0)
+		return s->count;
+	return MIN(next > s->first ? next - s->first : 0, s->count);
+}
+
+/* Answers the only item of a span. */
+static void give_up(struct engine *e, struct member *m, struct span *s)
+{
+	struct span *first = m->spare;
+
+	m->spare = NULL;
+	span_move_first(first, s, 1);
+	first->outcome.pid = 0;
+	retry_never(e, span_seq(first));
+	answer_cause(e, first, VM_LOST);
+}
+
+size_t links_judge(struct engine *e, struct member *m)
+{
+	struct host *h = hosts_get(&e->set.hosts, m->host);
+	const int most = e->set.max_losses;
+	size_t all = 0;
+
+	for (struct span *s = m->sent; s != NULL; s = s->next) {
+		const uint32_t items = shipped(m, s);
+		/* Without memory all items of the span count a loss. */
+		struct span *rest = items > 0 && items < s->count ?
+		    span_cut(s, s->first + items) : NULL;
+
+		if (rest != NULL)
+			window_move(&e->window, rest, SPAN_WAITING);
+		all += items;
+		if (items == 0 || m->told_to_stop)
+			continue;
+		s->alone |= ++s->losses >= most;
+		if (s->losses >= 2 * most && s->count == 1)
+			give_up(e, m, s);
+	}
+	h->sent_again += m->told_to_stop ? 0 : all;
+	return all;
+}
+
+/* ---- no machine ---- */
+
+/* Is there no worker, and can there be none on this machine? */
+static bool is_lacking(const struct engine *e)
+{
+	const struct roster *r = &e->crew.roster;
+	return e->set.max_hosts > 0 && r->having[TRAIT_READY] == 0 &&
+	    r->having[TRAIT_HOPED] == r->having[TRAIT_LINK];
+}
+
+static bool is_needed(const struct engine *e)
+{
+	return e->window.nwaiting > 0 && !e->fate.closing && !e->fate.broken;
+}
+
+/* Sets the error text: why each host is not there, as far as it has room. */
+static void explain(struct engine *e)
+{
+	words_set(e->words, ETIMEDOUT, "No machine was there for %llu ms "
+	    "(vm_options.patience_ms).",
+	    (unsigned long long)(e->set.patience_ns / MS_IN_NS));
+	for (size_t i = 0; i < e->set.hosts.count; i++) {
+		const struct host *h = e->set.hosts.all[i];
+
+		words_add(e->words, "  %.64s: %.200s", h->name,
+		    h->words[0] != '\0' ? h->words : "No answer yet.");
+	}
+}
+
+uint64_t links_alarm(const struct engine *e, uint64_t now)
+{
+	uint64_t left = e->set.patience_ns - e->links.lacked_for;
+
+	(void)now;
+	if (!e->links.lacking || !is_needed(e) || e->set.patience_ns == NEVER)
+		return NEVER;
+	return e->links.looked_at + MIN(left, LACKED_NS);
+}
+
+int links_run(struct engine *e, uint64_t now)
+{
+	struct links *l = &e->links;
+	const uint64_t passed = now - l->looked_at;
+
+	if (l->lacking && is_needed(e))
+		l->lacked_for += MIN(passed, LACKED_NS);
+	l->looked_at = now;
+	l->lacking = is_lacking(e);
+	if (!l->lacking)
+		l->lacked_for = 0;
+	if (l->lacked_for < e->set.patience_ns)
+		return 0;
+	explain(e);
+	fate_break(e, VM_LOST);
+	return 0;
+}
+
+/* ---- answers ---- */
 
 /* May the byte stand in a text of several lines, in UTF-8? */
 static bool is_printable(char byte)

@@ -371,7 +371,8 @@ static int hello(struct engine *e, struct member *m, struct answer *a,
 		return -ENOMEM;
 	placed_begin(m);
 	m->effort.setups++;
-	m->effort.setup += MIN(h.setup_us * 1000ull, now - m->effort.since);
+	/* The caller may have been away when the worker was forked. */
+	m->effort.setup += MIN(h.setup_us * 1000ull, now - m->ordered_at);
 	m->setups_failed = 0;
 	if (m->first == FIRST_PENDING)
 		m->first = FIRST_WELL;
@@ -390,6 +391,8 @@ static int unfit(struct engine *e, struct member *m, struct answer *a,
 	if (frame_failure(f->body, f->size, &why) < 0)
 		return -EPROTO;
 	diagnosis_unfit(e, m, &why);
+	if (m->host != 0)
+		links_unfit(e, m, &why);
 	crew_session(&e->crew, m, SESSION_UNFIT);
 	m->setup_by = NEVER;
 	crew_bear(&e->crew, m, now + UNFIT_NS);

@@ -67,22 +67,11 @@ uint64_t staffing_alarm(const struct engine *e, uint64_t now)
 /* Returns the number of workers that links stand for. */
 static size_t far_workers(const struct engine *e)
 {
-	const struct member *links = e->crew.members + e->set.max_workers;
 	size_t n = 0;
 
-	for (size_t i = 0; i < e->set.plan.host_count; i++)
-		n += links[i].weight;
-	return n;
-}
-
-/* Returns the number of links that are wanted and not given up. */
-static size_t links_hoped(const struct engine *e)
-{
-	const struct member *links = e->crew.members + e->set.max_workers;
-	size_t n = 0;
-
-	for (size_t i = 0; i < e->set.plan.host_count; i++)
-		n += links[i].wanted && links[i].state != MEMBER_GONE;
+	for (size_t i = e->crew.first_link; i < e->crew.count; i++)
+		if (e->crew.members[i].wanted)
+			n += e->crew.members[i].weight;
 	return n;
 }
 
@@ -104,8 +93,13 @@ static void set_bounds(struct engine *e)
 static void lay_off(struct engine *e, struct member *m, const char *why)
 {
 	dispatch_take_all(e, m);
-	if (staffing_lay_off(e, m, NEVER))
+	if (m->host != 0 && member_is_starting(m)) {
+		/* It listens to its command only, which may take long. */
+		m->told_to_stop = true;
+		crew_doom(&e->crew, m, VM_LOST);
+	} else if (staffing_lay_off(e, m, NEVER)) {
 		debug_say(e, "lay off: worker %d: %s", m->index, why);
+	}
 }
 
 /* Measures the memory of all workers. */
@@ -155,10 +149,14 @@ void staffing_welcomed(struct engine *e, struct member *m)
 void staffing_gave_up(struct engine *e, const struct member *m)
 {
 	struct staffing *s = &e->staffing;
+	const char *why = m->setup_text != NULL ? m->setup_text : "";
 
-	words_set(e->words, ECHILD, "Worker %d was given up, as its setup "
-	    "failed %d times in a row.  %s", m->index, m->setups_failed,
-	    m->setup_text != NULL ? m->setup_text : "");
+	if (m->host != 0)
+		words_set(e->words, ECHILD, "A host was given up.  %s", why);
+	else
+		words_set(e->words, ECHILD, "Worker %d was given up, as its "
+		    "setup failed %d times in a row.  %s", m->index,
+		    m->setups_failed, why);
 	debug_say(e, "%s", e->words->text);
 	if (s->given_up++ == 0)
 		s->given_up_words = *e->words;
@@ -256,11 +254,10 @@ static struct member *find(struct crew *c, bool wanted)
 {
 	struct member *best = NULL;
 
-	for (size_t i = 0; i < c->places; i++) {
+	for (size_t i = 0; i < c->first_link; i++) {
 		struct member *m = &c->members[i];
 
-		if (m->wanted != wanted || m->host != 0 ||
-		    m->state == MEMBER_GONE ||
+		if (m->wanted != wanted || m->state == MEMBER_GONE ||
 		    (!wanted && m->state == MEMBER_HELD))
 			continue;
 		if (!wanted)
@@ -276,7 +273,8 @@ static struct member *find(struct crew *c, bool wanted)
 int staffing_resize(struct engine *e, size_t workers)
 {
 	struct member *m;
-	size_t have = e->crew.roster.having[TRAIT_HOPED] - links_hoped(e);
+	size_t have = e->crew.roster.having[TRAIT_HOPED] -
+	    e->crew.roster.having[TRAIT_LINK];
 
 	if (workers > e->set.max_workers)
 		return words_set(e->words, ERANGE, "The pool may have at most "

@@ -146,7 +146,7 @@ static int hire_all(struct engine *e, uint64_t until)
 		r = see_to_server(e, until, &wake);
 		if (r < 0)
 			return r;
-		if (e->crew.roster.having[TRAIT_UNBORN] == 0)
+		if (e->crew.roster.having[TRAIT_UNBORN] == 0 && e->hidden)
 			break;
 		r = turn_run(e, wake);
 		if (r < 0)
@@ -159,8 +159,7 @@ static int hire_all(struct engine *e, uint64_t until)
 static int start_processes(struct engine *e)
 {
 	bool alone = sys_threads() == 1;
-	size_t hosts = e->set.plan.host_count;
-	size_t n = e->set.max_workers + hosts;
+	size_t n = e->set.max_workers + e->set.max_hosts;
 	int r;
 
 	if (e->set.workers < e->set.usual)
@@ -178,9 +177,9 @@ static int start_processes(struct engine *e)
 	if (r == 0)
 		r = crew_init(&e->crew, n, e->set.workers, e->set.indices,
 		    &e->server, &e->slots, &e->listening.poller);
-	for (size_t i = 0; i < hosts && r == 0; i++)
-		crew_add_host(&e->crew, e->set.max_workers + i, (int)i + 1,
-		    settings_host_index(i));
+	e->crew.first_link = e->set.max_workers;
+	for (size_t i = 0; i < e->set.hosts.count && r == 0; i++)
+		crew_add_host(&e->crew, e->set.hosts.all[i]);
 	e->crew.leases = e->set.leases;
 	e->crew.element = e->set.plan.element;
 	e->crew.max_items = e->set.max_items;
@@ -210,8 +209,8 @@ int engine_start(struct engine *e, struct settings *set, struct words *words)
 	e->crew.alarm = e->crew.hire_at = NEVER;
 	set->indices = NULL;
 	tally_init(&e->tally, sys_now());
-	set->hosts = NULL;
-	n = e->set.workers + e->set.plan.host_count;
+	set->hosts = (struct hosts){ .count = 0 };
+	n = e->set.workers + e->set.hosts.count;
 	e->staffing.workforce = n;
 	most = settings_bytes(&e->set, n, &usual);
 	window_init(&e->window, e->set.real_factor * n,

@@ -70,7 +70,8 @@ static bool find_item(const struct member *m, uint64_t *index)
 {
 	uint32_t next;
 
-	for (const struct span *s = m->sent; s != NULL; s = s->next) {
+	for (const struct span *s = m->host == 0 ? m->sent : NULL; s != NULL;
+	    s = s->next) {
 		if (slot_begun(m->slot, s->ordinal, s->limit, &next) < 0)
 			return false;
 		if (s->count > 0 && next > s->first) {

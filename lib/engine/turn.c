@@ -307,6 +307,7 @@ static const struct chore after[] = {
 	{ deaths_at, settle_deaths },
 	{ server_at, check_server },
 	{ staffing_alarm, staffing_run },
+	{ links_alarm, links_run },
 	{ progress_alarm, progress_run },
 };
 

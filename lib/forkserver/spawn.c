@@ -135,7 +135,7 @@ static _Noreturn void be_worker(struct forkserver *f, const struct pipes *p,
 	life.index = order->index;
 	life.generation = order->generation;
 	title_set_worker(life.index);
-	if (f->plan->host_count > 0 && life.which >= f->plan->first_host)
+	if (life.which >= f->plan->first_link)
 		link_main(&life);
 	worker_main(&life);
 }

@@ -107,6 +107,7 @@ void span_move_first(struct span *to, struct span *from, uint32_t items)
 	to->attempt = from->attempt;
 	to->worker_index = from->worker_index;
 	to->host = from->host;
+	to->losses = from->losses;
 	span_advance(from, items);
 }
 
@@ -123,6 +124,7 @@ struct span *span_cut(struct span *s, uint32_t from)
 	rest->attempt = s->attempt;
 	rest->worker_index = s->worker_index;
 	rest->host = s->host;
+	rest->losses = s->losses;
 	s->count = stay;
 	return rest;
 }

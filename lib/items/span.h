@@ -70,6 +70,7 @@ struct span {
 	uint64_t due_at;	/* PAUSED: end of the pause, ns */
 	int suspicion;		/* workers in a row that died with it in front,
 				   not begun */
+	int losses;		/* machines that were lost while it was there */
 	bool alone;		/* its items are sent singly: an item did harm,
 				   and it was not clear which */
 	int worker_index;	/* of its present or last worker; -1: none */

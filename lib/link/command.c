@@ -12,24 +12,53 @@
 #include "base/cut.h"
 #include "os/identity.h"
 #include "os/sys.h"
+#include "wire/far.h"
 
 /* ---- start ---- */
 
-int command_start(struct command *c, const struct plan_host *host,
+/* Copies the texts of a HOST frame, and lists its arguments.  Returns 0 or
+   -errno. */
+static int read_host(struct command *c, const void *body, size_t size)
+{
+	struct host_told told;
+	char *text;
+	int r;
+
+	c->memory = malloc(size);
+	if (c->memory == NULL)
+		return -ENOMEM;
+	memcpy(c->memory, body, size);
+	r = far_host(c->memory, size, &told);
+	if (r < 0)
+		return r;
+	c->arguments = calloc(told.head.texts, sizeof *c->arguments);
+	if (c->arguments == NULL)
+		return -ENOMEM;
+	c->workers = told.head.workers;
+	c->name = text = told.texts;
+	for (uint32_t i = 0; i + 1 < told.head.texts; i++) {
+		text += strlen(text) + 1;
+		c->arguments[i] = text;
+	}
+	return 0;
+}
+
+int command_start(struct command *c, const void *body, size_t size,
     struct words *w)
 {
 	int in[2] = { -1, -1 }, out[2] = { -1, -1 }, errors[2] = { -1, -1 };
 	int r;
 
-	*c = (struct command){ .host = host, .in = -1, .out = -1,
-		.errors = -1 };
-	r = sys_pipe(in);
+	*c = (struct command){ .in = -1, .out = -1, .errors = -1 };
+	r = read_host(c, body, size);
+	if (r == 0)
+		r = sys_pipe(in);
 	if (r == 0)
 		r = sys_pipe(out);
 	if (r == 0)
 		r = sys_pipe(errors);
 	if (r == 0)
-		r = sys_run(host->command,
+		r = sys_run(c->arguments,
 		    (int[]){ in[0], out[1], errors[1] });
 	if (r > 0)
 		r = sys_nonblock(in[1]);
@@ -45,7 +74,8 @@ int command_start(struct command *c, const struct plan_host *host,
 	c->errors = errors[0];
 	if (r < 0)
 		words_set(w, -r, "The command '%s' could not be started: %s.",
-		    host->command[0], words_of(-r));
+		    c->arguments != NULL ? c->arguments[0] : "",
+		    words_of(-r));
 	return r;
 }
 
@@ -58,7 +88,7 @@ static void pass_on(const struct command *c)
 	struct words w;
 	size_t size;
 
-	words_set(&w, 0, "%.64s: %.*s", c->host->name, (int)c->length,
+	words_set(&w, 0, "%.64s: %.*s", c->name, (int)c->length,
 	    c->line);
 	size = strlen(w.text);
 	memcpy(text, w.text, size);
@@ -92,8 +122,7 @@ void command_hear(struct command *c)
 		sys_close(&c->errors);
 }
 
-/* Hears the rest, after the end of standard output. */
-static void hear_rest(struct command *c)
+void command_hear_rest(struct command *c)
 {
 	struct pollfd fd = { .fd = c->errors, .events = POLLIN };
 
@@ -120,7 +149,7 @@ static int nothing(struct command *c, int error, const char *why,
 	int text = (int)cut_to(c->line, c->length, 300);
 	int said = (int)cut_to(c->said, c->said_length, 200);
 
-	words_set(w, 0, "The command '%.80s' %s.", c->host->command[0], why);
+	words_set(w, 0, "The command '%.80s' %s.", c->arguments[0], why);
 	if (text > 0)
 		words_add(w, "  It wrote to standard error: %.*s", text,
 		    c->line);
@@ -171,7 +200,7 @@ static int read_greeting(struct command *c, char *text, size_t *begin,
 		c->said_length = 0;
 		keep(c, text, size);
 		if (r == 0)
-			hear_rest(c);
+			command_hear_rest(c);
 		if (r == 0)
 			return nothing(c, EPIPE, "ended, and no agent "
 			    "answered: the program there must call "
@@ -196,17 +225,17 @@ static int check(const struct greeting *g, const char *name, struct words *w)
 
 	identity_of_program(own);
 	if (g->version != GREETING_VERSION)
-		return words_set(w, EPROTO, "The agent speaks version %u of "
+		return words_set(w, FAR_NEVER, "The agent speaks version %u of "
 		    "the protocol, this library version %u.", g->version,
 		    GREETING_VERSION);
 	if (!g->same_order || g->word != sizeof(void *))
-		return words_set(w, EPROTO, "The agent's machine is of another "
-		    "kind: its byte order or word size differs.");
+		return words_set(w, FAR_NEVER, "The agent's machine is of "
+		    "another kind: its byte order or word size differs.");
 	if (!g->has_name)
-		return words_set(w, EPROTO, "The program there has no worker "
-		    "of the name '%.64s'.", name);
+		return words_set(w, FAR_NEVER, "The program there has no "
+		    "worker of the name '%.64s'.", name);
 	if (strcmp(own, g->identity) != 0 || strcmp(own, "unknown") == 0)
-		return words_set(w, EPROTO, "The program there is another "
+		return words_set(w, FAR_NEVER, "The program there is another "
 		    "build: its identity is %s, that of this program %s.",
 		    g->identity, own);
 	return 0;

@@ -14,14 +14,17 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "base/words.h"
 #include "wire/greeting.h"
-#include "worker/plan.h"
 
 struct command {
-	const struct plan_host *host;
+	char **arguments;	/* a NULL ends them; owned */
+	const char *name;	/* of the host, for people */
+	uint32_t workers;	/* that its agent is to have; 0: usable CPUs */
+	void *memory;		/* for the texts; owned */
 	int in, out, errors;	/* its standard output, input and error; -1:
 				   closed */
 	bool loud;		/* lines are passed on */
@@ -32,11 +35,17 @@ struct command {
 	size_t said_length;
 };
 
-/* Starts the command of a host.  Returns 0, or -errno with words. */
-int command_start(struct command *, const struct plan_host *, struct words *);
+/* Starts the command of a HOST frame with that body.  Returns 0, or -errno with
+   words. */
+int command_start(struct command *, const void *body, size_t size,
+    struct words *);
 
 /* Reads standard error once.  Does not block.  Closes it at its end. */
 void command_hear(struct command *);
+
+/* Reads the rest of standard error, when standard output has ended.  Waits
+   200 ms at most after each line. */
+void command_hear_rest(struct command *);
 
 /*
  * Waits for the agent's greeting, for a worker of that name, and checks that

@@ -11,14 +11,13 @@
 
 #include "base/base.h"
 #include "items/chunk.h"
-#include "link/command.h"
 #include "link/credit.h"
+#include "link/peer.h"
 #include "link/tasks.h"
 #include "os/sys.h"
 #include "wire/channel.h"
 #include "wire/far.h"
 #include "wire/frame.h"
-#include "wire/outbox.h"
 #include "worker/exit.h"
 #include "worker/outstream.h"
 
@@ -30,83 +29,62 @@
 #define STRIDE 64
 /* Bytes of a text that an agent or a command has written. */
 #define TEXT_MOST 1024
-/* Pings in the time after which silence is a loss. */
-#define PINGS 4
 
 static struct link {
 	struct worker_life life;
-	const struct plan_host *host;
 	struct slot *slot;
 	struct channel caller;	/* the task pipe */
 	struct outstream outstream;
-	struct command command;
-	struct channel agent;	/* its answers */
-	struct outbox out;	/* frames for the agent */
+	struct peer agent;
 	struct tasks tasks;
 	struct far_seek next;	/* the item of the next answer */
-	uint64_t heard_at;	/* the agent */
-	uint64_t told_at;	/* when it was written to */
 	uint32_t workers;	/* there */
 	struct credit credit;
 	bool stopping;		/* the caller has said STOP */
 	bool leaving;		/* LEAVING is said */
 } self;
 
-/* Ends the link.  The caller requeues the items that are not answered. */
-static _Noreturn void give_up(void)
+/* Reasons for the end of a link. */
+static const char no_memory[] = "There was no memory for a link.";
+static const char broken[] = "The agent broke the protocol.";
+static const char closed[] = "The connection ended.";
+static const char silent[] = "Nothing was heard of the agent for silence_ms.";
+static const char bereft[] = "The pool has ended.";
+
+/* Ends the link, for a reason that the caller reports with the last line of the
+   command's standard error.  The caller requeues the items that are not
+   answered. */
+static _Noreturn void give_up(const char *why)
 {
+	struct command *c = &self.agent.command;
+	struct words w;
+
+	if (why == closed)
+		command_hear_rest(c);
+	words_set(&w, 0, "%s", why);
+	if (c->length > 0)
+		words_add(&w, "  %.*s", (int)c->length, c->line);
+	slot_tell_crash(self.slot, w.text, strlen(w.text));
 	exit_leave(EXIT_FAILURE);
 }
 
-/* ---- to the agent ---- */
-
 static void tell(enum frame_kind kind, const void *body, size_t size)
 {
-	if (outbox_tell(&self.out, kind, body, size) < 0)
-		give_up();
-}
-
-/* Writes once.  Does not block. */
-static void write_out(void)
-{
-	ssize_t n = outbox_write(&self.out, self.command.out);
-
-	if (n >= 0)
-		self.told_at = sys_now();
-	/* The agent's last words, or the end of its output, say more. */
-	else if (n != -EAGAIN)
-		sys_close(&self.command.out);
+	if (peer_tell(&self.agent, kind, body, size) < 0)
+		give_up(no_memory);
 }
 
 /* ---- the wait ---- */
 
-/* Returns the time until which the link may wait: the end of an agent that is
-   not heard of, or the next ping.  No ping is due behind unwritten bytes. */
-static uint64_t wake_at(void)
-{
-	const uint64_t silence = self.life.plan->silence_ns;
-	const uint64_t ping = outbox_left(&self.out) > 0 ? NEVER :
-	    self.told_at + silence / PINGS;
-
-	return MIN(ping, self.heard_at + silence);
-}
-
-/* Pings, and ends the link if the agent is silent. */
+/* Pings, and ends the link if the agent is silent.  While the agent tears down,
+   the caller has a time limit for it. */
 static void mind_clock(bool heeding)
 {
-	const uint64_t silence = self.life.plan->silence_ns;
-	uint64_t now = sys_now();
+	int r = peer_mind_clock(&self.agent, heeding && !self.leaving,
+	    self.tasks.in_flight == 0);
 
-	/* While the agent tears down, the caller has a time limit for it. */
-	if (!heeding || self.leaving)
-		self.heard_at = now;
-	if (now - self.heard_at >= silence)
-		give_up();
-	if (outbox_left(&self.out) == 0 &&
-	    now - self.told_at >= silence / PINGS) {
-		tell(FRAME_PING, NULL, 0);
-		self.told_at = now;
-	}
+	if (r < 0)
+		give_up(r == -ETIMEDOUT ? silent : no_memory);
 }
 
 enum { CALLER, AGENT, OUT, ERRORS, RESULTS, FDS };
@@ -116,17 +94,19 @@ enum { CALLER, AGENT, OUT, ERRORS, RESULTS, FDS };
    are ready. */
 static unsigned await(unsigned what)
 {
+	struct command *c = &self.agent.command;
 	struct pollfd fds[FDS] = {
 		[CALLER] = { .fd = self.caller.in, .events = POLLIN },
-		[AGENT] = { .fd = self.command.in, .events = POLLIN },
-		[OUT] = { .fd = self.command.out, .events = POLLOUT },
-		[ERRORS] = { .fd = self.command.errors, .events = POLLIN },
+		[AGENT] = { .fd = c->in, .events = POLLIN },
+		[OUT] = { .fd = c->out, .events = POLLOUT },
+		[ERRORS] = { .fd = c->errors, .events = POLLIN },
 		[RESULTS] = { .fd = self.life.results, .events = POLLOUT },
 	};
-	uint64_t now = sys_now(), until = wake_at();
+	uint64_t now = sys_now(), until = peer_wake_at(&self.agent);
 	unsigned ready = 0;
 
-	what |= 1u << ERRORS | (outbox_left(&self.out) > 0 ? 1u << OUT : 0);
+	what |= 1u << ERRORS;
+	what |= outbox_left(&self.agent.out) > 0 ? 1u << OUT : 0;
 	for (int i = 0; i < FDS; i++)
 		if (!(what >> i & 1))
 			fds[i].fd = -1;
@@ -135,9 +115,9 @@ static unsigned await(unsigned what)
 	for (int i = 0; i < FDS; i++)
 		ready |= fds[i].revents != 0 ? 1u << i : 0;
 	if (ready >> ERRORS & 1)
-		command_hear(&self.command);
+		command_hear(c);
 	if (ready >> OUT & 1)
-		write_out();
+		peer_write(&self.agent);
 	mind_clock(what >> AGENT & 1);
 	return ready;
 }
@@ -157,21 +137,22 @@ static void put(enum frame_kind kind, const void *body, size_t size)
 
 	frame_write(frame, kind, body, size);
 	if (outstream_put(&self.outstream, frame, frame_length(size)) < 0)
-		give_up();
+		give_up(bereft);
 }
 
 static void flush(void)
 {
 	if (outstream_flush(&self.outstream) < 0)
-		give_up();
+		give_up(bereft);
 }
 
 /* Sends a text of TEXT_MOST bytes at most as a failure. */
-static void tell_failure(enum frame_kind kind, const char *text, size_t length)
+static void tell_failure(enum frame_kind kind, int code, const char *text,
+    size_t length)
 {
 	_Alignas(16) unsigned char frame[FRAME_HEAD +
 	    sizeof(struct frame_failure) + TEXT_MOST + 16];
-	size_t size = far_write_failure(frame, kind, text, length);
+	size_t size = far_write_failure(frame, kind, code, text, length);
 
 	if (outstream_put(&self.outstream, frame, size) == 0)
 		flush();
@@ -192,15 +173,7 @@ static void pass_on(unsigned char *frame, size_t length)
 	if (at != NULL)
 		memcpy(at, frame, length);
 	if (outstream_add(&self.outstream, at ? at : frame, length) < 0)
-		give_up();
-}
-
-/* Names a chunk older than all that the caller knows of as the last that was
-   begun: ordinals wrap, and with a word that stays behind, those half a round
-   later would be taken for begun. */
-static void tell_not_begun(void)
-{
-	slot_begin(self.slot, self.tasks.first - SLOT_LEASES, 0);
+		give_up(bereft);
 }
 
 /* Reports that the oldest chunk is done. */
@@ -212,7 +185,6 @@ static void end_task(void)
 
 	put(FRAME_END, &said, sizeof said);
 	tasks_drop(&self.tasks);
-	tell_not_begun();
 }
 
 /* Passes on the early answers that are next now, and ends chunks. */
@@ -242,13 +214,13 @@ static void answer(const struct frame *f)
 
 	credit_answered(&self.credit);
 	if (t == NULL)
-		give_up();
+		give_up(broken);
 	if (tasks_is_next(&self.tasks, t, number)) {
 		pass_on(f->body - FRAME_HEAD, f->length);
 		tasks_answered(&self.tasks);
 		settle();
 	} else if (tasks_keep(&self.tasks, t, number, f) < 0) {
-		give_up();
+		give_up(no_memory);
 	}
 }
 
@@ -256,9 +228,10 @@ static void answer(const struct frame *f)
 static _Noreturn void part(const struct frame *f)
 {
 	if (!self.leaving || f->size > TEXT_MOST)
-		give_up();
+		give_up(broken);
 	if (f->size > 0)
-		tell_failure(FRAME_FAILURE, (const char *)f->body, f->size);
+		tell_failure(FRAME_FAILURE, EPIPE, (const char *)f->body,
+		    f->size);
 	exit_leave(EXIT_SUCCESS);
 }
 
@@ -267,9 +240,12 @@ static void heed(const struct frame *f)
 	switch (f->kind) {
 	case FRAME_PING:
 		return;
+	case FRAME_PONG:
+		peer_ponged(&self.agent);
+		return;
 	case FRAME_SEEK:
 		if (frame_body(f, &self.next, sizeof self.next) < 0)
-			give_up();
+			give_up(broken);
 		return;
 	case FRAME_OUTPUT:
 	case FRAME_FAILURE:
@@ -280,7 +256,7 @@ static void heed(const struct frame *f)
 	case FRAME_BYE:
 		part(f);
 	default:
-		give_up();
+		give_up(broken);
 	}
 }
 
@@ -294,19 +270,18 @@ static size_t body_most(void)
    is a loss. */
 static void hear_agent(void)
 {
+	struct channel *c = &self.agent.channel;
 	struct frame f;
-	int r = channel_fill(&self.agent);
+	int r = peer_fill(&self.agent);
 
 	if (r < 0)
-		give_up();
-	if (r > 0)
-		self.heard_at = sys_now();
-	while ((r = channel_receive(&self.agent, body_most(), &f)) == 1) {
+		give_up(r == -ENOMEM ? no_memory : closed);
+	while ((r = channel_receive(c, body_most(), &f)) == 1) {
 		heed(&f);
-		channel_pass(&self.agent, &f);
+		channel_pass(c, &f);
 	}
 	if (r < 0)
-		give_up();
+		give_up(broken);
 }
 
 /* ---- shipping ---- */
@@ -314,7 +289,8 @@ static void hear_agent(void)
 static bool has_credit(void)
 {
 	return credit_left(&self.credit, self.tasks.in_flight) > 0 &&
-	    outbox_left(&self.out) < OUT_MOST && self.tasks.kept < EARLY_MOST;
+	    outbox_left(&self.agent.out) < OUT_MOST &&
+	    self.tasks.kept < EARLY_MOST;
 }
 
 /* Is the next item of a chunk in the lease?  Takes further items if need be. */
@@ -336,12 +312,28 @@ static bool take(struct task *t)
 	return !t->over;
 }
 
+/* Says which items the machine has, or are on their way: those are sent again
+   if it is lost. */
+static void mark_shipped(const struct task *t)
+{
+	slot_begin(self.slot, t->chunk.ordinal, t->shipped);
+}
+
+/* Ends the shipping of a chunk.  Ordinals wrap: the slot must not name a chunk
+   that is long gone. */
+static void close_task(struct task *t)
+{
+	mark_shipped(t);
+	tasks_close(&self.tasks);
+}
+
 static void ship(struct task *t, const struct frame *item)
 {
 	if (t->shipped == t->chunk.first)
 		tell(FRAME_CHUNK, &t->chunk, sizeof t->chunk);
 	tell(FRAME_ITEM, item->body, item->size);
 	t->shipped++;
+	mark_shipped(t);
 	self.tasks.in_flight++;
 	credit_shipped(&self.credit, item->size);
 }
@@ -371,12 +363,12 @@ static void begin(const struct frame *f)
 		return;
 	}
 	if (f->kind != FRAME_CHUNK || frame_body(f, &c, sizeof c) < 0)
-		give_up();
+		give_up(bereft);
 	t = tasks_add(&self.tasks, &c);
 	if (t != NULL && c.outputs == FRAME_NOWHERE)
 		open_task(t);
 	else
-		give_up();
+		give_up(bereft);
 }
 
 /* Ships the next item that lies in memory; false if there is none. */
@@ -405,7 +397,7 @@ static bool ship_from_pipe(struct task *t)
 	int r = channel_receive(&self.caller, SIZE_MAX, &f);
 
 	if (r < 0 || (r == 1 && t != NULL && f.kind != FRAME_ITEM))
-		give_up();
+		give_up(bereft);
 	if (r == 0)
 		return false;
 	if (t == NULL) {
@@ -429,11 +421,11 @@ static bool ship_all(void)
 
 		if (t == NULL || t->at == NULL) {
 			if (t != NULL && t->received == t->chunk.count)
-				tasks_close(&self.tasks);
+				close_task(t);
 			else if (!ship_from_pipe(t))
 				return true;
 		} else if (!ship_from_memory(t)) {
-			tasks_close(&self.tasks);
+			close_task(t);
 		}
 	}
 	return false;
@@ -442,9 +434,9 @@ static bool ship_all(void)
 /* ---- setup ---- */
 
 /* Reports why there is no agent, and exits. */
-static _Noreturn void unfit(const struct words *w)
+static _Noreturn void unfit(int code, const struct words *w)
 {
-	tell_failure(FRAME_UNFIT, w->text, strlen(w->text));
+	tell_failure(FRAME_UNFIT, code, w->text, strlen(w->text));
 	exit_leave(EXIT_FAILURE);
 }
 
@@ -454,53 +446,77 @@ static void start_agent(void)
 	const size_t name = strlen(p->hooks.name);
 	const size_t size = sizeof p->far + name + p->hooks.config_size;
 	struct far_begin start = p->far;
-	unsigned char *at = outbox_add(&self.out, frame_length(size));
+	unsigned char *at = outbox_add(&self.agent.out, frame_length(size));
 
 	if (at == NULL)
-		give_up();
+		give_up(no_memory);
 	start.name_size = (uint32_t)name;
 	start.config_size = p->hooks.config_size;
-	start.workers = (uint32_t)self.host->workers;
+	start.workers = self.agent.command.workers;
 	start.first_index = (uint32_t)self.life.index;
 	far_write_begin(at, &start, p->hooks.name, p->hooks.config);
+}
+
+/* Waits for a frame of the agent that is no PING.  Returns as
+   channel_receive(); -EPIPE if the agent has ended. */
+static int await_frame(struct frame *f)
+{
+	struct channel *c = &self.agent.channel;
+	int r;
+
+	while ((r = channel_receive(c, 4096, f)) == 0 ||
+	    (r == 1 && f->kind == FRAME_PING)) {
+		if (r == 1)
+			channel_pass(c, f);
+		else if (await(1u << AGENT) >> AGENT & 1 &&
+		    peer_fill(&self.agent) < 0)
+			return -EPIPE;
+	}
+	return r;
 }
 
 /* Waits for the agent's answer to BEGIN.  Returns 0 or -errno with words. */
 static int await_started(struct words *w)
 {
+	const struct command *c = &self.agent.command;
 	struct far_begun started;
+	struct frame f;
+	int r = await_frame(&f);
+
+	if (r == -EPIPE)
+		return words_set(w, EPIPE, "The agent ended before it had "
+		    "started.  %.*s", (int)c->length, c->line);
+	if (r == 1 && f.kind == FRAME_REFUSED)
+		return words_set(w, FAR_NEVER, "The agent could not serve: "
+		    "%.*s", (int)MIN(f.size, 500), (const char *)f.body);
+	if (r < 0 || f.kind != FRAME_BEGUN ||
+	    frame_body(&f, &started, sizeof started) < 0 ||
+	    started.workers == 0 || started.workers > WORKERS_MOST ||
+	    (c->workers > 0 && started.workers != c->workers))
+		return words_set(w, EPROTO, "The agent broke the protocol when "
+		    "it was to start.");
+	channel_pass(&self.agent.channel, &f);
+	self.workers = started.workers;
+	return 0;
+}
+
+/* Waits for the HOST frame of the caller, and starts its command.  Returns 0,
+   or -errno with words. */
+static int start_command(struct words *w)
+{
+	struct pollfd fd = { .fd = self.caller.in, .events = POLLIN };
 	struct frame f;
 	int r;
 
-	while ((r = channel_receive(&self.agent, 4096, &f)) == 0 ||
-	    (r == 1 && f.kind == FRAME_PING)) {
-		if (r == 1) {
-			channel_pass(&self.agent, &f);
-			continue;
-		}
-		if (!(await(1u << AGENT) >> AGENT & 1))
-			continue;
-		r = channel_fill(&self.agent);
-		if (r < 0)
-			return words_set(w, EPIPE, "The agent ended before it "
-			    "had started.  %.*s", (int)self.command.length,
-			    self.command.line);
-		if (r > 0)
-			self.heard_at = sys_now();
-	}
-	if (r == 1 && f.kind == FRAME_REFUSED)
-		return words_set(w, EPROTO, "The agent could not serve: %.*s",
-		    (int)MIN(f.size, 500), (const char *)f.body);
-	if (r < 0 || f.kind != FRAME_BEGUN ||
-	    frame_body(&f, &started, sizeof started) < 0 ||
-	    started.workers == 0 || started.workers > 32766 ||
-	    (self.host->workers > 0 &&
-	    started.workers != (uint32_t)self.host->workers))
-		return words_set(w, EPROTO, "The agent broke the protocol when "
-		    "it was to start.");
-	channel_pass(&self.agent, &f);
-	self.workers = started.workers;
-	return 0;
+	while ((r = channel_receive(&self.caller, SIZE_MAX, &f)) == 0)
+		if (sys_poll(&fd, 1, -1) == 1 &&
+		    channel_fill(&self.caller) < 0)
+			give_up(bereft);
+	if (r < 0 || f.kind != FRAME_HOST)
+		give_up(bereft);
+	r = command_start(&self.agent.command, f.body, f.size, w);
+	channel_pass(&self.caller, &f);
+	return r;
 }
 
 static void set_up(void)
@@ -513,20 +529,21 @@ static void set_up(void)
 	const struct plan *p = self.life.plan;
 	struct greeting g;
 	struct words w;
-	int r = command_start(&self.command, self.host, &w);
+	int r = start_command(&w);
 
 	if (r == 0)
-		r = command_greet(&self.command, p->hooks.name,
+		r = command_greet(&self.agent.command, p->hooks.name,
 		    sys_now() + p->connect_ns, &g, &w);
 	if (r < 0)
-		unfit(&w);
-	self.command.loud = true;
-	channel_open(&self.agent, self.command.in, -1);
-	self.heard_at = self.told_at = sys_now();
+		unfit(-r, &w);
+	self.agent.command.loud = true;
+	peer_open(&self.agent, p->silence_ns);
 	start_agent();
 	r = await_started(&w);
+	if (r == 0)
+		r = peer_ping(&self.agent, true);
 	if (r < 0)
-		unfit(&w);
+		unfit(-r, &w);
 	hello.workers = self.workers;
 	credit_init(&self.credit, self.workers, sys_now());
 	put(FRAME_HELLO, &hello, sizeof hello);
@@ -554,24 +571,24 @@ static void turn(void)
 	flush();
 	ready = await(1u << AGENT | (hungry ? 1u << CALLER : 0));
 	if (ready >> CALLER & 1 && channel_fill(&self.caller) < 0)
-		give_up();
+		give_up(bereft);
 	if (ready >> AGENT & 1)
 		hear_agent();
+	slot_tell_traffic(self.slot, &self.agent.traffic);
 }
 
 void link_main(const struct worker_life *life)
 {
 	self.life = *life;
-	self.host = &life->plan->hosts[life->which - life->plan->first_host];
 	self.slot = slots_get(&life->slots, life->which);
 	slots_keep_one(&self.life.slots, life->which);
 	sys_ignore(SIGPIPE);
 	outstream_init(&self.outstream, self.slot, &life->slots, life->results);
 	self.outstream.full = await_room;
 	channel_open(&self.caller, life->tasks, -1);
-	outbox_init(&self.out);
+	outbox_init(&self.agent.out);
 	if (sys_nonblock(life->tasks) < 0 || sys_nonblock(life->results) < 0)
-		give_up();
+		give_up(bereft);
 	set_up();
 	for (;;)
 		turn();

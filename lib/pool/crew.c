@@ -17,6 +17,11 @@
 /* Pauses before a place is filled again. */
 #define PAUSE_FIRST (10 * MS_IN_NS)
 #define PAUSE_MOST (1000 * MS_IN_NS)
+/* The same for links: sshd refuses clients that come too often. */
+#define LINK_PAUSE_FIRST (1000 * MS_IN_NS)
+#define LINK_PAUSE_MOST (60000 * MS_IN_NS)
+/* Links that connect at a time; sshd takes 10 by default. */
+#define CONNECTING_MOST 8
 /* Consecutive failed setups before a place is given up. */
 #define SETUPS_MOST 5
 
@@ -33,7 +38,7 @@ int crew_init(struct crew *c, size_t count, size_t wanted,
 	if (c->members == NULL)
 		return -ENOMEM;
 	c->count = wanted;
-	c->places = count;
+	c->places = c->first_link = count;
 	for (size_t i = 0; i < count; i++) {
 		struct member *m = &c->members[i];
 
@@ -55,13 +60,34 @@ int crew_init(struct crew *c, size_t count, size_t wanted,
 	return 0;
 }
 
-void crew_add_host(struct crew *c, size_t which, int host, int index)
+bool crew_add_host(struct crew *c, struct host *h)
 {
-	struct member *m = &c->members[which];
+	struct member *m = NULL;
 
-	m->host = host;
-	m->index = index;
+	for (size_t i = c->first_link; i < c->places && m == NULL; i++)
+		if (!c->members[i].wanted &&
+		    c->members[i].state == MEMBER_ABSENT)
+			m = &c->members[i];
+	if (m == NULL)
+		return false;
+	h->member = m;
+	m->host = h->number;
+	m->index = hosts_index(h);
+	m->weight = 1;
+	m->trouble = m->setups_failed = 0;
+	m->first = FIRST_PENDING;
+	m->hire_at = 0;
 	crew_want(c, m, true);
+	return true;
+}
+
+int crew_brief(struct crew *c, struct member *m, const struct host *h)
+{
+	if (channel_prepare(&m->channel, 1) < 0)
+		return -ENOMEM;
+	channel_send(&m->channel, h->frame, h->length);
+	roster_book_sending(c, m);
+	return 0;
 }
 
 /* Removes its pipes from the poller, so that they may be closed. */
@@ -123,6 +149,9 @@ void crew_session(struct crew *c, struct member *m, enum session to)
 	assert(m->session < to && m->session != SESSION_UNFIT);
 	m->session = to;
 	roster_book(c, m);
+	/* Another link may connect now. */
+	if (m->host != 0)
+		c->hire_at = 0;
 }
 
 /* Places beyond the last that was ever wanted are in no list of the roster. */
@@ -184,9 +213,10 @@ bool crew_is_gone(const struct crew *c)
 /* ---- hire ---- */
 
 /* Orders a worker for a place. */
-static void hire(struct crew *c, struct member *m)
+static void hire(struct crew *c, struct member *m, uint64_t now)
 {
 	m->generation++;
+	m->ordered_at = now;
 	m->pid = 0;
 	if (c->wiped != NULL)
 		slots_wipe(c->wiped, m->which);
@@ -194,6 +224,13 @@ static void hire(struct crew *c, struct member *m)
 	slot_hold(m->slot, arena_held(&m->outputs), m->outputs.head);
 	crew_move(c, m, MEMBER_ASKED);
 	server_hire(c->server, m->which, m->generation, m->index);
+}
+
+/* Must a link wait until others have connected? */
+static bool is_held_up(const struct crew *c, const struct member *m)
+{
+	return m->host != 0 &&
+	    c->roster.having[TRAIT_CONNECTING] >= CONNECTING_MOST;
 }
 
 bool crew_hire(struct crew *c, uint64_t now)
@@ -206,10 +243,12 @@ bool crew_hire(struct crew *c, uint64_t now)
 		return false;
 	for (; m != NULL && c->asked < ASKED_MOST; m = next) {
 		next = roster_next(m, IN_STATE);
-		if (m->wanted && m->hire_at <= now) {
-			hire(c, m);
+		if (!m->wanted || is_held_up(c, m))
+			continue;
+		if (m->hire_at <= now) {
+			hire(c, m, now);
 			any = true;
-		} else if (m->wanted) {
+		} else {
 			later = MIN(later, m->hire_at);
 		}
 	}
@@ -256,25 +295,32 @@ int crew_welcome(struct crew *c, struct member *m, const struct notice *n,
 /* Has setup failed so often in this place that it is given up? */
 static bool is_given_up(const struct member *m)
 {
-	return m->setups_failed >= SETUPS_MOST;
+	return m->setups_failed >= SETUPS_MOST && m->host == 0;
+}
+
+/* Returns the pause after that many deaths in a row. */
+static uint64_t pause_after(const struct member *m)
+{
+	const int doublings = MIN(MAX(m->trouble, 1) - 1, 10);
+
+	if (m->host != 0)
+		return MIN(LINK_PAUSE_FIRST << doublings, LINK_PAUSE_MOST);
+	return m->trouble == 0 ? 0 : MIN(PAUSE_FIRST << doublings, PAUSE_MOST);
 }
 
 void crew_replace(struct crew *c, struct member *m, bool began, uint64_t now)
 {
-	uint64_t pause;
-
 	m->trouble = began ? 0 : m->trouble + 1;
-	pause = m->trouble ? PAUSE_FIRST << MIN(m->trouble - 1, 10) : 0;
-	m->hire_at = now + MIN(pause, PAUSE_MOST);
-	c->hire_at = MIN(c->hire_at, m->hire_at);
+	m->hire_at = now + pause_after(m);
+	c->hire_at = m->host != 0 ? 0 : MIN(c->hire_at, m->hire_at);
 	crew_move(c, m, is_given_up(m) ? MEMBER_GONE : MEMBER_ABSENT);
 }
 
 /* Returns an unwanted place without a process, or NULL. */
 static struct member *find_free(struct crew *c)
 {
-	for (size_t i = 0; i < c->places; i++)
-		if (!c->members[i].wanted && c->members[i].host == 0 &&
+	for (size_t i = 0; i < c->first_link; i++)
+		if (!c->members[i].wanted &&
 		    c->members[i].state == MEMBER_ABSENT)
 			return &c->members[i];
 	return NULL;
@@ -342,6 +388,15 @@ struct member *crew_pick(const struct crew *c)
 struct member *crew_idle(const struct crew *c)
 {
 	return c->roster.room[0].first;
+}
+
+struct member *crew_empty(const struct crew *c)
+{
+	struct member *m = c->roster.room[0].first;
+
+	while (m != NULL && m->nsent > 0)
+		m = roster_next(m, IN_ROOM);
+	return m;
 }
 
 bool crew_waits(const struct crew *c)

@@ -38,6 +38,7 @@
 #include "items/span.h"
 #include "os/poller.h"
 #include "os/sys.h"
+#include "pool/hosts.h"
 #include "pool/roster.h"
 #include "pool/server.h"
 #include "report/tally.h"
@@ -77,8 +78,8 @@ struct member {
 	uint32_t which;		/* index of the place and slot */
 	uint32_t generation;	/* of the present or last worker */
 	int index;		/* vm_context.worker_index */
-	int host;		/* a link: number of its machine, from 1 on;
-				   else 0 */
+	int host;		/* a link: number of its host, from 1 on; else
+				   0 */
 	uint32_t weight;	/* workers that a link stands for; else 1 */
 	pid_t pid;		/* for messages, and for crew_shoot() */
 	struct slot *slot;
@@ -103,6 +104,7 @@ struct member {
 	int trouble;		/* consecutive deaths without an item begun */
 	int setups_failed;	/* consecutive */
 	uint64_t hire_at;	/* if ABSENT: earliest time of the next hire */
+	uint64_t ordered_at;	/* time of the last order to fork a worker */
 	uint64_t heard_at;	/* time of its last result, or of its first
 				   chunk after an idle time */
 	uint64_t doom_at;	/* when it is killed, or NEVER */
@@ -160,6 +162,7 @@ struct crew {
 	size_t kept;		/* leased spans for which span_is_kept() */
 	uint64_t hire_at;	/* no place wants a worker before */
 	uint64_t alarm;		/* no deadline of a member is earlier */
+	size_t first_link;	/* places from here on are for links */
 	int leases;		/* chunks that a worker may hold */
 	uint64_t max_items;	/* items per worker; 0: no limit */
 	const struct slots *wiped; /* slots whose pages are emptied for each
@@ -175,8 +178,13 @@ struct crew {
 int crew_init(struct crew *, size_t count, size_t wanted,
     const int *indices, struct server *, struct slots *, struct poller *);
 
-/* Takes in a place for the link of a host, wanted from now on. */
-void crew_add_host(struct crew *, size_t which, int host, int index);
+/* Gives a host the first of the places for links that is unused, wanted from
+   now on.  Returns false if there is none. */
+bool crew_add_host(struct crew *, struct host *);
+
+/* Queues the host's HOST frame for a link that has just been forked.  Returns 0
+   or -ENOMEM. */
+int crew_brief(struct crew *, struct member *, const struct host *);
 
 /* Returns the chunks that the member may hold. */
 static inline uint32_t crew_most(const struct crew *c, const struct member *m)
@@ -261,8 +269,11 @@ int crew_welcome(struct crew *, struct member *, const struct notice *,
    have enough. */
 struct member *crew_pick(const struct crew *);
 
-/* A READY member without a chunk, or NULL. */
+/* A READY member that has a worker without a chunk, or NULL. */
 struct member *crew_idle(const struct crew *);
+
+/* A READY member without a chunk, for an item that is to be alone; or NULL. */
+struct member *crew_empty(const struct crew *);
 
 /* Is a member idle, or is a worker on its way? */
 bool crew_waits(const struct crew *);
@@ -298,8 +309,8 @@ void crew_doom(struct crew *, struct member *, enum vm_cause blame);
 bool crew_hopeless(const struct crew *);
 
 /* Frees the place: the next worker is hired after a pause, which grows with
-   deaths in a row; or never, if setup has failed too often.  began: the last
-   worker had begun an item. */
+   deaths in a row; or never, if setup has failed too often, but a link is tried
+   for ever.  began: the last worker had begun an item. */
 void crew_replace(struct crew *, struct member *, bool began, uint64_t now);
 
 /* Kills the fork server and all workers whose pids are known. */

@@ -12,8 +12,7 @@
 #include "pool/settings.h"
 #include "vimap.h"
 
-/* Bounds of numbers: workers as of vm_options, and the factor of timeouts. */
-#define WORKERS_MOST 32766
+/* Bound on the factor of timeouts. */
 #define TIMES_MOST 1000000
 /* A timeout that does not come. */
 #define NO_TIMEOUT ((uint64_t)365 * 86400 * 1000 * MS_IN_NS)
@@ -72,7 +71,7 @@ static int change_workers(struct vm_options *o, struct words *w)
 		return 0;
 	if (strcmp(value, "serial") == 0) {
 		o->workers = VM_SERIAL;
-		o->host_count = 0;
+		o->host_count = o->max_hosts = 0;
 		return 0;
 	}
 	if (!read_number(value, WORKERS_MOST, &n) || n == 0)

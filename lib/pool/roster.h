@@ -48,11 +48,13 @@ struct link {
 /* Traits whose members are counted. */
 enum trait {
 	TRAIT_HOPED,		/* wanted, and not given up */
-	TRAIT_COMING,		/* of these: not at work yet, or told to stop */
-	TRAIT_UNBORN,		/* wanted, and never yet forked */
+	TRAIT_LINK,		/* of these: links */
+	TRAIT_COMING,		/* hoped: not at work yet, or told to stop */
+	TRAIT_UNBORN,		/* wanted here, and never yet forked */
 	TRAIT_UNTRIED,		/* wanted, and the first setup has not ended */
 	TRAIT_MISFIT,		/* the first setup has failed */
 	TRAIT_STARTING,		/* in setup */
+	TRAIT_CONNECTING,	/* links that are ordered or in setup */
 	TRAIT_READY,		/* at work */
 	TRAIT_STOPPING,		/* at work, and told to stop */
 	TRAIT_EXTRA,		/* not wanted, and has chunks */

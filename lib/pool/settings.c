@@ -4,6 +4,7 @@
 #include "pool/settings.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,8 +20,6 @@
 #include "vimap.h"
 #include "wire/frame.h"
 
-/* A larger number of workers is taken for a mistake. */
-#define WORKERS_MOST 32766
 /* Descriptors left to the program, if the number of workers is the library's
    choice; and descriptors that a pool uses besides those of its workers. */
 #define FDS_KEPT 64
@@ -34,9 +33,10 @@
 #define BYTES_PART 8
 #define BYTES_LEAST ((uint64_t)1 << 20)
 #define FACTOR_MOST 1000000
-/* More hosts are taken for a mistake; the bytes of a host's worker_index. */
+/* More hosts are taken for a mistake; places for hosts, if no number is
+   given. */
 #define HOSTS_MOST 4096
-#define INDICES_EACH 32768
+#define HOSTS_USUAL 16
 /* A machine may be silent for less only if pings are more frequent than
    useful. */
 #define SILENCE_LEAST 1000
@@ -91,8 +91,11 @@ static int check_numbers(const struct vm_options *o, struct words *w)
 		{ "max_workers", o->max_workers, WORKERS_MOST },
 		{ "close_count", o->close_count, INT32_MAX },
 		{ "host_count", o->host_count, HOSTS_MOST },
+		{ "max_hosts", o->max_hosts, HOSTS_MOST },
 		{ "connect_timeout_ms", o->connect_timeout_ms, INT32_MAX },
 		{ "silence_ms", o->silence_ms, INT32_MAX },
+		{ "patience_ms", o->patience_ms, INT32_MAX },
+		{ "max_losses", o->max_losses, INT32_MAX / 2 },
 	};
 	int r = 0;
 
@@ -167,32 +170,11 @@ static bool is_name(const char *name)
 	return n > 0 && n < 64 && name[n] == '\0';
 }
 
-static int check_host(const struct vm_host *h, int i, struct words *w)
+int settings_host_fit(const struct settings *s, struct words *w)
 {
-	if (h->command == NULL || h->command[0] == NULL)
-		return words_set(w, EINVAL, "vm_options.hosts[%d].command has "
-		    "no program to run.", i);
-	if (h->workers < 0 || h->workers > WORKERS_MOST || h->reserved != 0)
-		return words_set(w, EINVAL, "vm_options.hosts[%d].workers must "
-		    "be between 0 and %d, and .reserved 0.", i, WORKERS_MOST);
-	return 0;
-}
+	const struct vm_worker *hooks = &s->plan.hooks;
 
-/* Checks that items can go to other machines with these options. */
-static int check_hosts(const struct vm_options *o,
-    const struct vm_worker *hooks, struct words *w)
-{
-	int r = 0;
-
-	if (o->host_count == 0)
-		return o->workers == VM_ELSEWHERE ? words_set(w, EINVAL,
-		    "vm_options.workers is VM_ELSEWHERE, which needs "
-		    "vm_options.hosts.") : 0;
-	if (o->hosts == NULL)
-		return words_set(w, EINVAL, "vm_options.hosts must not be NULL "
-		    "with a host_count of %d.", o->host_count);
-	if (o->workers == VM_SERIAL ||
-	    (o->flags & (VM_ISOLATE | VM_TELL_TEARDOWNS)))
+	if (s->serial || s->isolate || s->plan.tell_teardowns)
 		return words_set(w, EINVAL, "vm_options.hosts do not go with "
 		    "VM_SERIAL, VM_ISOLATE or VM_TELL_TEARDOWNS.");
 	if (hooks->name == NULL || !is_name(hooks->name))
@@ -202,57 +184,33 @@ static int check_hosts(const struct vm_options *o,
 		return words_set(w, EINVAL, "With vm_options.hosts a "
 		    "vm_worker.config needs its config_size: the bytes that "
 		    "are copied to other machines.");
-	if (o->silence_ms > 0 && o->silence_ms < SILENCE_LEAST)
+	if (s->plan.silence_ns < SILENCE_LEAST * MS_IN_NS)
 		return words_set(w, EINVAL, "vm_options.silence_ms must be at "
 		    "least %d.", SILENCE_LEAST);
-	for (int i = 0; i < o->host_count && r == 0; i++)
-		r = check_host(&o->hosts[i], i, w);
+	return 0;
+}
+
+static int check_hosts(const struct vm_options *o, struct words *w)
+{
+	char where[40];
+	int r = 0;
+
+	if (o->host_count > 0 && o->hosts == NULL)
+		return words_set(w, EINVAL, "vm_options.hosts must not be NULL "
+		    "with a host_count of %d.", o->host_count);
+	if (o->max_hosts > 0 && o->max_hosts < o->host_count)
+		return words_set(w, EINVAL, "vm_options.max_hosts is %d, less "
+		    "than the host_count of %d.", o->max_hosts, o->host_count);
+	for (int i = 0; i < o->host_count && r == 0; i++) {
+		snprintf(where, sizeof where, "vm_options.hosts[%d]", i);
+		r = hosts_check(&o->hosts[i], where, w);
+	}
 	return r;
 }
 
-static size_t length_of(const char *const *command)
+static size_t or_else(size_t given, size_t usual)
 {
-	size_t n = 0;
-
-	while (command[n] != NULL)
-		n++;
-	return n;
-}
-
-/* Copies a host in a single block of memory, with the agent's argument added.
-   Returns 0 or -ENOMEM. */
-static int copy_host(struct plan_host *to, const struct vm_host *from)
-{
-	static const char last[] = "--vimap-agent";
-	const size_t n = length_of(from->command);
-	const char *name = from->name;
-	size_t size = (n + 2) * sizeof(char *), each;
-	char *at;
-
-	if (name == NULL)
-		name = from->command[n > 1 ? n - 2 : 0];
-	for (size_t i = 0; i < n; i++)
-		size += strlen(from->command[i]) + 1;
-	size += strlen(name) + 1 + sizeof last;
-	to->command = malloc(size);
-	if (to->command == NULL)
-		return -ENOMEM;
-	at = (char *)(to->command + n + 2);
-	for (size_t i = 0; i <= n + 1; i++) {
-		const char *text = i < n ? from->command[i] :
-		    i == n ? last : name;
-
-		each = strlen(text) + 1;
-		memcpy(at, text, each);
-		if (i <= n)
-			to->command[i] = at;
-		else
-			to->name = at;
-		at += each;
-	}
-	to->command[n + 1] = NULL;
-	to->workers = from->workers;
-	return 0;
+	return given ? given : usual;
 }
 
 static int32_t ms_of(uint64_t ns)
@@ -282,30 +240,25 @@ static struct far_begin start_of(const struct settings *s,
 	};
 }
 
-static int copy_hosts(struct settings *s, const struct vm_options *o,
+/* Sets the number of places for hosts, and copies those that are given. */
+static int take_hosts(struct settings *s, const struct vm_options *o,
     struct words *w)
 {
-	size_t n = (size_t)o->host_count;
-	int r = 0;
+	const int n = o->host_count;
+	const bool asked = n > 0 || o->workers == VM_ELSEWHERE;
+	struct words unfit;
+	int r = settings_host_fit(s, asked ? w : &unfit);
 
-	if (n == 0)
-		return 0;
-	s->hosts = calloc(n, sizeof *s->hosts);
-	if (s->hosts == NULL)
-		r = -ENOMEM;
-	s->plan.hosts = s->hosts;
-	s->plan.host_count = n;
-	s->plan.first_host = s->max_workers;
+	s->plan.first_link = s->max_workers;
+	if (r < 0)
+		return asked ? r : 0;
+	s->max_hosts = or_else((size_t)o->max_hosts,
+	    (size_t)MIN(MAX(2 * n, HOSTS_USUAL), HOSTS_MOST));
 	s->plan.far = start_of(s, o);
-	for (size_t i = 0; i < n && r == 0; i++)
-		r = copy_host(&s->hosts[i], &o->hosts[i]);
-	return r < 0 ? words_set(w, ENOMEM, "There was no memory for %zu "
+	for (r = 0; r == 0 && s->hosts.count < (size_t)n; )
+		r = hosts_add(&s->hosts, &o->hosts[s->hosts.count]);
+	return r < 0 ? words_set(w, ENOMEM, "There was no memory for %d "
 	    "hosts.", n) : 0;
-}
-
-int settings_host_index(size_t host)
-{
-	return (int)((host + 1) * INDICES_EACH);
 }
 
 static int copy_indices(struct settings *s, const int *indices,
@@ -326,11 +279,6 @@ static int copy_indices(struct settings *s, const int *indices,
 		    "workers.", s->workers);
 	memcpy(s->indices, indices, size);
 	return 0;
-}
-
-static size_t or_else(size_t given, size_t usual)
-{
-	return given ? given : usual;
 }
 
 /* Number of places, and slots in shared memory, for later vm_resize(). */
@@ -419,6 +367,9 @@ static void fill_in(struct settings *s, const struct vm_options *o)
 	s->plan.connect_ns = or_else((size_t)o->connect_timeout_ms, 60000) *
 	    MS_IN_NS;
 	s->plan.silence_ns = or_else((size_t)o->silence_ms, 20000) * MS_IN_NS;
+	s->patience_ns = o->patience_ms == INT32_MAX ? NEVER :
+	    or_else((size_t)o->patience_ms, 60000) * MS_IN_NS;
+	s->max_losses = (int)or_else((size_t)o->max_losses, 3);
 }
 
 int settings_make(struct settings *s, const struct vm_worker *worker,
@@ -450,14 +401,14 @@ int settings_make(struct settings *s, const struct vm_worker *worker,
 	if (r == 0)
 		r = check_fds(&o, w);
 	if (r == 0)
-		r = check_hosts(&o, &s->plan.hooks, w);
+		r = check_hosts(&o, w);
 	if (r != 0)
 		return r;
 	fill_in(s, &o);
 	if (!(o.flags & VM_NO_ENVIRONMENT))
 		r = environment_adjust(s, w);
 	if (r == 0)
-		r = copy_hosts(s, &o, w);
+		r = take_hosts(s, &o, w);
 	return r != 0 ? r : copy_indices(s, o.worker_indices, w);
 }
 
@@ -474,10 +425,7 @@ size_t settings_bytes(const struct settings *s, size_t workers, size_t *usual)
 
 void settings_release(struct settings *s)
 {
-	for (size_t i = 0; i < s->plan.host_count && s->hosts != NULL; i++)
-		free(s->hosts[i].command);
-	free(s->hosts);
+	hosts_release(&s->hosts);
 	free(s->indices);
-	s->hosts = NULL;
 	s->indices = NULL;
 }

@@ -2,7 +2,7 @@
  * settings.h - the options of a pool after defaults and checks.
  *
  * Runs in: caller.  Made by settings.c; read by the engine and the API, and
- * changed by vm_resize() only.
+ * changed by vm_resize() and vm_add_host() only.
  */
 #ifndef SETTINGS_H
 #define SETTINGS_H
@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "base/words.h"
+#include "pool/hosts.h"
 #include "worker/plan.h"
 
 struct settings {
@@ -20,7 +21,11 @@ struct settings {
 	size_t usual;		/* number of usable CPUs, if the default number
 				   of workers holds; 0: the number was given */
 	size_t max_workers;	/* bound on workers for the pool's life */
-	struct plan_host *hosts; /* array of plan.host_count, owned */
+	struct hosts hosts;	/* owned; vm_add_host() adds to them */
+	size_t max_hosts;	/* places for hosts; 0: the pool cannot have
+				   any */
+	int max_losses;		/* of machines, until an item is sent alone */
+	uint64_t patience_ns;	/* bound on the time without a machine */
 	bool serial;
 	bool ordered;
 	bool debug;
@@ -68,9 +73,9 @@ int settings_make(struct settings *, const struct vm_worker *,
    *usual: the bound while items are small. */
 size_t settings_bytes(const struct settings *, size_t workers, size_t *usual);
 
-/* Returns the vm_context.worker_index of the first worker of a host, counted
-   from 0. */
-int settings_host_index(size_t host);
+/* Checks that items can go to other machines.  Returns 0, or -EINVAL with
+   words. */
+int settings_host_fit(const struct settings *, struct words *);
 
 /* Frees the memory that settings_make() has allocated. */
 void settings_release(struct settings *);

@@ -25,6 +25,9 @@ void slot_reset(struct slot *s)
 	atomic_store(&s->started_at, 0);
 	atomic_store(&s->started_cpu, 0);
 	atomic_store(&s->tail_from, 0);
+	atomic_store(&s->bytes_out, 0);
+	atomic_store(&s->bytes_in, 0);
+	atomic_store(&s->round_trip, 0);
 	atomic_store(&s->crash_size, 0);
 	for (size_t i = 0; i < SLOT_LEASES; i++)
 		atomic_store(&s->lease[i], 0);
@@ -156,6 +159,24 @@ void slot_crash(const struct slot *s, char *to, size_t size)
 	for (size_t i = 0; i < size; i++)
 		if ((to[i] < ' ' && to[i] != '\n') || to[i] > '~')
 			to[i] = '?';
+}
+
+void slot_tell_traffic(struct slot *s, const struct slot_traffic *t)
+{
+	atomic_store_explicit(&s->bytes_out, t->bytes_out,
+	    memory_order_relaxed);
+	atomic_store_explicit(&s->bytes_in, t->bytes_in, memory_order_relaxed);
+	atomic_store_explicit(&s->round_trip, t->round_trip,
+	    memory_order_relaxed);
+}
+
+struct slot_traffic slot_traffic(const struct slot *s)
+{
+	return (struct slot_traffic){
+		.bytes_out = atomic_load(&s->bytes_out),
+		.bytes_in = atomic_load(&s->bytes_in),
+		.round_trip = atomic_load(&s->round_trip),
+	};
 }
 
 /* ---- leases ---- */

@@ -99,7 +99,13 @@ struct slot {
 	_Atomic uint64_t started_at;
 	_Atomic uint64_t started_cpu;
 	_Atomic uint64_t tail_from;
-	/* Worker writes when it crashes: first the text, then its size. */
+	/* Link writes: bytes of its connection, and the last round trip in
+	   ns. */
+	_Atomic uint64_t bytes_out;
+	_Atomic uint64_t bytes_in;
+	_Atomic uint64_t round_trip;
+	/* Worker writes when it crashes, and a link when it gives up: first the
+	   text, then its size. */
 	_Atomic uint64_t crash_size;
 	char crash[SLOT_CRASH];
 };
@@ -187,8 +193,8 @@ void slot_note(struct slot *, uint64_t started_at, uint64_t started_cpu,
 /* Caller: returns the notes written last. */
 struct slot_note slot_noted(const struct slot *);
 
-/* Worker, in a signal handler: appends to the crash text, as far as the buffer
-   has room. */
+/* Worker, in a signal handler, and link, at its end: appends to the crash text,
+   as far as the buffer has room. */
 void slot_tell_crash(struct slot *, const char *text, size_t size);
 
 /* Caller: returns the size of the crash text, 0 if there was no crash; and
@@ -196,6 +202,18 @@ void slot_tell_crash(struct slot *, const char *text, size_t size);
    printed. */
 size_t slot_crash_size(const struct slot *);
 void slot_crash(const struct slot *, char *to, size_t size);
+
+/* ---- links ---- */
+
+struct slot_traffic {
+	uint64_t bytes_out;	/* written to the host */
+	uint64_t bytes_in;	/* read from it */
+	uint64_t round_trip;	/* ns; 0: not measured */
+};
+
+/* Link: writes its traffic.  Caller: returns it. */
+void slot_tell_traffic(struct slot *, const struct slot_traffic *);
+struct slot_traffic slot_traffic(const struct slot *);
 
 /* ---- leases ---- */
 

@@ -83,10 +83,10 @@ void far_write_begin(unsigned char *at, const struct far_begin *head,
 	frame_pad(at, size);
 }
 
-size_t far_write_failure(unsigned char *at, enum frame_kind kind,
+size_t far_write_failure(unsigned char *at, enum frame_kind kind, int code,
     const char *text, size_t size)
 {
-	const struct frame_failure why = { .code = EPIPE, .cause = VM_FAILED,
+	const struct frame_failure why = { .code = code, .cause = VM_FAILED,
 		.message_size = (uint32_t)size, .tail_size = -1 };
 
 	frame_head(at, kind, sizeof why + size);
@@ -94,4 +94,55 @@ size_t far_write_failure(unsigned char *at, enum frame_kind kind,
 	memcpy(at + FRAME_HEAD + sizeof why, text, size);
 	frame_pad(at, sizeof why + size);
 	return frame_length(sizeof why + size);
+}
+
+/* ---- hosts ---- */
+
+size_t far_host_length(const char *name, const char *const *command)
+{
+	size_t size = sizeof(struct far_host) + strlen(name) + 1 +
+	    sizeof FAR_AGENT;
+
+	for (; *command != NULL; command++)
+		size += strlen(*command) + 1;
+	return frame_length(size);
+}
+
+/* Appends a text and its 0.  Returns the next place. */
+static char *append(char *at, const char *text)
+{
+	const size_t size = strlen(text) + 1;
+
+	memcpy(at, text, size);
+	return at + size;
+}
+
+void far_write_host(unsigned char *at, uint32_t workers, const char *name,
+    const char *const *command)
+{
+	struct far_host head = { .workers = workers, .texts = 2 };
+	char *body = (char *)at + FRAME_HEAD, *to = body + sizeof head;
+	size_t size;
+
+	to = append(to, name);
+	for (; *command != NULL; command++, head.texts++)
+		to = append(to, *command);
+	to = append(to, FAR_AGENT);
+	memcpy(body, &head, sizeof head);
+	size = (size_t)(to - body);
+	frame_head(at, FRAME_HOST, size);
+	frame_pad(at, size);
+}
+
+int far_host(unsigned char *body, size_t size, struct host_told *h)
+{
+	uint32_t texts = 0;
+
+	if (size <= sizeof h->head || body[size - 1] != '\0')
+		return -EPROTO;
+	memcpy(&h->head, body, sizeof h->head);
+	h->texts = (char *)body + sizeof h->head;
+	for (size_t i = sizeof h->head; i < size; i++)
+		texts += body[i] == '\0';
+	return texts == h->head.texts && texts >= 2 ? 0 : -EPROTO;
 }

@@ -1,28 +1,55 @@
 /*
  * far.h - the bodies of the frames between a link and its agent.
  *
- * Runs in: link and agent; caller, which gets OUTCOME and RETURNED from a link.
- * Pure.  Frames as in frame.h follow the greeting of the agent:
+ * Runs in: link and agent; caller, which gets OUTCOME and RETURNED from a link,
+ * and sends it HOST before anything else.  Pure.  Frames as in frame.h follow
+ * the greeting of the agent:
  *
  *	link to agent: BEGIN; CHUNK, ITEM ...; CHUNK, ITEM ...; PING; STOP
  *	agent to link: BEGUN, UNFIT or REFUSED; [SEEK] OUTPUT, FAILURE,
- *	OUTCOME or RETURNED for each item, as items finish; PING; BYE
+ *	OUTCOME or RETURNED for each item, as items finish; PING; PONG; BYE
  *
  * RETURNED, without a body, says that the item was not begun and never will be
  * there.  The ITEMs of a CHUNK have the numbers from chunk.first on; the link
  * sends those that it has taken, so "count" is not used.  A SEEK names the item
  * that the next answer is about; without it, that is the item behind the
- * last.
+ * last.  PONG answers each PING of the link.
  *
  * Easy to get wrong: each side is untrusted to the other.
  */
 #ifndef FAR_H
 #define FAR_H
 
+#include <errno.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "wire/frame.h"
+
+/* The argument that makes a program an agent. */
+#define FAR_AGENT "--vimap-agent"
+
+/* HOST: followed by texts, each with a 0 behind it: the host's name, and its
+   command with FAR_AGENT at the end. */
+struct far_host {
+	uint32_t workers;	/* 0: as many as usable CPUs */
+	uint32_t texts;		/* 2 at least */
+};
+
+/* A parsed HOST. */
+struct host_told {
+	struct far_host head;
+	char *texts;		/* in the body, each ends with a 0 */
+};
+
+/* Returns the length of a HOST frame in bytes; writes it at a pointer to that
+   room.  command: a NULL ends it. */
+size_t far_host_length(const char *name, const char *const *command);
+void far_write_host(unsigned char *at, uint32_t workers, const char *name,
+    const char *const *command);
+
+/* Parses the body of a HOST.  Returns 0 or -EPROTO. */
+int far_host(unsigned char *body, size_t size, struct host_told *);
 
 /* BEGIN: followed by the name of the worker and the bytes of its config. */
 struct far_begin {
@@ -95,10 +122,14 @@ int far_outcome(const unsigned char *body, size_t size, struct outcome_told *);
 void far_write_begin(unsigned char *at, const struct far_begin *,
     const char *name, const void *config);
 
+/* The code of a link's UNFIT: the agent said that it cannot serve, or is of
+   another kind; to try again is of no use. */
+#define FAR_NEVER ENOEXEC
+
 /* Writes a frame of a failure whose message is a text, at a pointer to enough
    room.  Returns the frame's length. */
-size_t far_write_failure(unsigned char *at, enum frame_kind, const char *text,
-    size_t size);
+size_t far_write_failure(unsigned char *at, enum frame_kind, int code,
+    const char *text, size_t size);
 
 /* A parsed BEGIN. */
 struct begin_told {

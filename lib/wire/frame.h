@@ -55,6 +55,8 @@ enum frame_kind {
 				   are done, with outputs in the array; a
 				   frame_end */
 	/* Of links and agents; the bodies are in far.h. */
+	FRAME_HOST,		/* caller: the command of a link's host; a
+				   far_host */
 	FRAME_OUTCOME,		/* how the worker of the next item ended, on
 				   another machine; a far_outcome */
 	FRAME_RETURNED,		/* the next item was not begun; no body */
@@ -64,6 +66,7 @@ enum frame_kind {
 	FRAME_SEEK,		/* agent: the item of the next answer; a
 				   far_seek */
 	FRAME_PING,		/* either: still there */
+	FRAME_PONG,		/* agent: has read a PING */
 	FRAME_BYE,		/* agent: it ends well; a text about teardowns
 				   that failed, or nothing */
 	FRAME_KINDS

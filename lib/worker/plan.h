@@ -14,12 +14,8 @@
 #include "vimap.h"
 #include "wire/far.h"
 
-/* Another machine, and the command that leads there. */
-struct plan_host {
-	const char *name;	/* for people */
-	char **command;		/* a NULL ends it */
-	int workers;		/* 0: the CPUs usable there */
-};
+/* A larger number of workers is taken for a mistake. */
+#define WORKERS_MOST 32766
 
 struct plan {
 	struct vm_worker hooks;
@@ -41,9 +37,7 @@ struct plan {
 	size_t close_count;
 	int max_cpu_s;		/* CPU seconds; 0: no limit */
 	size_t max_address_space; /* bytes; 0: no limit */
-	const struct plan_host *hosts; /* array; a link serves each */
-	size_t host_count;
-	size_t first_host;	/* the slot of the first link */
+	size_t first_link;	/* slots from here on are for links */
 	struct far_begin far;	/* the part of BEGIN that all agents get */
 	uint64_t connect_ns;	/* bound on a command's greeting */
 	uint64_t silence_ns;	/* a machine not heard for that time is

@@ -516,13 +516,16 @@ END_TEST
 
 /* ---- commands ---- */
 
-/* A pool whose only command is this must say so, with these words. */
-static void is_named(const char *const *command, const char *words,
-    const char *more)
+/* A pool whose only command is this must say so, with these words, and give up
+   the host or, after patience_ms, itself. */
+static void is_named(const char *const *command, bool for_good,
+    const char *words, const char *more)
 {
 	struct vm_host host = { .name = "h1", .command = command };
 	struct vm_options o = { .workers = VM_ELSEWHERE, .hosts = &host,
-		.host_count = 1, .connect_timeout_ms = 1000 };
+		.host_count = 1, .connect_timeout_ms = 1000,
+		.patience_ms = 1 };
+	struct vm_host_state state;
 	struct vm_worker w;
 	vm_pool *pool;
 	struct vm_result r;
@@ -531,10 +534,16 @@ static void is_named(const char *const *command, const char *words,
 	set_config();
 	w = worker();
 	pool = fork_pool(&w, &o);
-	imap_to(pool, vm_range(0, 3));
+	ck_assert_int_eq(vm_ready(pool, limit_ms()), -1);
+	ck_assert_int_eq(vm_host_state(pool, 1, &state), 1);
+	ck_assert_msg(strstr(state.words, words) != NULL &&
+	    strstr(state.words, more) != NULL, "%s", state.words);
+	if (vm_imap(pool, vm_range(0, 3)) < 0)
+		ck_assert(for_good && errno == EPIPE);
 	while ((rc = vm_zip_in_out_within(pool, &r, limit_ms())) == 1) {
 		ck_assert_int_eq(r.type, VM_EXCEPTION);
-		ck_assert_int_eq(r.exception->cause, VM_SETUP_FAILED);
+		ck_assert_int_eq(r.exception->cause,
+		    for_good ? VM_SETUP_FAILED : VM_LOST);
 		ck_assert_int_eq(r.attempts, 0);
 	}
 	ck_assert_int_eq(rc, -1);
@@ -543,51 +552,60 @@ static void is_named(const char *const *command, const char *words,
 	    strstr(vm_error(pool), words) != NULL &&
 	    strstr(vm_error(pool), more) != NULL, "\"%s\" without \"%s\" and "
 	    "\"%s\"", vm_error(pool), words, more);
+	ck_assert_int_eq(vm_host_state(pool, 1, &state), 1);
+	ck_assert_int_eq(state.status, VM_HOST_GONE);
 	vm_close(pool);
 	drop_config();
 }
 
 START_TEST(a_command_without_an_agent_is_named)
 {
-	is_named((const char *[]){ "/no/such/program", NULL },
+	is_named((const char *[]){ "/no/such/program", NULL }, false,
 	    "/no/such/program", "No such file");
 	is_named((const char *[]){ "sh", "-c",
-	    "echo 'Permission denied (publickey).' >&2; exit 255", NULL },
+	    "echo 'Permission denied (publickey).' >&2; exit 255", NULL }, false,
 	    "ended", "Permission denied (publickey)");
-	is_named((const char *[]){ "sh", "-c", "echo Hello; exit 0", NULL },
+	is_named((const char *[]){ "sh", "-c", "echo Hello; exit 0", NULL }, false,
 	    "vm_agent()", "Hello");
-	is_named((const char *[]){ "sh", "-c", "yes; #", NULL }, "64 KiB",
-	    "y y y");
-	is_named((const char *[]){ "sleep", "1000", "#", NULL },
+	is_named((const char *[]){ "sh", "-c", "yes; #", NULL }, false,
+	    "64 KiB", "y y y");
+	is_named((const char *[]){ "sleep", "1000", "#", NULL }, false,
 	    "ended", "sleep");
-	is_named((const char *[]){ "sh", "-c", "exec sleep 1000", NULL },
+	is_named((const char *[]){ "sh", "-c", "exec sleep 1000", NULL }, false,
 	    "connect_timeout_ms", "");
 }
 END_TEST
 
 /* What an agent of another kind says. */
-static void greets(const char *text, const char *words)
+static void greets(const char *text, bool for_good, const char *words)
 {
 	char command[512];
 
 	snprintf(command, sizeof command, "printf '%s'; exec sleep 1000",
 	    text);
-	is_named((const char *[]){ "sh", "-c", command, NULL }, words, "");
+	is_named((const char *[]){ "sh", "-c", command, NULL }, for_good,
+	    words, "");
 }
 
 START_TEST(an_agent_of_another_kind_is_named)
 {
 	greets("\\nvimap-agent 1\\norder little\\nword 8\\nidentity 12\\n"
-	    "host x\\ncpus 1\\nname work\\n\\n", "another build");
+	    "host x\\ncpus 1\\nname work\\n\\n", true,
+	    "another build");
 	greets("\\nvimap-agent 9\\norder little\\nword 8\\nidentity 12\\n"
-	    "host x\\ncpus 1\\nname work\\n\\n", "version 9");
+	    "host x\\ncpus 1\\nname work\\n\\n", true,
+	    "version 9");
 	greets("\\nvimap-agent 1\\norder middle\\nword 8\\nidentity 12\\n"
-	    "host x\\ncpus 1\\nname work\\n\\n", "another kind");
+	    "host x\\ncpus 1\\nname work\\n\\n", true,
+	    "another kind");
 	greets("\\nvimap-agent 1\\norder little\\nword 8\\nidentity 12\\n"
-	    "host x\\ncpus 1\\nname play\\n\\n", "no worker of the name");
-	greets("\\nvimap-agent 1\\nname work\\n\\n", "no agent");
+	    "host x\\ncpus 1\\nname play\\n\\n", true,
+	    "no worker of the name");
+	greets("\\nvimap-agent 1\\nname work\\n\\n", false,
+	    "no agent");
 	greets("\\nvimap-agent 1\\norder little\\nword 8\\nidentity 12\\n"
-	    "host x\\ncpus 1\\nname work\\n\\nxxxx", "breaks the protocol");
+	    "host x\\ncpus 1\\nname work\\n\\nxxxx", false,
+	    "breaks the protocol");
 }
 END_TEST
 
@@ -850,8 +868,13 @@ START_TEST(wrong_options_are_refused)
 	struct vm_array_map map = { .in = in, .count = 1, .in_size = 4,
 		.out = out, .out_size = 4 };
 
-	is_refused(w, (struct vm_options){ .workers = VM_ELSEWHERE },
-	    "VM_ELSEWHERE");
+	with = o;
+	with.host_count = 2;
+	with.max_hosts = 1;
+	is_refused(w, with, "max_hosts");
+	is_refused(w, (struct vm_options){ .max_hosts = 4097 }, "max_hosts");
+	is_refused(w, (struct vm_options){ .max_losses = -1 }, "max_losses");
+	is_refused(w, (struct vm_options){ .patience_ms = -1 }, "patience_ms");
 	is_refused(w, (struct vm_options){ .host_count = 1 }, "hosts");
 	is_refused(w, (struct vm_options){ .host_count = -1 }, "host_count");
 	is_refused(w, (struct vm_options){ .host_count = 4097 }, "host_count");

@@ -37,24 +37,24 @@ static void start(void)
 
 /* A host's loop: its pool, the calls it has made, and the last of their
    values. */
-struct host {
+struct looper {
 	vm_pool *pool;
 	struct pollfd fd;
 	long calls;
 	int said;
 };
 
-static void follow(struct host *h, vm_pool *pool)
+static void follow(struct looper *h, vm_pool *pool)
 {
 	int fd = vm_fd(pool);
 
 	ck_assert_msg(fd >= 0, "%s", vm_error(pool));
 	ck_assert_int_eq(vm_fd(pool), fd);
-	*h = (struct host){ .pool = pool, .said = VM_LATER,
+	*h = (struct looper){ .pool = pool, .said = VM_LATER,
 		.fd = { .fd = fd, .events = POLLIN } };
 }
 
-static bool is_readable(struct host *h, int ms)
+static bool is_readable(struct looper *h, int ms)
 {
 	int r;
 
@@ -67,7 +67,7 @@ static bool is_readable(struct host *h, int ms)
 
 /* Calls the pool each time it is readable, until there is a result.  Returns
    what the last call has said: 1, 0 or -1. */
-static int next_result(struct host *h, struct vm_result *r)
+static int next_result(struct looper *h, struct vm_result *r)
 {
 	do {
 		ck_assert_msg(is_readable(h, limit_ms()), "a hang");
@@ -78,7 +78,7 @@ static int next_result(struct host *h, struct vm_result *r)
 }
 
 /* Calls the pool until it has nothing more to do. */
-static void calm(struct host *h)
+static void calm(struct looper *h)
 {
 	uint64_t by = clock_ns() + limit_ns();
 	struct vm_result r;
@@ -143,7 +143,7 @@ static void check_mixed(const struct vm_result *r, char *seen)
 
 /* Takes all results, "most" with each event at most (0: all that are there).
    Returns the number of events. */
-static long run_mixed(struct host *h, int most)
+static long run_mixed(struct looper *h, int most)
 {
 	char seen[N] = { 0 };
 	struct vm_result r;
@@ -168,7 +168,7 @@ static long run_mixed(struct host *h, int most)
 
 static void try_mixed(unsigned flags, int most)
 {
-	struct host h;
+	struct looper h;
 
 	follow(&h, fork_mixed(3, flags));
 	imap_to(h.pool, vm_range(0, N));
@@ -249,7 +249,7 @@ static void *feed_trickle(void *arg)
 START_TEST(a_source_that_has_nothing_yet)
 {
 	struct trickle t;
-	struct host h;
+	struct looper h;
 	pthread_t feeder;
 
 	follow(&h, fork_mixed(3, 0));
@@ -268,7 +268,7 @@ START_TEST(an_input_ends_the_sleep)
 	const int64_t one = 1;
 	struct vm_result r;
 	struct trickle t;
-	struct host h;
+	struct looper h;
 
 	follow(&h, fork_mixed(3, 0));
 	imap_to(h.pool, trickle(&t));
@@ -311,7 +311,7 @@ START_TEST(a_pool_behind_a_pool)
 	const struct vm_worker worker = { .process = echo };
 	const struct vm_options options = { .workers = 2 };
 	struct vm_result r;
-	struct host h;
+	struct looper h;
 	vm_pool *first;
 	int64_t sum = 0;
 
@@ -351,7 +351,7 @@ static void note_teardown(struct vm_context *me)
 	vm_output(me, "bye", 3);
 }
 
-static void follow_gated(struct host *h, int workers, unsigned flags)
+static void follow_gated(struct looper *h, int workers, unsigned flags)
 {
 	const struct vm_worker worker = { .process = gated,
 		.teardown = note_teardown };
@@ -366,7 +366,7 @@ static void follow_gated(struct host *h, int workers, unsigned flags)
 START_TEST(a_result_that_its_worker_holds_back)
 {
 	struct vm_result r;
-	struct host h;
+	struct looper h;
 
 	follow_gated(&h, 1, 0);
 	imap_to(h.pool, vm_range(0, 2));
@@ -386,7 +386,7 @@ END_TEST
 START_TEST(a_result_in_hand)
 {
 	struct vm_result r;
-	struct host h;
+	struct looper h;
 
 	follow(&h, fork_mixed(3, 0));
 	imap_to(h.pool, vm_range(0, 10));
@@ -404,7 +404,7 @@ END_TEST
 START_TEST(calls_that_block_in_between)
 {
 	struct vm_result r;
-	struct host h;
+	struct looper h;
 
 	follow(&h, fork_mixed(3, 0));
 	for (int i = 0; i < 50; i++) {
@@ -413,7 +413,7 @@ START_TEST(calls_that_block_in_between)
 		ck_assert_int_eq(vm_ready(h.pool, -1), 0);
 		ck_assert_int_eq(next_result(&h, &r), 1);
 		take_end(h.pool);
-		calm(&(struct host){ .pool = h.pool, .fd = h.fd });
+		calm(&(struct looper){ .pool = h.pool, .fd = h.fd });
 	}
 	close_pool(h.pool);
 	shared_free(sh);
@@ -438,7 +438,7 @@ START_TEST(results_that_may_not_be_read_now)
 	const struct vm_options options = { .workers = 2, .chunk_size = 1,
 		.flags = VM_ORDERED, .max_in_flight_bytes = 1 << 18 };
 	struct vm_result r;
-	struct host h;
+	struct looper h;
 	int64_t i = 0;
 
 	start();
@@ -469,7 +469,7 @@ static void *cancel(void *pool)
 START_TEST(cancelling_in_another_thread)
 {
 	struct vm_result r;
-	struct host h;
+	struct looper h;
 	pthread_t other;
 	int n = 0;
 
@@ -490,7 +490,7 @@ END_TEST
 START_TEST(a_new_number_of_workers)
 {
 	struct vm_result r;
-	struct host h;
+	struct looper h;
 
 	follow_gated(&h, 1, 0);
 	imap_to(h.pool, vm_range(1, 7));
@@ -514,7 +514,7 @@ END_TEST
 START_TEST(teardowns_are_told)
 {
 	struct vm_result r;
-	struct host h;
+	struct looper h;
 
 	follow_gated(&h, 3, VM_TELL_TEARDOWNS);
 	imap_to(h.pool, vm_range(0, 1));
@@ -536,11 +536,11 @@ END_TEST
 START_TEST(a_pool_without_processes)
 {
 	struct vm_result r;
-	struct host h;
+	struct looper h;
 	int64_t i = 0;
 
 	follow(&h, fork_mixed(VM_SERIAL, 0));
-	calm(&(struct host){ .pool = h.pool, .fd = h.fd });
+	calm(&(struct looper){ .pool = h.pool, .fd = h.fd });
 	imap_to(h.pool, vm_range(FAIL - 20, FAIL + 20));
 	for (; next_result(&h, &r) == 1; i++)
 		ck_assert_ptr_null(r.exception);
@@ -559,7 +559,7 @@ END_TEST
 START_TEST(a_broken_pool)
 {
 	struct vm_result r;
-	struct host h;
+	struct looper h;
 	pid_t server;
 	int n = 0;
 
@@ -587,7 +587,7 @@ START_TEST(a_timer_that_the_host_has_closed)
 	const struct itimerspec hour = { .it_value.tv_sec = 3600 };
 	struct itimerspec left;
 	struct vm_result r;
-	struct host h;
+	struct looper h;
 	int timer, mine;
 
 	follow_gated(&h, 2, 0);
@@ -613,7 +613,7 @@ END_TEST
 /* ---- closing ---- */
 
 /* Closes a pool in calls that do not wait.  Returns the last value. */
-static int close_in_steps(struct host *h)
+static int close_in_steps(struct looper *h)
 {
 	struct vm_result r;
 	int rc = vm_close_within(h->pool, 0);
@@ -634,7 +634,7 @@ static int close_in_steps(struct host *h)
 
 START_TEST(closing_in_steps)
 {
-	struct host h;
+	struct looper h;
 	int fds = count_fds();
 
 	follow_gated(&h, 3, 0);
@@ -654,7 +654,7 @@ END_TEST
 START_TEST(closing_while_an_item_runs)
 {
 	struct vm_result r;
-	struct host h;
+	struct looper h;
 
 	follow_gated(&h, 1, 0);
 	imap_to(h.pool, vm_range(1, 2));
@@ -673,7 +673,7 @@ END_TEST
 
 START_TEST(closing_a_broken_pool)
 {
-	struct host h;
+	struct looper h;
 	pid_t server;
 
 	follow_gated(&h, 2, 0);
@@ -690,7 +690,7 @@ END_TEST
 
 START_TEST(closing_without_processes)
 {
-	struct host h;
+	struct looper h;
 
 	follow_gated(&h, VM_SERIAL, 0);
 	imap_to(h.pool, vm_range(0, 1));
@@ -720,7 +720,7 @@ static int in_a_child(void *pool)
 
 START_TEST(wrong_calls)
 {
-	struct host h;
+	struct looper h;
 
 	ck_assert_int_eq(vm_fd(NULL), -1);
 	ck_assert_int_eq(errno, EINVAL);

@@ -92,6 +92,9 @@ static const struct option { const char *name; size_t at; } ints[] = {
 	OPTION(worker_max_cpu_seconds),
 	OPTION(connect_timeout_ms),
 	OPTION(silence_ms),
+	OPTION(max_hosts),
+	OPTION(patience_ms),
+	OPTION(max_losses),
 }, sizes[] = {
 	OPTION(chunk_size),
 	OPTION(max_in_flight_bytes),
@@ -117,7 +120,7 @@ static struct vm_options with_size(size_t at, size_t value)
 
 START_TEST(negative_numbers_are_refused)
 {
-	static const int values[] = { -1, -2, VM_SERIAL + 1, VM_SERIAL - 1,
+	static const int values[] = { -1, -2, VM_ELSEWHERE + 1, VM_SERIAL - 1,
 		INT_MIN };
 	char name[100];
 
@@ -151,7 +154,7 @@ START_TEST(absurd_counts_are_refused)
 {
 	static const char *const counts[] = { "workers",
 		"max_real_in_flight_factor", "max_total_in_flight_factor",
-		"max_attempts", "max_workers" };
+		"max_attempts", "max_workers", "max_hosts", "max_losses" };
 
 	for (size_t i = 0; i < COUNTOF(ints); i++) {
 		struct vm_options o = with_int(ints[i].at, INT_MAX);

@@ -1,0 +1,83 @@
+/* peer.c - see peer.h: the agent as its link sees it. */
+#include "config.h"
+
+#include "link/peer.h"
+
+#include <errno.h>
+
+#include "base/base.h"
+#include "os/sys.h"
+
+/* Pings in the time after which silence is a loss. */
+#define PINGS 4
+
+void peer_open(struct peer *p, uint64_t silence_ns)
+{
+	channel_open(&p->channel, p->command.in, -1);
+	p->silence_ns = silence_ns;
+	p->heard_at = p->told_at = sys_now();
+}
+
+int peer_tell(struct peer *p, enum frame_kind kind, const void *body,
+    size_t size)
+{
+	return outbox_tell(&p->out, kind, body, size);
+}
+
+int peer_ping(struct peer *p, bool idle)
+{
+	p->told_at = sys_now();
+	p->pinged_at = idle ? p->told_at : 0;
+	return peer_tell(p, FRAME_PING, NULL, 0);
+}
+
+void peer_write(struct peer *p)
+{
+	ssize_t n = outbox_write(&p->out, p->command.out);
+
+	p->traffic.bytes_out = p->out.total;
+	if (n >= 0)
+		p->told_at = sys_now();
+	/* The agent's last words, or the end of its output, say more. */
+	else if (n != -EAGAIN)
+		sys_close(&p->command.out);
+}
+
+int peer_fill(struct peer *p)
+{
+	int r = channel_fill(&p->channel);
+
+	p->traffic.bytes_in = channel_brought(&p->channel);
+	if (r > 0)
+		p->heard_at = sys_now();
+	return r;
+}
+
+void peer_ponged(struct peer *p)
+{
+	if (p->pinged_at != 0)
+		p->traffic.round_trip = sys_now() - p->pinged_at;
+	p->pinged_at = 0;
+}
+
+uint64_t peer_wake_at(const struct peer *p)
+{
+	const uint64_t ping = outbox_left(&p->out) > 0 ? NEVER :
+	    p->told_at + p->silence_ns / PINGS;
+
+	return MIN(ping, p->heard_at + p->silence_ns);
+}
+
+int peer_mind_clock(struct peer *p, bool heeding, bool idle)
+{
+	uint64_t now = sys_now();
+
+	if (!heeding)
+		p->heard_at = now;
+	if (now - p->heard_at >= p->silence_ns)
+		return -ETIMEDOUT;
+	if (outbox_left(&p->out) == 0 &&
+	    now - p->told_at >= p->silence_ns / PINGS)
+		return peer_ping(p, idle);
+	return 0;
+}

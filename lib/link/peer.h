@@ -1,0 +1,58 @@
+/*
+ * peer.h - the agent as its link sees it: a command's pipes, frames that wait,
+ * and the times by which a silent agent is known.
+ *
+ * Runs in: link.  No function here blocks.
+ */
+#ifndef PEER_H
+#define PEER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "link/command.h"
+#include "shm/slot.h"
+#include "wire/channel.h"
+#include "wire/outbox.h"
+
+struct peer {
+	struct command command;
+	struct channel channel;	/* its answers */
+	struct outbox out;	/* frames for it */
+	uint64_t silence_ns;	/* bound on silence */
+	uint64_t heard_at;	/* time of its last bytes, ns */
+	uint64_t told_at;	/* when it was written to */
+	uint64_t pinged_at;	/* PING to be answered, while nothing else was
+				   on its way; 0: none */
+	struct slot_traffic traffic;
+};
+
+/* Begins to count the time of an agent that has greeted. */
+void peer_open(struct peer *, uint64_t silence_ns);
+
+/* Queues a frame.  Returns 0 or -ENOMEM. */
+int peer_tell(struct peer *, enum frame_kind, const void *body, size_t size);
+
+/* Queues a PING; idle: the agent has nothing else to do, so that its answer
+   measures the connection.  Returns 0 or -ENOMEM. */
+int peer_ping(struct peer *, bool idle);
+
+/* Writes queued frames once.  Closes the pipe if nobody reads it. */
+void peer_write(struct peer *);
+
+/* Reads answers once.  Returns as channel_fill(). */
+int peer_fill(struct peer *);
+
+/* The answer to a PING has come. */
+void peer_ponged(struct peer *);
+
+/* Returns the time of the next ping, or of the end of a silent agent.  No ping
+   is due behind unwritten bytes. */
+uint64_t peer_wake_at(const struct peer *);
+
+/* Pings if a ping is due; idle as for peer_ping().  Returns 0, -ENOMEM, or
+   -ETIMEDOUT if the agent is silent.  heeding: its answers are read now;
+   otherwise its silence is the link's doing. */
+int peer_mind_clock(struct peer *, bool heeding, bool idle);
+
+#endif

@@ -1,0 +1,63 @@
+/*
+ * hosts.h - the other machines of a pool: commands, counts and last words.
+ *
+ * Runs in: caller.  A host has a number for the life of the pool.  While it is
+ * wanted it has a place of the crew; the worker there, a link, gets the host's
+ * HOST frame and runs its command.
+ */
+#ifndef HOSTS_H
+#define HOSTS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/words.h"
+#include "shm/slot.h"
+#include "vimap.h"
+
+struct member;
+
+struct host {
+	int number;		/* from 1 on */
+	const char *name;	/* for people; lies in the frame's memory */
+	unsigned char *frame;	/* HOST frame for its links, owned */
+	size_t length;		/* bytes */
+	struct member *member;	/* its place; NULL: gone for good */
+	bool refused;		/* gone, as its agent can never serve */
+	int times_lost;		/* connections that ended before their time */
+	uint64_t done;		/* items answered by links that have ended */
+	uint64_t sent_again;	/* items that were at it when it was lost */
+	struct slot_traffic traffic; /* of links that have ended */
+	char words[400];	/* reason for the last failure, or "" */
+};
+
+/* Zeroed: no hosts. */
+struct hosts {
+	struct host **all;	/* array of pointers, by number less 1 */
+	size_t count;
+};
+
+/* Checks a host; where: the name of the struct for the words.  Returns 0, or
+   -EINVAL with words. */
+int hosts_check(const struct vm_host *, const char *where, struct words *);
+
+/* Adds a copy of a host, without a place.  Returns 0 or -ENOMEM. */
+int hosts_add(struct hosts *, const struct vm_host *);
+
+/* Frees the host that was added last, which has no place. */
+void hosts_drop_last(struct hosts *);
+
+/* Returns the host of that number, or NULL. */
+struct host *hosts_get(const struct hosts *, int number);
+
+/* Frees all hosts. */
+void hosts_release(struct hosts *);
+
+/* Returns the vm_context.worker_index of the first worker of that host. */
+int hosts_index(const struct host *);
+
+/* Copies a text of size bytes as the reason for the last failure. */
+void hosts_tell(struct host *, const char *text, size_t size);
+
+#endif
