@@ -371,7 +371,6 @@ static int hello(struct engine *e, struct member *m, struct answer *a,
 		return -ENOMEM;
 	placed_begin(m);
 	m->effort.setups++;
-	/* The caller may have been away when the worker was forked. */
 	m->effort.setup += MIN(h.setup_us * 1000ull, now - m->ordered_at);
 	m->setups_failed = 0;
 	if (m->first == FIRST_PENDING)
