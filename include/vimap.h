@@ -976,8 +976,9 @@ vm_map_array(const struct vm_worker *worker, const struct vm_options *options,
  *	VM_CANCEL_UNREAD	sources are read to their end, which they must
  *				have, and all their inputs come back as
  *				VM_CANCELLED
- * Items that were sent to another machine end as usual in any case.  A failure
- * of a cancelled source that was not reported yet is dropped.  May be called in
+ * Items that another machine has not begun may come back as VM_CANCELLED only
+ * after the items that were sent there before them.  A failure of a cancelled
+ * source that was not reported yet is dropped.  May be called in
  * any thread and in signal handlers while the pool is open; does not block and
  * keeps errno.  The next call that adds a source or takes a result carries it
  * out; without VM_CANCEL_UNREAD those sources are not read any more.
@@ -991,8 +992,8 @@ VM_EXPORT void vm_cancel(vm_pool *, unsigned how);
  * continues.  Does not block.  Returns
  *	1	the input comes back as VM_CANCELLED and gets no further
  *		attempt.  If it runs, the calls that follow kill and replace
- *		its worker; if it ends before that, it comes back as it ended;
- *		so does an item that was sent to another machine
+ *		its worker, on another machine too; if it ends before that, it
+ *		comes back as it ended
  *	0	no input with that name was read and is still unanswered
  *	-1	and sets errno: EINVAL, ENOMEM, EPERM, EDEADLK
  */

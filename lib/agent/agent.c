@@ -54,6 +54,13 @@ struct carried {
 };
 _Static_assert(sizeof(struct carried) % 16 == 0, "keeps inputs aligned");
 
+/* A chunk whose items were given to the pool. */
+struct origin {
+	uint32_t ordinal;
+	uint32_t first;		/* number of its first item, */
+	uint64_t seq;		/* which is that among the pool's inputs */
+};
+
 static struct agent {
 	struct channel link;	/* standard input, by another descriptor */
 	int out;		/* standard output, likewise */
@@ -63,6 +70,9 @@ static struct agent {
 	struct buf input;	/* the input given to the pool last */
 	struct frame_chunk chunk; /* whose items come */
 	uint32_t number;	/* of the next of them */
+	uint64_t inputs;	/* given to the pool so far, */
+	uint64_t answers;	/* and answered */
+	struct origin origins[SLOT_LEASES]; /* of the last chunks, by ordinal */
 	struct far_seek next;	/* the item that the link expects */
 	uint64_t heard_at;	/* the link */
 	uint64_t told_at;	/* when it was written to */
@@ -184,31 +194,82 @@ static int carry(const struct frame *f, const void **input, size_t *size)
 		errno = ENOMEM;
 		return -1;
 	}
+	self.inputs++;
 	*input = self.input.data;
 	*size = self.input.len;
 	return 1;
+}
+
+static void begin_chunk(void)
+{
+	self.number = self.chunk.first;
+	self.origins[self.chunk.ordinal % SLOT_LEASES] = (struct origin){
+		.ordinal = self.chunk.ordinal,
+		.first = self.chunk.first,
+		.seq = self.inputs,
+	};
+}
+
+/* Has the pool end items that it was given.  Items that are answered are not
+   found, and no harm.  Returns 0, -ENOMEM or -EPROTO. */
+static int cancel(const struct frame *f)
+{
+	struct far_seek items[FAR_CANCELS];
+	const size_t count = f->size / sizeof items[0];
+	int r = 0;
+
+	if (count > FAR_CANCELS || f->size % sizeof items[0] != 0)
+		return -EPROTO;
+	memcpy(items, f->body, f->size);
+	for (size_t i = 0; i < count && r == 0; i++) {
+		const struct origin *o =
+		    &self.origins[items[i].ordinal % SLOT_LEASES];
+		const uint64_t seq = o->seq + items[i].number - o->first;
+
+		if (o->ordinal == items[i].ordinal &&
+		    items[i].number >= o->first && seq < self.inputs)
+			r = cancels_add(&self.pool->engine.cancels, seq);
+	}
+	return r;
+}
+
+/* Has the pool give back items that it has not begun.  Returns 0 or -EPROTO. */
+static int recall(const struct frame *f)
+{
+	struct far_recall said;
+
+	if (frame_body(f, &said, sizeof said) < 0)
+		return -EPROTO;
+	cancels_last(&self.pool->engine.cancels, said.items, said.running != 0);
+	return 0;
 }
 
 /* Takes a frame of the link.  Returns 1 for an input; 0 at the end; VM_LATER
    for any other frame; or -1 with errno. */
 static int heed(const struct frame *f, const void **input, size_t *size)
 {
+	int r = 0;
+
 	if (f->kind == FRAME_ITEM)
 		return carry(f, input, size);
 	if (f->kind == FRAME_STOP) {
 		self.stopped = true;
-		vm_cancel(self.pool, 0);
-		return 0;
+		cancels_last(&self.pool->engine.cancels, UINT32_MAX, false);
+		return self.answers < self.inputs ? VM_LATER : 0;
 	}
-	if (f->kind == FRAME_CHUNK &&
-	    frame_body(f, &self.chunk, sizeof self.chunk) == 0) {
-		self.number = self.chunk.first;
-		return VM_LATER;
-	}
-	if (f->kind == FRAME_PING)
+	if (f->kind == FRAME_CHUNK)
+		r = frame_body(f, &self.chunk, sizeof self.chunk);
+	else if (f->kind == FRAME_CANCEL)
+		r = cancel(f);
+	else if (f->kind == FRAME_RECALL)
+		r = recall(f);
+	else if (f->kind == FRAME_PING)
 		tell(FRAME_PONG, NULL, 0);
 	else
-		self.lost = true;
+		r = -EPROTO;
+	if (f->kind == FRAME_CHUNK)
+		begin_chunk();
+	self.lost |= r < 0;
 	return self.lost ? 0 : VM_LATER;
 }
 
@@ -250,28 +311,13 @@ static int wait_fd(void *from)
 
 /* ---- results ---- */
 
-/* Appends a text and a 0 behind a body.  Returns the next place. */
-static char *append(char *at, const char *text, int32_t size)
-{
-	if (size < 0)
-		return at;
-	memcpy(at, text, (size_t)size);
-	at[size] = '\0';
-	return at + size + 1;
-}
-
-static int32_t size_of(const char *text)
-{
-	return text ? (int32_t)MIN(strlen(text), FAR_TEXT) : -1;
-}
-
 /* Tells how the worker of an item ended. */
 static void tell_outcome(const struct span *s)
 {
 	const struct outcome *o = &s->outcome;
 	const char *traceback = s->evidence ? s->evidence->traceback : NULL;
 	const char *tail = s->evidence ? s->evidence->tail : NULL;
-	const struct far_outcome head = {
+	struct far_outcome head = {
 		.cause = (uint32_t)o->cause,
 		.signal = o->signal,
 		.exit_status = o->exit_status,
@@ -281,19 +327,10 @@ static void tell_outcome(const struct span *s)
 		.wall_ns = o->wall_ns,
 		.cpu_ns = o->cpu_ns,
 		.max_rss = o->max_rss,
-		.traceback_size = size_of(traceback),
-		.tail_size = size_of(tail),
 	};
-	size_t size = sizeof head + (size_t)(head.traceback_size + 1) +
-	    (size_t)(head.tail_size + 1);
-	unsigned char *at = add(frame_length(size));
-	char *text = (char *)at + FRAME_HEAD + sizeof head;
+	size_t length = far_outcome_length(&head, traceback, tail);
 
-	frame_head(at, FRAME_OUTCOME, size);
-	memcpy(at + FRAME_HEAD, &head, sizeof head);
-	text = append(text, traceback, head.traceback_size);
-	append(text, tail, head.tail_size);
-	frame_pad(at, size);
+	far_write_outcome(add(length), &head, traceback, tail);
 }
 
 /* Sends the answer to an item.  Returns 0, or -EPIPE if the pool broke down and
@@ -308,6 +345,7 @@ static int answer(const struct item *item)
 		return 0;
 	if (cause == VM_SETUP_FAILED || cause == VM_LOST)
 		return -EPIPE;
+	self.answers++;
 	memcpy(&head, item->input, sizeof head);
 	seek = (struct far_seek){ head.ordinal, head.number };
 	if (seek.ordinal != self.next.ordinal ||
@@ -316,7 +354,7 @@ static int answer(const struct item *item)
 	self.next = (struct far_seek){ head.ordinal, head.number + 1 };
 	if (cause == 0)
 		tell(item->kind, item->body, item->size);
-	else if (cause == VM_CANCELLED)
+	else if (cause == VM_CANCELLED && !item->span->outcome.stopped)
 		tell(FRAME_RETURNED, NULL, 0);
 	else
 		tell_outcome(item->span);
@@ -343,7 +381,9 @@ static int serve(void)
 			flush();
 		if (r == VM_LATER)
 			hear();
-	} while (!self.lost && (r == 1 || r == VM_LATER || r == -ENOMEM));
+	} while (!self.lost && (r == 1 || r == VM_LATER || r == -ENOMEM) &&
+	    !(self.stopped && self.answers == self.inputs));
+	flush();
 	return r < 0 ? r : 0;
 }
 

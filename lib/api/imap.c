@@ -16,6 +16,7 @@
 
 #include "api/vm_pool.h"
 #include "base/base.h"
+#include "engine/cancel.h"
 #include "engine/deliver.h"
 #include "engine/stats.h"
 #include "engine/loop_fd.h"

@@ -205,7 +205,7 @@ int vm_cancel_item(vm_pool *p, const void *tag, uint64_t index)
 		return error_refuse(p, -r, "vm_cancel_item");
 	seq = cancel_find(&p->engine, tag, index);
 	if (seq != NEVER)
-		r = cancel_add(&p->engine, seq);
+		r = cancels_add(&p->engine.cancels, seq);
 	/* A cancellation that lacks memory now is done when results are
 	   taken. */
 	if (seq != NEVER && r == 0)

@@ -4,7 +4,6 @@
 #include "engine/cancel.h"
 
 #include <errno.h>
-#include <stdlib.h>
 
 #include "base/base.h"
 #include "engine/answer.h"
@@ -13,6 +12,7 @@
 #include "engine/engine.h"
 #include "engine/intake.h"
 #include "engine/listening.h"
+#include "engine/orders.h"
 #include "engine/receive.h"
 
 /* Interval between two attempts to cancel the items left on the list. */
@@ -73,28 +73,6 @@ uint64_t cancel_find(const struct engine *e, const void *tag, uint64_t index)
 	return best;
 }
 
-/* ---- the list ---- */
-
-int cancel_add(struct engine *e, uint64_t seq)
-{
-	struct cancels *c = &e->cancels;
-	size_t room = MAX(2 * c->room, 16);
-	uint64_t *more;
-
-	for (size_t i = 0; i < c->count; i++)
-		if (c->seq[i] == seq)
-			return 0;
-	if (c->count == c->room) {
-		more = realloc(c->seq, room * sizeof *more);
-		if (more == NULL)
-			return -ENOMEM;
-		c->seq = more;
-		c->room = room;
-	}
-	c->seq[c->count++] = seq;
-	return 0;
-}
-
 /* Lists the items of a sent span that are not done: the item its worker is at,
    and those taken together with it. */
 static int add_taken(struct engine *e, const struct member *m,
@@ -109,7 +87,7 @@ static int add_taken(struct engine *e, const struct member *m,
 		return 0;
 	next = MAX(next, s->first + 1) - 1;
 	for (; next < s->first + s->count && r == 0; next++)
-		r = cancel_add(e, s->chunk->seq + next);
+		r = cancels_add(&e->cancels, s->chunk->seq + next);
 	return r;
 }
 
@@ -129,7 +107,11 @@ static int add_all_taken(struct engine *e)
 
 uint64_t cancel_alarm(const struct engine *e, uint64_t now)
 {
-	return e->cancels.count > 0 && !e->fate.closing ? now + LOOK_NS : NEVER;
+	if (e->fate.closing)
+		return NEVER;
+	if (e->cancels.last > 0 || e->cancels.running)
+		return now;
+	return e->cancels.count > 0 ? now + LOOK_NS : NEVER;
 }
 
 /* ---- cancelling an item ---- */
@@ -174,8 +156,7 @@ static void strike(struct engine *e, struct member *m, const struct span *s,
 {
 	uint32_t next;
 
-	if (m->host != 0 ||
-	    slot_begun(m->slot, s->ordinal, s->limit, &next) < 0 ||
+	if (slot_begun(m->slot, s->ordinal, s->limit, &next) < 0 ||
 	    s->chunk->seq + next != seq + 1)
 		return;
 	debug_say(e, "cancel: number %llu of worker %d",
@@ -184,11 +165,69 @@ static void strike(struct engine *e, struct member *m, const struct span *s,
 	crew_doom(&e->crew, m, VM_CANCELLED);
 }
 
+/* Answers the last "items" of the items that wait. */
+static int answer_last(struct engine *e, uint64_t items)
+{
+	struct span *s, *next, *rest;
+	uint64_t stay = 0;
+
+	for (s = e->window.waiting; s != NULL; s = s->next)
+		stay += s->count;
+	stay -= MIN(stay, items);
+	for (s = e->window.waiting; s != NULL; s = next) {
+		next = s->next;
+		if (stay >= s->count) {
+			stay -= s->count;
+			continue;
+		}
+		rest = stay > 0 ? span_cut(s, s->first + (uint32_t)stay) : s;
+		if (rest == NULL)
+			return -ENOMEM;
+		stay = 0;
+		rest->attempt--;
+		answer_cause(e, rest, VM_CANCELLED);
+	}
+	return 0;
+}
+
+/* Carries out cancels_last(). */
+static int give_back(struct engine *e)
+{
+	struct cancels *c = &e->cancels;
+	struct member *m = e->crew.roster.busy.first, *next;
+	int r;
+
+	for (; m != NULL; m = next) {
+		next = roster_next(m, IN_BUSY);
+		dispatch_take_all(e, m);
+	}
+	r = answer_last(e, c->last);
+	if (r == 0 && c->running)
+		r = add_all_taken(e);
+	if (r < 0)
+		return r;
+	c->last = 0;
+	c->running = false;
+	return 0;
+}
+
+/* Has a link end an item that its machine has, unless it was told to. */
+static void tell_link(struct engine *e, const struct member *m,
+    const struct span *s, struct cancelled *c)
+{
+	const uint64_t key = (uint64_t)m->host << 32 | m->generation;
+	const uint32_t number = (uint32_t)(c->seq - s->chunk->seq);
+
+	if (c->told != key && orders_cancel(e, m, s->ordinal, number))
+		c->told = key;
+}
+
 /* Cancels an item in a member's list of sent spans.  Returns 0 if it is
    answered now, 1 if it is still to be answered, or -ENOMEM. */
-static int recall(struct engine *e, struct member *m, uint64_t seq,
+static int recall(struct engine *e, struct member *m, struct cancelled *c,
     uint64_t now)
 {
+	const uint64_t seq = c->seq;
 	struct span *s;
 	int r = 0;
 
@@ -204,28 +243,30 @@ static int recall(struct engine *e, struct member *m, uint64_t seq,
 	dispatch_take_from(e, m, s, (uint32_t)(seq - s->chunk->seq));
 	if (!holds(s, seq))
 		return answer_listed(e, seq);
-	if (member_is_ready(m))
+	if (m->host != 0)
+		tell_link(e, m, s, c);
+	else if (member_is_ready(m))
 		strike(e, m, s, seq);
 	return 1;
 }
 
 /* Cancels an item of the list.  Returns 0 if it leaves the list, 1 if it stays,
    or -ENOMEM. */
-static int give_up(struct engine *e, uint64_t seq, uint64_t now)
+static int give_up(struct engine *e, struct cancelled *c, uint64_t now)
 {
 	struct member *m = e->crew.roster.busy.first;
 	int r = 0;
 
-	if (e->intake.filling != NULL && seq >= e->intake.filling->seq)
+	if (e->intake.filling != NULL && c->seq >= e->intake.filling->seq)
 		r = intake_admit(e);
 	if (r == 0)
-		r = answer_listed(e, seq);
+		r = answer_listed(e, c->seq);
 	if (r <= 0)
 		return r;
 	for (; m != NULL; m = roster_next(m, IN_BUSY))
-		if (find(m->sent, seq) != NULL)
-			return recall(e, m, seq, now);
-	return seq >= e->intake.seq;
+		if (find(m->sent, c->seq) != NULL)
+			return recall(e, m, c, now);
+	return c->seq >= e->intake.seq;
 }
 
 int cancel_run(struct engine *e, uint64_t now)
@@ -236,16 +277,18 @@ int cancel_run(struct engine *e, uint64_t now)
 
 	if (e->fate.closing || e->fate.broken)
 		return 0;
+	if (c->last > 0 || c->running)
+		r = give_back(e);
 	for (size_t i = 0; i < c->count; i++) {
-		uint64_t seq = c->seq[i];
+		struct cancelled one = c->list[i];
+		int stays = r < 0 ? r : give_up(e, &one, now);
 
-		if (r >= 0)
-			r = give_up(e, seq, now);
-		if (r != 0)
-			c->seq[left++] = seq;
+		r = MIN(r, MIN(stays, 0));
+		if (stays != 0)
+			c->list[left++] = one;
 	}
 	c->count = left;
-	return MIN(r, 0);
+	return r;
 }
 
 /* ---- cancelling all items ---- */
@@ -268,6 +311,15 @@ static int cancel_sent(struct engine *e, struct member *m, struct span *s)
 	return 0;
 }
 
+/* Cancels the items that links have, as far as they have not begun; running:
+   those that run as well. */
+static void cancel_far(struct engine *e, bool running)
+{
+	e->cancels.until = e->intake.seq;
+	for (size_t i = 0; i < e->set.hosts.count; i++)
+		orders_recall(e, e->set.hosts.all[i], UINT32_MAX, running);
+}
+
 int cancel_all(struct engine *e, unsigned how)
 {
 	int r = how & VM_CANCEL_UNREAD ? intake_give_up(e) : intake_finish(e);
@@ -282,6 +334,7 @@ int cancel_all(struct engine *e, unsigned how)
 		    s = s->next)
 			r = cancel_sent(e, m, s);
 	}
+	cancel_far(e, how & VM_CANCEL_RUNNING);
 	if (r == 0 && how & VM_CANCEL_RUNNING)
 		r = add_all_taken(e);
 	return r;

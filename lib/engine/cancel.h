@@ -13,19 +13,9 @@
 #ifndef CANCEL_H
 #define CANCEL_H
 
-#include <stdatomic.h>
-#include <stddef.h>
 #include <stdint.h>
 
 struct engine;
-
-struct cancels {
-	atomic_uint asked;	/* bits: 1 if vm_cancel() is to be carried
-				   out, and its argument shifted left by 1; any
-				   thread and any signal handler may set it */
-	uint64_t *seq;		/* list of sequence numbers */
-	size_t count, room;
-};
 
 /* Carries out vm_cancel() if it was called.  Returns 0, or -ENOMEM and
    leaves it to be done. */
@@ -34,9 +24,6 @@ int cancel_asked(struct engine *);
 /* Returns the sequence number of the first input read and not answered that has
    that index in a source with that tag; NEVER if there is none. */
 uint64_t cancel_find(const struct engine *, const void *tag, uint64_t index);
-
-/* Adds an item to the list, once.  Returns 0 or -ENOMEM. */
-int cancel_add(struct engine *, uint64_t seq);
 
 /* Carries out vm_cancel(): cancels all items that have not begun and, by
    the bits of "how", unread inputs or running items.  Returns 0, or -ENOMEM; it

@@ -25,7 +25,8 @@
  *	teardown.c       outcomes of teardowns
  *	answer.c         spans that are answered
  *	fate.c           whether the pool goes on
- *	cancel.c         cancelled items
+ *	cancel.c         cancelled items, listed in cancels.c
+ *	orders.c         orders for links beside chunks
  *	serial.c         the pool without processes
  *	stats.c          counts and times for vm_stats()
  *	progress.c       a line on the progress of the pool
@@ -42,7 +43,7 @@
 #include <stdint.h>
 
 #include "base/words.h"
-#include "engine/cancel.h"
+#include "engine/cancels.h"
 #include "engine/death.h"
 #include "engine/fate.h"
 #include "engine/intake.h"
@@ -98,6 +99,7 @@ struct engine {
 	struct lost_fds lost;
 	struct staffing staffing;
 	struct links links;
+	bool ordered;		/* a host has orders that are not queued */
 	struct cancels cancels;
 	struct fate fate;
 

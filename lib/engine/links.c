@@ -8,6 +8,7 @@
 
 #include "base/base.h"
 #include "engine/answer.h"
+#include "engine/cancels.h"
 #include "engine/debug.h"
 #include "engine/diagnosis.h"
 #include "engine/engine.h"
@@ -115,6 +116,14 @@ int links_state(const struct engine *e, int number, struct vm_host_state *s)
 	return 1;
 }
 
+void links_begin(struct engine *e, struct member *m)
+{
+	const struct host *h = hosts_get(&e->set.hosts, m->host);
+
+	if (crew_order(&e->crew, m, h->frame, h->length) < 0)
+		crew_doom(&e->crew, m, VM_LOST);
+}
+
 /* ---- loss ---- */
 
 void links_unfit(struct engine *e, const struct member *m,
@@ -148,6 +157,7 @@ void links_lost(struct engine *e, const struct member *m)
 	struct host *h = hosts_get(&e->set.hosts, m->host);
 	const struct slot_traffic now = slot_traffic(m->slot);
 
+	hosts_drop_order(h);
 	h->done += m->finished;
 	h->traffic.bytes_out += now.bytes_out;
 	h->traffic.bytes_in += now.bytes_in;
@@ -239,12 +249,13 @@ static void explain(struct engine *e)
 
 uint64_t links_alarm(const struct engine *e, uint64_t now)
 {
-	uint64_t left = e->set.patience_ns - e->links.lacked_for;
+	const struct links *l = &e->links;
+	uint64_t left = e->set.patience_ns - l->lacked_for, at = NEVER;
 
 	(void)now;
-	if (!e->links.lacking || !is_needed(e) || e->set.patience_ns == NEVER)
-		return NEVER;
-	return e->links.looked_at + MIN(left, LACKED_NS);
+	if (l->lacking && is_needed(e) && e->set.patience_ns != NEVER)
+		at = l->looked_at + MIN(left, LACKED_NS);
+	return at;
 }
 
 int links_run(struct engine *e, uint64_t now)
@@ -252,6 +263,8 @@ int links_run(struct engine *e, uint64_t now)
 	struct links *l = &e->links;
 	const uint64_t passed = now - l->looked_at;
 
+	if (e->set.max_hosts == 0)
+		return 0;
 	if (l->lacking && is_needed(e))
 		l->lacked_for += MIN(passed, LACKED_NS);
 	l->looked_at = now;
@@ -300,11 +313,12 @@ static struct evidence *evidence_of(const struct outcome_told *told)
 	return e;
 }
 
-bool links_check(const struct frame *f)
+bool links_check(const struct engine *e, const struct frame *f, uint64_t seq)
 {
 	struct outcome_told told;
 
-	return far_outcome(f->body, f->size, &told) == 0;
+	return far_outcome(f->body, f->size, &told) == 0 &&
+	    (told.head.cause != VM_CANCELLED || cancels_has(&e->cancels, seq));
 }
 
 void links_died(struct engine *e, struct span *s, const struct frame *f)
@@ -323,6 +337,7 @@ void links_died(struct engine *e, struct span *s, const struct frame *f)
 		.signal = o->signal,
 		.exit_status = o->exit_status,
 		.core_dumped = (int)o->core_dumped,
+		.stopped = o->cause == VM_CANCELLED,
 		.out_of_memory = (int)o->out_of_memory,
 		.pid = o->pid,
 		.max_rss = o->max_rss,
@@ -338,5 +353,10 @@ void links_died(struct engine *e, struct span *s, const struct frame *f)
 void links_returned(struct engine *e, struct member *m, struct span *s)
 {
 	crew_ungrant(&e->crew, m, s->count);
+	if (cancels_has(&e->cancels, span_seq(s))) {
+		s->attempt--;
+		answer_cause(e, s, VM_CANCELLED);
+		return;
+	}
 	window_move(&e->window, s, SPAN_WAITING);
 }

@@ -47,11 +47,14 @@ int links_state(const struct engine *, int number, struct vm_host_state *);
    does not matter. */
 uint64_t links_alarm(const struct engine *, uint64_t now);
 
-/* Breaks the pool if items have waited for a machine for patience_ms.  Returns
-   0. */
+/* Breaks the pool if items have waited for a machine for
+   patience_ms.  Returns 0. */
 int links_run(struct engine *, uint64_t now);
 
 /* ---- a link's life ---- */
+
+/* The link was forked: sends it its host's command. */
+void links_begin(struct engine *, struct member *);
 
 /* The link has no agent, for the reason of its UNFIT frame. */
 void links_unfit(struct engine *, const struct member *,
@@ -74,8 +77,9 @@ void links_left(struct engine *, struct member *);
    answers it, or has it tried again. */
 void links_died(struct engine *, struct span *, const struct frame *);
 
-/* Is the OUTCOME possible?  To be asked before links_died(). */
-bool links_check(const struct frame *);
+/* Is the OUTCOME possible for the item of that number among all inputs?  To be
+   asked before links_died(). */
+bool links_check(const struct engine *, const struct frame *, uint64_t seq);
 
 /* Requeues an item, a span of its own, that a link gives back. */
 void links_returned(struct engine *, struct member *, struct span *);

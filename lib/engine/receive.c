@@ -115,8 +115,7 @@ static uint32_t expected(const struct member *m)
 	return MIN(of->count, of->limit - of->first);
 }
 
-/* How the worker of an item ended, on a link's machine; or the item was not
-   begun there. */
+/* How the worker of an item ended, or the item was not begun. */
 static int told(struct engine *e, struct member *m, struct answer *a,
     struct frame *f, uint64_t now)
 {
@@ -124,7 +123,8 @@ static int told(struct engine *e, struct member *m, struct answer *a,
 
 	(void)now;
 	if (m->host == 0 || expected(m) == 0 ||
-	    (f->kind == FRAME_OUTCOME && !links_check(f)) ||
+	    (f->kind == FRAME_OUTCOME &&
+	    !links_check(e, f, span_seq(m->sent))) ||
 	    (f->kind == FRAME_RETURNED && f->size > 0))
 		return -EPROTO;
 	close_answer(e, a);

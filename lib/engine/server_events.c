@@ -16,6 +16,7 @@
 #include "engine/debug.h"
 #include "engine/engine.h"
 #include "engine/fate.h"
+#include "engine/links.h"
 #include "engine/lost_fds.h"
 #include "engine/staffing.h"
 #include "os/fdlist.h"
@@ -110,9 +111,8 @@ static void heed(struct engine *e, const struct notice *n, int fds[],
 	if (n->kind == NOTICE_HIRED && asked && r == 1) {
 		r = crew_welcome(&e->crew, m, n, fds, e->set.setup_ns > 0 &&
 		    m->host == 0 ? now + e->set.setup_ns : NEVER);
-		if (r == 0 && m->host != 0 && crew_brief(&e->crew, m,
-		    hosts_get(&e->set.hosts, m->host)) < 0)
-			crew_doom(&e->crew, m, VM_LOST);
+		if (r == 0 && m->host != 0)
+			links_begin(e, m);
 		if (r == 0) {
 			e->tally.forked++;
 			e->tally.replaced += m->generation > 1;

@@ -364,7 +364,7 @@ int engine_stop(struct engine *e, bool foreign, uint64_t until)
 	server_release(&e->server);
 	if (!foreign)
 		slots_unmap(&e->slots);
-	free(e->cancels.seq);
+	cancels_release(&e->cancels);
 	settings_release(&e->set);
 	return r;
 }

@@ -7,6 +7,7 @@
  */
 #include "config.h"
 
+#include "engine/orders.h"
 #include "engine/turn.h"
 
 #include <errno.h>
@@ -308,6 +309,7 @@ static const struct chore after[] = {
 	{ server_at, check_server },
 	{ staffing_alarm, staffing_run },
 	{ links_alarm, links_run },
+	{ orders_alarm, orders_run },
 	{ progress_alarm, progress_run },
 };
 

@@ -5,7 +5,7 @@
 
 void credit_init(struct credit *c, uint32_t workers, uint64_t now)
 {
-	*c = (struct credit){ .least = CREDIT_EACH * (uint64_t)workers,
+	*c = (struct credit){ .least = workers,
 		.since = now };
 	c->items = c->least;
 }
@@ -23,10 +23,13 @@ void credit_answered(struct credit *c)
 
 /* The number doubles at once when all of them are answered early, so that the
    rate of a fast agent is found within a few round trips. */
-void credit_update(struct credit *c, uint64_t now)
+void credit_update(struct credit *c, uint64_t round_trip, uint64_t now)
 {
-	if (now - c->since >= CREDIT_NS)
-		c->items = 2 * c->answers;
+	const uint64_t period = MAX(CREDIT_NS, 4 * round_trip);
+
+	if (now - c->since >= period)
+		c->items = (uint64_t)(2.0 * (double)c->answers *
+		    (double)period / (double)(now - c->since));
 	else if (c->answers >= c->items)
 		c->items *= 2;
 	else

@@ -2,8 +2,10 @@
  * credit.h - how many items a link may have on their way to its agent.
  *
  * Runs in: link.  Pure: times are parameters.  Twice as many as are answered
- * within CREDIT_NS, so that the agent never waits for inputs, and few enough
- * that the caller can give the others to another worker.
+ * within CREDIT_NS or four round trips, so that the agent never waits for
+ * inputs; and no more than one for each worker while items take longer, so that
+ * the caller can give the others to another worker, cancel them, or let the
+ * machine go.
  */
 #ifndef CREDIT_H
 #define CREDIT_H
@@ -15,8 +17,6 @@
 #include "base/base.h"
 
 #define CREDIT_NS (100 * MS_IN_NS)
-/* Items for each worker of the agent at least. */
-#define CREDIT_EACH 2
 /* Bounds on items, and on the bytes of their inputs. */
 #define CREDIT_ITEMS ((uint64_t)1 << 20)
 #define CREDIT_BYTES ((uint64_t)8 << 20)
@@ -36,8 +36,9 @@ void credit_init(struct credit *, uint32_t workers, uint64_t now);
 void credit_shipped(struct credit *, size_t bytes);
 void credit_answered(struct credit *);
 
-/* Sets the number of items by the rate of answers. */
-void credit_update(struct credit *, uint64_t now);
+/* Sets the number of items by the rate of answers.  round_trip: of the
+   connection, ns. */
+void credit_update(struct credit *, uint64_t round_trip, uint64_t now);
 
 /* Returns the number of items that may be shipped beside those on their way. */
 uint64_t credit_left(const struct credit *, uint64_t in_flight);

@@ -11,6 +11,7 @@
 
 #include "base/base.h"
 #include "items/chunk.h"
+#include "link/caller.h"
 #include "link/credit.h"
 #include "link/peer.h"
 #include "link/tasks.h"
@@ -19,7 +20,6 @@
 #include "wire/far.h"
 #include "wire/frame.h"
 #include "worker/exit.h"
-#include "worker/outstream.h"
 
 /* Bytes that wait for the command at most, before a next item. */
 #define OUT_MOST ((size_t)256 * 1024)
@@ -27,20 +27,18 @@
 #define EARLY_MOST ((size_t)64 * 1024 * 1024)
 /* Items taken from a lease at once. */
 #define STRIDE 64
-/* Bytes of a text that an agent or a command has written. */
-#define TEXT_MOST 1024
 
 static struct link {
 	struct worker_life life;
 	struct slot *slot;
-	struct channel caller;	/* the task pipe */
-	struct outstream outstream;
+	struct caller caller;
 	struct peer agent;
 	struct tasks tasks;
 	struct far_seek next;	/* the item of the next answer */
 	uint32_t workers;	/* there */
 	struct credit credit;
-	bool stopping;		/* the caller has said STOP */
+	bool stopping;		/* the caller has said STOP, */
+	bool stopped;		/* and the agent was told */
 	bool leaving;		/* LEAVING is said */
 } self;
 
@@ -96,7 +94,7 @@ static unsigned await(unsigned what)
 {
 	struct command *c = &self.agent.command;
 	struct pollfd fds[FDS] = {
-		[CALLER] = { .fd = self.caller.in, .events = POLLIN },
+		[CALLER] = { .fd = self.caller.tasks.in, .events = POLLIN },
 		[AGENT] = { .fd = c->in, .events = POLLIN },
 		[OUT] = { .fd = c->out, .events = POLLOUT },
 		[ERRORS] = { .fd = c->errors, .events = POLLIN },
@@ -133,46 +131,19 @@ static void await_room(void)
 
 static void put(enum frame_kind kind, const void *body, size_t size)
 {
-	_Alignas(16) unsigned char frame[48];
-
-	frame_write(frame, kind, body, size);
-	if (outstream_put(&self.outstream, frame, frame_length(size)) < 0)
+	if (caller_tell(&self.caller, kind, body, size) < 0)
 		give_up(bereft);
 }
 
 static void flush(void)
 {
-	if (outstream_flush(&self.outstream) < 0)
+	if (caller_flush(&self.caller) < 0)
 		give_up(bereft);
 }
 
-/* Sends a text of TEXT_MOST bytes at most as a failure. */
-static void tell_failure(enum frame_kind kind, int code, const char *text,
-    size_t length)
-{
-	_Alignas(16) unsigned char frame[FRAME_HEAD +
-	    sizeof(struct frame_failure) + TEXT_MOST + 16];
-	size_t size = far_write_failure(frame, kind, code, text, length);
-
-	if (outstream_put(&self.outstream, frame, size) == 0)
-		flush();
-}
-
-/* Passes on the frame of an answer.  A large output goes into shared memory, if
-   there is room. */
 static void pass_on(unsigned char *frame, size_t length)
 {
-	struct frame f;
-	size_t room;
-	unsigned char *at = NULL;
-
-	frame_look(frame, &f);
-	if (f.kind == FRAME_OUTPUT && f.size >= SLOT_LARGE &&
-	    self.outstream.payload > 0)
-		at = outstream_place_large(&self.outstream, length, &room);
-	if (at != NULL)
-		memcpy(at, frame, length);
-	if (outstream_add(&self.outstream, at ? at : frame, length) < 0)
+	if (caller_pass_on(&self.caller, frame, length) < 0)
 		give_up(bereft);
 }
 
@@ -227,11 +198,11 @@ static void answer(const struct frame *f)
 /* The agent has torn down.  Its text, if any, says what failed. */
 static _Noreturn void part(const struct frame *f)
 {
-	if (!self.leaving || f->size > TEXT_MOST)
+	if (!self.leaving || f->size > CALLER_TEXT)
 		give_up(broken);
 	if (f->size > 0)
-		tell_failure(FRAME_FAILURE, EPIPE, (const char *)f->body,
-		    f->size);
+		caller_tell_failure(&self.caller, FRAME_FAILURE, EPIPE,
+		    (const char *)f->body, f->size);
 	exit_leave(EXIT_SUCCESS);
 }
 
@@ -351,18 +322,49 @@ static void open_task(struct task *t)
 		t->at = (void *)(uintptr_t)c->at;
 }
 
-/* Begins the chunk, or the end, that the caller has sent. */
-static void begin(const struct frame *f)
+/* Ships the next item of a chunk; false if there is none now. */
+static bool ship_next(struct task *t)
 {
-	struct frame_chunk c;
+	struct frame f;
+
+	if (t->shipped == t->chunk.first + t->chunk.count || !take(t) ||
+	    !tasks_next(t, &f))
+		return false;
+	ship(t, &f);
+	return true;
+}
+
+/* Ships all items for which there is credit.  The caller has frozen the leases
+   before it says STOP, so no further item is taken then. */
+static void ship_all(void)
+{
 	struct task *t;
 
-	if (f->kind == FRAME_STOP) {
-		self.stopping = true;
-		tell(FRAME_STOP, NULL, 0);
-		return;
+	credit_update(&self.credit, self.agent.traffic.round_trip, sys_now());
+	while ((t = tasks_shipping(&self.tasks)) != NULL &&
+	    (has_credit() || self.stopping)) {
+		if (ship_next(t))
+			continue;
+		if (!tasks_is_over(t))
+			return;
+		close_task(t);
 	}
-	if (f->kind != FRAME_CHUNK || frame_body(f, &c, sizeof c) < 0)
+	if (t == NULL && self.stopping && !self.stopped) {
+		tell(FRAME_STOP, NULL, 0);
+		self.stopped = true;
+	}
+}
+
+/* ---- from the caller ---- */
+
+/* Begins a chunk. */
+static void begin(const struct frame *f)
+{
+	struct task *newest = tasks_newest(&self.tasks), *t;
+	struct frame_chunk c;
+
+	if (frame_body(f, &c, sizeof c) < 0 ||
+	    (newest != NULL && !tasks_is_whole(newest)))
 		give_up(bereft);
 	t = tasks_add(&self.tasks, &c);
 	if (t != NULL && c.outputs == FRAME_NOWHERE)
@@ -371,64 +373,59 @@ static void begin(const struct frame *f)
 		give_up(bereft);
 }
 
-/* Ships the next item that lies in memory; false if there is none. */
-static bool ship_from_memory(struct task *t)
+/* Passes on which items the agent is to end, as far as it has them. */
+static void cancel(const struct frame *f)
 {
-	struct frame f;
+	struct far_seek items[FAR_CANCELS];
+	size_t count = f->size / sizeof items[0], known = 0;
 
-	if (t->shipped == t->chunk.first + t->chunk.count || !take(t))
-		return false;
-	if (t->chunk.where == CHUNK_INHERITED) {
-		f = (struct frame){ .body = t->at, .size = t->chunk.size };
-		t->at += t->chunk.size;
-	} else {
-		frame_look(t->at, &f);
-		t->at += f.length;
-	}
-	ship(t, &f);
-	return true;
-}
-
-/* Takes the next frame of the task pipe: an item of the chunk or, without a
-   chunk, the next chunk.  Items that the caller took back are dropped. */
-static bool ship_from_pipe(struct task *t)
-{
-	struct frame f;
-	int r = channel_receive(&self.caller, SIZE_MAX, &f);
-
-	if (r < 0 || (r == 1 && t != NULL && f.kind != FRAME_ITEM))
+	if (count > FAR_CANCELS || f->size % sizeof items[0] != 0)
 		give_up(bereft);
-	if (r == 0)
-		return false;
-	if (t == NULL) {
-		begin(&f);
-	} else {
-		t->received++;
-		if (take(t))
-			ship(t, &f);
-	}
-	channel_pass(&self.caller, &f);
-	return true;
+	memcpy(items, f->body, f->size);
+	for (size_t i = 0; i < count; i++)
+		if (tasks_find(&self.tasks, items[i].ordinal, items[i].number))
+			items[known++] = items[i];
+	if (known > 0)
+		tell(FRAME_CANCEL, items, known * sizeof items[0]);
 }
 
-/* Ships all items for which there is credit.  Returns true if the task pipe
-   must be read for more. */
-static bool ship_all(void)
+static void obey(const struct frame *f)
 {
-	credit_update(&self.credit, sys_now());
-	while (!self.stopping && has_credit()) {
-		struct task *t = tasks_shipping(&self.tasks);
-
-		if (t == NULL || t->at == NULL) {
-			if (t != NULL && t->received == t->chunk.count)
-				close_task(t);
-			else if (!ship_from_pipe(t))
-				return true;
-		} else if (!ship_from_memory(t)) {
-			close_task(t);
-		}
+	switch (f->kind) {
+	case FRAME_CHUNK:
+		begin(f);
+		return;
+	case FRAME_ITEM:
+		if (tasks_receive(&self.tasks, f) < 0)
+			give_up(bereft);
+		return;
+	case FRAME_CANCEL:
+		cancel(f);
+		return;
+	case FRAME_RECALL:
+		tell(FRAME_RECALL, f->body, f->size);
+		return;
+	case FRAME_STOP:
+		self.stopping = true;
+		return;
+	default:
+		give_up(bereft);
 	}
-	return false;
+}
+
+/* Handles all whole frames of the task pipe, also without credit: an order to
+   cancel or to stop may lie behind items. */
+static void hear_caller(void)
+{
+	struct frame f;
+	int r;
+
+	while ((r = channel_receive(&self.caller.tasks, SIZE_MAX, &f)) == 1) {
+		obey(&f);
+		channel_pass(&self.caller.tasks, &f);
+	}
+	if (r < 0)
+		give_up(bereft);
 }
 
 /* ---- setup ---- */
@@ -436,7 +433,8 @@ static bool ship_all(void)
 /* Reports why there is no agent, and exits. */
 static _Noreturn void unfit(int code, const struct words *w)
 {
-	tell_failure(FRAME_UNFIT, code, w->text, strlen(w->text));
+	caller_tell_failure(&self.caller, FRAME_UNFIT, code, w->text,
+	    strlen(w->text));
 	exit_leave(EXIT_FAILURE);
 }
 
@@ -504,18 +502,18 @@ static int await_started(struct words *w)
    or -errno with words. */
 static int start_command(struct words *w)
 {
-	struct pollfd fd = { .fd = self.caller.in, .events = POLLIN };
+	struct pollfd fd = { .fd = self.caller.tasks.in, .events = POLLIN };
 	struct frame f;
 	int r;
 
-	while ((r = channel_receive(&self.caller, SIZE_MAX, &f)) == 0)
+	while ((r = channel_receive(&self.caller.tasks, SIZE_MAX, &f)) == 0)
 		if (sys_poll(&fd, 1, -1) == 1 &&
-		    channel_fill(&self.caller) < 0)
+		    channel_fill(&self.caller.tasks) < 0)
 			give_up(bereft);
 	if (r < 0 || f.kind != FRAME_HOST)
 		give_up(bereft);
 	r = command_start(&self.agent.command, f.body, f.size, w);
-	channel_pass(&self.caller, &f);
+	channel_pass(&self.caller.tasks, &f);
 	return r;
 }
 
@@ -562,15 +560,16 @@ static void leave(void)
 
 static void turn(void)
 {
-	bool hungry = ship_all();
 	unsigned ready;
 
+	hear_caller();
+	ship_all();
 	settle();
-	if (self.stopping && !self.leaving && tasks_first(&self.tasks) == NULL)
+	if (self.stopped && !self.leaving && tasks_first(&self.tasks) == NULL)
 		leave();
 	flush();
-	ready = await(1u << AGENT | (hungry ? 1u << CALLER : 0));
-	if (ready >> CALLER & 1 && channel_fill(&self.caller) < 0)
+	ready = await(1u << AGENT | 1u << CALLER);
+	if (ready >> CALLER & 1 && channel_fill(&self.caller.tasks) < 0)
 		give_up(bereft);
 	if (ready >> AGENT & 1)
 		hear_agent();
@@ -583,11 +582,8 @@ void link_main(const struct worker_life *life)
 	self.slot = slots_get(&life->slots, life->which);
 	slots_keep_one(&self.life.slots, life->which);
 	sys_ignore(SIGPIPE);
-	outstream_init(&self.outstream, self.slot, &life->slots, life->results);
-	self.outstream.full = await_room;
-	channel_open(&self.caller, life->tasks, -1);
 	outbox_init(&self.agent.out);
-	if (sys_nonblock(life->tasks) < 0 || sys_nonblock(life->results) < 0)
+	if (caller_open(&self.caller, life, await_room) < 0)
 		give_up(bereft);
 	set_up();
 	for (;;)

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "items/chunk.h"
+
 static struct task *at(struct tasks *t, uint32_t ordinal)
 {
 	return &t->ring[ordinal % SLOT_LEASES];
@@ -20,6 +22,7 @@ struct task *tasks_add(struct tasks *t, const struct frame_chunk *c)
 		return NULL;
 	*new = (struct task){ .chunk = *c, .taken = c->first,
 		.shipped = c->first, .answered = c->first };
+	buf_init(&new->items, SIZE_MAX / 4);
 	t->last++;
 	return new;
 }
@@ -32,6 +35,51 @@ struct task *tasks_first(struct tasks *t)
 struct task *tasks_shipping(struct tasks *t)
 {
 	return t->shipping == t->last ? NULL : at(t, t->shipping);
+}
+
+int tasks_receive(struct tasks *t, const struct frame *f)
+{
+	struct task *of = tasks_newest(t);
+
+	if (of == NULL || tasks_is_whole(of))
+		return -EPROTO;
+	if (buf_append(&of->items, f->body - FRAME_HEAD, f->length) < 0)
+		return -ENOMEM;
+	of->received++;
+	return 0;
+}
+
+bool tasks_next(struct task *t, struct frame *f)
+{
+	if (t->chunk.where == CHUNK_INHERITED) {
+		*f = (struct frame){ .body = t->at, .size = t->chunk.size };
+		t->at += t->chunk.size;
+	} else if (t->chunk.where != CHUNK_PACKED) {
+		frame_look(t->at, f);
+		t->at += f->length;
+	} else if (t->items_at == t->items.len) {
+		return false;
+	} else {
+		frame_look(t->items.data + t->items_at, f);
+		t->items_at += f->length;
+	}
+	return true;
+}
+
+bool tasks_is_over(const struct task *t)
+{
+	return tasks_is_whole(t) && (t->over ||
+	    t->shipped == t->chunk.first + t->chunk.count);
+}
+
+bool tasks_is_whole(const struct task *t)
+{
+	return t->chunk.where != CHUNK_PACKED || t->received == t->chunk.count;
+}
+
+struct task *tasks_newest(struct tasks *t)
+{
+	return t->first == t->last ? NULL : at(t, t->last - 1);
 }
 
 void tasks_close(struct tasks *t)
@@ -115,4 +163,5 @@ void tasks_drop(struct tasks *t)
 
 	free(of->early);
 	of->early = NULL;
+	buf_release(&of->items);
 }

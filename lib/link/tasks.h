@@ -15,6 +15,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/buf.h"
 #include "shm/slot.h"
 #include "wire/frame.h"
 
@@ -27,7 +28,9 @@ struct early {
 
 struct task {
 	struct frame_chunk chunk;
-	uint32_t received;	/* ITEM frames taken from the task pipe */
+	uint32_t received;	/* ITEM frames that have come, */
+	struct buf items;	/* which wait here to be shipped; */
+	size_t items_at;	/* offset of the next */
 	uint32_t taken;		/* number behind the last item of the lease that
 				   was taken */
 	uint32_t shipped;	/* number of the next item to ship */
@@ -35,7 +38,8 @@ struct task {
 	bool over;		/* no item of the lease is left to take */
 	bool closed;		/* no further item is shipped */
 	uint64_t began;		/* time, ns */
-	unsigned char *at;	/* next item in memory; NULL: in the pipe */
+	unsigned char *at;	/* next item in shared or inherited memory;
+				   NULL: see items */
 	struct early **early;	/* array of an answer for each item, or NULL */
 };
 
@@ -53,9 +57,25 @@ struct tasks {
 /* Adds the next chunk.  Returns it, or NULL if its ordinal is not the next. */
 struct task *tasks_add(struct tasks *, const struct frame_chunk *);
 
-/* Returns the oldest chunk, and the chunk being shipped; NULL: none. */
+/* Returns the oldest chunk, the chunk being shipped, and the newest; NULL:
+   none. */
 struct task *tasks_first(struct tasks *);
 struct task *tasks_shipping(struct tasks *);
+struct task *tasks_newest(struct tasks *);
+
+/* Adds an ITEM frame to the newest chunk.  Returns 0, -EPROTO if it may have no
+   more, or -ENOMEM. */
+int tasks_receive(struct tasks *, const struct frame *);
+
+/* Sets the frame to the next item of a chunk to ship, and passes it; false if
+   it has not come. */
+bool tasks_next(struct task *, struct frame *);
+
+/* Is no further item of the chunk to be shipped? */
+bool tasks_is_over(const struct task *);
+
+/* Have all ITEM frames of the chunk come? */
+bool tasks_is_whole(const struct task *);
 
 /* Ends the shipping of a chunk. */
 void tasks_close(struct tasks *);

@@ -81,11 +81,12 @@ bool crew_add_host(struct crew *c, struct host *h)
 	return true;
 }
 
-int crew_brief(struct crew *c, struct member *m, const struct host *h)
+int crew_order(struct crew *c, struct member *m, const void *frames,
+    size_t size)
 {
 	if (channel_prepare(&m->channel, 1) < 0)
 		return -ENOMEM;
-	channel_send(&m->channel, h->frame, h->length);
+	channel_send(&m->channel, frames, size);
 	roster_book_sending(c, m);
 	return 0;
 }

@@ -182,9 +182,10 @@ int crew_init(struct crew *, size_t count, size_t wanted,
    now on.  Returns false if there is none. */
 bool crew_add_host(struct crew *, struct host *);
 
-/* Queues the host's HOST frame for a link that has just been forked.  Returns 0
-   or -ENOMEM. */
-int crew_brief(struct crew *, struct member *, const struct host *);
+/* Queues frames for a member; they must stay valid until they are written.
+   Returns 0 or -ENOMEM. */
+int crew_order(struct crew *, struct member *, const void *frames,
+    size_t size);
 
 /* Returns the chunks that the member may hold. */
 static inline uint32_t crew_most(const struct crew *c, const struct member *m)

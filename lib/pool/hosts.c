@@ -9,7 +9,6 @@
 
 #include "base/base.h"
 #include "base/cut.h"
-#include "wire/far.h"
 #include "worker/plan.h"
 
 /* The bytes of a host's worker_index: room for the workers of each. */
@@ -112,4 +111,29 @@ void hosts_tell(struct host *h, const char *text, size_t size)
 	    sizeof h->words - 1);
 	memcpy(h->words, text, size);
 	h->words[size] = '\0';
+}
+
+size_t hosts_write_order(struct host *h)
+{
+	const size_t size = h->cancel_count * sizeof h->cancels[0];
+	unsigned char *at = h->order;
+
+	if (size > 0) {
+		frame_write(at, FRAME_CANCEL, h->cancels, size);
+		at += frame_length(size);
+	}
+	if (h->recall.items > 0 || h->recall.running) {
+		frame_write(at, FRAME_RECALL, &h->recall, sizeof h->recall);
+		at += frame_length(sizeof h->recall);
+	}
+	h->cancel_count = 0;
+	h->recall = (struct far_recall){ .items = 0 };
+	return (size_t)(at - h->order);
+}
+
+void hosts_drop_order(struct host *h)
+{
+	h->cancel_count = 0;
+	h->recall = (struct far_recall){ .items = 0 };
+	h->order_until = 0;
 }

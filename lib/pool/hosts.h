@@ -14,9 +14,14 @@
 
 #include "base/words.h"
 #include "shm/slot.h"
+#include "wire/far.h"
 #include "vimap.h"
 
 struct member;
+
+/* Bytes of the frames of a CANCEL and a RECALL. */
+#define HOST_ORDER (FRAME_CANCELS + 32)
+#define FRAME_CANCELS (FAR_CANCELS * sizeof(struct far_seek) + 16)
 
 struct host {
 	int number;		/* from 1 on */
@@ -30,6 +35,13 @@ struct host {
 	uint64_t sent_again;	/* items that were at it when it was lost */
 	struct slot_traffic traffic; /* of links that have ended */
 	char words[400];	/* reason for the last failure, or "" */
+
+	/* Orders for the present link that are not queued yet. */
+	struct far_seek cancels[FAR_CANCELS];
+	size_t cancel_count;
+	struct far_recall recall; /* zeroed: none */
+	unsigned char order[HOST_ORDER]; /* frames of queued orders, until */
+	uint64_t order_until;	/* channel_sent() of the link reaches this */
 };
 
 /* Zeroed: no hosts. */
@@ -56,6 +68,13 @@ void hosts_release(struct hosts *);
 
 /* Returns the vm_context.worker_index of the first worker of that host. */
 int hosts_index(const struct host *);
+
+/* Writes the frames of its orders to host.order, and forgets the orders.
+   Returns their length in bytes. */
+size_t hosts_write_order(struct host *);
+
+/* Forgets its orders, when its link is gone. */
+void hosts_drop_order(struct host *);
 
 /* Copies a text of size bytes as the reason for the last failure. */
 void hosts_tell(struct host *, const char *text, size_t size);

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "base/base.h"
 #include "vimap.h"
 
 /* Takes a text of that size, and the 0 behind it, from *at on, where *left
@@ -28,7 +29,7 @@ static bool text(const char **at, size_t *left, int32_t size, const char **to)
 static bool is_possible(const struct far_outcome *o)
 {
 	const unsigned causes = VM_KILLED | VM_EXITED | VM_TIMED_OUT |
-	    VM_GARBLED;
+	    VM_GARBLED | VM_CANCELLED;
 
 	return (o->cause & ~causes) == 0 && o->cause != 0 &&
 	    (o->cause & (o->cause - 1)) == 0 && o->signal >= 0 &&
@@ -50,6 +51,48 @@ int far_outcome(const unsigned char *body, size_t size, struct outcome_told *o)
 	    !text(&at, &left, o->head.tail_size, &o->tail) || left != 0)
 		return -EPROTO;
 	return 0;
+}
+
+static int32_t size_of(const char *text)
+{
+	return text ? (int32_t)MIN(strlen(text), FAR_TEXT) : -1;
+}
+
+static size_t body_of(const struct far_outcome *o)
+{
+	return sizeof *o + (size_t)(o->traceback_size + 1) +
+	    (size_t)(o->tail_size + 1);
+}
+
+size_t far_outcome_length(struct far_outcome *o, const char *traceback,
+    const char *tail)
+{
+	o->traceback_size = size_of(traceback);
+	o->tail_size = size_of(tail);
+	return frame_length(body_of(o));
+}
+
+/* Appends a text of that size and a 0.  Returns the next place. */
+static char *append_cut(char *at, const char *text, int32_t size)
+{
+	if (size < 0)
+		return at;
+	memcpy(at, text, (size_t)size);
+	at[size] = '\0';
+	return at + size + 1;
+}
+
+void far_write_outcome(unsigned char *at, const struct far_outcome *o,
+    const char *traceback, const char *tail)
+{
+	const size_t size = body_of(o);
+	char *text = (char *)at + FRAME_HEAD + sizeof *o;
+
+	frame_head(at, FRAME_OUTCOME, size);
+	memcpy(at + FRAME_HEAD, o, sizeof *o);
+	text = append_cut(text, traceback, o->traceback_size);
+	append_cut(text, tail, o->tail_size);
+	frame_pad(at, size);
 }
 
 int far_begin(const unsigned char *body, size_t size, struct begin_told *s)

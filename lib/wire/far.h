@@ -5,15 +5,18 @@
  * and sends it HOST before anything else.  Pure.  Frames as in frame.h follow
  * the greeting of the agent:
  *
- *	link to agent: BEGIN; CHUNK, ITEM ...; CHUNK, ITEM ...; PING; STOP
+ *	link to agent: BEGIN; CHUNK, ITEM ...; CHUNK, ITEM ...; CANCEL; RECALL;
+ *	PING; STOP
  *	agent to link: BEGUN, UNFIT or REFUSED; [SEEK] OUTPUT, FAILURE,
  *	OUTCOME or RETURNED for each item, as items finish; PING; PONG; BYE
  *
  * RETURNED, without a body, says that the item was not begun and never will be
- * there.  The ITEMs of a CHUNK have the numbers from chunk.first on; the link
- * sends those that it has taken, so "count" is not used.  A SEEK names the item
- * that the next answer is about; without it, that is the item behind the
- * last.  PONG answers each PING of the link.
+ * there: it was the agent's choice after RECALL or STOP, or CANCEL named it.
+ * An item that was cancelled while it ran has an OUTCOME.  CANCEL and RECALL
+ * have no answer of their own.  The ITEMs of a CHUNK have the numbers from
+ * chunk.first on; the link sends those that it has taken, so "count" is not
+ * used.  A SEEK names the item that the next answer is about; without it, that
+ * is the item behind the last.  PONG answers each PING of the link.
  *
  * Easy to get wrong: each side is untrusted to the other.
  */
@@ -80,17 +83,25 @@ struct far_begun {
 	uint32_t reserved;
 };
 
-/* SEEK */
+/* CANCEL: an array of up to FAR_CANCELS of these; and SEEK. */
 struct far_seek {
 	uint32_t ordinal;	/* of the item's CHUNK */
 	uint32_t number;
 };
 
+#define FAR_CANCELS 32
+
+/* RECALL */
+struct far_recall {
+	uint32_t items;		/* UINT32_MAX: all that were not begun */
+	uint32_t running;	/* not 0: and end all that run */
+};
+
 /* OUTCOME: how the worker of an item ended, on its own machine; followed by the
    two texts, each with a 0 behind it. */
 struct far_outcome {
-	uint32_t cause;		/* VM_KILLED, VM_EXITED, VM_TIMED_OUT or
-				   VM_GARBLED */
+	uint32_t cause;		/* VM_KILLED, VM_EXITED, VM_TIMED_OUT,
+				   VM_GARBLED or VM_CANCELLED */
 	int32_t signal;
 	int32_t exit_status;
 	int32_t pid;
@@ -112,6 +123,14 @@ struct outcome_told {
 
 /* The most bytes of each text. */
 #define FAR_TEXT 8192
+
+/* Sets the sizes in the head for two texts, cut off at FAR_TEXT; NULL: none.
+   Returns the length of the OUTCOME frame in bytes.  Writes it at a pointer to
+   that room. */
+size_t far_outcome_length(struct far_outcome *, const char *traceback,
+    const char *tail);
+void far_write_outcome(unsigned char *at, const struct far_outcome *,
+    const char *traceback, const char *tail);
 
 /* Parses the body of an OUTCOME.  Returns 0, or -EPROTO if a size or a number
    is not possible. */

@@ -60,6 +60,9 @@ enum frame_kind {
 	FRAME_OUTCOME,		/* how the worker of the next item ended, on
 				   another machine; a far_outcome */
 	FRAME_RETURNED,		/* the next item was not begun; no body */
+	FRAME_CANCEL,		/* caller, link: end these items; far_items */
+	FRAME_RECALL,		/* caller, link: give back items that were not
+				   begun; a far_recall */
 	FRAME_BEGIN,		/* link: what the agent is to serve */
 	FRAME_BEGUN,		/* agent: it has workers; a far_begun */
 	FRAME_REFUSED,		/* agent: it cannot serve; a text */

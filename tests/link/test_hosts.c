@@ -18,8 +18,9 @@
 #include "base/base.h"
 #include "tools.h"
 
-/* This input kills its agent, each time. */
-#define KILLS_AGENT 7
+/* Inputs of these numbers do more than come back; the first does so each
+   time. */
+enum special { KILLS_AGENT = 7, HANGS, AWAITS_BOTH, MAKES_FIRST, MAKES_SECOND };
 /* Inputs from this number on take SLOW_MS. */
 #define SLOW 1000000
 #define SLOW_MS 20
@@ -29,6 +30,9 @@ struct told {
 	int64_t agent;		/* pid */
 };
 
+/* Directory of the files that inputs wait for and make; plain bytes for
+   agents. */
+static char dir[40];
 static char program[4096];
 static const char *plain[] = { program, NULL };
 
@@ -51,11 +55,40 @@ static pid_t parent_of(pid_t pid)
 	return parent;
 }
 
+static bool is_there(const char *in, int64_t i)
+{
+	char path[128];
+
+	snprintf(path, sizeof path, "%s/%d", in, (int)i);
+	return access(path, F_OK) == 0;
+}
+
+static void make(const char *in, int64_t i)
+{
+	char path[128];
+	int fd;
+
+	snprintf(path, sizeof path, "%s/%d", in, (int)i);
+	fd = open(path, O_CREAT | O_WRONLY, 0600);
+	if (fd < 0)
+		_exit(97);
+	close(fd);
+}
+
 static int work(struct vm_context *me, const void *input, size_t size)
 {
 	struct told t = { number(input), parent_of(getppid()) };
 
 	(void)size;
+	if (t.number == HANGS)
+		make(me->config, HANGS);
+	while (t.number == HANGS)
+		pause();
+	while (t.number == AWAITS_BOTH && !(is_there(me->config, MAKES_FIRST) &&
+	    is_there(me->config, MAKES_SECOND)))
+		nap_ms(2);
+	if (t.number == MAKES_FIRST || t.number == MAKES_SECOND)
+		make(me->config, t.number);
 	if (t.number == KILLS_AGENT) {
 		kill((pid_t)t.agent, SIGKILL);
 		nap_ms(60000);
@@ -73,18 +106,41 @@ static const struct vm_worker table[] = {
 
 static vm_pool *fork_elsewhere(struct vm_options o)
 {
+	struct vm_worker w = table[0];
+
 	o.workers = VM_ELSEWHERE;
-	return fork_pool(&table[0], &o);
+	w.config = dir;
+	w.config_size = sizeof dir;
+	return fork_pool(&w, &o);
 }
 
-static int add(vm_pool *pool, const char *const *command)
+static void set_dir(void)
+{
+	snprintf(dir, sizeof dir, "/tmp/hosts.XXXXXX");
+	ck_assert_ptr_nonnull(mkdtemp(dir));
+}
+
+static void drop_dir(void)
+{
+	char command[64];
+
+	snprintf(command, sizeof command, "rm -r %s", dir);
+	ck_assert_int_eq(system(command), 0);
+}
+
+static int add_with(vm_pool *pool, const char *const *command, int workers)
 {
 	const struct vm_host host = { .name = "h", .command = command,
-		.workers = 2 };
+		.workers = workers };
 	int number = vm_add_host(pool, &host);
 
 	ck_assert_msg(number > 0, "%s", vm_error(pool));
 	return number;
+}
+
+static int add(vm_pool *pool, const char *const *command)
+{
+	return add_with(pool, command, 2);
 }
 
 static struct vm_host_state state_of(vm_pool *pool, int host)
@@ -245,6 +301,132 @@ START_TEST(a_place_is_used_again)
 }
 END_TEST
 
+/* ---- orders ---- */
+
+/* Waits until an input of that number has begun to hang. */
+static void await_hang(vm_pool *pool)
+{
+	struct vm_result r;
+
+	for (int ms = 0; !is_there(dir, HANGS); ms += 2) {
+		ck_assert_int_lt(ms, limit_ms());
+		ck_assert_int_eq(vm_zip_in_out_within(pool, &r, 2), VM_LATER);
+	}
+}
+
+START_TEST(a_running_item_is_cancelled_there)
+{
+	vm_pool *pool;
+	struct vm_result r;
+
+	set_dir();
+	pool = fork_elsewhere((struct vm_options){ .chunk_size = 1 });
+	add_with(pool, plain, 1);
+	imap_to(pool, vm_range(HANGS, HANGS + 1));
+	await_hang(pool);
+	imap_to(pool, vm_range(100, 110));
+	ck_assert_int_eq(vm_cancel_item(pool, NULL, 0), 1);
+	take(pool, &r);
+	ck_assert_int_eq(r.type, VM_EXCEPTION);
+	ck_assert_int_eq(number(r.input), HANGS);
+	ck_assert_int_eq(r.exception->cause, VM_CANCELLED);
+	ck_assert_int_eq(r.attempts, 1);
+	ck_assert_ptr_nonnull(strstr(r.exception->message, "while it ran"));
+	take_all(pool, 100, 110);
+	take_end(pool);
+	ck_assert_int_eq(state_of(pool, 1).times_lost, 0);
+	close_pool(pool);
+	drop_dir();
+}
+END_TEST
+
+/* Cancels a run in which the only worker hangs, and items wait behind. */
+static void cancel_run(unsigned how)
+{
+	vm_pool *pool;
+	struct vm_result r;
+
+	set_dir();
+	pool = fork_elsewhere((struct vm_options){ .chunk_size = 1 });
+	add_with(pool, plain, 1);
+	imap_to(pool, vm_range(HANGS, HANGS + 1));
+	imap_to(pool, vm_range(100, 110));
+	await_hang(pool);
+	vm_cancel(pool, how);
+	for (int i = 0; i < (how ? 11 : 10); i++) {
+		take(pool, &r);
+		ck_assert_int_eq(r.type, VM_EXCEPTION);
+		ck_assert_int_eq(r.exception->cause, VM_CANCELLED);
+		ck_assert_int_eq(r.attempts, number(r.input) == HANGS);
+	}
+	if (how == 0) {
+		ck_assert_int_eq(vm_cancel_item(pool, NULL, 0), 1);
+		take(pool, &r);
+		ck_assert_int_eq(r.exception->cause, VM_CANCELLED);
+	}
+	take_end(pool);
+	imap_to(pool, vm_range(200, 210));
+	take_all(pool, 200, 210);
+	take_end(pool);
+	ck_assert_int_eq(state_of(pool, 1).times_lost, 0);
+	close_pool(pool);
+	drop_dir();
+}
+
+START_TEST(a_run_is_cancelled_there)
+{
+	cancel_run(0);
+	cancel_run(VM_CANCEL_RUNNING | VM_CANCEL_UNREAD);
+}
+END_TEST
+
+/* The first input ends when the others have run, which wait behind it until a
+   second machine comes. */
+START_TEST(items_that_wait_there_go_to_an_idle_host)
+{
+	vm_pool *pool;
+
+	set_dir();
+	pool = fork_elsewhere((struct vm_options){ .chunk_size = 1 });
+	add_with(pool, plain, 1);
+	await_status(pool, 1, VM_HOST_UP);
+	imap_to(pool, vm_range(AWAITS_BOTH, MAKES_SECOND + 1));
+	add_with(pool, plain, 1);
+	take_all(pool, AWAITS_BOTH, MAKES_SECOND + 1);
+	take_end(pool);
+	ck_assert_uint_eq(state_of(pool, 1).done, 1);
+	ck_assert_uint_eq(state_of(pool, 2).done, 2);
+	close_pool(pool);
+	drop_dir();
+}
+END_TEST
+
+/* A host is removed while its only worker hangs: the items behind come back at
+   once. */
+START_TEST(items_that_wait_there_outlive_its_removal)
+{
+	vm_pool *pool;
+	struct vm_result r;
+
+	set_dir();
+	pool = fork_elsewhere((struct vm_options){ .chunk_size = 1 });
+	add_with(pool, plain, 1);
+	imap_to(pool, vm_range(HANGS, HANGS + 1));
+	imap_to(pool, vm_range(100, 110));
+	await_hang(pool);
+	add_with(pool, plain, 1);
+	ck_assert_int_eq(vm_remove_host(pool, 1), 0);
+	take_all(pool, 100, 110);
+	ck_assert_int_eq(vm_cancel_item(pool, NULL, 0), 1);
+	take(pool, &r);
+	ck_assert_int_eq(r.exception->cause, VM_CANCELLED);
+	take_end(pool);
+	await_status(pool, 1, VM_HOST_GONE);
+	close_pool(pool);
+	drop_dir();
+}
+END_TEST
+
 /* ---- loss ---- */
 
 START_TEST(a_lost_host_comes_back)
@@ -281,8 +463,8 @@ START_TEST(an_item_that_kills_machines_is_lost)
 	struct vm_result r;
 
 	add(pool, plain);
-	imap_to(pool, vm_range(0, 20));
-	for (int i = 0; i < 20; i++) {
+	imap_to(pool, vm_range(0, KILLS_AGENT + 1));
+	for (int i = 0; i <= KILLS_AGENT; i++) {
 		take(pool, &r);
 		if (number(r.input) != KILLS_AGENT) {
 			ck_assert_int_eq(r.type, VM_OUTPUT);
@@ -366,15 +548,7 @@ END_TEST
 
 /* ---- many at once ---- */
 
-static bool is_there(const char *dir, int i)
-{
-	char path[128];
-
-	snprintf(path, sizeof path, "%s/s%d", dir, i);
-	return access(path, F_OK) == 0;
-}
-
-static void await_file(vm_pool *pool, const char *dir, int i)
+static void await_file(vm_pool *pool, int i)
 {
 	for (int ms = 0; !is_there(dir, i); ms += 10) {
 		ck_assert_int_lt(ms, limit_ms());
@@ -385,32 +559,31 @@ static void await_file(vm_pool *pool, const char *dir, int i)
 /* Each command says that it runs, and ends when it may read a line. */
 START_TEST(eight_connect_at_a_time)
 {
-	char dir[] = "/tmp/hosts.XXXXXX", command[200], path[64];
+	char command[200], path[64];
 	const char *held[] = { "sh", "-c", command, NULL };
 	vm_pool *pool = fork_elsewhere((struct vm_options){ .workers = 0 });
 	int fd;
 
-	ck_assert_ptr_nonnull(mkdtemp(dir));
+	set_dir();
 	snprintf(path, sizeof path, "%s/go", dir);
 	ck_assert_int_eq(mkfifo(path, 0600), 0);
 	fd = open(path, O_RDWR);
 	ck_assert_int_ge(fd, 0);
 	for (int i = 1; i <= 9; i++) {
-		snprintf(command, sizeof command, ": >%s/s%d; read x <%s; #",
+		snprintf(command, sizeof command, ": >%s/%d; read x <%s; #",
 		    dir, i, path);
 		add(pool, held);
 	}
 	for (int i = 1; i <= 8; i++)
-		await_file(pool, dir, i);
+		await_file(pool, i);
 	vm_ready(pool, 50);
 	ck_assert(!is_there(dir, 9));
 	ck_assert_int_eq(state_of(pool, 9).status, VM_HOST_CONNECTING);
 	ck_assert_int_eq(write(fd, "x\n", 2), 2);
-	await_file(pool, dir, 9);
+	await_file(pool, 9);
 	vm_close(pool);
 	close(fd);
-	snprintf(command, sizeof command, "rm -r %s", dir);
-	ck_assert_int_eq(system(command), 0);
+	drop_dir();
 }
 END_TEST
 
@@ -458,7 +631,10 @@ int main(int argc, char **argv)
 {
 	const TTest *const tests[] = { a_host_joins_late,
 		a_host_is_removed_in_the_middle, the_last_host_is_removed,
-		a_place_is_used_again, an_item_that_kills_machines_is_lost,
+		a_place_is_used_again, a_running_item_is_cancelled_there,
+		a_run_is_cancelled_there,
+		items_that_wait_there_go_to_an_idle_host,
+		items_that_wait_there_outlive_its_removal, an_item_that_kills_machines_is_lost,
 		an_idle_pool_is_patient,
 		a_host_that_can_never_serve_is_given_up,
 		eight_connect_at_a_time, wrong_calls_are_refused };

@@ -177,7 +177,7 @@ static void answers(struct credit *c, uint64_t n, uint64_t *now, uint64_t ns)
 	for (uint64_t i = 0; i < n; i++)
 		credit_answered(c);
 	*now += ns;
-	credit_update(c, *now);
+	credit_update(c, 0, *now);
 }
 
 START_TEST(credit_follows_the_rate_of_answers)
@@ -186,23 +186,37 @@ START_TEST(credit_follows_the_rate_of_answers)
 	uint64_t now = 1000000;
 
 	credit_init(&c, 4, now);
-	ck_assert_uint_eq(credit_left(&c, 0), 8);
-	ck_assert_uint_eq(credit_left(&c, 8), 0);
-	ck_assert_uint_eq(credit_left(&c, 9), 0);
+	ck_assert_uint_eq(credit_left(&c, 0), 4);
+	ck_assert_uint_eq(credit_left(&c, 4), 0);
+	ck_assert_uint_eq(credit_left(&c, 5), 0);
 	/* All within a round trip of a millisecond: doubled each time. */
+	answers(&c, 4, &now, MS_IN_NS);
+	ck_assert_uint_eq(credit_left(&c, 0), 8);
 	answers(&c, 8, &now, MS_IN_NS);
 	ck_assert_uint_eq(credit_left(&c, 0), 16);
-	answers(&c, 16, &now, MS_IN_NS);
-	ck_assert_uint_eq(credit_left(&c, 0), 32);
-	/* Long items: back to the least. */
+	/* Long items: back to the least, however many have ended at last. */
 	answers(&c, 1, &now, CREDIT_NS);
-	ck_assert_uint_eq(credit_left(&c, 0), 8);
+	ck_assert_uint_eq(credit_left(&c, 0), 4);
 	answers(&c, 0, &now, CREDIT_NS);
-	ck_assert_uint_eq(credit_left(&c, 0), 8);
+	ck_assert_uint_eq(credit_left(&c, 0), 4);
+	answers(&c, 4, &now, 50 * CREDIT_NS);
+	ck_assert_uint_eq(credit_left(&c, 0), 4);
 	/* A steady rate of 1,000 in CREDIT_NS. */
 	c.items = 100000;
 	answers(&c, 1000, &now, CREDIT_NS);
 	ck_assert_uint_eq(credit_left(&c, 0), 2000);
+	/* A long way: the agent has inputs for two round trips. */
+	c.items = 100000;
+	answers(&c, 40, &now, CREDIT_NS);
+	ck_assert_uint_eq(credit_left(&c, 0), 80);
+	for (int i = 0; i < 40; i++)
+		credit_answered(&c);
+	now += 2 * CREDIT_NS;
+	credit_update(&c, CREDIT_NS / 2, now);
+	ck_assert_uint_eq(credit_left(&c, 0), 80);
+	now += CREDIT_NS;
+	credit_update(&c, CREDIT_NS, now);
+	ck_assert_uint_eq(credit_left(&c, 0), 80);
 	for (int i = 0; i < 64; i++)
 		answers(&c, MIN(c.items, 2000000), &now, 1);
 	ck_assert_uint_eq(c.items, CREDIT_ITEMS);
