@@ -1,0 +1,169 @@
+/*
+ * test_losses.c - machines that are lost all the time: agents and links killed,
+ * agents stopped beyond the silence bound; each input comes back once, with the
+ * right output, and no attempt is counted.
+ */
+#include "config.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/base.h"
+#include "sample.h"
+#include "tools.h"
+
+#define HOSTS 6
+
+struct told {
+	int64_t number;
+	int64_t square;
+	int64_t agent;		/* pid */
+	int64_t link;		/* pid of the agent's parent */
+};
+
+static char program[4096];
+
+/* ---- in the workers ---- */
+
+static pid_t parent_of(pid_t pid)
+{
+	char path[64], text[512] = "";
+	const char *behind;
+	int parent = 0, fd;
+
+	snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+	fd = open(path, O_RDONLY);
+	if (fd < 0 || read(fd, text, sizeof text - 1) <= 0)
+		_exit(99);
+	close(fd);
+	behind = strrchr(text, ')');
+	if (behind == NULL || sscanf(behind + 1, " %*c %d", &parent) != 1)
+		_exit(98);
+	return parent;
+}
+
+static pid_t agent, link_of_agent;
+
+static int set_up(struct vm_context *me)
+{
+	(void)me;
+	agent = parent_of(getppid());
+	link_of_agent = parent_of(agent);
+	return 0;
+}
+
+static int work(struct vm_context *me, const void *input, size_t size)
+{
+	const int64_t n = number(input);
+	const struct told t = { n, n * n, agent, link_of_agent };
+
+	(void)size;
+	usleep((unsigned)(me->seed % 3000));
+	return vm_output(me, &t, sizeof t);
+}
+
+static const struct vm_worker table[] = {
+	{ .setup = set_up, .process = work, .name = "work" },
+};
+
+/* ---- the killer ---- */
+
+static uint64_t state;
+
+static uint64_t draw(uint64_t n)
+{
+	state = state * 6364136223846793005u + 1442695040888963407u;
+	return (state >> 33) % n;
+}
+
+/* Is it still a process of this program? */
+static int is_ours(int64_t pid)
+{
+	char path[64], text[8192] = "";
+	ssize_t n;
+	int fd;
+
+	snprintf(path, sizeof path, "/proc/%d/cmdline", (int)pid);
+	fd = open(path, O_RDONLY);
+	if (fd < 0)
+		return 0;
+	n = read(fd, text, sizeof text - 1);
+	close(fd);
+	return n > 0 && strstr(text, "test_losses") != NULL;
+}
+
+/* Harms the machine of a result.  Returns 1 if its agent is lost by that. */
+static int harm(const struct told *t)
+{
+	const uint64_t how = draw(10);
+
+	if (!is_ours(t->agent) || !is_ours(t->link) || t->link == getpid())
+		return 0;
+	if (how == 0)
+		return kill((pid_t)t->agent, SIGSTOP) == 0;
+	return kill((pid_t)(how < 7 ? t->agent : t->link), SIGKILL) == 0;
+}
+
+START_TEST(nothing_is_lost_or_twice)
+{
+	const int64_t n = sample_size(1000000, 20000);
+	const char *command[] = { program, NULL };
+	struct vm_host hosts[HOSTS];
+	const struct vm_options o = { .workers = VM_ELSEWHERE, .hosts = hosts,
+		.host_count = HOSTS, .silence_ms = 1000, .max_losses = 100 };
+	unsigned char *seen = calloc(1, (size_t)n);
+	uint64_t next = clock_ns();
+	struct vm_result r;
+	struct told t;
+	int losses = 0, lost = 0;
+	vm_pool *pool;
+
+	ck_assert_ptr_nonnull(seen);
+	state = sample_seed();
+	for (int i = 0; i < HOSTS; i++)
+		hosts[i] = (struct vm_host){ .name = "h", .workers = 2,
+			.command = command };
+	pool = fork_pool(&table[0], &o);
+	imap_to(pool, vm_range(0, n));
+	for (int64_t i = 0; i < n; i++) {
+		take(pool, &r);
+		ck_assert_int_eq(r.type, VM_OUTPUT);
+		ck_assert_int_eq(r.attempts, 1);
+		memcpy(&t, r.output, sizeof t);
+		ck_assert_int_eq(t.number, number(r.input));
+		ck_assert_int_eq(t.square, t.number * t.number);
+		ck_assert_int_eq(seen[t.number]++, 0);
+		if (clock_ns() >= next) {
+			losses += harm(&t);
+			next = clock_ns() + (100 + draw(500)) * MS_IN_NS;
+		}
+	}
+	take_end(pool);
+	for (int i = 1; i <= HOSTS; i++) {
+		struct vm_host_state s;
+
+		ck_assert_int_eq(vm_host_state(pool, i, &s), 1);
+		lost += s.times_lost;
+	}
+	/* The last harm may not have been noticed yet. */
+	ck_assert_int_gt(losses, 0);
+	ck_assert_int_ge(lost, losses - HOSTS);
+	close_pool(pool);
+	free(seen);
+	printf("%d items, %d machines lost, %d seen\n", (int)n, losses, lost);
+}
+END_TEST
+
+int main(int argc, char **argv)
+{
+	const TTest *const tests[] = { nothing_is_lost_or_twice };
+
+	vm_agent(argc, argv, table, COUNTOF(table));
+	if (realpath(argv[0], program) == NULL)
+		return 1;
+	return run_tests("losses", tests, COUNTOF(tests));
+}
