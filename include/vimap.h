@@ -477,7 +477,7 @@ VM_EXPORT int vm_close(vm_pool *);
  * than ms milliseconds (0: not at all; negative: as vm_close()).  Returns
  * VM_LATER if there is more to wait for: call it again when vm_fd() is
  * readable.  Meanwhile the results are gone, and any other call fails with
- * EPIPE, except vm_close(), vm_error(), vm_broken() and vm_workers().
+ * EPIPE, except vm_close(), vm_fd(), vm_error(), vm_broken() and vm_workers().
  * Otherwise the pool is freed, and the values are those of vm_close(); for the
  * end of the fork server, which has no workers by then, it blocks some
  * milliseconds.

@@ -175,7 +175,8 @@ int vm_fd(vm_pool *p)
 	int kept = errno;
 	int r;
 
-	if (error != 0)
+	/* EPIPE: in the calls of vm_close_within() it is waited for. */
+	if (error != 0 && error != EPIPE)
 		return error_refuse(p, error, "vm_fd");
 	r = loop_fd_open(&p->engine);
 	if (r < 0)

@@ -626,6 +626,7 @@ static int close_in_steps(struct looper *h)
 		ck_assert_int_eq(vm_finish(h->pool), -1);
 		ck_assert_int_eq(vm_resize(h->pool, 1), -1);
 		ck_assert_int_eq(vm_ready(h->pool, 0), -1);
+		ck_assert_int_eq(vm_fd(h->pool), h->fd.fd);
 		ck_assert_msg(is_readable(h, limit_ms()), "a hang");
 		rc = vm_close_within(h->pool, 0);
 	}
