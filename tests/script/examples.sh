@@ -37,7 +37,7 @@ for program in $EXAMPLES; do
 	*/folder_wordcount)
 		run "./$program" "$srcdir/examples";;
 	*/service)
-		;;		# runs until a signal comes
+		;;		# until a signal: test_service
 	*/squares)
 		run "./$program" -d 0;;
 	*/failures)
