@@ -38,6 +38,8 @@ for program in $EXAMPLES; do
 		run "./$program" "$srcdir/examples";;
 	*/service)
 		;;		# until a signal: test_service
+	*/loop_*)
+		;;		# loops.sh
 	*/squares)
 		run "./$program" -d 0;;
 	*/failures)
