@@ -1,6 +1,6 @@
 #!/bin/sh
 # tutorial.sh - every C program of doc/tutorial.md compiles without a warning
-# and prints the text shown below it.
+# and prints the text shown below it; and the last ends tidily at Ctrl-C.
 #
 # A block of C begins with a comment that names its file.  In a "console" block
 # the lines with "$ " are commands; the other lines are the output of all of
@@ -9,6 +9,7 @@
 srcdir=${srcdir:-.}
 CC=${CC:-cc}
 LIBTOOL=${LIBTOOL:-./libtool}
+TERMINAL=${TERMINAL:-./tests/tools/on_terminal}
 LC_ALL=C
 export LC_ALL
 
@@ -78,4 +79,31 @@ try()
 for name in $names; do
 	try "$name"
 done
+
+# Ctrl-C on a terminal, after the third line and when all are told but what runs
+# on both workers.  Inputs differ behind the point.
+on_ctrl_c()
+{
+	inputs=$(awk 'BEGIN {
+		for (i = 0; i < 3; i++)
+			print "0." i
+		for (; i < 50; i++)
+			print "9000000." i
+		for (; i < 3000; i++)
+			print "0." i
+	}')
+	# shellcheck disable=SC2086 # several words are meant
+	"$TERMINAL" 3,2998 "$tmp/stop" $inputs >"$tmp/typed" ||
+	    fail "stop: exit status $?"
+	tail -n 1 "$tmp/typed" | grep -x 'signal 2' >/dev/null ||
+	    fail "stop: $(tail -n 1 "$tmp/typed"), not signal 2"
+	sed '$d' "$tmp/typed" >"$tmp/told"
+	echo "$inputs" | sort >"$tmp/all"
+	sed 's/: .*//' "$tmp/told" | sort | diff "$tmp/all" - ||
+	    fail "stop: not each input once (< expected, > printed)"
+	[ "$(grep -c ': done$' "$tmp/told")" -eq 3 ] &&
+	    [ "$(grep -c ': The item was cancelled' "$tmp/told")" -eq 2997 ] ||
+	    fail "stop: $(grep -v cancelled "$tmp/told")"
+}
+on_ctrl_c
 exit $status
