@@ -165,6 +165,8 @@ else
 fi
 [ ! -x bench/steps ] || bench/steps 1000 >/dev/null || fail "bench/steps"
 
+bounded bench/loops 50 5000 1 >/dev/null || fail "loops"
+
 # Words are counted alike, on a pool and in a single process.
 printf 'a b a\nc b a\n%s\n' "$(seq 1 2000 | sed 's/.*/x& y/')" >"$dir/text"
 bounded bench/words_pool "$dir/text" 2 >"$dir/pool" 2>/dev/null ||

@@ -1,0 +1,255 @@
+/*
+ * loops.c - the price of an event loop, and of pushing inputs; for
+ * "make bench-loops".
+ *
+ * Usage: loops [TRIPS [INPUTS [TURNS]]]
+ *
+ * First it makes round trips of a trivial request (20,000), each pushed when
+ * the last is back: waiting in vm_zip_in_out(), and in poll() for vm_fd().
+ * Prints the median and the 99th percentile of both.  Then it maps INPUTS
+ * numbers (1,000,000) of an array by vm_imap(), as the array and through a
+ * callback, and by vm_submit(), and prints the CPU time of the caller.  All
+ * that in turns (7); ratios are medians over the turns.
+ *
+ * Exit status 1 if a result is missing or wrong.
+ */
+#include <poll.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <vimap.h>
+
+enum { TURNS_MOST = 99 };
+
+static void fail(const char *what)
+{
+	fprintf(stderr, "loops: %s\n", what);
+	exit(EXIT_FAILURE);
+}
+
+static double seconds(clockid_t clock)
+{
+	struct timespec t;
+
+	clock_gettime(clock, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static int compare(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return (x > y) - (x < y);
+}
+
+/* Sorts the array. */
+static double percentile(double *of, size_t count, unsigned percent)
+{
+	qsort(of, count, sizeof *of, compare);
+	return of[(count - 1) * percent / 100];
+}
+
+static int twice(struct vm_context *me, const void *input, size_t size)
+{
+	int64_t n = 2 * *(const int64_t *)input;
+
+	(void)size;
+	return vm_output(me, &n, sizeof n);
+}
+
+static vm_pool *open_pool(void)
+{
+	const struct vm_worker worker = { .process = twice };
+	const struct vm_options options = { .workers = 2 };
+	vm_pool *pool = vm_fork(&worker, &options);
+
+	if (pool == NULL)
+		fail(vm_error(NULL));
+	if (vm_ready(pool, -1) != 0)
+		fail(vm_error(pool));
+	return pool;
+}
+
+static int64_t value(const struct vm_result *r)
+{
+	if (r->type != VM_OUTPUT)
+		fail(r->exception->message);
+	return *(const int64_t *)r->output;
+}
+
+/* ---- round trips ---- */
+
+static int wait_blocking(vm_pool *pool, struct vm_result *r)
+{
+	return vm_zip_in_out(pool, r);
+}
+
+static int wait_in_loop(vm_pool *pool, struct vm_result *r)
+{
+	struct pollfd fd = { .fd = vm_fd(pool), .events = POLLIN };
+	int rc = VM_LATER;
+
+	while (rc == VM_LATER && poll(&fd, 1, -1) == 1)
+		rc = vm_zip_in_out_within(pool, r, 0);
+	return rc;
+}
+
+/* Fills the array with the times of round trips, in us. */
+static void make_trips(int (*wait)(vm_pool *, struct vm_result *),
+    double *us, size_t trips)
+{
+	vm_pool *pool = open_pool();
+	struct vm_result r;
+
+	for (size_t i = 0; i < trips; i++) {
+		double began = seconds(CLOCK_MONOTONIC);
+		int64_t n = (int64_t)i;
+
+		if (vm_submit(pool, &n, sizeof n, NULL) != 1 ||
+		    wait(pool, &r) != 1 || value(&r) != 2 * n)
+			fail(vm_error(pool));
+		us[i] = 1e6 * (seconds(CLOCK_MONOTONIC) - began);
+	}
+	vm_close(pool);
+}
+
+static void compare_trips(size_t trips, size_t turns)
+{
+	double *us = calloc(trips, sizeof *us), ratio[TURNS_MOST];
+	double median[2][TURNS_MOST], tail[2][TURNS_MOST];
+
+	if (us == NULL)
+		fail("no memory");
+	for (size_t i = 0; i < turns; i++) {
+		for (int loop = 0; loop < 2; loop++) {
+			make_trips(loop ? wait_in_loop : wait_blocking, us,
+			    trips);
+			median[loop][i] = percentile(us, trips, 50);
+			tail[loop][i] = percentile(us, trips, 99);
+		}
+		ratio[i] = tail[1][i] / tail[0][i];
+	}
+	free(us);
+	printf("a round trip, us: blocking median %.1f p99 %.1f, "
+	    "poll median %.1f p99 %.1f; p99 poll / blocking %.2f\n",
+	    percentile(median[0], turns, 50), percentile(tail[0], turns, 50),
+	    percentile(median[1], turns, 50), percentile(tail[1], turns, 50),
+	    percentile(ratio, turns, 50));
+}
+
+/* ---- pushing ---- */
+
+/* Adds up all results until there is none for ms milliseconds.  Returns what
+   the last call returned. */
+static int take(vm_pool *pool, int ms, int64_t *sum)
+{
+	struct vm_result r;
+	int rc;
+
+	while ((rc = vm_zip_in_out_within(pool, &r, ms)) == 1)
+		*sum += value(&r);
+	if (rc == -1)
+		fail(vm_error(pool));
+	return rc;
+}
+
+/* When there is no room, waits for a result and takes those that are there. */
+static void push(vm_pool *pool, const int64_t *in, size_t count, int64_t *sum)
+{
+	struct vm_result r;
+
+	for (size_t i = 0; i < count; i++) {
+		int rc;
+
+		while ((rc = vm_submit(pool, &in[i], sizeof *in, NULL)) ==
+		    VM_LATER) {
+			if (vm_zip_in_out(pool, &r) != 1)
+				fail(vm_error(pool));
+			*sum += value(&r);
+			take(pool, 0, sum);
+		}
+		if (rc != 1)
+			fail(vm_error(pool));
+	}
+}
+
+/* An array as a source that gives one input a call. */
+struct feed {
+	const int64_t *in;
+	size_t left;
+};
+
+static int next(void *from, const void **input, size_t *size)
+{
+	struct feed *feed = from;
+
+	if (feed->left == 0)
+		return 0;
+	feed->left--;
+	*input = feed->in++;
+	*size = sizeof *feed->in;
+	return 1;
+}
+
+enum way { BY_ARRAY, BY_CALLBACK, BY_SUBMIT, WAYS };
+
+/* Returns the CPU time of the caller for all inputs, in ns for each. */
+static double map(const int64_t *in, size_t count, enum way way)
+{
+	vm_pool *pool = open_pool();
+	double began = seconds(CLOCK_PROCESS_CPUTIME_ID), took;
+	struct feed feed = { in, count };
+	int64_t sum = 0, n = (int64_t)count;
+
+	if (way == BY_SUBMIT)
+		push(pool, in, count, &sum);
+	else if (vm_imap(pool, way == BY_ARRAY ?
+	    vm_array(in, count, sizeof *in) : vm_callback(next, &feed)) != 0)
+		fail(vm_error(pool));
+	take(pool, -1, &sum);
+	took = seconds(CLOCK_PROCESS_CPUTIME_ID) - began;
+	vm_close(pool);
+	if (sum != n * (n - 1))
+		fail("a wrong sum");
+	return 1e9 * took / (double)count;
+}
+
+static void compare_pushes(size_t count, size_t turns)
+{
+	int64_t *in = calloc(count, sizeof *in);
+	double ns[WAYS][TURNS_MOST];
+	double to_array[TURNS_MOST], to_callback[TURNS_MOST];
+
+	if (in == NULL)
+		fail("no memory");
+	for (size_t i = 0; i < count; i++)
+		in[i] = (int64_t)i;
+	for (size_t i = 0; i < turns; i++) {
+		for (enum way way = BY_ARRAY; way < WAYS; way++)
+			ns[way][i] = map(in, count, way);
+		to_array[i] = ns[BY_SUBMIT][i] / ns[BY_ARRAY][i];
+		to_callback[i] = ns[BY_SUBMIT][i] / ns[BY_CALLBACK][i];
+	}
+	free(in);
+	printf("an input, ns of the caller: vm_imap array %.1f, callback %.1f, "
+	    "vm_submit %.1f; vm_submit / callback %.2f, / array %.2f\n",
+	    percentile(ns[BY_ARRAY], turns, 50),
+	    percentile(ns[BY_CALLBACK], turns, 50),
+	    percentile(ns[BY_SUBMIT], turns, 50),
+	    percentile(to_callback, turns, 50),
+	    percentile(to_array, turns, 50));
+}
+
+int main(int argc, char **argv)
+{
+	long trips = argc > 1 ? atol(argv[1]) : 20000;
+	long inputs = argc > 2 ? atol(argv[2]) : 1000000;
+	long turns = argc > 3 ? atol(argv[3]) : 7;
+
+	if (trips < 1 || inputs < 1 || turns < 1 || turns > TURNS_MOST)
+		fail("usage: loops [TRIPS [INPUTS [TURNS]]]");
+	compare_trips((size_t)trips, (size_t)turns);
+	compare_pushes((size_t)inputs, (size_t)turns);
+	return 0;
+}
