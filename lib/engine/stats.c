@@ -62,6 +62,51 @@ uint64_t stats_total(const struct engine *e)
 	return total;
 }
 
+/* ---- times of items ---- */
+
+/* Estimates the time of the last item in the longest leg of n items.  The
+   caller asks a worker for its results while it is at a long item; so that item
+   is the last in its leg, if the leg does not end with the chunk. */
+static uint64_t longest_ns(const struct engine *e,
+    const struct frame_end *said, uint32_t n)
+{
+	uint64_t each = said->longest / MAX(said->items, 1), usual;
+
+	if (said->items <= 1 || said->items == n)
+		return each;
+	usual = times_part(&e->tally.times, 500);
+	return said->longest - (said->items - 1) * MIN(usual, each);
+}
+
+void stats_count(struct engine *e, struct member *m, const struct span *s,
+    const struct frame_end *said, uint64_t now)
+{
+	const uint64_t lived = now - m->effort.since;
+	const uint64_t ns = MIN(said->ns, lived);
+	const uint64_t blocked = MIN(said->blocked, ns);
+	const uint32_t n = (uint32_t)(m->finished - m->counted);
+	struct times_item slow = { .ns = 0 };
+	uint64_t others;
+
+	m->counted = m->finished;
+	m->effort.busy += ns;
+	m->effort.blocked += blocked;
+	if (n == 0 || said->last >= said->next || said->items > n ||
+	    said->next - said->last > n || said->longest > ns - blocked)
+		return;
+	slow = (struct times_item){
+		.ns = longest_ns(e, said, n),
+		.seq = s->chunk->seq + said->last,
+		.index = s->chunk->index + said->last,
+		.tag = chunk_tag(s->chunk, said->last),
+	};
+	others = ns - blocked - MIN(slow.ns, ns - blocked);
+	times_add(&e->tally.times, slow.ns, 1);
+	if (n > 1)
+		times_add(&e->tally.times, others / (n - 1), n - 1);
+	times_list(&e->tally.times, &slow);
+}
+
 /* ---- a place ---- */
 
 /* Finds the item that the worker is at.  Returns false if it is at none, or its

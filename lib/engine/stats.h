@@ -11,14 +11,22 @@
 #include "base/words.h"
 #include "report/tally.h"
 #include "vimap.h"
+#include "wire/frame.h"
 
 struct engine;
+struct member;
+struct span;
 
 /* Returns what an idle worker lacks, before the caller waits for workers. */
 enum tally_want stats_want(struct engine *);
 
 /* A source is added: ends the time in which the pool has nothing to do. */
 void stats_resume(struct engine *);
+
+/* Counts the times of the items that a worker has done since its last END, all
+   in this span, as its END says.  The worker is not trusted. */
+void stats_count(struct engine *, struct member *, const struct span *,
+    const struct frame_end *, uint64_t now);
 
 /* Returns the number of inputs that the sources have in all, read or not; 0 if
    a source does not say. */
