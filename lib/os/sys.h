@@ -79,8 +79,8 @@ int sys_socketpair(int ends[2]);
 int sys_memfd(void);
 /* Returns the size of a file in bytes. */
 int64_t sys_size(int fd);
-/* Truncates a file to 0 bytes. */
-int sys_empty(int fd);
+/* Truncates a file to that many bytes. */
+int sys_truncate(int fd, uint64_t size);
 struct sys_file {
 	uint64_t device, inode;
 };
@@ -127,6 +127,14 @@ ssize_t sys_pwrite(int fd, const void *from, size_t size, uint64_t at);
 int sys_memory_file(void);
 /* The same on disk, without a name, in a directory. */
 int sys_temporary(const char *dir);
+/*
+ * Opens a file for appending that only this user may read, and that no other
+ * user has put in its place: makes it with mode 0600, or empties a regular file
+ * of this user's with a single link.  fresh: a file that exists is refused, by
+ * -EEXIST.  Returns the descriptor; -ELOOP for a symbolic link; -EPERM for the
+ * file of another user; -EMLINK; -ESPIPE if it is no regular file.
+ */
+int sys_create(const char *path, bool fresh);
 /* Makes these bytes read as 0, and frees their disk space or memory where the
    file system can.  Keeps errno. */
 void sys_punch(int fd, uint64_t at, uint64_t size);

@@ -68,6 +68,41 @@ int sys_temporary(const char *dir)
 	return sys_lift(fd);
 }
 
+/* Checks a file that may have been there before, and empties it. */
+static int take_over(int fd)
+{
+	struct stat s;
+	int r;
+
+	RETRY(r, fstat(fd, &s));
+	if (r < 0)
+		return r;
+	if (!S_ISREG(s.st_mode))
+		return -ESPIPE;
+	if (s.st_uid != geteuid())
+		return -EPERM;
+	if (s.st_nlink != 1)
+		return -EMLINK;
+	RETRY(r, ftruncate(fd, 0));
+	return r;
+}
+
+int sys_create(const char *path, bool fresh)
+{
+	/* Without a reader, a FIFO would make open(2) wait. */
+	const int flags = O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC |
+	    O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | (fresh ? O_EXCL : 0);
+	int fd, r;
+
+	RETRY(fd, open(path, flags, 0600));
+	r = fd < 0 || fresh ? 0 : take_over(fd);
+	if (r < 0) {
+		sys_close(&fd);
+		return r;
+	}
+	return sys_lift(fd == -ENXIO ? -ESPIPE : fd);
+}
+
 void sys_punch(int fd, uint64_t at, uint64_t size)
 {
 	int kept = errno;

@@ -200,11 +200,11 @@ bool sys_is(int fd, const struct sys_file *f)
 	return same;
 }
 
-int sys_empty(int fd)
+int sys_truncate(int fd, uint64_t size)
 {
 	int r;
 
-	RETRY(r, ftruncate(fd, 0));
+	RETRY(r, ftruncate(fd, (off_t)size));
 	return r;
 }
 

@@ -87,7 +87,7 @@ int store_empty(struct store *s)
 
 	for (size_t i = 0; i < COUNTOF(s->file); i++)
 		if (s->file[i] >= 0 && r == 0)
-			r = sys_empty(s->file[i]);
+			r = sys_truncate(s->file[i], 0);
 	if (r == 0 && s->words != NULL)
 		memset(s->words, 0, words_size(s->places));
 	return r;

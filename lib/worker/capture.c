@@ -27,7 +27,7 @@ void capture_mark(struct capture *c)
 	if (c->fd < 0)
 		return;
 	size = sys_size(c->fd);
-	if (size > KEPT && sys_empty(c->fd) == 0)
+	if (size > KEPT && sys_truncate(c->fd, 0) == 0)
 		size = 0;
 	c->from = (uint64_t)MAX(size, 0);
 }

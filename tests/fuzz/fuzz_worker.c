@@ -517,7 +517,7 @@ uint64_t __wrap_sys_now(void);
 uint64_t __wrap_sys_cpu(void);
 int __wrap_sys_dup_onto(int fd, int to);
 int64_t __wrap_sys_size(int fd);
-int __wrap_sys_empty(int fd);
+int __wrap_sys_truncate(int fd, uint64_t size);
 ssize_t __wrap_sys_pread(int fd, void *to, size_t size, uint64_t at);
 int __wrap_sys_die_with_parent(void);
 pid_t __wrap_sys_getppid(void);
@@ -599,9 +599,9 @@ int64_t __wrap_sys_size(int fd)
 	return run.no_file ? -EBADF : (int64_t)run.file;
 }
 
-int __wrap_sys_empty(int fd)
+int __wrap_sys_truncate(int fd, uint64_t size)
 {
-	REQUIRE(fd == ERRORS, "another file");
+	REQUIRE(fd == ERRORS && size == 0, "another file or size");
 	run.file = 0;
 	return 0;
 }
