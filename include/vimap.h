@@ -428,6 +428,19 @@ struct vm_options {
 	int max_losses;		/* an input that was at this number of lost
 				   machines is sent alone from then on; after as
 				   many more it fails as VM_LOST (3) */
+
+	/*
+	 * The path of a file for a trace of the pool, as ui.perfetto.dev and
+	 * chrome://tracing read it: a track for the caller and for each worker,
+	 * with setups, items, deaths and waits, and the numbers of chunks and
+	 * bytes in flight.  "%p" in it is replaced by the pid.  The file is
+	 * made with mode 0600, or emptied if it is a regular file of yours;
+	 * else vm_fork() fails.  It has 96 MiB at most; a mark says if it is
+	 * full.  If it cannot be written to later, the pool goes on without it,
+	 * and vm_error() says so at once and, for NULL, after a vm_close() that
+	 * returned 0.  (NULL: no trace.)
+	 */
+	const char *trace;
 };
 
 /*
@@ -946,12 +959,13 @@ struct vm_array_map {
  * accordingly.  VM_ORDERED and VM_TELL_TEARDOWNS have no effect.
  *
  * Returns 0 if all elements succeeded, or 1 if some failed: they are zeroes in
- * out.  After both, vm_error(NULL) has a text if vm_close() returned 1, else
- * "".  Returns -1 with errno, and a text in vm_error(NULL), as vm_fork() and
- * vm_zip_in_out() do; with EINVAL also if a pointer is NULL, an array has too
- * many bytes, or out_size is 0 or more than max_item_bytes.  The contents of
- * out are undefined then.  vm_map_array_sized() is told the bytes of the
- * structs, as vm_fork_sized() is.
+ * out.  After both, vm_error(NULL) has a text if vm_close() returned 1 or the
+ * trace ends early, else "".  Returns -1 with errno, and a text in
+ * vm_error(NULL), as vm_fork() and vm_zip_in_out() do; with EINVAL also if a
+ * pointer is NULL, an array has too many bytes, or out_size is 0 or more than
+ * max_item_bytes.  The contents of out are undefined then.
+ * vm_map_array_sized() is told the bytes of the structs, as vm_fork_sized()
+ * is.
  */
 VM_EXPORT int vm_map_array_sized(const struct vm_worker *, size_t worker_size,
     const struct vm_options *, size_t options_size,

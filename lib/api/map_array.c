@@ -183,7 +183,7 @@ int vm_map_array_sized(const struct vm_worker *worker, size_t worker_size,
 	if (p != NULL) {
 		r = run(p, &m, &words);
 		closed = vm_close(p);
-		if (closed != 0 && r >= 0)
+		if (r >= 0)
 			words = *error_words();
 		if (closed == -1 && r >= 0)
 			r = -errno;

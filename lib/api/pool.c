@@ -93,7 +93,7 @@ static int close_pool(vm_pool *p, uint64_t until, const char *call)
 		errno = kept;
 		return r;
 	}
-	*error_words() = r != 0 ? p->words : (struct words){ "" };
+	*error_words() = p->words;
 	free_pool(p);
 	errno = r < 0 ? -r : kept;
 	return r < 0 ? -1 : r;

@@ -28,6 +28,7 @@
 #include "engine/retry.h"
 #include "engine/staffing.h"
 #include "engine/teardown.h"
+#include "engine/tracing.h"
 #include "os/fdlist.h"
 
 /* Workers in a row that may die with the same item in front, not begun. */
@@ -220,6 +221,7 @@ int death_member(struct engine *e, struct member *m, uint64_t now)
 		setup_died(e, m);
 	else
 		teardown_missed(e, m);
+	tracing_bury(e, m);
 	e->tally.deaths += !m->told_to_stop;
 	effort_end(&m->effort, m->death.died_at, m->finished,
 	    m->death.cpu_ns, m->death.max_rss);

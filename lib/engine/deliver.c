@@ -22,6 +22,7 @@
 #include "engine/serial.h"
 #include "engine/staffing.h"
 #include "engine/teardown.h"
+#include "engine/tracing.h"
 #include "engine/turn.h"
 #include "os/sys.h"
 
@@ -75,6 +76,7 @@ static int feed(struct engine *e, uint64_t *now)
 	int r;
 
 	*now = sys_now();
+	tracing_enter(e, *now);
 	tally_enter(&e->tally, *now);
 	lost_fds_look(e, *now);
 	do {

@@ -30,6 +30,8 @@
  *	serial.c         the pool without processes
  *	stats.c          counts and times for vm_stats()
  *	progress.c       a line on the progress of the pool
+ *	tracing.c        events of all steps for the trace
+ *	trace_file.c     the file of the trace
  *	debug.c          debug lines
  *
  * Easy to get wrong: every step may run out of memory, and must then leave the
@@ -58,6 +60,7 @@
 #include "engine/staffing.h"
 #include "engine/teardown.h"
 #include "engine/timeouts.h"
+#include "engine/trace_file.h"
 #include "items/results.h"
 #include "items/sizer.h"
 #include "items/window.h"
@@ -109,6 +112,7 @@ struct engine {
 
 	struct tally tally;	/* counts of all steps, for vm_stats() */
 	struct progress progress;
+	struct trace_file trace;
 };
 
 #endif

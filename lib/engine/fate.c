@@ -5,6 +5,7 @@
 
 #include "engine/debug.h"
 #include "engine/engine.h"
+#include "engine/tracing.h"
 
 void fate_break(struct engine *e, enum vm_cause cause)
 {
@@ -13,5 +14,6 @@ void fate_break(struct engine *e, enum vm_cause cause)
 	e->fate.broken = true;
 	e->fate.cause = cause;
 	e->fate.words = *e->words;
+	tracing_break(e);
 	debug_say(e, "broken: %s", e->words->text);
 }

@@ -19,6 +19,7 @@
 #include "engine/debug.h"
 #include "engine/dispatch.h"
 #include "engine/engine.h"
+#include "engine/tracing.h"
 #include "os/sys.h"
 
 /* Most chunks that are read and sent before results are looked for.  With many
@@ -546,7 +547,11 @@ int intake_run(struct engine *e, uint64_t now)
 	if (r == 0 && (e->intake.sources == NULL ||
 	    e->intake.sources->state != SOURCE_OPEN || worker_waits(e)))
 		r = intake_admit(e);
-	if (any)
-		e->tally.sources_ns += sys_now() - now;
+	if (any) {
+		const uint64_t end = sys_now();
+
+		e->tally.sources_ns += end - now;
+		tracing_read(e, now, end);
+	}
 	return r;
 }

@@ -28,6 +28,7 @@
 #include "engine/retry.h"
 #include "engine/stats.h"
 #include "engine/teardown.h"
+#include "engine/tracing.h"
 #include "os/sys.h"
 
 /* Most time from the end of a worker's pipe to the notice of its death. */
@@ -203,7 +204,6 @@ static int failure(struct engine *e, struct member *m, struct answer *a,
 	struct failure why;
 	int r;
 
-	(void)now;
 	if (expected(m) == 0 || frame_failure(f->body, f->size, &why) < 0)
 		return -EPROTO;
 	if ((why.head.cause != VM_FAILED && why.head.cause != VM_TOO_BIG) ||
@@ -216,6 +216,7 @@ static int failure(struct engine *e, struct member *m, struct answer *a,
 	if (r < 0)
 		return r;
 	tally_fail(&e->tally, why.head.cause, 1);
+	tracing_fail(e, m, (enum vm_cause)why.head.cause, now);
 	retry_never(e, span_seq(of) - 1);
 	return 0;
 }
@@ -293,6 +294,7 @@ static int end(struct engine *e, struct member *m, struct answer *a,
 	sizer_learn(&e->sizer, s->sent_count - s->count,
 	    MIN(said.ns, now - MAX(s->sent_at, m->heard_at)));
 	stats_count(e, m, s, &said, now);
+	tracing_chunk(e, m, s, now);
 	crew_unlease(&e->crew, m);
 	crew_ungrant(&e->crew, m, s->count);
 	m->heard_at = now;
@@ -301,6 +303,14 @@ static int end(struct engine *e, struct member *m, struct answer *a,
 	if (s->state == SPAN_SPENT)
 		span_free(s);
 	return 0;
+}
+
+/* When items ran, for the trace. */
+static int stamped(struct engine *e, struct member *m, struct answer *a,
+    struct frame *f, uint64_t now)
+{
+	close_answer(e, a);
+	return tracing_stamp(e, m, f, now);
 }
 
 /* ---- first and last words ---- */
@@ -328,6 +338,7 @@ static int hello(struct engine *e, struct member *m, struct answer *a,
 	placed_begin(m);
 	m->effort.setups++;
 	m->effort.setup += MIN(h.setup_us * 1000ull, now - m->ordered_at);
+	tracing_setup(e, m, h.setup_us, now);
 	m->setups_failed = 0;
 	if (m->first == FIRST_PENDING)
 		m->first = FIRST_WELL;
@@ -362,6 +373,7 @@ static int leaving(struct engine *e, struct member *m, struct answer *a,
 		return -EPROTO;
 	crew_bear(&e->crew, m, now + e->set.teardown_ns);
 	crew_session(&e->crew, m, SESSION_TEARDOWN);
+	tracing_leave(e, m, now);
 	return 0;
 }
 
@@ -390,6 +402,7 @@ static handler *const handlers[SESSIONS][FRAME_KINDS] = {
 		[FRAME_PLACED] = placed,
 		[FRAME_FAILURE] = failure,
 		[FRAME_DONE] = done,
+		[FRAME_STAMP] = stamped,
 		[FRAME_END] = end,
 		[FRAME_LEAVING] = leaving,
 		[FRAME_OUTCOME] = told,

@@ -6,6 +6,7 @@
 #include "base/base.h"
 #include "engine/debug.h"
 #include "engine/engine.h"
+#include "engine/tracing.h"
 #include "os/sys.h"
 
 bool retry_may(const struct engine *e, const struct span *s,
@@ -33,6 +34,7 @@ void retry_again(struct engine *e, struct span *s, uint64_t pause)
 	s->attempt++;
 	debug_say(e, "retry: number %llu failed; attempt %d follows",
 	    (unsigned long long)span_seq(s), s->attempt);
+	tracing_retry(e, s);
 	if (pause == RETRY_AS_OPTIONS_SAY)
 		pause = pause_before(e, s->attempt);
 	s->due_at = pause > 0 ? sys_now() + pause : 0;

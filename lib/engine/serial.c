@@ -8,6 +8,8 @@
 #include "engine/fate.h"
 #include "engine/retry.h"
 #include "engine/teardown.h"
+#include "engine/tracing.h"
+#include "os/sys.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -24,10 +26,14 @@ int serial_start(struct engine *e)
 
 void serial_tear_down(struct engine *e)
 {
+	const uint64_t began = sys_now();
+
 	e->intake.in_hook = true;
 	if (e->serial.up)
 		teardown_serial(e);
 	e->intake.in_hook = false;
+	if (e->serial.up)
+		tracing_serial(e, "teardown", NULL, began);
 	e->serial.up = false;
 }
 
@@ -45,6 +51,7 @@ void serial_stop(struct engine *e, bool foreign)
 int serial_ready(struct engine *e)
 {
 	struct context *c = e->serial.context;
+	uint64_t began;
 	int r;
 
 	if (e->fate.broken) {
@@ -53,9 +60,11 @@ int serial_ready(struct engine *e)
 	}
 	if (e->serial.up)
 		return 0;
+	began = sys_now();
 	e->intake.in_hook = true;
 	r = context_setup(c);
 	e->intake.in_hook = false;
+	tracing_serial(e, "setup", NULL, began);
 	if (r == 0) {
 		e->serial.up = true;
 		return 0;
@@ -77,6 +86,7 @@ static int process(struct engine *e, struct span *s)
 	const void *input;
 	unsigned char *frame;
 	size_t size, length;
+	uint64_t began;
 	int known;
 
 	span_write_head(s);
@@ -84,10 +94,12 @@ static int process(struct engine *e, struct span *s)
 	if (known != 1 || frame_body(&head, &chunk, sizeof chunk) < 0)
 		return -EPROTO;
 	chunk_unpack(s->chunk, s->at, &input, &size);
+	began = e->trace.on ? sys_now() : 0;
 	e->intake.in_hook = true;
 	context_begin(e->serial.context, &chunk, s->first);
 	frame = context_process(e->serial.context, input, size, &length);
 	e->intake.in_hook = false;
+	tracing_serial(e, NULL, s, began);
 	s->rxbuf = rxbuf_new(&e->crew.rxlist, FRAME_START + length);
 	if (s->rxbuf == NULL)
 		return -ENOMEM;

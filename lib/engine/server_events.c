@@ -19,6 +19,7 @@
 #include "engine/links.h"
 #include "engine/lost_fds.h"
 #include "engine/staffing.h"
+#include "engine/tracing.h"
 #include "os/fdlist.h"
 
 /* Interval of pings while the caller waits for workers. */
@@ -117,6 +118,7 @@ static void heed(struct engine *e, const struct notice *n, int fds[],
 			e->tally.forked++;
 			e->tally.replaced += m->generation > 1;
 			effort_begin(&m->effort, now);
+			tracing_fork(e, m, now);
 			staffing_welcomed(e, m);
 			lost_fds_note(m);
 			return;

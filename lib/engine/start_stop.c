@@ -23,6 +23,7 @@
 #include "engine/serial.h"
 #include "engine/staffing.h"
 #include "engine/teardown.h"
+#include "engine/trace_file.h"
 #include "engine/turn.h"
 #include "os/fdlist.h"
 #include "os/sys.h"
@@ -210,6 +211,7 @@ int engine_start(struct engine *e, struct settings *set, struct words *words)
 	set->indices = NULL;
 	tally_init(&e->tally, sys_now());
 	set->hosts = (struct hosts){ .count = 0 };
+	set->trace = NULL;
 	n = e->set.workers + e->set.hosts.count;
 	e->staffing.workforce = n;
 	most = settings_bytes(&e->set, n, &usual);
@@ -219,7 +221,8 @@ int engine_start(struct engine *e, struct settings *set, struct words *words)
 	results_init(&e->results, &e->window, e->set.ordered);
 	sizer_init(&e->sizer, e->set.chunk_size);
 	e->cpus = (size_t)MAX(cpus, 1);
-	if (e->set.serial) {
+	r = trace_file_open(e);
+	if (r == 0 && e->set.serial) {
 		r = serial_start(e);
 		if (r == 0)
 			r = listening_open(e);
@@ -227,7 +230,7 @@ int engine_start(struct engine *e, struct settings *set, struct words *words)
 			lost_fds_mark(e);
 		else
 			r = explain(e, -r);
-	} else {
+	} else if (r == 0) {
 		r = start_processes(e);
 	}
 	e->crew.rxlist.bytes_most = MIN(RXLIST_BYTES, usual);
@@ -349,6 +352,7 @@ int engine_stop(struct engine *e, bool foreign, uint64_t until)
 	serial_stop(e, foreign);
 	if (r == 0 && e->started && !foreign)
 		r = teardown_sum(e) > 0 ? 1 : staffing_sum(e);
+	trace_file_close(e, foreign, close);
 	if (!foreign)
 		lost_fds_leave(e);
 	poller_close(&e->listening.poller, close);
@@ -364,6 +368,7 @@ int engine_stop(struct engine *e, bool foreign, uint64_t until)
 	server_release(&e->server);
 	if (!foreign)
 		slots_unmap(&e->slots);
+	trace_file_sum(e, r == 0 && e->started);
 	cancels_release(&e->cancels);
 	settings_release(&e->set);
 	return r;

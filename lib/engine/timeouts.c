@@ -20,6 +20,7 @@
 #include "engine/engine.h"
 #include "engine/listening.h"
 #include "engine/receive.h"
+#include "engine/tracing.h"
 #include "os/sys.h"
 
 /* Samples per timeout, and the part of a timeout that counts between two
@@ -90,6 +91,7 @@ static uint64_t look_at(struct engine *e, struct member *m, uint64_t now)
 		m->watched_from = NEVER;
 		return e->set.item_ns;
 	}
+	tracing_overdue(e, m, now);
 	debug_say(e, "overdue: worker %d", m->index);
 	crew_doom(&e->crew, m, VM_TIMED_OUT);
 	return NEVER;

@@ -27,6 +27,8 @@
 #include "engine/staffing.h"
 #include "engine/stats.h"
 #include "engine/timeouts.h"
+#include "engine/trace_file.h"
+#include "engine/tracing.h"
 #include "os/fdlist.h"
 #include "os/sys.h"
 
@@ -311,6 +313,7 @@ static const struct chore after[] = {
 	{ links_alarm, links_run },
 	{ orders_alarm, orders_run },
 	{ progress_alarm, progress_run },
+	{ trace_file_alarm, trace_file_run },
 };
 
 static uint64_t first_due(const struct engine *e, const struct chore *chores,
@@ -398,6 +401,7 @@ int turn_run(struct engine *e, uint64_t until)
 {
 	uint64_t now = sys_now();
 
+	tracing_enter(e, now);
 	tally_enter(&e->tally, now);
 	lost_fds_look(e, now);
 	return turn_run_at(e, now, until);
@@ -425,8 +429,10 @@ int turn_run_at(struct engine *e, uint64_t now, uint64_t until)
 	if (count < 0)
 		return listening_failed(e, count);
 	e->turned_at = sys_now();
-	if (ms != 0)
+	if (ms != 0) {
 		tally_sleep(&e->tally, e->turned_at - now, want);
+		tracing_sleep(e, now, e->turned_at, want);
+	}
 	now = e->turned_at;
 	e->put_off = 0;
 	ready = r == 1 || news_of(told, count) > 0;

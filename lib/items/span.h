@@ -79,7 +79,8 @@ struct span {
 	/* SENT */
 	uint32_t ordinal;	/* its number among its worker's leases */
 	uint32_t limit;		/* the limit its lease word must have */
-	uint32_t sent_count;	/* items it was sent with, for the sizer */
+	uint32_t sent_count;	/* items it was sent with, for the sizer, */
+	uint32_t sent_first;	/* and the number of the first of them */
 	uint16_t stride;	/* items its worker takes at once */
 	bool report;		/* its worker flushes at the span's end */
 	bool awaited;		/* nothing else is in flight */

@@ -458,6 +458,7 @@ int crew_lease(struct crew *c, struct member *m, struct span *s, uint64_t now)
 	s->host = m->host;
 	s->sent_at = now;
 	s->sent_count = s->count;
+	s->sent_first = s->first;
 	s->sent_bytes = bytes;
 	s->finished = m->finished;
 	span_place_outputs(s, &m->outputs, c->element);

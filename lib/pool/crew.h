@@ -42,6 +42,7 @@
 #include "pool/roster.h"
 #include "pool/server.h"
 #include "report/tally.h"
+#include "report/trace.h"
 #include "shm/arena.h"
 #include "shm/slots.h"
 #include "wire/channel.h"
@@ -112,6 +113,7 @@ struct member {
 	uint64_t counted;	/* finished, at its last END */
 	uint64_t moved_at;	/* time of the last bytes from it */
 	struct effort effort;	/* times of all workers in the place */
+	struct trace_track track; /* what the trace has of it */
 	uint64_t watched;	/* timeouts.c: seq of the running item at the
 				   last sample, NEVER if none, */
 	uint64_t watched_from;	/* channel.position then, */

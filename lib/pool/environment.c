@@ -94,6 +94,8 @@ int environment_change(struct vm_options *o, struct words *w)
 		r = change_flag("VIMAP_PROGRESS", VM_PROGRESS, &o->flags, w);
 	if (r == 0)
 		r = change_flag("VIMAP_DEBUG", VM_DEBUG, &o->flags, w);
+	if (look_up("VIMAP_TRACE") != NULL)
+		o->trace = look_up("VIMAP_TRACE");
 	return r;
 }
 
@@ -145,6 +147,7 @@ int environment_adjust(struct settings *s, struct words *w)
 	int r = change_flag("VIMAP_STATS", 1, &stats, w);
 
 	s->tell_stats = stats != 0;
+	s->tell_trace = look_up("VIMAP_TRACE") != NULL;
 	if (r == 0)
 		r = adjust_timeouts(s, w);
 	return r == 0 ? adjust_only(s, w) : r;

@@ -16,8 +16,8 @@ struct settings;
 struct vm_options;
 
 /* Changes options, before they are checked: VIMAP_WORKERS, VIMAP_PROGRESS,
-   VIMAP_DEBUG.  Returns 0, or -EINVAL and sets the words if a value is not
-   understood. */
+   VIMAP_DEBUG, VIMAP_TRACE (the path is not copied).  Returns 0, or -EINVAL and
+   sets the words if a value is not understood. */
 int environment_change(struct vm_options *, struct words *);
 
 /* Changes settings made from the options: VIMAP_STATS, VIMAP_TIMEOUTS,

@@ -281,6 +281,16 @@ static int copy_indices(struct settings *s, const int *indices,
 	return 0;
 }
 
+static int copy_trace(struct settings *s, const char *path, struct words *w)
+{
+	if (path == NULL)
+		return 0;
+	s->trace = strdup(path);
+	s->plan.trace = true;
+	return s->trace != NULL ? 0 : words_set(w, ENOMEM, "There was no "
+	    "memory for the path of the trace.");
+}
+
 /* Number of places, and slots in shared memory, for later vm_resize(). */
 static size_t most_workers(const struct settings *s,
     const struct vm_options *o)
@@ -408,6 +418,8 @@ int settings_make(struct settings *s, const struct vm_worker *worker,
 	if (!(o.flags & VM_NO_ENVIRONMENT))
 		r = environment_adjust(s, w);
 	if (r == 0)
+		r = copy_trace(s, o.trace, w);
+	if (r == 0)
 		r = take_hosts(s, &o, w);
 	return r != 0 ? r : copy_indices(s, o.worker_indices, w);
 }
@@ -427,5 +439,7 @@ void settings_release(struct settings *s)
 {
 	hosts_release(&s->hosts);
 	free(s->indices);
+	free(s->trace);
+	s->trace = NULL;
 	s->indices = NULL;
 }

@@ -31,6 +31,9 @@ struct settings {
 	bool debug;
 	bool progress;
 	bool tell_stats;	/* write a table to stderr at the end */
+	bool tell_trace;	/* the path of the trace is the environment's */
+	char *trace;		/* path of the trace's file, owned; NULL: no
+				   trace */
 	uint64_t only;		/* index of the only input of each source that
 				   is read; NEVER: all are */
 	int *indices;		/* array of an index for each worker, owned;

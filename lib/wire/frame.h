@@ -15,7 +15,8 @@
  *	worker to caller: HELLO or UNFIT; for each chunk an OUTPUT, PLACED or
  *	FAILURE for every item begun, in order, then END; ...; LEAVING.  If the
  *	outputs go into an array: DONE and FAILURE for each failure, and END
- *	for the remaining items.  After LEAVING, an OUTPUT or FAILURE of
+ *	for the remaining items.  A STAMP may come at any time before the END
+ *	of its chunk.  After LEAVING, an OUTPUT or FAILURE of
  *	teardown
  *
  * Easy to get wrong: sizes come from the other process.  frame_read() checks
@@ -72,6 +73,8 @@ enum frame_kind {
 	FRAME_PONG,		/* agent: has read a PING */
 	FRAME_BYE,		/* agent: it ends well; a text about teardowns
 				   that failed, or nothing */
+	FRAME_STAMP,		/* worker: when items of the chunk ran, if a
+				   trace is written; a frame_stamp */
 	FRAME_KINDS
 };
 
@@ -148,6 +151,16 @@ struct frame_end {
 				   without the writes */
 	uint32_t last;		/* the last item in that leg, */
 	uint32_t items;		/* and their number; 0: no item was run */
+};
+
+/* Items that ran one after the other, times by the monotonic clock. */
+struct frame_stamp {
+	uint64_t begin;		/* of the first, ns */
+	uint64_t end;		/* of the last */
+	uint32_t ordinal;	/* of their chunk */
+	uint32_t first;		/* number of the first in the chunk */
+	uint32_t count;
+	uint32_t reserved;
 };
 
 struct frame_placed {

@@ -27,6 +27,7 @@ struct plan {
 				   pool needs */
 	size_t left_out_size;	/* bytes; 0: none */
 	bool measure;		/* time each attempt */
+	bool trace;		/* tell when items ran */
 	bool tell_teardowns;	/* teardown may have an output */
 	bool capture;		/* put standard error into failures */
 	bool ignore_sigterm;

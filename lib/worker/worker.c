@@ -19,6 +19,7 @@
 #include "worker/exit.h"
 #include "worker/outstream.h"
 #include "worker/rlimits.h"
+#include "worker/stamps.h"
 
 /* A read of STREAM bytes or more (several chunks, or a large one) means that
    more bytes are on their way.  For the next LINGERS reads the worker then
@@ -51,6 +52,7 @@ static _Alignas(1024) struct worker {
 	uint64_t chunk_blocked;	/* the same when the chunk began */
 	uint32_t leg_first;	/* number of its first item */
 	struct frame_end leg;	/* the longest of the chunk */
+	struct stamps stamps;	/* times of the items, for a trace */
 	bool awaited;		/* flag of the chunk received last */
 	struct spin spin;	/* used after such a chunk */
 	uint32_t together;	/* items in a call of process_many() */
@@ -97,6 +99,21 @@ static void flush(void)
 		give_up();
 }
 
+/* Tells when items ran that were not told yet. */
+static void tell_stamps(void)
+{
+	if (stamps_tell(&self.stamps, &self.outstream) < 0)
+		give_up();
+}
+
+/* The items taken together have run, the last before number "next". */
+static void stamp(const struct frame_chunk *chunk, uint32_t next)
+{
+	if (self.life.plan->trace && stamps_add(&self.stamps, &self.outstream,
+	    chunk->ordinal, next) < 0)
+		give_up();
+}
+
 /* ---- legs ---- */
 
 /* Begins a chunk with the item of that number.  Returns the time. */
@@ -106,6 +123,7 @@ static uint64_t begin_legs(uint32_t first)
 	self.leg_blocked = self.chunk_blocked = self.outstream.blocked;
 	self.leg_first = first;
 	self.leg = (struct frame_end){ 0 };
+	stamps_begin(&self.stamps, self.leg_began);
 	return self.leg_began;
 }
 
@@ -129,8 +147,10 @@ static void end_leg(uint32_t next, uint64_t now)
 /* Writes out staged results between two items. */
 static void flush_before(uint32_t next)
 {
+	tell_stamps();
 	flush();
 	end_leg(next, self.outstream.wrote_at);
+	stamps_begin(&self.stamps, self.outstream.wrote_at);
 }
 
 /* ---- starting ---- */
@@ -231,6 +251,7 @@ static void receive(struct frame *f)
 		return;
 	while ((r = channel_receive(&self.tasks, SIZE_MAX, f)) == 0) {
 		flush();
+		stamps_begin(&self.stamps, 0);
 		if (self.lingers > 0)
 			sys_linger(self.tasks.in, YIELDS);
 		else if (self.awaited)
@@ -252,8 +273,8 @@ static void note_beginning(void)
 	const struct context *c = &self.context;
 
 	if (c->noted)
-		slot_note(self.slot, c->started_at, c->started_cpu,
-		    c->capture.from);
+		slot_note(self.slot, c->started_at != 0 ? c->started_at :
+		    self.stamps.began, c->started_cpu, c->capture.from);
 }
 
 /* Runs one item and adds its result.  If the caller waits, results staged
@@ -291,7 +312,11 @@ static bool take(const struct frame_chunk *chunk, uint32_t n, uint32_t next,
 	uint32_t first = slot_take(self.slot, chunk->ordinal, n, &limit);
 
 	*end = MIN(first + n, limit);
-	return first == next && first < limit;
+	if (first != next || first >= limit)
+		return false;
+	if (self.life.plan->trace)
+		stamps_note(&self.stamps, self.slot, first);
+	return true;
 }
 
 /* Reads the next item of a chunk.  Items in memory are read through the pointer
@@ -325,6 +350,7 @@ static void finish(const struct frame_chunk *chunk, uint32_t next,
 	const uint64_t now = sys_now();
 	struct frame_end said;
 
+	tell_stamps();
 	end_leg(next, now);
 	said = self.leg;
 	said.ordinal = chunk->ordinal;
@@ -355,6 +381,8 @@ static void work_through(const struct frame_chunk *chunk)
 			more = take(chunk, chunk->stride, next, &end);
 		if (more)
 			work(chunk, next++, &input);
+		if (more && next == end)
+			stamp(chunk, next);
 		if (outstream_is_due(&self.outstream) && i + 1 < chunk->count)
 			flush_before(next);
 	}
@@ -488,6 +516,7 @@ static void fill_through(const struct frame_chunk *chunk)
 	    chunk->stride, next, &end); next = end) {
 		end = MIN(end, behind);
 		fill(chunk, next, end);
+		stamp(chunk, end);
 	}
 	finish(chunk, next, began);
 }
