@@ -205,6 +205,7 @@ RARELY static void show_failure(struct vm_pool *p, const struct item *i,
 	r->type = VM_EXCEPTION;
 	r->exception = &p->exception;
 	exception_make(p, i);
+	keep_failure(&p->keep, p->engine.set.keep, r);
 }
 
 /* Waits for the next item, or shows a teardown, as none is ready. */

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 
+#include "api/keep.h"
 #include "base/base.h"
 #include "base/words.h"
 #include "engine/engine.h"
@@ -23,6 +24,7 @@ struct vm_pool {
 	struct vm_exception exception;
 	struct words message;
 	struct words sentence;	/* vm_stats.sentence */
+	struct keep keep;	/* failed inputs kept as files */
 };
 
 /* Makes a pool with those settings and takes over the memory they own.  Returns

@@ -212,6 +212,7 @@ int engine_start(struct engine *e, struct settings *set, struct words *words)
 	tally_init(&e->tally, sys_now());
 	set->hosts = (struct hosts){ .count = 0 };
 	set->trace = NULL;
+	set->keep = NULL;
 	n = e->set.workers + e->set.hosts.count;
 	e->staffing.workforce = n;
 	most = settings_bytes(&e->set, n, &usual);

@@ -4,6 +4,7 @@
 #include "pool/environment.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdbool.h>
 #include <string.h>
 
@@ -141,6 +142,24 @@ static int adjust_only(struct settings *s, struct words *w)
 	return 0;
 }
 
+/* Failed inputs are kept in a directory that exists. */
+static int adjust_keep(struct settings *s, struct words *w)
+{
+	const char *value = look_up("VIMAP_KEEP");
+	int fd;
+
+	if (value == NULL)
+		return 0;
+	fd = sys_open(value, O_PATH | O_DIRECTORY);
+	if (fd < 0)
+		return refuse("VIMAP_KEEP", value, "a directory that exists",
+		    w);
+	sys_close(&fd);
+	s->keep = strdup(value);
+	return s->keep != NULL ? 0 : words_set(w, ENOMEM, "There was no "
+	    "memory for the path in VIMAP_KEEP.");
+}
+
 int environment_adjust(struct settings *s, struct words *w)
 {
 	unsigned stats = 0;
@@ -150,5 +169,7 @@ int environment_adjust(struct settings *s, struct words *w)
 	s->tell_trace = look_up("VIMAP_TRACE") != NULL;
 	if (r == 0)
 		r = adjust_timeouts(s, w);
-	return r == 0 ? adjust_only(s, w) : r;
+	if (r == 0)
+		r = adjust_only(s, w);
+	return r == 0 ? adjust_keep(s, w) : r;
 }

@@ -21,7 +21,7 @@ struct vm_options;
 int environment_change(struct vm_options *, struct words *);
 
 /* Changes settings made from the options: VIMAP_STATS, VIMAP_TIMEOUTS,
-   VIMAP_ONLY.  Returns as above. */
+   VIMAP_ONLY, VIMAP_KEEP.  Returns as above. */
 int environment_adjust(struct settings *, struct words *);
 
 #endif

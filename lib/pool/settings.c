@@ -440,6 +440,8 @@ void settings_release(struct settings *s)
 	hosts_release(&s->hosts);
 	free(s->indices);
 	free(s->trace);
+	free(s->keep);
+	s->keep = NULL;
 	s->trace = NULL;
 	s->indices = NULL;
 }

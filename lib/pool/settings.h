@@ -32,6 +32,8 @@ struct settings {
 	bool progress;
 	bool tell_stats;	/* write a table to stderr at the end */
 	bool tell_trace;	/* the path of the trace is the environment's */
+	char *keep;		/* directory for failed inputs, owned; NULL:
+				   they are not kept */
 	char *trace;		/* path of the trace's file, owned; NULL: no
 				   trace */
 	uint64_t only;		/* index of the only input of each source that
