@@ -25,7 +25,7 @@
 #include "tools.h"
 
 /* Tracks that a test may have, and items that it follows. */
-#define TRACKS 16
+#define TRACKS 64
 #define ITEMS_MOST 1000000
 
 /* A directory of this program's own, and the trace in it. */
@@ -413,6 +413,42 @@ START_TEST(arrays_are_traced)
 	ck_assert_int_eq(vm_map_array(&together, &o, &map), 0);
 	see_file(path, &s);
 	ck_assert_int_eq(s.items, COUNT);
+}
+END_TEST
+
+/* ---- another machine ---- */
+
+static const struct vm_worker far = { .process = echo, .name = "far" };
+
+START_TEST(a_link_has_a_track)
+{
+	char program[4096];
+	const ssize_t n = readlink("/proc/self/exe", program,
+	    sizeof program - 1);
+	const char *const command[] = { program, NULL };
+	const struct vm_host host = { .name = "\"h1\"", .command = command,
+		.workers = 2 };
+	const struct vm_options o = { .workers = VM_ELSEWHERE, .hosts = &host,
+		.host_count = 1, .trace = path };
+	static unsigned char times[ITEMS_MOST];
+	struct seen s = { .times = times };
+	int cause[1000];
+	struct json text;
+	vm_pool *pool;
+
+	ck_assert_int_gt(n, 0);
+	program[n] = '\0';
+	pool = fork_pool(&far, &o);
+	imap_to(pool, vm_range(0, 1000));
+	ck_assert_int_eq(take_numbers(pool, 1000, cause), 0);
+	close_pool(pool);
+	see_file(path, &s);
+	for (int i = 0; i < 1000; i++)
+		ck_assert_msg(times[i] >= 1, "item %d", i);
+	text = read_file(path);
+	ck_assert_ptr_nonnull(memmem(text.at, (size_t)(text.end - text.at),
+	    "\"host ?h1?\"", 11));
+	free((char *)(uintptr_t)text.at);
 }
 END_TEST
 
@@ -907,12 +943,13 @@ START_TEST(a_million_items_are_less_than_100_mb)
 }
 END_TEST
 
-int main(void)
+int main(int argc, char **argv)
 {
 	const TTest *const tests[] = {
 		every_event_is_in_the_file, items_of_a_dead_worker_are_drawn,
 		without_processes_there_is_a_track_too,
 		waits_of_the_caller_are_drawn, arrays_are_traced,
+		a_link_has_a_track,
 		a_killed_program_leaves_a_prefix,
 		a_broken_pool_ends_its_trace,
 		a_child_of_the_host_writes_nothing,
@@ -927,6 +964,7 @@ int main(void)
 	char command[80];
 	int failed;
 
+	vm_agent(argc, argv, &far, 1);
 	if (mkdtemp(dir) == NULL)
 		return EXIT_FAILURE;
 	snprintf(path, sizeof path, "%s/trace.json", dir);
