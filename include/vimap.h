@@ -281,7 +281,7 @@ struct vm_host {
 /* Bits of vm_options.flags; each is off by default. */
 enum vm_flag {
 	VM_ORDERED = 1 << 0,	/* results in the order of inputs */
-	VM_MEASURE_ITEMS = 1 << 1, /* vm_exception has wall_ns and cpu_ns */
+	VM_MEASURE_ITEMS = 1 << 1, /* vm_result has wall_ns and cpu_ns */
 	VM_STDERR_TAIL = 1 << 2, /* the stderr of each worker goes to a memory
 				   file, not to yours, and vm_exception has the
 				   end of it */
@@ -865,6 +865,10 @@ struct vm_result {
 				   same for all workers of another machine */
 	int host;		/* of the last attempt: 1 for the first of
 				   vm_options.hosts; 0: this machine */
+	uint64_t wall_ns;	/* elapsed time of the last attempt in the
+				   worker, */
+	uint64_t cpu_ns;	/* and its CPU time, with that of processes it
+				   has waited for; 0 unless VM_MEASURE_ITEMS */
 };
 
 /*

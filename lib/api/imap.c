@@ -13,6 +13,7 @@
 #include "config.h"
 
 #include <errno.h>
+#include <string.h>
 
 #include "api/vm_pool.h"
 #include "base/base.h"
@@ -177,7 +178,8 @@ static void show_teardown(struct vm_pool *p, const struct item *i,
 	exception_make(p, i);
 }
 
-/* Fills in the fields that every result has; runs for each item. */
+/* Fills in the fields that every result has; runs for each item.  All fields
+   are named, or the compiler would zero the struct first, in a loop. */
 static inline void show(const struct item *i, struct vm_result *r)
 {
 	const struct span *s = i->span;
@@ -187,13 +189,28 @@ static inline void show(const struct item *i, struct vm_result *r)
 		.input_size = i->input_size,
 		.output = i->body,
 		.output_size = i->size,
+		.exception = NULL,
 		.tag = chunk_tag(s->chunk, i->index - s->chunk->index),
 		.index = i->index,
 		.type = VM_OUTPUT,
 		.attempts = s->attempt,
 		.worker_index = s->attempt > 0 ? s->worker_index : -1,
 		.host = s->attempt > 0 ? s->host : 0,
+		.wall_ns = 0,
+		.cpu_ns = 0,
 	};
+}
+
+/* Fills in the times of an attempt, which lie before its output. */
+RARELY static void show_times(const struct item *i, struct vm_result *r)
+{
+	struct frame_times t;
+
+	memcpy(&t, i->body, sizeof t);
+	r->output = i->body + sizeof t;
+	r->output_size = i->size - sizeof t;
+	r->wall_ns = t.wall_ns;
+	r->cpu_ns = t.cpu_ns;
 }
 
 /* Fills in the exception of an item that has no output. */
@@ -205,6 +222,8 @@ RARELY static void show_failure(struct vm_pool *p, const struct item *i,
 	r->type = VM_EXCEPTION;
 	r->exception = &p->exception;
 	exception_make(p, i);
+	r->wall_ns = p->exception.wall_ns;
+	r->cpu_ns = p->exception.cpu_ns;
 	keep_failure(&p->keep, p->engine.set.keep, r);
 }
 
@@ -248,6 +267,8 @@ int vm_zip_in_out_within(vm_pool *p, struct vm_result *result, int ms)
 	show(&item, result);
 	if (item.span->outcome.cause != 0 || item.kind != FRAME_OUTPUT)
 		show_failure(p, &item, result);
+	else if (p->engine.set.plan.lead > 0)
+		show_times(&item, result);
 	return 1;
 }
 int vm_zip_in_out(vm_pool *p, struct vm_result *result)

@@ -60,6 +60,7 @@ static int settle_options(struct settings *s, const struct vm_array_map *m,
 		    "vm_map_array(): the array is not there.");
 	s->max_hosts = 0;
 	s->plan.element = m->out_size;
+	s->plan.lead = 0;
 	s->ordered = false;
 	s->plan.tell_teardowns = false;
 	return 0;

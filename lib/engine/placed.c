@@ -25,7 +25,8 @@
 int placed_look(const struct engine *e, const struct member *m,
     const struct frame *f, struct frame_placed *p)
 {
-	if (frame_body(f, p, sizeof *p) < 0 || p->size > e->set.plan.max_item ||
+	if (frame_body(f, p, sizeof *p) < 0 || p->size < e->set.plan.lead ||
+	    p->size - e->set.plan.lead > e->set.plan.max_item ||
 	    p->size > e->slots.payload ||
 	    !arena_allows(&m->outputs, p->at, slot_room(p->size)))
 		return -EPROTO;

@@ -142,10 +142,12 @@ static int told(struct engine *e, struct member *m, struct answer *a,
 	return 0;
 }
 
-/* May an output have that size?  In an array all outputs have the same size. */
+/* May the body of an output have that size?  In an array all outputs have the
+   same size. */
 static inline bool has_size(const struct engine *e, size_t size)
 {
-	return e->crew.element == 0 || size == e->crew.element;
+	return e->crew.element == 0 ? size >= e->set.plan.lead :
+	    size == e->crew.element;
 }
 
 /* Gathers the next output and all outputs behind it in the buffer.  *f is the
@@ -154,6 +156,7 @@ static inline bool has_size(const struct engine *e, size_t size)
 static int outputs(struct engine *e, struct member *m, struct answer *a,
     struct frame *f, uint64_t now)
 {
+	const size_t max = e->set.plan.lead + e->set.plan.max_item;
 	uint32_t items = 1, most = expected(m);
 	size_t bytes = f->length;
 	int r;
@@ -161,9 +164,8 @@ static int outputs(struct engine *e, struct member *m, struct answer *a,
 	(void)now;
 	if (most == 0 || m->sent->outputs != NULL || !has_size(e, f->size))
 		return -EPROTO;
-	while (items < most && channel_peek(&m->channel, bytes,
-	    e->set.plan.max_item, f) == 1 && f->kind == FRAME_OUTPUT &&
-	    has_size(e, f->size)) {
+	while (items < most && channel_peek(&m->channel, bytes, max, f) == 1 &&
+	    f->kind == FRAME_OUTPUT && has_size(e, f->size)) {
 		bytes += f->length;
 		items++;
 	}
@@ -429,7 +431,8 @@ static int settle_frame(struct engine *e, struct member *m, struct answer *a,
    failure's message. */
 static size_t body_most(const struct engine *e)
 {
-	return MAX(e->set.plan.max_item, (size_t)CONTEXT_FAILURE_ROOM);
+	return MAX(e->set.plan.lead + e->set.plan.max_item,
+	    (size_t)CONTEXT_FAILURE_ROOM);
 }
 
 /* Handles all complete frames.  Returns 0, -ENOMEM, or -EPROTO for an invalid

@@ -234,7 +234,8 @@ static void heed(const struct frame *f)
 /* Returns the size of the largest body an agent may send. */
 static size_t body_most(void)
 {
-	return MAX(self.life.plan->max_item, (size_t)32 * 1024);
+	return MAX(self.life.plan->lead + self.life.plan->max_item,
+	    (size_t)32 * 1024);
 }
 
 /* Reads once, and handles all whole frames.  The end of the stream before BYE

@@ -340,6 +340,7 @@ static void fill_in(struct settings *s, const struct vm_options *o)
 	s->plan.max_item = or_else(o->max_item_bytes, (size_t)1 << 30);
 	s->plan.tell_teardowns = o->flags & VM_TELL_TEARDOWNS;
 	s->plan.measure = o->flags & VM_MEASURE_ITEMS;
+	s->plan.lead = s->plan.measure ? sizeof(struct frame_times) : 0;
 	s->plan.capture = o->flags & VM_STDERR_TAIL;
 	s->plan.ignore_sigterm = o->flags & VM_IGNORE_SIGTERM;
 	s->plan.whole_lines = o->flags & VM_WHOLE_LINES;

@@ -111,6 +111,13 @@ struct frame_chunk {
 				   the outputs; FRAME_NOWHERE: none */
 };
 
+/* Begins the body of an OUTPUT of an item if attempts are measured; the output
+   follows. */
+struct frame_times {
+	uint64_t wall_ns;	/* time of the attempt */
+	uint64_t cpu_ns;
+};
+
 /* Followed by the message and, if stderr is captured, a 0 and its tail. */
 struct frame_failure {
 	int32_t code;

@@ -29,7 +29,7 @@ int context_init(struct context *c, const struct plan *plan,
 	c->noted = plan->capture || plan->measure;
 	c->seed = context_spread(plan->seed);
 	capture_init(&c->capture, errors);
-	buf_init(&c->out, FRAME_START + ROOM_FOR(plan->max_item));
+	buf_init(&c->out, FRAME_START + ROOM_FOR(plan->lead + plan->max_item));
 	return buf_reserve(&c->out, FRAME_START + ROOM_FOR(0));
 }
 
@@ -53,7 +53,7 @@ static void begin(struct context *c)
 	if (c->failed)
 		forget_failure(c);
 	c->has_pause = false;
-	c->reserved = c->size = 0;
+	c->reserved = c->size = c->lead = 0;
 }
 
 /* Ends a call: 0, or -1 if the hook returned an error or called vm_fail(). */
@@ -104,7 +104,7 @@ static int no_room(struct context *c, int error, size_t size)
 /* Moves the frame to another buffer, which may overlap with the present one. */
 static void move(struct context *c, unsigned char *to, size_t room)
 {
-	if (c->size > 0)
+	if (c->size > c->lead)
 		memmove(to + FRAME_HEAD, c->at + FRAME_HEAD, c->size);
 	c->at = to;
 	c->room = room;
@@ -215,6 +215,17 @@ static inline unsigned char *end_output(struct context *c, size_t *length)
 	return c->at;
 }
 
+/* Writes the times of the attempt before its output. */
+static RARELY void put_times(struct context *c)
+{
+	const struct frame_times t = {
+		.wall_ns = sys_now() - c->started_at,
+		.cpu_ns = sys_cpu() - c->started_cpu,
+	};
+
+	memcpy(c->at + FRAME_HEAD, &t, sizeof t);
+}
+
 unsigned char *context_process(struct context *c, const void *input,
     size_t size, size_t *length)
 {
@@ -222,14 +233,17 @@ unsigned char *context_process(struct context *c, const void *input,
 	bool ok;
 
 	begin(c);
+	c->size = c->lead = c->plan->lead;
 	c->room = 0;
 	c->at = c->outstream ? outstream_place(c->outstream, &c->room) : NULL;
 	ok = run(c, input, size) &&
 	    (element == 0 || c->size == element || no_element(c));
-	if (ok && c->room < ROOM_FOR(0) && spill(c, 0) < 0)
+	if (ok && c->room < ROOM_FOR(c->lead) && spill(c, 0) < 0)
 		no_room(c, ENOMEM, 0);
 	if (c->failed)
 		return context_tell(c, length);
+	if (c->lead > 0)
+		put_times(c);
 	return end_output(c, length);
 }
 
@@ -304,7 +318,7 @@ static unsigned char *reserve(struct context *c, size_t size)
 	int r = 0;
 
 	c->reserved = 0;
-	if (size > c->plan->max_item - c->size)
+	if (size > c->plan->max_item - (c->size - c->lead))
 		r = -EFBIG;
 	else if (ROOM_FOR(c->size + size) > c->room)
 		r = spill(c, size);

@@ -32,7 +32,8 @@ struct context {
 	struct outstream *outstream;	/* of the worker; NULL: none */
 	unsigned char *at;
 	size_t room;		/* bytes at "at" for the frame */
-	size_t size;		/* bytes of output so far */
+	size_t lead;		/* bytes in the frame before the output */
+	size_t size;		/* bytes of lead and output so far */
 	size_t reserved;	/* bytes behind, from vm_reserve() */
 	struct buf out;		/* FRAME_START bytes, then room for a frame */
 	struct buf text;	/* records given by vm_read_block() */

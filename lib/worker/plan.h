@@ -27,6 +27,8 @@ struct plan {
 				   pool needs */
 	size_t left_out_size;	/* bytes; 0: none */
 	bool measure;		/* time each attempt */
+	size_t lead;		/* bytes before an item's output in its frame:
+				   those of a frame_times, or 0 */
 	bool trace;		/* tell when items ran */
 	bool tell_teardowns;	/* teardown may have an output */
 	bool capture;		/* put standard error into failures */

@@ -423,8 +423,8 @@ static void lie(size_t which)
 		misplace(which, how);
 		return;
 	}
-	puppet_output(body, c->seq, 8 + how * 16 % 4000);
-	puppet_say(which, FRAME_OUTPUT, body, 8 + how * 16 % 4000);
+	puppet_say(which, FRAME_OUTPUT, body, puppet_body(body, c->seq,
+	    8 + how * 16 % 4000));
 }
 
 /* Sets a word of the control page, in shared memory, to any value. */

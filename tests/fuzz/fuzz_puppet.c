@@ -119,6 +119,16 @@ void puppet_output(unsigned char *to, uint64_t number, size_t size)
 	memcpy(to, &number, MIN(size, sizeof number));
 }
 
+size_t puppet_body(unsigned char *to, uint64_t number, size_t size)
+{
+	size_t lead = (options.flags & VM_MEASURE_ITEMS) && !arrays.maps ?
+	    sizeof(struct frame_times) : 0;
+
+	memset(to, 'T', lead);
+	puppet_output(to + lead, number, size);
+	return lead + size;
+}
+
 /* ---- frames ---- */
 
 /* Announces an output in the payload arena; undone if the ring has no room. */
@@ -337,7 +347,7 @@ static void finish(size_t which)
 		fail(which);
 		return;
 	}
-	puppet_output(body, p->number, size);
+	size = puppet_body(body, p->number, size);
 	prepare(p, FRAME_OUTPUT, body, size);
 	p->then_done = true;
 	if (size < SLOT_LARGE || arrays.maps)

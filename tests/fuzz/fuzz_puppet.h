@@ -78,6 +78,10 @@ void puppet_release_all(void);
 /* Fills in the right output for an item, size bytes. */
 void puppet_output(unsigned char *to, uint64_t number, size_t size);
 
+/* Fills in the body of its OUTPUT frame, with times before the output if these
+   are measured.  Returns the bytes of the body. */
+size_t puppet_body(unsigned char *to, uint64_t number, size_t size);
+
 /* Defined by fuzz_truth.c, which records the truth: called when a worker has
    begun an item, and has staged its output, or its failure. */
 void truth_begun(size_t which, uint64_t number, int attempt);
