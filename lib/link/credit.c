@@ -5,8 +5,7 @@
 
 void credit_init(struct credit *c, uint32_t workers, uint64_t now)
 {
-	*c = (struct credit){ .least = workers,
-		.since = now };
+	*c = (struct credit){ .least = workers, .since = now };
 	c->items = c->least;
 }
 
