@@ -813,7 +813,9 @@ struct vm_exception {
 	enum vm_cause cause;
 	int code;		/* VM_FAILED: from vm_fail() or process() */
 	int signal;		/* VM_KILLED: the signal, else 0 */
-	int exit_status;	/* VM_EXITED: the status, else -1 */
+	int exit_status;	/* VM_EXITED: the status; else, or if the C
+				   library does not tell it, as for quick_exit()
+				   and for exit() with musl, -1 */
 	int core_dumped;
 	int out_of_memory;	/* 1: killed by SIGKILL, not by the library,
 				   while the kernel counted an out-of-memory

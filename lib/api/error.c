@@ -110,8 +110,12 @@ static void describe(struct vm_pool *p, const struct span *s)
 		    o->signal, signals_name(o->signal), why_killed(p, o));
 		break;
 	case VM_EXITED:
-		words_set(w, 0, "The worker exited with status %d in the "
-		    "middle of the item.", o->exit_status);
+		if (o->exit_status < 0)
+			words_set(w, 0, "The worker exited in the middle of "
+			    "the item; its status is not known.");
+		else
+			words_set(w, 0, "The worker exited with status %d in "
+			    "the middle of the item.", o->exit_status);
 		break;
 	case VM_TIMED_OUT:
 		words_set(w, 0, "The item took longer than the %llu ms of "

@@ -78,7 +78,7 @@ static struct outcome outcome_of(struct engine *e, const struct member *m,
 
 	if (o.cause == VM_KILLED)
 		o.signal = WTERMSIG(status);
-	if (o.cause == VM_EXITED)
+	if (o.cause == VM_EXITED && !slot_exit_is_hidden(m->slot))
 		o.exit_status = WEXITSTATUS(status);
 	o.core_dumped = WIFSIGNALED(status) && WCOREDUMP(status);
 	o.out_of_memory = was_shot(m) && oom_claim(&e->staffing.oom);

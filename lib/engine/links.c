@@ -143,7 +143,7 @@ static void tell_end(struct host *h, const struct member *m)
 	struct words w;
 
 	if (size == 0) {
-		words_set(&w, 0, "The link was %s.", diagnosis_end(m, end));
+		words_set(&w, 0, "The link %s.", diagnosis_end(m, end));
 		hosts_tell(h, w.text, strlen(w.text));
 		return;
 	}

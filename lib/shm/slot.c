@@ -29,6 +29,7 @@ void slot_reset(struct slot *s)
 	atomic_store(&s->bytes_in, 0);
 	atomic_store(&s->round_trip, 0);
 	atomic_store(&s->crash_size, 0);
+	atomic_store(&s->exit_hidden, 0);
 	for (size_t i = 0; i < SLOT_LEASES; i++)
 		atomic_store(&s->lease[i], 0);
 }
@@ -144,6 +145,16 @@ void slot_tell_crash(struct slot *s, const char *text, size_t size)
 	size = MIN(size, SLOT_CRASH - (size_t)have);
 	memcpy(s->crash + have, text, size);
 	atomic_store(&s->crash_size, have + size);
+}
+
+void slot_hide_exit(struct slot *s)
+{
+	atomic_store(&s->exit_hidden, 1);
+}
+
+bool slot_exit_is_hidden(const struct slot *s)
+{
+	return atomic_load(&s->exit_hidden) != 0;
 }
 
 size_t slot_crash_size(const struct slot *s)

@@ -99,6 +99,9 @@ struct slot {
 	_Atomic uint64_t started_at;
 	_Atomic uint64_t started_cpu;
 	_Atomic uint64_t tail_from;
+	/* Worker sets before it exits, if the C library does not tell with
+	   which status. */
+	_Atomic uint32_t exit_hidden;
 	/* Link writes: bytes of its connection, and the last round trip in
 	   ns. */
 	_Atomic uint64_t bytes_out;
@@ -196,6 +199,10 @@ struct slot_note slot_noted(const struct slot *);
 /* Worker, in a signal handler, and link, at its end: appends to the crash text,
    as far as the buffer has room. */
 void slot_tell_crash(struct slot *, const char *text, size_t size);
+
+/* Worker: its exit has a status that it does not know.  Caller: is it so? */
+void slot_hide_exit(struct slot *);
+bool slot_exit_is_hidden(const struct slot *);
 
 /* Caller: returns the size of the crash text, 0 if there was no crash; and
    copies size bytes of it to a buffer, with a "?" for each byte that cannot be

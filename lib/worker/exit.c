@@ -7,6 +7,7 @@
 
 #include "os/streams.h"
 #include "os/sys.h"
+#include "shm/slot.h"
 
 _Noreturn void exit_leave(int status)
 {
@@ -14,11 +15,23 @@ _Noreturn void exit_leave(int status)
 	sys_exit(status);
 }
 
+/* The slot of this worker; NULL: it has none yet. */
+static struct slot *noted;
+static pid_t noted_by;		/* children of the worker may exit as well */
+
+void exit_note(struct slot *s)
+{
+	noted = s;
+	noted_by = sys_getpid();
+}
+
 /* Keeps an exit() in a hook from running the host's handlers: it is registered
    after them, so it runs first.  The fork server, which registers it, leaves by
-   _exit() only.  An unknown status counts as failure. */
+   _exit() only.  The status is not known: it counts as failure. */
 static void on_quick_way_out(void)
 {
+	if (noted != NULL && sys_getpid() == noted_by)
+		slot_hide_exit(noted);
 	exit_leave(EXIT_FAILURE);
 }
 

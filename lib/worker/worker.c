@@ -542,6 +542,7 @@ void worker_main(const struct worker_life *life)
 
 	self.life = *life;
 	self.slot = slots_get(&life->slots, life->which);
+	exit_note(self.slot);
 	slots_keep_one(&self.life.slots, life->which);
 	owner_claim(&self.owner);
 	self.crash = (struct crash){ self.slot, &self.owner };

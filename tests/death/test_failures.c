@@ -319,6 +319,24 @@ START_TEST(quick_exit_handlers_as_well)
 }
 END_TEST
 
+/* The C library does not tell a handler the status of quick_exit(). */
+START_TEST(a_status_that_is_not_known_is_not_made_up)
+{
+	const struct vm_worker worker = { .process = leave_quickly };
+	vm_pool *pool = fork_pool(&worker, NULL);
+	struct vm_result r;
+
+	imap_to(pool, vm_range(7, 8));
+	take(pool, &r);
+	ck_assert_int_eq(r.type, VM_EXCEPTION);
+	ck_assert_int_eq(r.exception->cause, VM_EXITED);
+	ck_assert_int_eq(r.exception->exit_status, -1);
+	ck_assert_ptr_nonnull(strstr(r.exception->message, "not known"));
+	take_end(pool);
+	close_pool(pool);
+}
+END_TEST
+
 /* ---- retries ---- */
 
 enum { TWICE = 5, ALWAYS, CRASHES, EXITS, KILLS, RETRIED };
@@ -874,7 +892,8 @@ int main(void)
 		returned_failures_have_code_and_message,
 		signals_kill_one_item_each, workers_that_leave_cost_one_item,
 		exit_handlers_of_the_host_stay_the_hosts,
-		quick_exit_handlers_as_well, failures_are_tried_again,
+		quick_exit_handlers_as_well,
+		a_status_that_is_not_known_is_not_made_up, failures_are_tried_again,
 		one_of_two_setups_may_fail, setups_are_tried_again,
 		five_outputs_survive_the_sixth,
 		a_death_in_the_middle_of_an_output,
