@@ -281,10 +281,10 @@ int sys_send(int fd, const void *message, size_t size, const int *fds,
 
 	if (count > 0) {
 		m.msg_control = control.room;
-		m.msg_controllen = CMSG_SPACE(bytes);
+		m.msg_controllen = (socklen_t)CMSG_SPACE(bytes);
 		control.head.cmsg_level = SOL_SOCKET;
 		control.head.cmsg_type = SCM_RIGHTS;
-		control.head.cmsg_len = CMSG_LEN(bytes);
+		control.head.cmsg_len = (socklen_t)CMSG_LEN(bytes);
 		memcpy(CMSG_DATA(&control.head), fds, bytes);
 	}
 	RETRY(r, sendmsg(fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT));

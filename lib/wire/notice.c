@@ -4,6 +4,7 @@
 #include "wire/notice.h"
 
 #include <errno.h>
+#include <stddef.h>
 
 #include "os/sys.h"
 
