@@ -459,12 +459,13 @@ static int *indices(int first, int count)
    agent. */
 static void *config_of(const struct begin_told *s)
 {
-	void *copy = malloc(MAX(s->head.config_size, 1));
+	const size_t size = (size_t)s->head.config_size;
+	void *copy = malloc(MAX(size, 1));
 
 	if (copy == NULL)
 		refuse("There was no memory for the config.");
-	if (s->head.config_size > 0)
-		memcpy(copy, s->config, s->head.config_size);
+	if (size > 0)
+		memcpy(copy, s->config, size);
 	return copy;
 }
 

@@ -28,7 +28,7 @@ int placed_look(const struct engine *e, const struct member *m,
 	if (frame_body(f, p, sizeof *p) < 0 || p->size < e->set.plan.lead ||
 	    p->size - e->set.plan.lead > e->set.plan.max_item ||
 	    p->size > e->slots.payload ||
-	    !arena_allows(&m->outputs, p->at, slot_room(p->size)))
+	    !arena_allows(&m->outputs, p->at, slot_room((size_t)p->size)))
 		return -EPROTO;
 	return 0;
 }
@@ -68,13 +68,13 @@ int placed_take(struct engine *e, struct member *m,
 {
 	unsigned char *at = m->outputs_at + p->at % e->slots.payload +
 	    FRAME_HEAD;
-	size_t room = slot_room(p->size);
+	const size_t size = (size_t)p->size, room = slot_room(size);
 
-	s->bytes = FRAME_START + frame_length(p->size);
+	s->bytes = FRAME_START + frame_length(size);
 	if (p->shut == 0) {
 		if (p->size >= SLOT_IN_PLACE)
 			choose(m, true);
-		if (copy_out(e, s, at, p->size) < 0)
+		if (copy_out(e, s, at, size) < 0)
 			return -ENOMEM;
 		arena_pass(&m->outputs, p->at, room);
 		tell(m);
@@ -85,7 +85,7 @@ int placed_take(struct engine *e, struct member *m,
 		return -ENOMEM;
 	s->region->of = s;
 	s->output = at;
-	s->output_size = p->size;
+	s->output_size = size;
 	return 0;
 }
 

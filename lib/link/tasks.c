@@ -52,7 +52,8 @@ int tasks_receive(struct tasks *t, const struct frame *f)
 bool tasks_next(struct task *t, struct frame *f)
 {
 	if (t->chunk.where == CHUNK_INHERITED) {
-		*f = (struct frame){ .body = t->at, .size = t->chunk.size };
+		*f = (struct frame){ .body = t->at,
+			.size = (size_t)t->chunk.size };
 		t->at += t->chunk.size;
 	} else if (t->chunk.where != CHUNK_PACKED) {
 		frame_look(t->at, f);

@@ -228,8 +228,8 @@ int job_emit_input(struct vm_context *me, const void *input, size_t size)
 	size -= sizeof key_size;
 	if (key_size > size)
 		return not_a_pair(me);
-	return vm_emit(me, bytes, key_size, bytes + key_size,
-	    size - key_size);
+	return vm_emit(me, bytes, (size_t)key_size, bytes + key_size,
+	    size - (size_t)key_size);
 }
 
 /* Callback of combine.h: adds a pair to the output. */
@@ -293,7 +293,7 @@ static int gather_partition(struct layer *l, const void *input)
 	int r;
 
 	memcpy(&task, input, sizeof task);
-	runs = malloc(task.runs.extent.size + 1);
+	runs = malloc((size_t)task.runs.extent.size + 1);
 	if (runs == NULL)
 		return vm_fail(l->me, ENOMEM, "There was no memory for the "
 		    "runs of a partition.");
@@ -302,7 +302,8 @@ static int gather_partition(struct layer *l, const void *input)
 		g.job = l->job;
 	l->emitting = true;
 	if (r == 0)
-		r = gather(&g, runs, task.runs.extent.size / sizeof *runs,
+		r = gather(&g, runs,
+		    (size_t)task.runs.extent.size / sizeof *runs,
 		    &out);
 	l->emitting = false;
 	free(runs);

@@ -87,7 +87,7 @@ int sink_open(struct sink *s, struct store *store, size_t place,
 	buf_init(&s->buf, BLOCK);
 	r = store_take(store, place, most, &s->extent);
 	if (r == 0)
-		r = buf_reserve(&s->buf, MIN(most, BLOCK));
+		r = buf_reserve(&s->buf, (size_t)MIN(most, BLOCK));
 	return r;
 }
 
@@ -180,7 +180,7 @@ int run_read(const struct store *s, const struct run *run, void *to)
 	int r = store_read(s, run->extent.at, to, (size_t)left);
 
 	for (size_t n; r == 0 && left > 0; at += n, left -= n) {
-		n = MIN(left, BLOCK);
+		n = (size_t)MIN(left, BLOCK);
 		seal = sealed(seal, at, n);
 	}
 	return r == 0 && seal != run->seal ? -EBADMSG : r;
@@ -206,7 +206,7 @@ int scan_open(struct scan *s, const struct store *store,
 static int read_block(struct scan *s)
 {
 	uint64_t left = s->run.extent.size - s->read;
-	size_t n = MIN(left, BLOCK);
+	size_t n = (size_t)MIN(left, BLOCK);
 	int r;
 
 	if (n == 0)

@@ -88,7 +88,7 @@ static int64_t open_parcel(struct shuffle *s, const unsigned char *output,
 	if (buf_append(&s->pieces, output, room) < 0)
 		return -ENOMEM;
 	*here = output + room;
-	*left = p.size - sizeof p - room;
+	*left = (size_t)p.size - sizeof p - room;
 	return (int64_t)p.pieces;
 }
 

@@ -128,7 +128,7 @@ static int read_ahead(struct vm_values *v, size_t want)
 {
 	size_t have = v->buf.len - v->from;
 	uint64_t left = v->group.size - v->read;
-	size_t n = MIN(left, MAX(want, AHEAD));
+	size_t n = (size_t)MIN(left, MAX(want, AHEAD));
 	int r;
 
 	if (have >= want)

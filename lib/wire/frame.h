@@ -253,13 +253,17 @@ static inline int frame_read(unsigned char *at, size_t have, size_t max,
     struct frame *f)
 {
 	struct frame said;
+	uint64_t top, size;
 
 	f->length = 0;
 	if (have < FRAME_HEAD)
 		return 0;
+	memcpy(&top, at, sizeof top);
+	/* A size_t may have fewer bits. */
+	size = top >> FRAME_SIZE_AT & FRAME_SIZE_MASK;
 	frame_look(at, &said);
 	if (at[0] != 0 || said.kind == 0 || said.kind >= FRAME_KINDS ||
-	    said.size > max || said.size > FRAME_MAX) {
+	    size > max || size > FRAME_MAX) {
 		/* The first byte must still end the body before it; a kind of 0
 		   makes the frame invalid if it is read again. */
 		if (at[0] != 0)

@@ -325,7 +325,8 @@ static void fetch(const struct frame_chunk *chunk, unsigned char **at,
     struct frame *f)
 {
 	if (chunk->where == CHUNK_INHERITED) {
-		*f = (struct frame){ .body = *at, .size = chunk->size };
+		*f = (struct frame){ .body = *at,
+			.size = (size_t)chunk->size };
 		*at += chunk->size;
 		return;
 	}
@@ -431,7 +432,7 @@ static void fill_singly(const struct frame_chunk *chunk, uint32_t next,
 		context_begin(&self.context, chunk, next);
 		note_beginning();
 		ok = context_fill(&self.context, input_at(chunk, next),
-		    chunk->size, place_of(chunk, next));
+		    (size_t)chunk->size, place_of(chunk, next));
 		leave_if_copy();
 		if (!ok)
 			tell_failure(chunk, next);
