@@ -26,7 +26,7 @@ run()
 
 for program in $EXAMPLES; do
 	case $program in
-	*/wordcount)
+	*/wordcount|*/cluster_wordcount)
 		run "./$program" "$srcdir/COPYING";;
 	*/double)
 		run "./$program"
