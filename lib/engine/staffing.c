@@ -32,6 +32,13 @@ bool staffing_lay_off(struct engine *e, struct member *m, uint64_t deadline)
 {
 	if (!member_is_starting(m) && !member_is_ready(m))
 		return false;
+	/* A link that starts listens to its command only, which may take
+	   long. */
+	if (m->host != 0 && member_is_starting(m)) {
+		m->told_to_stop = true;
+		crew_doom(&e->crew, m, VM_LOST);
+		return true;
+	}
 	/* Also for a worker that was told before, with a later deadline. */
 	crew_bear(&e->crew, m, MIN(m->doom_at, deadline));
 	return !m->told_to_stop && crew_stop(&e->crew, m) == 0;
@@ -93,13 +100,8 @@ static void set_bounds(struct engine *e)
 static void lay_off(struct engine *e, struct member *m, const char *why)
 {
 	dispatch_take_all(e, m);
-	if (m->host != 0 && member_is_starting(m)) {
-		/* It listens to its command only, which may take long. */
-		m->told_to_stop = true;
-		crew_doom(&e->crew, m, VM_LOST);
-	} else if (staffing_lay_off(e, m, NEVER)) {
+	if (staffing_lay_off(e, m, NEVER))
 		debug_say(e, "lay off: worker %d: %s", m->index, why);
-	}
 }
 
 /* Measures the memory of all workers. */
@@ -311,7 +313,7 @@ bool staffing_dismiss(struct engine *e)
 		struct member *m = &e->crew.members[i];
 
 		crew_want(&e->crew, m, false);
-		if (member_is_ready(m))
+		if (member_is_ready(m) || m->host != 0)
 			staffing_lay_off(e, m, deadline);
 	}
 	e->fate.dismissed = true;

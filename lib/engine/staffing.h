@@ -35,8 +35,9 @@ struct staffing {
 };
 
 /* Tells a worker to leave after its present item; it is killed at the deadline,
-   ns.  Returns false if it was told before, and then only makes the deadline
-   earlier; or if it cannot be told now. */
+   ns, and a link without an agent at once.  Returns false if it was told
+   before, and then only makes the deadline earlier; or if it cannot be told
+   now. */
 bool staffing_lay_off(struct engine *, struct member *, uint64_t deadline);
 
 /* Returns the time at which memory is to be measured, or the lack of workers to

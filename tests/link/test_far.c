@@ -782,6 +782,34 @@ START_TEST(a_pool_closes_in_the_middle)
 }
 END_TEST
 
+/* Nothing over there waits for the end, so no time limit has to pass. */
+static void end_while_silent(bool finish)
+{
+	const char *silent[] = { "sh", "-c", "exec sleep 1000", NULL };
+	struct vm_host host = { .name = "h1", .command = silent };
+	struct vm_options o = { .workers = 1, .hosts = &host,
+		.host_count = 1, .connect_timeout_ms = 4 * limit_ms(),
+		.close_timeout_ms = 4 * limit_ms(),
+		.teardown_timeout_ms = 4 * limit_ms() };
+	struct vm_result r;
+	vm_pool *pool = fork_pool(&table[1], &o);
+
+	imap_to(pool, vm_range(0, 1));
+	take(pool, &r);
+	ck_assert_int_eq(r.host, 0);
+	if (finish)
+		ck_assert_int_eq(vm_finish(pool), 0);
+	take_end(pool);
+	close_pool(pool);
+}
+
+START_TEST(a_pool_ends_while_a_command_is_silent)
+{
+	end_while_silent(false);
+	end_while_silent(true);
+}
+END_TEST
+
 START_TEST(a_cancelled_run_ends)
 {
 	struct vm_host hosts[2];
@@ -918,7 +946,8 @@ int main(int argc, char **argv)
 		a_failed_setup_there_is_told, a_failed_teardown_there_is_told,
 		text_of_hooks_has_the_name_before_it,
 		nothing_is_left_of_a_killed_caller,
-		a_pool_closes_in_the_middle, a_cancelled_run_ends,
+		a_pool_closes_in_the_middle,
+		a_pool_ends_while_a_command_is_silent, a_cancelled_run_ends,
 		a_link_outlives_cancelled_items, wrong_options_are_refused };
 	const TTest *const drawn[] = { results_come_in_order,
 		evidence_comes_whole, a_stopped_agent_loses_nothing,
