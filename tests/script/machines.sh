@@ -1,0 +1,196 @@
+#!/bin/sh
+# machines.sh - pools on the machines of tests/machines/world.sh, which ssh leads
+# to: results are those of a local pool; whatever is lost, each input comes back
+# exactly once, and soon; a machine that cannot serve is named with the reason;
+# no process is left.
+#
+# Usage: tests/script/machines.sh, with the sources in $srcdir (by default .).
+# A part of the cases is drawn (sample.sh).
+# Exit status: 0 for success, 1 for failure, 77 where no such world can be made.
+
+srcdir=${srcdir:-.}
+program=$PWD/tests/machines/drive
+words=$PWD/examples/cluster_wordcount
+
+[ -n "$WORLD" ] || exec /bin/sh "$srcdir/tests/machines/world.sh" /bin/sh "$0"
+
+. "$srcdir/tests/script/program.sh"
+. "$srcdir/tests/script/sample.sh"
+. "$srcdir/tests/machines/checks.sh"
+far="'$program'"
+connect=60000
+
+# three OPTION...: the driver on the three machines.
+three()
+{
+	drive "$program" -s $silence "$@" -- ssh h1 "$far" -- \
+	    ssh h2 "$far" -- ssh h3 "$far"
+}
+
+# lost WHAT HOW N: a machine is harmed shortly before the end.
+lost()
+{
+	three -u 2000 -a "2500:$harm $2 $3"
+	whole "$1" 3000 "${4:-0}"
+	soon "$1"
+}
+
+# named WHAT WORDS MORE COMMAND...: a pool with no other machine says so.
+named()
+{
+	what=$1 text=$2 more=$3
+	shift 3
+	drive "$program" -n 10 -p 1 -c $connect -- "$@"
+	[ $status -eq 1 ] && grep '^error ' "$dir/out" | grep -e "$text" |
+	    grep -e "$more" >/dev/null && return
+	fail "$what: exit status $status, no '$text' and '$more'"
+	show
+}
+
+# ---- Counts ----
+
+for file in "$srcdir/README.md" "$srcdir/COPYING" "$srcdir"/lib/*/*.c; do
+	cat "$file"
+done >"$dir/text"
+"$words" -j 2 "$dir/text" "$srcdir/COPYING" >"$dir/expected" ||
+    fail "words here: exit status $?"
+for from in "-h h1 -h h2 -h h3" "-j 1 -h h2"; do
+	# shellcheck disable=SC2086 # several words are meant
+	"$words" $from "$dir/text" "$srcdir/COPYING" >"$dir/out" 2>"$dir/err" ||
+	    fail "words by ssh: exit status $?: $(cat "$dir/err")"
+	same "words by ssh: $from"
+done
+
+three -u 2000
+whole "all is well" 3000
+usual=$(sed -n 's/^after //p' "$dir/out")
+for n in 1 2 3; do
+	said "host $n [1-9].*" || fail "h$n had nothing to do: $(show)"
+done
+
+# ---- Losses ----
+
+lost "a machine that hears nothing" drop 1
+none_left "a machine that hears nothing"
+eval "$harm accept 1"
+
+if drawn 7; then
+	lost "a cut wire" cut 2
+	none_left "a cut wire"
+	eval "$harm heal 2"
+fi
+if drawn 7; then
+	lost "a killed ssh" command 3
+	none_left "a killed ssh"
+fi
+if drawn 7; then
+	lost "a killed agent" agent 1
+	none_left "a killed agent"
+fi
+if drawn 7; then
+	# The item that it was at.
+	lost "a killed worker" worker 2 '[01]'
+	none_left "a killed worker"
+fi
+if drawn 7; then
+	lost "a stopped agent" stop 3
+	eval "$harm resume 3"
+	none_left "a resumed agent"
+fi
+
+# ssh notices it too, if told to, and the link hears of that.
+if drawn 7; then
+	drive "$program" -s 600000 -u 2000 -a "2500:$harm drop 1" -- \
+	    ssh -oServerAliveInterval=1 -oServerAliveCountMax=2 h1 "$far" -- \
+	    ssh h2 "$far"
+	whole "ssh notices" 3000
+	grep 'h1: Timeout, server h1 not responding' "$dir/err" >/dev/null || {
+		fail "ssh notices: its words are missing"
+		show
+	}
+	eval "$harm accept 1"
+	none_left "ssh notices"
+fi
+
+# A machine comes back: a replaced link is a replaced worker.
+for how in "cut 1:heal 1" "drop 2:accept 2" "agent 3:command 1"; do
+	drawn 7 || continue
+	three -n 1000000 -u 2000 -e -a "1000:$harm ${how%:*}" \
+	    -a "3000:$harm ${how#*:}"
+	whole "$how" "[0-9]*"
+	none_left "$how"
+done
+
+# ---- The caller killed ----
+
+# killed_caller WHAT: with a command of the shell first.
+killed_caller()
+{
+	rm -f "$dir/going"
+	"$program" -s $silence -n 1000000 -u 2000 -a "500:$2" \
+	    -a "501:: >'$dir/going'" -- ssh h1 "$far" -- ssh h2 "$far" \
+	    >"$dir/out" 2>"$dir/err" &
+	caller=$!
+	until [ -e "$dir/going" ]; do
+		kill -0 $caller 2>/dev/null || {
+			fail "$1: the caller has ended"
+			show
+			return
+		}
+		sleep 0.05
+	done
+	kill -KILL $caller
+	wait $caller 2>/dev/null
+	none_left "$1"
+}
+
+killed_caller "a killed caller" :
+if drawn 7; then
+	killed_caller "a killed caller, and a cut wire" "$harm cut 1"
+	eval "$harm heal 1"
+fi
+
+# ---- Machines that cannot serve ----
+
+named "a wrong key" stranger 'Permission denied (publickey)' \
+    ssh stranger "$far"
+if drawn 7; then
+	named "an unknown name" nosuch 'not resolve hostname nosuch' \
+	    ssh nosuch "$far"
+	named "an unknown host key" h2 'Host key verification failed' \
+	    ssh -oUserKnownHostsFile=/dev/null h2 "$far"
+fi
+if drawn 7; then
+	named "no such program" 'drive.none' 'not found' ssh h2 "'$program.none'"
+	named "another build" h2 'is another build' ssh h2 "'${program}_again'"
+fi
+if drawn 7; then
+	named "another worker" h2 "no worker of the name 'drive'" ssh h2 "'$words'"
+	named "a main() without vm_agent()" 'call vm_agent()' '2 4 6 8' \
+	    ssh h2 "'$PWD/examples/double'"
+fi
+if drawn 7; then
+	named "garbage" 'nothing of an agent' 'y y y' ssh h2 'yes #'
+	connect=300
+	named "a machine that says nothing" connect_timeout_ms ssh \
+	    ssh h2 'cat >&2 #'
+	connect=60000
+fi
+
+# A noisy shell does no harm.
+if drawn 7; then
+	drive "$program" -u 2000 -- ssh noisy@h1 "$far"
+	whole "a noisy shell" 3000
+fi
+
+# Beside them the others do all work.
+drive "$program" -n 1000000 -u 2000 -g -- ssh h1 "$far" -- \
+    ssh stranger "$far" -- ssh h3 "$far"
+whole "beside a wrong key" "[0-9]*"
+said 'state 2 .*Permission denied (publickey).*' || {
+	fail "beside a wrong key: it is not named"
+	show
+}
+none_left "machines that cannot serve"
+
+[ $failures -eq 0 ]
