@@ -379,8 +379,8 @@ static int add_by_ssh(struct settings *s, const char *name)
 static int add_by_srun(struct settings *s, const char *name)
 {
 	const char *command[] = {
-		"srun", "--unbuffered", "--overlap", "--cpu-bind=none", "-N1",
-		"-n1", "-w", name, s->path, NULL
+		"srun", "--unbuffered", "--overlap", "--cpu-bind=none",
+		"--no-kill", "-N1", "-n1", "-w", name, s->path, NULL
 	};
 
 	return add_host(s, name, command);
