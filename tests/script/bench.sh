@@ -183,6 +183,23 @@ bench/counted "$dir/faults" sh -c 'kill -9 $$'
 bench/counted "$dir/faults" "$dir/no such program" 2>/dev/null
 [ $? -eq 127 ] || fail "counted: a program that is not there"
 
+# Items and bytes go through a command, here one that stays on this machine.
+# tells WHAT COMMAND...: it prints its seconds, and CPU times.
+tells()
+{
+	what=$1
+	shift
+	bounded "$@" >"$dir/far" 2>&1 &&
+	    grep '^seconds [0-9.]* mb [0-9.]* caller .* all [0-9.]*$' \
+		"$dir/far" >/dev/null || fail "far: $what: $(cat "$dir/far")"
+}
+tells items bench/far pool 20 1000 8 bench/far
+tells "items back" bench/far pool 20 1000 1000 bench/far
+tells bytes bench/far bytes 20 1000 8 sh -c 'echo; cat >/dev/null; echo'
+tells "bytes back" bench/far bytes 20 1000 1000 sh -c 'echo; exec cat'
+bounded bench/far bytes 20 1000 8 sh -c 'echo; exec head -c 9' \
+    >/dev/null 2>&1 && fail "far: a command that ends early"
+
 # What cannot be meant is refused.
 bench/pool nonsense 1 >/dev/null 2>&1 && fail "a workload that is none"
 bench/pool tiny 0 >/dev/null 2>&1 && fail "no items"
