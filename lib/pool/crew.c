@@ -45,7 +45,7 @@ int crew_init(struct crew *c, size_t count, size_t wanted,
 		m->which = (uint32_t)i;
 		m->weight = 1;
 		m->wanted = i < wanted;
-		m->index = indices ? indices[i] : (int)i;
+		m->index = indices && i < wanted ? indices[i] : (int)i;
 		m->slot = slots_get(slots, i);
 		arena_init(&m->inputs, slots->room);
 		arena_init(&m->outputs, slots->payload);

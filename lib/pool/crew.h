@@ -175,7 +175,7 @@ struct crew {
 };
 
 /* Allocates count places, all ABSENT; the first wanted of them want a worker
-   now.  indices: count numbers, copied, or NULL for 0, 1, 2 ...  Returns 0 or
+   now.  indices: wanted numbers, copied, or NULL for 0, 1, 2 ...  Returns 0 or
    -ENOMEM. */
 int crew_init(struct crew *, size_t count, size_t wanted,
     const int *indices, struct server *, struct slots *, struct poller *);
