@@ -166,6 +166,16 @@ static void await_status(vm_pool *pool, int host, enum vm_host_status status)
 	}
 }
 
+static void await_file(vm_pool *pool, int i)
+{
+	for (int ms = 0; !is_there(dir, i); ms += 10) {
+		ck_assert_int_lt(ms, limit_ms());
+		/* Once a setup has failed, the call returns at once. */
+		if (vm_ready(pool, 10) != VM_LATER)
+			nap_ms(10);
+	}
+}
+
 /* Takes the outputs of the numbers from "from" to "to", in any order; each must
    come once.  Returns the pid of the last agent. */
 static pid_t take_all(vm_pool *pool, int64_t from, int64_t to)
@@ -277,17 +287,21 @@ END_TEST
 /* A command that never answers is killed, and its place used again. */
 START_TEST(a_place_is_used_again)
 {
-	const char *hangs[] = { "sh", "-c", "exec sleep 1000", NULL };
+	char command[100];
+	const char *hangs[] = { "sh", "-c", command, NULL };
 	const struct vm_host host = { .command = plain };
 	vm_pool *pool = fork_elsewhere((struct vm_options){ .max_hosts = 1 });
 	int children = count_children();
 
+	set_dir();
+	snprintf(command, sizeof command, ": >%s/1; exec sleep 1000", dir);
 	add(pool, hangs);
 	errno = 0;
 	ck_assert_int_eq(vm_add_host(pool, &host), -1);
 	ck_assert_int_eq(errno, ERANGE);
 	ck_assert_ptr_nonnull(strstr(vm_error(pool), "max_hosts"));
-	await_status(pool, 1, VM_HOST_CONNECTING);
+	await_file(pool, 1);
+	ck_assert_int_eq(state_of(pool, 1).status, VM_HOST_CONNECTING);
 	ck_assert_int_eq(vm_remove_host(pool, 1), 0);
 	await_status(pool, 1, VM_HOST_GONE);
 	ck_assert_int_eq(add(pool, plain), 2);
@@ -298,6 +312,7 @@ START_TEST(a_place_is_used_again)
 	ck_assert_int_eq(state_of(pool, 2).status, VM_HOST_UP);
 	ck_assert_int_eq(count_children(), children);
 	close_pool(pool);
+	drop_dir();
 }
 END_TEST
 
@@ -547,16 +562,6 @@ START_TEST(a_host_that_can_never_serve_is_given_up)
 END_TEST
 
 /* ---- many at once ---- */
-
-static void await_file(vm_pool *pool, int i)
-{
-	for (int ms = 0; !is_there(dir, i); ms += 10) {
-		ck_assert_int_lt(ms, limit_ms());
-		/* Once a setup has failed, the call returns at once. */
-		if (vm_ready(pool, 10) != VM_LATER)
-			nap_ms(10);
-	}
-}
 
 /* Each command says that it runs, and ends when it may read a line. */
 START_TEST(eight_connect_at_a_time)
