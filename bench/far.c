@@ -134,6 +134,8 @@ static void report(double seconds)
 	printf("seconds %.3f mb %.3f", seconds,
 	    (double)items * (double)sizes.in / 1e6 / seconds);
 	for (int i = 0; i < ROLES; i++) {
+		/* Another sshd of the machine may have ended meanwhile. */
+		cpu[i] = cpu[i] > 0 ? cpu[i] : 0;
 		printf(" %s %.2f", roles[i], cpu[i]);
 		all += cpu[i];
 	}
