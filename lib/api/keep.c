@@ -19,7 +19,7 @@
 /* Files of an index, by other sources or earlier runs. */
 #define NAMES_MOST 100
 /* Bytes of a text: message, traceback and tail of stderr have fewer. */
-#define TEXT_MOST (16 * 1024)
+#define TEXT_MOST ((size_t)16 * 1024)
 /* The causes that lie in an item, or may. */
 #define OF_ITEMS (VM_FAILED | VM_KILLED | VM_EXITED | VM_TIMED_OUT | \
 	VM_TOO_BIG | VM_GARBLED)
@@ -69,7 +69,7 @@ static size_t explain(char text[TEXT_MOST], const struct vm_result *r)
 	    (unsigned long long)r->index, r->attempts, r->worker_index,
 	    (int)x->pid, trace, tail[0] != '\0' ? "\nstderr:\n" : "", tail);
 
-	return MIN((size_t)MAX(n, 0), (size_t)TEXT_MOST - 1);
+	return MIN((size_t)MAX(n, 0), TEXT_MOST - 1);
 }
 
 /* Writes both files under the first free name.  Returns 0 or -errno. */

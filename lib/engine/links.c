@@ -211,7 +211,7 @@ size_t links_judge(struct engine *e, struct member *m)
 		if (items == 0 || m->told_to_stop)
 			continue;
 		s->alone |= ++s->losses >= most;
-		if (s->losses >= 2 * most && s->count == 1)
+		if (s->losses >= 2 * most && s->count == 1 && m->spare != NULL)
 			give_up(e, m, s);
 	}
 	h->sent_again += m->told_to_stop ? 0 : all;

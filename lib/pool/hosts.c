@@ -37,23 +37,19 @@ static const char *name_of(const struct vm_host *h)
 	return h->name != NULL ? h->name : h->command[n > 1 ? n - 2 : 0];
 }
 
-static struct host *make(const struct vm_host *from, size_t number)
+/* Fills in a zeroed host.  Returns 0 or -ENOMEM. */
+static int fill(struct host *h, const struct vm_host *from, size_t number)
 {
 	const char *name = name_of(from);
-	struct host *h = calloc(1, sizeof *h);
 
-	if (h == NULL)
-		return NULL;
 	h->number = (int)number;
 	h->length = far_host_length(name, from->command);
 	h->frame = malloc(h->length);
-	if (h->frame == NULL) {
-		free(h);
-		return NULL;
-	}
+	if (h->frame == NULL)
+		return -ENOMEM;
 	far_write_host(h->frame, (uint32_t)from->workers, name, from->command);
 	h->name = (char *)h->frame + FRAME_HEAD + sizeof(struct far_host);
-	return h;
+	return 0;
 }
 
 int hosts_add(struct hosts *hosts, const struct vm_host *from)
@@ -65,16 +61,20 @@ int hosts_add(struct hosts *hosts, const struct vm_host *from)
 		return -ENOMEM;
 	/* The array doubles at each power of two. */
 	if ((n & (n - 1)) == 0) {
-		more = realloc(hosts->all, MAX(2 * n, 1) * sizeof *more);
+		more = realloc(hosts->all,
+		    MAX(2 * n, 1) * sizeof(struct host *));
 		if (more == NULL)
 			return -ENOMEM;
 		hosts->all = more;
 	}
-	hosts->all[n] = make(from, n + 1);
+	hosts->all[n] = calloc(1, sizeof(struct host));
 	if (hosts->all[n] == NULL)
 		return -ENOMEM;
 	hosts->count++;
-	return 0;
+	if (fill(hosts->all[n], from, n + 1) == 0)
+		return 0;
+	hosts_drop_last(hosts);
+	return -ENOMEM;
 }
 
 struct host *hosts_get(const struct hosts *hosts, int number)

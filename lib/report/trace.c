@@ -23,7 +23,7 @@ void trace_quote(char to[TRACE_TEXT], const char *from)
 {
 	size_t n = 0;
 
-	for (; from[n] != '\0' && n < TRACE_TEXT - 1; n++) {
+	for (; n < TRACE_TEXT - 1 && from[n] != '\0'; n++) {
 		to[n] = from[n];
 		if (from[n] < ' ' || from[n] > '~' || from[n] == '"' ||
 		    from[n] == '\\')
