@@ -374,6 +374,17 @@ static void begin(const struct frame *f)
 		give_up(bereft);
 }
 
+/* Ships the items that were taken, beyond the bounds: only the agent can end
+   them or give them back.  All bytes of their chunk have come, as it lies
+   before the order. */
+static void ship_taken(void)
+{
+	struct task *t = tasks_shipping(&self.tasks);
+
+	while (t != NULL && t->shipped < t->taken && ship_next(t))
+		continue;
+}
+
 /* Passes on which items the agent is to end, as far as it has them. */
 static void cancel(const struct frame *f)
 {
@@ -383,6 +394,7 @@ static void cancel(const struct frame *f)
 	if (count > FAR_CANCELS || f->size % sizeof items[0] != 0)
 		give_up(bereft);
 	memcpy(items, f->body, f->size);
+	ship_taken();
 	for (size_t i = 0; i < count; i++)
 		if (tasks_find(&self.tasks, items[i].ordinal, items[i].number))
 			items[known++] = items[i];
@@ -404,6 +416,7 @@ static void obey(const struct frame *f)
 		cancel(f);
 		return;
 	case FRAME_RECALL:
+		ship_taken();
 		tell(FRAME_RECALL, f->body, f->size);
 		return;
 	case FRAME_STOP:

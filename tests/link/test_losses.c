@@ -1,7 +1,8 @@
 /*
  * test_losses.c - machines that are lost all the time: agents and links killed,
  * agents stopped beyond the silence bound; each input comes back once, with the
- * right output, and no attempt is counted.
+ * right output, and no attempt is counted.  And items that are cancelled while
+ * their machine is stopped or lost.
  */
 #include "config.h"
 
@@ -66,8 +67,20 @@ static int work(struct vm_context *me, const void *input, size_t size)
 	return vm_output(me, &t, sizeof t);
 }
 
+/* An input of that number never ends by itself. */
+#define HANGS (-1)
+
+static int hang(struct vm_context *me, const void *input, size_t size)
+{
+	(void)size;
+	while (number(input) == HANGS)
+		pause();
+	return vm_output(me, &agent, sizeof agent);
+}
+
 static const struct vm_worker table[] = {
 	{ .setup = set_up, .process = work, .name = "work" },
+	{ .setup = set_up, .process = hang, .name = "hang" },
 };
 
 /* ---- the killer ---- */
@@ -158,9 +171,84 @@ START_TEST(nothing_is_lost_or_twice)
 }
 END_TEST
 
+/* ---- cancelling ---- */
+
+/* Inputs of a chunk: too many bytes for a link to send while its agent is
+   stopped. */
+#define CHUNK 64
+#define LARGE ((size_t)15000)
+
+/* Forks a pool with a machine that has a worker, and has it process enough
+   inputs for the link to send a chunk at once.  Returns the agent's pid. */
+static pid_t start(vm_pool **pool)
+{
+	const char *command[] = { program, NULL };
+	const struct vm_host host = { .name = "h", .workers = 1,
+		.command = command };
+	const struct vm_options o = { .workers = VM_ELSEWHERE, .hosts = &host,
+		.host_count = 1, .chunk_size = CHUNK, .max_attempts = 3 };
+	struct vm_result r;
+	pid_t pid = 0;
+
+	*pool = fork_pool(&table[1], &o);
+	imap_to(*pool, vm_range(0, 100 * CHUNK));
+	for (int i = 0; i < 100 * CHUNK; i++) {
+		take(*pool, &r);
+		ck_assert_int_eq(r.type, VM_OUTPUT);
+		memcpy(&pid, r.output, sizeof pid);
+	}
+	take_end(*pool);
+	return pid;
+}
+
+/* Takes a result, which must be there in time. */
+static void take_soon(vm_pool *pool, struct vm_result *r)
+{
+	ck_assert_msg(vm_zip_in_out_within(pool, r, limit_ms()) == 1,
+	    "no result: %s", vm_error(pool));
+}
+
+static void take_nothing(vm_pool *pool)
+{
+	struct vm_result r;
+
+	ck_assert_int_eq(vm_zip_in_out_within(pool, &r, 200), VM_LATER);
+}
+
+/* The link has taken an item that it cannot send yet. */
+START_TEST(an_item_is_cancelled_before_it_is_sent)
+{
+	char *inputs = calloc(CHUNK, LARGE);
+	const int64_t hangs = HANGS;
+	struct vm_result r;
+	vm_pool *pool;
+	pid_t pid = start(&pool);
+	int cancelled = 0;
+
+	ck_assert_ptr_nonnull(inputs);
+	memcpy(inputs + (CHUNK - 2) * LARGE, &hangs, sizeof hangs);
+	ck_assert_int_eq(kill(pid, SIGSTOP), 0);
+	imap_to(pool, vm_array(inputs, CHUNK, LARGE));
+	take_nothing(pool);
+	ck_assert_int_eq(vm_cancel_item(pool, NULL, CHUNK - 2), 1);
+	take_nothing(pool);
+	ck_assert_int_eq(kill(pid, SIGCONT), 0);
+	for (int i = 0; i < CHUNK; i++) {
+		take_soon(pool, &r);
+		cancelled += r.type == VM_EXCEPTION &&
+		    r.exception->cause == VM_CANCELLED;
+	}
+	ck_assert_int_eq(cancelled, 1);
+	take_end(pool);
+	close_pool(pool);
+	free(inputs);
+}
+END_TEST
+
 int main(int argc, char **argv)
 {
-	const TTest *const tests[] = { nothing_is_lost_or_twice };
+	const TTest *const tests[] = { nothing_is_lost_or_twice,
+		an_item_is_cancelled_before_it_is_sent };
 
 	vm_agent(argc, argv, table, COUNTOF(table));
 	if (realpath(argv[0], program) == NULL)
