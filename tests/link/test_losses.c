@@ -245,10 +245,32 @@ START_TEST(an_item_is_cancelled_before_it_is_sent)
 }
 END_TEST
 
+/* The machine is lost before it has heard of vm_cancel(). */
+START_TEST(an_item_is_cancelled_and_its_machine_lost)
+{
+	struct vm_result r;
+	vm_pool *pool;
+	pid_t pid = start(&pool);
+
+	imap_to(pool, vm_range(HANGS, HANGS + 1));
+	take_nothing(pool);
+	ck_assert_int_eq(kill(pid, SIGSTOP), 0);
+	vm_cancel(pool, VM_CANCEL_RUNNING);
+	take_nothing(pool);
+	ck_assert_int_eq(kill(pid, SIGKILL), 0);
+	take_soon(pool, &r);
+	ck_assert_int_eq(r.type, VM_EXCEPTION);
+	ck_assert_int_eq(r.exception->cause, VM_CANCELLED);
+	take_end(pool);
+	close_pool(pool);
+}
+END_TEST
+
 int main(int argc, char **argv)
 {
 	const TTest *const tests[] = { nothing_is_lost_or_twice,
-		an_item_is_cancelled_before_it_is_sent };
+		an_item_is_cancelled_before_it_is_sent,
+		an_item_is_cancelled_and_its_machine_lost };
 
 	vm_agent(argc, argv, table, COUNTOF(table));
 	if (realpath(argv[0], program) == NULL)
