@@ -82,6 +82,8 @@ static void refused(struct engine *e, struct member *m, int error,
 		staffing_refused(e, m, error);
 	debug_say(e, "refused: worker %d: %s", m->index, strerror(error));
 	crew_replace(&e->crew, m, false, now);
+	if (m->host != 0)
+		links_left(e, m);
 }
 
 /* A worker is dead, or was killed and does not die.  Such a worker brings no

@@ -1,8 +1,8 @@
 /*
  * test_losses.c - machines that are lost all the time: agents and links killed,
  * agents stopped beyond the silence bound; each input comes back once, with the
- * right output, and no attempt is counted.  And items that are cancelled while
- * their machine is stopped or lost.
+ * right output, and no attempt is counted.  And items that are cancelled, and
+ * hosts removed, while a machine is stopped or lost.
  */
 #include "config.h"
 
@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/base.h"
@@ -266,11 +267,57 @@ START_TEST(an_item_is_cancelled_and_its_machine_lost)
 }
 END_TEST
 
+/* Returns the pid of the only child of this process, the fork server. */
+static pid_t server_of_pool(void)
+{
+	char path[64], text[32] = "";
+	int fd;
+
+	snprintf(path, sizeof path, "/proc/self/task/%d/children",
+	    (int)getpid());
+	fd = open(path, O_RDONLY);
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_gt(read(fd, text, sizeof text - 1), 0);
+	close(fd);
+	return (pid_t)atoi(text);
+}
+
+/* A host is removed before its link could not be forked. */
+START_TEST(a_host_is_removed_whose_link_is_refused)
+{
+	const char *command[] = { program, NULL };
+	const struct vm_host host = { .name = "h", .command = command };
+	const struct vm_options o = { .workers = VM_ELSEWHERE,
+		.max_hosts = 1 };
+	vm_pool *pool = fork_pool(&table[0], &o);
+	const pid_t server = server_of_pool();
+	const struct rlimit few = { 3, 1024 };
+	struct vm_host_state s;
+	struct vm_result r;
+
+	ck_assert_int_eq(prlimit(server, RLIMIT_NOFILE, &few, NULL), 0);
+	ck_assert_int_eq(kill(server, SIGSTOP), 0);
+	ck_assert_int_eq(vm_add_host(pool, &host), 1);
+	vm_ready(pool, 1);
+	ck_assert_int_eq(vm_remove_host(pool, 1), 0);
+	ck_assert_int_eq(kill(server, SIGCONT), 0);
+	for (int ms = 0; vm_host_state(pool, 1, &s) == 1 &&
+	    s.status != VM_HOST_GONE; ms += 5) {
+		ck_assert_int_lt(ms, limit_ms());
+		ck_assert_int_eq(vm_zip_in_out_within(pool, &r, 5), 0);
+		nap_ms(5);
+	}
+	ck_assert_int_eq(vm_add_host(pool, &host), 2);
+	vm_close(pool);
+}
+END_TEST
+
 int main(int argc, char **argv)
 {
 	const TTest *const tests[] = { nothing_is_lost_or_twice,
 		an_item_is_cancelled_before_it_is_sent,
-		an_item_is_cancelled_and_its_machine_lost };
+		an_item_is_cancelled_and_its_machine_lost,
+		a_host_is_removed_whose_link_is_refused };
 
 	vm_agent(argc, argv, table, COUNTOF(table));
 	if (realpath(argv[0], program) == NULL)
