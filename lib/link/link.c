@@ -25,6 +25,8 @@
 #define OUT_MOST ((size_t)256 * 1024)
 /* Bytes of answers that wait for an item before them, before a next item. */
 #define EARLY_MOST ((size_t)64 * 1024 * 1024)
+/* Bytes of a failure or an outcome at most. */
+#define FAILURE_MOST ((size_t)32 * 1024)
 /* Items taken from a lease at once. */
 #define STRIDE 64
 
@@ -231,24 +233,19 @@ static void heed(const struct frame *f)
 	}
 }
 
-/* Returns the size of the largest body an agent may send. */
-static size_t body_most(void)
-{
-	return MAX(self.life.plan->lead + self.life.plan->max_item,
-	    (size_t)32 * 1024);
-}
-
 /* Reads once, and handles all whole frames.  The end of the stream before BYE
    is a loss. */
 static void hear_agent(void)
 {
+	const struct plan *p = self.life.plan;
+	const size_t most = MAX(p->lead + p->max_item, FAILURE_MOST);
 	struct channel *c = &self.agent.channel;
 	struct frame f;
 	int r = peer_fill(&self.agent);
 
 	if (r < 0)
 		give_up(r == -ENOMEM ? no_memory : closed);
-	while ((r = channel_receive(c, body_most(), &f)) == 1) {
+	while ((r = channel_receive(c, most, &f)) == 1) {
 		heed(&f);
 		channel_pass(c, &f);
 	}
@@ -284,8 +281,7 @@ static bool take(struct task *t)
 	return !t->over;
 }
 
-/* Says which items the machine has, or are on their way: those are sent again
-   if it is lost. */
+/* Says which items would be sent again if the machine were lost. */
 static void mark_shipped(const struct task *t)
 {
 	slot_begin(self.slot, t->chunk.ordinal, t->shipped);
@@ -375,8 +371,7 @@ static void begin(const struct frame *f)
 }
 
 /* Ships the items that were taken, beyond the bounds: only the agent can end
-   them or give them back.  All bytes of their chunk have come, as it lies
-   before the order. */
+   them.  All bytes of their chunk have come before the order. */
 static void ship_taken(void)
 {
 	struct task *t = tasks_shipping(&self.tasks);
