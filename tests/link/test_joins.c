@@ -1,5 +1,5 @@
 /*
- * test_hosts.c - machines that join, leave, are lost or never reached: each
+ * test_joins.c - machines that join, leave, are lost or never reached: each
  * input comes back once, and the state of each host says how it is.
  */
 #include "config.h"
@@ -651,6 +651,6 @@ int main(int argc, char **argv)
 	vm_agent(argc, argv, table, COUNTOF(table));
 	if (realpath(argv[0], program) == NULL)
 		return 1;
-	return run_sampled_tests("hosts", tests, COUNTOF(tests), drawn,
+	return run_sampled_tests("joins", tests, COUNTOF(tests), drawn,
 	    COUNTOF(drawn));
 }
