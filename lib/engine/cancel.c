@@ -316,6 +316,8 @@ static int cancel_sent(struct engine *e, struct member *m, struct span *s)
 static void cancel_far(struct engine *e, bool running)
 {
 	e->cancels.until = e->intake.seq;
+	if (running)
+		e->cancels.ended = e->intake.seq;
 	for (size_t i = 0; i < e->set.hosts.count; i++)
 		orders_recall(e, e->set.hosts.all[i], UINT32_MAX, running);
 }

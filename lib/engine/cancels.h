@@ -27,6 +27,7 @@ struct cancels {
 	size_t count, room;
 	uint64_t until;		/* vm_cancel() covers all items before that
 				   number that had not begun */
+	uint64_t ended;		/* the same, with those that ran */
 	uint32_t last;		/* items to give back, see cancels_last(), */
 	bool running;		/* and whether to end those that run */
 };

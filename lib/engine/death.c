@@ -284,6 +284,8 @@ void death_pool(struct engine *e, uint64_t now)
 		if (member_has_greeted(m))
 			teardown_missed(e, m);
 		effort_end(&m->effort, now, m->finished, 0, 0);
+		if (m->host != 0)
+			links_lost(e, m);
 		answer_sent(e, m, cause);
 		crew_vacate(&e->crew, m, fdlist_drop, true, false, now);
 	}

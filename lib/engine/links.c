@@ -163,7 +163,9 @@ void links_lost(struct engine *e, const struct member *m)
 	h->traffic.bytes_in += now.bytes_in;
 	if (now.round_trip > 0)
 		h->traffic.round_trip = now.round_trip;
-	if (m->told_to_stop || m->session == SESSION_UNFIT)
+	/* It is counted once. */
+	slot_tell_traffic(m->slot, &(struct slot_traffic){ 0 });
+	if (m->told_to_stop || m->session == SESSION_UNFIT || e->fate.broken)
 		return;
 	h->times_lost += m->session == SESSION_READY;
 	tell_end(h, m);
@@ -348,6 +350,12 @@ void links_died(struct engine *e, struct span *s, const struct frame *f)
 	s->bytes = s->evidence ? s->evidence->size : 0;
 	retry_never(e, span_seq(s));
 	answer_span(e, s);
+}
+
+bool links_may_return(const struct engine *e, const struct member *m)
+{
+	return m->told_to_stop ||
+	    hosts_get(&e->set.hosts, m->host)->order_until > 0;
 }
 
 void links_returned(struct engine *e, struct member *m, struct span *s)

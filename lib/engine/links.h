@@ -81,6 +81,10 @@ void links_died(struct engine *, struct span *, const struct frame *);
    asked before links_died(). */
 bool links_check(const struct engine *, const struct frame *, uint64_t seq);
 
+/* Was the link told to give back items?  Without that it could send an item to
+   and fro for ever. */
+bool links_may_return(const struct engine *, const struct member *);
+
 /* Requeues an item, a span of its own, that a link gives back. */
 void links_returned(struct engine *, struct member *, struct span *);
 

@@ -127,7 +127,8 @@ static int told(struct engine *e, struct member *m, struct answer *a,
 	if (m->host == 0 || expected(m) == 0 ||
 	    (f->kind == FRAME_OUTCOME &&
 	    !links_check(e, f, span_seq(m->sent))) ||
-	    (f->kind == FRAME_RETURNED && f->size > 0))
+	    (f->kind == FRAME_RETURNED &&
+	    (f->size > 0 || !links_may_return(e, m))))
 		return -EPROTO;
 	close_answer(e, a);
 	s = take_first(m->sent, 1, m->pid);

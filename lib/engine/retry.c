@@ -12,6 +12,10 @@
 bool retry_may(const struct engine *e, const struct span *s,
     enum vm_cause cause)
 {
+	/* An item that ran elsewhere may have ended before the order to end it
+	   came. */
+	if (s->host != 0 && span_seq(s) < e->cancels.ended)
+		return false;
 	return s->attempt < e->set.max_attempts &&
 	    (e->set.retry_on & (unsigned)cause) != 0;
 }

@@ -334,6 +334,9 @@ static void hold(struct crew *c, struct member *m)
 	int index = m->index;
 
 	crew_move(c, m, MEMBER_HELD);
+	/* Another link may connect now. */
+	if (m->host != 0)
+		c->hire_at = 0;
 	if (other == NULL)
 		return;
 	m->index = other->index;
