@@ -3,8 +3,9 @@
  *
  * Runs in: caller, if vm_options.trace or VIMAP_TRACE asks for it.  Events are
  * written by whole events, 64 KiB at a time, and after a second at the latest:
- * so a program that is killed leaves a file that the viewers can read.  A file
- * that cannot be written to ends the trace, not the pool.
+ * so a program that is killed leaves a file that the viewers can read, at worst
+ * with part of an event at its end, if the kernel has ended a write in the
+ * middle.  A file that cannot be written to ends the trace, not the pool.
  */
 #ifndef TRACE_FILE_H
 #define TRACE_FILE_H

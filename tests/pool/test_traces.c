@@ -468,6 +468,23 @@ static void run_for_ever(void)
 	_exit(1);
 }
 
+/* Returns where the comma before the last event is. */
+static const char *last_event(struct json text)
+{
+	const char *at = text.end - 1;
+
+	while (at > text.at && !(at[0] == ',' && at[1] == '\n'))
+		at--;
+	ck_assert_ptr_ne(at, text.at);
+	return at;
+}
+
+static void close_array(struct json *text)
+{
+	memcpy((char *)(uintptr_t)text->end, "]", 1);
+	text->end++;
+}
+
 START_TEST(a_killed_program_leaves_a_prefix)
 {
 	uint64_t until = clock_ns() + limit_ns();
@@ -489,9 +506,13 @@ START_TEST(a_killed_program_leaves_a_prefix)
 	ck_assert_int_ge(st.st_size, 100000);
 	text = read_file(path);
 	ck_assert(!json_is_valid(text));
-	/* The array lacks its end only. */
-	memcpy((char *)(uintptr_t)text.end, "]", 1);
-	text.end++;
+	close_array(&text);
+	/* The kernel may have ended the last write at a page, in the middle of
+	   an event, which is left out. */
+	if (!json_is_valid(text)) {
+		text.end = last_event(text);
+		close_array(&text);
+	}
 	see_all(text, &s);
 	ck_assert_int_gt(s.items, 100);
 }
