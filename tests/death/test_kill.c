@@ -320,8 +320,7 @@ static void check_both(const struct host *h)
 	int status;
 
 	start();
-	pid = fork();
-	ck_assert_int_ge(pid, 0);
+	pid = new_process();
 	if (pid == 0)
 		be_host(h, NULL);
 	wait_for(&sh->counter[READY], 1);

@@ -727,8 +727,7 @@ START_TEST(a_caller_may_be_stopped)
 	pid_t pid;
 
 	start();
-	pid = fork();
-	ck_assert_int_ge(pid, 0);
+	pid = new_process();
 	if (pid == 0)
 		_exit(stop_and_go(NULL));
 	status = in_child(host_of_naps, NULL);
@@ -1163,8 +1162,7 @@ START_TEST(an_idle_worker_comes_to_its_teardown)
 	pool = fork_pool(&worker, &options);
 	ck_assert_int_eq(vm_ready(pool, -1), 0);
 	ck_assert_int_eq(kill(sh->pid[PIDS], SIGSTOP), 0);
-	helper = fork();
-	ck_assert_int_ge(helper, 0);
+	helper = new_process();
 	if (helper == 0) {
 		nap_ms(200);
 		kill(sh->pid[PIDS], SIGCONT);

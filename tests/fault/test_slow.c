@@ -64,8 +64,7 @@ static void run_all(void (*const *bodies)(void), size_t count)
 
 	ck_assert_uint_le(count, COUNTOF(pids));
 	for (size_t i = 0; i < count; i++) {
-		pids[i] = fork();
-		ck_assert_int_ge(pids[i], 0);
+		pids[i] = new_process();
 		if (pids[i] == 0) {
 			bodies[i]();
 			_exit(0);
@@ -430,9 +429,8 @@ END_TEST
 /* A pid alone is not enough: processes outside the session are not killed. */
 START_TEST(only_the_session_is_killed)
 {
-	pid_t pid = fork();
+	pid_t pid = new_process();
 
-	ck_assert_int_ge(pid, 0);
 	if (pid == 0)
 		for (;;)
 			pause();
@@ -450,9 +448,8 @@ START_TEST(what_a_process_is_at)
 {
 	struct sys_process p;
 	uint64_t ticks;
-	pid_t pid = fork();
+	pid_t pid = new_process();
 
-	ck_assert_int_ge(pid, 0);
 	if (pid == 0)
 		for (;;)
 			pause();

@@ -41,8 +41,7 @@ static void start_service(void)
 	ck_assert_int_eq(prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0), 0);
 	ck_assert_ptr_nonnull(mkdtemp(folder));
 	snprintf(path, sizeof path, "%s/socket", folder);
-	service = fork();
-	ck_assert_int_ge(service, 0);
+	service = new_process();
 	if (service == 0) {
 		setenv("VIMAP_WORKERS", "2", 1);
 		execl(PROGRAM, PROGRAM, path, "0", (char *)NULL);

@@ -325,12 +325,20 @@ long memory_kib(void)
 	return pages * (sysconf(_SC_PAGESIZE) / 1024);
 }
 
+pid_t new_process(void)
+{
+	pid_t pid = fork();
+
+	if (pid != 0)
+		ck_assert_int_gt(pid, 0);
+	return pid;
+}
+
 int in_child(int (*body)(void *), void *arg)
 {
-	pid_t pid = fork(), r = 0;
+	pid_t pid = new_process(), r = 0;
 	int status = 0;
 
-	ck_assert_int_ge(pid, 0);
 	if (pid == 0) {
 		setpgid(0, 0);
 		sys_exit(body(arg));

@@ -115,6 +115,11 @@ void no_cores(void);
 /* Returns the resident memory of this process, in KiB. */
 long memory_kib(void);
 
+/* Forks, and fails in the parent if that fails.  No check may run in the child
+   of a test: it notes its line in a file that the test runner reads from the
+   beginning once the test has ended, and a late note would spoil it. */
+pid_t new_process(void);
+
 /* Runs a function like main() in a forked child.  Returns its wait status.  The
    child's process group is killed after limit_ms(), and the test fails. */
 int in_child(int (*body)(void *), void *arg);

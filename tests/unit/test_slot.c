@@ -785,8 +785,7 @@ static void one_round(uint64_t *state)
 
 	ck_assert_ptr_ne(r, MAP_FAILED);
 	fflush(NULL);
-	pid = fork();
-	ck_assert_int_ge(pid, 0);
+	pid = new_process();
 	if (pid == 0)
 		take_all(r, slots_get(&s, 0), parent);
 	for (unsigned chunk = 0; chunk < CHUNKS; chunk++)
