@@ -167,19 +167,18 @@ static size_t judge(struct engine *e, struct member *m)
 	return all;
 }
 
-/* Requeues the items left in the oldest span that the member was sent.  Those
-   of a lost machine may be older than a vm_cancel() that it had not obeyed. */
+/* Requeues the items left in the oldest span that the member was sent. */
 static void requeue(struct engine *e, struct member *m)
 {
 	struct span *s = crew_unlease(&e->crew, m);
 
-	window_move(&e->window, s, s->count ? SPAN_WAITING : SPAN_SPENT);
-	if (s->state == SPAN_SPENT) {
-		span_free(s);
-	} else if (m->host != 0 && span_seq(s) < e->cancels.until) {
-		s->attempt--;
-		answer_cause(e, s, VM_CANCELLED);
+	if (s->count > 0 && m->host != 0) {
+		links_requeue(e, s);
+		return;
 	}
+	window_move(&e->window, s, s->count ? SPAN_WAITING : SPAN_SPENT);
+	if (s->state == SPAN_SPENT)
+		span_free(s);
 }
 
 /* Requeues all items the member was sent.  Returns true if it had begun an

@@ -208,7 +208,7 @@ size_t links_judge(struct engine *e, struct member *m)
 		    span_cut(s, s->first + items) : NULL;
 
 		if (rest != NULL)
-			window_move(&e->window, rest, SPAN_WAITING);
+			links_requeue(e, rest);
 		all += items;
 		if (items == 0 || m->told_to_stop)
 			continue;
@@ -226,6 +226,7 @@ size_t links_judge(struct engine *e, struct member *m)
 static bool is_lacking(const struct engine *e)
 {
 	const struct roster *r = &e->crew.roster;
+
 	return e->set.max_hosts > 0 && r->having[TRAIT_READY] == 0 &&
 	    r->having[TRAIT_HOPED] == r->having[TRAIT_LINK];
 }
@@ -352,6 +353,19 @@ void links_died(struct engine *e, struct span *s, const struct frame *f)
 	answer_span(e, s);
 }
 
+void links_requeue(struct engine *e, struct span *s)
+{
+	const uint64_t seq = span_seq(s);
+	const bool covered = s->count == 1 ? cancels_has(&e->cancels, seq) :
+	    seq < e->cancels.until;
+
+	window_move(&e->window, s, SPAN_WAITING);
+	if (!covered)
+		return;
+	s->attempt--;
+	answer_cause(e, s, VM_CANCELLED);
+}
+
 bool links_may_return(const struct engine *e, const struct member *m)
 {
 	return m->told_to_stop ||
@@ -361,10 +375,5 @@ bool links_may_return(const struct engine *e, const struct member *m)
 void links_returned(struct engine *e, struct member *m, struct span *s)
 {
 	crew_ungrant(&e->crew, m, s->count);
-	if (cancels_has(&e->cancels, span_seq(s))) {
-		s->attempt--;
-		answer_cause(e, s, VM_CANCELLED);
-		return;
-	}
-	window_move(&e->window, s, SPAN_WAITING);
+	links_requeue(e, s);
 }

@@ -81,6 +81,10 @@ void links_died(struct engine *, struct span *, const struct frame *);
    asked before links_died(). */
 bool links_check(const struct engine *, const struct frame *, uint64_t seq);
 
+/* Requeues the items of a span that its machine has given up; or answers them,
+   if vm_cancel() or vm_cancel_item() covers them. */
+void links_requeue(struct engine *, struct span *);
+
 /* Was the link told to give back items?  Without that it could send an item to
    and fro for ever. */
 bool links_may_return(const struct engine *, const struct member *);

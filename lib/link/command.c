@@ -14,6 +14,9 @@
 #include "os/sys.h"
 #include "wire/far.h"
 
+/* Most time for standard error after the end of standard output. */
+#define REST_NS (1000 * MS_IN_NS)
+
 /* ---- start ---- */
 
 /* Copies the texts of a HOST frame, and lists its arguments.  Returns 0 or
@@ -125,8 +128,10 @@ void command_hear(struct command *c)
 void command_hear_rest(struct command *c)
 {
 	struct pollfd fd = { .fd = c->errors, .events = POLLIN };
+	const uint64_t until = sys_now() + REST_NS;
 
-	while (c->errors >= 0 && sys_poll(&fd, 1, 200) == 1)
+	while (c->errors >= 0 && sys_now() < until &&
+	    sys_poll(&fd, 1, 200) == 1)
 		command_hear(c);
 }
 

@@ -44,7 +44,7 @@ int command_start(struct command *, const void *body, size_t size,
 void command_hear(struct command *);
 
 /* Reads the rest of standard error, when standard output has ended.  Waits
-   200 ms at most after each line. */
+   200 ms at most after each line, and a second in all. */
 void command_hear_rest(struct command *);
 
 /*
