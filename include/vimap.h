@@ -441,6 +441,19 @@ struct vm_options {
 	 * returned 0.  (NULL: no trace.)
 	 */
 	const char *trace;
+
+	/*
+	 * Where machines may join the pool by vm_join(): the path of a Unix
+	 * socket, which vm_fork() makes with mode 0600 and vm_close() removes,
+	 * or a name without "/", which is a socket in the directory vimap of
+	 * $XDG_RUNTIME_DIR, or of /run/user/UID, or in /tmp/vimap-UID.  Only
+	 * processes of the same user and of root can connect.  Each machine
+	 * that joins is a host, as those of vm_add_host(), and takes a place of
+	 * max_hosts.  At most 8 connections that have not greeted are open,
+	 * each for 10 seconds.  What hosts need, this needs.  (NULL: none may
+	 * join.)
+	 */
+	const char *listen;
 };
 
 /*
@@ -553,6 +566,44 @@ VM_EXPORT void vm_agent(int argc, char **argv, const struct vm_worker *,
     size_t count);
 
 /*
+ * The way round that begins at the other machine: the program there offers its
+ * workers to a pool that listens.
+ */
+struct vm_join {
+	const char *to;		/* vm_options.listen of a pool on this machine;
+				   or NULL, and */
+	const char *const *command;	/* a command that leads there, whose
+				   standard input and output are the connection;
+				   a NULL ends it:
+				   { "ssh", "-oBatchMode=yes", "caller",
+				   "/opt/prog", "--vimap-relay", "queue", NULL }
+				   { "spipe", "-t", "caller:8025", "-k", "key",
+				   NULL } */
+	int workers;		/* unless the pool says (the usable CPUs) */
+	int once;		/* not 0: serve a single pool */
+};
+
+/*
+ * Serves pools with the named workers of the table, as vm_agent() does, in
+ * child processes.  Blocks: waits for a pool, also for one that does not exist
+ * yet; serves it until it is done, or lost; and waits for the next.  Tries
+ * again after pauses of 20 ms to 1 s, with a command 1 s to 60 s.  Text of
+ * hooks and of the command goes to stdout and stderr of this program.
+ *
+ * Returns 0 with once, when a pool is done.  Otherwise -1 and sets errno, with
+ * words in vm_error(NULL): EINVAL for a bad argument; EPROTO if the pool
+ * refuses this program, as another build or for its names, or if no worker
+ * could be set up; EPIPE with once, if the pool was lost; EPERM, EACCES,
+ * ENOTDIR or ENAMETOOLONG for a socket that is out of reach.
+ *
+ * vm_agent() makes a program that is started with the last arguments
+ * --vimap-relay and a name or path a relay: it passes bytes between its
+ * standard input and output and that socket, which it waits for.
+ */
+VM_EXPORT int vm_join(const struct vm_join *, const struct vm_worker *,
+    size_t count) VM_CHECK_RESULT;
+
+/*
  * Adds a machine, which is copied.  Does not block: its command is started
  * during later calls on the pool, at most 8 commands at a time.  A machine that
  * is lost or cannot be reached is tried again, after pauses of 1 s to 60 s.  If
@@ -579,7 +630,8 @@ enum vm_host_status {
 	VM_HOST_UP,
 	VM_HOST_DOWN,		/* lost, or not reached; is tried again */
 	VM_HOST_LEAVING,	/* its present inputs end, and its teardowns */
-	VM_HOST_GONE		/* removed or given up, or the pool has ended */
+	VM_HOST_GONE,		/* removed or given up, or the pool has ended */
+	VM_HOST_LISTENING	/* waits at vm_options.listen for a machine */
 };
 
 /* A machine of a pool; counts are of its whole life. */

@@ -1,17 +1,17 @@
 /*
- * agent.c - vm_agent(): the other end of a link, an ordinary pool on another
- * machine that is given its inputs, and gives its results, through standard
- * input and output.
+ * agent.c - see agent.h: the other end of a link, an ordinary pool on another
+ * machine that gets its inputs, and gives its results, through a connection.
  *
- * Runs in: agent, the process that a link's command starts; agent_process() in
- * its workers.  The number, index and attempt of an input travel before its
- * bytes, inside the input of the agent's own pool.
+ * Runs in: agent; agent_process() in its workers.  The number, index and
+ * attempt of an input travel before its bytes, inside the input of the agent's
+ * own pool.
  *
- * Easy to get wrong: the agent must read standard input also while its pool
- * takes no inputs, or it does not notice that the link is gone; and nothing but
- * frames may be written to standard output.
+ * Easy to get wrong: the agent must read from the link also while its pool
+ * takes no inputs, or it does not notice that the link is gone.
  */
 #include "config.h"
+
+#include "agent/agent.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -23,9 +23,7 @@
 #include "base/base.h"
 #include "engine/deliver.h"
 #include "engine/turn.h"
-#include "os/cpus.h"
 #include "os/identity.h"
-#include "os/streams.h"
 #include "os/sys.h"
 #include "wire/channel.h"
 #include "wire/far.h"
@@ -62,8 +60,8 @@ struct origin {
 };
 
 static struct agent {
-	struct channel link;	/* standard input, by another descriptor */
-	int out;		/* standard output, likewise */
+	struct agent_line line;
+	struct channel link;	/* what comes from it */
 	const struct vm_worker *hooks;	/* the program's */
 	vm_pool *pool;
 	struct outbox to;	/* frames for the link */
@@ -79,8 +77,7 @@ static struct agent {
 	uint64_t silence_ns;
 	bool stopped;		/* the link has said STOP */
 	bool lost;		/* the link is gone, or silent */
-} self = { .link = { .in = -1, .out = -1 }, .out = -1,
-	.silence_ns = NEVER };
+} self = { .silence_ns = NEVER };
 
 /* ---- to the link ---- */
 
@@ -119,7 +116,7 @@ static void await(bool writing, uint64_t ns)
 {
 	struct pollfd fds[] = {
 		{ .fd = self.link.in, .events = POLLIN },
-		{ .fd = writing ? self.out : -1, .events = POLLOUT },
+		{ .fd = writing ? self.line.out : -1, .events = POLLOUT },
 	};
 
 	sys_poll(fds, COUNTOF(fds), (int)(ns / MS_IN_NS) + 1);
@@ -131,7 +128,7 @@ static void await(bool writing, uint64_t ns)
 static void flush(void)
 {
 	while (outbox_left(&self.to) > 0 && !self.lost) {
-		ssize_t n = outbox_write(&self.to, self.out);
+		ssize_t n = outbox_write(&self.to, self.line.out);
 
 		if (n == -EAGAIN)
 			await(true, TICK_NS);
@@ -389,15 +386,16 @@ static int serve(void)
 
 /* ---- start and end ---- */
 
-/* Standard input and output belong to the link; hooks see neither. */
-static bool take_over_streams(void)
+/* Exits, and tells the process that joined how it ended. */
+static _Noreturn void leave(enum agent_end how, const char *text, size_t size)
 {
-	self.link.in = sys_copy(0);
-	self.out = sys_copy(1);
-	if (self.link.in < 0 || self.out < 0 || !streams_end_stdin())
-		return false;
-	return sys_dup_onto(2, 1) >= 0 && sys_nonblock(self.link.in) == 0 &&
-	    sys_nonblock(self.out) == 0;
+	const char kind = (char)how;
+
+	if (self.line.report >= 0) {
+		sys_write(self.line.report, &kind, 1);
+		sys_write(self.line.report, text, MIN(size, AGENT_TEXT));
+	}
+	exit_leave(how == AGENT_SERVED ? EXIT_SUCCESS : EXIT_FAILURE);
 }
 
 static void greet(const struct vm_worker *table, size_t count)
@@ -430,7 +428,7 @@ static _Noreturn void refuse(const char *text)
 {
 	tell(FRAME_REFUSED, text, strlen(text));
 	flush();
-	exit_leave(EXIT_FAILURE);
+	leave(AGENT_REFUSED, text, strlen(text));
 }
 
 static const struct vm_worker *find(const struct vm_worker *table,
@@ -475,7 +473,7 @@ static void fork_pool(const struct vm_worker *hooks, const struct begin_told *s)
 	const struct far_begin *f = &s->head;
 	struct vm_worker worker = *hooks;
 	int workers = f->workers > 0 && f->workers < 32767 ?
-	    (int)f->workers : cpus_usable("");
+	    (int)f->workers : self.line.workers;
 	int *index = indices((int)f->first_index, workers);
 	const struct vm_options options = {
 		.workers = workers,
@@ -487,8 +485,9 @@ static void fork_pool(const struct vm_worker *hooks, const struct begin_told *s)
 		.teardown_timeout_ms = f->teardown_ms,
 		.close_timeout_ms = f->close_ms,
 		.fork_timeout_ms = f->fork_ms,
-		.close_fds = (int[]){ self.link.in, self.out },
-		.close_count = 2,
+		.close_fds = (int[]){ self.line.in, self.line.out,
+			self.line.report },
+		.close_count = self.line.report >= 0 ? 3 : 2,
 		.worker_max_items = f->max_items,
 		.worker_max_cpu_seconds = f->max_cpu_s,
 		.worker_max_address_bytes = (size_t)f->max_address_space,
@@ -512,14 +511,18 @@ static void fork_pool(const struct vm_worker *hooks, const struct begin_told *s)
 /* Waits for BEGIN, and forks the pool. */
 static void begin(const struct vm_worker *table, size_t count)
 {
+	const uint64_t until = self.line.patience_ns == NEVER ? NEVER :
+	    sys_now() + self.line.patience_ns;
 	const struct vm_worker *hooks;
 	struct begin_told start;
 	struct frame f;
 	int r;
 
 	while ((r = channel_receive(&self.link, SIZE_MAX, &f)) == 0 &&
-	    !self.lost)
-		await(false, 60 * TICK_NS);
+	    !self.lost && sys_now() < until)
+		await(false, TICK_NS);
+	if (r == 1 && f.kind == FRAME_REFUSED)
+		leave(AGENT_REFUSED, (const char *)f.body, f.size);
 	if (r != 1 || f.kind != FRAME_BEGIN ||
 	    far_begin(f.body, f.size, &start) < 0)
 		exit_leave(EXIT_FAILURE);
@@ -556,7 +559,7 @@ static void await_worker(void)
 }
 
 /* Closes the pool and says BYE, unless the link is gone. */
-static int end(int r)
+static _Noreturn void end(int r)
 {
 	const char *text = "";
 
@@ -570,31 +573,28 @@ static int end(int r)
 	if (vm_close(self.pool) != 0)
 		text = vm_error(NULL);
 	if (r < 0 || self.lost)
-		return EXIT_FAILURE;
+		leave(AGENT_LOST, text, strlen(text));
 	tell(FRAME_BYE, text, strlen(text));
 	flush();
-	return EXIT_SUCCESS;
+	leave(AGENT_SERVED, "", 0);
 }
 
-void vm_agent(int argc, char **argv, const struct vm_worker *table,
+void agent_serve(const struct agent_line *line, const struct vm_worker *table,
     size_t count)
 {
 	const struct vm_source source = { .next = next, .wait_fd = wait_fd };
 	int r;
 
-	if (argc < 2 || strcmp(argv[argc - 1], FAR_AGENT) != 0)
-		return;
+	self.line = *line;
 	outbox_init(&self.to);
 	buf_init(&self.input, SIZE_MAX / 4);
 	self.heard_at = self.told_at = sys_now();
-	if (!take_over_streams())
-		exit_leave(EXIT_FAILURE);
-	channel_open(&self.link, self.link.in, -1);
+	channel_open(&self.link, self.line.in, -1);
 	greet(table, count);
 	begin(table, count);
 	/* Workers have the program's own action for it. */
 	sys_ignore(SIGPIPE);
 	await_worker();
 	r = vm_imap(self.pool, source) < 0 ? -errno : serve();
-	exit_leave(end(r));
+	end(r);
 }

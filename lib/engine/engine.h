@@ -47,6 +47,7 @@
 #include "base/words.h"
 #include "engine/cancels.h"
 #include "engine/death.h"
+#include "engine/doors.h"
 #include "engine/fate.h"
 #include "engine/intake.h"
 #include "engine/links.h"
@@ -102,6 +103,7 @@ struct engine {
 	struct lost_fds lost;
 	struct staffing staffing;
 	struct links links;
+	struct doors doors;
 	bool ordered;		/* a host has orders that are not queued */
 	struct cancels cancels;
 	struct fate fate;

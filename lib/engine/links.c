@@ -71,6 +71,7 @@ void links_left(struct engine *e, struct member *m)
 	roster_book(&e->crew, m);
 	if (h->refused)
 		staffing_gave_up(e, m);
+	doors_watch(e);
 }
 
 static enum vm_host_status status_of(const struct host *h)
@@ -83,6 +84,8 @@ static enum vm_host_status status_of(const struct host *h)
 		return VM_HOST_LEAVING;
 	if (member_is_ready(m))
 		return VM_HOST_UP;
+	if (h->door)
+		return VM_HOST_LISTENING;
 	if (m->state == MEMBER_ASKED || member_is_starting(m) ||
 	    h->words[0] == '\0')
 		return VM_HOST_CONNECTING;
@@ -118,8 +121,9 @@ int links_state(const struct engine *e, int number, struct vm_host_state *s)
 
 void links_begin(struct engine *e, struct member *m)
 {
-	const struct host *h = hosts_get(&e->set.hosts, m->host);
+	struct host *h = hosts_get(&e->set.hosts, m->host);
 
+	hosts_shut(h);
 	if (crew_order(&e->crew, m, h->frame, h->length) < 0)
 		crew_doom(&e->crew, m, VM_LOST);
 }
@@ -131,7 +135,7 @@ void links_unfit(struct engine *e, const struct member *m,
 {
 	struct host *h = hosts_get(&e->set.hosts, m->host);
 
-	h->refused = why->head.code == FAR_NEVER;
+	h->refused = why->head.code == FAR_NEVER && !h->door;
 	hosts_tell(h, why->message, why->head.message_size);
 }
 
@@ -244,9 +248,11 @@ static void explain(struct engine *e)
 	    (unsigned long long)(e->set.patience_ns / MS_IN_NS));
 	for (size_t i = 0; i < e->set.hosts.count; i++) {
 		const struct host *h = e->set.hosts.all[i];
+		const char *none = h->door ? "Nobody has joined." :
+		    "No answer yet.";
 
 		words_add(e->words, "  %.64s: %.200s", h->name,
-		    h->words[0] != '\0' ? h->words : "No answer yet.");
+		    h->words[0] != '\0' ? h->words : none);
 	}
 }
 

@@ -346,6 +346,8 @@ static int hello(struct engine *e, struct member *m, struct answer *a,
 	if (m->first == FIRST_PENDING)
 		m->first = FIRST_WELL;
 	crew_session(&e->crew, m, SESSION_READY);
+	if (m->door)
+		doors_watch(e);
 	debug_say(e, "hello: worker %d, pid %d, set up in %u us", m->index,
 	    (int)m->pid, (unsigned)h.setup_us);
 	return 0;
@@ -366,6 +368,13 @@ static int unfit(struct engine *e, struct member *m, struct answer *a,
 	m->setup_by = NEVER;
 	crew_bear(&e->crew, m, now + UNFIT_NS);
 	return 0;
+}
+
+static int knock(struct engine *e, struct member *m, struct answer *a,
+    struct frame *f, uint64_t now)
+{
+	(void)a, (void)now;
+	return doors_knock(e, m, f);
 }
 
 static int leaving(struct engine *e, struct member *m, struct answer *a,
@@ -399,6 +408,7 @@ static handler *const handlers[SESSIONS][FRAME_KINDS] = {
 	[SESSION_SETUP] = {
 		[FRAME_HELLO] = hello,
 		[FRAME_UNFIT] = unfit,
+		[FRAME_KNOCK] = knock,
 	},
 	[SESSION_READY] = {
 		[FRAME_OUTPUT] = outputs,

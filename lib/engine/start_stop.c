@@ -79,7 +79,8 @@ static bool settle_for_less(struct engine *e)
 
 static int fork_server(struct engine *e)
 {
-	int r = server_start(&e->server, &e->set.plan, &e->slots, e->words);
+	int r = server_start(&e->server, &e->set.plan, &e->slots,
+	    e->doors.door.fd, e->words);
 
 	if (r == 0)
 		lost_fds_mark(e);
@@ -189,9 +190,15 @@ static int start_processes(struct engine *e)
 		r = listening_open(e);
 	if (r < 0)
 		return explain(e, -r);
-	r = fork_server(e);
+	r = doors_open(e);
+	if (r == 0)
+		r = fork_server(e);
 	if (r == 0)
 		r = hire_all(e, alone ? NEVER : sys_now() + FIRST_NS);
+	doors_hand_over(e);
+	/* The first door is open before the pool has work. */
+	if (r == 0 && e->set.listen != NULL)
+		r = turn_run(e, 0);
 	if (r == 0 && e->set.max_items > 0)
 		server_spare(&e->server, true);
 	return r;
@@ -203,7 +210,7 @@ int engine_start(struct engine *e, struct settings *set, struct words *words)
 	size_t usual, most, n;
 
 	*e = (struct engine){ .set = *set, .words = words, .listening.wake = -1,
-	    .lost.mark = -1 };
+	    .lost.mark = -1, .doors.door.fd = -1 };
 	e->server.socket = e->server.pidfd = -1;
 	e->listening.poller.set = e->listening.poller.outer = -1;
 	e->listening.poller.timer = -1;
@@ -213,6 +220,7 @@ int engine_start(struct engine *e, struct settings *set, struct words *words)
 	set->hosts = (struct hosts){ .count = 0 };
 	set->trace = NULL;
 	set->keep = NULL;
+	set->listen = NULL;
 	n = e->set.workers + e->set.hosts.count;
 	e->staffing.workforce = n;
 	most = settings_bytes(&e->set, n, &usual);
@@ -354,6 +362,7 @@ int engine_stop(struct engine *e, bool foreign, uint64_t until)
 	if (r == 0 && e->started && !foreign)
 		r = teardown_sum(e) > 0 ? 1 : staffing_sum(e);
 	trace_file_close(e, foreign, close);
+	doors_close(e, foreign, close);
 	if (!foreign)
 		lost_fds_leave(e);
 	poller_close(&e->listening.poller, close);

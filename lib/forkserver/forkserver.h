@@ -55,6 +55,7 @@ struct child {
 struct forkserver {
 	int socket;		/* to the caller */
 	int caller_fd;		/* pidfd of the caller, -1: none */
+	int door;		/* listens for agents that join; -1: none */
 	pid_t caller;
 	struct plan *plan;
 	struct slots slots;

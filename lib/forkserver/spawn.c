@@ -117,6 +117,7 @@ static _Noreturn void be_worker(struct forkserver *f, const struct pipes *p,
 		.tasks = p->tasks[0],
 		.results = p->results[1],
 		.errors = p->errors,
+		.door = f->door,
 		.fds = { f->socket, f->caller_fd, p->tasks[1], p->results[0],
 			p->both },
 	};
@@ -137,6 +138,7 @@ static _Noreturn void be_worker(struct forkserver *f, const struct pipes *p,
 	title_set_worker(life.index);
 	if (life.which >= f->plan->first_link)
 		link_main(&life);
+	sys_close(&life.door);
 	worker_main(&life);
 }
 

@@ -21,7 +21,9 @@
 #include "wire/greeting.h"
 
 struct command {
-	char **arguments;	/* a NULL ends them; owned */
+	char **arguments;	/* a NULL ends them; owned.  Of a door: the
+				   name of the host */
+	bool door;		/* there is no command: an agent is to join */
 	const char *name;	/* of the host, for people */
 	uint32_t workers;	/* that its agent is to have; 0: usable CPUs */
 	void *memory;		/* for the texts; owned */
@@ -35,8 +37,8 @@ struct command {
 	size_t said_length;
 };
 
-/* Starts the command of a HOST frame with that body.  Returns 0, or -errno with
-   words. */
+/* Starts the command of a HOST frame with that body, if there is one.  Returns
+   0, or -errno with words. */
 int command_start(struct command *, const void *body, size_t size,
     struct words *);
 

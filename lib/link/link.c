@@ -13,6 +13,7 @@
 #include "items/chunk.h"
 #include "link/caller.h"
 #include "link/credit.h"
+#include "link/guest.h"
 #include "link/peer.h"
 #include "link/tasks.h"
 #include "os/sys.h"
@@ -281,17 +282,11 @@ static bool take(struct task *t)
 	return !t->over;
 }
 
-/* Says which items would be sent again if the machine were lost. */
-static void mark_shipped(const struct task *t)
-{
-	slot_begin(self.slot, t->chunk.ordinal, t->shipped);
-}
-
 /* Ends the shipping of a chunk.  Ordinals wrap: the slot must not name a chunk
    that is long gone. */
 static void close_task(struct task *t)
 {
-	mark_shipped(t);
+	slot_begin(self.slot, t->chunk.ordinal, t->shipped);
 	tasks_close(&self.tasks);
 }
 
@@ -301,7 +296,8 @@ static void ship(struct task *t, const struct frame *item)
 		tell(FRAME_CHUNK, &t->chunk, sizeof t->chunk);
 	tell(FRAME_ITEM, item->body, item->size);
 	t->shipped++;
-	mark_shipped(t);
+	/* It would be sent again if the machine were lost. */
+	slot_begin(self.slot, t->chunk.ordinal, t->shipped);
 	self.tasks.in_flight++;
 	credit_shipped(&self.credit, item->size);
 }
@@ -450,18 +446,14 @@ static _Noreturn void unfit(int code, const struct words *w)
 static void start_agent(void)
 {
 	const struct plan *p = self.life.plan;
-	const size_t name = strlen(p->hooks.name);
-	const size_t size = sizeof p->far + name + p->hooks.config_size;
 	struct far_begin start = p->far;
-	unsigned char *at = outbox_add(&self.agent.out, frame_length(size));
 
-	if (at == NULL)
-		give_up(no_memory);
-	start.name_size = (uint32_t)name;
+	start.name_size = (uint32_t)strlen(p->hooks.name);
 	start.config_size = p->hooks.config_size;
 	start.workers = self.agent.command.workers;
 	start.first_index = (uint32_t)self.life.index;
-	far_write_begin(at, &start, p->hooks.name, p->hooks.config);
+	if (peer_begin(&self.agent, &start, p->hooks.name, p->hooks.config) < 0)
+		give_up(no_memory);
 }
 
 /* Waits for a frame of the agent that is no PING.  Returns as
@@ -538,7 +530,10 @@ static void set_up(void)
 	struct words w;
 	int r = start_command(&w);
 
-	if (r == 0)
+	if (r == 0 && self.agent.command.door)
+		r = guest_await(&self.agent.command, self.life.door,
+		    p->hooks.name, &self.caller, &g, &w);
+	else if (r == 0)
 		r = command_greet(&self.agent.command, p->hooks.name,
 		    sys_now() + p->connect_ns, &g, &w);
 	if (r < 0)

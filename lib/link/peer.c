@@ -18,6 +18,19 @@ void peer_open(struct peer *p, uint64_t silence_ns)
 	p->heard_at = p->told_at = sys_now();
 }
 
+int peer_begin(struct peer *p, const struct far_begin *head, const char *name,
+    const void *config)
+{
+	const size_t size = sizeof *head + head->name_size +
+	    (size_t)head->config_size;
+	unsigned char *at = outbox_add(&p->out, frame_length(size));
+
+	if (at == NULL)
+		return -ENOMEM;
+	far_write_begin(at, head, name, config);
+	return 0;
+}
+
 int peer_tell(struct peer *p, enum frame_kind kind, const void *body,
     size_t size)
 {

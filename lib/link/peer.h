@@ -13,6 +13,7 @@
 #include "link/command.h"
 #include "shm/slot.h"
 #include "wire/channel.h"
+#include "wire/far.h"
 #include "wire/outbox.h"
 
 struct peer {
@@ -29,6 +30,11 @@ struct peer {
 
 /* Begins to count the time of an agent that has greeted. */
 void peer_open(struct peer *, uint64_t silence_ns);
+
+/* Queues a BEGIN frame, with name and config of the sizes in its head.  Returns
+   0 or -ENOMEM. */
+int peer_begin(struct peer *, const struct far_begin *, const char *name,
+    const void *config);
 
 /* Queues a frame.  Returns 0 or -ENOMEM. */
 int peer_tell(struct peer *, enum frame_kind, const void *body, size_t size);

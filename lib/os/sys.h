@@ -156,6 +156,31 @@ int sys_send(int fd, const void *message, size_t size, const int *fds,
 ssize_t sys_receive(int fd, void *message, size_t size, int fds[SYS_FDS],
     bool *lost);
 
+/* ---- sockets with a path ---- */
+
+/* Makes a socket that listens at the path, with mode 0600, and does not block.
+   Returns its descriptor; -EADDRINUSE if the path exists. */
+int sys_listen(const char *path);
+/* Connects to the socket at the path.  Returns a descriptor that does not
+   block; -EAGAIN if too many connections wait there. */
+int sys_connect(const char *path);
+/* Accepts a connection.  Returns a descriptor that does not block; -EAGAIN if
+   there is none. */
+int sys_accept(int fd);
+/* Is the process at the other end of this user's, or of root's? */
+bool sys_peer_may(int fd);
+/* As unlink(2). */
+int sys_unlink(const char *path);
+/* Stores the identity of the socket under that path.  Returns 0; -ENOTSOCK if
+   another file is there. */
+int sys_identify_socket(const char *path, struct sys_file *);
+/* Is the path a directory of this user's that nobody else may write to?  make:
+   makes it with mode 0700 if it is not there.  Returns 0; -EPERM or -ENOTDIR if
+   not. */
+int sys_own_directory(const char *path, bool make);
+/* Returns the effective user.  Cannot fail. */
+uid_t sys_user(void);
+
 /* ---- waiting ---- */
 
 /* Polls a descriptor for reading and yields the CPU in between, up to "times"

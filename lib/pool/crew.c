@@ -72,6 +72,7 @@ bool crew_add_host(struct crew *c, struct host *h)
 		return false;
 	h->member = m;
 	m->host = h->number;
+	m->door = h->door;
 	m->index = hosts_index(h);
 	m->weight = 1;
 	m->trouble = m->setups_failed = 0;
@@ -230,7 +231,7 @@ static void hire(struct crew *c, struct member *m, uint64_t now)
 /* Must a link wait until others have connected? */
 static bool is_held_up(const struct crew *c, const struct member *m)
 {
-	return m->host != 0 &&
+	return m->host != 0 && !m->door &&
 	    c->roster.having[TRAIT_CONNECTING] >= CONNECTING_MOST;
 }
 
@@ -304,6 +305,9 @@ static uint64_t pause_after(const struct member *m)
 {
 	const int doublings = MIN(MAX(m->trouble, 1) - 1, 10);
 
+	/* It waits for others to come: a pause for each loss will do. */
+	if (m->door)
+		return LINK_PAUSE_FIRST;
 	if (m->host != 0)
 		return MIN(LINK_PAUSE_FIRST << doublings, LINK_PAUSE_MOST);
 	return m->trouble == 0 ? 0 : MIN(PAUSE_FIRST << doublings, PAUSE_MOST);

@@ -81,6 +81,7 @@ struct member {
 	int index;		/* vm_context.worker_index */
 	int host;		/* a link: number of its host, from 1 on; else
 				   0 */
+	bool door;		/* a link that waits for agents to join */
 	uint32_t weight;	/* workers that a link stands for; else 1 */
 	pid_t pid;		/* for messages, and for crew_shoot() */
 	struct slot *slot;

@@ -37,22 +37,29 @@ static const char *name_of(const struct vm_host *h)
 	return h->name != NULL ? h->name : h->command[n > 1 ? n - 2 : 0];
 }
 
+void hosts_shut(struct host *h)
+{
+	h->name = (char *)h->frame + FRAME_HEAD + sizeof(struct far_host);
+	h->knocked = false;
+}
+
 /* Fills in a zeroed host.  Returns 0 or -ENOMEM. */
 static int fill(struct host *h, const struct vm_host *from, size_t number)
 {
-	const char *name = name_of(from);
-
 	h->number = (int)number;
-	h->length = far_host_length(name, from->command);
+	h->door = from->command == NULL;
+	h->length = far_host_length(from->name, from->command);
 	h->frame = malloc(h->length);
 	if (h->frame == NULL)
 		return -ENOMEM;
-	far_write_host(h->frame, (uint32_t)from->workers, name, from->command);
-	h->name = (char *)h->frame + FRAME_HEAD + sizeof(struct far_host);
+	far_write_host(h->frame, (uint32_t)from->workers, from->name,
+	    from->command);
+	hosts_shut(h);
 	return 0;
 }
 
-int hosts_add(struct hosts *hosts, const struct vm_host *from)
+/* Adds a host, or a door if it has no command. */
+static int add(struct hosts *hosts, const struct vm_host *from)
 {
 	const size_t n = hosts->count;
 	struct host **more;
@@ -75,6 +82,21 @@ int hosts_add(struct hosts *hosts, const struct vm_host *from)
 		return 0;
 	hosts_drop_last(hosts);
 	return -ENOMEM;
+}
+
+int hosts_add(struct hosts *hosts, const struct vm_host *from)
+{
+	struct vm_host host = *from;
+
+	host.name = name_of(from);
+	return add(hosts, &host);
+}
+
+int hosts_add_door(struct hosts *hosts, const char *name)
+{
+	const struct vm_host door = { .name = name };
+
+	return add(hosts, &door);
 }
 
 struct host *hosts_get(const struct hosts *hosts, int number)

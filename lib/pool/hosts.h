@@ -25,7 +25,12 @@ struct member;
 
 struct host {
 	int number;		/* from 1 on */
-	const char *name;	/* for people; lies in the frame's memory */
+	const char *name;	/* for people; lies in the frame's memory, or
+				   is guest */
+	bool door;		/* its links wait for agents that join */
+	bool knocked;		/* a door: a connection came to the present
+				   link */
+	char guest[FAR_NAME + 1]; /* name of the machine that joined last */
 	unsigned char *frame;	/* HOST frame for its links, owned */
 	size_t length;		/* bytes */
 	struct member *member;	/* its place; NULL: gone for good */
@@ -56,6 +61,12 @@ int hosts_check(const struct vm_host *, const char *where, struct words *);
 
 /* Adds a copy of a host, without a place.  Returns 0 or -ENOMEM. */
 int hosts_add(struct hosts *, const struct vm_host *);
+
+/* Adds a door, without a place, under that name.  Returns 0 or -ENOMEM. */
+int hosts_add_door(struct hosts *, const char *name);
+
+/* A link of the door begins: forgets its guest. */
+void hosts_shut(struct host *);
 
 /* Frees the host that was added last, which has no place. */
 void hosts_drop_last(struct hosts *);

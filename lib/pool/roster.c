@@ -136,16 +136,17 @@ static unsigned traits(const struct member *m)
 	bool ready = member_is_ready(m);
 	bool coming = hoped && m->state != MEMBER_HELD &&
 	    (!ready || m->told_to_stop);
-	bool unborn = m->wanted && m->host == 0 && (m->generation == 0 ||
+	bool unborn = m->wanted && (m->host == 0 || m->door) &&
+	    (m->generation == 0 ||
 	    (m->generation == 1 && m->state == MEMBER_ASKED));
-	bool connecting = m->host != 0 && (m->state == MEMBER_ASKED ||
-	    member_is_starting(m));
+	bool connecting = m->host != 0 && !m->door &&
+	    (m->state == MEMBER_ASKED || member_is_starting(m));
 
 	return (unsigned)hoped << TRAIT_HOPED |
 	    (unsigned)(hoped && m->host != 0) << TRAIT_LINK |
 	    (unsigned)coming << TRAIT_COMING |
 	    (unsigned)unborn << TRAIT_UNBORN |
-	    (unsigned)(m->wanted && m->first == FIRST_PENDING) <<
+	    (unsigned)(m->wanted && !m->door && m->first == FIRST_PENDING) <<
 	    TRAIT_UNTRIED |
 	    (unsigned)(m->first == FIRST_FAILED) << TRAIT_MISFIT |
 	    (unsigned)member_is_starting(m) << TRAIT_STARTING |

@@ -50,7 +50,8 @@ enum trait {
 	TRAIT_HOPED,		/* wanted, and not given up */
 	TRAIT_LINK,		/* of these: links */
 	TRAIT_COMING,		/* hoped: not at work yet, or told to stop */
-	TRAIT_UNBORN,		/* wanted here, and never yet forked */
+	TRAIT_UNBORN,		/* wanted here, or a door, and never yet
+				   forked */
 	TRAIT_UNTRIED,		/* wanted, and the first setup has not ended */
 	TRAIT_MISFIT,		/* the first setup has failed */
 	TRAIT_STARTING,		/* in setup */

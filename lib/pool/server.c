@@ -54,7 +54,8 @@ static pid_t fork_without(const struct plan *p)
 	return pid;
 }
 
-/* Forks with the lock of fdlist held and all signals blocked. */
+/* Forks with the lock of fdlist held and all signals blocked.  The fork server
+   closes what is on the list, so it gets copies that are not. */
 static int fork_server(struct server *s, struct forkserver *f)
 {
 	int ends[2] = { -1, -1 };
@@ -64,6 +65,11 @@ static int fork_server(struct server *s, struct forkserver *f)
 	if (r < 0)
 		return r;
 	f->socket = ends[1];
+	f->door = f->door < 0 ? -1 : sys_copy(f->door);
+	if (f->door < -1) {
+		r = f->door;
+		goto out;
+	}
 	f->caller_fd = sys_pidfd_open(f->caller);
 	f->caller_fd = MAX(f->caller_fd, -1);
 	r = fdlist_add(ends[0]);
@@ -90,17 +96,19 @@ static int fork_server(struct server *s, struct forkserver *f)
 	}
 out:
 	sys_close(&ends[0]);
+	sys_close(&f->door);
 	sys_close(&f->caller_fd);
 	sys_close(&f->socket);
 	return r;
 }
 
 int server_start(struct server *s, struct plan *plan,
-    struct slots *slots, struct words *words)
+    struct slots *slots, int door, struct words *words)
 {
 	struct forkserver f = {
 		.socket = -1,
 		.caller_fd = -1,
+		.door = door,
 		.caller = sys_getpid(),
 		.plan = plan,
 		.slots = *slots,

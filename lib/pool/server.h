@@ -59,10 +59,11 @@ struct server {
 };
 
 /*
- * Flushes stdio and forks the fork server; allocates a queue of orders for all
- * slots.  Does not return in the child.  Returns 0, or -errno with words.
+ * Flushes stdio and forks the fork server, which gets a copy of the descriptor
+ * door, if it is not -1; allocates a queue of orders for all slots.  Does not
+ * return in the child.  Returns 0, or -errno with words.
  */
-int server_start(struct server *, struct plan *, struct slots *,
+int server_start(struct server *, struct plan *, struct slots *, int door,
     struct words *);
 
 /* Queue orders.  They cannot fail: the queue has room for all orders that can

@@ -245,7 +245,8 @@ static int take_hosts(struct settings *s, const struct vm_options *o,
     struct words *w)
 {
 	const int n = o->host_count;
-	const bool asked = n > 0 || o->workers == VM_ELSEWHERE;
+	const bool asked = n > 0 || o->workers == VM_ELSEWHERE ||
+	    o->listen != NULL;
 	struct words unfit;
 	int r = settings_host_fit(s, asked ? w : &unfit);
 
@@ -257,6 +258,10 @@ static int take_hosts(struct settings *s, const struct vm_options *o,
 	s->plan.far = start_of(s, o);
 	for (r = 0; r == 0 && s->hosts.count < (size_t)n; )
 		r = hosts_add(&s->hosts, &o->hosts[s->hosts.count]);
+	if (r == 0 && o->listen != NULL)
+		s->listen = strdup(o->listen);
+	if (o->listen != NULL && s->listen == NULL)
+		r = -ENOMEM;
 	return r < 0 ? words_set(w, ENOMEM, "There was no memory for %d "
 	    "hosts.", n) : 0;
 }
@@ -442,6 +447,8 @@ void settings_release(struct settings *s)
 	free(s->indices);
 	free(s->trace);
 	free(s->keep);
+	free(s->listen);
+	s->listen = NULL;
 	s->keep = NULL;
 	s->trace = NULL;
 	s->indices = NULL;

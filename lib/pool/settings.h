@@ -24,6 +24,8 @@ struct settings {
 	struct hosts hosts;	/* owned; vm_add_host() adds to them */
 	size_t max_hosts;	/* places for hosts; 0: the pool cannot have
 				   any */
+	char *listen;		/* name or path of the door, owned; NULL: no
+				   machine may join */
 	int max_losses;		/* of machines, until an item is sent alone */
 	uint64_t patience_ns;	/* bound on the time without a machine */
 	bool serial;

@@ -143,10 +143,11 @@ size_t far_write_failure(unsigned char *at, enum frame_kind kind, int code,
 
 size_t far_host_length(const char *name, const char *const *command)
 {
-	size_t size = sizeof(struct far_host) + strlen(name) + 1 +
-	    sizeof FAR_AGENT;
+	size_t size = sizeof(struct far_host) + strlen(name) + 1;
 
-	for (; *command != NULL; command++)
+	if (command != NULL)
+		size += sizeof FAR_AGENT;
+	for (; command != NULL && *command != NULL; command++)
 		size += strlen(*command) + 1;
 	return frame_length(size);
 }
@@ -163,14 +164,16 @@ static char *append(char *at, const char *text)
 void far_write_host(unsigned char *at, uint32_t workers, const char *name,
     const char *const *command)
 {
-	struct far_host head = { .workers = workers, .texts = 2 };
+	struct far_host head = { .workers = workers,
+		.texts = command != NULL ? 2 : 1 };
 	char *body = (char *)at + FRAME_HEAD, *to = body + sizeof head;
 	size_t size;
 
 	to = append(to, name);
-	for (; *command != NULL; command++, head.texts++)
+	for (; command != NULL && *command != NULL; command++, head.texts++)
 		to = append(to, *command);
-	to = append(to, FAR_AGENT);
+	if (command != NULL)
+		to = append(to, FAR_AGENT);
 	memcpy(body, &head, sizeof head);
 	size = (size_t)(to - body);
 	frame_head(at, FRAME_HOST, size);
@@ -187,5 +190,5 @@ int far_host(unsigned char *body, size_t size, struct host_told *h)
 	h->texts = (char *)body + sizeof h->head;
 	for (size_t i = sizeof h->head; i < size; i++)
 		texts += body[i] == '\0';
-	return texts == h->head.texts && texts >= 2 ? 0 : -EPROTO;
+	return texts == h->head.texts && texts >= 1 ? 0 : -EPROTO;
 }

@@ -5,8 +5,8 @@
  * and sends it HOST before anything else.  Pure.  Frames as in frame.h follow
  * the greeting of the agent:
  *
- *	link to agent: BEGIN; CHUNK, ITEM ...; CHUNK, ITEM ...; CANCEL; RECALL;
- *	PING; STOP
+ *	link to agent: BEGIN or REFUSED; CHUNK, ITEM ...; CHUNK, ITEM ...;
+ *	CANCEL; RECALL; PING; STOP
  *	agent to link: BEGUN, UNFIT or REFUSED; [SEEK] OUTPUT, FAILURE,
  *	OUTCOME or RETURNED for each item, as items finish; PING; PONG; BYE
  *
@@ -31,12 +31,18 @@
 
 /* The argument that makes a program an agent. */
 #define FAR_AGENT "--vimap-agent"
+/* The argument that makes it a relay, to the door that the next one names. */
+#define FAR_RELAY "--vimap-relay"
+
+/* Bytes of a KNOCK at most. */
+#define FAR_NAME 64
 
 /* HOST: followed by texts, each with a 0 behind it: the host's name, and its
-   command with FAR_AGENT at the end. */
+   command with FAR_AGENT at the end.  Without a command the link waits at the
+   pool's door for an agent that joins. */
 struct far_host {
 	uint32_t workers;	/* 0: as many as usable CPUs */
-	uint32_t texts;		/* 2 at least */
+	uint32_t texts;		/* 1 for a door, else 3 at least */
 };
 
 /* A parsed HOST. */
@@ -46,7 +52,7 @@ struct host_told {
 };
 
 /* Returns the length of a HOST frame in bytes; writes it at a pointer to that
-   room.  command: a NULL ends it. */
+   room.  command: a NULL ends it; NULL for a door. */
 size_t far_host_length(const char *name, const char *const *command);
 void far_write_host(unsigned char *at, uint32_t workers, const char *name,
     const char *const *command);

@@ -64,9 +64,13 @@ enum frame_kind {
 	FRAME_CANCEL,		/* caller, link: end these items; far_items */
 	FRAME_RECALL,		/* caller, link: give back items that were not
 				   begun; a far_recall */
+	FRAME_KNOCK,		/* link, before HELLO: a connection came to the
+				   pool's door; or the name of the machine that
+				   joins */
 	FRAME_BEGIN,		/* link: what the agent is to serve */
 	FRAME_BEGUN,		/* agent: it has workers; a far_begun */
-	FRAME_REFUSED,		/* agent: it cannot serve; a text */
+	FRAME_REFUSED,		/* agent: it cannot serve; link: it may not; a
+				   text */
 	FRAME_SEEK,		/* agent: the item of the next answer; a
 				   far_seek */
 	FRAME_PING,		/* either: still there */

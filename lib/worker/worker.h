@@ -30,6 +30,8 @@ struct worker_life {
 				   namespace */
 	int tasks;		/* read end of the task pipe, blocking */
 	int results;		/* write end of the result pipe, blocking */
+	int door;		/* listens for agents that join; for links; -1:
+				   none */
 	int errors;		/* file that stderr is sent to; -1: none */
 	int fds[5];		/* of the fork server, to close; -1: none */
 };

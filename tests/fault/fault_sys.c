@@ -366,6 +366,14 @@ static enum fault_kind wait_kind(idtype_t type)
 #define fallocate(...) CALL(PUNCH, fallocate(__VA_ARGS__))
 #define pipe2(...) CALL(PIPE, pipe2(__VA_ARGS__))
 #define socketpair(...) CALL(SOCKETPAIR, socketpair(__VA_ARGS__))
+#define socket(...) CALL(SOCKET, socket(__VA_ARGS__))
+#define bind(...) CALL(BIND, bind(__VA_ARGS__))
+#define listen(...) CALL(LISTEN, listen(__VA_ARGS__))
+#define connect(...) CALL(CONNECT, connect(__VA_ARGS__))
+#define accept4(...) CALL(ACCEPT, accept4(__VA_ARGS__))
+#define fchmod(...) CALL(MODE, fchmod(__VA_ARGS__))
+#define mkdir(...) CALL(MKDIR, mkdir(__VA_ARGS__))
+#define lstat(...) CALL(LSTAT, lstat(__VA_ARGS__))
 #define eventfd(...) CALL(EVENTFD, eventfd(__VA_ARGS__))
 #define timerfd_create(...) CALL(TIMER, timerfd_create(__VA_ARGS__))
 #define timerfd_settime(...) CALL(TIMER_SET, twin_timer(__VA_ARGS__))
@@ -422,6 +430,7 @@ static enum fault_kind wait_kind(idtype_t type)
 #include "os/sys_io.c"
 #include "os/sys_mem.c"
 #include "os/sys_proc.c"
+#include "os/sys_socket.c"
 
 /* ---- memory ---- */
 

@@ -34,7 +34,7 @@ signal sigaction sigprocmask pthread_sigmask sigpending sigsuspend sigtimedwait
 sigwait sigwaitinfo alarm setitimer timer_create timerfd_create timerfd_settime signalfd'
 
 # Who may wait, be it for no time.
-waiters='sys_io.c turn.c forkserver.c lines.c command.c link.c agent.c'
+waiters='sys_io.c turn.c forkserver.c lines.c command.c guest.c link.c agent.c join.c relay.c'
 
 # Every file of lib/ is in Makefile.am once, and the other way round.
 check_list()
