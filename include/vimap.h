@@ -596,8 +596,8 @@ struct vm_join {
  * could be set up; EPIPE with once, if the pool was lost; EPERM, EACCES,
  * ENOTDIR or ENAMETOOLONG for a socket that is out of reach.
  *
- * vm_agent() makes a program that is started with the last arguments
- * --vimap-relay and a name or path a relay: it passes bytes between its
+ * vm_agent() makes a program that is started with the arguments --vimap-relay
+ * and a name or path, and no others, a relay: it passes bytes between its
  * standard input and output and that socket, which it waits for.
  */
 VM_EXPORT int vm_join(const struct vm_join *, const struct vm_worker *,

@@ -38,8 +38,9 @@ void vm_agent(int argc, char **argv, const struct vm_worker *table,
 		.patience_ns = NEVER,
 	};
 
-	if (argc >= 3 && strcmp(argv[argc - 2], FAR_RELAY) == 0)
-		relay_run(argv[argc - 1]);
+	/* The last arguments may be those of a command that leads to one. */
+	if (argc == 3 && strcmp(argv[1], FAR_RELAY) == 0)
+		relay_run(argv[2]);
 	if (argc < 2 || strcmp(argv[argc - 1], FAR_AGENT) != 0)
 		return;
 	line.workers = cpus_usable("");
