@@ -5,6 +5,8 @@
 
 #include <stdlib.h>
 
+char made_here[1];
+
 void made_drop(void *state)
 {
 	const struct made *m = state;

@@ -39,6 +39,12 @@ struct made_flaw {
 	const char *text;
 };
 
+/* In vm_source.reserved[0], where only this library may set it: the inputs are
+   for workers on this machine.  So are all inputs of the pool, from vm_imap()
+   of that source to that of the next; a reducer gives its pool one source at a
+   time. */
+extern char made_here[];
+
 /* The close callback of ready-made sources: frees the state. */
 void made_drop(void *state);
 

@@ -316,6 +316,12 @@ static struct member *holder(struct engine *e, uint64_t seq)
 	return NULL;
 }
 
+static bool may_be_freed(const struct engine *e, const struct member *m)
+{
+	return member_is_ready(m) && !m->told_to_stop &&
+	    crew_admits(&e->crew, m);
+}
+
 /* Returns the ready member with the fewest chunks, which is the first to be
    idle. */
 static struct member *least_busy(struct engine *e)
@@ -325,7 +331,7 @@ static struct member *least_busy(struct engine *e)
 	for (size_t i = 0; i < e->crew.count; i++) {
 		struct member *m = &e->crew.members[i];
 
-		if (member_is_ready(m) && !m->told_to_stop &&
+		if (may_be_freed(e, m) &&
 		    (best == NULL || m->nsent < best->nsent))
 			best = m;
 	}
@@ -338,7 +344,7 @@ static struct member *make_way(struct engine *e, uint64_t now)
 {
 	struct member *m = e->listening.only;
 
-	if (m == NULL || !member_is_ready(m) || m->told_to_stop)
+	if (m == NULL || !may_be_freed(e, m))
 		m = least_busy(e);
 	if (m == NULL)
 		return NULL;

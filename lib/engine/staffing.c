@@ -177,6 +177,16 @@ int staffing_sum(struct engine *e)
 	return 1;
 }
 
+/* Is there a member in the list that may have chunks? */
+static bool has_any(const struct engine *e, const struct list *in)
+{
+	const struct member *m = in->first;
+
+	while (m != NULL && !crew_admits(&e->crew, m))
+		m = roster_next(m, IN_STATE);
+	return m != NULL;
+}
+
 /* Is a place wanted, with the last order failed or the old worker held by the
    kernel in each such place, and no worker in any other? */
 static bool is_deserted(const struct engine *e)
@@ -186,17 +196,19 @@ static bool is_deserted(const struct engine *e)
 	bool lacking = false;
 
 	for (int i = MEMBER_ASKED; i <= MEMBER_DEAD; i++)
-		if (in[i].first != NULL)
+		if (has_any(e, &in[i]))
 			return false;
 	for (m = in[MEMBER_ABSENT].first; m != NULL;
 	    m = roster_next(m, IN_STATE)) {
+		if (!crew_admits(&e->crew, m))
+			continue;
 		if (m->wanted && !m->refused)
 			return false;
 		lacking |= m->wanted;
 	}
 	for (m = in[MEMBER_HELD].first; m != NULL;
 	    m = roster_next(m, IN_STATE))
-		lacking |= m->wanted;
+		lacking |= m->wanted && crew_admits(&e->crew, m);
 	return lacking;
 }
 
@@ -245,6 +257,11 @@ int staffing_run(struct engine *e, uint64_t now)
 	}
 	set_bounds(e);
 	look_for_anybody(e, now);
+	/* Other machines may have outlived the last worker here. */
+	if (e->crew.here_only && crew_hopeless(&e->crew)) {
+		*e->words = e->staffing.given_up_words;
+		fate_break(e, VM_SETUP_FAILED);
+	}
 	return 0;
 }
 

@@ -82,6 +82,15 @@ bool crew_add_host(struct crew *c, struct host *h)
 	return true;
 }
 
+void crew_keep_here(struct crew *c, bool here_only)
+{
+	if (c->here_only == here_only || c->places == c->first_link)
+		return;
+	c->here_only = here_only;
+	for (size_t i = c->first_link; i < c->count; i++)
+		roster_book(c, &c->members[i]);
+}
+
 int crew_order(struct crew *c, struct member *m, const void *frames,
     size_t size)
 {
@@ -374,7 +383,8 @@ void crew_shoot(struct crew *c)
 
 bool crew_hopeless(const struct crew *c)
 {
-	return c->roster.having[TRAIT_HOPED] == 0;
+	return c->roster.having[TRAIT_HOPED] ==
+	    (c->here_only ? c->roster.having[TRAIT_LINK] : 0);
 }
 
 bool crew_owed(const struct crew *c)

@@ -165,7 +165,8 @@ struct crew {
 	size_t kept;		/* leased spans for which span_is_kept() */
 	uint64_t hire_at;	/* no place wants a worker before */
 	uint64_t alarm;		/* no deadline of a member is earlier */
-	size_t first_link;	/* places from here on are for links */
+	size_t first_link;	/* places from here on are for links, */
+	bool here_only;		/* which get no chunks now */
 	int leases;		/* chunks that a worker may hold */
 	uint64_t max_items;	/* items per worker; 0: no limit */
 	const struct slots *wiped; /* slots whose pages are emptied for each
@@ -184,6 +185,15 @@ int crew_init(struct crew *, size_t count, size_t wanted,
 /* Gives a host the first of the places for links that is unused, wanted from
    now on.  Returns false if there is none. */
 bool crew_add_host(struct crew *, struct host *);
+
+/* Sets whether chunks go to workers on this machine only, from now on. */
+void crew_keep_here(struct crew *, bool here_only);
+
+/* Is the member on a machine that may have chunks now? */
+static inline bool crew_admits(const struct crew *c, const struct member *m)
+{
+	return !c->here_only || m->host == 0;
+}
 
 /* Queues frames for a member; they must stay valid until they are written.
    Returns 0 or -ENOMEM. */
@@ -309,7 +319,7 @@ void crew_freeze(struct member *);
    queue of orders. */
 void crew_doom(struct crew *, struct member *, enum vm_cause blame);
 
-/* Is no place left that has a worker or may get one? */
+/* Is no place left that has a worker, or may get one, and may have chunks? */
 bool crew_hopeless(const struct crew *);
 
 /* Frees the place: the next worker is hired after a pause, which grows with

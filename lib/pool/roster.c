@@ -73,7 +73,7 @@ uint32_t roster_grantable(const struct crew *c, const struct member *m)
 static bool has_room(const struct crew *c, const struct member *m)
 {
 	if (!has(m, TRAIT_READY) || m->told_to_stop || m->alone ||
-	    roster_grantable(c, m) == 0)
+	    !crew_admits(c, m) || roster_grantable(c, m) == 0)
 		return false;
 	return m->nsent == 0 || !m->sated;
 }
