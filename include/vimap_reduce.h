@@ -101,6 +101,8 @@ struct vm_job {
 	    struct vm_values *);
 
 	void *config;				/* vm_context.config */
+	size_t config_size;			/* as in vm_worker: bytes for
+						   other machines */
 };
 
 /* Bits of vm_reduce_options.flags. */
@@ -133,6 +135,9 @@ struct vm_reduce_options {
 				   ($TMPDIR or /tmp; if no file can be made
 				   there, pairs beyond that half fail with
 				   ENOSPC) */
+	const char *name;	/* of the jobs, for agents, as vm_worker.name;
+				   see vm_jobs_as_worker() (other machines are
+				   excluded) */
 };
 
 /* ---- On the workers -------------------------------------------------- */
@@ -143,7 +148,8 @@ struct vm_reduce_options {
  * file or the temporary file.  Returns 0, or -1 and sets errno, and then the
  * current call has failed whatever it returns.  EINVAL: called elsewhere, or
  * collect() emits another key than its own.  EFBIG: a key or a value beyond
- * max_item_bytes.  ENOSPC or another error of write(2): the pair cannot be
+ * max_item_bytes or, on another machine, all pairs of the call beyond it.
+ * ENOSPC or another error of write(2): the pair cannot be
  * stored.  ENOMEM.  ECANCELED: collect(), called from here, has failed.
  */
 VM_EXPORT int vm_emit(struct vm_context *, const void *key, size_t key_size,
@@ -169,6 +175,38 @@ VM_EXPORT uint64_t vm_value_count(const struct vm_values *);
 VM_EXPORT int vm_add_up(struct vm_context *, const void *key, size_t key_size,
     struct vm_values *);
 
+/* ---- On other machines ----------------------------------------------- */
+
+/*
+ * Returns an entry for the table of vm_agent(), by which agents find the jobs
+ * of a reducer with vm_reduce_options.name and vm_options.hosts.  Copies the
+ * name, 1 to 63 of A-Z a-z 0-9 . _ -, and the array of count jobs; frees the
+ * copy never, so call it once for each name, before other threads exist.  Both
+ * ends must have the same jobs under the name.  Without memory or valid jobs,
+ * the entry has no process(), and agents refuse to serve it.
+ *
+ *	static const struct vm_job jobs[] = { { .map = split, .reduce = sum } };
+ *	struct vm_worker table[] = { vm_jobs_as_worker("words", jobs, 1) };
+ *
+ *	vm_agent(argc, argv, table, 1);
+ *
+ * map() and collect() run on all machines; setup() and teardown() too.  The
+ * pairs of a call travel to the caller, which checks them, as the output of its
+ * input, so max_item_bytes bounds all pairs of a call there, and a large input
+ * with collect() has fewer pairs to send than many small ones.  Values are
+ * gathered and keys are reduced by the workers on the caller's machine, of
+ * which a reducer must have at least one.  A worker elsewhere uses as much of
+ * memory_limit as one here, and memory for the pairs of a call.
+ */
+VM_EXPORT struct vm_worker vm_jobs_as_worker_sized(const char *name,
+    const struct vm_job *, size_t count, size_t job_size);
+
+static inline struct vm_worker
+vm_jobs_as_worker(const char *name, const struct vm_job *jobs, size_t count)
+{
+	return vm_jobs_as_worker_sized(name, jobs, count, sizeof *jobs);
+}
+
 /* ---- In the caller --------------------------------------------------- */
 
 /*
@@ -177,9 +215,11 @@ VM_EXPORT int vm_add_up(struct vm_context *, const void *key, size_t key_size,
  * on return; options and how may be NULL.  Returns a reducer, which
  * vm_reducer_close() frees, or NULL with errno as vm_fork(); the text is in
  * vm_reducer_error(NULL).  EINVAL also for a job with neither map nor reduce,
- * or for worker_indices that are not all different; EACCES, ENOENT, ENOSPC or
- * another error of open(2) for spill_dir.  item_timeout_ms applies to calls of
- * the hooks; the items of the gather phase restart it with vm_alive().
+ * for worker_indices that are not all different, for VM_ELSEWHERE, for hosts
+ * without a name, or for a name and a config without its config_size; EACCES,
+ * ENOENT, ENOSPC or another error of open(2) for spill_dir.  item_timeout_ms
+ * applies to calls of the hooks; the items of the gather phase restart it with
+ * vm_alive().
  */
 VM_EXPORT vm_reducer *vm_fork_jobs_sized(const struct vm_job *, size_t count,
     size_t job_size, const struct vm_options *, size_t options_size,
@@ -257,8 +297,9 @@ struct vm_reduced {
 VM_EXPORT int vm_zip_key_out(vm_reducer *, struct vm_reduced *) VM_CHECK_RESULT;
 
 /* Returns the underlying pool, which the reducer owns, for vm_cancel(),
-   vm_resize(), vm_workers(), vm_ready() and vm_broken(); NULL for NULL.  Give
-   it no inputs and take no results from it. */
+   vm_resize(), vm_workers(), vm_ready(), vm_broken(), vm_add_host(),
+   vm_remove_host() and vm_host_state(); NULL for NULL.  Give it no inputs and
+   take no results from it. */
 VM_EXPORT vm_pool *vm_reducer_pool(vm_reducer *);
 
 /* Returns the text of the last failure, as vm_error() does; for NULL, of this

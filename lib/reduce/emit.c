@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "base/base.h"
+#include "reduce/hash.h"
 
 /* Bounds of the bytes that are put into the output itself; with more, each
    partition is written as a run.  An output of 16 KiB or more takes a payload
@@ -20,6 +21,8 @@
    a call are of the same partition, and in time each buffer would have grown to
    "most". */
 #define KEEP_LEAST ((size_t)1024)
+/* The same for the buffer of all pairs, without a store. */
+#define KEEP_ALL ((size_t)1024 * 1024)
 
 int emit_open(struct emit *e, struct store *store, size_t place,
     uint32_t partitions, size_t most, size_t pair_most)
@@ -29,7 +32,8 @@ int emit_open(struct emit *e, struct store *store, size_t place,
 		.place = place,
 		.most = most,
 		.here = most < ENOUGH ? HERE_LEAST : HERE_MOST,
-		.keep = MAX(2 * most / partitions, KEEP_LEAST),
+		.keep = store != NULL ?
+		    MAX(2 * most / partitions, KEEP_LEAST) : KEEP_ALL,
 		.pair_most = pair_most,
 	};
 	e->parts = calloc(partitions, sizeof *e->parts);
@@ -59,12 +63,14 @@ void emit_begin(struct emit *e)
 	e->begun = false;
 	e->bytes = 0;
 	e->pieces.len = 0;
-	e->mark = store_mark(e->store, e->place);
+	if (e->store != NULL)
+		e->mark = store_mark(e->store, e->place);
 }
 
 void emit_undo(struct emit *e)
 {
-	store_rewind(e->store, e->place, e->mark);
+	if (e->store != NULL)
+		store_rewind(e->store, e->place, e->mark);
 }
 
 /* Writes the buffer of each partition as a run. */
@@ -88,17 +94,36 @@ static int flush(struct emit *e)
 	return r;
 }
 
+/* Appends a pair where there is no store.  Returns 0 or -errno. */
+static int keep_pair(struct emit *e, const struct record *r)
+{
+	const size_t size = RECORD_HEAD + (size_t)r->key_size + r->body_size;
+	int error;
+
+	if (size > e->most - e->bytes)
+		return -EMSGSIZE;
+	error = record_append(&e->parts[0], r);
+	if (error < 0)
+		return error;
+	e->begun = true;
+	e->bytes += size;
+	return 0;
+}
+
 int emit_pair(struct emit *e, uint64_t hash, const void *key,
     size_t key_size, const void *value, size_t value_size)
 {
 	struct record r = { key, value, (uint32_t)key_size,
-		(uint32_t)value_size, value_size >= RECORD_LARGE };
-	struct buf *part = &e->parts[(hash >> 32) * e->partitions >> 32];
+		(uint32_t)value_size, false };
+	struct buf *part = &e->parts[hash_share(hash, e->partitions)];
 	struct run run;
 	int error = 0;
 
 	if (key_size > e->pair_most || value_size > e->pair_most)
 		return -EFBIG;
+	if (e->store == NULL)
+		return keep_pair(e, &r);
+	r.apart = value_size >= RECORD_LARGE;
 	if (r.apart) {
 		error = run_write(e->store, e->place, value, value_size, &run);
 		r.body = (const unsigned char *)&run;
@@ -131,9 +156,11 @@ static int describe(struct emit *e)
 int emit_end(struct emit *e, struct vm_context *me)
 {
 	struct parcel parcel = { sizeof parcel, 0 };
-	int r = e->bytes > e->here || e->pieces.len > 0 ? flush(e) :
-	    describe(e);
+	int r = 0;
 
+	if (e->store != NULL)
+		r = e->bytes > e->here || e->pieces.len > 0 ? flush(e) :
+		    describe(e);
 	if (r < 0)
 		return r;
 	parcel.pieces = e->pieces.len / sizeof(struct piece);

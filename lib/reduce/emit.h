@@ -11,6 +11,9 @@
  * If the call fails, its runs are given back, since no output lists them; if
  * its worker dies, they keep their room until the run ends.
  *
+ * On another machine there is no store: all pairs are in the output, without
+ * pieces, large values within their records.
+ *
  * Easy to get wrong: the description stands at the end of the output, since the
  * output of map() itself comes before it.
  */
@@ -40,11 +43,11 @@ struct parcel {
 };
 
 struct emit {
-	struct store *store;
+	struct store *store;	/* NULL: there is none */
 	size_t place;
 	uint32_t partitions;
 	size_t most;		/* bytes in the buffers before they are
-				   written */
+				   written; without a store, at most */
 	size_t here;		/* bytes that may go through the caller */
 	size_t keep;		/* bytes of memory an empty buffer keeps */
 	size_t pair_most;	/* bytes of a key, or of a value */
@@ -56,8 +59,8 @@ struct emit {
 	struct buf pieces;	/* array of struct piece, for written runs */
 };
 
-/* Allocates the array of buffers.  "most" and "pair_most" are in bytes.
-   Returns 0 or -ENOMEM. */
+/* Allocates the array of buffers; of a single buffer, if there is no store.
+   "most" and "pair_most" are in bytes.  Returns 0 or -ENOMEM. */
 int emit_open(struct emit *, struct store *, size_t place,
     uint32_t partitions, size_t most, size_t pair_most);
 
@@ -69,7 +72,8 @@ void emit_begin(struct emit *);
 
 /* Copies a pair to the buffer of its key's partition; hash is that of the key.
    Writes all buffers to the store when they reach the bound.  Returns 0,
-   -EFBIG, -ENOSPC, -ENOMEM or another -errno. */
+   -EFBIG, -EMSGSIZE beyond the bound without a store, -ENOSPC, -ENOMEM or
+   another -errno. */
 int emit_pair(struct emit *, uint64_t hash, const void *key, size_t key_size,
     const void *value, size_t value_size);
 

@@ -37,6 +37,12 @@ static inline uint64_t hash_tail(const unsigned char *at, size_t size)
 	return (uint64_t)first << 32 | last;
 }
 
+/* Returns the share of "shares" that a hash falls into, from 0 on. */
+static inline uint32_t hash_share(uint64_t h, uint32_t shares)
+{
+	return (uint32_t)((h >> 32) * shares >> 32);
+}
+
 /* The hash of a buffer. */
 static inline uint64_t hash_bytes(const void *from, size_t size)
 {

@@ -11,11 +11,13 @@
 #include "reduce/combine.h"
 #include "reduce/emit.h"
 #include "reduce/hash.h"
+#include "reduce/told.h"
 
 /* State of a worker; vm_context.layer points to it. */
 struct layer {
 	struct vm_context *me;
 	const struct job_plan *plan;
+	void *config;		/* of the pool's worker */
 	struct store store;
 	size_t place;
 	void **states;		/* array of the states of the jobs */
@@ -43,7 +45,7 @@ static void enter(struct layer *l, size_t job)
 static void leave(struct layer *l)
 {
 	l->states[l->job - l->plan->jobs] = l->me->state;
-	l->me->config = (void *)(uintptr_t)l->plan;
+	l->me->config = l->config;
 }
 
 size_t job_place(const struct job_plan *p, int worker_index)
@@ -65,12 +67,12 @@ static void free_layer(struct layer *l)
 	free(l);
 }
 
-static int open_layer(struct layer *l, struct vm_context *me)
+static int open_layer(struct layer *l, struct vm_context *me,
+    const struct job_plan *p)
 {
-	const struct job_plan *p = me->config;
-
 	l->me = me;
 	l->plan = p;
+	l->config = me->config;
 	l->store = p->store;
 	l->place = job_place(p, me->worker_index);
 	combine_init(&l->combine, me, vm_add_up, p->memory, p->pair_most);
@@ -78,6 +80,9 @@ static int open_layer(struct layer *l, struct vm_context *me)
 	l->states = calloc(p->count, sizeof *l->states);
 	if (l->states == NULL)
 		return -ENOMEM;
+	if (p->far)
+		return emit_open(&l->emit, NULL, 0, 1, p->pairs_most,
+		    p->pair_most);
 	return emit_open(&l->emit, &l->store, l->place, p->partitions,
 	    p->memory / 2, p->pair_most);
 }
@@ -94,12 +99,12 @@ static void tear_down(struct layer *l)
 	free_layer(l);
 }
 
-int job_setup(struct vm_context *me)
+int job_begin(struct vm_context *me, const struct job_plan *p)
 {
 	struct layer *l = calloc(1, sizeof *l);
 	int r = 0;
 
-	if (l == NULL || open_layer(l, me) < 0) {
+	if (l == NULL || open_layer(l, me, p) < 0) {
 		if (l != NULL)
 			free_layer(l);
 		me->layer = NULL;
@@ -121,9 +126,21 @@ int job_setup(struct vm_context *me)
 	return r;
 }
 
+const struct job_plan *job_plan_of(const struct vm_context *me)
+{
+	const struct layer *l = me->layer;
+
+	return l->plan;
+}
+
 void job_teardown(struct vm_context *me)
 {
 	tear_down(me->layer);
+}
+
+int job_setup(struct vm_context *me)
+{
+	return job_begin(me, told_plan(me->config));
 }
 
 /* ---- emitting ---- */
@@ -139,6 +156,12 @@ static int cannot_emit(struct layer *l, int error)
 	case EFBIG:
 		vm_fail(l->me, error, "A key or a value would have more than "
 		    "%zu bytes.", l->plan->pair_most);
+		break;
+	case EMSGSIZE:		/* as documented, EFBIG */
+		error = EFBIG;
+		vm_fail(l->me, error, "The pairs of a call would have more "
+		    "than %zu bytes, as much as a call on another machine may "
+		    "emit.", l->plan->pairs_most);
 		break;
 	case ENOSPC:
 		vm_fail(l->me, error, "There was no room for pairs%s%s",

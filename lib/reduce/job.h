@@ -11,6 +11,7 @@
  *	reduce   struct group, the key    ==> the output of reduce()
  *
  * Output of map() or collect() itself comes before the pairs or the struct.
+ * Other machines only map.
  *
  * Easy to get wrong: the hooks of all jobs share a vm_context, but each job
  * must find its own config and state there.
@@ -22,6 +23,7 @@
 #include <stdint.h>
 
 #include "reduce/gather.h"
+#include "reduce/job_plan.h"
 #include "reduce/store.h"
 #include "reduce/values.h"
 #include "vimap.h"
@@ -49,18 +51,6 @@ struct task_reduce {
 	struct group group;
 };
 
-/* Parameters of the workers of a reducer. */
-struct job_plan {
-	struct store store;
-	struct vm_job *jobs;
-	size_t count;
-	uint32_t partitions;
-	size_t memory;		/* bytes for pairs in each worker */
-	size_t pair_most;	/* bytes of a key, or of a value */
-	int *indices;		/* array of worker indices; NULL: 0, 1, 2 ... */
-	size_t workers;		/* number of places for workers */
-};
-
 /* Stands for map() in a job that has none: emits its input, which must be a
    pair as vm_pairs() encodes it, that is the size of the key in 8 bytes, the
    key, the value.  Returns 0, or as vm_fail() or vm_emit(). */
@@ -70,7 +60,15 @@ int job_emit_input(struct vm_context *, const void *input, size_t size);
    there is no such worker. */
 size_t job_place(const struct job_plan *, int worker_index);
 
-/* The hooks of the pool, as in vm_worker; its config points to the plan. */
+/* Begins a worker with that plan, which must last as long: the setup of each
+   job.  Returns 0, or as vm_fail(). */
+int job_begin(struct vm_context *, const struct job_plan *);
+
+/* Returns the plan of a worker that has begun. */
+const struct job_plan *job_plan_of(const struct vm_context *);
+
+/* The hooks of the pool on the caller's machine, as in vm_worker; its config is
+   the struct told of the reducer.  The others work after job_begin() too. */
 int job_setup(struct vm_context *);
 int job_process(struct vm_context *, const void *input, size_t size);
 void job_teardown(struct vm_context *);

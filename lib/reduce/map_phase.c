@@ -80,11 +80,16 @@ int run_begin(struct vm_reducer *r)
 /* Makes the exception for a map output that does not parse. */
 static void garbled(struct vm_reducer *r, const struct vm_result *result)
 {
+	struct vm_host_state host = { .name = NULL };
+
+	if (result->host != 0)
+		vm_host_state(r->pool, result->host, &host);
 	r->exception = (struct vm_exception){
 		.cause = VM_GARBLED,
 		.exit_status = -1,
 		.worker_index = result->worker_index,
 		.message = "The output of the worker is no batch of pairs.",
+		.host = host.name,
 	};
 }
 
@@ -111,8 +116,13 @@ int map_phase_take(struct vm_reducer *r, const struct vm_result *result,
 
 	if (result->type != VM_OUTPUT)
 		return tell_input(r, result, result->exception, out);
-	error = shuffle_add(&r->shuffle, job_place(&r->plan,
-	    result->worker_index), result->output, result->output_size);
+	if (result->host != 0)
+		error = shuffle_add_far(&r->shuffle, result->output,
+		    result->output_size, r->plan.pair_most);
+	else
+		error = shuffle_add(&r->shuffle, job_place(&r->plan,
+		    result->worker_index), result->output,
+		    result->output_size);
 	if (error == -EBADMSG) {
 		garbled(r, result);
 		return tell_input(r, result, &r->exception, out);

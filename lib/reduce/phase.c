@@ -8,6 +8,7 @@
 
 #include <errno.h>
 
+#include "base/made.h"
 #include "reduce/reducer.h"
 
 int phase_item(struct vm_reducer *r, enum task_kind kind)
@@ -40,6 +41,8 @@ int phase_begin(struct vm_reducer *r, enum run_stage stage,
     struct vm_source source)
 {
 	r->unmade = 0;
+	if (stage != RUN_MAPPING)
+		source.reserved[0] = made_here;
 	if (vm_imap(r->pool, source) < 0)
 		return words_set(&r->words, errno, "%s", vm_error(r->pool));
 	r->stage = stage;

@@ -38,26 +38,52 @@ int record_append(struct buf *b, const struct record *r)
 	return 0;
 }
 
-int64_t record_read(const unsigned char *at, size_t size, size_t key_most,
-    struct record *r)
+/* Parses the head; sets all but the pointers and the size of a body apart. */
+static void get_head(const unsigned char *at, struct record *r)
 {
 	uint32_t sizes[2];
-	size_t length;
 
-	if (size < RECORD_HEAD)
-		return 0;
 	memcpy(sizes, at, sizeof sizes);
 	r->key_size = sizes[0];
+	r->body_size = sizes[1];
 	r->apart = sizes[1] == RECORD_APART;
-	r->body_size = r->apart ? sizeof(struct run) : sizes[1];
-	if (r->key_size > key_most || r->body_size > RECORD_LARGE)
-		return -EBADMSG;
-	length = RECORD_HEAD + (size_t)r->key_size + r->body_size;
+}
+
+/* Sets the pointers.  Returns the length, or 0 if the record is incomplete. */
+static int64_t get_bytes(const unsigned char *at, size_t size,
+    struct record *r)
+{
+	const size_t length = RECORD_HEAD + (size_t)r->key_size + r->body_size;
+
 	if (size < length)
 		return 0;
 	r->key = at + RECORD_HEAD;
 	r->body = r->key + r->key_size;
 	return (int64_t)length;
+}
+
+int64_t record_read(const unsigned char *at, size_t size, size_t key_most,
+    struct record *r)
+{
+	if (size < RECORD_HEAD)
+		return 0;
+	get_head(at, r);
+	if (r->apart)
+		r->body_size = sizeof(struct run);
+	if (r->key_size > key_most || r->body_size > RECORD_LARGE)
+		return -EBADMSG;
+	return get_bytes(at, size, r);
+}
+
+int64_t record_read_whole(const unsigned char *at, size_t size, size_t most,
+    struct record *r)
+{
+	if (size < RECORD_HEAD)
+		return 0;
+	get_head(at, r);
+	if (r->apart || r->key_size > most || r->body_size > most)
+		return -EBADMSG;
+	return get_bytes(at, size, r);
 }
 
 int record_compare(const void *a, size_t a_size, const void *b,

@@ -45,6 +45,11 @@ int record_append(struct buf *, const struct record *);
 int64_t record_read(const unsigned char *at, size_t size, size_t key_most,
     struct record *);
 
+/* The same for a record with its whole value in it, however large: key and
+   value have at most "most" bytes each. */
+int64_t record_read_whole(const unsigned char *at, size_t size, size_t most,
+    struct record *);
+
 /* Compares keys as memcmp(); a prefix comes before a longer key. */
 int record_compare(const void *a, size_t a_size, const void *b,
     size_t b_size);

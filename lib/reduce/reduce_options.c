@@ -81,40 +81,6 @@ static int copy_indices(struct job_plan *p, const struct vm_options *o,
 	return 0;
 }
 
-static int copy_job(struct vm_job *j, const void *from, size_t size,
-    size_t number, struct words *w)
-{
-	int r = given_take(j, sizeof *j, from, size, "vm_job", w);
-
-	if (r < 0)
-		return r;
-	if (j->map == NULL && j->reduce == NULL)
-		return words_set(w, EINVAL, "Job %zu has neither map nor "
-		    "reduce.", number);
-	if (j->map == NULL)
-		j->map = job_emit_input;
-	return 0;
-}
-
-int reduce_options_jobs(struct job_plan *p, const struct vm_job *jobs,
-    size_t count, size_t job_size, struct words *w)
-{
-	const unsigned char *from = (const void *)jobs;
-	int r = 0;
-
-	if (jobs == NULL || count == 0 || count > UINT32_MAX)
-		return words_set(w, EINVAL, "The jobs are NULL, or their "
-		    "number is 0 or too large.");
-	p->jobs = calloc(count, sizeof *p->jobs);
-	if (p->jobs == NULL)
-		return words_set(w, ENOMEM, "There was no memory for %zu "
-		    "jobs.", count);
-	p->count = count;
-	for (size_t i = 0; i < count && r == 0; i++)
-		r = copy_job(&p->jobs[i], from + i * job_size, job_size, i, w);
-	return r;
-}
-
 static int check_options(const struct vm_reduce_options *h, struct words *w)
 {
 	if (h->partitions < 0 || h->partitions > PARTITIONS_MOST)
@@ -125,6 +91,28 @@ static int check_options(const struct vm_reduce_options *h, struct words *w)
 		return words_set(w, EINVAL, "vm_reduce_options.flags has a bit "
 		    "that is none of enum vm_reduce_flag: 0x%x.",
 		    h->flags & ~FLAGS_ALL);
+	return 0;
+}
+
+/* Other machines only map, and know the jobs by a name. */
+static int check_hosts(const struct job_plan *p, const struct vm_options *o,
+    const struct vm_reduce_options *h, struct words *w)
+{
+	if (o->workers == VM_ELSEWHERE)
+		return words_set(w, EINVAL, "A reducer gathers and reduces on "
+		    "this machine: with vm_options.hosts, too, "
+		    "vm_options.workers must be 1 at least, and cannot be "
+		    "VM_ELSEWHERE.");
+	if (o->host_count > 0 && h->name == NULL)
+		return words_set(w, EINVAL, "With vm_options.hosts a reducer "
+		    "needs vm_reduce_options.name, by which agents find the "
+		    "jobs.");
+	for (size_t i = 0; i < p->count && h->name != NULL; i++)
+		if (p->jobs[i].config != NULL && p->jobs[i].config_size == 0)
+			return words_set(w, EINVAL, "With "
+			    "vm_reduce_options.name the config of job %zu "
+			    "needs its config_size: the bytes that are copied "
+			    "to other machines.", i);
 	return 0;
 }
 
@@ -145,6 +133,8 @@ int reduce_options_make(struct vm_reducer *r, struct vm_options *o,
 	size_t workers = first_workers(o), memory;
 	int error = check_options(h, w);
 
+	if (error == 0)
+		error = check_hosts(p, o, h, w);
 	if (error < 0)
 		return error;
 	if (h->memory_limit == 0)
@@ -167,7 +157,7 @@ int reduce_options_make(struct vm_reducer *r, struct vm_options *o,
 	if (o->max_in_flight_bytes == 0)
 		o->max_in_flight_bytes = MIN(MAX(memory / 4, ITEM_LEAST),
 		    IN_FLIGHT);
-	o->max_item_bytes = MIN(MAX(item, ITEM_LEAST), SIZE_MAX - ITEM_HEAD) +
-	    ITEM_HEAD;
+	p->pairs_most = MIN(MAX(item, ITEM_LEAST), SIZE_MAX - ITEM_HEAD);
+	o->max_item_bytes = p->pairs_most + ITEM_HEAD;
 	return copy_indices(p, o, w);
 }

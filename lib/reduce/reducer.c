@@ -57,6 +57,7 @@ static void free_reducer(struct vm_reducer *r)
 	shuffle_close(&r->shuffle);
 	buf_release(&r->item);
 	free(r->partitions);
+	told_free(r->told);
 	free(r->plan.jobs);
 	free(r->plan.indices);
 	owner_release(&r->owner);
@@ -96,37 +97,44 @@ static int make_rest(struct vm_reducer *r, const struct vm_options *o,
 	return 0;
 }
 
-/* Does a job have a teardown?  If not, the death of a worker before that is no
-   failure for vm_close() to return.  In the caller the layer must be freed. */
+/* If no job has a teardown, the death of a worker before that is no failure for
+   vm_close() to return.  In the caller the layer must be freed. */
 static bool needs_teardown(const struct job_plan *p, int workers)
 {
-	for (size_t i = 0; i < p->count; i++)
-		if (p->jobs[i].teardown != NULL)
-			return true;
-	return workers == VM_SERIAL;
+	return job_plan_has_teardown(p) || workers == VM_SERIAL;
+}
+
+static int fork_pool(struct vm_reducer *r, const struct vm_options *o,
+    const char *name, struct words *w)
+{
+	struct vm_worker worker = {
+		.setup = job_setup,
+		.process = job_process,
+		.teardown = needs_teardown(&r->plan, o->workers) ?
+		    job_teardown : NULL,
+		.name = name,
+	};
+
+	r->told = told_new(&r->plan, name);
+	if (r->told == NULL)
+		return words_set(w, ENOMEM, "There was no memory for a "
+		    "reducer.");
+	worker.config = r->told;
+	if (name != NULL)
+		worker.config_size = (size_t)r->told->size;
+	r->pool = vm_fork(&worker, o);
+	return r->pool != NULL ? 0 :
+	    words_set(w, errno, "%s", vm_error(NULL));
 }
 
 static int open_reducer(struct vm_reducer *r, struct vm_options *o,
     struct vm_reduce_options *h, struct words *w)
 {
-	const struct vm_worker worker = {
-		.setup = job_setup,
-		.process = job_process,
-		.teardown = needs_teardown(&r->plan, o->workers) ?
-		    job_teardown : NULL,
-		.config = &r->plan,
-	};
-	int error = o->host_count > 0 ? words_set(w, EINVAL, "vm_options.hosts "
-	    "do not go with a reducer: its workers share a store.") :
-	    reduce_options_make(r, o, h, w);
+	int error = reduce_options_make(r, o, h, w);
 
 	if (error == 0)
 		error = make_rest(r, o, h, w);
-	if (error < 0)
-		return error;
-	r->pool = vm_fork(&worker, o);
-	return r->pool != NULL ? 0 :
-	    words_set(w, errno, "%s", vm_error(NULL));
+	return error == 0 ? fork_pool(r, o, h->name, w) : error;
 }
 
 vm_reducer *vm_fork_jobs_sized(const struct vm_job *jobs, size_t count,
@@ -148,7 +156,7 @@ vm_reducer *vm_fork_jobs_sized(const struct vm_job *jobs, size_t count,
 		error = words_set(&words, ENOMEM, "There was no memory for a "
 		    "reducer.");
 	else if (error == 0)
-		error = reduce_options_jobs(&r->plan, jobs, count, job_size,
+		error = job_plan_copy(&r->plan, jobs, count, job_size,
 		    &words);
 	if (error == 0 && r != NULL)
 		error = open_reducer(r, &o, &h, &words);

@@ -24,6 +24,7 @@
 #include "reduce/job.h"
 #include "reduce/merge.h"
 #include "reduce/shuffle.h"
+#include "reduce/told.h"
 #include "vimap_reduce.h"
 
 /* A vm_map_reduce() in the queue. */
@@ -55,6 +56,7 @@ struct vm_reducer {
 	vm_pool *pool;		/* NULL while vm_reducer_close() closes the
 				   sources, after the pool */
 	struct job_plan plan;
+	struct told *told;	/* what workers are told of it */
 	size_t item_most;	/* most bytes of an input */
 	struct shuffle shuffle;
 	struct run_order *orders, **last;
@@ -82,11 +84,6 @@ struct vm_reducer {
 
 /* ---- reduce_options.c ---- */
 
-/* Copies the jobs to the plan and checks them.  Returns 0 or -errno, with a
-   text. */
-int reduce_options_jobs(struct job_plan *, const struct vm_job *, size_t count,
-    size_t job_size, struct words *);
-
 /* Sets the rest of the plan except the store, and completes both structs of
    options with the defaults.  Returns 0 or -errno, with a text. */
 int reduce_options_make(struct vm_reducer *, struct vm_options *,
@@ -106,8 +103,8 @@ int phase_give(struct vm_reducer *, int error, const void **input,
 /* A vm_source.wait_fd for a source that has none.  Returns -1. */
 int phase_no_fd(void *from);
 
-/* Gives the pool a source and sets the stage.  Returns 0 or -errno, with a
-   text. */
+/* Gives the pool a source and sets the stage.  Only inputs go to other
+   machines.  Returns 0 or -errno, with a text. */
 int phase_begin(struct vm_reducer *, enum run_stage, struct vm_source);
 
 /* Sets the text for a run that the user has cancelled.  Returns -ECANCELED. */

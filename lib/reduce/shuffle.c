@@ -9,6 +9,7 @@
 
 #include "base/base.h"
 #include "reduce/emit.h"
+#include "reduce/hash.h"
 
 /* Bytes of memory that the buffer of pieces keeps. */
 #define KEEP ((size_t)64 * 1024)
@@ -142,6 +143,60 @@ int shuffle_add(struct shuffle *s, size_t place, const void *output,
 
 		r = add_piece(s, p, here);
 		here += p->here;
+	}
+	return r;
+}
+
+/* ---- outputs of other machines ---- */
+
+/* Are the bytes whole pairs? */
+static bool are_pairs(const unsigned char *at, size_t left, size_t most)
+{
+	struct record r;
+	int64_t length = 1;
+
+	for (; left > 0 && length > 0; at += length, left -= (size_t)length)
+		length = record_read_whole(at, left, most, &r);
+	return length > 0;
+}
+
+static int add_pair(struct shuffle *s, struct record *r)
+{
+	const uint64_t hash = hash_bytes(r->key, r->key_size);
+	struct shuffle_part *part = &s->parts[hash_share(hash, s->count)];
+	struct run run;
+	int error = 0;
+
+	if (r->body_size >= RECORD_LARGE) {
+		error = run_write(s->store, store_own_place(s->store), r->body,
+		    r->body_size, &run);
+		r->body = (const unsigned char *)&run;
+		r->body_size = sizeof run;
+		r->apart = true;
+	}
+	if (error == 0)
+		error = record_append(&part->open, r);
+	return error == 0 && part->open.len >= s->most ?
+	    close_part(s, part) : error;
+}
+
+int shuffle_add_far(struct shuffle *s, const void *output, size_t size,
+    size_t pair_most)
+{
+	const unsigned char *at;
+	size_t left;
+	int64_t length, count = open_parcel(s, output, size, &at, &left);
+	struct record record;
+	int r = 0;
+
+	if (count != 0 || !are_pairs(at, left, pair_most))
+		return count < 0 ? (int)count : -EBADMSG;
+	for (; left > 0 && r == 0; at += length, left -= (size_t)length) {
+		/* The bytes may have changed since the first look. */
+		length = record_read_whole(at, left, pair_most, &record);
+		if (length <= 0)
+			return -EPROTO;
+		r = add_pair(s, &record);
 	}
 	return r;
 }

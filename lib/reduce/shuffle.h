@@ -1,9 +1,9 @@
 /*
  * shuffle.h - collects the pairs of each partition from the outputs of workers.
  *
- * Runs in: caller.  It does not parse pairs: it notes each run that a worker
- * has written, and appends the pairs in an output to the buffer of their
- * partition, which is written as a run when it is large enough.
+ * Runs in: caller.  It does not parse the pairs of workers here: it notes each
+ * run that a worker has written, and appends the pairs in an output to the
+ * buffer of their partition, which is written as a run when it is large enough.
  *
  * Easy to get wrong: an output may lie in shared memory to which the worker can
  * still write; so its description is copied once, and only the copy is checked
@@ -48,6 +48,13 @@ void shuffle_clear(struct shuffle *);
    another -errno, and pieces may have been added. */
 int shuffle_add(struct shuffle *, size_t place, const void *output,
     size_t size);
+
+/* The same for the output of a worker on another machine, which has all pairs,
+   of at most pair_most bytes a key or a value.  Parses them, writes large
+   values to the store, and finds the partition of each key itself.  Returns as
+   shuffle_add(). */
+int shuffle_add_far(struct shuffle *, const void *output, size_t size,
+    size_t pair_most);
 
 /* Writes the open buffer, if not empty, and then the array of runs of a
    partition as a run, "list".  Returns 1, 0 if the partition has no pairs, or

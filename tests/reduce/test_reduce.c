@@ -227,8 +227,9 @@ START_TEST(jobs_have_their_own)
 	vm_reducer *r;
 
 	for (size_t i = 0; i < 3; i++)
-		jobs[i] = (struct vm_job){ set_up, tear_down, map_own, NULL,
-			reduce_own, &own[i] };
+		jobs[i] = (struct vm_job){ .setup = set_up,
+			.teardown = tear_down, .map = map_own,
+			.reduce = reduce_own, .config = &own[i] };
 	for (size_t w = 0; w < COUNTOF(workers); w++) {
 		shared = shared_new();
 		r = vm_fork_jobs(jobs, 3, &(struct vm_options){
