@@ -316,11 +316,162 @@ START_TEST(garbage_is_refused)
 }
 END_TEST
 
+/* ---- outputs of other machines ---- */
+
+/* Lays out the output of a call that has emitted these pairs without a store;
+   returns its size. */
+static size_t emit_far(unsigned char *to)
+{
+	static const size_t values[] = { 4, 0, 70000, 100, 4 };
+	static unsigned char value[70000];
+	struct parcel parcel = { sizeof parcel, 0 };
+
+	ck_assert_int_eq(emit_open(&emit, NULL, 0, 1, 1 << 20, 70000), 0);
+	emit_begin(&emit);
+	for (int n = 0; n < (int)COUNTOF(values); n++) {
+		memcpy(value, &n, sizeof n);
+		ck_assert_int_eq(emit_pair(&emit, 0, &n, n == 3 ? 0 : sizeof n,
+		    value, values[n]), 0);
+	}
+	ck_assert_int_eq(emit_pair(&emit, 0, value, 70001, "", 0), -EFBIG);
+	parcel.size += emit.parts[0].len;
+	memcpy(to, emit.parts[0].data, emit.parts[0].len);
+	memcpy(to + emit.parts[0].len, &parcel, sizeof parcel);
+	emit_close(&emit);
+	return (size_t)parcel.size;
+}
+
+START_TEST(pairs_without_a_store_are_bounded)
+{
+	static const char value[100];
+	const size_t each = RECORD_HEAD + 3 + sizeof value;
+
+	ck_assert_int_eq(emit_open(&emit, NULL, 0, 1, 10 * each, KEY_MOST), 0);
+	for (int call = 0; call < 2; call++) {
+		emit_begin(&emit);
+		for (int i = 0; i < 10; i++)
+			ck_assert_int_eq(emit_pair(&emit, 0, "key", 3, value,
+			    sizeof value), 0);
+		ck_assert_int_eq(emit_pair(&emit, 0, "", 0, "", 0), -EMSGSIZE);
+		emit_undo(&emit);
+	}
+	emit_close(&emit);
+}
+END_TEST
+
+/* Adds an output in a buffer of exactly its size, for memory checkers.  All or
+   nothing of it is taken.  Returns whether it is. */
+static bool takes(struct shuffle *s, const unsigned char *from, size_t size)
+{
+	unsigned char *exact = malloc(size + !size);
+	int r;
+
+	ck_assert_ptr_nonnull(exact);
+	memcpy(exact, from, size);
+	r = shuffle_add_far(s, exact, size, 70000);
+	free(exact);
+	ck_assert(r == 0 || r == -EBADMSG);
+	ck_assert_int_eq(held(s) > 0, r == 0 && size > sizeof(struct parcel));
+	shuffle_clear(s);
+	return r == 0;
+}
+
+START_TEST(garbage_of_other_machines_is_refused)
+{
+	const size_t room = 100000;
+	unsigned char *right_one = malloc(room), *at = malloc(room);
+	static const uint32_t wrong[] = { 70001, UINT32_MAX, UINT32_MAX - 1,
+		0x7fffffff };
+	const size_t size = emit_far(right_one), end = size -
+	    sizeof(struct parcel);
+	int often[10];
+	struct shuffle s;
+
+	open_store();
+	ck_assert_int_eq(shuffle_open(&s, &store, PARTITIONS, 1 << 20, false),
+	    0);
+	ck_assert(takes(&s, right_one, size));
+	/* Sizes of the first key and value, and of the last. */
+	for (size_t i = 0; i < 16; i++) {
+		const size_t to = (i & 1) * 4 + (i & 2 ? end - 16 : 0);
+
+		memcpy(at, right_one, size);
+		memcpy(at + to, &wrong[i / 4], 4);
+		ck_assert(!takes(&s, at, size));
+	}
+	/* Any bit of the parts around the value apart. */
+	for (size_t i = 0; i < 8 * size; i++) {
+		if (i == 8 * 100)
+			i = 8 * (size - 200);
+		memcpy(at, right_one, size);
+		at[i / 8] ^= (unsigned char)(1 << i % 8);
+		takes(&s, at, size);
+	}
+	/* Cut anywhere there, at both ends. */
+	for (size_t n = 0; n < 200; n++) {
+		ck_assert(!takes(&s, right_one, size - 1 - n));
+		ck_assert(!takes(&s, right_one, n));
+		takes(&s, right_one + size - n, n);
+	}
+	ck_assert_int_eq(shuffle_add_far(&s, right_one, size, 70000), 0);
+	ck_assert_int_eq(shuffle_add_far(&s, right_one, size, 69999),
+	    -EBADMSG);
+	shuffle_clear(&s);
+	tally(&s, often, 10);
+	shuffle_close(&s);
+	store_close(&store);
+	free(right_one);
+	free(at);
+}
+END_TEST
+
+/* Each pair comes to the partition of its key, large values apart. */
+START_TEST(pairs_of_other_machines_come_once)
+{
+	unsigned char *at = malloc(100000);
+	const size_t size = emit_far(at);
+	struct run list, runs[9];
+	struct shuffle s;
+	struct scan scan;
+	size_t pairs = 0, apart = 0;
+	int r;
+
+	open_store();
+	ck_assert_int_eq(shuffle_open(&s, &store, PARTITIONS, 1, false), 0);
+	ck_assert_int_eq(shuffle_add_far(&s, at, size, 70000), 0);
+	for (uint32_t p = 0; p < PARTITIONS; p++) {
+		if (shuffle_list(&s, p, &list) != 1)
+			continue;
+		ck_assert_uint_le(list.extent.size, sizeof runs);
+		ck_assert_int_eq(run_read(&store, &list, runs), 0);
+		for (size_t i = 0; i < list.extent.size / sizeof *runs; i++) {
+			scan_open(&scan, &store, &runs[i], 70000);
+			while ((r = scan_next(&scan)) == 1) {
+				pairs++;
+				apart += scan.now.apart;
+				ck_assert_uint_eq(p, hash_share(hash_bytes(
+				    scan.now.key, scan.now.key_size),
+				    PARTITIONS));
+			}
+			ck_assert_int_eq(r, 0);
+			scan_release(&scan);
+		}
+	}
+	ck_assert_uint_eq(pairs, 5);
+	ck_assert_uint_eq(apart, 1);
+	shuffle_close(&s);
+	store_close(&store);
+	free(at);
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const tests[] = { pairs_come_once,
 		calls_that_fail_leave_nothing, large_pairs_are_refused,
-		garbage_is_refused };
+		garbage_is_refused, pairs_without_a_store_are_bounded,
+		garbage_of_other_machines_is_refused,
+		pairs_of_other_machines_come_once };
 
 	return run_tests("shuffle", tests, COUNTOF(tests));
 }
