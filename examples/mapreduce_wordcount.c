@@ -1,14 +1,19 @@
 /*
  * mapreduce_wordcount.c - counts words by map, collect and reduce.
  *
- * Usage: mapreduce_wordcount [-w workers] [-c chunk_size] [FILE...]
+ * Usage: mapreduce_wordcount [-w workers] [-c chunk_size] [-H command]...
+ *	[FILE...]
  *
  *	-w	number of worker processes (0, the default: that of CPUs)
  *	-c	number of lines in a chunk (0, the default: automatic)
+ *	-H	another machine: a command that runs there the command line
+ *		behind it, as "ssh -oBatchMode=yes h1" does; again for more
  *
  * Counts the words of the files, or of four lines about Humpty Dumpty if no
  * file is given.  Words are separated by white space, and case matters.  Prints
  * lines "COUNT WORD", sorted by word in byte order.
+ *
+ * Other machines split lines and add up; the words are brought together here.
  *
  * It shows a job of vimap_reduce.h: map() emits each word with a 1, vm_add_up()
  * adds up the numbers that a worker has for the same word, reduce() adds up the
@@ -76,12 +81,43 @@ static int sum(struct vm_context *me, const void *key, size_t key_size,
 	return vm_output(me, &total, sizeof total);
 }
 
-/* ---- The source, in the caller ----------------------------------------- */
-
 static void complain(const char *words)
 {
 	fprintf(stderr, "mapreduce_wordcount: %s\n", words);
 }
+
+/* ---- Other machines ---------------------------------------------------- */
+
+#define MOST_HOSTS 64
+
+/* Machines, as commands. */
+struct machines {
+	struct vm_host hosts[MOST_HOSTS];
+	const char *commands[MOST_HOSTS][6];
+	int count;
+	char path[PATH_MAX];	/* of this program */
+};
+
+/* Adds a machine: the shell cuts the command into words, and runs it with the
+   path of this program behind them.  Returns 0, or -1 after a message. */
+static int add_machine(struct machines *m, const char *command)
+{
+	const char *words[] = { "sh", "-c", "exec $0 \"$@\"", command,
+				m->path };
+	ssize_t n = readlink("/proc/self/exe", m->path, sizeof m->path - 1);
+
+	if (n == -1 || m->count == MOST_HOSTS) {
+		complain(n == -1 ? strerror(errno) : "too many machines");
+		return -1;
+	}
+	m->path[n] = '\0';
+	memcpy(m->commands[m->count], words, sizeof words);
+	m->hosts[m->count].command = m->commands[m->count];
+	m->count++;
+	return 0;
+}
+
+/* ---- The source, in the caller ----------------------------------------- */
 
 /* vm_source.from: reads the lines of several files. */
 struct reader {
@@ -177,18 +213,27 @@ static int print_words(vm_reducer *reducer)
 	return status;
 }
 
+/* Tells which machines are missing; the others have done their work. */
+static void tell_missing(vm_pool *pool)
+{
+	struct vm_host_state state;
+	int i;
+
+	for (i = 1; vm_host_state(pool, i, &state) == 1; i++)
+		if (state.status != VM_HOST_UP && *state.words)
+			complain(state.words);
+}
+
 /* Counts and prints the words of a source.  Returns 0, or -1 after a
    message. */
-static int count_words(struct vm_source source,
+static int count_words(const struct vm_job *job, struct vm_source source,
 		       const struct vm_options *options)
 {
-	const struct vm_job job = {
-		.map = split,
-		.collect = vm_add_up,
-		.reduce = sum,
+	const struct vm_reduce_options how = {
+		.flags = VM_SORTED,
+		.name = "words",
 	};
-	const struct vm_reduce_options how = { .flags = VM_SORTED };
-	vm_reducer *reducer = vm_fork_jobs(&job, 1, options, &how);
+	vm_reducer *reducer = vm_fork_jobs(job, 1, options, &how);
 	int status = -1;
 
 	/* If vm_fork_jobs() failed, vm_map_reduce() closes the source and
@@ -197,6 +242,7 @@ static int count_words(struct vm_source source,
 		complain(vm_reducer_error(reducer));
 	else
 		status = print_words(reducer);
+	tell_missing(vm_reducer_pool(reducer));
 	if (vm_reducer_close(reducer) == -1) {
 		complain(vm_reducer_error(NULL));
 		status = -1;
@@ -221,13 +267,18 @@ static int parse_number(const char *text, uintmax_t max, uintmax_t *number)
 
 /* Parses the options up to the first file.  Returns 0, or -1 after a
    message. */
-static int parse_options(int argc, char **argv, struct vm_options *options)
+static int parse_options(int argc, char **argv, struct machines *machines,
+			 struct vm_options *options)
 {
 	uintmax_t number;
 	int letter;
 
-	while ((letter = getopt(argc, argv, "c:w:")) != -1) {
+	while ((letter = getopt(argc, argv, "H:c:w:")) != -1) {
 		switch (letter) {
+		case 'H':
+			if (add_machine(machines, optarg) == -1)
+				return -1;
+			break;
 		case 'c':
 			if (parse_number(optarg, SIZE_MAX, &number) == -1)
 				return -1;
@@ -264,21 +315,32 @@ int main(int argc, char **argv)
 		"All the King's horses and all the King's men",
 		"Couldn't put Humpty together again",
 	};
+	static const struct vm_job job = {
+		.map = split,
+		.collect = vm_add_up,
+		.reduce = sum,
+	};
+	const struct vm_worker table = vm_jobs_as_worker("words", &job, 1);
+	static struct machines machines;
 	struct vm_options options = { .workers = 0 };
 	struct reader reader = { .names = NULL };
 	int status;
 
-	if (parse_options(argc, argv, &options) == -1) {
+	/* On another machine the program ends here. */
+	vm_agent(argc, argv, &table, 1);
+	if (parse_options(argc, argv, &machines, &options) == -1) {
 		complain("usage: mapreduce_wordcount [-w workers] "
-			 "[-c chunk_size] [FILE...]");
+			 "[-c chunk_size] [-H command]... [FILE...]");
 		return 2;
 	}
+	options.hosts = machines.hosts;
+	options.host_count = machines.count;
 	reader.names = argv + optind;
 	reader.count = (size_t)(argc - optind);
 	if (reader.count > 0)
-		status = count_words(lines_of(&reader), &options);
+		status = count_words(&job, lines_of(&reader), &options);
 	else
-		status = count_words(vm_strings(humpty, 4), &options);
+		status = count_words(&job, vm_strings(humpty, 4), &options);
 	if (close_stdout() == -1 || reader.failed > 0)
 		status = -1;
 	return status == 0 ? 0 : 1;

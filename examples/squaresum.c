@@ -1,7 +1,10 @@
 /*
  * squaresum.c - the sum of i * i for 0 <= i < N, in parts.
  *
- * Usage: squaresum [N [PARTS]]
+ * Usage: squaresum [-H command]... [N [PARTS]]
+ *
+ *	-H	another machine: a command that runs there the command line
+ *		behind it, as "ssh -oBatchMode=yes h1" does; again for more
  *
  * N is 10000000 and PARTS is 4 if not given.  Prints, for each part in order,
  * its first number, its length and its sum, and then the result.
@@ -12,11 +15,17 @@
  *
  * Exit status: 0 if all went well, 1 if not, 2 for a usage error.
  */
+#define _POSIX_C_SOURCE 200809L
+
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/types.h>
+#include <unistd.h>
 
 #include <vimap.h>
 #include <vimap_reduce.h>
@@ -66,12 +75,43 @@ static int sum_part(struct vm_context *me, const void *input, size_t size)
 	return vm_output(me, &sum, sizeof sum);
 }
 
-/* ---- In the caller ----------------------------------------------------- */
-
 static void complain(const char *words)
 {
 	fprintf(stderr, "squaresum: %s\n", words);
 }
+
+/* ---- Other machines ---------------------------------------------------- */
+
+#define MOST_HOSTS 64
+
+/* Machines, as commands. */
+struct machines {
+	struct vm_host hosts[MOST_HOSTS];
+	const char *commands[MOST_HOSTS][6];
+	int count;
+	char path[PATH_MAX];	/* of this program */
+};
+
+/* Adds a machine: the shell cuts the command into words, and runs it with the
+   path of this program behind them.  Returns 0, or -1 after a message. */
+static int add_machine(struct machines *m, const char *command)
+{
+	const char *words[] = { "sh", "-c", "exec $0 \"$@\"", command,
+				m->path };
+	ssize_t n = readlink("/proc/self/exe", m->path, sizeof m->path - 1);
+
+	if (n == -1 || m->count == MOST_HOSTS) {
+		complain(n == -1 ? strerror(errno) : "too many machines");
+		return -1;
+	}
+	m->path[n] = '\0';
+	memcpy(m->commands[m->count], words, sizeof words);
+	m->hosts[m->count].command = m->commands[m->count];
+	m->count++;
+	return 0;
+}
+
+/* ---- In the caller ----------------------------------------------------- */
 
 /* Callback of vm_fold(): adds the sum of a part to the total. */
 static int add_result(void *accumulator, const struct vm_result *r)
@@ -90,12 +130,18 @@ static int add_result(void *accumulator, const struct vm_result *r)
 }
 
 /* Prints the parts and the result.  Returns 0, or -1 after a message. */
-static int sum_all(uint64_t length, uint64_t parts)
+static int sum_all(const struct vm_worker *worker,
+		   const struct machines *machines, uint64_t length,
+		   uint64_t parts)
 {
-	const struct vm_worker worker = { .process = sum_part };
-	const struct vm_options options = { .flags = VM_ORDERED,
-		.chunk_size = 1 };
-	vm_pool *pool = vm_fork(&worker, &options);
+	const struct vm_options options = {
+		.workers = machines->count > 0 ? VM_ELSEWHERE : 0,
+		.flags = VM_ORDERED,
+		.chunk_size = 1,
+		.hosts = machines->hosts,
+		.host_count = machines->count,
+	};
+	vm_pool *pool = vm_fork(worker, &options);
 	struct sum total = { 0 };
 	int rc = -1;
 
@@ -141,20 +187,40 @@ static int close_stdout(void)
 	return -1;
 }
 
+/* Parses the arguments.  Returns 0, or -1 after a message. */
+static int parse_arguments(int argc, char **argv, struct machines *machines,
+			   uint64_t *length, uint64_t *parts)
+{
+	int letter, rc = 0;
+
+	while (rc == 0 && (letter = getopt(argc, argv, "H:")) != -1)
+		rc = letter == 'H' ? add_machine(machines, optarg) : -1;
+	if (rc == -1 || argc - optind > 2) {
+		complain("usage: squaresum [-H command]... [N [PARTS]]");
+		return -1;
+	}
+	if (argc - optind > 0)
+		rc = parse_number(argv[optind], 0, N_MOST, length);
+	if (argc - optind > 1 && rc == 0)
+		rc = parse_number(argv[optind + 1], 1, N_MOST, parts);
+	return rc;
+}
+
 int main(int argc, char **argv)
 {
+	static const struct vm_worker worker = {
+		.process = sum_part,
+		.name = "sum",
+	};
+	static struct machines machines;
 	uint64_t length = 10000000, parts = 4;
 	int rc;
 
-	if (argc > 3) {
-		complain("usage: squaresum [N [PARTS]]");
+	/* On another machine the program ends here. */
+	vm_agent(argc, argv, &worker, 1);
+	if (parse_arguments(argc, argv, &machines, &length, &parts) == -1)
 		return 2;
-	}
-	if (argc > 1 && parse_number(argv[1], 0, N_MOST, &length) == -1)
-		return 2;
-	if (argc > 2 && parse_number(argv[2], 1, N_MOST, &parts) == -1)
-		return 2;
-	rc = sum_all(length, parts);
+	rc = sum_all(&worker, &machines, length, parts);
 	if (close_stdout() == -1)
 		rc = -1;
 	return rc == 0 ? 0 : 1;

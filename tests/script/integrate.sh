@@ -33,6 +33,14 @@ near <<END
 675000 224999 19704.57459343792
 22023.41713196919
 END
+# On other machines, the same digits: in order, and added one after another.
+for parts in 4 23; do
+	run 0 $parts
+	mv "$dir/out" "$dir/expected"
+	expect 0 -H env $parts
+	expect 0 -H env -H "env A=1" $parts
+done
+
 for parts in 1 9 1000; do
 	run 0 $parts
 	# Added in another order, so a little more may differ.
@@ -43,7 +51,7 @@ for parts in 1 9 1000; do
 	}' || fail "in $parts parts: '$sum'"
 done
 
-for arguments in 0 x -4 4.5 "1 2"; do
+for arguments in 0 x -4 4.5 "1 2" "-H"; do
 	# shellcheck disable=SC2086 # several words are meant
 	run 2 $arguments
 done

@@ -61,6 +61,31 @@ for from in "-h h1 -h h2 -h h3" "-j 1 -h h2"; do
 	same "words by ssh: $from"
 done
 
+# same_there EXAMPLE ARGUMENT...: it prints the same with two machines.
+same_there()
+{
+	example=$PWD/examples/$1
+	shift
+	"$example" "$@" >"$dir/expected" || fail "$example: exit status $?"
+	"$example" -H "over h1" -H "over h2" "$@" >"$dir/out" 2>"$dir/err" ||
+	    fail "$example by ssh: exit status $?"
+	[ ! -s "$dir/err" ] || fail "$example by ssh: $(cat "$dir/err")"
+	same "$example by ssh"
+}
+
+# A path may need quotes there.
+mkdir "$dir/bin" && cat >"$dir/bin/over" <<'END'
+#!/bin/sh
+exec ssh "$1" "'$2' $3"
+END
+chmod 700 "$dir/bin/over" || exit 1
+PATH=$dir/bin:$PATH
+same_there integrate
+same_there integrate 23
+same_there squaresum
+same_there mapreduce_wordcount
+same_there mapreduce_wordcount -w 1 "$dir/text"
+
 three -u 2000
 whole "all is well" 3000
 usual=$(sed -n 's/^after //p' "$dir/out")

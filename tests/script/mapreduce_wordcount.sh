@@ -49,6 +49,9 @@ for workers in 1 4; do
 	done
 done
 
+expect 0 -w 1 -H env
+expect 0 -w 1 -c 1 -H env -H "env A=1"
+
 # Real texts: copies, so that nobody changes them meanwhile.  Their ends are
 # easily got wrong.
 mkdir "$dir/texts" && cp "$srcdir/README.md" "$srcdir/COPYING" \
@@ -64,6 +67,8 @@ for workers in 1 2 9; do
 	done
 done
 
+expect 0 -w 1 -H env -H "env A=1" "$dir"/texts/*
+
 # Files that are not there or no files: named, and all others are counted.
 expect 1 "$dir/not there" "$dir" "$dir"/texts/*
 grep "$dir/not there: No such file" "$dir/err" >/dev/null ||
@@ -74,7 +79,7 @@ grep "$dir: Is a directory" "$dir/err" >/dev/null ||
 
 : >"$dir/expected"
 expect 0 "$dir/texts/empty" "$dir/texts/blank"
-for arguments in "-w" "-w x" "-w -1" "-c 1k" "-q"; do
+for arguments in "-w" "-w x" "-w -1" "-c 1k" "-H" "-q"; do
 	# shellcheck disable=SC2086 # several words are meant
 	expect 2 $arguments
 done

@@ -17,6 +17,8 @@ cat >"$dir/expected" <<END
 333333283333335000000
 END
 expect 0
+expect 0 -H env
+expect 0 -H env -H "env A=1"
 
 run 0 1000
 cut -d' ' -f 1,2 "$dir/out" | paste -sd' ' - >"$dir/cuts"
@@ -38,7 +40,7 @@ for end in 1442250:999999853754584125 1442251:1000001933839646625; do
 	expect 0 ${end%:*} 1
 done
 
-for arguments in x -1 1.5 1000000001 "10 0" "10 2 3"; do
+for arguments in x -1 1.5 1000000001 "10 0" "10 2 3" "-H"; do
 	# shellcheck disable=SC2086 # several words are meant
 	run 2 $arguments
 done
