@@ -180,10 +180,11 @@ VM_EXPORT int vm_add_up(struct vm_context *, const void *key, size_t key_size,
 /*
  * Returns an entry for the table of vm_agent(), by which agents find the jobs
  * of a reducer with vm_reduce_options.name and vm_options.hosts.  Copies the
- * name, 1 to 63 of A-Z a-z 0-9 . _ -, and the array of count jobs; frees the
- * copy never, so call it once for each name, before other threads exist.  Both
- * ends must have the same jobs under the name.  Without memory or valid jobs,
- * the entry has no process(), and agents refuse to serve it.
+ * name, 1 to 63 of A-Z a-z 0-9 . _ -, and the array of count jobs, and keeps
+ * the copy until the program ends: call it once for each name, before other
+ * threads exist.  Both ends must have the same jobs under the name.  Without
+ * memory or valid jobs the entry has no process(), and agents refuse to serve
+ * it.
  *
  *	static const struct vm_job jobs[] = { { .map = split, .reduce = sum } };
  *	struct vm_worker table[] = { vm_jobs_as_worker("words", jobs, 1) };
