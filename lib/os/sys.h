@@ -135,6 +135,16 @@ int sys_temporary(const char *dir);
  * file of another user; -EMLINK; -ESPIPE if it is no regular file.
  */
 int sys_create(const char *path, bool fresh);
+/* The same for reading too, with the contents of a file that exists. */
+int sys_extend(const char *path);
+/* Locks a file as flock(2) does, for this process and those that inherit the
+   descriptor.  Returns 0; -EWOULDBLOCK if another has it. */
+int sys_lock_file(int fd);
+/* Blocks until the disk has the contents of a file.  Returns 0 or -errno. */
+int sys_sync(int fd);
+/* Stores 16 random bytes that this program got when it was started; zeroes if
+   there are none.  Other parts of the process know them. */
+void sys_random(unsigned char to[16]);
 /* Makes these bytes read as 0, and frees their disk space or memory where the
    file system can.  Keeps errno. */
 void sys_punch(int fd, uint64_t at, uint64_t size);

@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
+#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -68,8 +70,9 @@ int sys_temporary(const char *dir)
 	return sys_lift(fd);
 }
 
-/* Checks a file that may have been there before, and empties it. */
-static int take_over(int fd)
+/* Checks a file that may have been there before, and empties it if it is not to
+   be kept. */
+static int take_over(int fd, bool keep)
 {
 	struct stat s;
 	int r;
@@ -83,24 +86,61 @@ static int take_over(int fd)
 		return -EPERM;
 	if (s.st_nlink != 1)
 		return -EMLINK;
-	RETRY(r, ftruncate(fd, 0));
+	if (!keep)
+		RETRY(r, ftruncate(fd, 0));
 	return r;
 }
 
-int sys_create(const char *path, bool fresh)
+/* Opens or makes a file for appending, with further flags. */
+static int open_own(const char *path, int more)
 {
 	/* Without a reader, a FIFO would make open(2) wait. */
-	const int flags = O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC |
-	    O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | (fresh ? O_EXCL : 0);
+	const int flags = O_APPEND | O_CREAT | O_CLOEXEC |
+	    O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | more;
 	int fd, r;
 
 	RETRY(fd, open(path, flags, 0600));
-	r = fd < 0 || fresh ? 0 : take_over(fd);
+	r = fd < 0 || more & O_EXCL ? 0 : take_over(fd, more & O_RDWR);
 	if (r < 0) {
 		sys_close(&fd);
 		return r;
 	}
 	return sys_lift(fd == -ENXIO ? -ESPIPE : fd);
+}
+
+int sys_create(const char *path, bool fresh)
+{
+	return open_own(path, O_WRONLY | (fresh ? O_EXCL : 0));
+}
+
+int sys_extend(const char *path)
+{
+	return open_own(path, O_RDWR);
+}
+
+int sys_lock_file(int fd)
+{
+	int r;
+
+	RETRY(r, flock(fd, LOCK_EX | LOCK_NB));
+	return r;
+}
+
+int sys_sync(int fd)
+{
+	int r;
+
+	RETRY(r, fdatasync(fd));
+	return r;
+}
+
+void sys_random(unsigned char to[16])
+{
+	const void *from = (const void *)(uintptr_t)getauxval(AT_RANDOM);
+
+	memset(to, 0, 16);
+	if (from != NULL)
+		memcpy(to, from, 16);
 }
 
 void sys_punch(int fd, uint64_t at, uint64_t size)

@@ -14,7 +14,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/auxv.h>
 #include <sys/eventfd.h>
+#include <sys/file.h>
 #include <sys/timerfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -355,6 +357,8 @@ static enum fault_kind wait_kind(idtype_t type)
 	CALL(PREAD, pread(fd, to, twin_cut(size), at))
 #define fstat(fd, to) CALL(SIZE, fstat(fd, to))
 #define ftruncate(...) CALL(EMPTY, ftruncate(__VA_ARGS__))
+#define flock(...) CALL(LOCK, flock(__VA_ARGS__))
+#define fdatasync(fd) CALL(SYNC, fdatasync(fd))
 #define readlink(...) CALL(READLINK, readlink(__VA_ARGS__))
 #define close(fd) twin_close(fd)
 #define open(path, ...) \

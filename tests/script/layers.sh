@@ -13,11 +13,11 @@ LC_ALL=C
 export LC_ALL
 
 # From the ground up.  The last stands on the public headers, bytes and the system.
-folders='base os wire shm items report worker link forkserver pool engine api agent reduce'
+folders='base os journal wire shm items report worker link forkserver pool engine api agent reduce'
 
 # The system calls, and what is as good as one, that only os/sys_*.c may make.
 calls='read write readv writev pread pwrite open openat creat close dup dup2
-dup3 pipe pipe2 fcntl ioctl lseek ftruncate fsync fstat stat lstat access
+dup3 pipe pipe2 fcntl ioctl lseek ftruncate flock fsync fdatasync fstat stat lstat access
 readlink readlinkat unlink rename mkdir mkostemp fallocate getdents64 memfd_create eventfd
 fork vfork clone execv execve execvp execl execlp posix_spawn system popen
 _exit _Exit getpid getppid gettid setpgid setpgrp setsid getsid getpgid
