@@ -168,6 +168,10 @@ struct vm_worker {
 	   used. */
 	const char *name;
 	size_t config_size;
+
+	/* Of process(), for vm_options.journal: another version does not use
+	   the results of this one (NULL: ""). */
+	const char *version;
 };
 
 /*
@@ -312,7 +316,14 @@ enum vm_flag {
 	VM_PROGRESS = 1 << 9,
 	/* The variables of the environment in vimap(3), VIMAP_WORKERS and the
 	   like, change nothing. */
-	VM_NO_ENVIRONMENT = 1 << 10
+	VM_NO_ENVIRONMENT = 1 << 10,
+	/* The journal has outputs too: see vm_options.journal. */
+	VM_JOURNAL_OUTPUTS = 1 << 11,
+	/* Inputs that have failed in an earlier run are run again. */
+	VM_JOURNAL_RETRY = 1 << 12,
+	/* The disk has each entry before the run goes on, by fdatasync(2);
+	   without it a crash of the machine can lose the last entries. */
+	VM_JOURNAL_SYNC = 1 << 13
 };
 
 /*
@@ -454,6 +465,44 @@ struct vm_options {
 	 * join.)
 	 */
 	const char *listen;
+
+	/*
+	 * The path of a journal (NULL: none): a file that keeps which inputs
+	 * are finished, so that a run that is killed at any point and started
+	 * again goes on where it was.  An input is known by its key, of which
+	 * the journal has a hash; two equal inputs are two.  It is finished if
+	 * its result is an output, or an exception by its own doing, VM_FAILED
+	 * to VM_GARBLED, but no death by SIGHUP, SIGINT, SIGKILL or SIGTERM,
+	 * which most often come from outside.
+	 *
+	 * With VM_JOURNAL_OUTPUTS every run returns a result for each input.
+	 * A result is in the journal before you have it, so an input whose
+	 * result you had is not run again: the next run returns the result as
+	 * it was, with a worker_index of -1, and an exception without pid.
+	 * Without the flag each input has one result over all runs, and the
+	 * next run leaves out the finished inputs; indexes and seeds are as if
+	 * it did not.  An input is finished when the next result is asked for,
+	 * or the pool closed; so a kill in between has one result come again,
+	 * and none is lost.
+	 *
+	 * The file is made with mode 0600, and must be a regular file of yours;
+	 * a single pool has it at a time.  vm_fork() fails with EINVAL and
+	 * leaves it as it is if it is no journal, or one of another version of
+	 * the format, or of the other kind: with outputs or without.  Results
+	 * of workers with another vm_worker.name or version stay in it unused.
+	 * An end that was cut short, by a kill or a crash, is cut off.  If the
+	 * file cannot be written to later, the run goes on, and those results
+	 * are not in it: vm_error() says so at once, and vm_close() returns 1.
+	 * With a journal, vm_inherited_array() sends its items.  Not with
+	 * vm_map_array() and vimap_reduce.h; VIMAP_ONLY leaves it alone.
+	 */
+	const char *journal;
+
+	/* Optional.  Returns a pointer to the key of an input, and sets its
+	   size, in place of all bytes of the input: valid until the next call.
+	   Runs in the caller, as vm_source.next does; config: of vm_worker. */
+	const void *(*journal_key)(void *config, const void *input,
+	    size_t size, size_t *key_size);
 };
 
 /*
@@ -493,7 +542,7 @@ vm_fork(const struct vm_worker *worker, const struct vm_options *options)
  * failed, now or in workers that were replaced earlier, or workers died before
  * their teardown, or a worker was given up because its setup failed five times
  * in a row, while others worked; vm_error(NULL) has the text of the first and
- * the number.
+ * the number.  Or 1: the journal lacks results, which vm_error(NULL) tells.
  * -1, ETIMEDOUT: a process does not die; vm_error(NULL) has the text.
  */
 VM_EXPORT int vm_close(vm_pool *);
@@ -720,6 +769,7 @@ VM_EXPORT int vm_imap(vm_pool *, struct vm_source) VM_CHECK_RESULT;
  * idle, otherwise when results are taken.  Its result has this tag and, as
  * index, the number of inputs pushed before.  Does not block.  Returns
  *	1		the input is taken
+ *	0		the input is finished by the journal, and has no result
  *	VM_LATER	not taken: a bound on what is in flight is reached.
  *			There is room again after results were taken; vm_fd()
  *			becomes readable for them
@@ -1167,6 +1217,12 @@ struct vm_stats {
 	const char *sentence;
 	enum vm_limit limit;	/* the same for programs */
 	int workers;		/* as vm_workers() */
+
+	/* With vm_options.journal: of inputs, those that it has answered, or
+	   left out without VM_JOURNAL_OUTPUTS; and results it does not have, as
+	   it could not be written to. */
+	uint64_t resumed;
+	uint64_t unrecorded;
 };
 
 /* Fills the struct.  Does not block.  Returns 0, or -1 and sets errno: EINVAL,

@@ -19,8 +19,9 @@
 #include "base/base.h"
 #include "engine/cancel.h"
 #include "engine/deliver.h"
-#include "engine/stats.h"
 #include "engine/loop_fd.h"
+#include "engine/resume.h"
+#include "engine/stats.h"
 #include "items/source.h"
 #include "os/sys.h"
 
@@ -232,8 +233,10 @@ RARELY static void show_failure(struct vm_pool *p, const struct item *i,
 RARELY static int wait_for(struct vm_pool *p, struct item *item,
     struct vm_result *result, int ms)
 {
-	int kept = errno;
-	int r = deliver_next(&p->engine, item, pool_moment(ms));
+	int kept = errno, r;
+
+	resume_taken(&p->engine);
+	r = deliver_next(&p->engine, item, pool_moment(ms));
 
 	loop_fd_follow(&p->engine, r);
 	if (r == 1 && item->teardown != NULL)
@@ -270,8 +273,11 @@ int vm_zip_in_out_within(vm_pool *p, struct vm_result *result, int ms)
 		show_failure(p, &item, result);
 	else if (p->engine.set.plan.lead > 0)
 		show_times(&item, result);
+	if (p->engine.resume.on)
+		resume_told(&p->engine, &item, result);
 	return 1;
 }
+
 int vm_zip_in_out(vm_pool *p, struct vm_result *result)
 {
 	return vm_zip_in_out_within(p, result, -1);

@@ -58,6 +58,9 @@ static int settle_options(struct settings *s, const struct vm_array_map *m,
 	if (s->hosts.count > 0 || s->workers == 0)
 		return words_set(w, EINVAL, "vm_options.hosts do not go with "
 		    "vm_map_array(): the array is not there.");
+	if (s->journal != NULL)
+		return words_set(w, EINVAL, "vm_options.journal does not go "
+		    "with vm_map_array().");
 	s->max_hosts = 0;
 	s->plan.element = m->out_size;
 	s->plan.lead = 0;

@@ -14,6 +14,7 @@
  *	receive.c        frames -> results
  *	placed.c         outputs in the payload arena
  *	links.c          other machines, and answers that only links give
+ *	resume.c         inputs that are finished, by the journal
  *	retry.c          the cost of a failure
  *	nudge.c          results that workers hold back
  *	timeouts.c       items that take too long
@@ -55,6 +56,7 @@
 #include "engine/lost_fds.h"
 #include "engine/nudge.h"
 #include "engine/progress.h"
+#include "engine/resume.h"
 #include "engine/retry.h"
 #include "engine/serial.h"
 #include "engine/server_events.h"
@@ -115,6 +117,7 @@ struct engine {
 	struct tally tally;	/* counts of all steps, for vm_stats() */
 	struct progress progress;
 	struct trace_file trace;
+	struct resume resume;
 };
 
 #endif

@@ -19,6 +19,7 @@
 #include "engine/debug.h"
 #include "engine/dispatch.h"
 #include "engine/engine.h"
+#include "engine/resume.h"
 #include "engine/tracing.h"
 #include "os/sys.h"
 
@@ -26,6 +27,9 @@
    workers, the few that have just been at work then do the next chunks, which
    touches less memory. */
 #define WAITING_MOST 16
+
+/* Inputs that are left out without a look at results. */
+#define SKIPS_MOST 4096
 
 /* A chunk of this many bytes is sent before the next is packed. */
 #define AT_ONCE ((size_t)128 * 1024)
@@ -239,6 +243,7 @@ static struct chunk *begin(struct engine *e, const struct source *s)
 	if (c == NULL)
 		return NULL;
 	c->given_up = s->given_up;
+	c->skipped = e->resume.skipped;
 	if (!c->given_up)
 		place(e, c, s->size);
 	if (c->where == CHUNK_PACKED)
@@ -247,10 +252,13 @@ static struct chunk *begin(struct engine *e, const struct source *s)
 }
 
 /* Packs the input that a source holds, into a new chunk if none is being
-   filled.  Returns 0 or -errno. */
-static int pack(struct engine *e, struct source *s)
+   filled; with its own tag, if that is not NULL, and with its key for the
+   journal.  Returns 0 or -errno. */
+static int pack(struct engine *e, struct source *s, void *const *tag)
 {
-	struct chunk *c = e->intake.filling;
+	struct intake *in = &e->intake;
+	const struct digest *key = e->resume.on ? resume_key(e, s) : NULL;
+	struct chunk *c = in->filling;
 	bool fresh = c == NULL;
 	int r;
 
@@ -258,14 +266,33 @@ static int pack(struct engine *e, struct source *s)
 		c = begin(e, s);
 	if (c == NULL)
 		return -ENOMEM;
-	r = add(e, s, c);
+	r = tag != NULL ? chunk_expect_tag(c) : 0;
+	if (r == 0 && key != NULL)
+		r = chunk_expect_key(c);
+	if (r == 0)
+		r = add(e, s, c);
 	if (r == 0) {
-		e->intake.filling = c;
-		e->intake.filled_from = s;
+		if (tag != NULL)
+			chunk_keep_tag(c, *tag);
+		if (key != NULL)
+			chunk_keep_key(c, key);
+		in->filling = c;
+		in->filled_from = s;
 	} else if (fresh) {
 		chunk_drop(c);
 	}
 	return r;
+}
+
+/* Is an input not the next after those of the chunk being filled, as the
+   journal had an input between them? */
+static bool is_apart(const struct engine *e, const struct source *s)
+{
+	const struct chunk *c = e->intake.filling;
+
+	return c != NULL && (c->index + c->count != s->index ||
+	    c->seq + c->count != e->intake.seq ||
+	    c->skipped != e->resume.skipped);
 }
 
 /* Admits the chunk being filled if the pushed input cannot be added to it.
@@ -276,50 +303,32 @@ static int make_way(struct engine *e, size_t size)
 	int r = 0;
 
 	if (in->filling != NULL && (in->filled_from != &in->pushed ||
-	    goes_before(e, size) || is_full(e, window_bytes_left(&e->window))))
+	    is_apart(e, &in->pushed) || goes_before(e, size) ||
+	    is_full(e, window_bytes_left(&e->window))))
 		r = intake_admit(e);
 	if (r == 0 && in->filling == NULL && !window_room(&e->window))
 		return VM_LATER;
 	return r;
 }
 
-/* Packs the pushed input with its tag, into a new chunk if none is being
-   filled.  Returns 0 or -ENOMEM. */
-static int pack_pushed(struct engine *e, void *tag)
-{
-	struct intake *in = &e->intake;
-	struct chunk *c = in->filling;
-	bool fresh = c == NULL;
-	int r;
-
-	if (fresh)
-		c = begin(e, &in->pushed);
-	if (c == NULL)
-		return -ENOMEM;
-	r = chunk_expect_tag(c);
-	if (r == 0)
-		r = add(e, &in->pushed, c);
-	if (r == 0) {
-		chunk_keep_tag(c, tag);
-		in->filling = c;
-		in->filled_from = &in->pushed;
-	} else if (fresh) {
-		chunk_drop(c);
-	}
-	return r;
-}
-
 int intake_push(struct engine *e, const void *input, size_t size, void *tag)
 {
 	struct source *s = &e->intake.pushed;
-	int r = make_way(e, size);
 	bool full, idle;
+	int r = 0;
 
-	if (r != 0)
-		return r;
 	s->input = input;
 	s->size = size;
-	r = pack_pushed(e, tag);
+	s->met = 0;
+	if (e->resume.on)
+		r = resume_meet(e, s, &tag);
+	if (r == 1)
+		return e->set.journal_outputs;
+	if (r == 0)
+		r = make_way(e, size);
+	if (r != 0)
+		return r;
+	r = pack(e, s, &tag);
 	if (r < 0)
 		return r;
 	full = is_full(e, window_bytes_left(&e->window));
@@ -375,10 +384,11 @@ int intake_finish(struct engine *e)
 	if (s != NULL && e->intake.filling != NULL &&
 	    e->intake.filled_from != s)
 		r = intake_admit(e);
-	if (r == 0 && s != NULL && s->held && goes_before(e, s->size))
+	if (r == 0 && s != NULL && s->held && (is_apart(e, s) ||
+	    goes_before(e, s->size)))
 		r = intake_admit(e);
 	if (r == 0 && s != NULL && s->held)
-		r = pack(e, s);
+		r = pack(e, s, NULL);
 	if (r == 0)
 		r = intake_admit(e);
 	if (r == 0 && s != NULL)
@@ -455,10 +465,38 @@ static int fill_only(struct engine *e, struct source *s)
 	}
 	if (source_next(s, e->set.plan.max_item) != 1)
 		return 0;
-	r = pack(e, s);
+	r = pack(e, s, NULL);
 	if (r == 0)
 		source_close(s);
 	return r < 0 ? r : 1;
+}
+
+/* As fill(), for inputs that are looked up in the journal: after many that are
+   left out, other work comes first. */
+static int fill_unfinished(struct engine *e, struct source *s, size_t left)
+{
+	int r = 0, skips = 0;
+
+	do {
+		if (skips == SKIPS_MOST ||
+		    source_next(s, e->set.plan.max_item) != 1)
+			return 0;
+		r = resume_meet(e, s, NULL);
+		if (r == 1 && !e->set.journal_outputs) {
+			skips++;
+			continue;
+		}
+		if (r != 0)
+			return MIN(r, 1);
+		if (s->size >= SLOT_LARGE && must_wait(e, s->size))
+			return 0;
+		if (is_apart(e, s) || goes_before(e, s->size))
+			return 1;
+		r = pack(e, s, NULL);
+		if (r == 0 && is_full(e, left))
+			return 1;
+	} while (r >= 0 && (source_prompt(s) || may_ask(e, s)));
+	return MIN(r, 0);
 }
 
 /* Packs inputs until the chunk is full.  Returns 1; 0 if it is not full yet; or
@@ -473,6 +511,8 @@ static int fill(struct engine *e, struct source *s)
 
 	if (e->set.only != NEVER)
 		return fill_only(e, s);
+	if (e->resume.on)
+		return fill_unfinished(e, s, left);
 	if (array != NULL)
 		return refer_some(e, s, array);
 	do {
@@ -483,7 +523,7 @@ static int fill(struct engine *e, struct source *s)
 		if (goes_before(e, s->size))
 			return 1;
 		r = e->intake.filling ? add(e, s, e->intake.filling) :
-		    pack(e, s);
+		    pack(e, s, NULL);
 		if (r == 0 && prompt)
 			add_runs(e, s, left);
 		if (r == 0 && is_full(e, left))
@@ -502,7 +542,8 @@ static int read_source(struct engine *e, struct source *s, uint64_t now)
 	while (r == 0 && more && may_ask(e, s)) {
 		r = fill(e, s);
 		more = r == 1 && source_prompt(s);
-		at_once = more && e->intake.filling->items.len >= AT_ONCE;
+		at_once = more && e->intake.filling != NULL &&
+		    e->intake.filling->items.len >= AT_ONCE;
 		if (r == 1)
 			r = intake_admit(e);
 		/* Several chunks for a worker leave in a single write, later,

@@ -40,8 +40,9 @@ void intake_add(struct engine *, struct source *);
 int intake_run(struct engine *, uint64_t now);
 
 /* Takes an input that the program pushes, with a tag of its own; a worker gets
-   it at once if one is idle.  Does not block.  Returns 1; VM_LATER if a bound
-   is reached; or -ENOMEM. */
+   it at once if one is idle.  Does not block.  Returns 1; 0 if the journal has
+   it finished, and it is left out; VM_LATER if a bound is reached; or
+   -ENOMEM. */
 int intake_push(struct engine *, const void *input, size_t size, void *tag);
 
 /* Would a source be asked now? */

@@ -78,7 +78,7 @@ static size_t make(struct engine *e, size_t columns, uint64_t now,
 	const struct tally *t = &e->tally;
 	struct line_facts f = {
 		.name = e->progress.name,
-		.done = t->answered,
+		.done = t->answered + e->resume.skipped,
 		.total = stats_total(e),
 		.wall_ns = tally_wall(t, now),
 		.failed = tally_failed(t) - t->failed[LOST_BIT],

@@ -20,6 +20,7 @@
 #include "engine/listening.h"
 #include "engine/lost_fds.h"
 #include "engine/progress.h"
+#include "engine/resume.h"
 #include "engine/serial.h"
 #include "engine/staffing.h"
 #include "engine/teardown.h"
@@ -214,6 +215,7 @@ int engine_start(struct engine *e, struct settings *set, struct words *words)
 	e->server.socket = e->server.pidfd = -1;
 	e->listening.poller.set = e->listening.poller.outer = -1;
 	e->listening.poller.timer = -1;
+	e->resume.journal.out.fd = -1;
 	e->crew.alarm = e->crew.hire_at = NEVER;
 	set->indices = NULL;
 	tally_init(&e->tally, sys_now());
@@ -221,6 +223,7 @@ int engine_start(struct engine *e, struct settings *set, struct words *words)
 	set->trace = NULL;
 	set->keep = NULL;
 	set->listen = NULL;
+	set->journal = NULL;
 	n = e->set.workers + e->set.hosts.count;
 	e->staffing.workforce = n;
 	most = settings_bytes(&e->set, n, &usual);
@@ -231,6 +234,8 @@ int engine_start(struct engine *e, struct settings *set, struct words *words)
 	sizer_init(&e->sizer, e->set.chunk_size);
 	e->cpus = (size_t)MAX(cpus, 1);
 	r = trace_file_open(e);
+	if (r == 0)
+		r = resume_open(e);
 	if (r == 0 && e->set.serial) {
 		r = serial_start(e);
 		if (r == 0)
@@ -363,6 +368,7 @@ int engine_stop(struct engine *e, bool foreign, uint64_t until)
 		r = teardown_sum(e) > 0 ? 1 : staffing_sum(e);
 	trace_file_close(e, foreign, close);
 	doors_close(e, foreign, close);
+	resume_close(e, foreign, close);
 	if (!foreign)
 		lost_fds_leave(e);
 	poller_close(&e->listening.poller, close);
@@ -379,6 +385,8 @@ int engine_stop(struct engine *e, bool foreign, uint64_t until)
 	if (!foreign)
 		slots_unmap(&e->slots);
 	trace_file_sum(e, r == 0 && e->started);
+	if (r >= 0 && e->started && !foreign && resume_sum(e) == 1)
+		r = 1;
 	cancels_release(&e->cancels);
 	settings_release(&e->set);
 	return r;

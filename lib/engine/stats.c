@@ -52,7 +52,7 @@ void stats_resume(struct engine *e)
 uint64_t stats_total(const struct engine *e)
 {
 	const struct source *s = e->intake.sources;
-	uint64_t total = e->intake.seq;
+	uint64_t total = e->intake.seq + e->resume.skipped;
 
 	for (; s != NULL; s = s->next) {
 		if (s->hooks.length == 0 || s->hooks.length < s->index)
@@ -266,7 +266,9 @@ static void fill_counts(const struct engine *e, struct vm_stats *s)
 	const struct tally *t = &e->tally;
 	const struct results *r = &e->results;
 
-	s->inputs = e->intake.seq;
+	s->inputs = e->intake.seq + e->resume.skipped;
+	s->resumed = e->resume.skipped + e->resume.answered;
+	s->unrecorded = e->resume.lacking;
 	s->total = stats_total(e);
 	s->exceptions = tally_failed(t);
 	s->outputs = t->answered - s->exceptions;

@@ -19,8 +19,9 @@ struct chunk *chunk_new(struct freelist *freelist, uint64_t index, uint64_t seq,
 		return NULL;
 	*c = (struct chunk){ .refs = 1, .freelist = freelist, .index = index,
 		.seq = seq, .tag = tag, .items = c->items,
-		.heads = c->heads, .tags = c->tags };
+		.heads = c->heads, .tags = c->tags, .keys = c->keys };
 	c->items.max = c->heads.max = c->tags.max = SIZE_MAX / 4;
+	c->keys.max = SIZE_MAX / 4;
 	return c;
 }
 
@@ -99,6 +100,23 @@ void chunk_keep_tag(struct chunk *c, void *tag)
 {
 	memcpy(c->tags.data + c->tags.len, &tag, sizeof tag);
 	c->tags.len += sizeof tag;
+}
+
+int chunk_expect_key(struct chunk *c)
+{
+	return buf_reserve(&c->keys, sizeof(struct digest));
+}
+
+void chunk_keep_key(struct chunk *c, const struct digest *key)
+{
+	memcpy(c->keys.data + c->keys.len, key, sizeof *key);
+	c->keys.len += sizeof *key;
+}
+
+const struct digest *chunk_key(const struct chunk *c, uint64_t nth)
+{
+	return c->keys.len == 0 ? NULL :
+	    (const struct digest *)(void *)c->keys.data + nth;
 }
 
 /* ---- chunks in shared memory ---- */

@@ -20,6 +20,7 @@
 #include <stdint.h>
 
 #include "base/buf.h"
+#include "journal/digest.h"
 #include "shm/arena.h"
 #include "shm/slot.h"
 #include "wire/frame.h"
@@ -52,6 +53,8 @@ struct chunk {
 	enum chunk_where where;
 	uint64_t index;		/* of the first item in its source */
 	uint64_t seq;		/* of the first item among all read */
+	uint64_t skipped;	/* inputs read before it that are no items: the
+				   journal has them */
 	void *tag;		/* of the source */
 	bool given_up;		/* the source is cancelled: begin no item */
 	uint32_t count;		/* items in it */
@@ -64,6 +67,8 @@ struct chunk {
 	struct buf heads;	/* PLACED: array with a chunk_head per item */
 	struct buf tags;	/* array with a tag per item; empty: all have
 				   the source's */
+	struct buf keys;	/* array with a key per item, for the journal;
+				   empty: it does not want them */
 };
 
 /* Returns an empty chunk with a reference, or NULL.  It comes from the
@@ -77,6 +82,13 @@ struct chunk *chunk_new(struct freelist *, uint64_t index, uint64_t seq,
    -ENOMEM, the second cannot fail then. */
 int chunk_expect_tag(struct chunk *);
 void chunk_keep_tag(struct chunk *, void *tag);
+
+/* The same for keys. */
+int chunk_expect_key(struct chunk *);
+void chunk_keep_key(struct chunk *, const struct digest *key);
+
+/* Returns the key of the nth item, from 0; NULL if there are none. */
+const struct digest *chunk_key(const struct chunk *, uint64_t nth);
 
 /* Returns the tag of the nth item, from 0.  Inline, as it runs for each
    item. */

@@ -13,6 +13,7 @@ static void throw_away(struct chunk *c)
 	buf_release(&c->items);
 	buf_release(&c->heads);
 	buf_release(&c->tags);
+	buf_release(&c->keys);
 	free(c);
 }
 
@@ -42,6 +43,7 @@ struct chunk *freelist_take_chunk(struct freelist *f)
 		buf_init(&c->items, 0);
 		buf_init(&c->heads, 0);
 		buf_init(&c->tags, 0);
+		buf_init(&c->keys, 0);
 	}
 	return c;
 }
@@ -57,10 +59,11 @@ void freelist_put_span(struct freelist *f, struct span *s)
 void freelist_put_chunk(struct freelist *f, struct chunk *c)
 {
 	if (f == NULL || f->nchunks == FREELIST_MOST ||
-	    c->items.cap + c->heads.cap + c->tags.cap > FREELIST_ROOM) {
+	    c->items.cap + c->heads.cap + c->tags.cap + c->keys.cap >
+	    FREELIST_ROOM) {
 		throw_away(c);
 		return;
 	}
-	c->items.len = c->heads.len = c->tags.len = 0;
+	c->items.len = c->heads.len = c->tags.len = c->keys.len = 0;
 	f->chunks[f->nchunks++] = c;
 }

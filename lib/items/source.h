@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "base/made.h"
+#include "journal/digest.h"
 #include "vimap.h"
 
 enum source_state {
@@ -35,6 +36,8 @@ struct source {
 	const void *input;	/* read but not yet in a chunk; the user's */
 	size_t size;
 	bool held;		/* "input" and "size" are valid */
+	struct digest key;	/* of the held input, for the journal, */
+	uint64_t met;		/* if this is 1 + its index */
 	bool given_up;		/* vm_cancel() wants its inputs back */
 	bool *in_hook;		/* of the pool: true while a callback runs */
 };

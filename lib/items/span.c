@@ -144,7 +144,7 @@ void span_write_head(struct span *s)
 	bool away = s->chunk->where == CHUNK_PLACED && !s->in_place;
 	const struct frame_chunk c = {
 		.index = s->chunk->index + s->first,
-		.seq = span_seq(s),
+		.seq = span_seq(s) + s->chunk->skipped,
 		.ordinal = s->ordinal,
 		.first = s->first,
 		.count = s->count,

@@ -44,7 +44,9 @@
 /* The causes that lie in an item, or may. */
 #define RETRY_ON_ANY ((unsigned)(VM_FAILED | VM_KILLED | VM_EXITED | \
 	VM_TIMED_OUT | VM_TOO_BIG | VM_GARBLED))
-#define FLAGS_ALL ((unsigned)(VM_NO_ENVIRONMENT << 1) - 1)
+#define FLAGS_ALL ((unsigned)(VM_JOURNAL_SYNC << 1) - 1)
+#define FLAGS_OF_JOURNAL ((unsigned)(VM_JOURNAL_OUTPUTS | VM_JOURNAL_RETRY | \
+	VM_JOURNAL_SYNC))
 
 /* Checks a whole number: not negative, not absurd. */
 static int check(const char *name, long long value, long long most,
@@ -136,6 +138,10 @@ static int check_together(const struct vm_options *o, struct words *w)
 		r = words_set(w, EINVAL, "VM_ISOLATE goes with "
 		    "processes, a chunk_size of 1 and worker_max_items "
 		    "of 1 only.");
+	if (r == 0 && o->journal == NULL && (o->journal_key != NULL ||
+	    o->flags & FLAGS_OF_JOURNAL))
+		r = words_set(w, EINVAL, "vm_options.journal_key and "
+		    "VM_JOURNAL_ flags need vm_options.journal, a path.");
 	if (r == 0 && o->max_workers > 0 && (o->workers > o->max_workers ||
 	    (o->worker_indices != NULL && o->workers < o->max_workers)))
 		r = words_set(w, EINVAL, "vm_options.max_workers is %d, which "
@@ -228,7 +234,7 @@ static struct far_begin start_of(const struct settings *s,
 		.max_address_space = o->worker_max_address_bytes,
 		.max_rss = o->worker_max_rss_bytes,
 		.flags = (o->flags & ~(unsigned)(VM_ORDERED | VM_DEBUG |
-		    VM_PROGRESS)) | VM_NO_ENVIRONMENT,
+		    VM_PROGRESS) & ~FLAGS_OF_JOURNAL) | VM_NO_ENVIRONMENT,
 		.silence_ms = (uint32_t)(s->plan.silence_ns / MS_IN_NS),
 		.item_ms = ms_of(s->item_ns),
 		.setup_ms = ms_of(s->setup_ns),
@@ -294,6 +300,21 @@ static int copy_trace(struct settings *s, const char *path, struct words *w)
 	s->plan.trace = true;
 	return s->trace != NULL ? 0 : words_set(w, ENOMEM, "There was no "
 	    "memory for the path of the trace.");
+}
+
+/* A single input that is run for a debugger is not for the journal. */
+static int take_journal(struct settings *s, const struct vm_options *o,
+    struct words *w)
+{
+	if (o->journal == NULL || s->only != NEVER)
+		return 0;
+	s->journal_key = o->journal_key;
+	s->journal_outputs = o->flags & VM_JOURNAL_OUTPUTS;
+	s->journal_retry = o->flags & VM_JOURNAL_RETRY;
+	s->journal_sync = o->flags & VM_JOURNAL_SYNC;
+	s->journal = strdup(o->journal);
+	return s->journal != NULL ? 0 : words_set(w, ENOMEM, "There was no "
+	    "memory for the path of the journal.");
 }
 
 /* Number of places, and slots in shared memory, for later vm_resize(). */
@@ -426,6 +447,8 @@ int settings_make(struct settings *s, const struct vm_worker *worker,
 	if (r == 0)
 		r = copy_trace(s, o.trace, w);
 	if (r == 0)
+		r = take_journal(s, &o, w);
+	if (r == 0)
 		r = take_hosts(s, &o, w);
 	return r != 0 ? r : copy_indices(s, o.worker_indices, w);
 }
@@ -449,6 +472,8 @@ void settings_release(struct settings *s)
 	free(s->keep);
 	free(s->listen);
 	s->listen = NULL;
+	free(s->journal);
+	s->journal = NULL;
 	s->keep = NULL;
 	s->trace = NULL;
 	s->indices = NULL;

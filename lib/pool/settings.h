@@ -38,6 +38,12 @@ struct settings {
 				   they are not kept */
 	char *trace;		/* path of the trace's file, owned; NULL: no
 				   trace */
+	char *journal;		/* path of the journal, owned; NULL: none */
+	const void *(*journal_key)(void *config, const void *input,
+	    size_t size, size_t *key_size); /* NULL: all bytes are the key */
+	bool journal_outputs;
+	bool journal_retry;
+	bool journal_sync;
 	uint64_t only;		/* index of the only input of each source that
 				   is read; NEVER: all are */
 	int *indices;		/* array of an index for each worker, owned;

@@ -137,6 +137,9 @@ int reduce_options_make(struct vm_reducer *r, struct vm_options *o,
 		error = check_hosts(p, o, h, w);
 	if (error < 0)
 		return error;
+	if (o->journal != NULL)
+		return words_set(w, EINVAL, "vm_options.journal does not go "
+		    "with a reducer.");
 	if (h->memory_limit == 0)
 		h->memory_limit = MEMORY;
 	memory = h->memory_limit;

@@ -449,7 +449,8 @@ END_TEST
 /* Returns the flags whose settings are set, for given flags. */
 static unsigned flags_taken(unsigned flags)
 {
-	const struct vm_options o = { .workers = 7, .flags = flags };
+	const struct vm_options o = { .workers = 7, .flags = flags,
+		.journal = "not opened" };
 	struct words words = { "" };
 	struct settings s;
 	unsigned taken;
@@ -465,18 +466,22 @@ static unsigned flags_taken(unsigned flags)
 	    (s.plan.reseed ? 0 : VM_KEEP_RAND) |
 	    (s.isolate ? VM_ISOLATE : 0) |
 	    (s.plan.whole_lines ? VM_WHOLE_LINES : 0) |
-	    (s.progress ? VM_PROGRESS : 0);
+	    (s.progress ? VM_PROGRESS : 0) |
+	    (s.journal_outputs ? VM_JOURNAL_OUTPUTS : 0) |
+	    (s.journal_retry ? VM_JOURNAL_RETRY : 0) |
+	    (s.journal_sync ? VM_JOURNAL_SYNC : 0);
 	settings_release(&s);
 	return taken;
 }
 
 START_TEST(each_flag_is_taken)
 {
-	for (unsigned flag = 0; flag <= VM_PROGRESS;
+	for (unsigned flag = 0; flag <= VM_JOURNAL_SYNC;
 	    flag = flag ? 2 * flag : 1)
-		ck_assert_uint_eq(flags_taken(flag), flag);
-	ck_assert_uint_eq(flags_taken(2 * VM_NO_ENVIRONMENT - 1),
-	    2 * VM_PROGRESS - 1);
+		ck_assert_uint_eq(flags_taken(flag), flag &
+		    ~(unsigned)VM_NO_ENVIRONMENT);
+	ck_assert_uint_eq(flags_taken(2 * VM_JOURNAL_SYNC - 1),
+	    (2 * VM_JOURNAL_SYNC - 1) & ~(unsigned)VM_NO_ENVIRONMENT);
 }
 END_TEST
 
@@ -484,10 +489,10 @@ START_TEST(unknown_flags_are_refused)
 {
 	struct vm_options o = { .workers = 1 };
 
-	for (o.flags = 2 * VM_NO_ENVIRONMENT; o.flags != 0; o.flags *= 2)
+	for (o.flags = 2 * VM_JOURNAL_SYNC; o.flags != 0; o.flags *= 2)
 		refused(&o, "vm_options.flags");
 	o.flags = ~0u;
-	refused(&o, "0xfffff800");
+	refused(&o, "0xffffc000");
 }
 END_TEST
 
