@@ -7,12 +7,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "api/vm_pool.h"
@@ -754,6 +757,80 @@ START_TEST(a_full_disk_harms_no_run)
 }
 END_TEST
 
+static int fatten(struct vm_context *me, const void *input, size_t size)
+{
+	static const char fat[3000];
+
+	return vm_output(me, input, size) < 0 || me->index % 2 ? 0 :
+	    vm_output(me, fat, sizeof fat);
+}
+
+/* A run on a disk without room for its outputs, large and small in turn.
+   Returns the number that the journal of earlier runs has answered, or -1.
+   *late: results from the first on that the journal lacks. */
+static int run_fat(uint64_t *unrecorded, uint64_t *late)
+{
+	const struct vm_worker w = { .process = fatten };
+	const struct vm_options o = { .workers = 2, .journal = path,
+		.flags = VM_JOURNAL_OUTPUTS | VM_ORDERED };
+	vm_pool *pool = vm_fork(&w, &o);
+	int answered = 0, n = 0;
+	struct vm_result r;
+	struct vm_stats s;
+
+	*late = 0;
+
+	if (pool == NULL || vm_imap(pool, vm_range(0, FULL)) < 0)
+		return -1;
+	for (; vm_zip_in_out(pool, &r) == 1; n++) {
+		if (r.type != VM_OUTPUT || number(r.output) != n ||
+		    r.output_size != (n % 2 ? 8 : 3008) ||
+		    vm_stats(pool, &s) < 0)
+			return -1;
+		answered += r.worker_index < 0;
+		*late += s.unrecorded > 0;
+	}
+	if (n != FULL || vm_stats(pool, &s) < 0 ||
+	    strstr(vm_error(pool), "No space left") == NULL ||
+	    vm_close(pool) != 1 ||
+	    strstr(vm_error(NULL), "No space left") == NULL)
+		return -1;
+	*unrecorded = s.unrecorded;
+	return answered;
+}
+
+/* A small disk of this process's own.  Returns 77 if there can be none, as
+   without root. */
+static int run_on_small_disk(void *unused)
+{
+	uint64_t lacks, again, late;
+
+	(void)unused;
+	if (geteuid() != 0 || unshare(CLONE_NEWNS) != 0 ||
+	    mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
+	    mount("none", dir, "tmpfs", 0, "size=100k") != 0)
+		return 77;
+	/* A small one still has room where a large one had none. */
+	if (run_fat(&lacks, &late) != 0 || lacks == 0 || lacks >= late)
+		return 1;
+	/* Though the disk is still full, what was whole is there. */
+	return run_fat(&again, &late) == (int)(FULL - lacks) &&
+	    again == lacks ? 0 : 2;
+}
+
+START_TEST(a_small_disk_harms_no_run)
+{
+	int status;
+
+	make_dir();
+	status = in_child(run_on_small_disk, NULL);
+	ck_assert(WIFEXITED(status));
+	ck_assert_msg(WEXITSTATUS(status) == 0 || WEXITSTATUS(status) == 77,
+	    "%d", WEXITSTATUS(status));
+	remove_dir();
+}
+END_TEST
+
 START_TEST(a_closed_descriptor_harms_no_run)
 {
 	vm_pool *pool;
@@ -849,6 +926,7 @@ int main(void)
 		a_path_without_permission_is_refused,
 		options_that_do_not_go_together,
 		a_full_disk_harms_no_run,
+		a_small_disk_harms_no_run,
 		a_closed_descriptor_harms_no_run,
 		a_damaged_output_is_made_again,
 		a_copy_in_another_process_writes_nothing };
