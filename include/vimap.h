@@ -944,6 +944,9 @@ struct vm_exception {
 				   inherited memory; 0 unless it died */
 	const char *host;	/* vm_host.name of the worker's machine, where
 				   pid is meant; NULL: this machine */
+	uint64_t number;	/* of inputs that the pool had read before this
+				   input: with vm_options.seed it gives the
+				   seed; for vm_replay() */
 };
 
 /*
@@ -1018,6 +1021,33 @@ VM_EXPORT int vm_fd(vm_pool *);
 /* Returns a copy of the result and of all memory it points to (except tag), in
    one block that you own and free().  NULL with ENOMEM, or EINVAL for NULL. */
 VM_EXPORT struct vm_result *vm_result_copy(const struct vm_result *);
+
+/*
+ * For debuggers: runs process() for a failed input in the calling process, with
+ * setup() before and teardown() behind it, as VM_SERIAL does: a crash ends the
+ * caller, so that gdb stops at it.  Give it the worker and the options of the
+ * pool, and a result of the pool or a copy of one, or a struct that has only
+ * input, input_size and index.  The hooks see the same index, attempt, seed and
+ * worker_index; without an exception the seed is that of a pool with a single
+ * source.  Of the options it heeds seed, max_item_bytes and VM_MEASURE_ITEMS.
+ * Neither the environment nor a journal has an effect.
+ *
+ * Returns the result, which you free() as one of vm_result_copy(), or NULL and
+ * sets errno: EINVAL, ENOMEM, and others of vm_fork(); vm_error(NULL) has the
+ * text.  vm_replay_sized() is told the bytes of the structs, as vm_fork_sized()
+ * is.
+ */
+VM_EXPORT struct vm_result *vm_replay_sized(const struct vm_worker *,
+    size_t worker_size, const struct vm_options *, size_t options_size,
+    const struct vm_result *) VM_CHECK_RESULT;
+
+VM_CHECK_RESULT static inline struct vm_result *
+vm_replay(const struct vm_worker *worker, const struct vm_options *options,
+    const struct vm_result *failed)
+{
+	return vm_replay_sized(worker, sizeof *worker, options,
+	    sizeof *options, failed);
+}
 
 /* Returns "failed", "killed", "timed out" and so on, for tables; "unknown" for
    any other number.  The string is never freed. */

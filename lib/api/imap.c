@@ -224,6 +224,7 @@ RARELY static void show_failure(struct vm_pool *p, const struct item *i,
 	r->type = VM_EXCEPTION;
 	r->exception = &p->exception;
 	exception_make(p, i);
+	p->exception.number = chunk_number(i->span->chunk, i->index);
 	r->wall_ns = p->exception.wall_ns;
 	r->cpu_ns = p->exception.cpu_ns;
 	keep_failure(&p->keep, p->engine.set.keep, r);

@@ -98,6 +98,12 @@ static inline void *chunk_tag(const struct chunk *c, uint64_t nth)
 	    ((void *const *)(void *)c->tags.data)[nth];
 }
 
+/* Returns the number of inputs that were read before an item of that index. */
+static inline uint64_t chunk_number(const struct chunk *c, uint64_t index)
+{
+	return c->seq + c->skipped + (index - c->index);
+}
+
 /* Reserves buffer space for that many bytes of frames.  Ignores errors. */
 void chunk_expect(struct chunk *, size_t bytes);
 
