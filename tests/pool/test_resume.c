@@ -202,6 +202,7 @@ END_TEST
 /* Fails in a way that the input names. */
 static int end_badly(struct vm_context *me, const void *input, size_t size)
 {
+	static const char big[5000];
 	const char *how = input;
 
 	if (strcmp(how, "abort") == 0)
@@ -217,7 +218,7 @@ static int end_badly(struct vm_context *me, const void *input, size_t size)
 		return vm_fail(me, 42, "It is \"%s\".", how);
 	}
 	if (strcmp(how, "big") == 0)
-		return vm_output(me, calloc(1, 5000), 5000);
+		return vm_output(me, big, sizeof big);
 	while (strcmp(how, "hang") == 0)
 		pause();
 	return vm_output(me, input, size);
@@ -306,7 +307,7 @@ START_TEST(failures_are_run_again_if_asked)
 	static const char *const words[] = { "good", "fail", "fail" };
 	struct vm_worker w = { .process = end_badly };
 	struct vm_options o = { .workers = 1, .journal = path,
-		.flags = VM_JOURNAL_OUTPUTS };
+		.flags = VM_JOURNAL_OUTPUTS | VM_STDERR_TAIL };
 
 	make_dir();
 	ck_assert_str_eq(run_words(fork_pool(&w, &o), words, 2),
