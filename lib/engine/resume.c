@@ -38,12 +38,10 @@ int resume_open(struct engine *e)
 	return r;
 }
 
-void resume_close(struct engine *e, bool foreign, void (*close)(int *fd))
+void resume_close(struct engine *e, void (*close)(int *fd))
 {
 	struct resume *m = &e->resume;
 
-	if (!foreign)
-		resume_taken(e);
 	m->on = false;
 	journal_close(&m->journal, close);
 	buf_release(&m->data);

@@ -40,9 +40,8 @@ struct resume {
    the error text. */
 int resume_open(struct engine *);
 
-/* Closes it with the callback close.  foreign: in another process, which writes
-   nothing. */
-void resume_close(struct engine *, bool foreign, void (*close)(int *fd));
+/* Closes it with the callback close. */
+void resume_close(struct engine *, void (*close)(int *fd));
 
 /* Returns 1 and sets the pool's error text if the journal lacks results, else
    0. */

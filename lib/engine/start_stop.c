@@ -335,6 +335,7 @@ static void forget(int *fd)
 static void begin_stop(struct engine *e)
 {
 	progress_end(e);
+	resume_taken(e);
 	e->fate.closing = true;
 	e->closing_at = sys_now();
 	lost_fds_any(e);
@@ -368,7 +369,7 @@ int engine_stop(struct engine *e, bool foreign, uint64_t until)
 		r = teardown_sum(e) > 0 ? 1 : staffing_sum(e);
 	trace_file_close(e, foreign, close);
 	doors_close(e, foreign, close);
-	resume_close(e, foreign, close);
+	resume_close(e, close);
 	if (!foreign)
 		lost_fds_leave(e);
 	poller_close(&e->listening.poller, close);

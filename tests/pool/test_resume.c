@@ -907,6 +907,32 @@ START_TEST(a_copy_in_another_process_writes_nothing)
 }
 END_TEST
 
+/* The last result is safe as soon as the pool is to close. */
+START_TEST(a_close_that_waits_finishes_the_last)
+{
+	static const char *const words[] = { "good", "hang" };
+	const struct vm_worker w = { .process = end_badly };
+	const struct vm_options o = { .workers = 2, .journal = path,
+		.chunk_size = 1, .close_timeout_ms = 300 };
+	struct stat s, t;
+	struct vm_result r;
+	vm_pool *pool;
+
+	make_dir();
+	pool = fork_pool(&w, &o);
+	imap_to(pool, vm_strings(words, 2));
+	take(pool, &r);
+	ck_assert_int_eq(r.type, VM_OUTPUT);
+	ck_assert_int_eq(stat(path, &s), 0);
+	ck_assert_int_eq(vm_close_within(pool, 0), VM_LATER);
+	ck_assert_int_eq(stat(path, &t), 0);
+	ck_assert_int_gt(t.st_size, s.st_size);
+	vm_close(pool);
+	ck_assert_str_eq(run_words(fork_echo(0), words, 2), "+hang ");
+	remove_dir();
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const tests[] = {
@@ -930,7 +956,8 @@ int main(void)
 		a_small_disk_harms_no_run,
 		a_closed_descriptor_harms_no_run,
 		a_damaged_output_is_made_again,
-		a_copy_in_another_process_writes_nothing };
+		a_copy_in_another_process_writes_nothing,
+		a_close_that_waits_finishes_the_last };
 
 	return run_tests("resume", tests, COUNTOF(tests));
 }
