@@ -79,6 +79,7 @@ static size_t make(struct engine *e, size_t columns, uint64_t now,
 	struct line_facts f = {
 		.name = e->progress.name,
 		.done = t->answered + e->resume.skipped,
+		.earlier = e->resume.answered + e->resume.skipped,
 		.total = stats_total(e),
 		.wall_ns = tally_wall(t, now),
 		.failed = tally_failed(t) - t->failed[LOST_BIT],

@@ -95,11 +95,12 @@ static void put_rate(char to[PART_MOST], double per_second)
 static void put_time(char to[PART_MOST], const struct line_facts *f)
 {
 	double passed = (double)f->wall_ns / S_IN_NS;
+	uint64_t done = f->done - f->earlier;
 	char text[32];
 
-	if (f->total > f->done && f->done > 0)
+	if (f->total > f->done && done > 0)
 		put(to, "left %s", clock_of(passed *
-		    (double)(f->total - f->done) / (double)f->done, text));
+		    (double)(f->total - f->done) / (double)done, text));
 	else
 		put(to, "%s", clock_of(passed, text));
 }
@@ -145,8 +146,8 @@ static void put_parts(struct parts *p, const struct line_facts *f)
 		put(p->text[SHARE], "%u%%", (unsigned)((double)f->done * 100 /
 		    (double)f->total));
 	if (f->wall_ns > 0)
-		put_rate(p->text[RATE], (double)f->done * S_IN_NS /
-		    (double)f->wall_ns);
+		put_rate(p->text[RATE], (double)(f->done - f->earlier) *
+		    S_IN_NS / (double)f->wall_ns);
 	put_time(p->text[TIME], f);
 	if (f->failed > 0)
 		put(p->text[FAILED], "%s failed", number(f->failed, one));

@@ -17,6 +17,7 @@
 struct line_facts {
 	const char *name;	/* of the program; "": none */
 	uint64_t done;		/* items answered, */
+	uint64_t earlier;	/* of these, those of earlier runs, */
 	uint64_t total;		/* of that many; 0: unknown */
 	uint64_t wall_ns;
 	uint64_t failed;	/* with an exception, but those that are lost */

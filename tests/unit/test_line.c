@@ -56,6 +56,16 @@ START_TEST(figures_have_fitting_units)
 }
 END_TEST
 
+START_TEST(earlier_runs_took_no_time)
+{
+	const struct line_facts f = { .name = "", .done = 9100,
+		.earlier = 9000, .total = 10000, .wall_ns = 10 * S_IN_NS,
+		.workers = "" };
+
+	draw(&f, 40, "9,100/10,000  91%  10/s  left 1:30");
+}
+END_TEST
+
 START_TEST(many_workers_are_counted)
 {
 	char letters[101];
@@ -105,7 +115,8 @@ int main(void)
 {
 	const TTest *const tests[] = {
 		what_does_not_fit_is_left_out, figures_have_fitting_units,
-		many_workers_are_counted, names_are_printable, lines_fit,
+		earlier_runs_took_no_time, many_workers_are_counted,
+		names_are_printable, lines_fit,
 	};
 
 	return run_tests("line", tests, COUNTOF(tests));
