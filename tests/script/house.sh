@@ -1,7 +1,7 @@
 #!/bin/sh
 # house.sh - measures the source and fails beyond its hard limits.
 #
-# The limits, on lib/: functions of 60 lines, files of 600, 80 columns, three
+# The limits, on lib/ and bin/: functions of 60 lines, files of 600, 80 columns, three
 # levels of braces inside a function; no unfinished business noted in any file;
 # and in the comments of lib/ and include/ few pronouns and enough nouns of the
 # field, so that a stranger can read them.
@@ -116,7 +116,7 @@ wide()
 # The words are taken apart here so that this file does not have them.
 unfinished()
 {
-	find "$srcdir/lib" "$srcdir/include" "$srcdir/tests" "$srcdir/bench" \
+	find "$srcdir/lib" "$srcdir/bin" "$srcdir/include" "$srcdir/tests" "$srcdir/bench" \
 	    "$srcdir/examples" "$srcdir/man" -type f \
 	    \( -name '*.[ch1-9]' -o -name '*.awk' -o -name '*.py' \
 	    -o -name '*.sh' \) -exec \
@@ -127,7 +127,7 @@ unfinished()
 # pronouns, which are to be fewer, and for nouns of the field, to be more.
 language()
 {
-	cat "$srcdir"/lib/*/*.[ch] "$srcdir"/include/*.h | awk '
+	cat "$srcdir"/lib/*/*.[ch] "$srcdir"/bin/*.c "$srcdir"/include/*.h | awk '
 	{
 		line = $0
 		text = ""
@@ -208,6 +208,12 @@ long_files()
 		print $3 ": " $2 " lines" }' "$tmp/measures"
 }
 
+long_command()
+{
+	cat "$srcdir"/bin/* 2>/dev/null | awk -v max=$longest_file '
+	END { if (NR > max) print NR " lines" }'
+}
+
 report()
 {
 	code=$(awk '$1 == "code" { n += $2 } END { print n + 0 }' \
@@ -246,13 +252,14 @@ trap 'rm -rf "$tmp"' EXIT
 trap 'exit 1' HUP INT TERM
 status=0
 
-measure "$srcdir"/lib/*/*.[ch] >"$tmp/measures"
+measure "$srcdir"/lib/*/*.[ch] "$srcdir"/bin/*.c >"$tmp/measures"
 [ "${1:-}" != report ] || report
 over "functions of more than $longest_function lines" long_functions
 over "functions with more than $deepest levels" deep_functions
 over "files of more than $longest_file lines" long_files
+over "bin/ of more than $longest_file lines" long_command
 over "lines of more than $widest_line columns" wide \
-    "$srcdir"/lib/*/*.[ch] "$srcdir"/include/*.h
+    "$srcdir"/lib/*/*.[ch] "$srcdir"/bin/*.c "$srcdir"/include/*.h
 over "unfinished business" unfinished
 over "words that hide their noun, or too few nouns of the field" private_language
 exit $status

@@ -69,6 +69,8 @@ $MAKE install DESTDIR="$root" >"$tmp/log" 2>&1 || {
 dir=$(dirname "$(find "$root" -name vimap.pc)")
 [ -f "$dir/vimap.pc" ] || give_up "there is no vimap.pc"
 [ -f "$(dirname "$dir")/../include/vimap.hpp" ] || give_up "no vimap.hpp"
+[ "$(echo hey | LD_LIBRARY_PATH=$(dirname "$dir") \
+    "$(find "$root" -path '*/bin/vimap')" echo)" = hey ] || give_up "no vimap"
 [ "$(pc --modversion)" = "$VERSION" ] || give_up "another version"
 
 write_program

@@ -21,7 +21,7 @@ trap 'exit 1' HUP INT TERM
 
 cd "$srcdir" || exit 1
 here=tests/script
-find lib include tests bench examples -name '*.[ch]' >"$tmp/sources"
+find lib bin include tests bench examples -name '*.[ch]' >"$tmp/sources"
 # The code without comments, word by word; of other files, each word.
 {
 	xargs awk -f $here/strip.awk <"$tmp/sources" | sed 's/^.//'
@@ -30,7 +30,7 @@ find lib include tests bench examples -name '*.[ch]' >"$tmp/sources"
 echo "$others" | tr ' ' '\n' | sort -u "$tmp/words" - >"$tmp/known"
 {
 	ls
-	find lib include tests bench examples man doc .ci -type f
+	find lib bin include tests bench examples man doc .ci -type f
 } 2>/dev/null >"$tmp/files"
 
 # "FILE:LINE NAME" of each name in backticks, "FILE:LINE (LINK" of each link.

@@ -1,0 +1,600 @@
+/*
+ * vimap.c - vimap(1): runs a command for each record, on a pool.
+ *
+ * Arguments, records and results are the caller's; the command is started in
+ * workers, whose process group its processes have, so that they end with them.
+ */
+#define _GNU_SOURCE
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <vimap.h>
+
+/* Exit statuses, beside 0 and the 126 and 127 of a shell. */
+enum { SOME_FAILED = 1, MISUSED, BROKEN };
+/* Codes of failures: the exit status of the command; 128 and the signal that
+   killed it; or this and the errno of the failure to start it. */
+#define NOT_STARTED 1000
+
+#define READ_SIZE ((size_t)64 * 1024)	/* bytes of a read */
+#define INPUT_MOST ((size_t)1 << 30)	/* max_item_bytes by default */
+#define NAME_MOST 60		/* bytes of a record in a message */
+#define DIGITS "0123456789"
+
+/* How far the output is.  A filter ends an answer, and may write more. */
+enum progress { FAILED = -1, ENDED = 0, MORE, ANSWERED, SURPLUS };
+
+/* The arguments, of which all processes have a copy. */
+static struct vm_options options = { .flags = VM_ORDERED | VM_STDERR_TAIL };
+static enum { AS_WORDS, AS_INPUT, AS_LINES } mode;	/* of records: -i, -F */
+static int fd;			/* of the records */
+static int together = 1;	/* records of an input at most */
+static char separator = '\n';	/* behind each */
+static size_t memory;		/* bytes of address space; 0: as it is */
+static char **command;		/* its words; a NULL ends them */
+
+/* Of the caller. */
+static vm_pool *pool;
+static int ending;		/* the exit status */
+static volatile sig_atomic_t caught;	/* a signal, or 0 */
+static pid_t caller;		/* itself */
+
+/* ---- Arguments --------------------------------------------------------- */
+
+/* Returns the number of these digits in optarg, behind which there may be a
+   unit, each 1024 times the one before; 0 if it is none or more than most. */
+static double number(const char *digits, const char *units, double most)
+{
+	char *end;
+	double n = strtod(optarg, &end);
+	const char *unit = *end ? strchr(units, *end) : NULL;
+
+	if (end[unit != NULL] || optarg + strspn(optarg, digits) != end)
+		return 0;
+	for (; unit && unit >= units; unit--)
+		n *= 1024;
+	return n > most ? 0 : n;
+}
+
+/* Returns false if the argument in optarg is wrong. */
+static bool read_option(int letter)
+{
+	struct vm_options *const o = &options;
+	int *to = letter == 'j' ? &o->workers : letter == 'n' ? &together :
+	    letter == 'r' ? &o->max_attempts : &o->max_failures;
+
+	switch (letter) {
+	case '0':
+	case 'd':
+		separator = letter == '0' ? 0 : *optarg;
+		return letter == '0' || (optarg[0] && !optarg[1]);
+	case 'F':
+	case 'i':
+		mode = letter == 'F' ? AS_LINES : AS_INPUT;
+		return true;
+	case 'a':
+		fd = open(optarg, O_RDONLY | O_CLOEXEC);
+		return fd >= 0;
+	case 'm':
+		memory = (size_t)number(DIGITS, "KMG", (double)(SIZE_MAX / 2));
+		return memory > 0;
+	case 'p':
+		o->flags |= VM_PROGRESS;
+		return true;
+	case 't':
+		o->item_timeout_ms = (int)(1000 * number(DIGITS ".", "", 2e6));
+		return o->item_timeout_ms > 0;
+	case 'u':
+		o->flags &= ~(unsigned)VM_ORDERED;
+		return true;
+	}
+	return letter != '?' && (*to = (int)number(DIGITS, "", INT_MAX)) > 0;
+}
+
+/* Returns false after a message. */
+static bool read_arguments(int argc, char **argv)
+{
+	int letter;
+
+	while ((letter = getopt(argc, argv, "+0Fa:d:ij:m:n:pr:t:ux:")) != -1)
+		if (!read_option(letter))
+			break;
+	command = argv + optind;
+	if (letter != -1 && letter != '?')
+		fprintf(stderr, "vimap: -%c cannot be '%s'%s%s\n", letter,
+		    optarg, letter == 'a' ? ": " : "",
+		    letter == 'a' ? strerror(errno) : "");
+	else if (letter == -1 && optind == argc)
+		fprintf(stderr, "vimap: there is no command\n");
+	else if (mode == AS_LINES && together > 1)
+		fprintf(stderr, "vimap: -F takes no -n\n");
+	else if (letter == -1)
+		return true;
+	fprintf(stderr, "usage: vimap [-0Fipu] [-a FILE] [-d SEP] [-j N] "
+	    "[-m SIZE] [-n N]\n             [-r N] [-t SEC] [-x N] "
+	    "COMMAND [ARG...]\n");
+	return false;
+}
+
+/* ---- Records ----------------------------------------------------------- */
+
+/* The bytes that were read: in a buffer of room bytes, those between offsets
+   from and end, which up to seen have that many separators. */
+static struct {
+	char *bytes;
+	size_t room, from, end, seen;
+	int found;
+	bool over;		/* the end of the file was read */
+} text;
+
+/* Returns 1 after bytes or the end were read, VM_LATER, or -1 with errno. */
+static int read_more(void)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	char *more;
+	ssize_t n;
+
+	if (poll(&p, 1, 0) == 0)
+		return VM_LATER;
+	if (text.from > 0)
+		memmove(text.bytes, text.bytes + text.from,
+		    text.end - text.from);
+	text.end -= text.from;
+	text.seen -= text.from;
+	text.from = 0;
+	if (text.room - text.end < READ_SIZE) {
+		text.room = 2 * text.end + READ_SIZE;
+		errno = EFBIG;
+		more = text.end > INPUT_MOST ? NULL :
+		    realloc(text.bytes, text.room);
+		if (!more)
+			return -1;
+		text.bytes = more;
+	}
+	n = read(fd, text.bytes + text.end, READ_SIZE);
+	if (n == -1)
+		return errno == EAGAIN || errno == EINTR ? VM_LATER : -1;
+	text.end += (size_t)n;
+	text.over = n == 0;
+	return 1;
+}
+
+/* Looks for the end of an input.  Returns false if it was not read yet. */
+static bool look(void)
+{
+	while (text.seen < text.end && text.found < together) {
+		const char *at = memchr(text.bytes + text.seen, separator,
+		    text.end - text.seen);
+
+		text.seen = at ? (size_t)(at - text.bytes) + 1 : text.end;
+		text.found += at != NULL;
+	}
+	return text.over || text.found == together;
+}
+
+static int next(void *nothing, const void **input, size_t *size)
+{
+	char *begin, *at;
+	int rc;
+
+	(void)nothing;
+	while (!look())
+		if ((rc = read_more()) != 1)
+			return rc;
+	if (text.from == text.seen)
+		return 0;
+	*input = at = begin = text.bytes + text.from;
+	*size = text.seen - text.from -
+	    (text.bytes[text.seen - 1] == separator);
+	text.from = text.seen;
+	text.found = 0;
+	if (mode != AS_WORDS || separator == '\0')
+		return 1;
+	errno = EILSEQ;
+	if (memchr(begin, '\0', *size))
+		return -1;
+	while ((at = memchr(at, separator, *size - (size_t)(at - begin))))
+		*at = '\0';
+	return 1;
+}
+
+static int wait_fd(void *nothing)
+{
+	(void)nothing;
+	return fd;
+}
+
+/* ---- The process ------------------------------------------------------- */
+
+/* Returns the words of the command with those of an input in their place, in a
+   block to be freed, or NULL with errno. */
+static char **fill(const char *input, size_t size)
+{
+	size_t count = 1, n = 0, places = 0;
+	char **filled, **at;
+
+	for (size_t i = 0; i < size; i++)
+		count += input[i] == '\0';
+	for (; command[n]; n++)
+		places += strcmp(command[n], "{}") == 0;
+	at = filled = calloc(n + 2, (count + 1) * sizeof *filled);
+	for (size_t i = 0; filled && i < n + (places == 0); i++) {
+		const char *word = i < n ? command[i] : "{}";
+
+		if (strcmp(word, "{}") != 0) {
+			*at++ = (char *)word;
+			continue;
+		}
+		word = input;
+		for (; word <= input + size; word += strlen(word) + 1)
+			*at++ = (char *)word;
+	}
+	return filled;
+}
+
+static struct {
+	pid_t pid;		/* 0: there is none */
+	int to, from;		/* its standard input, or -1, and output */
+} child;
+
+/* Executes the words with a pipe as output and, unless it is -1, as input.
+   Returns 0 or errno. */
+static int spawn(char *const *words, int in, int out)
+{
+	const struct rlimit most = { memory, memory };
+	volatile int error = 0;	/* written by the child, in our memory */
+
+	child.pid = vfork();
+	if (child.pid == -1)
+		return errno;
+	if (child.pid == 0) {
+		if ((in == -1 || dup2(in, 0) != -1) && dup2(out, 1) != -1 &&
+		    (memory == 0 || setrlimit(RLIMIT_AS, &most) == 0))
+			execvp(words[0], words);
+		error = errno;
+		_exit(127);
+	}
+	if (error != 0)
+		waitpid(child.pid, NULL, 0);
+	return error;
+}
+
+static void export(const char *name, uint64_t n)
+{
+	char digits[32];
+
+	snprintf(digits, sizeof digits, "%" PRIu64, n);
+	setenv(name, digits, 1);
+}
+
+/* Starts the command for an input.  Returns 0, or -1 if the item has failed. */
+static int start(struct vm_context *me, const char *input, size_t size)
+{
+	char **words = command;
+	int in[2] = { -1, -1 }, out[2] = { -1, -1 }, r;
+
+	export("VIMAP_INDEX", me->index);
+	export("VIMAP_WORKER", (uint64_t)me->worker_index);
+	if (mode == AS_WORDS)
+		words = fill(input, size);
+	if (!words || pipe2(out, O_CLOEXEC) == -1 ||
+	    (mode != AS_WORDS && pipe2(in, O_CLOEXEC) == -1))
+		r = errno;
+	else
+		r = spawn(words, in[0], out[1]);
+	if (words != command)
+		free(words);
+	close(in[0]);
+	close(out[1]);
+	child.to = in[1];
+	child.from = out[0];
+	if (r == 0) {
+		fcntl(child.to, F_SETFL, O_NONBLOCK);
+		return 0;
+	}
+	child.pid = 0;
+	close(child.to);
+	close(child.from);
+	return vm_fail(me, NOT_STARTED + r, "%s", strerror(r));
+}
+
+/* Closes the pipes, and waits for the end of the process, which is killed if
+   now is set.  Returns its wait status. */
+static int end(bool now)
+{
+	int ended = 0;
+
+	if (now)
+		kill(child.pid, SIGKILL);
+	close(child.to);
+	close(child.from);
+	while (waitpid(child.pid, &ended, 0) == -1 && errno == EINTR)
+		;
+	child.pid = 0;
+	return ended;
+}
+
+/* Writes the rest of an input and a separator, as far as there is room.
+   Returns the bytes that remain, 0 if nobody reads them. */
+static size_t push(const char *input, size_t size, size_t rest)
+{
+	struct iovec v[] = { { (char *)input + size + 1 - rest, rest - 1 },
+		{ &separator, 1 } };
+	void (*before)(int) = signal(SIGPIPE, SIG_IGN);
+	ssize_t n = writev(child.to, v, 2);
+
+	if (n == -1)
+		n = errno == EAGAIN || errno == EINTR ? 0 : (ssize_t)rest;
+	signal(SIGPIPE, before);
+	return rest - (size_t)n;
+}
+
+/* Reads output of the process as that of the item. */
+static enum progress pull(struct vm_context *me)
+{
+	char *bytes = vm_reserve(me, READ_SIZE), *found = NULL;
+	ssize_t n = -1;
+
+	while (bytes && (n = read(child.from, bytes, READ_SIZE)) == -1 &&
+	    errno == EINTR)
+		;
+	if (n == -1)	/* without bytes the item has failed already */
+		return bytes ? vm_fail(me, errno, "%m") : FAILED;
+	vm_commit(me, (size_t)n);
+	if (mode == AS_LINES)
+		found = memchr(bytes, separator, (size_t)n);
+	if (found)
+		return found == bytes + n - 1 ? ANSWERED : SURPLUS;
+	return n > 0 ? MORE : ENDED;
+}
+
+/* Gives the process an input, if it has a pipe for it, and reads its output.
+   Never returns MORE. */
+static enum progress talk(struct vm_context *me, const char *input, size_t size)
+{
+	struct pollfd p[] = { { .fd = child.from, .events = POLLIN },
+		{ .fd = child.to, .events = POLLOUT } };
+	size_t rest = child.to >= 0 ? size + 1 : 0;
+	enum progress r = MORE;
+
+	while (r == MORE) {
+		if (rest > 0)
+			rest = push(input, size, rest);
+		if (rest == 0 && mode == AS_INPUT && child.to >= 0) {
+			close(child.to);
+			child.to = -1;
+		}
+		if (rest == 0 || (poll(p, 2, -1) > 0 && p[0].revents))
+			r = pull(me);
+	}
+	return r;
+}
+
+/* ---- Hooks ------------------------------------------------------------- */
+
+/* Returns the bytes on fd 2 if that is a file of this worker, else 0. */
+static off_t errors(void)
+{
+	struct stat file;
+
+	return getpid() != caller && fcntl(2, F_GET_SEALS) != -1 &&
+	    fstat(2, &file) == 0 ? file.st_size : 0;
+}
+
+/* Ends the output of the item with the errors behind that offset. */
+static int succeed(struct vm_context *me, off_t offset)
+{
+	uint64_t size = (uint64_t)(errors() - offset);
+	void *room = size > 0 ? vm_reserve(me, size) : NULL;
+
+	if (!room || pread(2, room, size, offset) != (ssize_t)size)
+		size = 0;
+	vm_commit(me, size);
+	return vm_output(me, &size, sizeof size);
+}
+
+static int fail(struct vm_context *me, int ended)
+{
+	const int n = WTERMSIG(ended);
+
+	if (WIFSIGNALED(ended))
+		return vm_fail(me, 128 + n, "killed by signal %d (%s)", n,
+		    strsignal(n));
+	return vm_fail(me, WEXITSTATUS(ended), "exit status %d%s",
+	    WEXITSTATUS(ended),
+	    mode == AS_LINES ? " in place of an answer" : "");
+}
+
+static int process(struct vm_context *me, const void *input, size_t size)
+{
+	const off_t before = errors();
+	struct pollfd p = { .fd = child.from, .events = POLLIN };
+	enum progress r = ENDED;
+	int ended = 0;
+	char byte;
+
+	if (child.pid > 0 && poll(&p, 1, 0) > 0) {	/* a filter */
+		r = read(child.from, &byte, 1) > 0 ? SURPLUS : ENDED;
+		end(true);
+	}
+	if (r == ENDED) {
+		if (child.pid == 0 && start(me, input, size) == -1)
+			return -1;
+		r = talk(me, input, size);
+	}
+	if (child.pid > 0 && r != ANSWERED)
+		ended = end(r != ENDED);
+	if (r == FAILED)
+		return -1;
+	if (r == SURPLUS)
+		return vm_fail(me, 1, "more than an answer to a record");
+	return r == ENDED && (ended != 0 || mode == AS_LINES) ?
+	    fail(me, ended) : succeed(me, before);
+}
+
+/* Lets a filter end. */
+static void tear_down(struct vm_context *me)
+{
+	char byte;
+	int ended;
+
+	if (child.pid == 0)
+		return;
+	close(child.to);
+	child.to = -1;
+	if (read(child.from, &byte, 1) > 0)
+		end(vm_fail(me, 1, "more than an answer to a record") == -1);
+	else if ((ended = end(false)) != 0)
+		fail(me, ended);
+}
+
+/* ---- Results ----------------------------------------------------------- */
+
+/* Ends the run, and says why, unless it ends already. */
+static void stop(int value, const char *subject, const char *why)
+{
+	if (ending > SOME_FAILED)
+		return;
+	fflush(stdout);
+	fprintf(stderr, "vimap: %s: %s\n", subject, why);
+	vm_cancel(pool, VM_CANCEL_RUNNING);
+	ending = value;
+}
+
+/* Writes what was printed. */
+static void flush(void)
+{
+	if (fflush(stdout) != 0 || ferror(stdout))
+		stop(BROKEN, "standard output", strerror(errno));
+}
+
+static void print_output(const char *output, size_t size)
+{
+	uint64_t errors;
+
+	size -= sizeof errors;
+	memcpy(&errors, output + size, sizeof errors);
+	size -= (size_t)errors;
+	if (fwrite(output, 1, size, stdout) < size || errors > 0)
+		flush();
+	fwrite(output + size, 1, (size_t)errors, stderr);
+}
+
+static void print_failure(const struct vm_result *r)
+{
+	const char *tail = r->exception->stderr_tail, *name = r->input;
+	size_t i;
+
+	flush();
+	fprintf(stderr, "vimap: record %" PRIu64 " '", r->index);
+	for (i = 0; i < r->input_size && (i < NAME_MOST ||
+	    (name[i] & 0xc0) == 0x80); i++)
+		putc((unsigned char)name[i] < ' ' || name[i] == 127 ? '?' :
+		    name[i], stderr);
+	fprintf(stderr, "%s': %s\n", i < r->input_size ? "..." : "",
+	    r->exception->message);
+	if (tail && *tail)
+		fprintf(stderr, "%s%s", tail,
+		    tail[strlen(tail) - 1] == '\n' ? "" : "\n");
+	if (ending == 0)
+		ending = SOME_FAILED;
+}
+
+/* Prints a result.  Returns 1 if that is an input that was cancelled. */
+static int print(const struct vm_result *r)
+{
+	const int error = r->exception ? r->exception->code - NOT_STARTED : 0;
+
+	if (r->exception && r->exception->cause == VM_CANCELLED)
+		return 1;
+	if (ending > SOME_FAILED)
+		return 0;
+	if (r->type == VM_OUTPUT)
+		print_output(r->output, r->output_size);
+	else if ((error == ENOENT || error == EACCES) &&
+	    strcmp(command[0], "{}") != 0)	/* so it is for all */
+		stop(error == ENOENT ? 127 : 126, command[0], strerror(error));
+	else
+		print_failure(r);
+	return 0;
+}
+
+static void print_all(void)
+{
+	uint64_t cancelled = 0;
+	struct vm_result r;
+	int rc;
+
+	do {
+		rc = vm_zip_in_out_within(pool, &r, 0);
+		if (rc == VM_LATER) {
+			flush();
+			rc = vm_zip_in_out(pool, &r);
+		}
+		if (rc == 1)
+			cancelled += (uint64_t)print(&r);
+	} while (rc == 1);
+	if (rc == -1)
+		stop(BROKEN, "the records", errno != EILSEQ ? vm_error(pool) :
+		    "a 0 byte, which no argument can have");
+	flush();
+	if (cancelled > 0)
+		fprintf(stderr, "vimap: %" PRIu64 " records were read and not "
+		    "done\n", cancelled);
+}
+
+/* ---- Signals ----------------------------------------------------------- */
+
+static void on_signal(int number)
+{
+	signal(number, SIG_DFL);	/* the second ends this process */
+	caught = number;
+	vm_cancel(pool, VM_CANCEL_RUNNING);
+}
+
+/* Handles a signal that is not ignored. */
+static void handle(int number)
+{
+	if (signal(number, on_signal) == SIG_IGN)
+		signal(number, SIG_IGN);
+}
+
+int main(int argc, char **argv)
+{
+	const struct vm_worker hooks = { .process = process,
+		.teardown = tear_down };
+	vm_pool *p;
+	int closed;
+
+	if (!read_arguments(argc, argv))
+		return MISUSED;
+	caller = getpid();
+	p = pool = vm_fork(&hooks, &options);	/* NULL is refused below */
+	handle(SIGINT);
+	handle(SIGTERM);
+	if (vm_imap(p, (struct vm_source){ .next = next, .wait_fd = wait_fd }))
+		stop(BROKEN, "no pool", vm_error(p));
+	else
+		print_all();
+	pool = NULL;		/* for on_signal() and stop() */
+	closed = vm_close(p);
+	if (closed != 0 && !caught)
+		stop(SOME_FAILED, command[0], vm_error(NULL));
+	if (caught)
+		raise(caught);
+	return ending;
+}

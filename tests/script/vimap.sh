@@ -1,0 +1,225 @@
+#!/bin/sh
+# vimap.sh - the command vimap: each record once, in order, whatever its bytes;
+# failures named, exit statuses, signals; nothing is left behind.
+#
+# Usage: tests/script/vimap.sh, with the program in $VIMAP (by default
+# ./bin/vimap) and the sources in $srcdir (by default .).
+# Exit status: 0 for success, 1 for failure, 77 if there is no program.
+
+program=${VIMAP:-$PWD/bin/vimap}
+srcdir=${srcdir:-.}
+. "$srcdir/tests/script/program.sh"
+ulimit -c 0
+
+# Waiting is for events, and this long at most, in seconds.
+limit=$((${VIMAP_TEST_LIMIT:-120} / 2))
+# What is left behind would have this in its environment.
+VIMAP_MARK=$$-$(basename "$dir")
+export VIMAP_MARK dir
+
+# expect_of INPUT STATUS ARGUMENT...: with these bytes as printf has them.
+expect_of()
+{
+	# shellcheck disable=SC2059 # it is a format
+	printf "$1" >"$dir/in"
+	shift
+	expect "$@" <"$dir/in"
+}
+# wanted TEXT: what is to be printed, as printf has it.
+# shellcheck disable=SC2059 # it is a format
+wanted() { printf "$1" >"$dir/expected"; }
+# says TEXT...: the messages are these lines.
+says()
+{
+	printf '%s\n' "$@" >"$dir/expected"
+	same "messages" "$dir/err"
+}
+
+# The processes of this test that are not this shell's, by pid.
+left()
+{
+	for environ in /proc/[0-9]*/environ; do
+		if { tr '\0' '\n' <"$environ"; } 2>/dev/null |
+		    grep -qx "VIMAP_MARK=$VIMAP_MARK"; then
+			pid=${environ#/proc/}
+			pid=${pid%/environ}
+			case $(cat "/proc/$pid/comm" 2>/dev/null) in
+			sleep|vimap*|lt-vimap*|yes) echo "$pid";;
+			esac
+		fi
+	done
+}
+
+# ---- The examples of the manual: after "$ " a command, then what it prints.
+
+awk -v to="$dir/example" '
+/^\.Bd -literal/ { on = 1; n++; next }
+/^\.Ed/ { on = 0 }
+on { gsub(/\\e/, "\\"); gsub(/\\&/, "") }
+on && /^\$ / { print substr($0, 3) >(to "." n ".sh"); next }
+on { print >(to "." n ".out") }
+' "$srcdir/man/vimap.1"
+count=0
+for example in "$dir"/example.*.sh; do
+	PATH=$(dirname "$program"):$PATH sh "$example" >"$dir/out" 2>&1
+	diff "${example%.sh}.out" "$dir/out" ||
+	    fail "$(cat "$example"): (< manual, > printed)"
+	count=$((count + 1))
+done
+[ $count -eq 5 ] || fail "the manual has 5 examples, and $count were found"
+
+# ---- Records
+
+wanted ''
+expect_of '' 0 false
+wanted '<>\n<a  "b'"'"' $c\\\\*>\n<>\n<last>\n'
+expect_of '\na  "b'"'"' $c\\\\*\n\nlast' 0 printf '<%s>\n'
+wanted '<a\nb>\n<c>\n'
+expect_of 'a\nb\0c\0' 0 -0 printf '<%s>\n'
+wanted 'a-a x{}\nb-b x{}\n'
+expect_of 'a:b' 0 -d : sh -c 'echo "$1-$2 $3"' sh {} {} 'x{}'
+wanted '1,2\n3,\n'
+expect_of '1\n2\n3\n\n' 0 -n 2 sh -c 'echo "$1,$2"' sh
+wanted '1\n\n2\n'
+expect_of '1\n\n2' 0 -n 9 -i cat
+printf '7\n8\n' >"$dir/file"
+wanted '7 7 0\n8 7 1\n'
+expect_of 'not read' 0 -j 1 -a "$dir/file" sh -c '
+	read -r line && exit 1
+	echo "$1 $((VIMAP_WORKER + 7)) $VIMAP_INDEX"' sh
+wanted 'a\0b\nc\n'
+expect_of 'a\0b\nc' 0 -i cat
+expect_of 'a\0b\nc' 0 -F cat
+wanted 'a\n'
+expect_of 'a\nb\0c\n' 3 -n 1 echo
+grep 'a 0 byte' "$dir/err" >/dev/null || fail "a 0 byte: $(cat "$dir/err")"
+
+# Records and answers beyond what pipes hold, and those that are not read.
+awk 'BEGIN { while (i++ < 70000) printf "some bytes "; print "" }' >"$dir/long"
+cat "$dir/long" "$dir/long" >"$dir/expected"
+expect 0 -j 2 -i cat <"$dir/expected"
+expect 0 -j 2 -F cat <"$dir/expected"
+wanted ''
+expect 0 -i true <"$dir/long"
+run 1 echo <"$dir/long"
+grep "^vimap: record 0 'some bytes .*\.\.\.': Argument list too long$" \
+    "$dir/err" >/dev/null || fail "a long argument: $(cat "$dir/err")"
+
+# ---- Order: the first is done last; with -u it waits until the second was
+# printed.
+
+waiting='n=0; until [ -s "$dir/$0" ] || [ $((n += 1)) -gt '$limit'0 ]; do
+	sleep 0.1; done'
+wanted '1\n2\n'
+expect_of '1\n2\n' 0 -j 2 sh -c "
+	echo \$1; if [ \$1 = 2 ]; then echo >\"\$dir/done\"; else $waiting; fi" done
+wanted '2\n1\n'
+expect_of '1\n2\n' 0 -u -j 2 sh -c "
+	[ \$1 = 2 ] || { $waiting; }; echo \$1" out
+
+# ---- Failures
+
+wanted 'b\n'
+expect_of 'a\nb\n' 1 -j 1 sh -c '
+	echo "$1"; echo "error $1" >&2; [ "$1" = b ] || kill -9 $$' sh
+says "vimap: record 0 'a': killed by signal 9 (Killed)" 'error a' 'error b'
+printf 'a\033[1m\302\265' >"$dir/in"
+run 1 sh -c 'printf "no newline" >&2; exit 7' <"$dir/in"
+says "vimap: record 0 'a?[1m$(printf '\302\265')': exit status 7" 'no newline'
+
+wanted 'b\n'
+expect_of 'a\n' 0 -r 3 sh -c '
+	echo >>"$dir/tries"; [ "$(wc -l <"$dir/tries")" -eq 3 ] && echo b' sh
+wanted ''
+expect_of '1\n2\n' 1 -t 0.2 sleep 1000
+[ "$(grep -c "^vimap: record [01] '[12]': .*200 ms" "$dir/err")" -eq 2 ] ||
+    fail "-t: $(cat "$dir/err")"
+seq 200 >"$dir/in"
+expect 1 -x 2 -j 1 false <"$dir/in"
+count=$(grep -c "^vimap: record " "$dir/err")
+[ "$count" -ge 2 ] && [ "$count" -lt 100 ] || fail "-x 2: $count failures"
+wanted '262144\n'
+expect_of 'a\n' 0 -m 256M sh -c 'ulimit -v' sh
+
+# One sentence for all records.
+wanted ''
+expect_of '1\n2\n3\n' 127 -j 2 "$dir/not there"
+grep '^vimap: .*/not there: No such file or directory$' "$dir/err" >"$dir/one"
+[ "$(wc -l <"$dir/one")" -eq 1 ] || fail "no command: $(cat "$dir/err")"
+expect_of '1\n2\n' 126 "$dir/file"
+expect_of '1\n2\n' 127 -F "$dir/not there"
+wanted '\n'
+expect_of "$dir/not there\necho\n" 1 -j 1 {}
+
+# Filters that die, say too much, or fail at their end.
+wanted '1\n3\n'
+expect_of '1\n2\n3\n' 1 -j 1 -F sh -c '
+	while read -r line; do [ $line != 2 ] || exit 5; echo $line; done'
+says "vimap: record 1 '2': exit status 5 in place of an answer"
+run 1 -j 1 -F sed -u p <"$dir/in"
+wanted '1\n2\n'
+expect_of '1\n2\n' 1 -j 1 -F sh -c 'while read -r l; do echo $l; done; exit 9'
+grep 'exit status 9' "$dir/err" >/dev/null || fail "a filter's end is not told"
+
+# ---- Wrong arguments
+
+wanted ''
+for arguments in "" "-j 0 true" "-j -1 true" "-j x true" "-j 1.5 true" \
+    "-j 99999999999 true" "-n 0 true" "-r 0 true" "-t 0 true" "-t 1e3 true" \
+    "-t -1 true" "-x 0 true" "-m 5T true" "-m K true" "-m 1KK true" \
+    "-d ab true" "-q true" "-F -n 2 true" "-j" "-a $dir/no/file true"; do
+	# shellcheck disable=SC2086 # several words are meant
+	expect 2 $arguments </dev/null
+done
+expect 2 -d '' true </dev/null
+
+# ---- Input and output that fail
+
+expect 3 -a "$dir" true
+if [ -c /dev/full ]; then
+	"$program" -a "$dir/file" echo >/dev/full 2>"$dir/err"
+	[ $? -eq 3 ] || fail "full disk: not exit status 3"
+	[ "$(head -n 1 "$dir/err")" = \
+	    'vimap: standard output: No space left on device' ] ||
+	    fail "full disk: $(cat "$dir/err")"
+fi
+{
+	yes 2>/dev/null | "$program" -j 2 echo 2>"$dir/err"
+	echo $? >"$dir/status"
+} | head -n 1 >"$dir/out"
+[ "$(cat "$dir/status")" -eq 141 ] ||
+    fail "closed output: exit status $(cat "$dir/status")"
+
+# ---- Signals: two are done, then the command sends one.
+
+for signal in TERM INT; do
+	[ $signal = TERM ] || env --default-signal=INT true 2>/dev/null || {
+		echo "no env --default-signal: SIGINT is left out"
+		continue
+	}
+	[ $signal = TERM ] && clean= || clean='env --default-signal=INT'
+	printf '1\n2\n3\n4\n' | $clean sh -c 'echo $$ >"$dir/pid"; exec "$@"' sh \
+	    "$program" -j 1 sh -c '
+		[ "$2" -lt 3 ] && echo "$2" && exit
+		setsid sleep 1000 &
+		kill -"$1" "$(cat "$dir/pid")"
+		exec sleep 1000' sh $signal >"$dir/out" 2>"$dir/err"
+	status=$?
+	[ $status -eq $((128 + $(kill -l $signal 2>/dev/null || echo 0))) ] ||
+	[ $status -eq 143 ] || [ $status -eq 130 ] ||
+	    fail "SIG$signal: exit status $status"
+	wanted '1\n2\n'
+	same "SIG$signal"
+	[ -z "$(left)" ] || fail "SIG$signal: $(left) are left"
+done
+
+# After SIGKILL the pool ends by itself.
+printf '1\n' | sh -c 'echo $$ >"$dir/pid"; exec "$@"' sh "$program" sh -c '
+	kill -KILL "$(cat "$dir/pid")"; exec sleep 1000' sh 2>"$dir/err"
+n=0
+while [ -n "$(left)" ] && [ $((n += 1)) -lt "${limit}0" ]; do
+	sleep 0.1
+done
+[ -z "$(left)" ] || fail "SIGKILL: $(left) are left"
+
+[ $failures -eq 0 ]
