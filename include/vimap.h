@@ -383,7 +383,8 @@ struct vm_options {
 				   in queues.  Never early; late by an eighth at
 				   most (by a few ms if it is short) while you
 				   wait in the library; time that you spend
-				   elsewhere can double the lateness */
+				   elsewhere can double the lateness.  A crash
+				   in time has 20 s more for its report */
 	int setup_timeout_ms;	/* for the setup of a worker, from its fork */
 	int teardown_timeout_ms; /* for the teardown of a worker, and for an
 				   idle worker to begin it (5000) */

@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/wait.h>
 
 #include "base/base.h"
 #include "engine/debug.h"
@@ -86,6 +87,16 @@ static void refused(struct engine *e, struct member *m, int error,
 		links_left(e, m);
 }
 
+/* Had the worker ended by itself before the order to kill it came?  A timeout
+   stands nevertheless, unless a signal had ended the worker. */
+static bool ended_first(const struct member *m, const struct notice *n)
+{
+	if (n->ordered)
+		return false;
+	return m->presumed ||
+	    (m->blame == VM_TIMED_OUT && WIFSIGNALED(n->status));
+}
+
 /* A worker is dead, or was killed and does not die.  Such a worker brings no
    more results; its items need not wait for its end. */
 static void ended(struct engine *e, struct member *m, const struct notice *n)
@@ -96,7 +107,7 @@ static void ended(struct engine *e, struct member *m, const struct notice *n)
 		return;
 	m->death = *n;
 	m->held = held;
-	if (m->presumed && !n->ordered) {
+	if (ended_first(m, n)) {
 		m->blame = 0;
 		m->killed = false;
 	}

@@ -8,8 +8,9 @@
  * early, and an eighth late at most.
  *
  * Easy to get wrong: only a worker that is read can be judged, as a worker that
- * waits to write its results looks busy; and time that the caller spends
- * elsewhere, or stopped, counts only in part.
+ * waits to write its results looks busy; time that the caller spends elsewhere,
+ * or stopped, counts only in part; and a worker that crashes may take long to
+ * end, while it walks its stack, writes a core file, or valgrind its report.
  */
 #include "config.h"
 
@@ -30,6 +31,9 @@
 /* Time beyond the timeout for a worker to begin its items, or to leave.  A
    worker that does not has lost its pipe, or was stopped. */
 #define BEGIN_NS (5000 * MS_IN_NS)
+/* The same for a worker that has noted a crash, to end by its signal.  Any
+   worker can write such a note, so that time is bounded, too. */
+#define CRASH_NS (20000 * MS_IN_NS)
 
 /* Returns the sequence number of the item that the worker is at, by its slot;
    NEVER if it is at none.  Sets *sane to false if a word is invalid. */
@@ -59,6 +63,11 @@ static bool has_moved(const struct engine *e, const struct member *m,
 	    m->unsettled || slot_ahead(m->slot, m->channel.position) != 0;
 }
 
+uint64_t timeouts_grace(const struct member *m)
+{
+	return slot_crash_size(m->slot) > 0 ? CRASH_NS : 0;
+}
+
 /* Samples a member, and dooms it if its item is overdue.  Returns the ns it has
    left; NEVER if it was doomed. */
 static uint64_t look_at(struct engine *e, struct member *m, uint64_t now)
@@ -84,6 +93,7 @@ static uint64_t look_at(struct engine *e, struct member *m, uint64_t now)
 	/* The item may have begun after the turn read the clock. */
 	m->watched_at = m->ran > 0 ? now : sys_now();
 	most += at != NEVER ? 0 : BEGIN_NS;
+	most += timeouts_grace(m);
 	if (m->ran < most)
 		return most - m->ran;
 	/* Bytes written since the turn looked are read first. */

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 struct engine;
+struct member;
 
 struct timeouts {
 	uint64_t sample_at;	/* time of the next sample, ns */
@@ -20,5 +21,9 @@ uint64_t timeouts_alarm(const struct engine *, uint64_t now);
 /* Samples the members, if it is time, and dooms workers whose item is overdue.
    Returns 0 or -ENOMEM. */
 int timeouts_run(struct engine *, uint64_t now);
+
+/* Returns the time in ns beyond a timeout that a worker has to end, once it has
+   noted a crash; 0 before. */
+uint64_t timeouts_grace(const struct member *);
 
 #endif

@@ -195,19 +195,22 @@ static void lose_patience(struct engine *e, struct member *m)
 static uint64_t look_at(struct engine *e, struct member *m, uint64_t now)
 {
 	bool starts = member_is_starting(m);
+	uint64_t setup_by = m->setup_by;
 
 	if (m->state != MEMBER_RUNNING)
 		return NEVER;
+	if (setup_by != NEVER)
+		setup_by += timeouts_grace(m);
 	if (m->unsettled && receive_read(e, m, now) < 0)
 		return now;
 	if (m->state == MEMBER_DOOMED)
 		return NEVER;
 	if (m->doom_at <= now)
 		lose_patience(e, m);
-	else if (starts && m->setup_by <= now)
+	else if (starts && setup_by <= now)
 		crew_doom(&e->crew, m, VM_TIMED_OUT);
 	else
-		return starts ? MIN(m->doom_at, m->setup_by) : m->doom_at;
+		return starts ? MIN(m->doom_at, setup_by) : m->doom_at;
 	return NEVER;
 }
 

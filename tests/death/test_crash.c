@@ -17,7 +17,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "api/vm_pool.h"
 #include "base/base.h"
+#include "engine/timeouts.h"
 #include "shm/slots.h"
 #include "tools.h"
 
@@ -455,12 +457,201 @@ START_TEST(a_worker_that_lies_is_bounded)
 }
 END_TEST
 
+/* ---- crashes whose report takes longer than the timeout ---- */
+
+/* Counters: a crash was noted; its report may end; an item is to die. */
+enum { NOTED = 20, GATE, DEATH };
+
+void __real_sys_alarm(unsigned seconds);
+void __wrap_sys_alarm(unsigned seconds);
+void __real_server_kill(struct server *, uint32_t slot, uint32_t generation);
+void __wrap_server_kill(struct server *, uint32_t slot, uint32_t generation);
+
+/* In a worker that crashes, after it noted that.  Holds it there for as long as
+   the test wants, as a report does that takes its time. */
+static bool holds;
+
+void __wrap_sys_alarm(unsigned seconds)
+{
+	if (holds && seconds > 0) {
+		atomic_fetch_add(&sh->counter[NOTED], 1);
+		await(&sh->counter[GATE], 1, limit_ms());
+	}
+	__real_sys_alarm(seconds);
+}
+
+/* In the caller: the pid of the worker that is to be dead when the order to
+   kill it is given. */
+static pid_t dies_first;
+
+void __wrap_server_kill(struct server *s, uint32_t slot, uint32_t generation)
+{
+	if (dies_first != 0) {
+		atomic_store(&sh->counter[DEATH], 1);
+		wait_gone(dies_first);
+	}
+	__real_server_kill(s, slot, generation);
+}
+
+/* Has the next turn of the pool sample its only worker, whose item has run for
+   so long. */
+static void have_run(vm_pool *pool, uint64_t ran)
+{
+	pool->engine.crew.members[0].ran = ran;
+	pool->engine.timeouts.sample_at = 0;
+}
+
+/* Has the worker sampled until only the time that its item has run matters. */
+static void sample(vm_pool *pool)
+{
+	struct vm_result r;
+
+	for (int i = 0; i < 3; i++) {
+		have_run(pool, 0);
+		while (pool->engine.timeouts.sample_at == 0)
+			ck_assert_int_eq(vm_zip_in_out_within(pool, &r, 1),
+			    VM_LATER);
+	}
+}
+
+static vm_pool *begin_crash(const struct vm_worker *worker)
+{
+	const struct vm_options options = { .workers = 1,
+		.item_timeout_ms = 60000, .setup_timeout_ms = 60000 };
+	struct vm_result r;
+	vm_pool *pool;
+
+	start();
+	holds = true;
+	pool = fork_pool(worker, &options);
+	imap_to(pool, vm_range(0, 1));
+	while (sh->counter[NOTED] == 0)
+		ck_assert_int_eq(vm_zip_in_out_within(pool, &r, 1), VM_LATER);
+	return pool;
+}
+
+static void end_crash(vm_pool *pool, enum vm_cause cause, int signal)
+{
+	struct vm_result r;
+
+	take(pool, &r);
+	ck_assert_int_eq(r.type, VM_EXCEPTION);
+	ck_assert_msg(r.exception->cause == cause, "%s",
+	    r.exception->message);
+	ck_assert_int_eq(r.exception->signal, signal);
+	ck_assert_ptr_nonnull(r.exception->traceback);
+	take_end(pool);
+	close_pool(pool);
+	shared_free(sh);
+	holds = false;
+}
+
+START_TEST(a_slow_report_is_no_timeout)
+{
+	const struct vm_worker worker = { .process = crash_somehow };
+	vm_pool *pool = begin_crash(&worker);
+	struct member *m = &pool->engine.crew.members[0];
+	struct vm_result r;
+
+	sample(pool);
+	have_run(pool, pool->engine.set.item_ns);
+	while (pool->engine.timeouts.sample_at == 0)
+		ck_assert_int_eq(vm_zip_in_out_within(pool, &r, 1), VM_LATER);
+	ck_assert_int_eq(m->state, MEMBER_RUNNING);
+	atomic_store(&sh->counter[GATE], 1);
+	end_crash(pool, VM_KILLED, SIGSEGV);
+}
+END_TEST
+
+START_TEST(a_report_without_end_is_one)
+{
+	const struct vm_worker worker = { .process = crash_somehow };
+	vm_pool *pool = begin_crash(&worker);
+	struct member *m = &pool->engine.crew.members[0];
+
+	/* As the manual has it. */
+	ck_assert_uint_eq(timeouts_grace(m), 20000 * MS_IN_NS);
+	sample(pool);
+	have_run(pool, pool->engine.set.item_ns + timeouts_grace(m));
+	end_crash(pool, VM_TIMED_OUT, 0);
+}
+END_TEST
+
+static int setup_crashes_once(struct vm_context *me)
+{
+	(void)me;
+	return sh->counter[NOTED] == 0 ? crash_at_address() : 0;
+}
+
+static int echo(struct vm_context *me, const void *input, size_t size)
+{
+	return vm_output(me, input, size);
+}
+
+START_TEST(nor_is_one_in_a_setup)
+{
+	const struct vm_worker worker = { .setup = setup_crashes_once,
+		.process = echo };
+	vm_pool *pool = begin_crash(&worker);
+	struct engine *e = &pool->engine;
+	struct vm_result r;
+
+	e->crew.members[0].setup_by = clock_ns();
+	e->crew.alarm = 0;
+	while (e->crew.alarm == 0)
+		ck_assert_int_eq(vm_zip_in_out_within(pool, &r, 1), VM_LATER);
+	ck_assert_int_eq(e->crew.members[0].state, MEMBER_RUNNING);
+	atomic_store(&sh->counter[GATE], 1);
+	take(pool, &r);
+	ck_assert_int_eq(r.type, VM_OUTPUT);
+	ck_assert_ptr_nonnull(strstr(e->staffing.setup_words.text,
+	    "killed by signal 11"));
+	close_pool(pool);
+	shared_free(sh);
+	holds = false;
+}
+END_TEST
+
+/* Dies of a signal without a traceback when it is told to. */
+static int die_on_demand(struct vm_context *me, const void *input, size_t size)
+{
+	(void)me;
+	(void)input;
+	(void)size;
+	atomic_fetch_add(&sh->counter[NOTED], 1);
+	await(&sh->counter[DEATH], 1, limit_ms());
+	raise(SIGUSR1);
+	return 0;
+}
+
+START_TEST(what_died_before_it_was_killed_is_no_timeout)
+{
+	const struct vm_worker worker = { .process = die_on_demand };
+	vm_pool *pool = begin_crash(&worker);
+	struct vm_result r;
+
+	sample(pool);
+	dies_first = pool->engine.crew.members[0].pid;
+	have_run(pool, pool->engine.set.item_ns);
+	take(pool, &r);
+	dies_first = 0;
+	ck_assert_int_eq(r.exception->cause, VM_KILLED);
+	ck_assert_int_eq(r.exception->signal, SIGUSR1);
+	take_end(pool);
+	close_pool(pool);
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const tests[] = { crashes_say_where,
 		other_ends_have_none, a_handler_of_the_users_is_respected,
 		crashes_of_children_are_their_own, garbage_is_made_printable,
-		more_than_fits_is_cut, a_worker_that_lies_is_bounded };
+		more_than_fits_is_cut, a_worker_that_lies_is_bounded,
+		what_died_before_it_was_killed_is_no_timeout,
+		a_slow_report_is_no_timeout, a_report_without_end_is_one,
+		nor_is_one_in_a_setup };
 
-	return run_tests("crash", tests, COUNTOF(tests));
+	/* The last three are about the traceback. */
+	return run_tests("crash", tests, COUNTOF(tests) - 3 * !TOLD);
 }

@@ -143,7 +143,14 @@ void world_hired(size_t which)
 	world_born(which);
 }
 
-void world_died(size_t which, int status)
+/* Is its item's time over, rather than that it ended by a signal before the
+   order to kill it? */
+static bool is_late(const struct end_of_life *end)
+{
+	return end->excused && (end->ordered || !WIFSIGNALED(end->status));
+}
+
+void world_died(size_t which, int status, bool ordered)
 {
 	const struct puppet_work *w = puppet_work(which);
 	struct end_of_life *end = &ends[world.place[which].life];
@@ -155,15 +162,16 @@ void world_died(size_t which, int status)
 	end->written = w->written;
 	end->died_at = world.now;
 	end->status = status;
+	end->ordered = ordered;
 	idle_deaths += !w->busy;
 	if (!w->busy || world.bad[world.place[which].life])
 		return;
 	/* It was begun when another attempt's time was over already. */
-	t->begun -= end->excused && end->spared;
-	if (end->excused && end->spared)
+	t->begun -= is_late(end) && end->spared;
+	if (is_late(end) && end->spared)
 		return;
 	t->failed_at = world.now;
-	t->cause = end->excused ? VM_TIMED_OUT : WIFSIGNALED(status) ?
+	t->cause = is_late(end) ? VM_TIMED_OUT : WIFSIGNALED(status) ?
 	    VM_KILLED : VM_EXITED;
 }
 
@@ -270,7 +278,7 @@ static void check_death(const struct vm_exception *x, uint64_t n)
 	bool timed = at_it && (options.flags & VM_MEASURE_ITEMS);
 
 	WORLD_REQUIRE(at_it || !end->busy, "blamed for another's doing");
-	WORLD_REQUIRE((x->cause == VM_TIMED_OUT) == end->excused,
+	WORLD_REQUIRE((x->cause == VM_TIMED_OUT) == is_late(end),
 	    "timed out or not");
 	WORLD_REQUIRE(x->cause != VM_KILLED ||
 	    x->signal == WTERMSIG(end->status), "another signal");

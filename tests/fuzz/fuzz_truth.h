@@ -53,6 +53,7 @@ struct end_of_life {
 	uint64_t number;
 	uint64_t begun_at, died_at, born_at;
 	int status;
+	bool ordered;		/* it died by an order */
 	size_t written;		/* bytes of that item on stderr */
 	size_t crash;		/* bytes of the note it left on its crash */
 };

@@ -132,13 +132,13 @@ static void tell(const struct notice *n)
 	world.news[world.nnews++] = *n;
 }
 
-void world_death(size_t which, int status)
+static void bury(size_t which, int status, bool ordered)
 {
 	struct place *h = &world.place[which];
 
 	if (!h->lives)
 		return;
-	world_died(which, status);
+	world_died(which, status, ordered);
 	h->lives = false;
 	h->results.ended = true;
 	tell(&(struct notice){
@@ -147,10 +147,16 @@ void world_death(size_t which, int status)
 		.generation = h->generation,
 		.pid = 1000 + h->life,
 		.status = status,
+		.ordered = ordered,
 		.max_rss = 1 << 20,
 		.cpu_ns = puppet_cpu(h->born_at, world.now),
 		.died_at = world.now,
 	});
+}
+
+void world_death(size_t which, int status)
+{
+	bury(which, status, false);
 }
 
 static void hire(const struct notice *order)
@@ -189,7 +195,7 @@ static void obey(const struct notice *n)
 	} else if (n->kind == NOTICE_KILL && h->lives &&
 	    h->generation == n->generation) {
 		world_kills(n->slot);
-		world_death(n->slot, SIGTERM);
+		bury(n->slot, SIGTERM, true);
 	} else if (n->kind == NOTICE_PING) {
 		tell(&(struct notice){ .kind = NOTICE_PONG });
 	} else if (n->kind == NOTICE_END) {

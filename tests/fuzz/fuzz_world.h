@@ -113,10 +113,10 @@ size_t world_write(struct world_pipe *, const void *, size_t size);
 /* Called inside a wait.  Returns true while the world may still change. */
 bool world_turn(void);
 
-/* Called for each new worker and each that ends, for the records; and to reset
-   the puppet of a new worker. */
+/* Called for each new worker and each that ends, perhaps by an order of the
+   caller, for the records; and to reset the puppet of a new worker. */
 void world_hired(size_t which);
-void world_died(size_t which, int status);
+void world_died(size_t which, int status, bool ordered);
 void world_born(size_t which);
 
 /* Called when an order to kill a worker arrives. */
