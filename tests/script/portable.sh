@@ -1,6 +1,7 @@
 #!/bin/sh
 # portable.sh - builds the library with other compilers, for other machines and
-# another C library, without a warning, and runs tests/portable/everything.c.
+# another C library, without a warning and, in the archive, without a name that
+# is not public; and runs tests/portable/everything.c.
 #
 # Usage: make check-portable; or in a build tree, with $srcdir set:
 # tests/script/portable.sh [NAME...]
@@ -40,6 +41,19 @@ have()
 	command -v "$1" >/dev/null 2>&1
 }
 
+# has_public_names FLAGS: the archive has no other global names than vm_*; with
+# -flto they cannot be hidden, and configure says so.
+has_public_names()
+{
+	case $1 in
+	*-flto*) grep -q 'global names without vm_' config.log;;
+	*)
+		nm -g --defined-only .libs/libvimap.a >names.log || return 1
+		grep -q ' vm_fork' names.log &&
+		    ! grep -E ' [A-Z] [a-uw-z]' names.log;;
+	esac
+}
+
 # build NAME COMPILER FLAGS: the library and the program, in $tmp/NAME.
 build()
 {
@@ -53,6 +67,7 @@ build()
 	"$source/configure" -q $host CC="$2" CFLAGS="-O2 $3" \
 	    --disable-shared --enable-werror >configure.log 2>&1 &&
 	    ${MAKE:-make} -s libvimap.la >make.log 2>&1 &&
+	    has_public_names "$3" &&
 	    "$2" -O2 $3 -std=c99 -D_GNU_SOURCE -static -I"$source/include" \
 	    -o everything "$source/tests/portable/everything.c" \
 	    .libs/libvimap.a -lpthread >link.log 2>&1
