@@ -1,8 +1,12 @@
 #!/bin/sh
 # install.sh - an installed library is found through pkg-config and CMake by a
-# program outside the tree, which then runs; uninstalling leaves no file.
+# program outside the tree, which then runs; each function has a manual page;
+# uninstalling leaves no file.
 #
-# Without cmake that part is left out.
+# Without cmake or man those parts are left out.
+
+srcdir=${srcdir:-.}
+here=$srcdir/tests/script
 
 CC=${CC:-cc}
 MAKE=${MAKE:-make}
@@ -72,6 +76,28 @@ dir=$(dirname "$(find "$root" -name vimap.pc)")
 [ "$(echo hey | LD_LIBRARY_PATH=$(dirname "$dir") \
     "$(find "$root" -path '*/bin/vimap')" echo)" = hey ] || give_up "no vimap"
 [ "$(pc --modversion)" = "$VERSION" ] || give_up "another version"
+
+# Each function's page leads to one with its name, which man(1) finds.
+pages=$(dirname "$(find "$root" -name vimap.3)")
+count=0
+for name in $(for header in "$srcdir"/include/*.h; do
+	awk -f "$here/strip.awk" "$header" | awk -f "$here/public.awk"
+done); do
+	page=$(sed -n 's/^\.so man3\///p' "$pages/$name.3")
+	grep -w "^\.Nm $name" "$pages/$page" >/dev/null ||
+	    give_up "the page of $name()"
+	count=$((count + 1))
+done
+[ $count -gt 0 ] || give_up "no function was found"
+if command -v man >/dev/null 2>&1; then
+	MANPATH=$(dirname "$pages") man -P cat vm_cancel >"$tmp/log" 2>&1 &&
+	    grep VM_CANCEL_UNREAD "$tmp/log" >/dev/null || {
+		head "$tmp/log"
+		give_up "man vm_cancel"
+	}
+else
+	echo "no man: that part is left out"
+fi
 
 write_program
 # shellcheck disable=SC2046,SC2086 # several words are meant
