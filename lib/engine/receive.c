@@ -2,8 +2,7 @@
  * receive.c - the engine's way in: channel receive -> window settle -> results.
  *
  * Runs in: caller.  Frames of a worker are checked against the items it was
- * sent; any other frame dooms it.  Its first frame is HELLO or UNFIT, and
- * LEAVING begins its last.
+ * sent; any other frame dooms it.
  *
  * Easy to get wrong: a frame is passed only after it is booked, so that running
  * out of memory in between loses nothing; and a dead worker is read to the end,
@@ -20,22 +19,18 @@
 #include "base/base.h"
 #include "engine/answer.h"
 #include "engine/debug.h"
-#include "engine/diagnosis.h"
 #include "engine/engine.h"
 #include "engine/links.h"
 #include "engine/lost_fds.h"
 #include "engine/placed.h"
 #include "engine/retry.h"
+#include "engine/session.h"
 #include "engine/stats.h"
-#include "engine/teardown.h"
 #include "engine/tracing.h"
 #include "os/sys.h"
 
 /* Most time from the end of a worker's pipe to the notice of its death. */
 #define ENDED_NS (200 * MS_IN_NS)
-
-/* Most time from the report of a failed setup to the notice of the death. */
-#define UNFIT_NS (1000 * MS_IN_NS)
 
 /* Consecutive results of a span in the same buffer, while they are gathered. */
 struct answer {
@@ -308,92 +303,20 @@ static int end(struct engine *e, struct member *m, struct answer *a,
 	return 0;
 }
 
+/* A worker's first and last words. */
+static int session(struct engine *e, struct member *m, struct answer *a,
+    struct frame *f, uint64_t now)
+{
+	(void)a;
+	return session_heed(e, m, f, now);
+}
+
 /* When items ran, for the trace. */
 static int stamped(struct engine *e, struct member *m, struct answer *a,
     struct frame *f, uint64_t now)
 {
 	close_answer(e, a);
 	return tracing_stamp(e, m, f, now);
-}
-
-/* ---- first and last words ---- */
-
-static int hello(struct engine *e, struct member *m, struct answer *a,
-    struct frame *f, uint64_t now)
-{
-	struct frame_hello h;
-
-	(void)a;
-	if (frame_body(f, &h, sizeof h) < 0 || h.version != FRAME_VERSION ||
-	    h.order != FRAME_ORDER || h.generation != m->generation ||
-	    (m->host != 0) != (h.workers != 0) || h.workers > INT16_MAX)
-		return -EPROTO;
-	/* A worker that could not even write out HELLO never had an item: this
-	   counts as a failed setup, or the place would be filled again for
-	   ever.  But a worker that was told to leave may have left before its
-	   HELLO was read. */
-	if (m->state == MEMBER_DEAD && !m->told_to_stop)
-		return 0;
-	if (m->host != 0)
-		m->weight = MAX(h.workers, 1);
-	if (teardown_prepare(e, m) < 0)
-		return -ENOMEM;
-	placed_begin(m);
-	m->effort.setups++;
-	m->effort.setup += MIN(h.setup_us * 1000ull, now - m->ordered_at);
-	tracing_setup(e, m, h.setup_us, now);
-	m->setups_failed = 0;
-	if (m->first == FIRST_PENDING)
-		m->first = FIRST_WELL;
-	crew_session(&e->crew, m, SESSION_READY);
-	if (m->door)
-		doors_watch(e);
-	debug_say(e, "hello: worker %d, pid %d, set up in %u us", m->index,
-	    (int)m->pid, (unsigned)h.setup_us);
-	return 0;
-}
-
-static int unfit(struct engine *e, struct member *m, struct answer *a,
-    struct frame *f, uint64_t now)
-{
-	struct failure why;
-
-	(void)a;
-	if (frame_failure(f->body, f->size, &why) < 0)
-		return -EPROTO;
-	diagnosis_unfit(e, m, &why);
-	if (m->host != 0)
-		links_unfit(e, m, &why);
-	crew_session(&e->crew, m, SESSION_UNFIT);
-	m->setup_by = NEVER;
-	crew_bear(&e->crew, m, now + UNFIT_NS);
-	return 0;
-}
-
-static int knock(struct engine *e, struct member *m, struct answer *a,
-    struct frame *f, uint64_t now)
-{
-	(void)a, (void)now;
-	return doors_knock(e, m, f);
-}
-
-static int leaving(struct engine *e, struct member *m, struct answer *a,
-    struct frame *f, uint64_t now)
-{
-	(void)a, (void)f;
-	if (!m->told_to_stop || m->sent != NULL)
-		return -EPROTO;
-	crew_bear(&e->crew, m, now + e->set.teardown_ns);
-	crew_session(&e->crew, m, SESSION_TEARDOWN);
-	tracing_leave(e, m, now);
-	return 0;
-}
-
-static int torn_down(struct engine *e, struct member *m, struct answer *a,
-    struct frame *f, uint64_t now)
-{
-	(void)a, (void)now;
-	return teardown_said(e, m, f);
 }
 
 /* ---- frames ---- */
@@ -406,9 +329,9 @@ typedef int handler(struct engine *, struct member *, struct answer *a,
 /* Table of the frames that a worker may send in each session. */
 static handler *const handlers[SESSIONS][FRAME_KINDS] = {
 	[SESSION_SETUP] = {
-		[FRAME_HELLO] = hello,
-		[FRAME_UNFIT] = unfit,
-		[FRAME_KNOCK] = knock,
+		[FRAME_HELLO] = session,
+		[FRAME_UNFIT] = session,
+		[FRAME_KNOCK] = session,
 	},
 	[SESSION_READY] = {
 		[FRAME_OUTPUT] = outputs,
@@ -417,13 +340,13 @@ static handler *const handlers[SESSIONS][FRAME_KINDS] = {
 		[FRAME_DONE] = done,
 		[FRAME_STAMP] = stamped,
 		[FRAME_END] = end,
-		[FRAME_LEAVING] = leaving,
+		[FRAME_LEAVING] = session,
 		[FRAME_OUTCOME] = told,
 		[FRAME_RETURNED] = told,
 	},
 	[SESSION_TEARDOWN] = {
-		[FRAME_OUTPUT] = torn_down,
-		[FRAME_FAILURE] = torn_down,
+		[FRAME_OUTPUT] = session,
+		[FRAME_FAILURE] = session,
 	},
 };
 
