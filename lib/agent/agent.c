@@ -45,19 +45,10 @@
 struct carried {
 	uint64_t index;		/* in its source, at the caller */
 	uint64_t seq;		/* among all inputs of the caller */
-	uint32_t ordinal;	/* of its chunk */
-	uint32_t number;
 	uint32_t attempt;
-	uint32_t reserved;
+	uint32_t reserved[3];
 };
 _Static_assert(sizeof(struct carried) % 16 == 0, "keeps inputs aligned");
-
-/* A chunk whose items were given to the pool. */
-struct origin {
-	uint32_t ordinal;
-	uint32_t first;		/* number of its first item, */
-	uint64_t seq;		/* which is that among the pool's inputs */
-};
 
 static struct agent {
 	struct agent_line line;
@@ -67,11 +58,11 @@ static struct agent {
 	struct outbox to;	/* frames for the link */
 	struct buf input;	/* the input given to the pool last */
 	struct frame_chunk chunk; /* whose items come */
-	uint32_t number;	/* of the next of them */
-	uint64_t inputs;	/* given to the pool so far, */
+	uint32_t nth;		/* of the next of them */
+	uint64_t inputs;	/* given to the pool so far: the link has the
+				   same numbers for them, */
 	uint64_t answers;	/* and answered */
-	struct origin origins[SLOT_LEASES]; /* of the last chunks, by ordinal */
-	struct far_seek next;	/* the item that the link expects */
+	uint64_t next;		/* number of the item that the link expects */
 	uint64_t heard_at;	/* the link */
 	uint64_t told_at;	/* when it was written to */
 	uint64_t silence_ns;
@@ -176,12 +167,9 @@ static int agent_process(struct vm_context *me, const void *input, size_t size)
 /* Makes an input of an ITEM frame.  Returns 1, or -1 with errno. */
 static int carry(const struct frame *f, const void **input, size_t *size)
 {
-	const uint32_t nth = self.number - self.chunk.first;
 	const struct carried head = {
-		.index = self.chunk.index + nth,
-		.seq = self.chunk.seq + nth,
-		.ordinal = self.chunk.ordinal,
-		.number = self.number++,
+		.index = self.chunk.index + self.nth,
+		.seq = self.chunk.seq + self.nth,
 		.attempt = self.chunk.attempt,
 	};
 
@@ -191,20 +179,11 @@ static int carry(const struct frame *f, const void **input, size_t *size)
 		errno = ENOMEM;
 		return -1;
 	}
+	self.nth++;
 	self.inputs++;
 	*input = self.input.data;
 	*size = self.input.len;
 	return 1;
-}
-
-static void begin_chunk(void)
-{
-	self.number = self.chunk.first;
-	self.origins[self.chunk.ordinal % SLOT_LEASES] = (struct origin){
-		.ordinal = self.chunk.ordinal,
-		.first = self.chunk.first,
-		.seq = self.inputs,
-	};
 }
 
 /* Has the pool end items that it was given.  Items that are answered are not
@@ -218,15 +197,9 @@ static int cancel(const struct frame *f)
 	if (count > FAR_CANCELS || f->size % sizeof items[0] != 0)
 		return -EPROTO;
 	memcpy(items, f->body, f->size);
-	for (size_t i = 0; i < count && r == 0; i++) {
-		const struct origin *o =
-		    &self.origins[items[i].ordinal % SLOT_LEASES];
-		const uint64_t seq = o->seq + items[i].number - o->first;
-
-		if (o->ordinal == items[i].ordinal &&
-		    items[i].number >= o->first && seq < self.inputs)
-			r = cancels_add(&self.pool->engine.cancels, seq);
-	}
+	for (size_t i = 0; i < count && r == 0; i++)
+		r = items[i].item >= self.inputs ? -EPROTO :
+		    cancels_add(&self.pool->engine.cancels, items[i].item);
 	return r;
 }
 
@@ -265,7 +238,7 @@ static int heed(const struct frame *f, const void **input, size_t *size)
 	else
 		r = -EPROTO;
 	if (f->kind == FRAME_CHUNK)
-		begin_chunk();
+		self.nth = 0;
 	self.lost |= r < 0;
 	return self.lost ? 0 : VM_LATER;
 }
@@ -335,20 +308,16 @@ static void tell_outcome(const struct span *s)
 static int answer(const struct item *item)
 {
 	const enum vm_cause cause = item->span->outcome.cause;
-	struct carried head;
-	struct far_seek seek;
+	const struct far_seek seek = { item->index };
 
 	if (item->teardown != NULL)
 		return 0;
 	if (cause == VM_SETUP_FAILED || cause == VM_LOST)
 		return -EPIPE;
 	self.answers++;
-	memcpy(&head, item->input, sizeof head);
-	seek = (struct far_seek){ head.ordinal, head.number };
-	if (seek.ordinal != self.next.ordinal ||
-	    seek.number != self.next.number)
+	if (seek.item != self.next)
 		tell(FRAME_SEEK, &seek, sizeof seek);
-	self.next = (struct far_seek){ head.ordinal, head.number + 1 };
+	self.next = seek.item + 1;
 	if (cause == 0)
 		tell(item->kind, item->body, item->size);
 	else if (cause == VM_CANCELLED && !item->span->outcome.stopped)

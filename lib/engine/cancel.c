@@ -14,6 +14,7 @@
 #include "engine/listening.h"
 #include "engine/orders.h"
 #include "engine/receive.h"
+#include "pool/away.h"
 
 /* Interval between two attempts to cancel the items left on the list. */
 #define LOOK_NS (10 * MS_IN_NS)
@@ -211,14 +212,16 @@ static int give_back(struct engine *e)
 	return 0;
 }
 
-/* Has a link end an item that its machine has, unless it was told to. */
+/* Has a link end an item that it has taken, unless it was told to.  A lease
+   behind the first has no such item, as soon as all is read. */
 static void tell_link(struct engine *e, const struct member *m,
     const struct span *s, struct cancelled *c)
 {
 	const uint64_t key = (uint64_t)m->host << 32 | m->generation;
-	const uint32_t number = (uint32_t)(c->seq - s->chunk->seq);
+	const uint32_t item = (uint32_t)(c->seq - s->chunk->seq);
 
-	if (c->told != key && orders_cancel(e, m, s->ordinal, number))
+	if (c->told != key && (s->away || s == *m->leases) &&
+	    item < s->limit && orders_cancel(e, m, away_number(s, item)))
 		c->told = key;
 }
 
@@ -332,7 +335,7 @@ int cancel_all(struct engine *e, unsigned how)
 	for (size_t i = 0; i < e->crew.count && r == 0; i++) {
 		struct member *m = &e->crew.members[i];
 
-		for (struct span *s = m->sent; s != NULL && r == 0;
+		for (struct span *s = *m->leases; s != NULL && r == 0;
 		    s = s->next)
 			r = cancel_sent(e, m, s);
 	}

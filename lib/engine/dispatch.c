@@ -136,7 +136,8 @@ static uint32_t untaken(const struct member *m, const struct span *s)
 {
 	uint32_t next;
 
-	if (slot_next(m->slot, s->ordinal, s->limit, &next) < 0)
+	if (s->away ||
+	    slot_next(m->slot, s->ordinal, s->limit, &next) < 0)
 		return 0;
 	return s->limit - MAX(next, s->first);
 }
@@ -158,7 +159,7 @@ static bool has_unbegun(const struct member *m)
 	uint32_t next;
 	bool any = false;
 
-	for (const struct span *s = m->sent; s != NULL && !any; s = s->next)
+	for (const struct span *s = *m->leases; s != NULL && !any; s = s->next)
 		any = slot_begun(m->slot, s->ordinal, s->limit, &next) == 0 &&
 		    MAX(next, s->first) < s->limit;
 	return any;
@@ -189,8 +190,8 @@ static bool at_work(const struct member *m)
 
 	while (s != NULL && s->count == 0)
 		s = s->next;
-	return s != NULL && slot_begun(m->slot, s->ordinal, s->limit,
-	    &next) == 0 && next > s->first;
+	return s != NULL && (s->away || (slot_begun(m->slot, s->ordinal,
+	    s->limit, &next) == 0 && next > s->first));
 }
 
 /* Returns how many items of a member's span could go to another worker.  A
@@ -238,6 +239,8 @@ static uint32_t take_back(struct engine *e, struct member *m, struct span *s,
 	uint32_t limit = s->limit;
 	struct span *rest;
 
+	if (s->away)
+		return 0;
 	if (slot_lower(m->slot, s->ordinal, from, &limit) < 0) {
 		crew_doom(&e->crew, m, VM_GARBLED);
 		return 0;

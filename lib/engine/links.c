@@ -14,6 +14,7 @@
 #include "engine/engine.h"
 #include "engine/fate.h"
 #include "engine/retry.h"
+#include "pool/away.h"
 #include "wire/far.h"
 
 /* Most time without machines that counts at once, so that a caller that was
@@ -146,8 +147,11 @@ static void tell_end(struct host *h, const struct member *m)
 	size_t size = slot_crash_size(m->slot);
 	struct words w;
 
-	if (size == 0) {
+	if (m->blame == VM_GARBLED)
+		words_set(&w, 0, "The agent broke the protocol.");
+	else
 		words_set(&w, 0, "The link %s.", diagnosis_end(m, end));
+	if (size == 0 || m->blame == VM_GARBLED) {
 		hosts_tell(h, w.text, strlen(w.text));
 		return;
 	}
@@ -176,8 +180,8 @@ void links_lost(struct engine *e, const struct member *m)
 	debug_say(e, "lost: host %s: %s", h->name, h->words);
 }
 
-/* Returns the number of items of a span that are at the machine, or were on
-   their way. */
+/* Returns the number of items of a leased span that are at the machine, or were
+   on their way. */
 static uint32_t shipped(const struct member *m, const struct span *s)
 {
 	uint32_t next;
@@ -206,7 +210,7 @@ size_t links_judge(struct engine *e, struct member *m)
 	size_t all = 0;
 
 	for (struct span *s = m->sent; s != NULL; s = s->next) {
-		const uint32_t items = shipped(m, s);
+		const uint32_t items = s->away ? s->count : shipped(m, s);
 		/* Without memory all items of the span count a loss. */
 		struct span *rest = items > 0 && items < s->count ?
 		    span_cut(s, s->first + items) : NULL;
@@ -382,4 +386,36 @@ void links_returned(struct engine *e, struct member *m, struct span *s)
 {
 	crew_ungrant(&e->crew, m, s->count);
 	links_requeue(e, s);
+}
+
+/* Items are left beyond the limit if memory was short when they were taken
+   back. */
+int links_shipped(struct engine *e, struct member *m)
+{
+	struct span *s = *m->leases, *rest;
+
+	if (s->count > span_expected(s)) {
+		rest = span_cut(s, s->limit);
+		if (rest == NULL)
+			return -ENOMEM;
+		crew_ungrant(&e->crew, m, rest->count);
+		window_move(&e->window, rest, SPAN_WAITING);
+	}
+	away_ship(&e->crew, &e->window, m);
+	return 0;
+}
+
+void links_learn(struct engine *e, struct member *m, uint64_t now)
+{
+	const uint32_t n = (uint32_t)(m->finished - m->counted);
+	const uint64_t ns = now - MIN(m->heard_at, now);
+
+	if (n == 0 || (n < e->sizer.aim && m->nsent > 0))
+		return;
+	sizer_crowd(&e->sizer, n, now, e->staffing.workforce, e->cpus);
+	sizer_learn(&e->sizer, n, ns);
+	times_add(&e->tally.times, ns / n, n);
+	m->effort.busy += ns;
+	m->counted = m->finished;
+	m->heard_at = now;
 }

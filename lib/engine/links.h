@@ -92,4 +92,11 @@ bool links_may_return(const struct engine *, const struct member *);
 /* Requeues an item, a span of its own, that a link gives back. */
 void links_returned(struct engine *, struct member *, struct span *);
 
+/* A link has shipped all items of its oldest lease.  Returns 0 or -ENOMEM. */
+int links_shipped(struct engine *, struct member *);
+
+/* Counts the times of the items that a link has answered, once they are as many
+   as a chunk has.  To be called when its frames were handled. */
+void links_learn(struct engine *, struct member *, uint64_t now);
+
 #endif

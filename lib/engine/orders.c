@@ -6,14 +6,13 @@
 #include "base/base.h"
 #include "engine/engine.h"
 
-bool orders_cancel(struct engine *e, const struct member *m, uint32_t ordinal,
-    uint32_t number)
+bool orders_cancel(struct engine *e, const struct member *m, uint64_t item)
 {
 	struct host *h = hosts_get(&e->set.hosts, m->host);
 
 	if (h->cancel_count == FAR_CANCELS)
 		return false;
-	h->cancels[h->cancel_count++] = (struct far_seek){ ordinal, number };
+	h->cancels[h->cancel_count++] = (struct far_seek){ item };
 	e->ordered = true;
 	return true;
 }

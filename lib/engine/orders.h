@@ -14,10 +14,10 @@ struct engine;
 struct host;
 struct member;
 
-/* Has a link end an item that it was sent.  Returns false if it must be asked
-   again later. */
-bool orders_cancel(struct engine *, const struct member *, uint32_t ordinal,
-    uint32_t number);
+/* Has a link end the item of that number among those it has shipped, or has
+   taken to ship next (pool/away.h).  Returns false if it must be asked again
+   later. */
+bool orders_cancel(struct engine *, const struct member *, uint64_t item);
 
 /* Has the host's link give back that many items that were not begun; running:
    and end those that run. */

@@ -2,7 +2,8 @@
  * receive.c - the engine's way in: channel receive -> window settle -> results.
  *
  * Runs in: caller.  Frames of a worker are checked against the items it was
- * sent; any other frame dooms it.
+ * sent; any other frame dooms it.  A worker answers its items in order, a link
+ * in any order.
  *
  * Easy to get wrong: a frame is passed only after it is booked, so that running
  * out of memory in between loses nothing; and a dead worker is read to the end,
@@ -28,6 +29,8 @@
 #include "engine/stats.h"
 #include "engine/tracing.h"
 #include "os/sys.h"
+#include "pool/away.h"
+#include "wire/far.h"
 
 /* Most time from the end of a worker's pipe to the notice of its death. */
 #define ENDED_NS (200 * MS_IN_NS)
@@ -36,6 +39,8 @@
 struct answer {
 	struct span *span;	/* NULL: none gathered */
 	struct span *of;	/* the sent span that they leave */
+	struct span *from;	/* the sent span with the next item, its first;
+				   NULL: no item was sent */
 };
 
 /* Moves the gathered results to the results queue. */
@@ -64,7 +69,7 @@ static struct span *take_first(struct span *of, uint32_t items, pid_t pid)
 static int gather(struct engine *e, struct member *m, struct answer *a,
     uint32_t items, size_t bytes)
 {
-	struct span *of = m->sent;
+	struct span *of = a->from;
 
 	if (a->span != NULL && (a->of != of ||
 	    a->span->rxbuf != m->channel.rxbuf))
@@ -92,7 +97,7 @@ static int retry(struct engine *e, struct member *m, struct answer *a,
 	struct span *again;
 
 	close_answer(e, a);
-	again = take_first(m->sent, 1, m->pid);
+	again = take_first(a->from, 1, m->pid);
 	if (again == NULL)
 		return -ENOMEM;
 	m->finished++;
@@ -101,15 +106,10 @@ static int retry(struct engine *e, struct member *m, struct answer *a,
 	return 0;
 }
 
-/* Returns the number of items for which results may come: leased, and not taken
-   back. */
-static uint32_t expected(const struct member *m)
+/* Returns the number of items for which the next results may come. */
+static inline uint32_t expected(const struct answer *a)
 {
-	const struct span *of = m->sent;
-
-	if (of == NULL || of->first >= of->limit)
-		return 0;
-	return MIN(of->count, of->limit - of->first);
+	return a->from != NULL ? span_expected(a->from) : 0;
 }
 
 /* How the worker of an item ended, or the item was not begun. */
@@ -119,14 +119,13 @@ static int told(struct engine *e, struct member *m, struct answer *a,
 	struct span *s;
 
 	(void)now;
-	if (m->host == 0 || expected(m) == 0 ||
-	    (f->kind == FRAME_OUTCOME &&
-	    !links_check(e, f, span_seq(m->sent))) ||
+	if ((f->kind == FRAME_OUTCOME &&
+	    !links_check(e, f, span_seq(a->from))) ||
 	    (f->kind == FRAME_RETURNED &&
 	    (f->size > 0 || !links_may_return(e, m))))
 		return -EPROTO;
 	close_answer(e, a);
-	s = take_first(m->sent, 1, m->pid);
+	s = take_first(a->from, 1, m->pid);
 	if (s == NULL)
 		return -ENOMEM;
 	if (f->kind == FRAME_OUTCOME) {
@@ -153,12 +152,12 @@ static int outputs(struct engine *e, struct member *m, struct answer *a,
     struct frame *f, uint64_t now)
 {
 	const size_t max = e->set.plan.lead + e->set.plan.max_item;
-	uint32_t items = 1, most = expected(m);
+	uint32_t items = 1, most = expected(a);
 	size_t bytes = f->length;
 	int r;
 
 	(void)now;
-	if (most == 0 || m->sent->outputs != NULL || !has_size(e, f->size))
+	if (most == 0 || a->from->outputs != NULL || !has_size(e, f->size))
 		return -EPROTO;
 	while (items < most && channel_peek(&m->channel, bytes, max, f) == 1 &&
 	    f->kind == FRAME_OUTPUT && has_size(e, f->size)) {
@@ -178,16 +177,16 @@ static int placed(struct engine *e, struct member *m, struct answer *a,
 	struct span *s;
 
 	(void)now;
-	if (expected(m) == 0 || e->crew.element > 0 ||
+	if (expected(a) == 0 || e->crew.element > 0 ||
 	    placed_look(e, m, f, &p) < 0)
 		return -EPROTO;
 	close_answer(e, a);
-	s = span_new(m->sent->chunk->freelist);
+	s = span_new(a->from->chunk->freelist);
 	if (s == NULL || placed_take(e, m, &p, s) < 0) {
 		span_free(s);
 		return -ENOMEM;
 	}
-	span_move_first(s, m->sent, 1);
+	span_move_first(s, a->from, 1);
 	s->outcome.pid = m->pid;
 	m->finished++;
 	answer_span(e, s);
@@ -198,11 +197,11 @@ static int placed(struct engine *e, struct member *m, struct answer *a,
 static int failure(struct engine *e, struct member *m, struct answer *a,
     struct frame *f, uint64_t now)
 {
-	struct span *of = m->sent;
+	struct span *of = a->from;
 	struct failure why;
 	int r;
 
-	if (expected(m) == 0 || frame_failure(f->body, f->size, &why) < 0)
+	if (expected(a) == 0 || frame_failure(f->body, f->size, &why) < 0)
 		return -EPROTO;
 	if ((why.head.cause != VM_FAILED && why.head.cause != VM_TOO_BIG) ||
 	    why.head.again > FRAME_AGAIN_AFTER)
@@ -214,7 +213,7 @@ static int failure(struct engine *e, struct member *m, struct answer *a,
 	if (r < 0)
 		return r;
 	tally_fail(&e->tally, why.head.cause, 1);
-	tracing_fail(e, m, (enum vm_cause)why.head.cause, now);
+	tracing_fail(e, m, of, (enum vm_cause)why.head.cause, now);
 	retry_never(e, span_seq(of) - 1);
 	return 0;
 }
@@ -271,7 +270,7 @@ static int done(struct engine *e, struct member *m, struct answer *a,
 static int end(struct engine *e, struct member *m, struct answer *a,
     struct frame *f, uint64_t now)
 {
-	struct span *s = m->sent;
+	struct span *s = *m->leases;
 	struct frame_end said;
 	int r = 0;
 
@@ -279,12 +278,15 @@ static int end(struct engine *e, struct member *m, struct answer *a,
 	    said.ordinal != s->ordinal || said.next != s->limit)
 		return -EPROTO;
 	close_answer(e, a);
+	if (channel_sent(&m->channel) < s->sent_until)
+		return -EPROTO;
+	if (m->host != 0)
+		return links_shipped(e, m);
 	if (s->outputs != NULL)
 		r = take_done(e, m, said.next);
 	if (r < 0)
 		return r;
-	if (s->first != s->limit ||
-	    channel_sent(&m->channel) < s->sent_until)
+	if (s->first != s->limit)
 		return -EPROTO;
 	sizer_crowd(&e->sizer, s->sent_count - s->count, now,
 	    e->staffing.workforce, e->cpus);
@@ -292,7 +294,6 @@ static int end(struct engine *e, struct member *m, struct answer *a,
 	sizer_learn(&e->sizer, s->sent_count - s->count,
 	    MIN(said.ns, now - MAX(s->sent_at, m->heard_at)));
 	stats_count(e, m, s, &said, now);
-	tracing_chunk(e, m, s, now);
 	crew_unlease(&e->crew, m);
 	crew_ungrant(&e->crew, m, s->count);
 	m->heard_at = now;
@@ -326,8 +327,54 @@ static int stamped(struct engine *e, struct member *m, struct answer *a,
 typedef int handler(struct engine *, struct member *, struct answer *a,
     struct frame *f, uint64_t now);
 
+/* Says which item a link answers next. */
+static int seek(struct engine *e, struct member *m, struct answer *a,
+    struct frame *f, uint64_t now)
+{
+	struct far_seek said;
+
+	(void)now;
+	if (frame_body(f, &said, sizeof said) < 0)
+		return -EPROTO;
+	close_answer(e, a);
+	m->next = said.item;
+	return 0;
+}
+
+/* Handles an answer of a link. */
+static int far(struct engine *e, struct member *m, struct answer *a,
+    struct frame *f, uint64_t now)
+{
+	static handler *const answers[FRAME_KINDS] = {
+		[FRAME_OUTPUT] = outputs,
+		[FRAME_PLACED] = placed,
+		[FRAME_FAILURE] = failure,
+		[FRAME_OUTCOME] = told,
+		[FRAME_RETURNED] = told,
+	};
+	struct span **at, *s;
+	uint32_t first;
+	int r = away_seek(&e->crew, &e->window, m, &at);
+
+	if (r < 0)
+		return r;
+	a->from = s = *at;
+	first = s->first;
+	r = answers[f->kind](e, m, a, f, now);
+	m->next += s->first - first;
+	if (f->kind != FRAME_RETURNED)
+		tracing_run(e, m, s, first, now);
+	if (s->count == 0)
+		close_answer(e, a);
+	away_tidy(&e->crew, &e->window, m, at);
+	return r;
+}
+
+/* A link at work, in place of SESSION_READY. */
+#define LINK_READY SESSIONS
+
 /* Table of the frames that a worker may send in each session. */
-static handler *const handlers[SESSIONS][FRAME_KINDS] = {
+static handler *const handlers[SESSIONS + 1][FRAME_KINDS] = {
 	[SESSION_SETUP] = {
 		[FRAME_HELLO] = session,
 		[FRAME_UNFIT] = session,
@@ -341,23 +388,34 @@ static handler *const handlers[SESSIONS][FRAME_KINDS] = {
 		[FRAME_STAMP] = stamped,
 		[FRAME_END] = end,
 		[FRAME_LEAVING] = session,
-		[FRAME_OUTCOME] = told,
-		[FRAME_RETURNED] = told,
 	},
 	[SESSION_TEARDOWN] = {
 		[FRAME_OUTPUT] = session,
 		[FRAME_FAILURE] = session,
+	},
+	[LINK_READY] = {
+		[FRAME_SEEK] = seek,
+		[FRAME_OUTPUT] = far,
+		[FRAME_PLACED] = far,
+		[FRAME_FAILURE] = far,
+		[FRAME_OUTCOME] = far,
+		[FRAME_RETURNED] = far,
+		[FRAME_END] = end,
+		[FRAME_LEAVING] = session,
 	},
 };
 
 static int settle_frame(struct engine *e, struct member *m, struct answer *a,
     struct frame *f, uint64_t now)
 {
+	const unsigned session = m->session == SESSION_READY && m->host != 0 ?
+	    LINK_READY : m->session;
 	handler *handle = (unsigned)f->kind < FRAME_KINDS ?
-	    handlers[m->session][f->kind] : NULL;
+	    handlers[session][f->kind] : NULL;
 
 	if (handle == NULL)
 		return -EPROTO;
+	a->from = m->sent;
 	return handle(e, m, a, f, now);
 }
 
@@ -373,7 +431,7 @@ static size_t body_most(const struct engine *e)
    frame. */
 static int settle(struct engine *e, struct member *m, uint64_t now)
 {
-	struct answer a = { NULL, NULL };
+	struct answer a = { NULL, NULL, NULL };
 	struct frame f;
 	uint64_t boundary;
 	int r;
@@ -386,6 +444,8 @@ static int settle(struct engine *e, struct member *m, uint64_t now)
 	}
 	boundary = channel_boundary(&m->channel);
 	close_answer(e, &a);
+	if (m->host != 0)
+		links_learn(e, m, now);
 	/* The rest of an incomplete frame must be on its way, by the slot's
 	   words. */
 	if (r == 0 && m->state != MEMBER_DEAD && channel_partial(&m->channel)

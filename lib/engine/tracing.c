@@ -205,10 +205,9 @@ int tracing_stamp(struct engine *e, struct member *m, const struct frame *f,
 	return 0;
 }
 
-void tracing_fail(struct engine *e, struct member *m, enum vm_cause cause,
-    uint64_t now)
+void tracing_fail(struct engine *e, struct member *m, const struct span *s,
+    enum vm_cause cause, uint64_t now)
 {
-	const struct span *s = m->sent;
 	char args[TRACE_ARGS];
 
 	snprintf(args, sizeof args, "\"index\":%llu",
@@ -218,13 +217,11 @@ void tracing_fail(struct engine *e, struct member *m, enum vm_cause cause,
 		    vm_cause_name(cause), args);
 }
 
-void tracing_chunk(struct engine *e, struct member *m, const struct span *s,
-    uint64_t now)
+void tracing_run(struct engine *e, struct member *m, const struct span *s,
+    uint32_t from, uint64_t now)
 {
-	const uint32_t count = s->first - MIN(s->sent_first, s->first);
-
-	if (e->trace.on && m->host != 0 && count > 0)
-		draw_items(e, m, s, s->sent_first, count, s->sent_at, now,
+	if (e->trace.on && s->first > from)
+		draw_items(e, m, s, from, s->first - from, s->sent_at, now,
 		    NULL);
 }
 

@@ -49,13 +49,14 @@ void tracing_leave(struct engine *, struct member *, uint64_t now);
 int tracing_stamp(struct engine *, struct member *, const struct frame *,
     uint64_t now);
 
-/* The last answer of its oldest chunk was that its item has failed. */
-void tracing_fail(struct engine *, struct member *, enum vm_cause,
-    uint64_t now);
+/* The last answer to an item of that span was that the item has failed. */
+void tracing_fail(struct engine *, struct member *, const struct span *,
+    enum vm_cause, uint64_t now);
 
-/* A link is done with its oldest chunk. */
-void tracing_chunk(struct engine *, struct member *, const struct span *,
-    uint64_t now);
+/* A link has answered the items of that span from a number on to the first that
+   is left. */
+void tracing_run(struct engine *, struct member *, const struct span *,
+    uint32_t from, uint64_t now);
 
 /* Its item takes too long: it will be killed. */
 void tracing_overdue(struct engine *, const struct member *, uint64_t now);

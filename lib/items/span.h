@@ -84,11 +84,15 @@ struct span {
 	uint16_t stride;	/* items its worker takes at once */
 	bool report;		/* its worker flushes at the span's end */
 	bool awaited;		/* nothing else is in flight */
+	bool away;		/* a link has shipped all its items: they are
+				   leased no longer */
 	bool in_place;		/* items lie in its worker's payload area */
 	size_t sent_bytes;	/* bytes queued for the worker */
 	uint64_t sent_until;	/* channel_sent() when all of it is out */
 	uint64_t sent_at;	/* ns, for the sizer */
 	uint64_t finished;	/* items its worker had finished by then */
+	uint64_t shipped;	/* items its link has shipped before the item
+				   sent_first */
 	struct region *outputs;	/* for an array of its outputs; NULL: none */
 	uint32_t outputs_first;	/* number of the first item of that array */
 	unsigned char head[80];	/* buffer of the CHUNK frame, while sent */
@@ -123,6 +127,15 @@ uint64_t span_seq(const struct span *);
 
 /* May the worker of a sent span hold back results while it runs others? */
 bool span_is_kept(const struct span *);
+
+/* Returns the number of items of a sent span for which results may come: those
+   not taken back.  Inline, as it runs for each result. */
+static inline uint32_t span_expected(const struct span *s)
+{
+	const uint32_t left = s->limit > s->first ? s->limit - s->first : 0;
+
+	return left < s->count ? left : s->count;
+}
 
 /* Must its items be sent singly? */
 bool span_is_suspect(const struct span *);

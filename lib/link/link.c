@@ -24,8 +24,6 @@
 
 /* Bytes that wait for the command at most, before a next item. */
 #define OUT_MOST ((size_t)256 * 1024)
-/* Bytes of answers that wait for an item before them, before a next item. */
-#define EARLY_MOST ((size_t)64 * 1024 * 1024)
 /* Bytes of a failure or an outcome at most. */
 #define FAILURE_MOST ((size_t)32 * 1024)
 /* Items taken from a lease at once. */
@@ -37,7 +35,8 @@ static struct link {
 	struct caller caller;
 	struct peer agent;
 	struct tasks tasks;
-	struct far_seek next;	/* the item of the next answer */
+	uint64_t next;		/* number of the item of the next answer, among
+				   those shipped */
 	uint32_t workers;	/* there */
 	struct credit credit;
 	bool stopping;		/* the caller has said STOP, */
@@ -82,7 +81,7 @@ static void tell(enum frame_kind kind, const void *body, size_t size)
 static void mind_clock(bool heeding)
 {
 	int r = peer_mind_clock(&self.agent, heeding && !self.leaving,
-	    self.tasks.in_flight == 0);
+	    tasks_in_flight(&self.tasks) == 0);
 
 	if (r < 0)
 		give_up(r == -ETIMEDOUT ? silent : no_memory);
@@ -144,58 +143,31 @@ static void flush(void)
 		give_up(bereft);
 }
 
-static void pass_on(unsigned char *frame, size_t length)
-{
-	if (caller_pass_on(&self.caller, frame, length) < 0)
-		give_up(bereft);
-}
-
-/* Reports that the oldest chunk is done. */
-static void end_task(void)
-{
-	const struct task *t = tasks_first(&self.tasks);
-	const struct frame_end said = { .ordinal = t->chunk.ordinal,
-		.next = t->shipped, .ns = sys_now() - t->began };
-
-	put(FRAME_END, &said, sizeof said);
-	tasks_drop(&self.tasks);
-}
-
-/* Passes on the early answers that are next now, and ends chunks. */
-static void settle(void)
-{
-	struct early *e;
-
-	for (;;) {
-		if (tasks_done(&self.tasks)) {
-			end_task();
-		} else if ((e = tasks_take(&self.tasks)) != NULL) {
-			pass_on(e->frame, e->length);
-			free(e);
-			tasks_answered(&self.tasks);
-		} else {
-			return;
-		}
-	}
-}
-
 /* ---- from the agent ---- */
 
+/* Says which item is answered next. */
+static void seek(const struct frame *f)
+{
+	struct far_seek said;
+
+	if (frame_body(f, &said, sizeof said) < 0)
+		give_up(broken);
+	self.next = said.item;
+	put(FRAME_SEEK, &said, sizeof said);
+}
+
+/* Passes on an answer.  The caller knows whether the item was answered
+   before. */
 static void answer(const struct frame *f)
 {
-	const uint32_t number = self.next.number++;
-	struct task *t = tasks_find(&self.tasks, self.next.ordinal, number);
-
-	credit_answered(&self.credit);
-	if (t == NULL)
+	if (self.next >= self.tasks.shipped ||
+	    tasks_in_flight(&self.tasks) == 0)
 		give_up(broken);
-	if (tasks_is_next(&self.tasks, t, number)) {
-		pass_on(f->body - FRAME_HEAD, f->length);
-		tasks_answered(&self.tasks);
-		settle();
-	} else if (tasks_keep(&self.tasks, t, number, f) < 0) {
-		give_up(no_memory);
-	}
+	self.next++;
+	self.tasks.answered++;
+	credit_answered(&self.credit);
+	if (caller_pass_on(&self.caller, f->body - FRAME_HEAD, f->length) < 0)
+		give_up(bereft);
 }
 
 /* The agent has torn down.  Its text, if any, says what failed. */
@@ -218,8 +190,7 @@ static void heed(const struct frame *f)
 		peer_ponged(&self.agent);
 		return;
 	case FRAME_SEEK:
-		if (frame_body(f, &self.next, sizeof self.next) < 0)
-			give_up(broken);
+		seek(f);
 		return;
 	case FRAME_OUTPUT:
 	case FRAME_FAILURE:
@@ -256,17 +227,20 @@ static void hear_agent(void)
 
 /* ---- shipping ---- */
 
-static bool has_credit(void)
+/* The caller has frozen the leases before it says STOP, so no further item is
+   taken then. */
+static bool may_ship(void)
 {
-	return credit_left(&self.credit, self.tasks.in_flight) > 0 &&
-	    outbox_left(&self.agent.out) < OUT_MOST &&
-	    self.tasks.kept < EARLY_MOST;
+	return self.stopping ||
+	    (credit_left(&self.credit, tasks_in_flight(&self.tasks)) > 0 &&
+	    outbox_left(&self.agent.out) < OUT_MOST);
 }
 
 /* Is the next item of a chunk in the lease?  Takes further items if need be. */
 static bool take(struct task *t)
 {
-	const uint64_t left = credit_left(&self.credit, self.tasks.in_flight);
+	const uint64_t left = credit_left(&self.credit,
+	    tasks_in_flight(&self.tasks));
 	const uint32_t n = (uint32_t)MIN(MAX(left, 1), STRIDE);
 	uint32_t first, limit;
 
@@ -282,12 +256,22 @@ static bool take(struct task *t)
 	return !t->over;
 }
 
-/* Ends the shipping of a chunk.  Ordinals wrap: the slot must not name a chunk
-   that is long gone. */
-static void close_task(struct task *t)
+/* Says which items would be sent again if the machine were lost. */
+static void mark_shipped(const struct task *t)
 {
 	slot_begin(self.slot, t->chunk.ordinal, t->shipped);
-	tasks_close(&self.tasks);
+}
+
+/* Reports that the chunk has no further item to ship.  Ordinals wrap: the slot
+   must not name a chunk that is long gone. */
+static void close_task(const struct task *t)
+{
+	const struct frame_end said = { .ordinal = t->chunk.ordinal,
+		.next = t->shipped };
+
+	mark_shipped(t);
+	put(FRAME_END, &said, sizeof said);
+	tasks_drop(&self.tasks);
 }
 
 static void ship(struct task *t, const struct frame *item)
@@ -295,19 +279,16 @@ static void ship(struct task *t, const struct frame *item)
 	if (t->shipped == t->chunk.first)
 		tell(FRAME_CHUNK, &t->chunk, sizeof t->chunk);
 	tell(FRAME_ITEM, item->body, item->size);
-	t->shipped++;
-	/* It would be sent again if the machine were lost. */
-	slot_begin(self.slot, t->chunk.ordinal, t->shipped);
-	self.tasks.in_flight++;
+	tasks_ship(&self.tasks, t);
+	mark_shipped(t);
 	credit_shipped(&self.credit, item->size);
 }
 
-/* Notes when a chunk began, and where its items lie. */
+/* Notes where the items of a chunk lie. */
 static void open_task(struct task *t)
 {
 	const struct frame_chunk *c = &t->chunk;
 
-	t->began = sys_now();
 	if (c->where == CHUNK_PLACED)
 		t->at = slots_inputs(&self.life.slots, self.life.which) +
 		    c->at;
@@ -327,22 +308,19 @@ static bool ship_next(struct task *t)
 	return true;
 }
 
-/* Ships all items for which there is credit.  The caller has frozen the leases
-   before it says STOP, so no further item is taken then. */
+/* Ships all items for which there is credit, and ends chunks. */
 static void ship_all(void)
 {
 	struct task *t;
 
 	credit_update(&self.credit, self.agent.traffic.round_trip, sys_now());
-	while ((t = tasks_shipping(&self.tasks)) != NULL &&
-	    (has_credit() || self.stopping)) {
-		if (ship_next(t))
-			continue;
-		if (!tasks_is_over(t))
+	while ((t = tasks_first(&self.tasks)) != NULL) {
+		if (tasks_is_over(t))
+			close_task(t);
+		else if (!may_ship() || (!ship_next(t) && !tasks_is_over(t)))
 			return;
-		close_task(t);
 	}
-	if (t == NULL && self.stopping && !self.stopped) {
+	if (self.stopping && !self.stopped) {
 		tell(FRAME_STOP, NULL, 0);
 		self.stopped = true;
 	}
@@ -370,27 +348,26 @@ static void begin(const struct frame *f)
    them.  All bytes of their chunk have come before the order. */
 static void ship_taken(void)
 {
-	struct task *t = tasks_shipping(&self.tasks);
+	struct task *t = tasks_first(&self.tasks);
 
 	while (t != NULL && t->shipped < t->taken && ship_next(t))
 		continue;
 }
 
-/* Passes on which items the agent is to end, as far as it has them. */
+/* Passes on which items the agent is to end: all of them were taken. */
 static void cancel(const struct frame *f)
 {
 	struct far_seek items[FAR_CANCELS];
-	size_t count = f->size / sizeof items[0], known = 0;
+	const size_t count = f->size / sizeof items[0];
 
 	if (count > FAR_CANCELS || f->size % sizeof items[0] != 0)
 		give_up(bereft);
 	memcpy(items, f->body, f->size);
 	ship_taken();
 	for (size_t i = 0; i < count; i++)
-		if (tasks_find(&self.tasks, items[i].ordinal, items[i].number))
-			items[known++] = items[i];
-	if (known > 0)
-		tell(FRAME_CANCEL, items, known * sizeof items[0]);
+		if (items[i].item >= self.tasks.shipped)
+			give_up(bereft);
+	tell(FRAME_CANCEL, items, f->size);
 }
 
 static void obey(const struct frame *f)
@@ -554,7 +531,7 @@ static void set_up(void)
 
 /* ---- the loop ---- */
 
-/* All chunks are answered: the agent tears down. */
+/* All items are answered: the agent tears down. */
 static void leave(void)
 {
 	put(FRAME_LEAVING, NULL, 0);
@@ -568,8 +545,8 @@ static void turn(void)
 
 	hear_caller();
 	ship_all();
-	settle();
-	if (self.stopped && !self.leaving && tasks_first(&self.tasks) == NULL)
+	if (self.stopped && !self.leaving &&
+	    tasks_in_flight(&self.tasks) == 0)
 		leave();
 	flush();
 	ready = await(1u << AGENT | 1u << CALLER);

@@ -4,8 +4,6 @@
 #include "link/tasks.h"
 
 #include <errno.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "items/chunk.h"
 
@@ -21,7 +19,7 @@ struct task *tasks_add(struct tasks *t, const struct frame_chunk *c)
 	if (c->ordinal != t->last || t->last - t->first == SLOT_LEASES)
 		return NULL;
 	*new = (struct task){ .chunk = *c, .taken = c->first,
-		.shipped = c->first, .answered = c->first };
+		.shipped = c->first };
 	buf_init(&new->items, SIZE_MAX / 4);
 	t->last++;
 	return new;
@@ -30,11 +28,6 @@ struct task *tasks_add(struct tasks *t, const struct frame_chunk *c)
 struct task *tasks_first(struct tasks *t)
 {
 	return t->first == t->last ? NULL : at(t, t->first);
-}
-
-struct task *tasks_shipping(struct tasks *t)
-{
-	return t->shipping == t->last ? NULL : at(t, t->shipping);
 }
 
 int tasks_receive(struct tasks *t, const struct frame *f)
@@ -83,86 +76,18 @@ struct task *tasks_newest(struct tasks *t)
 	return t->first == t->last ? NULL : at(t, t->last - 1);
 }
 
-void tasks_close(struct tasks *t)
+void tasks_ship(struct tasks *t, struct task *of)
 {
-	at(t, t->shipping++)->closed = true;
+	of->shipped++;
+	t->shipped++;
 }
 
-struct task *tasks_find(struct tasks *t, uint32_t ordinal, uint32_t number)
+uint64_t tasks_in_flight(const struct tasks *t)
 {
-	struct task *of = at(t, ordinal);
-
-	if (ordinal - t->first >= t->last - t->first ||
-	    number < of->answered || number >= of->shipped)
-		return NULL;
-	if (of->early != NULL && of->early[number - of->chunk.first] != NULL)
-		return NULL;
-	return of;
-}
-
-bool tasks_is_next(const struct tasks *t, const struct task *of,
-    uint32_t number)
-{
-	return of == &t->ring[t->first % SLOT_LEASES] &&
-	    number == of->answered;
-}
-
-int tasks_keep(struct tasks *t, struct task *of, uint32_t number,
-    const struct frame *f)
-{
-	struct early *e;
-
-	if (of->early == NULL)
-		of->early = calloc(of->chunk.count, sizeof(struct early *));
-	if (of->early == NULL)
-		return -ENOMEM;
-	e = malloc(sizeof *e + f->length);
-	if (e == NULL)
-		return -ENOMEM;
-	e->length = f->length;
-	memcpy(e->frame, f->body - FRAME_HEAD, f->length);
-	of->early[number - of->chunk.first] = e;
-	t->in_flight--;
-	t->kept += sizeof *e + e->length;
-	return 0;
-}
-
-struct early *tasks_take(struct tasks *t)
-{
-	struct task *of = tasks_first(t);
-	struct early *e;
-
-	if (of == NULL || of->early == NULL || of->answered == of->shipped)
-		return NULL;
-	e = of->early[of->answered - of->chunk.first];
-	if (e == NULL)
-		return NULL;
-	of->early[of->answered - of->chunk.first] = NULL;
-	/* tasks_answered() counts it once more. */
-	t->in_flight++;
-	t->kept -= sizeof *e + e->length;
-	return e;
-}
-
-void tasks_answered(struct tasks *t)
-{
-	at(t, t->first)->answered++;
-	t->in_flight--;
-}
-
-bool tasks_done(const struct tasks *t)
-{
-	const struct task *of = &t->ring[t->first % SLOT_LEASES];
-
-	return t->first != t->last && of->closed &&
-	    of->answered == of->shipped;
+	return t->shipped - t->answered;
 }
 
 void tasks_drop(struct tasks *t)
 {
-	struct task *of = at(t, t->first++);
-
-	free(of->early);
-	of->early = NULL;
-	buf_release(&of->items);
+	buf_release(&at(t, t->first++)->items);
 }

@@ -50,7 +50,7 @@ int crew_init(struct crew *c, size_t count, size_t wanted,
 		arena_init(&m->inputs, slots->room);
 		arena_init(&m->outputs, slots->payload);
 		m->outputs_at = slot_outputs(m->slot);
-		m->sent_end = &m->sent;
+		m->sent_end = m->leases = &m->sent;
 		m->reader = m->errors = -1;
 		m->doom_at = m->setup_by = NEVER;
 		channel_open(&m->channel, -1, -1);
@@ -119,6 +119,7 @@ static void clear(struct crew *c, struct member *m, void (*close)(int *fd))
 	close(&m->reader);
 	close(&m->errors);
 	m->finished = m->counted = m->granted = 0;
+	m->shipped = m->next = 0;
 	m->ordinal = 0;
 	m->blame = 0;
 	m->killed = m->held = m->garbled = false;
@@ -448,8 +449,8 @@ static void weigh(const struct crew *c, struct member *m)
 	const uint32_t most = crew_most(c, m);
 	const size_t enough = BYTES_ENOUGH * m->weight;
 
-	if (m->nsent >= most || (m->nsent >= 2 * m->weight &&
-	    m->load >= enough))
+	if (m->nsent >= most || m->nleased == SLOT_LEASES ||
+	    (m->nsent >= 2 * m->weight && m->load >= enough))
 		m->sated = true;
 	else if (m->nsent < MIN(2 * m->weight, most) ||
 	    (2 * m->nsent <= most && 2 * m->load <= enough))
@@ -478,6 +479,8 @@ int crew_lease(struct crew *c, struct member *m, struct span *s, uint64_t now)
 	s->sent_first = s->first;
 	s->sent_bytes = bytes;
 	s->finished = m->finished;
+	s->shipped = m->shipped;
+	s->away = false;
 	span_place_outputs(s, &m->outputs, c->element);
 	span_write_head(s);
 	slot_lease(m->slot, s->ordinal, s->first, s->limit);
@@ -485,6 +488,7 @@ int crew_lease(struct crew *c, struct member *m, struct span *s, uint64_t now)
 	s->sent_until = m->channel.queued;
 	*m->sent_end = s;
 	m->sent_end = &s->next;
+	m->nleased++;
 	if (m->nsent++ == 0)
 		m->heard_at = now;
 	m->load += span_load(s);
@@ -502,17 +506,27 @@ struct span *crew_unlease(struct crew *c, struct member *m)
 	struct span *s = m->sent;
 
 	m->sent = s->next;
+	if (m->leases == &s->next)
+		m->leases = &m->sent;
 	if (m->sent == NULL)
 		m->sent_end = &m->sent;
 	s->next = NULL;
 	m->nsent--;
-	m->load -= span_load(s);
-	c->kept -= span_is_kept(s);
+	if (!s->away) {
+		m->nleased--;
+		m->load -= span_load(s);
+		c->kept -= span_is_kept(s);
+	}
 	m->alone = false;
-	weigh(c, m);
-	roster_book_load(c, m);
+	crew_weigh(c, m);
 	span_displace_outputs(s);
 	return s;
+}
+
+void crew_weigh(struct crew *c, struct member *m)
+{
+	weigh(c, m);
+	roster_book_load(c, m);
 }
 
 int crew_stop(struct crew *c, struct member *m)
@@ -530,7 +544,7 @@ int crew_stop(struct crew *c, struct member *m)
    when the worker is dead. */
 void crew_freeze(struct member *m)
 {
-	for (struct span *s = m->sent; s != NULL; s = s->next)
+	for (struct span *s = *m->leases; s != NULL; s = s->next)
 		slot_lower(m->slot, s->ordinal, s->first, &s->limit);
 }
 

@@ -94,9 +94,16 @@ struct member {
 	int reader;		/* read end of the task pipe, if the end in
 				   channel cannot be read; else -1 */
 	int errors;		/* file that receives its stderr, or -1 */
-	struct span *sent, **sent_end; /* list of leased spans, oldest first */
-	size_t load;		/* span_load() of all of them */
-	uint32_t nsent;
+	struct span *sent, **sent_end; /* list of spans, oldest first: of a link
+				   those that are away, then leased spans */
+	struct span **leases;	/* points to the first leased span in it */
+	size_t load;		/* span_load() of all leased spans */
+	uint32_t nsent;		/* spans in the list, */
+	uint32_t nleased;	/* and those that are leased */
+	uint64_t shipped;	/* items that a link has shipped, of leases that
+				   have ended */
+	uint64_t next;		/* its next answer is about the item of that
+				   number among those shipped */
 	uint32_t ordinal;	/* of the next chunk */
 	uint64_t finished;	/* items finished by this worker */
 	uint64_t granted;	/* items leased to it and not taken back */
@@ -203,9 +210,7 @@ int crew_order(struct crew *, struct member *, const void *frames,
 /* Returns the chunks that the member may hold. */
 static inline uint32_t crew_most(const struct crew *c, const struct member *m)
 {
-	uint64_t most = (uint64_t)c->leases * m->weight;
-
-	return (uint32_t)(most < SLOT_LEASES ? most : SLOT_LEASES);
+	return (uint32_t)c->leases * m->weight;
 }
 
 /* Closes all descriptors with the callback close and frees all members.  No
@@ -306,6 +311,9 @@ void crew_ungrant(struct crew *, struct member *, uint32_t items);
 /* Removes the oldest span from the member's list and returns it to the
    caller. */
 struct span *crew_unlease(struct crew *, struct member *);
+
+/* Books a member whose list of spans has changed. */
+void crew_weigh(struct crew *, struct member *);
 
 /* Queues a stop frame, which ends the worker after its present item, and
    freezes its leases.  Returns 0, or -ENOMEM and changes nothing. */

@@ -1,7 +1,7 @@
 /*
  * far.h - the bodies of the frames between a link and its agent.
  *
- * Runs in: link and agent; caller, which gets OUTCOME and RETURNED from a link,
+ * Runs in: link and agent; caller, which gets the agent's answers from a link,
  * and sends it HOST before anything else.  Pure.  Frames as in frame.h follow
  * the greeting of the agent:
  *
@@ -13,10 +13,11 @@
  * RETURNED, without a body, says that the item was not begun and never will be
  * there: it was the agent's choice after RECALL or STOP, or CANCEL named it.
  * An item that was cancelled while it ran has an OUTCOME.  CANCEL and RECALL
- * have no answer of their own.  The ITEMs of a CHUNK have the numbers from
- * chunk.first on; the link sends those that it has taken, so "count" is not
- * used.  A SEEK names the item that the next answer is about; without it, that
- * is the item behind the last.  PONG answers each PING of the link.
+ * have no answer of their own.  The link sends those ITEMs of a CHUNK that it
+ * has taken, so "count" is not used.  All ITEMs of a link are numbered from 0
+ * on.  A SEEK names the item that the next answer is about; without it, that is
+ * the item behind the last.  A link sends the caller SEEKs and answers as they
+ * come.  PONG answers each PING of the link.
  *
  * Easy to get wrong: each side is untrusted to the other.
  */
@@ -91,8 +92,7 @@ struct far_begun {
 
 /* CANCEL: an array of up to FAR_CANCELS of these; and SEEK. */
 struct far_seek {
-	uint32_t ordinal;	/* of the item's CHUNK */
-	uint32_t number;
+	uint64_t item;		/* number of the item */
 };
 
 #define FAR_CANCELS 32

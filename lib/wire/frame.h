@@ -58,10 +58,11 @@ enum frame_kind {
 	/* Of links and agents; the bodies are in far.h. */
 	FRAME_HOST,		/* caller: the command of a link's host; a
 				   far_host */
-	FRAME_OUTCOME,		/* how the worker of the next item ended, on
-				   another machine; a far_outcome */
-	FRAME_RETURNED,		/* the next item was not begun; no body */
-	FRAME_CANCEL,		/* caller, link: end these items; far_items */
+	FRAME_OUTCOME,		/* agent, link: how the worker of the next item
+				   ended; a far_outcome */
+	FRAME_RETURNED,		/* agent, link: the next item was not begun; no
+				   body */
+	FRAME_CANCEL,		/* caller, link: end these items; far_seeks */
 	FRAME_RECALL,		/* caller, link: give back items that were not
 				   begun; a far_recall */
 	FRAME_KNOCK,		/* link, before HELLO: a connection came to the
@@ -71,7 +72,7 @@ enum frame_kind {
 	FRAME_BEGUN,		/* agent: it has workers; a far_begun */
 	FRAME_REFUSED,		/* agent: it cannot serve; link: it may not; a
 				   text */
-	FRAME_SEEK,		/* agent: the item of the next answer; a
+	FRAME_SEEK,		/* agent, link: the item of the next answer; a
 				   far_seek */
 	FRAME_PING,		/* either: still there */
 	FRAME_PONG,		/* agent: has read a PING */

@@ -1,11 +1,12 @@
 /*
- * fuzz_far.c - fuzz target: what links and agents read of each other, and a
- * link's books.
+ * fuzz_far.c - fuzz target: what links and agents read of each other, and the
+ * caller's books of the items that a link has shipped.
  *
  * The first byte selects the reader.  Greetings are offered as they would
  * arrive, in two pieces; bodies of frames as a whole.  For the books the input
- * is a program: chunks come, items are shipped, answers come in any order; they
- * must come out in the order of the items, each once, and the counts agree.
+ * is a program: chunks are leased, taken back in part, and end; answers come in
+ * any order.  Each item must be answered once or be left at the end, and no
+ * answer to anything else may be accepted.
  */
 #include "config.h"
 
@@ -15,8 +16,8 @@
 #include <string.h>
 
 #include "base/base.h"
-#include "items/chunk.h"
-#include "link/tasks.h"
+#include "items/window.h"
+#include "pool/away.h"
 #include "wire/far.h"
 #include "wire/greeting.h"
 
@@ -111,160 +112,180 @@ static void read_outcome(const uint8_t *data, size_t size)
 	free(body);
 }
 
-/* ---- the books of a link ---- */
+/* ---- the caller's books of a link ---- */
 
-static struct tasks tasks;
-static uint32_t first_of[256];	/* by ordinal: number of the first item */
-static uint64_t out;		/* answers that came out */
+/* Items, leases and numbers of shipped items at most. */
+#define MOST 512
 
-/* Each chunk has numbers behind those of the chunk before, so that the order
-   shows. */
-static void add_chunk(uint32_t count, uint32_t *next)
+static _Alignas(64) struct slot slot;
+static struct crew crew;
+static struct member member;
+static struct window window;
+
+/* The truth. */
+static uint32_t items;		/* leased so far */
+static bool is_answered[MOST], is_back[MOST];	/* by item */
+static uint32_t item_of[MOST];	/* by number: of leases that have ended */
+static uint32_t ended;
+
+static void open_books(void)
 {
-	struct frame_chunk c = { .ordinal = tasks.last, .count = count,
-		.first = *next, .where = CHUNK_PACKED };
-	struct task *t = tasks_newest(&tasks);
-
-	if (tasks.last >= COUNTOF(first_of) ||
-	    (t != NULL && !tasks_is_whole(t)))
-		return;
-	first_of[tasks.last] = *next;
-	if (tasks_add(&tasks, &c) != NULL)
-		*next += count;
-	else
-		require(tasks.last - tasks.first == SLOT_LEASES, "no room");
+	memset(&slot, 0, sizeof slot);
+	memset(is_answered, 0, sizeof is_answered);
+	memset(is_back, 0, sizeof is_back);
+	items = ended = 0;
+	crew = (struct crew){ .leases = 4, .members = &member, .count = 1 };
+	member = (struct member){ .weight = 2, .host = 1, .slot = &slot,
+		.session = SESSION_READY, .state = MEMBER_RUNNING };
+	member.sent_end = member.leases = &member.sent;
+	channel_open(&member.channel, -1, -1);
+	window_init(&window, MOST, MOST, 1 << 20);
+	roster_book(&crew, &member);
 }
 
-static void receive(void)
+static void lease(uint32_t count)
 {
-	_Alignas(16) unsigned char room[FRAME_START + 48];
-	uint64_t body[2] = { 1, 2 };
-	struct task *t = tasks_newest(&tasks);
-	const bool may = t != NULL && !tasks_is_whole(t);
-	struct frame f;
+	struct chunk *c;
 
-	frame_write(room + FRAME_START, FRAME_ITEM, body, sizeof body);
-	frame_look(room + FRAME_START, &f);
-	require((tasks_receive(&tasks, &f) == 0) == may, "an item too many");
+	if (items + count > MOST || member.nleased == SLOT_LEASES)
+		return;
+	c = chunk_new(NULL, items, items, NULL);
+	require(c != NULL, "no memory for the test itself");
+	for (uint32_t i = 0; i < count; i++, items++)
+		require(chunk_pack(c, "input", items % 6) == 0,
+		    "no memory for the test itself");
+	require(window_admit(&window, c) == 0 &&
+	    crew_lease(&crew, &member, window.waiting, 1) == 0,
+	    "no memory for the test itself");
+	chunk_drop(c);
+	window_move(&window, window.waiting, SPAN_SENT);
 }
 
-static void ship(void)
+static struct span *last_lease(void)
 {
-	struct task *t = tasks_shipping(&tasks);
-	struct frame f;
+	struct span *s = *member.leases;
 
-	if (t == NULL)
+	while (s != NULL && s->next != NULL)
+		s = s->next;
+	return s;
+}
+
+/* Takes back items of the last lease; at least those answered were taken. */
+static void take_back(uint32_t stay)
+{
+	struct span *s = last_lease(), *rest;
+	uint32_t from;
+
+	if (s == NULL)
 		return;
-	if (tasks_is_over(t)) {
-		tasks_close(&tasks);
-	} else if (t->shipped < t->chunk.first + t->chunk.count &&
-	    tasks_next(t, &f)) {
-		require(f.kind == FRAME_ITEM && f.size == 16, "another item");
-		t->shipped++;
-		tasks.in_flight++;
+	from = s->first + stay;
+	if (from >= s->limit ||
+	    slot_lower(&slot, s->ordinal, from, &s->limit) < 0)
+		return;
+	rest = span_cut(s, s->limit);
+	require(rest != NULL, "no memory for the test itself");
+	for (uint32_t i = 0; i < rest->count; i++)
+		is_back[span_seq(rest) + i] = true;
+	span_free(rest);
+}
+
+static void end_lease(void)
+{
+	struct span *s = *member.leases;
+
+	if (s == NULL)
+		return;
+	for (uint32_t i = s->sent_first; i < s->limit; i++)
+		item_of[ended++] = (uint32_t)s->chunk->seq + i;
+	away_ship(&crew, &window, &member);
+}
+
+/* Returns the item of a number, or MOST. */
+static uint32_t find(uint32_t number)
+{
+	const struct span *s = *member.leases;
+	uint32_t item;
+
+	if (number < ended)
+		return item_of[number];
+	if (s == NULL)
+		return MOST;
+	item = number - ended + s->sent_first;
+	return item < s->limit ? (uint32_t)s->chunk->seq + item : MOST;
+}
+
+static void answer(uint32_t number)
+{
+	const uint32_t item = find(number);
+	struct span **at, *s;
+
+	member.next = number;
+	if (away_seek(&crew, &window, &member, &at) < 0) {
+		require(item == MOST || is_answered[item],
+		    "an answer is refused");
+		return;
 	}
+	s = *at;
+	require(item != MOST && !is_answered[item] && !is_back[item],
+	    "an answer twice, or to nothing");
+	require(span_seq(s) == item, "an answer to another item");
+	is_answered[item] = true;
+	span_advance(s, 1);
+	away_tidy(&crew, &window, &member, at);
+	require(roster_is_right(&crew), "a wrong roster");
 }
 
-/* The caller takes back all that was not shipped. */
-static void take_back(void)
+static void close_none(int *fd)
 {
-	struct task *t = tasks_shipping(&tasks);
-
-	if (t != NULL)
-		t->over = true;
+	require(*fd == -1, "a pipe");
 }
 
-static void come_out(uint32_t number)
+/* The machine is lost: the items that are left are those not answered. */
+static void close_books(void)
 {
-	require(number >= out, "an answer twice, or before its turn");
-	out = number + 1;
-}
+	while (member.sent != NULL) {
+		struct span *s = crew_unlease(&crew, &member);
 
-static void settle(void)
-{
-	struct early *e;
-	uint32_t number;
+		for (uint32_t i = 0; i < s->count; i++) {
+			uint64_t item = span_seq(s) + i;
 
-	for (;;) {
-		if (tasks_done(&tasks)) {
-			tasks_drop(&tasks);
-		} else if ((e = tasks_take(&tasks)) != NULL) {
-			memcpy(&number, e->frame + FRAME_HEAD, sizeof number);
-			require(number == tasks_first(&tasks)->answered,
-			    "an answer to another item");
-			free(e);
-			tasks_answered(&tasks);
-			come_out(number);
-		} else {
-			return;
+			require(!is_answered[item] && !is_back[item],
+			    "an item twice");
+			is_back[item] = true;
 		}
+		window_move(&window, s, SPAN_SPENT);
+		span_free(s);
 	}
-}
-
-static void answer(uint32_t ordinal, uint32_t number)
-{
-	_Alignas(16) unsigned char room[FRAME_START + 32];
-	struct task *t = tasks_find(&tasks, ordinal, number);
-	struct frame f;
-
-	if (t == NULL)
-		return;
-	frame_write(room + FRAME_START, FRAME_OUTPUT, &number, sizeof number);
-	frame_look(room + FRAME_START, &f);
-	if (tasks_is_next(&tasks, t, number)) {
-		tasks_answered(&tasks);
-		come_out(number);
-		settle();
-	} else {
-		require(tasks_keep(&tasks, t, number, &f) == 0, "no memory");
-	}
-}
-
-/* Answers all that is left: then nothing may be kept. */
-static void finish(void)
-{
-	struct task *t;
-
-	while ((t = tasks_newest(&tasks)) != NULL && !tasks_is_whole(t))
-		receive();
-	while ((t = tasks_shipping(&tasks)) != NULL)
-		ship();
-	settle();
-	while ((t = tasks_first(&tasks)) != NULL)
-		answer(t->chunk.ordinal, t->answered);
-	require(tasks.in_flight == 0 && tasks.kept == 0, "counts differ");
+	for (uint32_t i = 0; i < items; i++)
+		require(is_answered[i] != is_back[i], "an item is lost");
+	require(member.nsent == 0 && member.nleased == 0 &&
+	    member.load == 0 && window.nsent == 0, "counts differ");
+	span_free(member.spare);
+	channel_close(&member.channel, close_none);
 }
 
 static void keep_books(const uint8_t *data, size_t size)
 {
-	uint32_t next = 0;
-
-	memset(&tasks, 0, sizeof tasks);
-	out = 0;
+	open_books();
 	for (size_t i = 0; i + 1 < size; i += 2) {
 		const uint8_t by = data[i + 1];
 
 		switch (data[i] % 8) {
 		case 0:
-			add_chunk(1 + by % 20, &next);
-			break;
 		case 1:
-			take_back();
+			lease(1 + by % 20);
 			break;
 		case 2:
-		case 3:
-			receive();
+			take_back(by % 20);
 			break;
-		case 4:
-		case 5:
-			ship();
+		case 3:
+			end_lease();
 			break;
 		default:
-			answer(by, first_of[by] + data[i] / 8 % 20);
+			answer((data[i] / 8 % 2) * 256u + by);
 		}
-		settle();
 	}
-	finish();
+	close_books();
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -21,6 +21,9 @@
 /* Inputs of these numbers do more than come back; the first does so each
    time. */
 enum special { KILLS_AGENT = 7, HANGS, AWAITS_BOTH, MAKES_FIRST, MAKES_SECOND };
+/* Each input from this number on waits for CROWD of them. */
+#define MEETS 5000
+#define CROWD 80
 /* Inputs from this number on take SLOW_MS. */
 #define SLOW 1000000
 #define SLOW_MS 20
@@ -92,6 +95,12 @@ static int work(struct vm_context *me, const void *input, size_t size)
 	if (t.number == KILLS_AGENT) {
 		kill((pid_t)t.agent, SIGKILL);
 		nap_ms(60000);
+	}
+	if (t.number >= MEETS && t.number < MEETS + CROWD) {
+		make(me->config, t.number);
+		for (int64_t i = MEETS; i < MEETS + CROWD; i++)
+			while (!is_there(me->config, i))
+				nap_ms(5);
 	}
 	if (t.number >= SLOW)
 		nap_ms(SLOW_MS);
@@ -442,6 +451,58 @@ START_TEST(items_that_wait_there_outlive_its_removal)
 }
 END_TEST
 
+/* ---- order ---- */
+
+/* The first input ends when the user has seen all others, which are more than
+   a link may have leased. */
+static void pass(size_t chunk_size)
+{
+	int64_t inputs[301] = { AWAITS_BOTH };
+	vm_pool *pool;
+	struct vm_result r;
+
+	for (int i = 1; i <= 300; i++)
+		inputs[i] = 99 + i;
+	set_dir();
+	pool = fork_elsewhere((struct vm_options){ .chunk_size = chunk_size });
+	add_with(pool, plain, 2);
+	imap_to(pool, vm_array(inputs, COUNTOF(inputs), sizeof inputs[0]));
+	take_all(pool, 100, 400);
+	make(dir, MAKES_FIRST);
+	make(dir, MAKES_SECOND);
+	take(pool, &r);
+	ck_assert_int_eq(r.type, VM_OUTPUT);
+	ck_assert_int_eq(number(r.input), AWAITS_BOTH);
+	take_end(pool);
+	ck_assert_int_eq(state_of(pool, 1).times_lost, 0);
+	close_pool(pool);
+	drop_dir();
+}
+
+START_TEST(fast_items_pass_a_slow_one)
+{
+	pass(1);
+	pass(7);
+	pass(301);
+}
+END_TEST
+
+/* Each input ends when all have begun: more than a link may have leased. */
+START_TEST(as_many_items_run_as_there_are_workers)
+{
+	vm_pool *pool;
+
+	set_dir();
+	pool = fork_elsewhere((struct vm_options){ .chunk_size = 1 });
+	add_with(pool, plain, CROWD);
+	imap_to(pool, vm_range(MEETS, MEETS + CROWD));
+	take_all(pool, MEETS, MEETS + CROWD);
+	take_end(pool);
+	close_pool(pool);
+	drop_dir();
+}
+END_TEST
+
 /* ---- loss ---- */
 
 START_TEST(a_lost_host_comes_back)
@@ -641,11 +702,14 @@ int main(int argc, char **argv)
 		a_place_is_used_again, a_running_item_is_cancelled_there,
 		a_run_is_cancelled_there,
 		items_that_wait_there_go_to_an_idle_host,
-		items_that_wait_there_outlive_its_removal, an_item_that_kills_machines_is_lost,
+		items_that_wait_there_outlive_its_removal,
+		fast_items_pass_a_slow_one,
+		an_item_that_kills_machines_is_lost,
 		an_idle_pool_is_patient,
 		a_host_that_can_never_serve_is_given_up,
 		eight_connect_at_a_time, wrong_calls_are_refused };
 	const TTest *const drawn[] = { a_lost_host_comes_back,
+		as_many_items_run_as_there_are_workers,
 		a_pool_without_machines_breaks_down };
 
 	vm_agent(argc, argv, table, COUNTOF(table));

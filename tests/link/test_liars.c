@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -117,11 +118,12 @@ static void tell_nonsense(void)
 	}
 }
 
-static void lie(uint32_t ordinal, uint32_t number)
+/* Items have come up to that number. */
+static void lie(uint64_t number)
 {
-	struct far_seek seek = { ordinal - draw(2), number + draw(3) - 1 };
+	struct far_seek seek = { number + draw(3) - 1 };
 
-	switch (draw(8)) {
+	switch (draw(9)) {
 	case 0:
 		tell(FRAME_SEEK, &seek, sizeof seek);
 		break;
@@ -142,6 +144,11 @@ static void lie(uint32_t ordinal, uint32_t number)
 		break;
 	case 6:
 		_exit((int)draw(2));
+	case 7:
+		seek.item = number - draw(5);
+		tell(FRAME_SEEK, &seek, sizeof seek);
+		tell(FRAME_OUTPUT, &seek, sizeof seek);
+		break;
 	default:
 		tell_nonsense();
 	}
@@ -153,9 +160,7 @@ static int be_liar(unsigned seed)
 	const struct far_begun begun = { .workers = 1 + draw(3) };
 	struct channel in;
 	struct frame f;
-	struct frame_chunk chunk = { 0 };
-	struct far_seek next = { 0, 0 };
-	uint32_t number = 0;
+	struct far_seek next = { 0 };
 
 	state = seed ^ (unsigned)getpid();
 	channel_open(&in, 0, -1);
@@ -164,19 +169,13 @@ static int be_liar(unsigned seed)
 		while (channel_receive(&in, SIZE_MAX, &f) == 1) {
 			if (f.kind == FRAME_BEGIN && draw(20) > 0)
 				tell(FRAME_BEGUN, &begun, sizeof begun);
-			if (f.kind == FRAME_CHUNK) {
-				memcpy(&chunk, f.body, sizeof chunk);
-				number = chunk.first;
-			}
 			if (f.kind == FRAME_ITEM) {
-				next = (struct far_seek){ chunk.ordinal,
-					number };
 				tell(FRAME_SEEK, &next, sizeof next);
 				if (draw(20) > 0)
 					tell(FRAME_OUTPUT, f.body, f.size);
 				else
-					lie(chunk.ordinal, number);
-				number++;
+					lie(next.item);
+				next.item++;
 			}
 			if (f.kind == FRAME_STOP)
 				tell(FRAME_BYE, NULL, 0);
@@ -187,7 +186,151 @@ static int be_liar(unsigned seed)
 	}
 }
 
+/* ---- an agent that answers in an order of its own ---- */
+
+/* Items that it has, and the number of the first. */
+#define HELD 16
+static int64_t held[HELD];
+static struct far_seek held_from;
+static size_t held_count;
+
+static void answer_held(size_t i, const char *how)
+{
+	const struct far_seek seek = { held_from.item + i };
+	const struct far_seek beyond = { held_from.item + held_count };
+
+	tell(FRAME_SEEK, strcmp(how, "beyond") == 0 ? &beyond : &seek,
+	    sizeof seek);
+	tell(FRAME_OUTPUT, &held[i], sizeof held[i]);
+}
+
+/* The last first. */
+static void answer_all_held(const char *how)
+{
+	/* The number of answers is right: only the caller knows better. */
+	const bool twice = strcmp(how, "twice") == 0 && held_count > 1;
+
+	for (size_t i = held_count; i > 0; i--)
+		answer_held(twice && i == 1 ? 1 : i - 1, how);
+	held_from.item += held_count;
+	held_count = 0;
+}
+
+static void hold(const struct frame *f, const char *how)
+{
+	memcpy(&held[held_count++], f->body, sizeof held[0]);
+	if (held_count == HELD)
+		answer_all_held(how);
+}
+
+/* Answers items backwards, when no more have come for a while. */
+static int be_backwards(const char *how)
+{
+	const struct far_begun begun = { .workers = HELD };
+	struct pollfd fd = { .fd = 0, .events = POLLIN };
+	struct channel in;
+	struct frame f;
+
+	channel_open(&in, 0, -1);
+	greet();
+	for (;;) {
+		while (channel_receive(&in, SIZE_MAX, &f) == 1) {
+			if (f.kind == FRAME_BEGIN)
+				tell(FRAME_BEGUN, &begun, sizeof begun);
+			if (f.kind == FRAME_ITEM)
+				hold(&f, how);
+			if (f.kind == FRAME_PING)
+				tell(FRAME_PONG, NULL, 0);
+			if (f.kind == FRAME_STOP)
+				tell(FRAME_BYE, NULL, 0);
+			channel_pass(&in, &f);
+		}
+		if (poll(&fd, 1, 10) == 0)
+			answer_all_held(how);
+		else if (channel_fill(&in) < 0)
+			return 0;
+	}
+}
+
 #define N 300
+
+static vm_pool *fork_backwards(const char *how, int workers)
+{
+	const char *command[] = { program, "--backwards", how, NULL };
+	struct vm_host host = { .name = "backwards", .command = command };
+	const struct vm_options o = { .workers = workers, .hosts = &host,
+		.host_count = 1, .chunk_size = 5 };
+	vm_pool *pool = fork_pool(&table[0], &o);
+
+	ck_assert_int_eq(vm_ready(pool, limit_ms()), 0);
+	imap_to(pool, vm_range(0, N));
+	return pool;
+}
+
+static struct vm_host_state state_of(vm_pool *pool)
+{
+	struct vm_host_state s;
+
+	ck_assert_int_eq(vm_host_state(pool, 1, &s), 1);
+	return s;
+}
+
+START_TEST(answers_come_in_any_order)
+{
+	vm_pool *pool = fork_backwards("backwards", VM_ELSEWHERE);
+	bool seen[N] = { false };
+	int64_t last = 0, x;
+	int backwards = 0;
+	struct vm_result r;
+
+	for (int i = 0; i < N; i++) {
+		take(pool, &r);
+		ck_assert_int_eq(r.type, VM_OUTPUT);
+		memcpy(&x, r.output, sizeof x);
+		ck_assert_int_eq(x, number(r.input));
+		ck_assert(!seen[x]);
+		seen[x] = true;
+		backwards += x < last;
+		last = x;
+	}
+	take_end(pool);
+	ck_assert_int_gt(backwards, N / 2);
+	ck_assert_int_eq(state_of(pool).times_lost, 0);
+	ck_assert_uint_eq(state_of(pool).done, N);
+	close_pool(pool);
+}
+END_TEST
+
+/* Its link ends; a worker here does what is left. */
+static void is_found_out(const char *how, const char *words)
+{
+	vm_pool *pool = fork_backwards(how, 1);
+	int cause[N];
+
+	ck_assert_int_eq(take_numbers(pool, N, cause), 0);
+	for (int i = 0; i < N; i++)
+		ck_assert_int_eq(cause[i], 0);
+	for (int ms = 0; state_of(pool).times_lost == 0; ms++) {
+		ck_assert_int_lt(ms, limit_ms());
+		vm_ready(pool, 0);
+		nap_ms(1);
+	}
+	ck_assert_msg(strstr(state_of(pool).words, words) != NULL, "%s",
+	    state_of(pool).words);
+	vm_close(pool);
+}
+
+START_TEST(an_answer_that_comes_twice_ends_the_link)
+{
+	is_found_out("twice", "protocol");
+}
+END_TEST
+
+START_TEST(an_answer_to_no_item_ends_the_link)
+{
+	is_found_out("beyond", "protocol");
+}
+END_TEST
 
 /* A liar, and a worker here that does what the liar leaves. */
 static void run_beside(unsigned seed, unsigned flags)
@@ -369,11 +512,16 @@ END_TEST
 
 int main(int argc, char **argv)
 {
-	const TTest *const tests[] = { each_input_comes_back_once_from_liars,
+	const TTest *const tests[] = { answers_come_in_any_order,
+		an_answer_that_comes_twice_ends_the_link,
+		an_answer_to_no_item_ends_the_link,
+		each_input_comes_back_once_from_liars,
 		an_agent_ends_whatever_the_link_sends };
 
 	if (argc > 2 && strcmp(argv[1], "--liar") == 0)
 		return be_liar((unsigned)atoi(argv[2]));
+	if (argc > 2 && strcmp(argv[1], "--backwards") == 0)
+		return be_backwards(argv[2]);
 	vm_agent(argc, argv, table, COUNTOF(table));
 	if (realpath(argv[0], program) == NULL)
 		return 1;

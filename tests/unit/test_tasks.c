@@ -1,14 +1,14 @@
 /*
- * test_tasks.c - the books of a link: answers in any order come out in the order
- * of the items, each once; and the credit that follows the rate of answers.
+ * test_tasks.c - the chunks of a link: they come by their ordinals, are shipped
+ * in order and then forgotten; and the credit that follows the rate of answers.
  */
 #include "config.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/base.h"
+#include "items/chunk.h"
 #include "link/credit.h"
 #include "link/tasks.h"
 #include "tools.h"
@@ -20,152 +20,101 @@ static void start(void)
 	memset(&tasks, 0, sizeof tasks);
 }
 
-/* Adds a chunk of that many items, all of them shipped. */
-static struct task *add(uint32_t ordinal, uint32_t first, uint32_t count)
+/* Adds a chunk of that many items, all of which are to come. */
+static struct task *add(uint32_t ordinal, uint32_t count)
 {
-	const struct frame_chunk c = { .ordinal = ordinal, .first = first,
-		.count = count };
-	struct task *t = tasks_add(&tasks, &c);
+	const struct frame_chunk c = { .ordinal = ordinal, .first = 5,
+		.count = count, .where = CHUNK_PACKED };
 
-	ck_assert_ptr_nonnull(t);
-	ck_assert_ptr_eq(tasks_shipping(&tasks), t);
-	t->shipped = first + count;
-	tasks.in_flight += count;
-	tasks_close(&tasks);
-	return t;
+	return tasks_add(&tasks, &c);
 }
 
-/* An answer whose body is two numbers. */
-static _Alignas(16) unsigned char room[FRAME_START + 32];
-
-static struct frame answer(uint32_t ordinal, uint32_t number)
+/* An item whose body is a number. */
+static int receive(uint64_t number)
 {
-	const uint32_t both[2] = { ordinal, number };
+	_Alignas(16) unsigned char room[FRAME_START + 32];
 	struct frame f;
 
-	frame_write(room + FRAME_START, FRAME_OUTPUT, both, sizeof both);
+	frame_write(room + FRAME_START, FRAME_ITEM, &number, sizeof number);
 	frame_look(room + FRAME_START, &f);
-	return f;
+	return tasks_receive(&tasks, &f);
 }
 
-/* What comes out, in order. */
-static uint32_t out[64][2];
-static size_t outs;
-
-static void note(const unsigned char *frame)
+/* Ships the next item, which must be that number. */
+static void ship(struct task *t, uint64_t number)
 {
-	memcpy(out[outs++], frame + FRAME_HEAD, sizeof out[0]);
+	struct frame f;
+
+	ck_assert(tasks_next(t, &f));
+	ck_assert_int_eq(f.kind, FRAME_ITEM);
+	ck_assert_uint_eq(f.size, sizeof number);
+	ck_assert_int_eq(memcmp(f.body, &number, sizeof number), 0);
+	tasks_ship(&tasks, t);
 }
 
-/* Takes an answer as a link does. */
-static bool heed(uint32_t ordinal, uint32_t number)
+START_TEST(items_are_shipped_in_order)
 {
-	struct frame f = answer(ordinal, number);
-	struct task *t = tasks_find(&tasks, ordinal, number);
-	struct early *e;
+	struct task *t;
+	struct frame f;
 
-	if (t == NULL)
-		return false;
-	if (!tasks_is_next(&tasks, t, number)) {
-		ck_assert_int_eq(tasks_keep(&tasks, t, number, &f), 0);
-		return true;
-	}
-	note(f.body - FRAME_HEAD);
-	tasks_answered(&tasks);
-	for (;;) {
-		if (tasks_done(&tasks)) {
-			tasks_drop(&tasks);
-		} else if ((e = tasks_take(&tasks)) != NULL) {
-			note(e->frame);
-			free(e);
-			tasks_answered(&tasks);
-		} else {
-			return true;
-		}
-	}
-}
-
-/* All orders of the six items of two chunks. */
-static void permute(int *order, int n)
-{
-	static const uint32_t items[6][2] = { { 0, 5 }, { 0, 6 }, { 0, 7 },
-		{ 1, 0 }, { 1, 1 }, { 1, 2 } };
-
-	if (n < 6) {
-		for (int i = n; i < 6; i++) {
-			int kept = order[n];
-
-			order[n] = order[i];
-			order[i] = kept;
-			permute(order, n + 1);
-			order[i] = order[n];
-			order[n] = kept;
-		}
-		return;
-	}
 	start();
-	outs = 0;
-	add(0, 5, 3);
-	add(1, 0, 3);
-	for (int i = 0; i < 6; i++) {
-		ck_assert(heed(items[order[i]][0], items[order[i]][1]));
-		/* The same answer does not count twice. */
-		ck_assert(!heed(items[order[i]][0], items[order[i]][1]));
-		/* An early answer is no item that the agent still has. */
-		ck_assert_uint_eq(tasks.in_flight, (uint64_t)(5 - i));
-		ck_assert(outs == (size_t)i + 1 ? tasks.kept == 0 :
-		    tasks.kept >= (size_t)i + 1 - outs);
-	}
-	ck_assert_uint_eq(outs, 6);
-	ck_assert_int_eq(memcmp(out, items, sizeof items), 0);
-	ck_assert_uint_eq(tasks.in_flight, 0);
 	ck_assert_ptr_null(tasks_first(&tasks));
-}
-
-START_TEST(answers_come_out_in_order)
-{
-	int order[6] = { 0, 1, 2, 3, 4, 5 };
-
-	permute(order, 0);
+	ck_assert_ptr_null(tasks_newest(&tasks));
+	ck_assert_int_eq(receive(0), -EPROTO);
+	t = add(0, 2);
+	ck_assert_ptr_eq(tasks_first(&tasks), t);
+	ck_assert(!tasks_next(t, &f));
+	ck_assert_int_eq(receive(100), 0);
+	ship(t, 100);
+	ck_assert(!tasks_next(t, &f));
+	ck_assert(!tasks_is_whole(t));
+	ck_assert(!tasks_is_over(t));
+	ck_assert_int_eq(receive(101), 0);
+	ck_assert_int_eq(receive(102), -EPROTO);
+	ck_assert(tasks_is_whole(t));
+	ck_assert(!tasks_is_over(t));
+	ship(t, 101);
+	ck_assert(tasks_is_over(t));
+	ck_assert_uint_eq(t->shipped, 7);
+	ck_assert_uint_eq(tasks_in_flight(&tasks), 2);
+	tasks.answered++;
+	ck_assert_uint_eq(tasks_in_flight(&tasks), 1);
+	tasks_drop(&tasks);
+	ck_assert_ptr_null(tasks_first(&tasks));
+	ck_assert_uint_eq(tasks_in_flight(&tasks), 1);
 }
 END_TEST
 
-START_TEST(answers_to_nothing_are_refused)
+/* The caller has taken back what was not shipped. */
+START_TEST(a_chunk_that_is_taken_back_comes_whole)
 {
 	struct task *t;
 
 	start();
-	outs = 0;
-	ck_assert(!heed(0, 0));
-	t = add(0, 5, 3);
-	ck_assert(!heed(0, 4));
-	ck_assert(!heed(0, 8));
-	ck_assert(!heed(1, 5));
-	ck_assert(!heed(64, 5));
-	ck_assert(!heed(UINT32_MAX, 5));
-	ck_assert(!heed(0, UINT32_MAX));
-	/* Not yet shipped. */
-	t->shipped = 6;
-	ck_assert(!heed(0, 6));
-	ck_assert_uint_eq(outs, 0);
+	t = add(0, 2);
+	t->over = true;
+	ck_assert(!tasks_is_over(t));
+	ck_assert_int_eq(receive(0), 0);
+	ck_assert_int_eq(receive(1), 0);
+	ck_assert(tasks_is_over(t));
+	tasks_drop(&tasks);
 }
 END_TEST
 
 START_TEST(chunks_come_by_their_ordinals)
 {
-	const struct frame_chunk wrong = { .ordinal = 3, .count = 1 };
-
 	start();
-	outs = 0;
-	ck_assert_ptr_null(tasks_add(&tasks, &wrong));
+	ck_assert_ptr_null(add(3, 1));
 	for (uint32_t i = 0; i < SLOT_LEASES; i++)
-		add(i, 0, 1);
-	ck_assert_ptr_null(tasks_add(&tasks, &(struct frame_chunk){
-	    .ordinal = SLOT_LEASES, .count = 1 }));
-	ck_assert(heed(0, 0));
-	add(SLOT_LEASES, 0, 1);
-	for (uint32_t i = 1; i <= SLOT_LEASES && i < 60; i++)
-		ck_assert(heed(i, 0));
+		ck_assert_ptr_nonnull(add(i, 1));
+	ck_assert_ptr_null(add(SLOT_LEASES, 1));
+	tasks_drop(&tasks);
+	ck_assert_ptr_nonnull(add(SLOT_LEASES, 1));
+	ck_assert_ptr_null(add(SLOT_LEASES + 1, 1));
+	ck_assert_uint_eq(tasks_first(&tasks)->chunk.ordinal, 1);
+	ck_assert_uint_eq(tasks_newest(&tasks)->chunk.ordinal, SLOT_LEASES);
+	while (tasks_first(&tasks) != NULL)
+		tasks_drop(&tasks);
 }
 END_TEST
 
@@ -241,8 +190,9 @@ END_TEST
 
 int main(void)
 {
-	const TTest *const tests[] = { answers_come_out_in_order,
-		answers_to_nothing_are_refused, chunks_come_by_their_ordinals,
+	const TTest *const tests[] = { items_are_shipped_in_order,
+		a_chunk_that_is_taken_back_comes_whole,
+		chunks_come_by_their_ordinals,
 		credit_follows_the_rate_of_answers,
 		credit_is_bounded_in_bytes };
 
