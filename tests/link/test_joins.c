@@ -41,23 +41,6 @@ static const char *plain[] = { program, NULL };
 
 /* ---- in the workers ---- */
 
-static pid_t parent_of(pid_t pid)
-{
-	char path[64], text[512] = "";
-	const char *behind;
-	int parent = 0, fd;
-
-	snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
-	fd = open(path, O_RDONLY);
-	if (fd < 0 || read(fd, text, sizeof text - 1) <= 0)
-		_exit(99);
-	close(fd);
-	behind = strrchr(text, ')');
-	if (behind == NULL || sscanf(behind + 1, " %*c %d", &parent) != 1)
-		_exit(98);
-	return parent;
-}
-
 static bool is_there(const char *in, int64_t i)
 {
 	char path[128];
@@ -207,6 +190,30 @@ static pid_t take_all(vm_pool *pool, int64_t from, int64_t to)
 	return (pid_t)t.agent;
 }
 
+/* Takes an output.  Returns the pid of its agent. */
+static pid_t take_from(vm_pool *pool)
+{
+	struct vm_result r;
+	struct told t;
+
+	take(pool, &r);
+	ck_assert_int_eq(r.type, VM_OUTPUT);
+	memcpy(&t, r.output, sizeof t);
+	return (pid_t)t.agent;
+}
+
+/* Takes n outputs, all of a first attempt. */
+static void take_outputs(vm_pool *pool, int n)
+{
+	struct vm_result r;
+
+	for (int i = 0; i < n; i++) {
+		take(pool, &r);
+		ck_assert_int_eq(r.type, VM_OUTPUT);
+		ck_assert_int_eq(r.attempts, 1);
+	}
+}
+
 /* ---- joining and leaving ---- */
 
 START_TEST(a_host_joins_late)
@@ -245,24 +252,18 @@ END_TEST
 START_TEST(a_host_is_removed_in_the_middle)
 {
 	vm_pool *pool = fork_elsewhere((struct vm_options){ .chunk_size = 1 });
-	struct vm_result r;
-	struct told t;
+	pid_t agent;
 
 	add(pool, plain);
 	imap_to(pool, vm_range(SLOW, SLOW + 40));
-	take(pool, &r);
-	memcpy(&t, r.output, sizeof t);
+	agent = take_from(pool);
 	add(pool, plain);
 	ck_assert_int_eq(vm_remove_host(pool, 1), 0);
 	ck_assert_int_eq(state_of(pool, 1).status, VM_HOST_LEAVING);
-	for (int i = 1; i < 40; i++) {
-		take(pool, &r);
-		ck_assert_int_eq(r.type, VM_OUTPUT);
-		ck_assert_int_eq(r.attempts, 1);
-	}
+	take_outputs(pool, 39);
 	take_end(pool);
 	await_status(pool, 1, VM_HOST_GONE);
-	wait_gone((pid_t)t.agent);
+	wait_gone(agent);
 	ck_assert_int_eq(state_of(pool, 1).times_lost, 0);
 	ck_assert_uint_eq(state_of(pool, 1).sent_again, 0);
 	ck_assert_uint_lt(state_of(pool, 1).done, 40);
@@ -508,19 +509,11 @@ END_TEST
 START_TEST(a_lost_host_comes_back)
 {
 	vm_pool *pool = fork_elsewhere((struct vm_options){ .chunk_size = 1 });
-	struct vm_result r;
-	struct told t;
 
 	add(pool, plain);
 	imap_to(pool, vm_range(SLOW, SLOW + 10));
-	take(pool, &r);
-	memcpy(&t, r.output, sizeof t);
-	ck_assert_int_eq(kill((pid_t)t.agent, SIGKILL), 0);
-	for (int i = 1; i < 10; i++) {
-		take(pool, &r);
-		ck_assert_int_eq(r.type, VM_OUTPUT);
-		ck_assert_int_eq(r.attempts, 1);
-	}
+	ck_assert_int_eq(kill(take_from(pool), SIGKILL), 0);
+	take_outputs(pool, 9);
 	take_end(pool);
 	ck_assert_int_eq(state_of(pool, 1).status, VM_HOST_UP);
 	ck_assert_int_eq(state_of(pool, 1).times_lost, 1);

@@ -108,6 +108,17 @@ int list_children(pid_t parent, pid_t *children, int most)
 	return n;
 }
 
+pid_t parent_of(pid_t pid)
+{
+	char name[32], state;
+	int parent;
+
+	snprintf(name, sizeof name, "%d", (int)pid);
+	if (look_at(name, &state, &parent) < 0)
+		_exit(99);
+	return parent;
+}
+
 unsigned long switches_of(pid_t pid)
 {
 	unsigned long all = 0, n;

@@ -47,6 +47,10 @@ int count_children(void);
    pids.  Returns their number. */
 int list_children(pid_t parent, pid_t *children, int most);
 
+/* Returns the parent of a process; exits if there is no such process.  For
+   workers and hooks, too: asserts nothing. */
+pid_t parent_of(pid_t);
+
 /* Returns the number of context switches of a process. */
 unsigned long switches_of(pid_t);
 
