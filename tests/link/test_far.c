@@ -554,6 +554,9 @@ START_TEST(a_command_without_an_agent_is_named)
 	    "64 KiB", "y y y");
 	is_named((const char *[]){ "sleep", "1000", "#", NULL }, false,
 	    "ended", "sleep");
+	is_named((const char *[]){ "sh", "-c", "exec >&-; while :; do "
+	    "echo still here; sleep 0.05; done >&2; #", NULL }, false,
+	    "ended", "still here");
 	is_named((const char *[]){ "sh", "-c", "exec sleep 1000", NULL }, false,
 	    "connect_timeout_ms", "");
 }

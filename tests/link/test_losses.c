@@ -250,6 +250,41 @@ START_TEST(an_item_is_cancelled_and_its_machine_lost)
 }
 END_TEST
 
+/* A link is lost that has taken more items than it could send, and has not heard
+   of vm_cancel(): none of them runs afterwards. */
+static void lose_cancelled(unsigned how)
+{
+	char *inputs = calloc(CHUNK, LARGE);
+	struct vm_result r;
+	vm_pool *pool;
+	pid_t there = start(&pool), link = parent_of(there);
+
+	ck_assert_ptr_nonnull(inputs);
+	ck_assert_int_eq(kill(there, SIGSTOP), 0);
+	imap_to(pool, vm_array(inputs, CHUNK, LARGE));
+	take_nothing(pool);
+	ck_assert_int_eq(kill(link, SIGSTOP), 0);
+	vm_cancel(pool, how);
+	ck_assert_int_ne(vm_ready(pool, 1), -1);
+	ck_assert_int_eq(kill(link, SIGKILL), 0);
+	for (int i = 0; i < CHUNK; i++) {
+		take_soon(pool, &r);
+		ck_assert_int_eq(r.type, VM_EXCEPTION);
+		ck_assert_int_eq(r.exception->cause, VM_CANCELLED);
+		ck_assert_int_eq(r.attempts, 0);
+	}
+	take_end(pool);
+	close_pool(pool);
+	free(inputs);
+}
+
+START_TEST(items_that_are_cancelled_and_lost_do_not_run)
+{
+	lose_cancelled(0);
+	lose_cancelled(VM_CANCEL_RUNNING);
+}
+END_TEST
+
 /* Returns the pid of the only child of this process, the fork server. */
 static pid_t server_of_pool(void)
 {
@@ -300,6 +335,7 @@ int main(int argc, char **argv)
 	const TTest *const tests[] = { nothing_is_lost_or_twice,
 		an_item_is_cancelled_before_it_is_sent,
 		an_item_is_cancelled_and_its_machine_lost,
+		items_that_are_cancelled_and_lost_do_not_run,
 		a_host_is_removed_whose_link_is_refused };
 
 	vm_agent(argc, argv, table, COUNTOF(table));
