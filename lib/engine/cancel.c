@@ -191,18 +191,20 @@ static int answer_last(struct engine *e, uint64_t items)
 	return 0;
 }
 
-/* Carries out cancels_last(). */
+/* Carries out cancels_last().  Items of a chunk that is being filled, as memory
+   was short when it was to be admitted, wait too. */
 static int give_back(struct engine *e)
 {
 	struct cancels *c = &e->cancels;
 	struct member *m = e->crew.roster.busy.first, *next;
-	int r;
+	int r = intake_admit(e);
 
 	for (; m != NULL; m = next) {
 		next = roster_next(m, IN_BUSY);
 		dispatch_take_all(e, m);
 	}
-	r = answer_last(e, c->last);
+	if (r == 0)
+		r = answer_last(e, c->last);
 	if (r == 0 && c->running)
 		r = add_all_taken(e);
 	if (r < 0)

@@ -1,7 +1,7 @@
 /*
- * test_liars.c - an agent and a link that break the protocol: the pool answers
- * each input once whatever the agent sends, and an agent ends with all its
- * processes whatever the link sends.
+ * test_liars.c - agents and links of the test's own: the pool answers each input
+ * once whatever the agent sends, an agent ends with all its processes whatever
+ * the link sends, and it gives back all that it has not begun.
  */
 #include "config.h"
 
@@ -38,8 +38,25 @@ static int echo(struct vm_context *me, const void *input, size_t size)
 	return vm_output(me, input, size);
 }
 
+#define HANGS (-1)
+
+/* An input of that number makes a file, whose path is the config, and never
+   ends. */
+static int hang(struct vm_context *me, const void *input, size_t size)
+{
+	int64_t x;
+
+	memcpy(&x, input, sizeof x);
+	if (x == HANGS)
+		close(open(me->config, O_CREAT | O_WRONLY, 0600));
+	while (x == HANGS)
+		pause();
+	return vm_output(me, input, size);
+}
+
 static const struct vm_worker table[] = {
 	{ .process = echo, .name = "echo" },
+	{ .process = hang, .name = "hang" },
 };
 
 /* ---- an agent that lies ---- */
@@ -510,13 +527,112 @@ START_TEST(an_agent_ends_whatever_the_link_sends)
 }
 END_TEST
 
+/* ---- a link that keeps the protocol ---- */
+
+/* BEGIN for a worker. */
+static void begin_hang(int to, const char *path)
+{
+	unsigned char body[sizeof(struct far_begin) + 100];
+	const struct far_begin b = { .name_size = 4, .workers = 1,
+		.config_size = strlen(path) + 1, .max_item = 1 << 20,
+		.first_index = 32768, .silence_ms = 600000 };
+
+	memcpy(body, &b, sizeof b);
+	memcpy(body + sizeof b, "hang", 4);
+	strcpy((char *)body + sizeof b + 4, path);
+	send_frame(to, FRAME_BEGIN, body, sizeof b + 4 + b.config_size);
+}
+
+static void send_items(int to, int64_t from, int n)
+{
+	for (int i = 0; i < n; i++, from++)
+		send_frame(to, FRAME_ITEM, &from, sizeof from);
+}
+
+static void close_end(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
+
+/* Reads frames until n of that kind have come. */
+static void await_frames(struct channel *from, enum frame_kind kind, int n)
+{
+	struct pollfd fd = { .fd = from->in, .events = POLLIN };
+	struct frame f;
+
+	while (n > 0) {
+		while (n > 0 && channel_receive(from, SIZE_MAX, &f) == 1) {
+			n -= f.kind == kind;
+			channel_pass(from, &f);
+		}
+		ck_assert_msg(n == 0 || poll(&fd, 1, limit_ms()) == 1,
+		    "%d frames are missing", n);
+		if (n > 0)
+			ck_assert_int_ge(channel_fill(from), 0);
+	}
+}
+
+/* Reads the greeting, up to its empty line. */
+static void skip_greeting(int from)
+{
+	char last = ' ', c = ' ';
+
+	do {
+		last = c;
+		ck_assert_int_eq(read(from, &c, 1), 1);
+	} while (last != '\n' || c != '\n');
+}
+
+/* The agent fills a chunk with the last items, as its only worker is busy. */
+START_TEST(items_of_an_incomplete_chunk_are_given_back)
+{
+	const struct frame_chunk c = { .count = 4000, .attempt = 1 };
+	const struct far_recall all = { .items = UINT32_MAX };
+	char dir[] = "/tmp/liars.XXXXXX", path[64];
+	int to, out, status;
+	struct channel from;
+	pid_t pid;
+
+	ck_assert_ptr_nonnull(mkdtemp(dir));
+	snprintf(path, sizeof path, "%s/hangs", dir);
+	pid = start_agent(&to, &out);
+	skip_greeting(out);
+	fcntl(out, F_SETFL, O_NONBLOCK);
+	channel_open(&from, out, -1);
+	begin_hang(to, path);
+	await_frames(&from, FRAME_BEGUN, 1);
+	send_frame(to, FRAME_CHUNK, &c, sizeof c);
+	/* Short items make large chunks. */
+	for (int i = 0; i < 10; i++) {
+		send_items(to, 0, 300);
+		await_frames(&from, FRAME_OUTPUT, 300);
+	}
+	send_items(to, HANGS, 1);
+	for (int ms = 0; access(path, F_OK) != 0; ms++) {
+		ck_assert_int_lt(ms, limit_ms());
+		nap_ms(1);
+	}
+	send_items(to, 0, 3);
+	send_frame(to, FRAME_RECALL, &all, sizeof all);
+	await_frames(&from, FRAME_RETURNED, 3);
+	close(to);
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	channel_close(&from, close_end);
+	ck_assert_int_eq(unlink(path), 0);
+	ck_assert_int_eq(rmdir(dir), 0);
+}
+END_TEST
+
 int main(int argc, char **argv)
 {
 	const TTest *const tests[] = { answers_come_in_any_order,
 		an_answer_that_comes_twice_ends_the_link,
 		an_answer_to_no_item_ends_the_link,
 		each_input_comes_back_once_from_liars,
-		an_agent_ends_whatever_the_link_sends };
+		an_agent_ends_whatever_the_link_sends,
+		items_of_an_incomplete_chunk_are_given_back };
 
 	if (argc > 2 && strcmp(argv[1], "--liar") == 0)
 		return be_liar((unsigned)atoi(argv[2]));
