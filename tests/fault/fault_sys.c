@@ -62,6 +62,38 @@ void fault_arm(const struct fault *f)
 	role = FAULT_HERE;
 }
 
+/* Maps the plan of a file. */
+static int map_plan(const char *path, int flags)
+{
+	int fd = open(path, O_RDWR | O_CLOEXEC | flags, 0600);
+	void *at = MAP_FAILED;
+
+	if (fd >= 0 && (flags == 0 || ftruncate(fd, sizeof *plan) == 0))
+		at = mmap(NULL, sizeof *plan, PROT_READ | PROT_WRITE,
+		    MAP_SHARED, fd, 0);
+	if (fd >= 0)
+		close(fd);
+	if (at == MAP_FAILED)
+		return -1;
+	plan = at;
+	return 0;
+}
+
+int fault_share(const char *path)
+{
+	int r = map_plan(path, O_CREAT | O_EXCL);
+
+	if (r == 0)
+		plan->owner = getpid();
+	return r;
+}
+
+int fault_join(const char *path)
+{
+	role = FAULT_IN_AGENTS;
+	return map_plan(path, 0);
+}
+
 void fault_plan(enum fault_kind kind, int nth, int times, int error,
     enum fault_where where)
 {
@@ -293,6 +325,8 @@ static enum fault_kind open_kind(const char *path, int flags, ...)
 
 static enum fault_kind fcntl_kind(int command, ...)
 {
+	if (command == F_DUPFD_CLOEXEC && role == FAULT_IN_AGENTS)
+		return FAULT_COPY;
 	return command == F_DUPFD_CLOEXEC ? FAULT_LIFT : FAULT_NONBLOCK;
 }
 
@@ -408,6 +442,8 @@ static enum fault_kind wait_kind(idtype_t type)
 #define setsid() CALL(SETSID, setsid())
 #define prctl(option, ...) \
 	TWIN(prctl_kind(option), -1, prctl(option, __VA_ARGS__))
+#define execvp(...) CALL(RUN, execvp(__VA_ARGS__))
+#define gethostname(...) CALL(HOST_NAME, gethostname(__VA_ARGS__))
 #define stat(path, to) CALL(STAT, stat(path, to))
 #define sched_getaffinity(...) CALL(AFFINITY, sched_getaffinity(__VA_ARGS__))
 #define getrlimit(...) CALL(LIMIT, getrlimit(__VA_ARGS__))

@@ -96,6 +96,9 @@ enum fault_way {
 	X(SUBREAPER, EINVAL, 0, FAULT_WHOLE) \
 	X(DIE_WITH_PARENT, EINVAL, 0, FAULT_WHOLE) \
 	X(NAME, EINVAL, 0, FAULT_WHOLE) \
+	X(RUN, ENOENT, EACCES, FAULT_COSTS | FAULT_RARE) \
+	X(COPY, EMFILE, EBADF, FAULT_COSTS | FAULT_RARE) \
+	X(HOST_NAME, ENAMETOOLONG, 0, FAULT_RARE) \
 	X(STAT, ENOENT, 0, FAULT_WHOLE) \
 	X(AFFINITY, EPERM, EINVAL, FAULT_WHOLE) \
 	X(LIMIT, 0, 0, FAULT_RARE) \
@@ -125,11 +128,15 @@ enum fault_kind { FAULT_NONE, FAULT_KINDS(FAULT_KIND) FAULT_COUNT };
 #undef FAULT_KIND
 
 /* Roles: the planner and children that a host forks from it, the child that the
-   library forks there (the fork server), and its children (the workers). */
+   library forks there (the fork server), and its children (the workers, and the
+   links); a link's child before it becomes a command, and an agent that has
+   joined the plan. */
 enum fault_where {
 	FAULT_HERE = 1,
 	FAULT_IN_SERVER = 2,
 	FAULT_IN_WORKERS = 4,
+	FAULT_IN_COMMANDS = 8,
+	FAULT_IN_AGENTS = 16,
 	FAULT_IN_CHILDREN = FAULT_IN_SERVER | FAULT_IN_WORKERS,
 	FAULT_ANYWHERE = FAULT_HERE | FAULT_IN_CHILDREN
 };
@@ -156,6 +163,12 @@ struct fault {
 	enum fault_kind lacks;	/* besides, all calls of this kind fail */
 	int lacks_error;
 };
+
+/* Has the plan in a file of that path, which must not exist, so that programs
+   that are started can join it.  The last function: this process is an agent of
+   the plan there.  Both return 0, or -1 with errno. */
+int fault_share(const char *path);
+int fault_join(const char *path);
 
 /* Replaces the plan: from now on, calls in this process and its children have
    the fault. */
