@@ -14,6 +14,7 @@
  *	-e	ends as soon as each machine has answered after the last -a
  *	-g	ends as soon as a machine was not reached
  *	-p	patience_ms, counted from the first failure
+ *	-l	max_losses (the default)
  *
  * Each COMMAND leads to a machine.  Prints
  *
@@ -22,6 +23,7 @@
  *			-a; machine 0 is this one
  *	state I STATUS WORDS	of the I-th machine: a number of vm_host_status,
  *			and why it was lost or not reached last
+ *	lost N		times that machines were lost
  *	after MS	from the first -a, or the fork, to the last result
  *	error TEXT	of a pool that broke down
  *	close TEXT	if vm_close() did not return 0
@@ -168,7 +170,7 @@ static int take_all(vm_pool *pool)
 static void report(vm_pool *pool)
 {
 	struct vm_host_state state;
-	long missing = 0;
+	long missing = 0, lost = 0;
 
 	for (long i = 0; i < self.inputs; i++)
 		missing += !self.seen[i];
@@ -178,8 +180,11 @@ static void report(vm_pool *pool)
 	for (int i = 0; i <= self.options.host_count; i++)
 		printf("host %d %ld %ld\n", i, self.by_host[i],
 		    self.since[i]);
-	for (int i = 1; vm_host_state(pool, i, &state) == 1; i++)
+	for (int i = 1; vm_host_state(pool, i, &state) == 1; i++) {
 		printf("state %d %d %s\n", i, (int)state.status, state.words);
+		lost += state.times_lost;
+	}
+	printf("lost %ld\n", lost);
 	printf("after %ld\n", (long)((self.last_ns - self.began_ns) / 1000000));
 }
 
@@ -252,6 +257,9 @@ static int parse_option(int letter, int *workers)
 	case 'j':
 		self.options.workers = (int)number;
 		return 0;
+	case 'l':
+		self.options.max_losses = (int)number;
+		return 0;
 	case 'n':
 		self.inputs = number;
 		return number > 0 && number <= MOST_INPUTS ? 0 : -1;
@@ -281,7 +289,7 @@ int main(int argc, char **argv)
 	vm_agent(argc, argv, &worker, 1);
 	self.options.silence_ms = 2000;
 	self.options.workers = VM_ELSEWHERE;
-	while (rc == 0 && (letter = getopt(argc, argv, "a:c:egj:n:p:s:u:w:")) !=
+	while (rc == 0 && (letter = getopt(argc, argv, "a:c:egj:l:n:p:s:u:w:")) !=
 	    -1)
 		rc = parse_option(letter, &workers);
 	if (optind > 1 && strcmp(argv[optind - 1], "--") == 0)

@@ -146,9 +146,63 @@ for how in "cut 1:heal 1" "drop 2:accept 2" "agent 3:command 1"; do
 	none_left "$how"
 done
 
+# ---- Chaos ----
+
+# harms PID: until that process ends, harms a machine after another, and heals its
+# wire.  A machine that has nothing to harm just now is spared.
+harms()
+{
+	awk -v seed="${VIMAP_TEST_SEED:-0}" 'BEGIN {
+		n = split("cut drop agent command agent command", how)
+		split("heal accept : : : :", back)
+		for (srand(seed); i++ < 100000; ) {
+			k = 1 + int(rand() * n)
+			print how[k], back[k], 1 + int(rand() * 3),
+			    rand() * (k < 3 ? 3 : 0.8)
+		}
+	}' >"$dir/harms"
+	while read -r how back n pause; do
+		kill -0 "$1" 2>/dev/null || break
+		eval "$harm $how $n"
+		sleep "$pause"
+		[ "$back" = : ] || eval "$harm $back $n"
+	done <"$dir/harms" >/dev/null 2>&1
+}
+
+# chaos N: that many inputs come back although all machines are lost again and
+# again.
+chaos()
+{
+	"$program" -s 1000 -n "$1" -u 1000 -l 1000 -- ssh h1 "$far" -- \
+	    ssh h2 "$far" -- ssh h3 "$far" >"$dir/out" 2>"$dir/err" &
+	pid=$!
+	harms $pid
+	wait $pid
+	status=$?
+	whole "chaos" "$1"
+	lost=$(sed -n 's/^lost //p' "$dir/out")
+	echo "$1 results, machines lost $lost times"
+	[ "${lost:-0}" -gt 0 ] || fail "chaos: no machine was lost"
+	none_left "chaos"
+}
+
+if [ "${VIMAP_LONG:-}" = 1 ]; then
+	chaos 1000000
+elif drawn 7; then
+	chaos 40000
+fi
+
 # ---- The caller killed ----
 
-# killed_caller WHAT: with a command of the shell first.
+# Seconds since the machine was started.
+uptime()
+{
+	read -r seconds _ </proc/uptime
+	echo "${seconds%.*}"
+}
+
+# killed_caller WHAT COMMAND: with a command of the shell first.  Nothing is left
+# after the bound on silence and some time to end, longer on a slow machine.
 killed_caller()
 {
 	rm -f "$dir/going"
@@ -166,13 +220,26 @@ killed_caller()
 	done
 	kill -KILL $caller
 	wait $caller 2>/dev/null
+	began=$(uptime)
 	none_left "$1"
+	took=$(($(uptime) - began))
+	[ $took -le $(((silence / 1000 + 4) * (limit > 120 ? limit : 120) /
+	    120)) ] || fail "$1: after $took s"
 }
 
 killed_caller "a killed caller" :
 if drawn 7; then
 	killed_caller "a killed caller, and a cut wire" "$harm cut 1"
 	eval "$harm heal 1"
+fi
+
+# The caller's machine is cut for good, with all that runs there.
+if drawn 7; then
+	killed_caller "a caller that vanishes" \
+	    "for n in 1 2 3; do $harm cut \$n; done"
+	for n in 1 2 3; do
+		eval "$harm heal $n"
+	done
 fi
 
 # ---- Machines that cannot serve ----
