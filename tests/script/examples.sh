@@ -38,6 +38,10 @@ for program in $EXAMPLES; do
 		run "./$program" "$srcdir/examples";;
 	*/service)
 		;;		# until a signal: test_service
+	*/hotmap)
+		;;		# waits for workers: hotmap.sh
+	*/mincemeat)
+		run "./$program" server "$tmp/queue";;
 	*/loop_*)
 		;;		# loops.sh
 	*/squares)
