@@ -56,23 +56,6 @@ static bool first_time(const struct config *c, int64_t what)
 	return fd >= 0;
 }
 
-static pid_t parent_of(pid_t pid)
-{
-	char path[64], text[512] = "";
-	const char *behind;
-	int parent = 0, fd;
-
-	snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
-	fd = open(path, O_RDONLY);
-	if (fd < 0 || read(fd, text, sizeof text - 1) <= 0)
-		_exit(99);
-	close(fd);
-	behind = strrchr(text, ')');
-	if (behind == NULL || sscanf(behind + 1, " %*c %d", &parent) != 1)
-		_exit(98);
-	return parent;
-}
-
 /* Harms a process that this worker depends on. */
 static void harm(int64_t what)
 {
