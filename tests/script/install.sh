@@ -72,7 +72,7 @@ $MAKE install DESTDIR="$root" >"$tmp/log" 2>&1 || {
 }
 dir=$(dirname "$(find "$root" -name vimap.pc)")
 [ -f "$dir/vimap.pc" ] || give_up "there is no vimap.pc"
-[ -f "$(dirname "$dir")/../include/vimap.hpp" ] || give_up "no vimap.hpp"
+[ -n "$(find "$root" -name vimap.hpp)" ] || give_up "no vimap.hpp"
 [ "$(echo hey | LD_LIBRARY_PATH=$(dirname "$dir") \
     "$(find "$root" -path '*/bin/vimap')" echo)" = hey ] || give_up "no vimap"
 [ "$(pc --modversion)" = "$VERSION" ] || give_up "another version"
@@ -90,8 +90,10 @@ done); do
 done
 [ $count -gt 0 ] || give_up "no function was found"
 if command -v man >/dev/null 2>&1; then
-	MANPATH=$(dirname "$pages") man -P cat vm_cancel >"$tmp/log" 2>&1 &&
-	    grep VM_CANCEL_UNREAD "$tmp/log" >/dev/null || {
+	backspace=$(printf '\b')
+	MANPATH=$(dirname "$pages") MANPAGER=cat man vm_cancel 2>&1 |
+	    sed "s/.$backspace//g" >"$tmp/log"
+	grep VM_CANCEL_UNREAD "$tmp/log" >/dev/null || {
 		head "$tmp/log"
 		give_up "man vm_cancel"
 	}

@@ -51,7 +51,7 @@ if ! diff "$tmp/declared" "$tmp/listed"; then
 fi
 case $EXPORT_LDFLAGS in
 *version-script*)
-	if grep -v '@@VIMAP_[0-9]*$' "$tmp/versions"; then
+	if grep -v '@@VIMAP_[0-9.]*$' "$tmp/versions"; then
 		echo "^ exported without a version"
 		status=1
 	fi
