@@ -35,7 +35,7 @@ for program in $EXAMPLES; do
 		echo "FAIL: not 2 4 6 8"
 		failures=$((failures + 1));;
 	*/folder_wordcount)
-		run "./$program" "$srcdir/examples";;
+		run "./$program" "$srcdir/man";;
 	*/service)
 		;;		# until a signal: test_service
 	*/hotmap)
