@@ -1,9 +1,5 @@
-/*
- * vimap.c - vimap(1): runs a command for each record, on a pool.
- *
- * Arguments, records and results are the caller's; the command is started in
- * workers, whose process group its processes have, so that they end with them.
- */
+/* vimap.c - vimap(1): runs a command for each record.  Its processes start in
+   workers, whose process group they have, so that they end with them. */
 #define _GNU_SOURCE
 
 #include <errno.h>
@@ -32,7 +28,6 @@ enum { SOME_FAILED = 1, MISUSED, BROKEN };
 
 #define READ_SIZE ((size_t)64 * 1024)	/* bytes of a read */
 #define INPUT_MOST ((size_t)1 << 30)	/* max_item_bytes by default */
-#define NAME_MOST 60		/* bytes of a record in a message */
 #define DIGITS "0123456789"
 
 /* How far the output is.  A filter ends an answer, and may write more. */
@@ -50,6 +45,7 @@ static char **command;		/* its words; a NULL ends them */
 /* Of the caller. */
 static vm_pool *pool;
 static int ending;		/* the exit status */
+static uint64_t cancelled;	/* inputs */
 static volatile sig_atomic_t caught;	/* a signal, or 0 */
 static pid_t caller;		/* itself */
 
@@ -82,6 +78,10 @@ static bool read_option(int letter)
 	case 'd':
 		separator = letter == '0' ? 0 : *optarg;
 		return letter == '0' || (optarg[0] && !optarg[1]);
+	case 'J':
+		o->flags |= VM_JOURNAL_OUTPUTS | VM_JOURNAL_RETRY;
+		o->journal = optarg;
+		return true;
 	case 'F':
 	case 'i':
 		mode = letter == 'F' ? AS_LINES : AS_INPUT;
@@ -93,14 +93,13 @@ static bool read_option(int letter)
 		memory = (size_t)number(DIGITS, "KMG", (double)(SIZE_MAX / 2));
 		return memory > 0;
 	case 'p':
-		o->flags |= VM_PROGRESS;
+	case 'u':
+		o->flags = letter == 'p' ? o->flags | VM_PROGRESS :
+		    o->flags & ~(unsigned)VM_ORDERED;
 		return true;
 	case 't':
 		o->item_timeout_ms = (int)(1000 * number(DIGITS ".", "", 2e6));
 		return o->item_timeout_ms > 0;
-	case 'u':
-		o->flags &= ~(unsigned)VM_ORDERED;
-		return true;
 	}
 	return letter != '?' && (*to = (int)number(DIGITS, "", INT_MAX)) > 0;
 }
@@ -110,7 +109,7 @@ static bool read_arguments(int argc, char **argv)
 {
 	int letter;
 
-	while ((letter = getopt(argc, argv, "+0Fa:d:ij:m:n:pr:t:ux:")) != -1)
+	while ((letter = getopt(argc, argv, "+0FJ:a:d:ij:m:n:pr:t:ux:")) != -1)
 		if (!read_option(letter))
 			break;
 	command = argv + optind;
@@ -124,8 +123,8 @@ static bool read_arguments(int argc, char **argv)
 		fprintf(stderr, "vimap: -F takes no -n\n");
 	else if (letter == -1)
 		return true;
-	fprintf(stderr, "usage: vimap [-0Fipu] [-a FILE] [-d SEP] [-j N] "
-	    "[-m SIZE] [-n N]\n             [-r N] [-t SEC] [-x N] "
+	fprintf(stderr, "usage: vimap [-0Fipu] [-a FILE] [-d SEP] [-J JOURNAL] "
+	    "[-j N] [-m SIZE]\n             [-n N] [-r N] [-t SEC] [-x N] "
 	    "COMMAND [ARG...]\n");
 	return false;
 }
@@ -233,15 +232,13 @@ static char **fill(const char *input, size_t size)
 		places += strcmp(command[n], "{}") == 0;
 	at = filled = calloc(n + 2, (count + 1) * sizeof *filled);
 	for (size_t i = 0; filled && i < n + (places == 0); i++) {
-		const char *word = i < n ? command[i] : "{}";
+		const char *word = input;
+		bool place = i == n || strcmp(command[i], "{}") == 0;
 
-		if (strcmp(word, "{}") != 0) {
+		for (; place && word <= input + size; word += strlen(word) + 1)
 			*at++ = (char *)word;
-			continue;
-		}
-		word = input;
-		for (; word <= input + size; word += strlen(word) + 1)
-			*at++ = (char *)word;
+		if (!place)
+			*at++ = command[i];
 	}
 	return filled;
 }
@@ -372,8 +369,7 @@ static enum progress talk(struct vm_context *me, const char *input, size_t size)
 	enum progress r = MORE;
 
 	while (r == MORE) {
-		if (rest > 0)
-			rest = push(input, size, rest);
+		rest = rest > 0 ? push(input, size, rest) : 0;
 		if (rest == 0 && mode == AS_INPUT && child.to >= 0) {
 			close(child.to);
 			child.to = -1;
@@ -501,7 +497,7 @@ static void print_failure(const struct vm_result *r)
 
 	flush();
 	fprintf(stderr, "vimap: record %" PRIu64 " '", r->index);
-	for (i = 0; i < r->input_size && (i < NAME_MOST ||
+	for (i = 0; i < r->input_size && (i < 60 ||
 	    (name[i] & 0xc0) == 0x80); i++)
 		putc((unsigned char)name[i] < ' ' || name[i] == 127 ? '?' :
 		    name[i], stderr);
@@ -514,28 +510,25 @@ static void print_failure(const struct vm_result *r)
 		ending = SOME_FAILED;
 }
 
-/* Prints a result.  Returns 1 if that is an input that was cancelled. */
-static int print(const struct vm_result *r)
+static void print(const struct vm_result *r)
 {
 	const int error = r->exception ? r->exception->code - NOT_STARTED : 0;
 
 	if (r->exception && r->exception->cause == VM_CANCELLED)
-		return 1;
-	if (ending > SOME_FAILED)
-		return 0;
-	if (r->type == VM_OUTPUT)
+		cancelled++;
+	else if (ending > SOME_FAILED)
+		return;
+	else if (r->type == VM_OUTPUT)
 		print_output(r->output, r->output_size);
 	else if ((error == ENOENT || error == EACCES) &&
 	    strcmp(command[0], "{}") != 0)	/* so it is for all */
 		stop(error == ENOENT ? 127 : 126, command[0], strerror(error));
 	else
 		print_failure(r);
-	return 0;
 }
 
 static void print_all(void)
 {
-	uint64_t cancelled = 0;
 	struct vm_result r;
 	int rc;
 
@@ -546,7 +539,7 @@ static void print_all(void)
 			rc = vm_zip_in_out(pool, &r);
 		}
 		if (rc == 1)
-			cancelled += (uint64_t)print(&r);
+			print(&r);
 	} while (rc == 1);
 	if (rc == -1)
 		stop(BROKEN, "the records", errno != EILSEQ ? vm_error(pool) :
@@ -566,26 +559,33 @@ static void on_signal(int number)
 	vm_cancel(pool, VM_CANCEL_RUNNING);
 }
 
-/* Handles a signal that is not ignored. */
-static void handle(int number)
+/* Returns the command in a string that stays: a journal is of one command. */
+static char *describe(void)
 {
-	if (signal(number, on_signal) == SIG_IGN)
-		signal(number, SIG_IGN);
+	static char *words;
+	size_t size;
+	FILE *f = open_memstream(&words, &size);
+
+	for (char **word = command; f && *word; word++)
+		fprintf(f, "%zu:%s", strlen(*word), *word);
+	return f && fclose(f) == 0 ? words : NULL;
 }
 
 int main(int argc, char **argv)
 {
-	const struct vm_worker hooks = { .process = process,
-		.teardown = tear_down };
+	struct vm_worker hooks = { .process = process, .teardown = tear_down };
 	vm_pool *p;
 	int closed;
 
 	if (!read_arguments(argc, argv))
 		return MISUSED;
 	caller = getpid();
+	hooks.version = describe();
 	p = pool = vm_fork(&hooks, &options);	/* NULL is refused below */
-	handle(SIGINT);
-	handle(SIGTERM);
+	if (signal(SIGINT, on_signal) == SIG_IGN)
+		signal(SIGINT, SIG_IGN);
+	if (signal(SIGTERM, on_signal) == SIG_IGN)
+		signal(SIGTERM, SIG_IGN);
 	if (vm_imap(p, (struct vm_source){ .next = next, .wait_fd = wait_fd }))
 		stop(BROKEN, "no pool", vm_error(p));
 	else

@@ -141,6 +141,31 @@ count=$(grep -c "^vimap: record " "$dir/err")
 wanted '262144\n'
 expect_of 'a\n' 0 -m 256M sh -c 'ulimit -v' sh
 
+# A journal: only what is not done runs again, for the same command, and all
+# outputs are written.  The first run is killed at the third record.
+doing='echo "$1" >>"$dir/ran"; [ "$1" != "$(cat "$dir/bad")" ] || {
+	kill -9 $(cat "$dir/pid"); exec sleep 1000; }; echo "<$1>"'
+echo 3 >"$dir/bad"
+printf '1\n2\n3\n4\n' | sh -c 'echo $$ >"$dir/pid"; exec "$@"' sh \
+    "$program" -j 1 -J "$dir/journal" sh -c "$doing" sh >"$dir/out" 2>"$dir/err"
+: >"$dir/bad"
+printf '1\n2\n3\n' >"$dir/expected"
+same "records that ran before the kill" "$dir/ran"
+: >"$dir/ran"
+wanted '<4>\n<3>\n<2>\n<1>\n'
+n=0
+until printf '4\n3\n2\n1\n' | "$program" -J "$dir/journal" -j 1 sh -c "$doing" \
+    sh >"$dir/out" 2>"$dir/err" || [ $((n += 1)) -gt "${limit}0" ]; do
+	sleep 0.1		# the pool of the killed has the file for a moment
+done
+same "-J"
+wanted '4\n3\n'
+same "records that ran after it" "$dir/ran"
+wanted '1\n2\n'
+expect_of '1\n2\n' 0 -J "$dir/journal" -j 1 echo
+expect_of '1\n2\n' 0 -J "$dir/journal" -j 1 echo
+wanted ''
+
 # One sentence for all records.
 wanted ''
 expect_of '1\n2\n3\n' 127 -j 2 "$dir/not there"
