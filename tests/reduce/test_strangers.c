@@ -206,8 +206,21 @@ START_TEST(other_jobs_are_named)
 }
 END_TEST
 
+/* Waits until the worker here is given up. */
+static void wait_given_up(vm_pool *pool)
+{
+	struct vm_worker_stats s = { .state = VM_WORKER_DEAD };
+
+	for (int i = 0; s.state != VM_WORKER_GIVEN_UP; i++) {
+		ck_assert_int_lt(i, limit_ms());
+		ck_assert_int_ne(vm_ready(pool, 0), 0);
+		ck_assert_int_eq(vm_worker_stats(pool, 0, &s), 1);
+		nap_ms(1);
+	}
+}
+
 /* Other machines map on, but cannot gather. */
-START_TEST(the_last_worker_here_is_given_up)
+static void lose_worker(bool before)
 {
 	struct vm_reduced one;
 	vm_reducer *r;
@@ -216,6 +229,8 @@ START_TEST(the_last_worker_here_is_given_up)
 	use_host(plain);
 	config.setup_fails_here = true;
 	r = fork_jobs();
+	if (before)
+		wait_given_up(vm_reducer_pool(r));
 	queue_run(r, 1, vm_range(0, 20));
 	while ((rc = vm_zip_key_out(r, &one)) == 1)
 		ck_assert_int_eq(one.type, VM_EXCEPTION);
@@ -226,6 +241,12 @@ START_TEST(the_last_worker_here_is_given_up)
 	    vm_reducer_error(r));
 	ck_assert_uint_eq(done_far(r), 20);
 	vm_reducer_close(r);
+}
+
+START_TEST(the_last_worker_here_is_given_up)
+{
+	lose_worker(false);
+	lose_worker(true);
 }
 END_TEST
 
