@@ -16,7 +16,8 @@ static bool holds(const struct span *s, uint64_t number)
 {
 	const uint64_t first = away_number(s, s->first);
 
-	return number >= first && number - first < span_expected(s);
+	/* A number before the first wraps. */
+	return number - first < span_expected(s);
 }
 
 /* Returns the place in the list of the span that has the next item, or NULL.

@@ -213,6 +213,8 @@ START_TEST(items_taken_back_have_no_number)
 	s = member.sent;
 	ck_assert_int_eq(slot_lower(&slot, s->ordinal, 1, &s->limit), 0);
 	ck_assert_uint_eq(s->limit, 1);
+	/* Also while memory is short, and the span is not cut. */
+	ck_assert_int_eq(answer(1), -EPROTO);
 	rest = span_cut(s, 1);
 	ck_assert_ptr_nonnull(rest);
 	span_free(rest);
