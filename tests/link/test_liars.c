@@ -145,7 +145,7 @@ static void lie(uint64_t number)
 		tell(FRAME_SEEK, &seek, sizeof seek);
 		break;
 	case 1:
-		tell(FRAME_RETURNED, NULL, draw(2));
+		tell(FRAME_RETURNED, &seek, draw(2));
 		break;
 	case 2:
 		tell_outcome();
