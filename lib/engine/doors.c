@@ -88,10 +88,11 @@ void doors_watch(struct engine *e)
    printed. */
 static void name(struct host *h, const struct frame *f)
 {
-	for (size_t i = 0; i < f->size; i++)
-		h->guest[i] = f->body[i] > ' ' && f->body[i] < 127 ?
-		    (char)f->body[i] : '?';
+	memcpy(h->guest, f->body, f->size);
 	h->guest[f->size] = '\0';
+	for (size_t i = 0; i < f->size; i++)
+		if (h->guest[i] <= ' ' || h->guest[i] >= 127)
+			h->guest[i] = '?';
 	h->name = h->guest;
 }
 

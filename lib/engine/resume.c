@@ -178,7 +178,7 @@ static int read_failure(struct engine *e, struct span *s, uint64_t at,
 		r = entry_read_failure(&f, b->data, (size_t)entry->size);
 	if (r == 0 && (f.cause & OF_ITEMS) == 0)
 		r = -EPROTO;
-	if (r < 0)
+	if (r != 0)
 		return r;
 	*cause = f.cause;
 	return put_failure(e, s, entry, &f);

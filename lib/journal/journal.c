@@ -234,7 +234,7 @@ static int look_at_first(const struct journal *j)
 	if (j->out.size < LINE_SIZE + ENTRY_HEAD)
 		return 0;
 	r = journal_read(j, LINE_SIZE, &e);
-	if (r < 0 || e.size > j->out.size - LINE_SIZE - ENTRY_HEAD)
+	if (r != 0 || e.size > j->out.size - LINE_SIZE - ENTRY_HEAD)
 		return r;
 	return e.type == ENTRY_BEGIN && e.size <= sizeof names ?
 	    journal_read_data(j, LINE_SIZE, &e, names) : -EPROTO;

@@ -110,7 +110,7 @@ int sys_own_directory(const char *path, bool make)
 
 	if (r == 0 || r == -EEXIST)
 		r = result_of(lstat(path, &s));
-	if (r < 0)
+	if (r != 0)
 		return r;
 	if (!S_ISDIR(s.st_mode))
 		return -ENOTDIR;

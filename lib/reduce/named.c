@@ -105,7 +105,7 @@ static int set_up(struct vm_context *me)
 static int process(struct vm_context *me, const void *input, size_t size)
 {
 	const struct job_plan *p = job_plan_of(me);
-	struct task task;
+	struct task task = { .kind = TASK_REDUCE };
 
 	if (size >= sizeof task)
 		memcpy(&task, input, sizeof task);
@@ -148,7 +148,7 @@ static struct named *copy(const char *name, const struct vm_job *jobs,
 	    job_plan_copy(&n->plan, jobs, count, job_size, &words) :
 	    -EINVAL;
 	if (r == 0) {
-		strcpy(n->name, name);
+		memcpy(n->name, name, strlen(name) + 1);
 		return n;
 	}
 	free_named(n);

@@ -160,22 +160,23 @@ static bool are_pairs(const unsigned char *at, size_t left, size_t most)
 	return length > 0;
 }
 
-static int add_pair(struct shuffle *s, struct record *r)
+static int add_pair(struct shuffle *s, const struct record *pair)
 {
-	const uint64_t hash = hash_bytes(r->key, r->key_size);
+	const uint64_t hash = hash_bytes(pair->key, pair->key_size);
 	struct shuffle_part *part = &s->parts[hash_share(hash, s->count)];
+	struct record r = *pair;
 	struct run run;
 	int error = 0;
 
-	if (r->body_size >= RECORD_LARGE) {
-		error = run_write(s->store, store_own_place(s->store), r->body,
-		    r->body_size, &run);
-		r->body = (const unsigned char *)&run;
-		r->body_size = sizeof run;
-		r->apart = true;
+	if (r.body_size >= RECORD_LARGE) {
+		error = run_write(s->store, store_own_place(s->store), r.body,
+		    r.body_size, &run);
+		r.body = (const unsigned char *)&run;
+		r.body_size = sizeof run;
+		r.apart = true;
 	}
 	if (error == 0)
-		error = record_append(&part->open, r);
+		error = record_append(&part->open, &r);
 	return error == 0 && part->open.len >= s->most ?
 	    close_part(s, part) : error;
 }
