@@ -19,7 +19,7 @@ _Static_assert(sizeof(struct told_job) % ALIGNED == 0, "aligns the config");
 /* What is allocated. */
 struct box {
 	const struct job_plan *plan;
-	uint64_t reserved;
+	unsigned char reserved[ALIGNED - sizeof(void *)];
 	struct told told;
 };
 _Static_assert(offsetof(struct box, told) % ALIGNED == 0, "aligns the rest");
