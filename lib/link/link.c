@@ -170,9 +170,21 @@ static void answer(const struct frame *f)
 		give_up(bereft);
 }
 
-/* The agent has torn down.  Its text, if any, says what failed. */
+/* Says LEAVING when all items are answered after STOP: the agent tears down. */
+static void leave_when_done(void)
+{
+	if (!self.stopped || self.leaving || tasks_in_flight(&self.tasks) > 0)
+		return;
+	put(FRAME_LEAVING, NULL, 0);
+	flush();
+	self.leaving = true;
+}
+
+/* The agent has torn down.  Its text, if any, says what failed.  BYE may have
+   come together with the last answers. */
 static _Noreturn void part(const struct frame *f)
 {
+	leave_when_done();
 	if (!self.leaving || f->size > CALLER_TEXT)
 		give_up(broken);
 	if (f->size > 0)
@@ -531,23 +543,13 @@ static void set_up(void)
 
 /* ---- the loop ---- */
 
-/* All items are answered: the agent tears down. */
-static void leave(void)
-{
-	put(FRAME_LEAVING, NULL, 0);
-	flush();
-	self.leaving = true;
-}
-
 static void turn(void)
 {
 	unsigned ready;
 
 	hear_caller();
 	ship_all();
-	if (self.stopped && !self.leaving &&
-	    tasks_in_flight(&self.tasks) == 0)
-		leave();
+	leave_when_done();
 	flush();
 	ready = await(1u << AGENT | 1u << CALLER);
 	if (ready >> CALLER & 1 && channel_fill(&self.caller.tasks) < 0)

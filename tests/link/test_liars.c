@@ -54,9 +54,15 @@ static int hang(struct vm_context *me, const void *input, size_t size)
 	return vm_output(me, input, size);
 }
 
+static void no_teardown(struct vm_context *me)
+{
+	(void)me;
+}
+
 static const struct vm_worker table[] = {
 	{ .process = echo, .name = "echo" },
 	{ .process = hang, .name = "hang" },
+	{ .process = echo, .name = "echo", .teardown = no_teardown },
 };
 
 /* ---- an agent that lies ---- */
@@ -273,6 +279,68 @@ static int be_backwards(const char *how)
 			return 0;
 	}
 }
+
+/* ---- an agent that leaves at once ---- */
+
+/* Its items: it answers the first when it has all, and the others after STOP,
+   in the same write as BYE. */
+#define HASTY 4
+
+static void answer_and_leave(void)
+{
+	_Alignas(16) unsigned char frames[HASTY * 64];
+	size_t size = 0;
+
+	for (int i = 1; i < HASTY; i++) {
+		frame_write(frames + size, FRAME_OUTPUT, &held[i],
+		    sizeof held[i]);
+		size += frame_length(sizeof held[i]);
+	}
+	frame_write(frames + size, FRAME_BYE, NULL, 0);
+	say(frames, size + frame_length(0));
+}
+
+static int be_hasty(void)
+{
+	const struct far_begun begun = { .workers = HASTY };
+	struct channel in;
+	struct frame f;
+
+	channel_open(&in, 0, -1);
+	greet();
+	for (;;) {
+		while (channel_receive(&in, SIZE_MAX, &f) == 1) {
+			if (f.kind == FRAME_BEGIN)
+				tell(FRAME_BEGUN, &begun, sizeof begun);
+			if (f.kind == FRAME_ITEM)
+				memcpy(&held[held_count++], f.body,
+				    sizeof held[0]);
+			if (f.kind == FRAME_ITEM && held_count == HASTY)
+				tell(FRAME_OUTPUT, &held[0], sizeof held[0]);
+			if (f.kind == FRAME_STOP)
+				answer_and_leave();
+			channel_pass(&in, &f);
+		}
+		if (channel_fill(&in) < 0)
+			return 0;
+	}
+}
+
+START_TEST(an_agent_may_answer_and_leave_at_once)
+{
+	const char *command[] = { program, "--hasty", NULL };
+	struct vm_host host = { .name = "hasty", .command = command };
+	const struct vm_options o = { .workers = VM_ELSEWHERE, .hosts = &host,
+		.host_count = 1, .chunk_size = HASTY };
+	vm_pool *pool = fork_pool(&table[2], &o);
+	struct vm_result r;
+
+	imap_to(pool, vm_range(0, HASTY));
+	take(pool, &r);
+	ck_assert_int_eq(number(r.input), 0);
+	ck_assert_msg(vm_close(pool) == 0, "%s", vm_error(NULL));
+}
+END_TEST
 
 #define N 300
 
@@ -639,6 +707,7 @@ END_TEST
 int main(int argc, char **argv)
 {
 	const TTest *const tests[] = { answers_come_in_any_order,
+		an_agent_may_answer_and_leave_at_once,
 		an_answer_that_comes_twice_ends_the_link,
 		an_answer_to_no_item_ends_the_link,
 		each_input_comes_back_once_from_liars,
@@ -649,6 +718,8 @@ int main(int argc, char **argv)
 		return be_liar((unsigned)atoi(argv[2]));
 	if (argc > 2 && strcmp(argv[1], "--backwards") == 0)
 		return be_backwards(argv[2]);
+	if (argc > 1 && strcmp(argv[1], "--hasty") == 0)
+		return be_hasty();
 	vm_agent(argc, argv, table, COUNTOF(table));
 	if (realpath(argv[0], program) == NULL)
 		return 1;
