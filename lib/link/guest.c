@@ -42,6 +42,16 @@ static void refuse(struct command *c, const struct words *w)
 	sys_close(&c->out);
 }
 
+/* Has an agent that greeted ended since?  It waits for BEGIN, so any event is
+   its end, or a breach of the protocol.  While the pool has no place for it, a
+   guest waits in the queue of the socket, and gives up after a while. */
+static bool is_gone(const struct command *c)
+{
+	struct pollfd fd = { .fd = c->in, .events = POLLIN };
+
+	return sys_poll(&fd, 1, 0) != 0;
+}
+
 static int knock(struct caller *caller, const char *host)
 {
 	int r = caller_tell(caller, FRAME_KNOCK, host,
@@ -50,8 +60,8 @@ static int knock(struct caller *caller, const char *host)
 	return r < 0 ? r : caller_flush(caller);
 }
 
-/* Takes a connection, and reads its greeting.  Returns 1; 0 if it was refused;
-   or -errno with words. */
+/* Takes a connection, and reads its greeting.  Returns 1; 0 if it was refused,
+   or has ended; or -errno with words. */
 static int receive(struct command *c, int door, const char *name,
     struct caller *caller, struct greeting *g, struct words *w)
 {
@@ -63,6 +73,9 @@ static int receive(struct command *c, int door, const char *name,
 		return words_set(w, -r, "No connection could be accepted: %s.",
 		    words_of(-r));
 	r = command_greet(c, name, sys_now() + GREETING_NS, g, w);
+	if (r == 0 && is_gone(c))
+		r = words_set(w, EPIPE, "The agent ended before it was let "
+		    "in.");
 	if (r < 0)
 		refuse(c, w);
 	return r == 0;

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "base/base.h"
+#include "os/identity.h"
 #include "tools.h"
 #include "wire/frame.h"
 #include "wire/greeting.h"
@@ -382,29 +383,71 @@ static size_t read_all(int fd, unsigned char *to, size_t size)
 	return got;
 }
 
+/* Connects as an agent of that build. */
+static int greet_as(const char *identity)
+{
+	struct greeting g;
+	const int fd = connect_to(door);
+	char text[512];
+	size_t size;
+
+	greeting_init(&g);
+	g.cpus = 1;
+	strcpy(g.host, "h");
+	snprintf(g.identity, sizeof g.identity, "%s", identity);
+	size = greeting_write(&g, text, sizeof text);
+	size += (size_t)snprintf(text + size, sizeof text - size,
+	    "name work\n\n");
+	ck_assert_int_eq(send(fd, text, size, 0), (ssize_t)size);
+	return fd;
+}
+
 START_TEST(another_build_is_told)
 {
 	static unsigned char answer[1024];
-	struct greeting g = { .host = "h", .identity = "abcdef", .cpus = 1 };
-	char text[512];
 	vm_pool *pool;
 	size_t size;
 	int fd;
 
 	set_dir();
 	pool = fork_listening(door);
-	fd = connect_to(door);
-	greeting_init(&g);
-	size = greeting_write(&g, text, sizeof text);
-	size += (size_t)snprintf(text + size, sizeof text - size,
-	    "name work\n\n");
-	ck_assert_int_eq(send(fd, text, size, 0), (ssize_t)size);
+	fd = greet_as("abcdef");
 	size = read_all(fd, answer, sizeof answer - 1);
 	ck_assert_uint_gt(size, FRAME_HEAD);
 	ck_assert_msg(strstr((char *)answer + FRAME_HEAD, "another build") !=
 	    NULL, "%s", (char *)answer + FRAME_HEAD);
 	close(fd);
 	close_pool(pool);
+	drop_dir();
+}
+END_TEST
+
+/* They waited for a place, and gave up. */
+START_TEST(connections_that_have_ended_are_passed_over)
+{
+	struct vm_options o = { .workers = VM_ELSEWHERE, .max_hosts = 1,
+		.silence_ms = 2 * limit_ms() };
+	char identity[IDENTITY_SIZE];
+	pid_t first, second;
+	vm_pool *pool;
+
+	set_dir();
+	o.listen = door;
+	identity_of_program(identity);
+	pool = fork_pool(&table[0], &o);
+	first = start_near(1);
+	await_hosts(pool, 1);
+	for (int i = 0; i < 3; i++)
+		close(greet_as(identity));
+	second = start_near(1);
+	ck_assert_int_eq(kill(first, SIGKILL), 0);
+	ck_assert_int_eq(waitpid(first, NULL, 0), first);
+	imap_to(pool, vm_range(0, ITEMS));
+	ck_assert_int_eq(take_all(pool), 1);
+	/* No link was spent on them. */
+	ck_assert_ptr_null(strstr(state_of(pool, 1).words, "had started"));
+	close_pool(pool);
+	is_served(second);
 	drop_dir();
 }
 END_TEST
@@ -578,6 +621,7 @@ int main(int argc, char **argv)
 		a_program_joins_through_a_relay, programs_come_and_die,
 		strangers_do_not_keep_others_out,
 		a_program_with_other_names_is_told, another_build_is_told,
+		connections_that_have_ended_are_passed_over,
 		another_user_is_not_let_in, a_place_has_a_single_pool,
 		the_socket_of_a_killed_pool_is_replaced,
 		a_name_is_a_socket_of_the_user, wrong_arguments_are_refused };
