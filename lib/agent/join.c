@@ -7,6 +7,7 @@
 #include "config.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,11 +34,20 @@
 
 /* ---- in the agent ---- */
 
+/* Returns a descriptor for the text of the command: standard error, or
+   /dev/null if the program has closed that.  Or -errno. */
+static int text_end(void)
+{
+	int fd = sys_copy(2);
+
+	return fd == -EBADF ? sys_open("/dev/null", O_WRONLY) : fd;
+}
+
 /* Starts the command that leads to the pool, as a connection.  Returns 0 or
    -errno. */
 static int start_command(const struct vm_join *how, struct agent_line *l)
 {
-	int in[2] = { -1, -1 }, out[2] = { -1, -1 }, errors = sys_copy(2);
+	int in[2] = { -1, -1 }, out[2] = { -1, -1 }, errors = text_end();
 	int r = sys_pipe(in);
 
 	if (r == 0)

@@ -258,6 +258,35 @@ START_TEST(a_program_joins_through_a_relay)
 }
 END_TEST
 
+/* Also where both its workers and the relay have no place for text. */
+START_TEST(a_program_without_streams_joins)
+{
+	const char *command[] = { program, "--vimap-relay", door, NULL };
+	const struct vm_join ways[] = {
+		{ .to = door, .workers = 1, .once = 1 },
+		{ .command = command, .workers = 1, .once = 1 },
+	};
+	vm_pool *pool;
+	pid_t pid;
+
+	set_dir();
+	for (size_t i = 0; i < COUNTOF(ways); i++) {
+		pid = new_process();
+		if (pid == 0) {
+			for (int fd = 0; fd < 3; fd++)
+				close(fd);
+			_exit(vm_join(&ways[i], table, 1) != 0);
+		}
+		pool = fork_listening(door);
+		imap_to(pool, vm_range(0, ITEMS));
+		ck_assert_int_eq(take_all(pool), 1);
+		close_pool(pool);
+		is_served(pid);
+	}
+	drop_dir();
+}
+END_TEST
+
 /* The program that joined serves a pool after the other, and is killed in the
    middle of the second: another takes its items over. */
 START_TEST(programs_come_and_die)
@@ -618,7 +647,8 @@ int main(int argc, char **argv)
 {
 	const TTest *const tests[] = { a_program_joins,
 		programs_wait_for_the_pool, many_join_at_once,
-		a_program_joins_through_a_relay, programs_come_and_die,
+		a_program_joins_through_a_relay,
+		a_program_without_streams_joins, programs_come_and_die,
 		strangers_do_not_keep_others_out,
 		a_program_with_other_names_is_told, another_build_is_told,
 		connections_that_have_ended_are_passed_over,
