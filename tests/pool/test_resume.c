@@ -199,6 +199,9 @@ END_TEST
 
 /* ---- outcomes ---- */
 
+/* Counts the inputs that hang; NULL: nobody asks. */
+static struct shared *hanging;
+
 /* Fails in a way that the input names. */
 static int end_badly(struct vm_context *me, const void *input, size_t size)
 {
@@ -219,6 +222,8 @@ static int end_badly(struct vm_context *me, const void *input, size_t size)
 	}
 	if (strcmp(how, "big") == 0)
 		return vm_output(me, big, sizeof big);
+	if (strcmp(how, "hang") == 0 && hanging != NULL)
+		atomic_fetch_add(&hanging->counter[0], 1);
 	while (strcmp(how, "hang") == 0)
 		pause();
 	return vm_output(me, input, size);
@@ -907,10 +912,11 @@ START_TEST(a_copy_in_another_process_writes_nothing)
 }
 END_TEST
 
-/* The last result is safe as soon as the pool is to close. */
+/* The last result is safe as soon as the pool is to close.  The input that
+   hangs is sent first, so it needs no call on the pool to begin. */
 START_TEST(a_close_that_waits_finishes_the_last)
 {
-	static const char *const words[] = { "good", "hang" };
+	static const char *const words[] = { "hang", "good" };
 	const struct vm_worker w = { .process = end_badly };
 	const struct vm_options o = { .workers = 2, .journal = path,
 		.chunk_size = 1, .close_timeout_ms = 300 };
@@ -919,16 +925,19 @@ START_TEST(a_close_that_waits_finishes_the_last)
 	vm_pool *pool;
 
 	make_dir();
+	hanging = shared_new();
 	pool = fork_pool(&w, &o);
 	imap_to(pool, vm_strings(words, 2));
 	take(pool, &r);
 	ck_assert_int_eq(r.type, VM_OUTPUT);
+	wait_for(&hanging->counter[0], 1);
 	ck_assert_int_eq(stat(path, &s), 0);
 	ck_assert_int_eq(vm_close_within(pool, 0), VM_LATER);
 	ck_assert_int_eq(stat(path, &t), 0);
 	ck_assert_int_gt(t.st_size, s.st_size);
 	vm_close(pool);
 	ck_assert_str_eq(run_words(fork_echo(0), words, 2), "+hang ");
+	shared_free(hanging);
 	remove_dir();
 }
 END_TEST
