@@ -210,7 +210,8 @@ static int recall(const struct frame *f)
 
 	if (frame_body(f, &said, sizeof said) < 0)
 		return -EPROTO;
-	cancels_last(&self.pool->engine.cancels, said.items, said.running != 0);
+	cancels_back(&self.pool->engine.cancels, self.inputs,
+	    said.running != 0);
 	return 0;
 }
 
@@ -224,7 +225,7 @@ static int heed(const struct frame *f, const void **input, size_t *size)
 		return carry(f, input, size);
 	if (f->kind == FRAME_STOP) {
 		self.stopped = true;
-		cancels_last(&self.pool->engine.cancels, UINT32_MAX, false);
+		cancels_back(&self.pool->engine.cancels, self.inputs, false);
 		return self.answers < self.inputs ? VM_LATER : 0;
 	}
 	if (f->kind == FRAME_CHUNK)

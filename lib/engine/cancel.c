@@ -74,10 +74,10 @@ uint64_t cancel_find(const struct engine *e, const void *tag, uint64_t index)
 	return best;
 }
 
-/* Lists the items of a sent span that are not done: the item its worker is at,
-   and those taken together with it. */
+/* Lists the items of a sent span, before that number, that are not done: the
+   item its worker is at, and those taken together with it. */
 static int add_taken(struct engine *e, const struct member *m,
-    const struct span *s)
+    const struct span *s, uint64_t before)
 {
 	uint32_t next;
 	int r = 0;
@@ -87,14 +87,15 @@ static int add_taken(struct engine *e, const struct member *m,
 	if (slot_begun(m->slot, s->ordinal, s->limit, &next) < 0)
 		return 0;
 	next = MAX(next, s->first + 1) - 1;
-	for (; next < s->first + s->count && r == 0; next++)
+	for (; next < s->first + s->count && r == 0 &&
+	    s->chunk->seq + next < before; next++)
 		r = cancels_add(&e->cancels, s->chunk->seq + next);
 	return r;
 }
 
-/* Lists the items that workers have taken and not done.  Returns 0 or
-   -ENOMEM. */
-static int add_all_taken(struct engine *e)
+/* Lists the items before that number that workers have taken and not done.
+   Returns 0 or -ENOMEM. */
+static int add_all_taken(struct engine *e, uint64_t before)
 {
 	const struct member *m = e->crew.roster.busy.first;
 	int r = 0;
@@ -102,15 +103,21 @@ static int add_all_taken(struct engine *e)
 	for (; m != NULL; m = roster_next(m, IN_BUSY))
 		for (const struct span *s = m->sent; s != NULL && r == 0;
 		    s = s->next)
-			r = add_taken(e, m, s);
+			r = add_taken(e, m, s, before);
 	return r;
+}
+
+/* Is cancels_back() still to be carried out? */
+static bool is_giving_back(const struct cancels *c)
+{
+	return c->back > c->until || c->running;
 }
 
 uint64_t cancel_alarm(const struct engine *e, uint64_t now)
 {
 	if (e->fate.closing)
 		return NEVER;
-	if (e->cancels.last > 0 || e->cancels.running)
+	if (is_giving_back(&e->cancels))
 		return now;
 	return e->cancels.count > 0 ? now + LOOK_NS : NEVER;
 }
@@ -166,32 +173,40 @@ static void strike(struct engine *e, struct member *m, const struct span *s,
 	crew_doom(&e->crew, m, VM_CANCELLED);
 }
 
-/* Answers the last "items" of the items that wait. */
-static int answer_last(struct engine *e, uint64_t items)
+/* Answers the items before that number that wait. */
+static int answer_before(struct engine *e, uint64_t before)
 {
 	struct span *s, *next, *rest;
-	uint64_t stay = 0;
 
-	for (s = e->window.waiting; s != NULL; s = s->next)
-		stay += s->count;
-	stay -= MIN(stay, items);
 	for (s = e->window.waiting; s != NULL; s = next) {
 		next = s->next;
-		if (stay >= s->count) {
-			stay -= s->count;
+		if (span_seq(s) >= before)
 			continue;
+		if (before - span_seq(s) < s->count) {
+			rest = span_cut(s, s->first +
+			    (uint32_t)(before - span_seq(s)));
+			if (rest == NULL)
+				return -ENOMEM;
+			window_move(&e->window, rest, SPAN_WAITING);
 		}
-		rest = stay > 0 ? span_cut(s, s->first + (uint32_t)stay) : s;
-		if (rest == NULL)
-			return -ENOMEM;
-		stay = 0;
-		rest->attempt--;
-		answer_cause(e, rest, VM_CANCELLED);
+		s->attempt--;
+		answer_cause(e, s, VM_CANCELLED);
 	}
 	return 0;
 }
 
-/* Carries out cancels_last().  Items of a chunk that is being filled, as memory
+/* Recalls the items before that number that links have, as far as they have not
+   begun; running: those that run as well. */
+static void recall_far(struct engine *e, uint64_t before, bool running)
+{
+	e->cancels.until = before;
+	if (running)
+		e->cancels.ended = before;
+	for (size_t i = 0; i < e->set.hosts.count; i++)
+		orders_recall(e, e->set.hosts.all[i], running);
+}
+
+/* Carries out cancels_back().  Items of a chunk that is being filled, as memory
    was short when it was to be admitted, wait too. */
 static int give_back(struct engine *e)
 {
@@ -204,12 +219,12 @@ static int give_back(struct engine *e)
 		dispatch_take_all(e, m);
 	}
 	if (r == 0)
-		r = answer_last(e, c->last);
+		r = answer_before(e, c->back);
 	if (r == 0 && c->running)
-		r = add_all_taken(e);
+		r = add_all_taken(e, c->back);
 	if (r < 0)
 		return r;
-	c->last = 0;
+	recall_far(e, c->back, c->running);
 	c->running = false;
 	return 0;
 }
@@ -282,7 +297,7 @@ int cancel_run(struct engine *e, uint64_t now)
 
 	if (e->fate.closing || e->fate.broken)
 		return 0;
-	if (c->last > 0 || c->running)
+	if (is_giving_back(c))
 		r = give_back(e);
 	for (size_t i = 0; i < c->count; i++) {
 		struct cancelled one = c->list[i];
@@ -316,17 +331,6 @@ static int cancel_sent(struct engine *e, struct member *m, struct span *s)
 	return 0;
 }
 
-/* Cancels the items that links have, as far as they have not begun; running:
-   those that run as well. */
-static void cancel_far(struct engine *e, bool running)
-{
-	e->cancels.until = e->intake.seq;
-	if (running)
-		e->cancels.ended = e->intake.seq;
-	for (size_t i = 0; i < e->set.hosts.count; i++)
-		orders_recall(e, e->set.hosts.all[i], UINT32_MAX, running);
-}
-
 int cancel_all(struct engine *e, unsigned how)
 {
 	int r = how & VM_CANCEL_UNREAD ? intake_give_up(e) : intake_finish(e);
@@ -341,9 +345,9 @@ int cancel_all(struct engine *e, unsigned how)
 		    s = s->next)
 			r = cancel_sent(e, m, s);
 	}
-	cancel_far(e, how & VM_CANCEL_RUNNING);
+	recall_far(e, e->intake.seq, how & VM_CANCEL_RUNNING);
 	if (r == 0 && how & VM_CANCEL_RUNNING)
-		r = add_all_taken(e);
+		r = add_all_taken(e, e->intake.seq);
 	return r;
 }
 

@@ -40,9 +40,9 @@ bool cancels_has(const struct cancels *c, uint64_t seq)
 	return seq < c->until || is_listed(c, seq);
 }
 
-void cancels_last(struct cancels *c, uint32_t items, bool running)
+void cancels_back(struct cancels *c, uint64_t before, bool running)
 {
-	c->last = (uint32_t)MIN((uint64_t)c->last + items, UINT32_MAX);
+	c->back = before;
 	c->running |= running;
 }
 

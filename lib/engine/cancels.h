@@ -28,8 +28,9 @@ struct cancels {
 	uint64_t until;		/* vm_cancel() covers all items before that
 				   number that had not begun */
 	uint64_t ended;		/* the same, with those that ran */
-	uint32_t last;		/* items to give back, see cancels_last(), */
-	bool running;		/* and whether to end those that run */
+	uint64_t back;		/* items before that number are to be given
+				   back, see cancels_back(), */
+	bool running;		/* and those that run are to be ended */
 };
 
 /* Adds an item to the list, once.  Returns 0 or -ENOMEM. */
@@ -38,10 +39,10 @@ int cancels_add(struct cancels *, uint64_t seq);
 /* Is the item to be cancelled: on the list, or by vm_cancel()? */
 bool cancels_has(const struct cancels *, uint64_t seq);
 
-/* Has the next turn answer, as cancelled, that many of the items that have not
-   begun, the last first, without a change for those to come; running: and all
-   that run.  For an agent, inside its source. */
-void cancels_last(struct cancels *, uint32_t items, bool running);
+/* Has the next turn answer, as cancelled, the items before that number that
+   have not begun; running: and those that run.  For an agent, inside its
+   source. */
+void cancels_back(struct cancels *, uint64_t before, bool running);
 
 /* Frees the list. */
 void cancels_release(struct cancels *);

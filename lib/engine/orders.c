@@ -17,21 +17,19 @@ bool orders_cancel(struct engine *e, const struct member *m, uint64_t item)
 	return true;
 }
 
-void orders_recall(struct engine *e, struct host *h, uint32_t items,
-    bool running)
+void orders_recall(struct engine *e, struct host *h, bool running)
 {
 	if (h->member == NULL || !member_is_ready(h->member) ||
 	    h->member->nsent == 0)
 		return;
-	h->recall.items = MAX(h->recall.items, items);
+	h->recalls = true;
 	h->recall.running |= running;
 	e->ordered = true;
 }
 
 static bool has_orders(const struct host *h)
 {
-	return h->cancel_count > 0 || h->recall.items > 0 ||
-	    h->recall.running != 0;
+	return h->cancel_count > 0 || h->recalls;
 }
 
 /* May its orders be queued?  The frames of the last orders must be written. */

@@ -19,10 +19,9 @@ struct member;
    later. */
 bool orders_cancel(struct engine *, const struct member *, uint64_t item);
 
-/* Has the host's link give back that many items that were not begun; running:
-   and end those that run. */
-void orders_recall(struct engine *, struct host *, uint32_t items,
-    bool running);
+/* Has the host's link give back the items that were not begun; running: and end
+   those that run. */
+void orders_recall(struct engine *, struct host *, bool running);
 
 /* Returns now if orders can be queued, else NEVER. */
 uint64_t orders_alarm(const struct engine *, uint64_t now);

@@ -135,6 +135,13 @@ void hosts_tell(struct host *h, const char *text, size_t size)
 	h->words[size] = '\0';
 }
 
+static void forget_orders(struct host *h)
+{
+	h->cancel_count = 0;
+	h->recalls = false;
+	h->recall = (struct far_recall){ .running = 0 };
+}
+
 size_t hosts_write_order(struct host *h)
 {
 	const size_t size = h->cancel_count * sizeof h->cancels[0];
@@ -144,18 +151,16 @@ size_t hosts_write_order(struct host *h)
 		frame_write(at, FRAME_CANCEL, h->cancels, size);
 		at += frame_length(size);
 	}
-	if (h->recall.items > 0 || h->recall.running) {
+	if (h->recalls) {
 		frame_write(at, FRAME_RECALL, &h->recall, sizeof h->recall);
 		at += frame_length(sizeof h->recall);
 	}
-	h->cancel_count = 0;
-	h->recall = (struct far_recall){ .items = 0 };
+	forget_orders(h);
 	return (size_t)(at - h->order);
 }
 
 void hosts_drop_order(struct host *h)
 {
-	h->cancel_count = 0;
-	h->recall = (struct far_recall){ .items = 0 };
+	forget_orders(h);
 	h->order_until = 0;
 }

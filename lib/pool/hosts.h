@@ -44,7 +44,8 @@ struct host {
 	/* Orders for the present link that are not queued yet. */
 	struct far_seek cancels[FAR_CANCELS];
 	size_t cancel_count;
-	struct far_recall recall; /* zeroed: none */
+	bool recalls;		/* with this body: */
+	struct far_recall recall;
 	unsigned char order[HOST_ORDER]; /* frames of queued orders, until */
 	uint64_t order_until;	/* channel_sent() of the link reaches this */
 };

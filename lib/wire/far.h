@@ -99,8 +99,8 @@ struct far_seek {
 
 /* RECALL */
 struct far_recall {
-	uint32_t items;		/* UINT32_MAX: all that were not begun */
-	uint32_t running;	/* not 0: and end all that run */
+	uint32_t running;	/* not 0: and end the items that run */
+	uint32_t reserved;
 };
 
 /* OUTCOME: how the worker of an item ended, on its own machine; followed by the

@@ -63,8 +63,8 @@ enum frame_kind {
 	FRAME_RETURNED,		/* agent, link: the next item was not begun; no
 				   body */
 	FRAME_CANCEL,		/* caller, link: end these items; far_seeks */
-	FRAME_RECALL,		/* caller, link: give back items that were not
-				   begun; a far_recall */
+	FRAME_RECALL,		/* caller, link: give back the items that were
+				   not begun; a far_recall */
 	FRAME_KNOCK,		/* link, before HELLO: a connection came to the
 				   pool's door; or the name of the machine that
 				   joins */
