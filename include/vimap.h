@@ -278,8 +278,14 @@ struct vm_host {
 	const char *name;	/* for people; NULL: the last argument but one,
 				   or else the first */
 	const char *const *command;	/* a NULL ends it; copied */
-	int workers;		/* 0: the CPUs usable there */
-	int reserved;		/* 0 */
+	int workers;		/* 0: the CPUs usable there; VM_ELSEWHERE: none,
+				   with hosts */
+	/* Machines behind it, an array of host_count: the agent there runs
+	   their commands, and passes inputs and results on.  They may have
+	   hosts in turn, 8 levels in all.  The argument is --vimap-tree then:
+	   an agent that was started with --vimap-agent runs no command. */
+	int host_count;
+	const struct vm_host *hosts;
 };
 
 /* Bits of vm_options.flags; each is off by default. */
@@ -599,15 +605,16 @@ VM_EXPORT int vm_finish(vm_pool *);
 
 /*
  * To be called first in main(), with the program's named workers.  Returns at
- * once if the last argument is not --vimap-agent.  Otherwise this process is
- * the agent of a pool on another machine: it forks a pool of its own with the
- * hooks of the name that the other side asks for, serves its inputs through
- * standard input and output, and exits.  There setup() runs once in each
- * worker, config points to a copy of the bytes that were sent, aligned for any
- * type, me->index, me->seed and me->attempt are as at the caller, and text for
- * stdout goes to stderr, which the caller's stderr receives line by line with
- * the name of the host before each.  An agent ends with all its processes when
- * its pool does, or when nothing was heard of it for silence_ms.
+ * once if the last argument is neither --vimap-agent nor --vimap-tree.
+ * Otherwise this process is the agent of a pool on another machine: it forks a
+ * pool of its own with the hooks of the name that the other side asks for,
+ * serves its inputs through standard input and output, and exits.  There
+ * setup() runs once in each worker, config points to a copy of the bytes that
+ * were sent, aligned for any type, me->index, me->seed and me->attempt are as
+ * at the caller, and text for stdout goes to stderr, which the caller's stderr
+ * receives line by line with the name of the host before each.  An agent ends
+ * with all its processes when its pool does, or when nothing was heard of it
+ * for silence_ms.
  *
  * Both ends must be the same build of the program: the linker's build-id is
  * compared, or a hash of the file where it has none.
@@ -691,7 +698,8 @@ struct vm_host_state {
 				   if never.  Valid until the next call on the
 				   pool */
 	enum vm_host_status status;
-	int workers;		/* 0 unless it is up */
+	int workers;		/* 0 unless it is up; with those of the machines
+				   behind it that are up */
 	int times_lost;		/* while it was up */
 	int reserved;		/* 0 */
 	uint64_t done;		/* inputs that it has answered */
@@ -944,7 +952,8 @@ struct vm_exception {
 	uint64_t max_rss;	/* peak resident bytes of the worker, with the
 				   inherited memory; 0 unless it died */
 	const char *host;	/* vm_host.name of the worker's machine, where
-				   pid is meant; NULL: this machine */
+				   pid is meant; "h1/h2" for h2 behind h1, if a
+				   worker there died; NULL: this machine */
 	uint64_t number;	/* of inputs that the pool had read before this
 				   input: with vm_options.seed it gives the
 				   seed; for vm_replay() */
@@ -970,7 +979,8 @@ struct vm_result {
 	enum vm_type type;
 	int attempts;		/* number of attempts; 0 if none began */
 	int worker_index;	/* of the last attempt; -1 if none began; the
-				   same for all workers of another machine */
+				   same for all workers of another machine and
+				   of those behind it */
 	int host;		/* of the last attempt: 1 for the first of
 				   vm_options.hosts; 0: this machine */
 	uint64_t wall_ns;	/* elapsed time of the last attempt in the

@@ -3,8 +3,8 @@
  * machine that gets its inputs, and gives its results, through a connection.
  *
  * Runs in: agent; agent_process() in its workers.  The number, index and
- * attempt of an input travel before its bytes, inside the input of the agent's
- * own pool.
+ * attempt of an input at the caller travel before its bytes, inside the input
+ * of the agent's own pool, and on to the machines behind.
  *
  * Easy to get wrong: the agent must read from the link also while its pool
  * takes no inputs, or it does not notice that the link is gone.
@@ -19,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/begin.h"
 #include "api/vm_pool.h"
 #include "base/base.h"
 #include "engine/deliver.h"
@@ -41,15 +42,6 @@
 /* Time for running items once the link is gone. */
 #define ALONE_NS MS_IN_NS
 
-/* Comes before the bytes of each input of the agent's pool. */
-struct carried {
-	uint64_t index;		/* in its source, at the caller */
-	uint64_t seq;		/* among all inputs of the caller */
-	uint32_t attempt;
-	uint32_t reserved[3];
-};
-_Static_assert(sizeof(struct carried) % 16 == 0, "keeps inputs aligned");
-
 static struct agent {
 	struct agent_line line;
 	struct channel link;	/* what comes from it */
@@ -66,6 +58,8 @@ static struct agent {
 	uint64_t heard_at;	/* the link */
 	uint64_t told_at;	/* when it was written to */
 	uint64_t silence_ns;
+	uint32_t workers;	/* that the link was told of last */
+	bool nested;		/* inputs come with a far_carried */
 	bool stopped;		/* the link has said STOP */
 	bool lost;		/* the link is gone, or silent */
 } self = { .silence_ns = NEVER };
@@ -152,7 +146,7 @@ static uint64_t mind_clock(void)
 static int agent_process(struct vm_context *me, const void *input, size_t size)
 {
 	const struct context *c = CONTAINER_OF(me, struct context, public);
-	struct carried head;
+	struct far_carried head;
 
 	memcpy(&head, input, sizeof head);
 	me->index = head.index;
@@ -164,10 +158,10 @@ static int agent_process(struct vm_context *me, const void *input, size_t size)
 
 /* ---- inputs ---- */
 
-/* Makes an input of an ITEM frame.  Returns 1, or -1 with errno. */
-static int carry(const struct frame *f, const void **input, size_t *size)
+/* Puts number, index and attempt before an input.  Returns 0 or -ENOMEM. */
+static int carry(const struct frame *f)
 {
-	const struct carried head = {
+	const struct far_carried head = {
 		.index = self.chunk.index + self.nth,
 		.seq = self.chunk.seq + self.nth,
 		.attempt = self.chunk.attempt,
@@ -175,14 +169,26 @@ static int carry(const struct frame *f, const void **input, size_t *size)
 
 	self.input.len = 0;
 	if (buf_append(&self.input, &head, sizeof head) < 0 ||
-	    buf_append(&self.input, f->body, f->size) < 0) {
+	    buf_append(&self.input, f->body, f->size) < 0)
+		return -ENOMEM;
+	return 0;
+}
+
+/* Makes an input of an ITEM frame.  Returns 1; 0 if the link breaks the
+   protocol; or -1 with errno. */
+static int take(const struct frame *f, const void **input, size_t *size)
+{
+	self.lost |= self.nested && f->size < sizeof(struct far_carried);
+	if (self.lost)
+		return 0;
+	if (!self.nested && carry(f) < 0) {
 		errno = ENOMEM;
 		return -1;
 	}
+	*input = self.nested ? f->body : self.input.data;
+	*size = self.nested ? f->size : self.input.len;
 	self.nth++;
 	self.inputs++;
-	*input = self.input.data;
-	*size = self.input.len;
 	return 1;
 }
 
@@ -222,7 +228,7 @@ static int heed(const struct frame *f, const void **input, size_t *size)
 	int r = 0;
 
 	if (f->kind == FRAME_ITEM)
-		return carry(f, input, size);
+		return take(f, input, size);
 	if (f->kind == FRAME_STOP) {
 		self.stopped = true;
 		cancels_back(&self.pool->engine.cancels, self.inputs, false);
@@ -282,26 +288,39 @@ static int wait_fd(void *from)
 
 /* ---- results ---- */
 
+/* Returns the name of the machine behind this where an item ended; NULL: this
+   machine. */
+static const char *host_of(const struct span *s)
+{
+	if (s->evidence != NULL && s->evidence->host != NULL)
+		return s->evidence->host;
+	return s->host > 0 ? hosts_get(&self.pool->engine.set.hosts,
+	    s->host)->name : NULL;
+}
+
 /* Tells how the worker of an item ended. */
 static void tell_outcome(const struct span *s)
 {
 	const struct outcome *o = &s->outcome;
-	const char *traceback = s->evidence ? s->evidence->traceback : NULL;
-	const char *tail = s->evidence ? s->evidence->tail : NULL;
-	struct far_outcome head = {
-		.cause = (uint32_t)o->cause,
-		.signal = o->signal,
-		.exit_status = o->exit_status,
-		.pid = o->pid,
-		.core_dumped = o->core_dumped != 0,
-		.out_of_memory = o->out_of_memory != 0,
-		.wall_ns = o->wall_ns,
-		.cpu_ns = o->cpu_ns,
-		.max_rss = o->max_rss,
+	struct outcome_told told = {
+		.head = {
+			.cause = (uint32_t)o->cause,
+			.signal = o->signal,
+			.exit_status = o->exit_status,
+			.pid = o->pid,
+			.core_dumped = o->core_dumped != 0,
+			.out_of_memory = o->out_of_memory != 0,
+			.wall_ns = o->wall_ns,
+			.cpu_ns = o->cpu_ns,
+			.max_rss = o->max_rss,
+		},
+		.traceback = s->evidence ? s->evidence->traceback : NULL,
+		.tail = s->evidence ? s->evidence->tail : NULL,
+		.host = host_of(s),
 	};
-	size_t length = far_outcome_length(&head, traceback, tail);
+	const size_t length = far_outcome_length(&told);
 
-	far_write_outcome(add(length), &head, traceback, tail);
+	far_write_outcome(add(length), &told);
 }
 
 /* Sends the answer to an item.  Returns 0, or -EPIPE if the pool broke down and
@@ -313,7 +332,8 @@ static int answer(const struct item *item)
 
 	if (item->teardown != NULL)
 		return 0;
-	if (cause == VM_SETUP_FAILED || cause == VM_LOST)
+	if (cause == VM_SETUP_FAILED ||
+	    (cause == VM_LOST && self.pool->engine.fate.broken))
 		return -EPIPE;
 	self.answers++;
 	if (seek.item != self.next)
@@ -326,6 +346,29 @@ static int answer(const struct item *item)
 	else
 		tell_outcome(item->span);
 	return 0;
+}
+
+/* Returns the number of workers, with those of machines behind this that are
+   there. */
+static uint32_t count_workers(void)
+{
+	const struct crew *c = &self.pool->engine.crew;
+	size_t n = (size_t)vm_workers(self.pool);
+
+	for (size_t i = c->first_link; i < c->count; i++)
+		if (member_is_ready(&c->members[i]))
+			n += c->members[i].weight;
+	return (uint32_t)MIN(MAX(n, 1), WORKERS_MOST);
+}
+
+/* Tells the number of workers if it has changed. */
+static void tell_workers(enum frame_kind kind)
+{
+	const struct far_begun said = { .workers = count_workers() };
+
+	if (said.workers != self.workers)
+		tell(kind, &said, sizeof said);
+	self.workers = said.workers;
 }
 
 /* Serves the link until it says STOP, or is gone.  Returns 0, or -errno if the
@@ -344,8 +387,10 @@ static int serve(void)
 		    outbox_left(&self.to) > 0 ? 0 : until);
 		if (r == 1)
 			r = answer(&item) < 0 ? -EPIPE : 1;
-		if (r != 1 || outbox_left(&self.to) >= OUT_DUE)
+		if (r != 1 || outbox_left(&self.to) >= OUT_DUE) {
+			tell_workers(FRAME_WORKERS);
 			flush();
+		}
 		if (r == VM_LATER)
 			hear();
 	} while (!self.lost && (r == 1 || r == VM_LATER || r == -ENOMEM) &&
@@ -401,90 +446,13 @@ static _Noreturn void refuse(const char *text)
 	leave(AGENT_REFUSED, text, strlen(text));
 }
 
-static const struct vm_worker *find(const struct vm_worker *table,
-    size_t count, const struct begin_told *s)
-{
-	for (size_t i = 0; i < count; i++)
-		if (table[i].name != NULL &&
-		    strlen(table[i].name) == s->head.name_size &&
-		    memcmp(table[i].name, s->name, s->head.name_size) == 0)
-			return &table[i];
-	return NULL;
-}
-
-/* Returns the indices of the workers, an array of that many; NULL without
-   memory. */
-static int *indices(int first, int count)
-{
-	int *index = calloc((size_t)count, sizeof *index);
-
-	for (int i = 0; i < count && index != NULL; i++)
-		index[i] = first + i;
-	return index;
-}
-
-/* Returns a copy of the config that was sent, which lives as long as the
-   agent. */
-static void *config_of(const struct begin_told *s)
-{
-	const size_t size = (size_t)s->head.config_size;
-	void *copy = malloc(MAX(size, 1));
-
-	if (copy == NULL)
-		refuse("There was no memory for the config.");
-	if (size > 0)
-		memcpy(copy, s->config, size);
-	return copy;
-}
-
-/* Forks the pool that BEGIN asks for. */
-static void fork_pool(const struct vm_worker *hooks, const struct begin_told *s)
-{
-	const struct far_begin *f = &s->head;
-	struct vm_worker worker = *hooks;
-	int workers = f->workers > 0 && f->workers < 32767 ?
-	    (int)f->workers : self.line.workers;
-	int *index = indices((int)f->first_index, workers);
-	const struct vm_options options = {
-		.workers = workers,
-		.flags = f->flags,
-		.worker_indices = index,
-		.max_item_bytes = (size_t)f->max_item,
-		.item_timeout_ms = f->item_ms,
-		.setup_timeout_ms = f->setup_ms,
-		.teardown_timeout_ms = f->teardown_ms,
-		.close_timeout_ms = f->close_ms,
-		.fork_timeout_ms = f->fork_ms,
-		.close_fds = (int[]){ self.line.in, self.line.out,
-			self.line.report },
-		.close_count = self.line.report >= 0 ? 3 : 2,
-		.worker_max_items = f->max_items,
-		.worker_max_cpu_seconds = f->max_cpu_s,
-		.worker_max_address_bytes = (size_t)f->max_address_space,
-		.worker_max_rss_bytes = (size_t)f->max_rss,
-		.seed = f->seed,
-	};
-
-	self.hooks = hooks;
-	worker.process = agent_process;
-	if (f->config_size > 0)
-		worker.config = config_of(s);
-	self.silence_ns = f->silence_ms * MS_IN_NS;
-	self.pool = vm_fork(&worker, &options);
-	free(index);
-	if (self.pool == NULL)
-		refuse(vm_error(NULL));
-	/* For inputs, in this process: workers keep the bound for outputs. */
-	self.pool->engine.set.plan.max_item += sizeof(struct carried);
-}
-
 /* Waits for BEGIN, and forks the pool. */
 static void begin(const struct vm_worker *table, size_t count)
 {
 	const uint64_t until = self.line.patience_ns == NEVER ? NEVER :
 	    sys_now() + self.line.patience_ns;
-	const struct vm_worker *hooks;
 	struct begin_told start;
+	struct words w;
 	struct frame f;
 	int r;
 
@@ -496,36 +464,16 @@ static void begin(const struct vm_worker *table, size_t count)
 	if (r != 1 || f.kind != FRAME_BEGIN ||
 	    far_begin(f.body, f.size, &start) < 0)
 		exit_leave(EXIT_FAILURE);
-	hooks = find(table, count, &start);
-	if (hooks != NULL && hooks->process != NULL)
-		fork_pool(hooks, &start);
-	else
+	self.silence_ns = start.head.silence_ms * MS_IN_NS;
+	self.nested = start.head.nested;
+	self.hooks = begin_find(&start, table, count);
+	if (self.hooks == NULL)
 		refuse("It has no worker of that name.");
+	self.pool = begin_fork(&start, &self.line, self.hooks, agent_process,
+	    &w);
+	if (self.pool == NULL)
+		refuse(w.text);
 	channel_pass(&self.link, &f);
-}
-
-/* Waits for the first worker, and tells the link that there is one. */
-static void await_worker(void)
-{
-	struct engine *e = &self.pool->engine;
-	const size_t *having = e->crew.roster.having;
-	const struct far_begun started = {
-		.workers = (uint32_t)vm_workers(self.pool),
-	};
-
-	e->staffing.awaits_setups = true;
-	while (having[TRAIT_READY] == 0 && !e->fate.broken && !self.lost) {
-		uint64_t until = mind_clock();
-
-		if (turn_run(e, until) < 0)
-			refuse(vm_error(self.pool));
-		hear();
-	}
-	e->staffing.awaits_setups = false;
-	if (e->fate.broken)
-		refuse(e->fate.words.text);
-	tell(FRAME_BEGUN, &started, sizeof started);
-	flush();
 }
 
 /* Closes the pool and says BYE, unless the link is gone. */
@@ -547,6 +495,30 @@ static _Noreturn void end(int r)
 	tell(FRAME_BYE, text, strlen(text));
 	flush();
 	leave(AGENT_SERVED, "", 0);
+}
+
+/* Waits for the first worker, and tells the link that there is one.  If none
+   can be had now, the link may try again. */
+static void await_worker(void)
+{
+	struct engine *e = &self.pool->engine;
+	const size_t *having = e->crew.roster.having;
+
+	e->staffing.awaits_setups = e->links.awaited = true;
+	while (having[TRAIT_READY] == 0 && !e->fate.broken && !self.lost) {
+		uint64_t until = mind_clock();
+
+		if (turn_run(e, until) < 0)
+			refuse(vm_error(self.pool));
+		hear();
+	}
+	e->staffing.awaits_setups = e->links.awaited = false;
+	if (e->fate.broken && e->fate.cause == VM_SETUP_FAILED)
+		refuse(e->fate.words.text);
+	if (e->fate.broken)
+		end(-EPIPE);
+	tell_workers(FRAME_BEGUN);
+	flush();
 }
 
 void agent_serve(const struct agent_line *line, const struct vm_worker *table,

@@ -7,6 +7,7 @@
 #ifndef AGENT_H
 #define AGENT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -16,6 +17,8 @@
 struct agent_line {
 	int in, out;		/* above 2; they do not block */
 	int workers;		/* if the link leaves the number to the agent */
+	bool tree;		/* it may name machines, whose commands the
+				   agent runs */
 	int report;		/* pipe that gets an enum agent_end in a byte,
 				   and up to AGENT_TEXT bytes of words; -1:
 				   none */

@@ -41,7 +41,9 @@ void vm_agent(int argc, char **argv, const struct vm_worker *table,
 	/* The last arguments may be those of a command that leads to one. */
 	if (argc == 3 && strcmp(argv[1], FAR_RELAY) == 0)
 		relay_run(argv[2]);
-	if (argc < 2 || strcmp(argv[argc - 1], FAR_AGENT) != 0)
+	line.tree = argc >= 2 && strcmp(argv[argc - 1], FAR_TREE) == 0;
+	if (argc < 2 || (!line.tree &&
+	    strcmp(argv[argc - 1], FAR_AGENT) != 0))
 		return;
 	line.workers = cpus_usable("");
 	if (!take_over_streams(&line))

@@ -197,6 +197,8 @@ void exception_make(struct vm_pool *p, const struct item *i)
 		x->traceback = s->evidence->traceback;
 		x->stderr_tail = s->evidence->tail;
 	}
+	if (s->evidence != NULL && s->evidence->host != NULL)
+		x->host = s->evidence->host;
 	if (i->teardown != NULL && i->kind != FRAME_FAILURE)
 		x->message = i->teardown->text;
 	else if (i->teardown != NULL || x->cause == 0)

@@ -93,7 +93,7 @@ static struct evidence *evidence_of(const struct member *m, enum died where)
 	size_t room = slot_crash_size(m->slot);
 	uint64_t from = slot_noted(m->slot).tail_from;
 	struct evidence *e = evidence_new(room,
-	    m->errors >= 0 ? CAPTURE_MOST : 0);
+	    m->errors >= 0 ? CAPTURE_MOST : 0, 0);
 
 	if (e != NULL && e->traceback != NULL)
 		slot_crash(m->slot, e->traceback, room);

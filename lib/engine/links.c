@@ -23,17 +23,17 @@
 
 /* ---- joining and leaving ---- */
 
-int links_add(struct engine *e, const struct vm_host *from)
+/* Gives the host that was added last a place; r: of adding it.  Returns its
+   number, or -errno with words. */
+static int place(struct engine *e, int r)
 {
 	struct hosts *hosts = &e->set.hosts;
-	int r = settings_host_fit(&e->set, e->words);
 
-	if (r == 0)
-		r = hosts_check(from, "vm_host", e->words);
-	if (r == 0)
-		r = hosts_add(hosts, from);
 	if (r == -ENOMEM)
 		words_set(e->words, ENOMEM, "There was no memory for a host.");
+	if (r == -ERANGE)
+		words_set(e->words, ERANGE, "The pool has had %d machines, "
+		    "which is the most.", MACHINE_MOST);
 	if (r < 0)
 		return r;
 	if (!crew_add_host(&e->crew, hosts->all[hosts->count - 1])) {
@@ -43,6 +43,24 @@ int links_add(struct engine *e, const struct vm_host *from)
 		    e->set.max_hosts);
 	}
 	return (int)hosts->count;
+}
+
+int links_add(struct engine *e, const struct vm_host *from)
+{
+	int r = settings_host_fit(&e->set, e->words);
+
+	if (r == 0)
+		r = hosts_check(from, "vm_host", e->words);
+	return r < 0 ? r : place(e, hosts_add(&e->set.hosts, from));
+}
+
+int links_add_machine(struct engine *e, const unsigned char *record,
+    size_t size)
+{
+	int r = settings_host_fit(&e->set, e->words);
+
+	return r < 0 ? r :
+	    place(e, hosts_add_machine(&e->set.hosts, record, size));
 }
 
 int links_remove(struct engine *e, int number)
@@ -241,7 +259,8 @@ static bool is_lacking(const struct engine *e)
 
 static bool is_needed(const struct engine *e)
 {
-	return e->window.nwaiting > 0 && !e->fate.closing && !e->fate.broken;
+	return (e->window.nwaiting > 0 || e->links.awaited) &&
+	    !e->fate.closing && !e->fate.broken;
 }
 
 /* Sets the error text: why each host is not there, as far as it has room. */
@@ -311,18 +330,27 @@ static void copy(char *to, const char *text, int32_t size)
 	}
 }
 
-/* Returns the texts of an OUTCOME; NULL if it has none, or without memory. */
-static struct evidence *evidence_of(const struct outcome_told *told)
+/* Returns the texts of an OUTCOME of that host; NULL if it has none, or without
+   memory. */
+static struct evidence *evidence_of(const struct host *h,
+    const struct outcome_told *told)
 {
 	const struct far_outcome *o = &told->head;
+	const size_t behind = strlen(h->name) + 1;
 	/* An empty text is a text; a size of -1 becomes 0. */
 	struct evidence *e = evidence_new((size_t)o->traceback_size + 1,
-	    (size_t)o->tail_size + 1);
+	    (size_t)o->tail_size + 1,
+	    told->host != NULL ? behind + (size_t)o->host_size + 1 : 0);
 
 	if (e != NULL && e->traceback != NULL)
 		copy(e->traceback, told->traceback, o->traceback_size);
 	if (e != NULL && e->tail != NULL)
 		memcpy(e->tail, told->tail, (size_t)o->tail_size);
+	if (e != NULL && e->host != NULL) {
+		memcpy(e->host, h->name, behind);
+		e->host[behind - 1] = '/';
+		copy(e->host + behind, told->host, o->host_size);
+	}
 	return e;
 }
 
@@ -357,7 +385,9 @@ void links_died(struct engine *e, struct span *s, const struct frame *f)
 		.wall_ns = o->wall_ns,
 		.cpu_ns = o->cpu_ns,
 	};
-	s->evidence = evidence_of(&told);
+	if (o->cause == VM_LOST)
+		s->losses = 2 * e->set.max_losses;
+	s->evidence = evidence_of(hosts_get(&e->set.hosts, s->host), &told);
 	s->bytes = s->evidence ? s->evidence->size : 0;
 	retry_never(e, span_seq(s));
 	answer_span(e, s);
@@ -402,6 +432,18 @@ int links_shipped(struct engine *e, struct member *m)
 		window_move(&e->window, rest, SPAN_WAITING);
 	}
 	away_ship(&e->crew, &e->window, m);
+	return 0;
+}
+
+int links_resized(struct engine *e, struct member *m, const struct frame *f)
+{
+	struct far_begun said;
+
+	if (frame_body(f, &said, sizeof said) < 0 || said.workers == 0 ||
+	    said.workers > WORKERS_MOST)
+		return -EPROTO;
+	m->weight = said.workers;
+	crew_weigh(&e->crew, m);
 	return 0;
 }
 

@@ -14,6 +14,7 @@
 #define LINKS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "vimap.h"
@@ -24,7 +25,9 @@ struct member;
 struct span;
 
 struct links {
-	bool lacking;		/* items wait, and no machine is there */
+	bool awaited;		/* a worker is needed before items come: an
+				   agent must say that it has some */
+	bool lacking;		/* it is needed, and no machine is there */
 	uint64_t looked_at;	/* time of the last look, ns */
 	uint64_t lacked_for;	/* time without a machine while it was needed,
 				   ns */
@@ -32,9 +35,14 @@ struct links {
 
 /* ---- machines ---- */
 
-/* Add a host and give it a place.  Returns its number, or -errno and sets the
+/* Adds a host and gives it a place.  Returns its number, or -errno and sets the
    error text: -EINVAL, -ERANGE, -ENOMEM. */
 int links_add(struct engine *, const struct vm_host *);
+
+/* Adds a machine behind this by its record.  Returns as links_add(), or -EPROTO
+   if the record is not possible. */
+int links_add_machine(struct engine *, const unsigned char *record,
+    size_t size);
 
 /* Lets a host go when its present items have ended.  Returns 0, or -EINVAL and
    sets the error text. */
@@ -94,6 +102,10 @@ void links_returned(struct engine *, struct member *, struct span *);
 
 /* A link has shipped all items of its oldest lease.  Returns 0 or -ENOMEM. */
 int links_shipped(struct engine *, struct member *);
+
+/* The machine of a link has another number of workers.  Returns 0, or -EPROTO
+   if the frame is not possible. */
+int links_resized(struct engine *, struct member *, const struct frame *);
 
 /* Counts the times of the items that a link has answered, once they are as many
    as a chunk has.  To be called when its frames were handled. */

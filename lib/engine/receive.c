@@ -341,6 +341,15 @@ static int seek(struct engine *e, struct member *m, struct answer *a,
 	return 0;
 }
 
+/* The machine of a link has more or fewer workers. */
+static int resized(struct engine *e, struct member *m, struct answer *a,
+    struct frame *f, uint64_t now)
+{
+	(void)a;
+	(void)now;
+	return links_resized(e, m, f);
+}
+
 /* Handles an answer of a link. */
 static int far(struct engine *e, struct member *m, struct answer *a,
     struct frame *f, uint64_t now)
@@ -400,6 +409,7 @@ static handler *const handlers[SESSIONS + 1][FRAME_KINDS] = {
 		[FRAME_FAILURE] = far,
 		[FRAME_OUTCOME] = far,
 		[FRAME_RETURNED] = far,
+		[FRAME_WORKERS] = resized,
 		[FRAME_END] = end,
 		[FRAME_LEAVING] = session,
 	},

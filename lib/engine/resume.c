@@ -142,7 +142,7 @@ static int put_failure(struct engine *e, struct span *s,
 	unsigned char *body = frame(e, s, FRAME_FAILURE, sizeof head +
 	    message + (f->stderr_tail ? 1 + tail : 0));
 
-	s->evidence = trace > 0 ? evidence_new(trace, 0) : NULL;
+	s->evidence = trace > 0 ? evidence_new(trace, 0, 0) : NULL;
 	if (body == NULL || (trace > 0 && s->evidence == NULL))
 		return -ENOMEM;
 	if (trace > 0)

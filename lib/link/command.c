@@ -19,11 +19,11 @@
 
 /* ---- start ---- */
 
-/* Copies the texts of a HOST frame, and lists its arguments.  Returns 0 or
+/* Copies the record of a HOST frame, and lists its arguments.  Returns 0 or
    -errno. */
 static int read_host(struct command *c, const void *body, size_t size)
 {
-	struct host_told told;
+	struct machine *m = &c->machine;
 	char *text;
 	int r;
 
@@ -31,17 +31,17 @@ static int read_host(struct command *c, const void *body, size_t size)
 	if (c->memory == NULL)
 		return -ENOMEM;
 	memcpy(c->memory, body, size);
-	r = far_host(c->memory, size, &told);
+	r = machine_read(c->memory, size, m);
 	if (r < 0)
 		return r;
-	c->arguments = calloc(told.head.texts + 1, sizeof *c->arguments);
+	c->arguments = calloc(m->head.texts + 1, sizeof *c->arguments);
 	if (c->arguments == NULL)
 		return -ENOMEM;
-	c->workers = told.head.workers;
-	c->name = text = told.texts;
-	c->door = told.head.texts == 1;
+	text = (char *)c->memory + sizeof m->head;
+	c->name = text;
+	c->door = m->head.texts == 1;
 	c->arguments[0] = text;
-	for (uint32_t i = 0; i + 1 < told.head.texts; i++) {
+	for (uint32_t i = 0; i + 1 < m->head.texts; i++) {
 		text += strlen(text) + 1;
 		c->arguments[i] = text;
 	}

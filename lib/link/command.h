@@ -19,14 +19,15 @@
 
 #include "base/words.h"
 #include "wire/greeting.h"
+#include "wire/machine.h"
 
 struct command {
 	char **arguments;	/* a NULL ends them; owned.  Of a door: the
 				   name of the host */
 	bool door;		/* there is no command: an agent is to join */
 	const char *name;	/* of the host, for people */
-	uint32_t workers;	/* that its agent is to have; 0: usable CPUs */
-	void *memory;		/* for the texts; owned */
+	struct machine machine;	/* as the caller has described it, in */
+	void *memory;		/* owned */
 	int in, out, errors;	/* its standard output, input and error; -1:
 				   closed */
 	bool loud;		/* lines are passed on */

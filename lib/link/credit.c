@@ -9,6 +9,12 @@ void credit_init(struct credit *c, uint32_t workers, uint64_t now)
 	c->items = c->least;
 }
 
+void credit_resize(struct credit *c, uint32_t workers)
+{
+	c->least = workers;
+	c->items = MAX(c->items, c->least);
+}
+
 /* A moving average over about eight inputs; an empty input costs a head. */
 void credit_shipped(struct credit *c, size_t bytes)
 {

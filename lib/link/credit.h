@@ -32,6 +32,9 @@ struct credit {
 /* Begins with the least, for that number of workers. */
 void credit_init(struct credit *, uint32_t workers, uint64_t now);
 
+/* The agent has another number of workers. */
+void credit_resize(struct credit *, uint32_t workers);
+
 /* Counts an item that was shipped, by its bytes, and an answer. */
 void credit_shipped(struct credit *, size_t bytes);
 void credit_answered(struct credit *);

@@ -193,6 +193,18 @@ static _Noreturn void part(const struct frame *f)
 	exit_leave(EXIT_SUCCESS);
 }
 
+/* Machines behind the agent's have come or gone. */
+static void resize(const struct frame *f)
+{
+	struct far_begun said;
+
+	if (peer_crew(&self.agent, f, &said) < 0)
+		give_up(broken);
+	self.workers = said.workers;
+	credit_resize(&self.credit, said.workers);
+	put(FRAME_WORKERS, &said, sizeof said);
+}
+
 static void heed(const struct frame *f)
 {
 	switch (f->kind) {
@@ -209,6 +221,9 @@ static void heed(const struct frame *f)
 	case FRAME_OUTCOME:
 	case FRAME_RETURNED:
 		answer(f);
+		return;
+	case FRAME_WORKERS:
+		resize(f);
 		return;
 	case FRAME_BYE:
 		part(f);
@@ -435,13 +450,21 @@ static _Noreturn void unfit(int code, const struct words *w)
 static void start_agent(void)
 {
 	const struct plan *p = self.life.plan;
-	struct far_begin start = p->far;
+	const struct machine *m = &self.agent.command.machine;
+	struct begin_told begin = {
+		.head = p->far,
+		.name = p->hooks.name,
+		.config = p->hooks.config,
+		.behind = m->behind,
+	};
 
-	start.name_size = (uint32_t)strlen(p->hooks.name);
-	start.config_size = p->hooks.config_size;
-	start.workers = self.agent.command.workers;
-	start.first_index = (uint32_t)self.life.index;
-	if (peer_begin(&self.agent, &start, p->hooks.name, p->hooks.config) < 0)
+	begin.head.name_size = (uint32_t)strlen(p->hooks.name);
+	begin.head.config_size = p->hooks.config_size;
+	begin.head.behind_size = m->behind_size;
+	begin.head.workers = m->head.workers;
+	begin.head.nested = m->head.nested;
+	begin.head.first_index = (uint32_t)self.life.index;
+	if (peer_begin(&self.agent, &begin) < 0)
 		give_up(no_memory);
 }
 
@@ -477,10 +500,7 @@ static int await_started(struct words *w)
 	if (r == 1 && f.kind == FRAME_REFUSED)
 		return words_set(w, FAR_NEVER, "The agent could not serve: "
 		    "%.*s", (int)MIN(f.size, 500), (const char *)f.body);
-	if (r < 0 || f.kind != FRAME_BEGUN ||
-	    frame_body(&f, &started, sizeof started) < 0 ||
-	    started.workers == 0 || started.workers > WORKERS_MOST ||
-	    (c->workers > 0 && started.workers != c->workers))
+	if (r < 0 || f.kind != FRAME_BEGUN || peer_crew(&self.agent, &f, &started) < 0)
 		return words_set(w, EPROTO, "The agent broke the protocol when "
 		    "it was to start.");
 	channel_pass(&self.agent.channel, &f);

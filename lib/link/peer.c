@@ -7,6 +7,7 @@
 
 #include "base/base.h"
 #include "os/sys.h"
+#include "worker/plan.h"
 
 /* Pings in the time after which silence is a loss. */
 #define PINGS 4
@@ -18,17 +19,27 @@ void peer_open(struct peer *p, uint64_t silence_ns)
 	p->heard_at = p->told_at = sys_now();
 }
 
-int peer_begin(struct peer *p, const struct far_begin *head, const char *name,
-    const void *config)
+int peer_begin(struct peer *p, const struct begin_told *begin)
 {
-	const size_t size = sizeof *head + head->name_size +
-	    (size_t)head->config_size;
-	unsigned char *at = outbox_add(&p->out, frame_length(size));
+	unsigned char *at = outbox_add(&p->out, far_begin_length(begin));
 
 	if (at == NULL)
 		return -ENOMEM;
-	far_write_begin(at, head, name, config);
+	far_write_begin(at, begin);
 	return 0;
+}
+
+/* With machines behind it, the agent has more workers than were asked for. */
+int peer_crew(const struct peer *p, const struct frame *f,
+    struct far_begun *said)
+{
+	const struct machine_head *host = &p->command.machine.head;
+
+	if (frame_body(f, said, sizeof *said) < 0 || said->workers == 0 ||
+	    said->workers > WORKERS_MOST)
+		return -EPROTO;
+	return host->behind > 0 || host->workers == 0 ||
+	    said->workers == (uint32_t)host->workers ? 0 : -EPROTO;
 }
 
 int peer_tell(struct peer *p, enum frame_kind kind, const void *body,

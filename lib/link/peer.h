@@ -31,10 +31,12 @@ struct peer {
 /* Begins to count the time of an agent that has greeted. */
 void peer_open(struct peer *, uint64_t silence_ns);
 
-/* Queues a BEGIN frame, with name and config of the sizes in its head.  Returns
-   0 or -ENOMEM. */
-int peer_begin(struct peer *, const struct far_begin *, const char *name,
-    const void *config);
+/* Queues a BEGIN frame.  Returns 0 or -ENOMEM. */
+int peer_begin(struct peer *, const struct begin_told *);
+
+/* Reads a BEGUN or WORKERS frame.  Returns 0, or -EPROTO if the number is not
+   possible. */
+int peer_crew(const struct peer *, const struct frame *, struct far_begun *);
 
 /* Queues a frame.  Returns 0 or -ENOMEM. */
 int peer_tell(struct peer *, enum frame_kind, const void *body, size_t size);

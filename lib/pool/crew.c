@@ -73,7 +73,7 @@ bool crew_add_host(struct crew *c, struct host *h)
 	h->member = m;
 	m->host = h->number;
 	m->door = h->door;
-	m->index = hosts_index(h);
+	m->index = h->first_index;
 	m->weight = 1;
 	m->trouble = m->setups_failed = 0;
 	m->first = FIRST_PENDING;

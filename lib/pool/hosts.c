@@ -11,92 +11,127 @@
 #include "base/cut.h"
 #include "worker/plan.h"
 
-/* The bytes of a host's worker_index: room for the workers of each. */
-#define INDICES_EACH 32768
-/* Numbers are never used again. */
-#define HOSTS_EVER (INT32_MAX / INDICES_EACH - 1)
+/* Checks the hosts behind a host. */
+static int check_behind(const struct vm_host *, const char *where, int depth,
+    struct words *);
 
-int hosts_check(const struct vm_host *h, const char *where, struct words *w)
+static int check(const struct vm_host *h, const char *where, int depth,
+    struct words *w)
 {
+	if (depth > MACHINE_DEPTH)
+		return words_set(w, EINVAL, "vm_options.hosts has hosts behind "
+		    "hosts on more than %d levels.", MACHINE_DEPTH);
 	if (h->command == NULL || h->command[0] == NULL)
 		return words_set(w, EINVAL, "%s.command has no program to run.",
 		    where);
-	if (h->workers < 0 || h->workers > WORKERS_MOST || h->reserved != 0)
+	if ((h->workers < 0 && h->workers != VM_ELSEWHERE) ||
+	    h->workers > WORKERS_MOST)
 		return words_set(w, EINVAL, "%s.workers must be between 0 and "
-		    "%d, and .reserved 0.", where, WORKERS_MOST);
-	return 0;
+		    "%d, or VM_ELSEWHERE.", where, WORKERS_MOST);
+	if (h->host_count < 0 || (h->host_count > 0 && h->hosts == NULL))
+		return words_set(w, EINVAL, "%s.host_count is %d, and .hosts "
+		    "no array of that size.", where, h->host_count);
+	if (h->workers == VM_ELSEWHERE && h->host_count == 0)
+		return words_set(w, EINVAL, "%s.workers is VM_ELSEWHERE, "
+		    "without hosts.", where);
+	return check_behind(h, where, depth, w);
 }
 
-/* The name for people: the last argument but one, or else the first. */
-static const char *name_of(const struct vm_host *h)
+static int check_behind(const struct vm_host *h, const char *where, int depth,
+    struct words *w)
 {
-	size_t n = 0;
+	struct words inner;
+	int r = 0;
 
-	while (h->command[n] != NULL)
-		n++;
-	return h->name != NULL ? h->name : h->command[n > 1 ? n - 2 : 0];
+	for (int i = 0; i < h->host_count && r == 0; i++) {
+		words_set(&inner, 0, "%.120s.hosts[%d]", where, i);
+		r = check(&h->hosts[i], inner.text, depth + 1, w);
+	}
+	return r;
+}
+
+int hosts_check(const struct vm_host *h, const char *where, struct words *w)
+{
+	return check(h, where, 1, w);
 }
 
 void hosts_shut(struct host *h)
 {
-	h->name = (char *)h->frame + FRAME_HEAD + sizeof(struct far_host);
+	h->name = (char *)h->frame + FRAME_HEAD + sizeof(struct machine_head);
 	h->knocked = false;
 }
 
-/* Fills in a zeroed host.  Returns 0 or -ENOMEM. */
-static int fill(struct host *h, const struct vm_host *from, size_t number)
-{
-	h->number = (int)number;
-	h->door = from->command == NULL;
-	h->length = far_host_length(from->name, from->command);
-	h->frame = malloc(h->length);
-	if (h->frame == NULL)
-		return -ENOMEM;
-	far_write_host(h->frame, (uint32_t)from->workers, from->name,
-	    from->command);
-	hosts_shut(h);
-	return 0;
-}
-
-/* Adds a host, or a door if it has no command. */
-static int add(struct hosts *hosts, const struct vm_host *from)
+/* Adds a host with an empty frame for a record of that size.  Returns the place
+   for the record, or NULL without memory. */
+static unsigned char *add(struct hosts *hosts, size_t size)
 {
 	const size_t n = hosts->count;
-	struct host **more;
+	struct host **more, *h;
 
-	if (n >= HOSTS_EVER)
-		return -ENOMEM;
 	/* The array doubles at each power of two. */
 	if ((n & (n - 1)) == 0) {
 		more = realloc(hosts->all,
 		    MAX(2 * n, 1) * sizeof(struct host *));
 		if (more == NULL)
-			return -ENOMEM;
+			return NULL;
 		hosts->all = more;
 	}
-	hosts->all[n] = calloc(1, sizeof(struct host));
-	if (hosts->all[n] == NULL)
-		return -ENOMEM;
+	h = hosts->all[n] = calloc(1, sizeof *h);
+	if (h == NULL)
+		return NULL;
 	hosts->count++;
-	if (fill(hosts->all[n], from, n + 1) == 0)
-		return 0;
-	hosts_drop_last(hosts);
-	return -ENOMEM;
+	h->number = (int)n + 1;
+	h->length = frame_length(size);
+	h->frame = calloc(1, h->length);
+	if (h->frame == NULL) {
+		hosts_drop_last(hosts);
+		return NULL;
+	}
+	frame_head(h->frame, FRAME_HOST, size);
+	hosts_shut(h);
+	return h->frame + FRAME_HEAD;
 }
 
+/* Adds a door, too, which has no command. */
 int hosts_add(struct hosts *hosts, const struct vm_host *from)
 {
-	struct vm_host host = *from;
+	const size_t count = machine_count(from);
+	unsigned char *record;
 
-	host.name = name_of(from);
-	return add(hosts, &host);
+	if (count > MACHINE_MOST - hosts->machines)
+		return -ERANGE;
+	record = add(hosts, machine_size(from));
+	if (record == NULL)
+		return -ENOMEM;
+	machine_write(record, from, (int)hosts->machines + 1);
+	hosts->all[hosts->count - 1]->door = from->command == NULL;
+	hosts->all[hosts->count - 1]->first_index =
+	    ((int)hosts->machines + 1) * MACHINE_INDICES;
+	hosts->machines += count;
+	return 0;
 }
 
 int hosts_add_door(struct hosts *hosts, const char *name)
 {
 	const struct vm_host door = { .name = name };
 
-	return add(hosts, &door);
+	return hosts_add(hosts, &door);
+}
+
+int hosts_add_machine(struct hosts *hosts, const unsigned char *record,
+    size_t size)
+{
+	struct machine m;
+	unsigned char *copy;
+
+	if (machine_read(record, size, &m) < 0 || m.head.texts == 1)
+		return -EPROTO;
+	copy = add(hosts, size);
+	if (copy == NULL)
+		return -ENOMEM;
+	memcpy(copy, record, size);
+	hosts->all[hosts->count - 1]->first_index = m.head.first_index;
+	return 0;
 }
 
 struct host *hosts_get(const struct hosts *hosts, int number)
@@ -110,6 +145,9 @@ void hosts_drop_last(struct hosts *hosts)
 {
 	struct host *h = hosts->all[--hosts->count];
 
+	if (h->first_index > 0)
+		hosts->machines = MIN(hosts->machines,
+		    (size_t)(h->first_index / MACHINE_INDICES - 1));
 	free(h->frame);
 	free(h);
 }
@@ -120,11 +158,6 @@ void hosts_release(struct hosts *hosts)
 		hosts_drop_last(hosts);
 	free(hosts->all);
 	*hosts = (struct hosts){ .count = 0 };
-}
-
-int hosts_index(const struct host *h)
-{
-	return h->number * INDICES_EACH;
 }
 
 void hosts_tell(struct host *h, const char *text, size_t size)

@@ -15,6 +15,7 @@
 #include "base/words.h"
 #include "shm/slot.h"
 #include "wire/far.h"
+#include "wire/machine.h"
 #include "vimap.h"
 
 struct member;
@@ -25,6 +26,8 @@ struct member;
 
 struct host {
 	int number;		/* from 1 on */
+	int first_index;	/* vm_context.worker_index of its first
+				   worker */
 	const char *name;	/* for people; lies in the frame's memory, or
 				   is guest */
 	bool door;		/* its links wait for agents that join */
@@ -54,22 +57,31 @@ struct host {
 struct hosts {
 	struct host **all;	/* array of pointers, by number less 1 */
 	size_t count;
+	size_t machines;	/* that had a number so far: hosts, and the
+				   machines behind them */
 };
 
 /* Checks a host; where: the name of the struct for the words.  Returns 0, or
    -EINVAL with words. */
 int hosts_check(const struct vm_host *, const char *where, struct words *);
 
-/* Adds a copy of a host, without a place.  Returns 0 or -ENOMEM. */
+/* Adds a copy of a host, without a place.  Returns 0, -ENOMEM, or -ERANGE if no
+   number is left for it. */
 int hosts_add(struct hosts *, const struct vm_host *);
 
-/* Adds a door, without a place, under that name.  Returns 0 or -ENOMEM. */
+/* Adds a door, without a place, under that name.  Returns as hosts_add(). */
 int hosts_add_door(struct hosts *, const char *name);
+
+/* Adds a machine behind this, without a place, by its record of that size.
+   Returns 0, -ENOMEM or -EPROTO. */
+int hosts_add_machine(struct hosts *, const unsigned char *record,
+    size_t size);
 
 /* A link of the door begins: forgets its guest. */
 void hosts_shut(struct host *);
 
-/* Frees the host that was added last, which has no place. */
+/* Frees the host that was added last, which has no place; its numbers are free
+   again. */
 void hosts_drop_last(struct hosts *);
 
 /* Returns the host of that number, or NULL. */
@@ -77,9 +89,6 @@ struct host *hosts_get(const struct hosts *, int number);
 
 /* Frees all hosts. */
 void hosts_release(struct hosts *);
-
-/* Returns the vm_context.worker_index of the first worker of that host. */
-int hosts_index(const struct host *);
 
 /* Writes the frames of its orders to host.order, and forgets the orders.
    Returns their length in bytes. */

@@ -243,6 +243,9 @@ static struct far_begin start_of(const struct settings *s,
 		.fork_ms = ms_of(s->fork_ns),
 		.max_items = o->worker_max_items,
 		.max_cpu_s = o->worker_max_cpu_seconds,
+		.connect_ms = ms_of(s->plan.connect_ns),
+		.patience_ms = ms_of(s->patience_ns),
+		.max_losses = s->max_losses,
 	};
 }
 

@@ -29,7 +29,7 @@ static bool text(const char **at, size_t *left, int32_t size, const char **to)
 static bool is_possible(const struct far_outcome *o)
 {
 	const unsigned causes = VM_KILLED | VM_EXITED | VM_TIMED_OUT |
-	    VM_GARBLED | VM_CANCELLED;
+	    VM_GARBLED | VM_CANCELLED | VM_LOST;
 
 	return (o->cause & ~causes) == 0 && o->cause != 0 &&
 	    (o->cause & (o->cause - 1)) == 0 && o->signal >= 0 &&
@@ -48,7 +48,8 @@ int far_outcome(const unsigned char *body, size_t size, struct outcome_told *o)
 	left = size - sizeof o->head;
 	if (!is_possible(&o->head) ||
 	    !text(&at, &left, o->head.traceback_size, &o->traceback) ||
-	    !text(&at, &left, o->head.tail_size, &o->tail) || left != 0)
+	    !text(&at, &left, o->head.tail_size, &o->tail) ||
+	    !text(&at, &left, o->head.host_size, &o->host) || left != 0)
 		return -EPROTO;
 	return 0;
 }
@@ -61,15 +62,15 @@ static int32_t size_of(const char *text)
 static size_t body_of(const struct far_outcome *o)
 {
 	return sizeof *o + (size_t)(o->traceback_size + 1) +
-	    (size_t)(o->tail_size + 1);
+	    (size_t)(o->tail_size + 1) + (size_t)(o->host_size + 1);
 }
 
-size_t far_outcome_length(struct far_outcome *o, const char *traceback,
-    const char *tail)
+size_t far_outcome_length(struct outcome_told *o)
 {
-	o->traceback_size = size_of(traceback);
-	o->tail_size = size_of(tail);
-	return frame_length(body_of(o));
+	o->head.traceback_size = size_of(o->traceback);
+	o->head.tail_size = size_of(o->tail);
+	o->head.host_size = size_of(o->host);
+	return frame_length(body_of(&o->head));
 }
 
 /* Appends a text of that size and a 0.  Returns the next place. */
@@ -82,48 +83,62 @@ static char *append_cut(char *at, const char *text, int32_t size)
 	return at + size + 1;
 }
 
-void far_write_outcome(unsigned char *at, const struct far_outcome *o,
-    const char *traceback, const char *tail)
+void far_write_outcome(unsigned char *at, const struct outcome_told *o)
 {
-	const size_t size = body_of(o);
-	char *text = (char *)at + FRAME_HEAD + sizeof *o;
+	size_t size = body_of(&o->head);
+	char *text = (char *)at + FRAME_HEAD + sizeof o->head;
 
 	frame_head(at, FRAME_OUTCOME, size);
-	memcpy(at + FRAME_HEAD, o, sizeof *o);
-	text = append_cut(text, traceback, o->traceback_size);
-	append_cut(text, tail, o->tail_size);
+	memcpy(at + FRAME_HEAD, &o->head, sizeof o->head);
+	text = append_cut(text, o->traceback, o->head.traceback_size);
+	text = append_cut(text, o->tail, o->head.tail_size);
+	append_cut(text, o->host, o->head.host_size);
 	frame_pad(at, size);
 }
 
 int far_begin(const unsigned char *body, size_t size, struct begin_told *s)
 {
+	const struct far_begin *head = &s->head;
 	size_t left;
 
-	if (size < sizeof s->head)
+	if (size < sizeof *head)
 		return -EPROTO;
-	memcpy(&s->head, body, sizeof s->head);
-	left = size - sizeof s->head;
-	if (s->head.name_size > left ||
-	    s->head.config_size != left - s->head.name_size)
+	memcpy(&s->head, body, sizeof *head);
+	left = size - sizeof *head;
+	if (head->name_size > left ||
+	    head->config_size > left - head->name_size ||
+	    head->behind_size != left - head->name_size - head->config_size)
 		return -EPROTO;
-	s->name = (const char *)body + sizeof s->head;
-	s->config = body + sizeof s->head + s->head.name_size;
+	s->name = (const char *)body + sizeof *head;
+	s->config = s->name + head->name_size;
+	s->behind = (const unsigned char *)s->config + head->config_size;
 	return 0;
 }
 
-void far_write_begin(unsigned char *at, const struct far_begin *head,
-    const char *name, const void *config)
+static size_t begin_size(const struct far_begin *head)
 {
-	unsigned char *body = at + FRAME_HEAD;
-	size_t size = sizeof *head + head->name_size +
-	    (size_t)head->config_size;
+	return sizeof *head + head->name_size + (size_t)head->config_size +
+	    (size_t)head->behind_size;
+}
 
-	frame_head(at, FRAME_BEGIN, size);
-	memcpy(body, head, sizeof *head);
-	memcpy(body + sizeof *head, name, head->name_size);
-	buf_copy(body + sizeof *head + head->name_size, config,
-	    (size_t)head->config_size);
-	frame_pad(at, size);
+size_t far_begin_length(const struct begin_told *s)
+{
+	return frame_length(begin_size(&s->head));
+}
+
+void far_write_begin(unsigned char *at, const struct begin_told *s)
+{
+	const struct far_begin *head = &s->head;
+	unsigned char *to = at + FRAME_HEAD + sizeof *head;
+
+	frame_head(at, FRAME_BEGIN, begin_size(head));
+	memcpy(at + FRAME_HEAD, head, sizeof *head);
+	memcpy(to, s->name, head->name_size);
+	to += head->name_size;
+	buf_copy(to, s->config, (size_t)head->config_size);
+	to += head->config_size;
+	buf_copy(to, s->behind, (size_t)head->behind_size);
+	frame_pad(at, begin_size(head));
 }
 
 size_t far_write_failure(unsigned char *at, enum frame_kind kind, int code,
@@ -137,58 +152,4 @@ size_t far_write_failure(unsigned char *at, enum frame_kind kind, int code,
 	memcpy(at + FRAME_HEAD + sizeof why, text, size);
 	frame_pad(at, sizeof why + size);
 	return frame_length(sizeof why + size);
-}
-
-/* ---- hosts ---- */
-
-size_t far_host_length(const char *name, const char *const *command)
-{
-	size_t size = sizeof(struct far_host) + strlen(name) + 1;
-
-	if (command != NULL)
-		size += sizeof FAR_AGENT;
-	for (; command != NULL && *command != NULL; command++)
-		size += strlen(*command) + 1;
-	return frame_length(size);
-}
-
-/* Appends a text and its 0.  Returns the next place. */
-static char *append(char *at, const char *text)
-{
-	const size_t size = strlen(text) + 1;
-
-	memcpy(at, text, size);
-	return at + size;
-}
-
-void far_write_host(unsigned char *at, uint32_t workers, const char *name,
-    const char *const *command)
-{
-	struct far_host head = { .workers = workers,
-		.texts = command != NULL ? 2 : 1 };
-	char *body = (char *)at + FRAME_HEAD, *to = body + sizeof head;
-	size_t size;
-
-	to = append(to, name);
-	for (; command != NULL && *command != NULL; command++, head.texts++)
-		to = append(to, *command);
-	if (command != NULL)
-		to = append(to, FAR_AGENT);
-	memcpy(body, &head, sizeof head);
-	size = (size_t)(to - body);
-	frame_head(at, FRAME_HOST, size);
-	frame_pad(at, size);
-}
-
-int far_host(unsigned char *body, size_t size, struct host_told *h)
-{
-	uint32_t texts = 0;
-
-	if (size <= sizeof h->head || body[size - 1] != '\0')
-		return -EPROTO;
-	memcpy(&h->head, body, sizeof h->head);
-	h->texts = (char *)body + sizeof h->head;
-	for (size_t i = sizeof h->head; i < size; i++)
-		texts += body[i] == '\0';
-	return texts == h->head.texts && texts >= 1 ? 0 : -EPROTO;
 }

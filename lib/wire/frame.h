@@ -56,8 +56,8 @@ enum frame_kind {
 				   are done, with outputs in the array; a
 				   frame_end */
 	/* Of links and agents; the bodies are in far.h. */
-	FRAME_HOST,		/* caller: the command of a link's host; a
-				   far_host */
+	FRAME_HOST,		/* caller: the machine of a link; a record as
+				   in machine.h */
 	FRAME_OUTCOME,		/* agent, link: how the worker of the next item
 				   ended; a far_outcome */
 	FRAME_RETURNED,		/* agent, link: the next item was not begun; no
@@ -80,6 +80,8 @@ enum frame_kind {
 				   that failed, or nothing */
 	FRAME_STAMP,		/* worker: when items of the chunk ran, if a
 				   trace is written; a frame_stamp */
+	FRAME_WORKERS,		/* agent, link: their number has changed; a
+				   far_begun */
 	FRAME_KINDS
 };
 

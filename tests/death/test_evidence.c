@@ -46,7 +46,7 @@ static long clock_of(clockid_t which)
 
 START_TEST(texts_begin_empty)
 {
-	struct evidence *e = evidence_new(10, 20);
+	struct evidence *e = evidence_new(10, 20, 0);
 
 	ck_assert_ptr_nonnull(e);
 	ck_assert_str_eq(e->traceback, "");
@@ -57,15 +57,15 @@ START_TEST(texts_begin_empty)
 	ck_assert_uint_eq(strlen(e->tail), 20);
 	ck_assert_uint_ge(e->size, sizeof *e + 32);
 	evidence_free(e);
-	e = evidence_new(0, 4);
+	e = evidence_new(0, 4, 0);
 	ck_assert_ptr_null(e->traceback);
 	ck_assert_str_eq(e->tail, "");
 	evidence_free(e);
-	e = evidence_new(4, 0);
+	e = evidence_new(4, 0, 0);
 	ck_assert_ptr_null(e->tail);
 	ck_assert_str_eq(e->traceback, "");
 	evidence_free(e);
-	ck_assert_ptr_null(evidence_new(0, 0));
+	ck_assert_ptr_null(evidence_new(0, 0, 0));
 	evidence_free(NULL);
 }
 END_TEST

@@ -20,6 +20,7 @@
 #include "pool/away.h"
 #include "wire/far.h"
 #include "wire/greeting.h"
+#include "wire/machine.h"
 
 static void require(int holds, const char *what)
 {
@@ -61,18 +62,32 @@ static void read_greeting(const uint8_t *data, size_t size)
 	free(text);
 }
 
+/* Machines behind are read as their agent reads them. */
+static void read_machine(const unsigned char *at, size_t size, int depth)
+{
+	struct machine m;
+	const char *text;
+	size_t part, left;
+
+	if (machine_read(at, size, &m) < 0 || depth > MACHINE_DEPTH)
+		return;
+	text = m.texts;
+	for (uint32_t i = 0; i < m.head.texts; i++)
+		text += strlen(text) + 1;
+	require(text == (const char *)m.behind, "texts elsewhere");
+	left = m.behind_size;
+	for (at = m.behind; (part = machine_first(at, left)) > 0; at += part) {
+		read_machine(at, part, depth + 1);
+		left -= part;
+	}
+	require(left == 0, "machines elsewhere");
+}
+
 static void read_host(const uint8_t *data, size_t size)
 {
 	unsigned char *body = copy_of(data, size);
-	struct host_told h;
-	const char *at;
 
-	if (far_host(body, size, &h) == 0) {
-		at = h.texts;
-		for (uint32_t i = 0; i < h.head.texts; i++)
-			at += strlen(at) + 1;
-		require(at == (const char *)body + size, "texts elsewhere");
-	}
+	read_machine(body, size, 0);
 	free(body);
 }
 
@@ -83,8 +98,9 @@ static void read_begin(const uint8_t *data, size_t size)
 
 	if (far_begin(body, size, &b) == 0)
 		require((const unsigned char *)b.name >= body &&
-		    b.config + b.head.config_size == body + size,
-		    "a config elsewhere");
+		    (const unsigned char *)b.config + b.head.config_size ==
+		    b.behind && b.behind + b.head.behind_size == body + size,
+		    "a config or machines elsewhere");
 	free(body);
 }
 
@@ -99,11 +115,12 @@ static void read_outcome(const uint8_t *data, size_t size)
 	if (far_outcome(body, size, &o) == 0 &&
 	    (o.traceback == NULL || strlen(o.traceback) ==
 	    (size_t)o.head.traceback_size) && (o.tail == NULL ||
-	    strlen(o.tail) == (size_t)o.head.tail_size)) {
-		length = far_outcome_length(&o.head, o.traceback, o.tail);
+	    strlen(o.tail) == (size_t)o.head.tail_size) && (o.host == NULL ||
+	    strlen(o.host) == (size_t)o.head.host_size)) {
+		length = far_outcome_length(&o);
 		again = malloc(length);
 		require(again != NULL, "no memory for the test itself");
-		far_write_outcome(again, &o.head, o.traceback, o.tail);
+		far_write_outcome(again, &o);
 		frame_look(again, &f);
 		require(f.size == size && memcmp(f.body, body, size) == 0,
 		    "an outcome that changes");

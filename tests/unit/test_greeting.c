@@ -132,7 +132,7 @@ static size_t outcome(int32_t traceback, int32_t tail)
 {
 	const struct far_outcome head = { .cause = VM_KILLED, .signal = 11,
 		.exit_status = -1, .pid = 5, .traceback_size = traceback,
-		.tail_size = tail };
+		.tail_size = tail, .host_size = -1 };
 
 	memcpy(body, &head, sizeof head);
 	memset(body + sizeof head, 'x', sizeof body - sizeof head);
@@ -171,6 +171,11 @@ START_TEST(an_outcome_has_its_texts)
 	ck_assert_int_eq(far_outcome(body, at, &told), 0);
 	ck_assert_ptr_null(told.traceback);
 	ck_assert_ptr_null(told.tail);
+	ck_assert_ptr_null(told.host);
+	set(offsetof(struct far_outcome, host_size), 2);
+	memcpy(body + at, "h1", 3);
+	ck_assert_int_eq(far_outcome(body, at + 3, &told), 0);
+	ck_assert_str_eq(told.host, "h1");
 }
 END_TEST
 
@@ -219,6 +224,11 @@ START_TEST(a_begin_must_have_its_sizes)
 	for (size_t k = 0; k < sizeof head + 5; k++)
 		ck_assert_int_eq(far_begin(body, k, &told), -EPROTO);
 	ck_assert_int_eq(far_begin(body, sizeof head + 6, &told), -EPROTO);
+	head.behind_size = 1;
+	memcpy(body, &head, sizeof head);
+	ck_assert_int_eq(far_begin(body, sizeof head + 5, &told), -EPROTO);
+	ck_assert_int_eq(far_begin(body, sizeof head + 6, &told), 0);
+	ck_assert_ptr_eq(told.behind, body + sizeof head + 5);
 	head.config_size = UINT64_MAX;
 	head.name_size = 6;
 	memcpy(body, &head, sizeof head);
