@@ -707,8 +707,7 @@ struct vm_host_state {
 				   it was lost */
 	uint64_t bytes_out;	/* to it, and */
 	uint64_t bytes_in;	/* from it, over the connection */
-	uint64_t round_trip_ns;	/* of the last ping while it was idle; 0:
-				   none */
+	uint64_t round_trip_ns;	/* of a ping, the shortest; 0: none yet */
 };
 
 /* Describes a host.  Does not block.  Returns 1; 0 if no host ever had that

@@ -80,8 +80,7 @@ static void tell(enum frame_kind kind, const void *body, size_t size)
    the caller has a time limit for it. */
 static void mind_clock(bool heeding)
 {
-	int r = peer_mind_clock(&self.agent, heeding && !self.leaving,
-	    tasks_in_flight(&self.tasks) == 0);
+	int r = peer_mind_clock(&self.agent, heeding && !self.leaving);
 
 	if (r < 0)
 		give_up(r == -ETIMEDOUT ? silent : no_memory);
@@ -340,6 +339,9 @@ static void ship_all(void)
 {
 	struct task *t;
 
+	/* The credit depends on the connection while items are under way. */
+	if (tasks_in_flight(&self.tasks) > 0 && peer_measure(&self.agent) < 0)
+		give_up(no_memory);
 	credit_update(&self.credit, self.agent.traffic.round_trip, sys_now());
 	while ((t = tasks_first(&self.tasks)) != NULL) {
 		if (tasks_is_over(t))
@@ -552,7 +554,7 @@ static void set_up(void)
 	start_agent();
 	r = await_started(&w);
 	if (r == 0)
-		r = peer_ping(&self.agent, true);
+		r = peer_ping(&self.agent);
 	if (r < 0)
 		unfit(-r, &w);
 	hello.workers = self.workers;

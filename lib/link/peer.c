@@ -11,6 +11,8 @@
 
 /* Pings in the time after which silence is a loss. */
 #define PINGS 4
+/* Interval of the pings that measure a connection in use. */
+#define MEASURE_NS (100 * MS_IN_NS)
 
 void peer_open(struct peer *p, uint64_t silence_ns)
 {
@@ -48,10 +50,10 @@ int peer_tell(struct peer *p, enum frame_kind kind, const void *body,
 	return outbox_tell(&p->out, kind, body, size);
 }
 
-int peer_ping(struct peer *p, bool idle)
+int peer_ping(struct peer *p)
 {
-	p->told_at = sys_now();
-	p->pinged_at = idle ? p->told_at : 0;
+	p->told_at = p->pinged_at = sys_now();
+	p->pings++;
 	return peer_tell(p, FRAME_PING, NULL, 0);
 }
 
@@ -77,11 +79,22 @@ int peer_fill(struct peer *p)
 	return r;
 }
 
+int peer_measure(struct peer *p)
+{
+	if (p->pings > 0 || sys_now() - p->pinged_at < MEASURE_NS)
+		return 0;
+	return peer_ping(p);
+}
+
 void peer_ponged(struct peer *p)
 {
-	if (p->pinged_at != 0)
-		p->traffic.round_trip = sys_now() - p->pinged_at;
-	p->pinged_at = 0;
+	uint64_t *least = &p->traffic.round_trip;
+	const uint64_t trip = sys_now() - p->pinged_at;
+
+	if (p->pings == 1 && (*least == 0 || trip < *least))
+		*least = trip;
+	if (p->pings > 0)
+		p->pings--;
 }
 
 uint64_t peer_wake_at(const struct peer *p)
@@ -92,7 +105,7 @@ uint64_t peer_wake_at(const struct peer *p)
 	return MIN(ping, p->heard_at + p->silence_ns);
 }
 
-int peer_mind_clock(struct peer *p, bool heeding, bool idle)
+int peer_mind_clock(struct peer *p, bool heeding)
 {
 	uint64_t now = sys_now();
 
@@ -102,6 +115,6 @@ int peer_mind_clock(struct peer *p, bool heeding, bool idle)
 		return -ETIMEDOUT;
 	if (outbox_left(&p->out) == 0 &&
 	    now - p->told_at >= p->silence_ns / PINGS)
-		return peer_ping(p, idle);
+		return peer_ping(p);
 	return 0;
 }

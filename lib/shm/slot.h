@@ -215,7 +215,7 @@ void slot_crash(const struct slot *, char *to, size_t size);
 struct slot_traffic {
 	uint64_t bytes_out;	/* written to the host */
 	uint64_t bytes_in;	/* read from it */
-	uint64_t round_trip;	/* ns; 0: not measured */
+	uint64_t round_trip;	/* the shortest, ns; 0: not measured */
 };
 
 /* Link: writes its traffic.  Caller: returns it. */
