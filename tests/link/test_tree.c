@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/base.h"
+#include "sample.h"
 #include "tools.h"
 
 /* Inputs of these numbers do more than come back. */
@@ -285,6 +286,58 @@ START_TEST(each_worker_has_an_index_of_its_own)
 }
 END_TEST
 
+/* A thousand agents if all cases are wanted.  The pids of all are asked for, by
+   inputs that wait until each has one; none is left in the end. */
+START_TEST(many_agents_serve_a_caller)
+{
+	static struct vm_host groups[10], members[100];
+	static int32_t pids[1000];
+	const int first = sample_size(10, 3), behind = sample_size(100, 4);
+	const int n = first * behind;
+	vm_pool *pool;
+	struct vm_result r;
+	int up = 0, seen;
+
+	set_dir();
+	for (int i = 0; i < behind; i++)
+		members[i] = (struct vm_host){ .command = plain, .workers = 1 };
+	for (int i = 0; i < first; i++)
+		groups[i] = (struct vm_host){ .command = plain,
+			.workers = VM_ELSEWHERE, .host_count = behind,
+			.hosts = members };
+	pool = fork_tree((struct vm_options){ .chunk_size = 1,
+	    .silence_ms = 600000, .connect_timeout_ms = 600000 }, groups,
+	    first);
+	for (int ms = 0; up < n; ms += 10) {
+		up = 0;
+		for (int i = 1; i <= first; i++)
+			up += state_of(pool, i).workers;
+		ck_assert_int_lt(ms, limit_ms());
+		if (vm_ready(pool, 10) != VM_LATER)
+			nap_ms(10);
+	}
+	for (seen = 0; seen < n; ) {
+		imap_to(pool, vm_range(1000, 1000 + 2 * n));
+		for (int i = 0; i < 2 * n; i++) {
+			int32_t pid;
+			int k = 0;
+
+			take(pool, &r);
+			pid = told_by(&r).agent;
+			while (k < seen && pids[k] != pid)
+				k++;
+			ck_assert_int_lt(k, n);
+			pids[k] = pid;
+			seen = MAX(seen, k + 1);
+		}
+	}
+	close_pool(pool);
+	for (int i = 0; i < n; i++)
+		wait_gone(pids[i]);
+	drop_dir();
+}
+END_TEST
+
 /* ---- losses ---- */
 
 static void lose(int64_t special, int times_lost)
@@ -532,7 +585,8 @@ END_TEST
 int main(int argc, char **argv)
 {
 	const TTest *const tests[] = { results_are_those_of_a_local_pool,
-		each_worker_has_an_index_of_its_own, a_lost_leaf_loses_nothing,
+		each_worker_has_an_index_of_its_own,
+		many_agents_serve_a_caller, a_lost_leaf_loses_nothing,
 		a_lost_middle_loses_nothing, an_item_that_kills_leaves_is_lost,
 		a_running_item_is_cancelled_there, a_run_is_cancelled_there,
 		workers_come_late, a_leaf_out_of_reach_is_named,

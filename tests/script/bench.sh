@@ -200,6 +200,13 @@ tells "bytes back" bench/far bytes 20 1000 1000 sh -c 'echo; exec cat'
 bounded bench/far bytes 20 1000 8 sh -c 'echo; exec head -c 9' \
     >/dev/null 2>&1 && fail "far: a command that ends early"
 
+# Agents here, in a tree; the items take four seconds.
+bounded bench/tree 2x2 >"$dir/tree" 2>&1 &&
+    grep '^2x2  *4  *[0-9]' "$dir/tree" >/dev/null ||
+    fail "tree: $(cat "$dir/tree")"
+bounded bench/tree 2x >/dev/null 2>&1
+[ $? -eq 2 ] || fail "tree: a shape that is none"
+
 # What cannot be meant is refused.
 bench/pool nonsense 1 >/dev/null 2>&1 && fail "a workload that is none"
 bench/pool tiny 0 >/dev/null 2>&1 && fail "no items"
