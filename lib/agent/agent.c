@@ -479,20 +479,20 @@ static void begin(const struct vm_worker *table, size_t count)
 /* Closes the pool and says BYE, unless the link is gone. */
 static _Noreturn void end(int r)
 {
-	const char *text = "";
+	struct words w = { .text = "" };
 
 	if (r < 0 && !self.lost) {
-		text = vm_error(self.pool);
-		sys_write(2, text, strlen(text));
+		words_set(&w, 0, "%s", vm_error(self.pool));
+		sys_write(2, w.text, strlen(w.text));
 		sys_write(2, "\n", 1);
 	}
 	if (r < 0 || self.lost)
 		self.pool->engine.set.close_ns = ALONE_NS;
 	if (vm_close(self.pool) != 0)
-		text = vm_error(NULL);
+		words_set(&w, 0, "%s", vm_error(NULL));
 	if (r < 0 || self.lost)
-		leave(AGENT_LOST, text, strlen(text));
-	tell(FRAME_BYE, text, strlen(text));
+		leave(AGENT_LOST, w.text, strlen(w.text));
+	tell(FRAME_BYE, w.text, strlen(w.text));
 	flush();
 	leave(AGENT_SERVED, "", 0);
 }

@@ -502,7 +502,8 @@ static int await_started(struct words *w)
 	if (r == 1 && f.kind == FRAME_REFUSED)
 		return words_set(w, FAR_NEVER, "The agent could not serve: "
 		    "%.*s", (int)MIN(f.size, 500), (const char *)f.body);
-	if (r < 0 || f.kind != FRAME_BEGUN || peer_crew(&self.agent, &f, &started) < 0)
+	if (r < 0 || f.kind != FRAME_BEGUN ||
+	    peer_crew(&self.agent, &f, &started) < 0)
 		return words_set(w, EPROTO, "The agent broke the protocol when "
 		    "it was to start.");
 	channel_pass(&self.agent.channel, &f);

@@ -2,8 +2,8 @@
  * far.h - the bodies of the frames between a link and its agent.
  *
  * Runs in: link and agent; caller, which gets the agent's answers from a link,
- * and sends it HOST, a record as in machine.h, before anything else.  Pure.  Frames as in frame.h follow
- * the greeting of the agent:
+ * and sends it HOST, a record as in machine.h, before anything else.  Pure.
+ * Frames as in frame.h follow the greeting of the agent:
  *
  *	link to agent: BEGIN or REFUSED; CHUNK, ITEM ...; CHUNK, ITEM ...;
  *	CANCEL; RECALL; PING; STOP
@@ -152,8 +152,8 @@ void far_write_outcome(unsigned char *at, const struct outcome_told *);
    is not possible. */
 int far_outcome(const unsigned char *body, size_t size, struct outcome_told *);
 
-/* Returns the length of a BEGIN frame in bytes, by the sizes in its head.  Writes
-   it at a pointer to that room. */
+/* Returns the length of a BEGIN frame in bytes, by the sizes in its head.
+   Writes it at a pointer to that room. */
 size_t far_begin_length(const struct begin_told *);
 void far_write_begin(unsigned char *at, const struct begin_told *);
 
