@@ -15,6 +15,8 @@
  *	-g	ends as soon as a machine was not reached
  *	-p	patience_ms, counted from the first failure
  *	-l	max_losses (the default)
+ *	-t	a tree: the first machine has no workers, and the others behind
+ *		it
  *
  * Each COMMAND leads to a machine.  Prints
  *
@@ -64,7 +66,7 @@ static struct drive {
 	int action_count, actions_done;
 	long inputs;
 	int64_t work_us;
-	int ends_early, ends_unreached;
+	int ends_early, ends_unreached, tree;
 	uint64_t began_ns, last_ns;
 	long results, wrong, twice, failed, cancelled;
 	long by_host[MOST_HOSTS + 1], since[MOST_HOSTS + 1];
@@ -269,6 +271,9 @@ static int parse_option(int letter, int *workers)
 	case 's':
 		self.options.silence_ms = (int)number;
 		return 0;
+	case 't':
+		self.tree = 1;
+		return 0;
 	case 'u':
 		self.work_us = number;
 		return 0;
@@ -280,6 +285,15 @@ static int parse_option(int letter, int *workers)
 	}
 }
 
+/* Puts all machines but the first behind it. */
+static void make_tree(void)
+{
+	self.hosts[0].workers = VM_ELSEWHERE;
+	self.hosts[0].hosts = self.hosts + 1;
+	self.hosts[0].host_count = self.options.host_count - 1;
+	self.options.host_count = 1;
+}
+
 int main(int argc, char **argv)
 {
 	const struct vm_worker worker = { .name = "drive", .process = work,
@@ -289,7 +303,7 @@ int main(int argc, char **argv)
 	vm_agent(argc, argv, &worker, 1);
 	self.options.silence_ms = 2000;
 	self.options.workers = VM_ELSEWHERE;
-	while (rc == 0 && (letter = getopt(argc, argv, "a:c:egj:l:n:p:s:u:w:")) !=
+	while (rc == 0 && (letter = getopt(argc, argv, "a:c:egj:l:n:p:s:tu:w:")) !=
 	    -1)
 		rc = parse_option(letter, &workers);
 	if (optind > 1 && strcmp(argv[optind - 1], "--") == 0)
@@ -300,5 +314,7 @@ int main(int argc, char **argv)
 	}
 	for (int i = 0; i < self.options.host_count; i++)
 		self.hosts[i].workers = workers;
+	if (self.tree)
+		make_tree();
 	return run(&worker);
 }

@@ -1,8 +1,9 @@
 #!/bin/sh
-# world.sh - runs a command in a private world of three machines, each with a
-# real sshd.
+# world.sh - runs a command in a private world of three machines, or more, each
+# with a real sshd.
 #
 # Usage: tests/machines/world.sh COMMAND [ARGUMENT]...
+#	MACHINES	their numbers (1 2 3)
 # Exit status: that of the command; 77 where such a world cannot be made.
 #
 # The machines h1, h2 and h3 are network namespaces of these names, with the
@@ -46,7 +47,7 @@ fi
 # ---- The inner part: the first process of the world -------------------------
 
 trap 'exit 1' HUP INT TERM
-machines="1 2 3"
+machines=${MACHINES:-1 2 3}
 
 fail()
 {
@@ -118,7 +119,7 @@ make_settings()
 	Host stranger
 	  HostName h1
 	  IdentityFile $WORLD/home/.ssh/badkey
-	Host h1 h2 h3
+	Host h*
 	  IdentityFile $WORLD/home/.ssh/key
 	Host *
 	  IdentitiesOnly yes
