@@ -28,12 +28,32 @@ struct way {
 
 static struct way in, out;
 
-/* Waits between two tries; the end of standard input is the end. */
+/* Reads once, behind the bytes that are not written. */
+static void fill(struct way *w)
+{
+	ssize_t n;
+
+	if (w->begin == w->end)
+		w->begin = w->end = 0;
+	n = sys_read(w->from, w->bytes + w->end, sizeof w->bytes - w->end);
+	w->ended = n == 0 || (n < 0 && n != -EAGAIN);
+	w->end += n > 0 ? (size_t)n : 0;
+}
+
+/* Waits between two tries; the end of standard input is the end, also behind
+   the greeting of an agent. */
 static void pause_for(int ms)
 {
-	struct pollfd fd = { .fd = 0 };
+	const bool full = in.end == sizeof in.bytes;
+	struct pollfd fd = { .fd = in.from, .events = full ? 0 : POLLIN };
 
-	if (sys_poll(&fd, 1, ms) == 1 && fd.revents & (POLLHUP | POLLERR))
+	if (sys_poll(&fd, 1, ms) != 1)
+		return;
+	if (fd.revents & POLLIN)
+		fill(&in);
+	else
+		in.ended = true;
+	if (in.ended)
 		sys_exit(EXIT_FAILURE);
 }
 
@@ -59,12 +79,8 @@ static bool pass(struct way *w)
 {
 	ssize_t n;
 
-	if (w->begin == w->end && !w->ended) {
-		n = sys_read(w->from, w->bytes, sizeof w->bytes);
-		w->ended = n == 0 || (n < 0 && n != -EAGAIN);
-		w->begin = 0;
-		w->end = n > 0 ? (size_t)n : 0;
-	}
+	if (w->begin == w->end && !w->ended)
+		fill(w);
 	if (w->begin == w->end)
 		return true;
 	n = sys_write(w->to, w->bytes + w->begin, w->end - w->begin);
@@ -90,13 +106,12 @@ static void await(void)
 
 void relay_run(const char *door)
 {
-	int fd = find_door(door);
-
-	in = (struct way){ .from = 0, .to = fd };
-	out = (struct way){ .from = fd, .to = 1 };
 	sys_ignore(SIGPIPE);
 	if (sys_nonblock(0) < 0 || sys_nonblock(1) < 0)
 		sys_exit(EXIT_FAILURE);
+	in = (struct way){ .from = 0 };
+	in.to = find_door(door);
+	out = (struct way){ .from = in.to, .to = 1 };
 	while (pass(&in) && pass(&out)) {
 		if ((in.ended && in.begin == in.end) ||
 		    (out.ended && out.begin == out.end))

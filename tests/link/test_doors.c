@@ -258,6 +258,33 @@ START_TEST(a_program_joins_through_a_relay)
 }
 END_TEST
 
+/* As sshd leaves it when its client is gone: the greeting has come, and then the
+   end of a socket. */
+START_TEST(a_relay_ends_with_its_input)
+{
+	int ends[2];
+	pid_t pid;
+
+	set_dir();
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+	pid = new_process();
+	if (pid == 0) {
+		close(ends[0]);
+		dup2(ends[1], 0);
+		execl(program, program, "--vimap-relay", door, (char *)NULL);
+		_exit(127);
+	}
+	close(ends[1]);
+	ck_assert_int_eq(send(ends[0], "greeting", 8, 0), 8);
+	wait_asleep(pid);
+	ck_assert_int_eq(shutdown(ends[0], SHUT_WR), 0);
+	wait_gone(pid);
+	ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
+	close(ends[0]);
+	drop_dir();
+}
+END_TEST
+
 /* Also where both its workers and the relay have no place for text. */
 START_TEST(a_program_without_streams_joins)
 {
@@ -647,7 +674,7 @@ int main(int argc, char **argv)
 {
 	const TTest *const tests[] = { a_program_joins,
 		programs_wait_for_the_pool, many_join_at_once,
-		a_program_joins_through_a_relay,
+		a_program_joins_through_a_relay, a_relay_ends_with_its_input,
 		a_program_without_streams_joins, programs_come_and_die,
 		strangers_do_not_keep_others_out,
 		a_program_with_other_names_is_told, another_build_is_told,
