@@ -151,14 +151,15 @@ static void keep(struct command *c, const char *text, size_t size)
 			c->said[c->said_length] = text[i];
 }
 
-/* Sets the words of a command that brought no greeting. */
+/* Sets the words of a command, or of a connection, that brought no greeting. */
 static int nothing(struct command *c, int error, const char *why,
     struct words *w)
 {
 	int text = (int)cut_to(c->line, c->length, 300);
 	int said = (int)cut_to(c->said, c->said_length, 200);
 
-	words_set(w, 0, "The command '%.80s' %s.", c->arguments[0], why);
+	words_set(w, 0, c->door ? "The connection to '%.80s' %s." :
+	    "The command '%.80s' %s.", c->arguments[0], why);
 	if (text > 0)
 		words_add(w, "  It wrote to standard error: %.*s", text,
 		    c->line);
@@ -195,12 +196,36 @@ static int await(struct command *c, uint64_t deadline)
 	return 0;
 }
 
+/* Can the text still become a greeting?  r: as fill() returned; noise: bytes
+   that belong to none.  Returns 0, or -errno with words. */
+static int judge(struct command *c, int r, size_t size, size_t noise,
+    struct words *w)
+{
+	if (r == 0 && c->door)
+		return nothing(c, EPIPE, "ended before an agent had greeted",
+		    w);
+	if (r == 0) {
+		command_hear_rest(c);
+		return nothing(c, EPIPE, "ended, and no agent answered: the "
+		    "program there must call vm_agent() first in main()", w);
+	}
+	/* No shell writes to the door of a pool: an agent that joins begins
+	   with an empty line and the magic. */
+	if (c->door && noise > 1)
+		return nothing(c, EPROTO, "does not begin as that of an agent",
+		    w);
+	if (size == GREETING_NOISE)
+		return nothing(c, EPROTO, "wrote 64 KiB, and nothing of an "
+		    "agent", w);
+	return 0;
+}
+
 /* Reads until there is a whole greeting.  Returns 0 or -errno with words. */
 static int read_greeting(struct command *c, char *text, size_t *begin,
     size_t *end, uint64_t deadline, struct words *w)
 {
 	size_t size = 0;
-	int r;
+	int r, error;
 
 	for (;;) {
 		r = fill(c, text, &size);
@@ -208,18 +233,13 @@ static int read_greeting(struct command *c, char *text, size_t *begin,
 			break;
 		c->said_length = 0;
 		keep(c, text, size);
-		if (r == 0)
-			command_hear_rest(c);
-		if (r == 0)
-			return nothing(c, EPIPE, "ended, and no agent "
-			    "answered: the program there must call "
-			    "vm_agent() first in main()", w);
-		if (size == GREETING_NOISE)
-			return nothing(c, EPROTO, "wrote 64 KiB, and nothing "
-			    "of an agent", w);
+		error = judge(c, r, size, *begin, w);
+		if (error < 0)
+			return error;
 		if (r < 0 && await(c, deadline) < 0)
-			return nothing(c, ETIMEDOUT, "brought no agent within "
-			    "connect_timeout_ms", w);
+			return nothing(c, ETIMEDOUT, c->door ?
+			    "brought no greeting in time" : "brought no agent "
+			    "within connect_timeout_ms", w);
 	}
 	/* The agent waits for BEGIN before it goes on. */
 	if (*end != size)

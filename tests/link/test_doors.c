@@ -458,21 +458,46 @@ static int greet_as(const char *identity)
 	return fd;
 }
 
-START_TEST(another_build_is_told)
+/* Reads the text with which the pool hangs up. */
+static void is_told(int fd, const char *words)
 {
 	static unsigned char answer[1024];
+	size_t size = read_all(fd, answer, sizeof answer - 1);
+
+	ck_assert_uint_gt(size, FRAME_HEAD);
+	answer[size] = '\0';
+	ck_assert_msg(strstr((char *)answer + FRAME_HEAD, words) != NULL, "%s",
+	    (char *)answer + FRAME_HEAD);
+	close(fd);
+}
+
+START_TEST(another_build_is_told)
+{
 	vm_pool *pool;
-	size_t size;
+
+	set_dir();
+	pool = fork_listening(door);
+	is_told(greet_as("abcdef"), "another build");
+	close_pool(pool);
+	drop_dir();
+}
+END_TEST
+
+/* At once, as no shell can write before an agent there. */
+START_TEST(strangers_are_told)
+{
+	vm_pool *pool;
 	int fd;
 
 	set_dir();
 	pool = fork_listening(door);
-	fd = greet_as("abcdef");
-	size = read_all(fd, answer, sizeof answer - 1);
-	ck_assert_uint_gt(size, FRAME_HEAD);
-	ck_assert_msg(strstr((char *)answer + FRAME_HEAD, "another build") !=
-	    NULL, "%s", (char *)answer + FRAME_HEAD);
-	close(fd);
+	fd = connect_to(door);
+	ck_assert_int_eq(send(fd, "GET / HTTP/1.0\r\n\r\n", 18, 0), 18);
+	is_told(fd, "does not begin as that of an agent");
+	fd = connect_to(door);
+	ck_assert_int_eq(send(fd, "\nvimap", 6, 0), 6);
+	ck_assert_int_eq(shutdown(fd, SHUT_WR), 0);
+	is_told(fd, "ended before an agent had greeted");
 	close_pool(pool);
 	drop_dir();
 }
@@ -678,6 +703,7 @@ int main(int argc, char **argv)
 		a_program_without_streams_joins, programs_come_and_die,
 		strangers_do_not_keep_others_out,
 		a_program_with_other_names_is_told, another_build_is_told,
+		strangers_are_told,
 		connections_that_have_ended_are_passed_over,
 		another_user_is_not_let_in, a_place_has_a_single_pool,
 		the_socket_of_a_killed_pool_is_replaced,
