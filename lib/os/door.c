@@ -75,6 +75,26 @@ static int listen_at(const char *path)
 	return sys_listen(path);
 }
 
+/* The same for one process at a time: between its bind(2) and listen(2), or
+   between the look at a socket that is left and its removal, a socket is not to
+   be taken for another's.  The lock is a file beside the path until then. */
+static int listen_alone(const char *path)
+{
+	char lock[DOOR_PATH + 8];
+	int fd, r;
+
+	snprintf(lock, sizeof lock, "%s.lock", path);
+	fd = sys_extend(lock);
+	r = fd < 0 ? fd : sys_lock_file(fd);
+	if (r == 0) {
+		r = listen_at(path);
+		sys_unlink(lock);
+	}
+	sys_close(&fd);
+	/* Another process was here, or is. */
+	return r == -EWOULDBLOCK || r == -EMLINK ? -EADDRINUSE : r;
+}
+
 int door_open(struct door *d, const char *name)
 {
 	char path[DOOR_PATH];
@@ -85,7 +105,7 @@ int door_open(struct door *d, const char *name)
 	if (r < 0)
 		return r;
 	fdlist_lock();
-	r = listen_at(path);
+	r = listen_alone(path);
 	if (r >= 0) {
 		d->fd = r;
 		memcpy(d->path, path, sizeof path);

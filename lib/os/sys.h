@@ -138,7 +138,8 @@ int sys_create(const char *path, bool fresh);
 /* The same for reading too, with the contents of a file that exists. */
 int sys_extend(const char *path);
 /* Locks a file as flock(2) does, for this process and those that inherit the
-   descriptor.  Returns 0; -EWOULDBLOCK if another has it. */
+   descriptor.  Returns 0; -EWOULDBLOCK if another has it, or the file has no
+   name any more. */
 int sys_lock_file(int fd);
 /* Blocks until the disk has the contents of a file.  Returns 0 or -errno. */
 int sys_sync(int fd);

@@ -120,10 +120,13 @@ int sys_extend(const char *path)
 
 int sys_lock_file(int fd)
 {
+	struct stat s;
 	int r;
 
 	RETRY(r, flock(fd, LOCK_EX | LOCK_NB));
-	return r;
+	if (r == 0)
+		RETRY(r, fstat(fd, &s));
+	return r == 0 && s.st_nlink == 0 ? -EWOULDBLOCK : r;
 }
 
 int sys_sync(int fd)

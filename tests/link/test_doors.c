@@ -5,12 +5,14 @@
 #include "config.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -609,6 +611,28 @@ START_TEST(a_place_has_a_single_pool)
 }
 END_TEST
 
+/* A pool that opens its door has a lock until it listens. */
+START_TEST(pools_open_doors_one_at_a_time)
+{
+	const struct vm_options o = { .workers = 1, .listen = door };
+	char lock[80];
+	int fd;
+
+	set_dir();
+	snprintf(lock, sizeof lock, "%s.lock", door);
+	fd = open(lock, O_CREAT | O_RDWR | O_CLOEXEC, 0600);
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(flock(fd, LOCK_EX), 0);
+	is_wrong(&o, EADDRINUSE, "another pool listens");
+	ck_assert_int_ne(access(door, F_OK), 0);
+	ck_assert_int_eq(access(lock, F_OK), 0);
+	close(fd);
+	close_pool(fork_pool(&table[0], &o));
+	/* The lock is gone, too. */
+	drop_dir();
+}
+END_TEST
+
 static int fork_and_die(void *arg)
 {
 	const struct vm_options o = { .workers = VM_ELSEWHERE,
@@ -706,6 +730,7 @@ int main(int argc, char **argv)
 		strangers_are_told,
 		connections_that_have_ended_are_passed_over,
 		another_user_is_not_let_in, a_place_has_a_single_pool,
+		pools_open_doors_one_at_a_time,
 		the_socket_of_a_killed_pool_is_replaced,
 		a_name_is_a_socket_of_the_user, wrong_arguments_are_refused };
 
