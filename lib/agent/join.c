@@ -183,7 +183,9 @@ static int serve(const struct vm_join *how, const struct vm_worker *table,
 		r = serve_once(how, table, count, w);
 		if (is_final(r))
 			return words_set(w, -r, "The door '%.200s' cannot be "
-			    "reached: %s.", how->to, words_of(-r));
+			    "reached: %s.", how->to, r == -EPERM ? "it, or its "
+			    "directory, is another user's or open to others" :
+			    words_of(-r));
 		if (r == AGENT_REFUSED)
 			return -EPROTO;
 		if (how->once && r == AGENT_SERVED)

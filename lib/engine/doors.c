@@ -27,6 +27,10 @@ static int explain(struct engine *e, int error)
 	if (error == EINVAL)
 		return words_set(e->words, error, "vm_options.listen must be a "
 		    "path, or a name of A-Z a-z 0-9 . _ - .");
+	if (error == EPERM)
+		return words_set(e->words, error, "The pool cannot listen at "
+		    "'%.200s' (vm_options.listen): the directory of its "
+		    "socket is another user's or open to others.", name);
 	return words_set(e->words, error, "The pool cannot listen at '%.200s' "
 	    "(vm_options.listen): %s.", name, words_of(error));
 }

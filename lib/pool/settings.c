@@ -181,14 +181,16 @@ int settings_host_fit(const struct settings *s, struct words *w)
 	const struct vm_worker *hooks = &s->plan.hooks;
 
 	if (s->serial || s->isolate || s->plan.tell_teardowns)
-		return words_set(w, EINVAL, "vm_options.hosts do not go with "
-		    "VM_SERIAL, VM_ISOLATE or VM_TELL_TEARDOWNS.");
+		return words_set(w, EINVAL, "Other machines (vm_options.hosts "
+		    "or .listen) do not go with VM_SERIAL, VM_ISOLATE or "
+		    "VM_TELL_TEARDOWNS.");
 	if (hooks->name == NULL || !is_name(hooks->name))
-		return words_set(w, EINVAL, "vm_options.hosts need a "
-		    "vm_worker.name of 1 to 63 of A-Z a-z 0-9 . _ - .");
+		return words_set(w, EINVAL, "Other machines (vm_options.hosts "
+		    "or .listen) need a vm_worker.name, or that of a reducer, "
+		    "of 1 to 63 of A-Z a-z 0-9 . _ - .");
 	if (hooks->config != NULL && hooks->config_size == 0)
-		return words_set(w, EINVAL, "With vm_options.hosts a "
-		    "vm_worker.config needs its config_size: the bytes that "
+		return words_set(w, EINVAL, "With vm_options.hosts or .listen "
+		    "a vm_worker.config needs its config_size: the bytes that "
 		    "are copied to other machines.");
 	if (s->plan.silence_ns < SILENCE_LEAST * MS_IN_NS)
 		return words_set(w, EINVAL, "vm_options.silence_ms must be at "

@@ -100,13 +100,13 @@ static int check_hosts(const struct job_plan *p, const struct vm_options *o,
 {
 	if (o->workers == VM_ELSEWHERE)
 		return words_set(w, EINVAL, "A reducer gathers and reduces on "
-		    "this machine: with vm_options.hosts, too, "
+		    "this machine: with other machines, too, "
 		    "vm_options.workers must be 1 at least, and cannot be "
 		    "VM_ELSEWHERE.");
-	if (o->host_count > 0 && h->name == NULL)
-		return words_set(w, EINVAL, "With vm_options.hosts a reducer "
-		    "needs vm_reduce_options.name, by which agents find the "
-		    "jobs.");
+	if ((o->host_count > 0 || o->listen != NULL) && h->name == NULL)
+		return words_set(w, EINVAL, "With vm_options.hosts or .listen "
+		    "a reducer needs vm_reduce_options.name, by which agents "
+		    "find the jobs.");
 	for (size_t i = 0; i < p->count && h->name != NULL; i++)
 		if (p->jobs[i].config != NULL && p->jobs[i].config_size == 0)
 			return words_set(w, EINVAL, "With "

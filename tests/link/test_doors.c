@@ -603,6 +603,9 @@ START_TEST(a_place_has_a_single_pool)
 	fclose(file);
 	is_wrong(&o, EADDRINUSE, "there is a file");
 	ck_assert_int_eq(unlink(door), 0);
+	o.workers = VM_SERIAL;
+	is_wrong(&o, EINVAL, ".listen");
+	o.workers = 1;
 	o.listen = "no/such/directory";
 	is_wrong(&o, ENOENT, "listen");
 	o.listen = "bad name";
@@ -689,7 +692,10 @@ START_TEST(a_name_is_a_socket_of_the_user)
 	is_served(pid);
 	ck_assert_int_eq(chmod(path, 0777), 0);
 	is_wrong(&(struct vm_options){ .workers = 1, .listen = "queue" },
-	    EPERM, "queue");
+	    EPERM, "open to others");
+	ck_assert_int_eq(vm_join(&how, table, 1), -1);
+	ck_assert_int_eq(errno, EPERM);
+	ck_assert_ptr_nonnull(strstr(vm_error(NULL), "open to others"));
 	ck_assert_int_eq(rmdir(path), 0);
 	drop_dir();
 }

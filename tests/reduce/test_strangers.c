@@ -271,6 +271,11 @@ START_TEST(wrong_options_are_refused)
 	options.workers = 1;
 	how.name = NULL;
 	is_refused("vm_reduce_options.name");
+	options.host_count = 0;
+	options.listen = "door";
+	is_refused("vm_reduce_options.name");
+	options.listen = NULL;
+	options.host_count = 1;
 	how.name = "a b";
 	is_refused("name");
 	how.name = "jobs";
