@@ -32,8 +32,8 @@ static int place(struct engine *e, int r)
 	if (r == -ENOMEM)
 		words_set(e->words, ENOMEM, "There was no memory for a host.");
 	if (r == -ERANGE)
-		words_set(e->words, ERANGE, "The pool has had %d machines, "
-		    "which is the most.", MACHINE_MOST);
+		words_set(e->words, ERANGE, "The pool has had %d machines, and "
+		    "can have no more in its life.", MACHINE_MOST);
 	if (r < 0)
 		return r;
 	if (!crew_add_host(&e->crew, hosts->all[hosts->count - 1])) {
@@ -269,6 +269,9 @@ static void explain(struct engine *e)
 	words_set(e->words, ETIMEDOUT, "No machine was there for %llu ms "
 	    "(vm_options.patience_ms).",
 	    (unsigned long long)(e->set.patience_ns / MS_IN_NS));
+	if (e->set.listen != NULL && e->set.hosts.machines >= MACHINE_MOST)
+		words_add(e->words, "  No machine can join any more, as the "
+		    "pool has had %d of them.", MACHINE_MOST);
 	for (size_t i = 0; i < e->set.hosts.count; i++) {
 		const struct host *h = e->set.hosts.all[i];
 		const char *none = h->door ? "Nobody has joined." :

@@ -615,6 +615,30 @@ START_TEST(a_host_that_can_never_serve_is_given_up)
 }
 END_TEST
 
+/* Numbers of hosts are never used again. */
+START_TEST(hosts_are_counted_for_life)
+{
+	const struct vm_host host = { .command = plain };
+	const struct vm_options o = { .workers = 1, .max_hosts = 1 };
+	vm_pool *pool = fork_pool(&table[0], &o);
+	int number, last = 0;
+
+	while ((number = vm_add_host(pool, &host)) > 0) {
+		ck_assert_int_eq(number, last + 1);
+		last = number;
+		ck_assert_int_eq(vm_remove_host(pool, number), 0);
+	}
+	ck_assert_int_eq(errno, ERANGE);
+	ck_assert_int_eq(last, 65534);
+	ck_assert_ptr_nonnull(strstr(vm_error(pool), "has had 65534 machines"));
+	ck_assert_int_eq(state_of(pool, last).status, VM_HOST_GONE);
+	imap_to(pool, vm_range(100, 110));
+	take_all(pool, 100, 110);
+	take_end(pool);
+	close_pool(pool);
+}
+END_TEST
+
 /* ---- many at once ---- */
 
 /* Each command says that it runs, and ends when it may read a line. */
@@ -702,6 +726,7 @@ int main(int argc, char **argv)
 		a_host_that_can_never_serve_is_given_up,
 		eight_connect_at_a_time, wrong_calls_are_refused };
 	const TTest *const drawn[] = { a_lost_host_comes_back,
+		hosts_are_counted_for_life,
 		as_many_items_run_as_there_are_workers,
 		a_pool_without_machines_breaks_down };
 
