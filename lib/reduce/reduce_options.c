@@ -100,7 +100,7 @@ static int check_hosts(const struct job_plan *p, const struct vm_options *o,
 {
 	if (o->workers == VM_ELSEWHERE)
 		return words_set(w, EINVAL, "A reducer gathers and reduces on "
-		    "this machine: with other machines, too, "
+		    "this machine: with hosts, too, "
 		    "vm_options.workers must be 1 at least, and cannot be "
 		    "VM_ELSEWHERE.");
 	if ((o->host_count > 0 || o->listen != NULL) && h->name == NULL)
