@@ -109,17 +109,26 @@ static void await(bool writing, uint64_t ns)
 		hear();
 }
 
+/* Notices that the link is silent.  Returns the time until it is, a tick at
+   most. */
+static uint64_t mind_silence(uint64_t now)
+{
+	const uint64_t silent = now - self.heard_at;
+
+	self.lost |= silent >= self.silence_ns;
+	return self.lost ? 0 : MIN(self.silence_ns - silent, TICK_NS);
+}
+
 /* Writes all frames; blocks until the link reads. */
 static void flush(void)
 {
 	while (outbox_left(&self.to) > 0 && !self.lost) {
 		ssize_t n = outbox_write(&self.to, self.line.out);
+		uint64_t left = mind_silence(sys_now());
 
 		if (n == -EAGAIN)
-			await(true, TICK_NS);
+			await(true, left);
 		else if (n < 0)
-			self.lost = true;
-		if (sys_now() - self.heard_at >= self.silence_ns)
 			self.lost = true;
 	}
 	self.told_at = sys_now();
@@ -129,15 +138,13 @@ static void flush(void)
    agent may wait. */
 static uint64_t mind_clock(void)
 {
-	uint64_t now = sys_now();
+	const uint64_t now = sys_now(), left = mind_silence(now);
 
-	if (now - self.heard_at >= self.silence_ns)
-		self.lost = true;
 	if (now - self.told_at >= self.silence_ns / PINGS) {
 		tell(FRAME_PING, NULL, 0);
 		flush();
 	}
-	return now + MIN(self.silence_ns / PINGS, TICK_NS);
+	return now + MIN(self.silence_ns / PINGS, left);
 }
 
 /* ---- in the workers ---- */

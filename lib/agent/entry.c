@@ -19,6 +19,10 @@
 #include "wire/far.h"
 #include "worker/exit.h"
 
+/* Time until the link that has started the command says what it wants; an agent
+   has no other way to notice that the link's machine is gone. */
+#define PATIENCE_NS (30000 * MS_IN_NS)
+
 /* Standard input and output belong to the link; hooks see neither. */
 static bool take_over_streams(struct agent_line *l)
 {
@@ -35,7 +39,7 @@ void vm_agent(int argc, char **argv, const struct vm_worker *table,
 {
 	struct agent_line line = {
 		.report = -1,
-		.patience_ns = NEVER,
+		.patience_ns = PATIENCE_NS,
 	};
 
 	/* The last arguments may be those of a command that leads to one. */

@@ -726,6 +726,24 @@ START_TEST(items_of_an_incomplete_chunk_are_given_back)
 }
 END_TEST
 
+/* Its link's machine is gone, and standard input stays open; the agent needs
+   half a minute to notice. */
+START_TEST(an_agent_does_not_wait_for_ever_to_begin)
+{
+	int to, from;
+	pid_t pid;
+
+	if (!sample_all())
+		return;
+	pid = start_agent(&to, &from);
+	skip_greeting(from);
+	wait_gone(pid);
+	ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
+	close(to);
+	close(from);
+}
+END_TEST
+
 int main(int argc, char **argv)
 {
 	const TTest *const tests[] = { answers_come_in_any_order,
@@ -734,7 +752,8 @@ int main(int argc, char **argv)
 		an_answer_to_no_item_ends_the_link,
 		each_input_comes_back_once_from_liars,
 		an_agent_ends_whatever_the_link_sends,
-		items_of_an_incomplete_chunk_are_given_back };
+		items_of_an_incomplete_chunk_are_given_back,
+		an_agent_does_not_wait_for_ever_to_begin };
 
 	if (argc > 2 && strcmp(argv[1], "--liar") == 0)
 		return be_liar((unsigned)atoi(argv[2]));
