@@ -115,6 +115,9 @@ struct vm_context {
 				   before this input, so the same in whichever
 				   worker it runs */
 	void *layer;		/* for libraries between this library and you */
+	size_t config_size;	/* vm_worker.config_size: on another machine,
+				   the bytes that came from the caller, who may
+				   have sent others than you expect */
 };
 
 /*

@@ -143,8 +143,10 @@ vm_pool *begin_fork(const struct begin_told *s, const struct agent_line *line,
 	if (behind < 0)
 		return NULL;
 	worker.process = process;
-	worker.config_size = (size_t)s->head.config_size;
-	worker.config = s->head.config_size > 0 ? config_of(s) : hooks->config;
+	if (s->head.config_size > 0) {
+		worker.config = config_of(s);
+		worker.config_size = (size_t)s->head.config_size;
+	}
 	if (s->head.config_size > 0 && worker.config == NULL) {
 		words_set(w, 0, "There was no memory for the config.");
 		return NULL;

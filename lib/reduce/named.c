@@ -79,7 +79,8 @@ static struct job_plan *new_plan(const struct named *n, const struct told *t)
 static int set_up(struct vm_context *me)
 {
 	const struct told *t = me->config;
-	const struct named *n = t != NULL ? find(t->name) : NULL;
+	const struct named *n = told_is(t, me->config_size) ? find(t->name) :
+	    NULL;
 	struct job_plan *p;
 	int r;
 

@@ -79,13 +79,19 @@ const struct job_plan *told_plan(const struct told *t)
 	return CONTAINER_OF(t, const struct box, told)->plan;
 }
 
+bool told_is(const struct told *t, size_t size)
+{
+	return t != NULL && size >= sizeof *t && t->size == size &&
+	    memchr(t->name, '\0', sizeof t->name) != NULL;
+}
+
 int told_read(const struct told *t, struct job_plan *p)
 {
 	const unsigned char *at = (const unsigned char *)(t + 1);
 	uint64_t left = t->size - sizeof *t;
 	struct told_job job;
 
-	if (t->size < sizeof *t || t->jobs != p->count)
+	if (t->jobs != p->count)
 		return -EINVAL;
 	for (size_t i = 0; i < p->count; i++) {
 		if (left < sizeof job)

@@ -10,11 +10,13 @@
  * It is the vm_worker.config of the pool.  Workers on the caller's machine,
  * which have the caller's memory, find the plan before it.
  *
- * Easy to get wrong: both are the same build, but may not have the same jobs.
+ * Easy to get wrong: both are the same build, but may not have the same jobs,
+ * and the caller may be no reducer: any pool can ask for the name.
  */
 #ifndef TOLD_H
 #define TOLD_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -50,9 +52,12 @@ void told_free(struct told *);
    forked from it. */
 const struct job_plan *told_plan(const struct told *);
 
+/* May the bytes that came from a caller be such a struct?  NULL is none. */
+bool told_is(const struct told *, size_t size);
+
 /* Sets the config of the jobs of a plan, as many as were told, to the bytes in
-   it; those with none keep their own.  Returns 0, or -EINVAL if it is no such
-   struct, or of other jobs. */
+   it; those with none keep their own.  For bytes that told_is() takes.  Returns
+   0, or -EINVAL if it is of other jobs. */
 int told_read(const struct told *, struct job_plan *);
 
 #endif

@@ -22,6 +22,7 @@ int context_init(struct context *c, const struct plan *plan,
 {
 	memset(c, 0, offsetof(struct context, message) + 1);
 	c->public.config = plan->hooks.config;
+	c->public.config_size = plan->hooks.config_size;
 	c->public.worker_index = worker_index;
 	c->plan = plan;
 	c->outstream = outstream;

@@ -13,6 +13,7 @@
 #include "base/base.h"
 #include "reduce/emit.h"
 #include "reduce/hash.h"
+#include "reduce/told.h"
 #include "runs.h"
 #include "tools.h"
 
@@ -206,6 +207,43 @@ START_TEST(other_jobs_are_named)
 }
 END_TEST
 
+static int echo(struct vm_context *me, const void *input, size_t size)
+{
+	return vm_output(me, input, size);
+}
+
+/* A pool that asks for the jobs as for a worker, with a config of its own. */
+static void is_no_reducer(const void *told, size_t size)
+{
+	struct vm_worker w = { .process = echo, .name = "jobs",
+		.config = (void *)(uintptr_t)told, .config_size = size };
+	struct vm_host_state state;
+	vm_pool *pool;
+
+	use_host(plain);
+	pool = fork_pool(&w, &options);
+	while (vm_ready(pool, limit_ms()) == VM_LATER)
+		continue;
+	ck_assert_int_eq(vm_host_state(pool, 1, &state), 1);
+	ck_assert_msg(strstr(state.words, "only a reducer") != NULL, "%s",
+	    state.words);
+	vm_close(pool);
+}
+
+START_TEST(other_pools_are_no_reducers)
+{
+	struct told t = { .name = "jobs", .jobs = COUNTOF(jobs),
+		.size = sizeof t + COUNTOF(jobs) * sizeof(struct told_job) };
+
+	is_no_reducer("four", 4);
+	/* Its size is that of more bytes than came. */
+	is_no_reducer(&t, sizeof t);
+	t.size = sizeof t;
+	memset(t.name, 'j', sizeof t.name);
+	is_no_reducer(&t, sizeof t);
+}
+END_TEST
+
 /* Waits until the worker here is given up. */
 static void wait_given_up(vm_pool *pool)
 {
@@ -311,7 +349,7 @@ static void serve(int argc, char **argv)
 int main(int argc, char **argv)
 {
 	const TTest *const tests[] = { hosts_may_come_later,
-		lies_harm_their_inputs_only, other_jobs_are_named,
+		lies_harm_their_inputs_only, other_jobs_are_named, other_pools_are_no_reducers,
 		the_last_worker_here_is_given_up, wrong_options_are_refused };
 
 	far = argc > 1 && strcmp(argv[argc - 1], "--vimap-agent") == 0;
