@@ -6,7 +6,7 @@
  * arrive, in two pieces; bodies of frames as a whole.  For the books the input
  * is a program: chunks are leased, taken back in part, and end; answers come in
  * any order.  Each item must be answered once or be left at the end, and no
- * answer to anything else may be accepted.
+ * answer to anything else may be accepted.  Pairs of reducers: fuzz_pairs.c.
  */
 #include "config.h"
 
@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "base/base.h"
+#include "fuzz_pairs.h"
 #include "items/window.h"
 #include "pool/away.h"
 #include "wire/far.h"
@@ -311,7 +312,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static void (*const readers[])(const uint8_t *, size_t) = {
 		read_greeting, read_host, read_begin, read_outcome,
-		keep_books };
+		keep_books, fuzz_pairs, fuzz_told };
 
 	if (size > 0)
 		readers[data[0] % COUNTOF(readers)](data + 1, size - 1);
