@@ -170,6 +170,9 @@ static void leave(struct span **at, struct span *s)
 
 void window_move(struct window *w, struct span *s, enum span_state to)
 {
+	/* A new span that is sent was part of one. */
+	const bool is_part = s->state == SPAN_NEW;
+
 	switch (s->state) {
 	case SPAN_WAITING:
 		assert(to != SPAN_WAITING);
@@ -201,7 +204,8 @@ void window_move(struct window *w, struct span *s, enum span_state to)
 	if (to == SPAN_PAUSED)
 		pause_until_due(w, s);
 	w->nsent += to == SPAN_SENT;
-	w->peak_sent = MAX(w->peak_sent, w->nsent);
+	if (!is_part)
+		w->peak_sent = MAX(w->peak_sent, w->nsent);
 	if (to == SPAN_ANSWERED) {
 		w->result_bytes += s->bytes;
 		note_bytes(w);

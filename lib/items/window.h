@@ -41,7 +41,7 @@ struct window {
 	size_t bytes;		/* charge of those chunks */
 	size_t result_bytes;	/* held in ANSWERED spans */
 	/* The most there have been, of */
-	size_t peak_sent;	/* spans in state SENT, */
+	size_t peak_sent;	/* spans in state SENT when another was sent, */
 	size_t peak_chunks;	/* chunks with an item not taken, */
 	size_t peak_bytes;	/* bytes and result_bytes together */
 };

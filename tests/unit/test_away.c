@@ -194,6 +194,9 @@ START_TEST(answers_to_nothing_are_refused)
 	/* The link has not ended the first lease. */
 	ck_assert_int_eq(answer(FIRST), -EPROTO);
 	ck_assert_int_eq(answer(1), 0);
+	/* A span that an answer has split is none that was sent. */
+	ck_assert_uint_eq(window.nsent, 3);
+	ck_assert_uint_eq(window.peak_sent, 2);
 	end_lease();
 	ck_assert_int_eq(answer(1), -EPROTO);
 	ck_assert_int_eq(answer(ALL), -EPROTO);
