@@ -674,8 +674,8 @@ VM_EXPORT int vm_join(const struct vm_join *, const struct vm_worker *,
  * Returns the number of the host, which no other host of the pool gets: those
  * of vm_options.hosts have 1 to host_count.  Or returns -1 and sets errno:
  * EINVAL for an invalid host or options that exclude hosts, ERANGE beyond
- * max_hosts and beyond 65,534 machines in the life of the pool, EPIPE if the pool
- * is broken or was told to finish, EPERM, EDEADLK, ENOMEM.
+ * max_hosts and beyond 65,534 machines in the life of the pool, EPIPE if the
+ * pool is broken or was told to finish, EPERM, EDEADLK, ENOMEM.
  */
 VM_EXPORT int vm_add_host(vm_pool *, const struct vm_host *);
 
