@@ -500,10 +500,11 @@ struct vm_options {
 	 * leaves it as it is if it is no journal, or one of another version of
 	 * the format, or of the other kind: with outputs or without.  Results
 	 * of workers with another vm_worker.name or version stay in it unused.
-	 * An end that was cut short, by a kill or a crash, is cut off.  If the
-	 * file cannot be written to later, the run goes on, and those results
-	 * are not in it: vm_error() says so at once, and vm_close() returns 1.
-	 * With a journal, vm_inherited_array() sends its items.  Not with
+	 * An end that was cut short, by a kill or a crash, is cut off; inputs
+	 * whose entries are damaged are run again.  If the file cannot be
+	 * written to later, the run goes on, and those results are not in it:
+	 * vm_error() says so at once, and vm_close() returns 1.  With a
+	 * journal, vm_inherited_array() sends its items.  Not with
 	 * vm_map_array() and vimap_reduce.h; VIMAP_ONLY leaves it alone.
 	 */
 	const char *journal;

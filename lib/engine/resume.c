@@ -62,7 +62,7 @@ const struct digest *resume_key(struct engine *e, struct source *s)
 		    s->input != NULL ? s->input : "", s->size, &size);
 		e->intake.in_hook = false;
 	}
-	s->key = digest_of(&e->resume.journal.secret, key,
+	s->key = digest_of(&e->resume.journal.keys, key,
 	    key != NULL ? size : 0);
 	s->met = s->index + 1;
 	return &s->key;

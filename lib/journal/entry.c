@@ -70,9 +70,10 @@ int entry_read(struct entry *e, const unsigned char from[ENTRY_HEAD],
 {
 	uint32_t type = little_get32(from + HEAD_TYPE);
 
-	if (little_get64(from + HEAD_CHECK) != entry_check(secret,
-	    from + HEAD_SIZE, ENTRY_HEAD - HEAD_SIZE) ||
-	    type < ENTRY_BEGIN || type > ENTRY_FAILURE)
+	/* The type first, as most bytes that are no head have none. */
+	if (type < ENTRY_BEGIN || type > ENTRY_FAILURE ||
+	    little_get64(from + HEAD_CHECK) != entry_check(secret,
+	    from + HEAD_SIZE, ENTRY_HEAD - HEAD_SIZE))
 		return -EPROTO;
 	*e = (struct entry){
 		.type = (enum entry_type)type,

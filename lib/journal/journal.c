@@ -84,6 +84,28 @@ int journal_add(struct journal *j, struct entry *e, const void *data)
 	return add(j, NULL, e, data);
 }
 
+/* ---- the worker ---- */
+
+/* Makes the data of a BEGIN.  Returns their size. */
+static size_t write_names(char to[NAMES_MOST], const struct journal_wants *w)
+{
+	size_t name = strlen(w->name) + 1, version = strlen(w->version) + 1;
+
+	memcpy(to, w->name, name);
+	memcpy(to + name, w->version, version);
+	return name + version;
+}
+
+/* Has the keys of this worker's inputs differ from those of all other workers,
+   so that no result of theirs is used if their BEGIN is lost. */
+static void make_secret(struct journal *j, const struct journal_wants *w)
+{
+	char names[NAMES_MOST];
+	size_t size = write_names(names, w);
+
+	j->keys = digest_of(&j->secret, names, size);
+}
+
 /* ---- a new journal ---- */
 
 /* Nobody who gives us inputs may guess the secret. */
@@ -98,16 +120,6 @@ static void draw_secret(struct journal *j)
 	j->secret = digest_of(&zero, from, sizeof from);
 }
 
-/* Makes the data of a BEGIN.  Returns their size. */
-static size_t write_names(char to[NAMES_MOST], const struct journal_wants *w)
-{
-	size_t name = strlen(w->name) + 1, version = strlen(w->version) + 1;
-
-	memcpy(to, w->name, name);
-	memcpy(to + name, w->version, version);
-	return name + version;
-}
-
 /* Appends a BEGIN; fresh: behind the first line. */
 static int begin(struct journal *j, const struct journal_wants *w, bool fresh)
 {
@@ -118,6 +130,7 @@ static int begin(struct journal *j, const struct journal_wants *w, bool fresh)
 	if (!fresh)
 		return add(j, NULL, &e, names);
 	draw_secret(j);
+	make_secret(j, w);
 	snprintf(line, sizeof line, LINE, w->outputs,
 	    (unsigned long long)j->secret.word[0],
 	    (unsigned long long)j->secret.word[1]);
@@ -133,7 +146,9 @@ struct scan {
 	unsigned char *page;	/* a part of the file, */
 	uint64_t from;		/* its position, */
 	size_t have;		/* and bytes */
-	bool mine;		/* the entries are of this worker */
+	bool any;		/* there was a head */
+	bool mine;		/* the entries may be of this worker */
+	bool begun;		/* they are: the last BEGIN names it */
 };
 
 /* Returns a pointer to the head at a position; NULL if the file ends before
@@ -153,21 +168,30 @@ static const unsigned char *look(struct scan *s, uint64_t at, int *r)
 	return *r == 0 ? s->page + (at - s->from) : NULL;
 }
 
-/* Does a BEGIN name this worker? */
+/* What follows may be of any worker, as a part of the file is damaged. */
+static void lose_track(struct scan *s)
+{
+	s->mine = true;
+	s->begun = false;
+}
+
+/* Does a BEGIN name this worker?  Returns 0 or -errno. */
 static int begins(struct scan *s, uint64_t at, const struct entry *e)
 {
 	char mine[NAMES_MOST], theirs[NAMES_MOST];
-	int r;
+	int r = e->size > sizeof theirs ? -EPROTO :
+	    journal_read_data(s->j, at, e, theirs);
 
-	if (e->size > sizeof theirs)
-		return -EPROTO;
-	r = journal_read_data(s->j, at, e, theirs);
-	s->mine = r == 0 && e->size == write_names(mine, s->wants) &&
+	if (r == -EPROTO) {
+		lose_track(s);
+		return 0;
+	}
+	s->mine = s->begun = r == 0 && e->size == write_names(mine, s->wants) &&
 	    memcmp(mine, theirs, (size_t)e->size) == 0;
 	return r;
 }
 
-/* Notes an entry in the ledgers. */
+/* Notes an entry in the ledgers.  Returns 0 or -errno. */
 static int note(struct journal *j, struct scan *s, uint64_t at,
     const struct entry *e)
 {
@@ -181,37 +205,35 @@ static int note(struct journal *j, struct scan *s, uint64_t at,
 	    &e->key, at);
 }
 
-/* Reads all heads, and cuts off the rest of the file from the first that is not
-   whole.  Returns 0 or -errno. */
+/*
+ * Reads all heads.  Bytes that are no entry are passed over: no data of an
+ * entry look like a head by chance, nor by the will of anybody who does not
+ * know the secret.  Cuts off the file behind the last entry.  Returns 0; 1 if
+ * the file has room for a head, and none; or -errno.
+ */
 static int read_heads(struct journal *j, struct scan *s)
 {
+	uint64_t at = LINE_SIZE, end = at;
 	const unsigned char *head;
-	uint64_t at = LINE_SIZE;
 	struct entry e;
 	int r = 0;
 
-	while ((head = look(s, at, &r)) != NULL &&
-	    entry_read(&e, head, &j->secret) == 0 &&
-	    e.size <= j->out.size - at - ENTRY_HEAD) {
+	while (r == 0 && (head = look(s, at, &r)) != NULL) {
+		bool good = entry_read(&e, head, &j->secret) == 0;
+
+		s->any |= good;
+		if (!good || e.size > j->out.size - at - ENTRY_HEAD) {
+			at++;
+			continue;
+		}
+		if (at > end)
+			lose_track(s);
 		r = note(j, s, at, &e);
-		if (r < 0)
-			break;
-		at += ENTRY_HEAD + e.size;
+		at = end = at + ENTRY_HEAD + e.size;
 	}
-	if (r < 0 && r != -EPROTO)
-		return r;
-	return at < j->out.size ? outfile_cut(&j->out, at) : 0;
-}
-
-static int scan(struct journal *j, const struct journal_wants *w)
-{
-	struct scan s = { .j = j, .wants = w, .page = malloc(PAGE) };
-	int r = s.page != NULL ? read_heads(j, &s) : -ENOMEM;
-
-	free(s.page);
-	if (r == 0 && !s.mine)
-		r = begin(j, w, false);
-	return r;
+	if (r == 0 && !s->any && at > LINE_SIZE)
+		return 1;
+	return r == 0 && end < j->out.size ? outfile_cut(&j->out, end) : r;
 }
 
 static int refuse(const struct journal_wants *w, const char *what,
@@ -222,30 +244,13 @@ static int refuse(const struct journal_wants *w, const char *what,
 	    w->path, what);
 }
 
-/* With a wrong secret all entries would look damaged, and be cut off; so would
-   they behind a first BEGIN that is.  Returns 0, also if that is cut short;
-   -EPROTO if it is damaged; or -errno. */
-static int look_at_first(const struct journal *j)
-{
-	char names[NAMES_MOST];
-	struct entry e;
-	int r;
-
-	if (j->out.size < LINE_SIZE + ENTRY_HEAD)
-		return 0;
-	r = journal_read(j, LINE_SIZE, &e);
-	if (r != 0 || e.size > j->out.size - LINE_SIZE - ENTRY_HEAD)
-		return r;
-	return e.type == ENTRY_BEGIN && e.size <= sizeof names ?
-	    journal_read_data(j, LINE_SIZE, &e, names) : -EPROTO;
-}
-
 /* Reads the first line.  Returns 0; 1 if there is none, or a part; -EINVAL with
    words; or -errno. */
 static int read_line(struct journal *j, const struct journal_wants *w,
     struct words *words)
 {
-	const char *prefix = MAGIC FORMAT;
+	const char *prefix = MAGIC FORMAT, *damaged = "a journal with a "
+	    "damaged first line";
 	const size_t known = strlen(MAGIC), size = known + strlen(FORMAT);
 	size_t have = (size_t)MIN(j->out.size, LINE_SIZE);
 	unsigned long long key[2];
@@ -262,18 +267,32 @@ static int read_line(struct journal *j, const struct journal_wants *w,
 	if (have < LINE_SIZE)
 		return 1;
 	if (sscanf(line, LINE, &outputs, &key[0], &key[1]) != 3)
-		return refuse(w, "a journal with a damaged first line", words);
+		return refuse(w, damaged, words);
 	snprintf(again, sizeof again, LINE, outputs != 0, key[0], key[1]);
 	if (memcmp(line, again, LINE_SIZE) != 0)
-		return refuse(w, "a journal with a damaged first line", words);
+		return refuse(w, damaged, words);
 	if ((outputs != 0) != w->outputs)
 		return refuse(w, w->outputs ? "a journal without outputs, with "
 		    "VM_JOURNAL_OUTPUTS" : "a journal with outputs, without "
 		    "VM_JOURNAL_OUTPUTS", words);
 	j->secret = (struct digest){ { key[0], key[1] } };
-	r = look_at_first(j);
-	return r == -EPROTO ? refuse(w, "a journal with a damaged first line",
-	    words) : r;
+	make_secret(j, w);
+	return 0;
+}
+
+/* With a wrong secret all entries look damaged, and none may be cut off.
+   Returns 0, or -errno, with words if the entries are refused. */
+static int scan(struct journal *j, const struct journal_wants *w,
+    struct words *words)
+{
+	struct scan s = { .j = j, .wants = w, .page = malloc(PAGE) };
+	int r = s.page != NULL ? read_heads(j, &s) : -ENOMEM;
+
+	free(s.page);
+	if (r == 1)
+		return refuse(w, "a journal with a damaged first line, or "
+		    "without an entry that is whole", words);
+	return r == 0 && !s.begun ? begin(j, w, false) : r;
 }
 
 static int open_file(struct journal *j, const struct journal_wants *w,
@@ -284,7 +303,7 @@ static int open_file(struct journal *j, const struct journal_wants *w,
 	if (r == 0)
 		r = read_line(j, w, words);
 	if (r == 0)
-		return scan(j, w);
+		return scan(j, w, words);
 	if (r == 1 && j->out.size > 0)
 		r = outfile_cut(&j->out, 0);
 	return r >= 0 ? begin(j, w, true) : r;

@@ -4,13 +4,15 @@
  * Runs in: caller.  The file begins with a line that has the version of the
  * format, whether outputs are kept, and the secret of its digests; entries
  * follow (entry.h).  Those behind a BEGIN are of the worker that it names, so
- * that the results of another version of the worker stay in the file, unused.
+ * that the results of another version of the worker stay in the file, unused;
+ * its names are part of each key as well, as a BEGIN may be damaged.
  * Opened, the finished inputs of this worker are in two ledgers; entries that
  * are added later are not, as they answer no input of the same run.
  *
  * Easy to get wrong: the end of a file may be part of an entry, as its writer
- * was killed.  All from the first entry on that is not whole is cut off, before
- * anything is appended; a file that is no journal is never changed.
+ * was killed.  All behind the last whole entry is cut off, before anything is
+ * appended; damage before that is passed over, and costs the entries that it
+ * hit.  A file that is no journal is never changed.
  */
 #ifndef JOURNAL_H
 #define JOURNAL_H
@@ -26,7 +28,8 @@
 
 struct journal {
 	struct outfile out;	/* out.fd -1: not open */
-	struct digest secret;
+	struct digest secret;	/* of checks, */
+	struct digest keys;	/* and of the keys of this worker's inputs */
 	struct ledger done;	/* inputs with an output */
 	struct ledger failed;
 };

@@ -197,6 +197,60 @@ START_TEST(another_version_runs_all)
 }
 END_TEST
 
+/* Tells the version of its worker, before the input. */
+static int tell_version(struct vm_context *me, const void *input, size_t size)
+{
+	return vm_output(me, me->config, 1) < 0 ? -1 :
+	    vm_output(me, input, size);
+}
+
+/* Runs the words by a version.  Returns the number of results that the journal
+   had. */
+static int run_version(const char *version)
+{
+	const struct vm_worker w = { .process = tell_version,
+		.version = version, .config = (void *)(uintptr_t)version };
+	const struct vm_options o = { .workers = 1, .journal = path,
+		.flags = VM_JOURNAL_OUTPUTS };
+	vm_pool *pool = fork_pool(&w, &o);
+	struct vm_result r;
+	int old = 0;
+
+	imap_to(pool, vm_strings(before, COUNTOF(before)));
+	for (size_t i = 0; i < COUNTOF(before); i++) {
+		take(pool, &r);
+		ck_assert_int_eq(*(const char *)r.output, *version);
+		ck_assert_str_eq((const char *)r.output + 1, r.input);
+		old += r.worker_index < 0;
+	}
+	take_end(pool);
+	close_pool(pool);
+	return old;
+}
+
+/* The entry that says whose results follow is lost.  They are used still, and
+   by their own worker only. */
+START_TEST(versions_stay_apart_in_a_damaged_journal)
+{
+	struct stat s;
+	FILE *f;
+
+	make_dir();
+	ck_assert_int_eq(run_version("1"), 0);
+	ck_assert_int_eq(stat(path, &s), 0);
+	ck_assert_int_eq(run_version("2"), 0);
+	f = fopen(path, "r+");
+	ck_assert_ptr_nonnull(f);
+	ck_assert_int_eq(fseek(f, s.st_size, SEEK_SET), 0);
+	fputs("damage", f);
+	fclose(f);
+	for (char version[] = "3"; version[0] > '0'; version[0]--)
+		ck_assert_int_eq(run_version(version),
+		    version[0] == '3' ? 0 : COUNTOF(before));
+	remove_dir();
+}
+END_TEST
+
 /* ---- outcomes ---- */
 
 /* Counts the inputs that hang; NULL: nobody asks. */
@@ -950,6 +1004,7 @@ int main(void)
 		sources_may_be_equal,
 		keys_may_be_the_programs_own,
 		another_version_runs_all,
+		versions_stay_apart_in_a_damaged_journal,
 		results_come_as_they_were,
 		failures_are_run_again_if_asked,
 		cancelled_inputs_are_not_finished,

@@ -285,6 +285,7 @@ static uint64_t find(const struct journal *j, uint64_t n)
 	return ledger_find(n % 2 ? &j->done : &j->failed, &key);
 }
 
+#define FIRST_LINE 64	/* bytes */
 #define ENTRIES 5
 #define ROOM 4096
 
@@ -360,7 +361,7 @@ START_TEST(ends_that_are_torn_are_cut_off)
 END_TEST
 
 /* Flips a bit of each byte.  A changed first line is refused and stays; behind
-   it no entry is believed that was changed, and those before it are. */
+   it the entry that was changed is not believed, and all others are. */
 START_TEST(changed_bytes_are_found)
 {
 	const struct journal_wants w = wants();
@@ -377,13 +378,13 @@ START_TEST(changed_bytes_are_found)
 		whole[at] ^= (unsigned char)(1 << at % 8);
 		put_file(whole, size);
 		if (journal_open(&j, &w, &words) < 0) {
-			ck_assert_uint_lt(at, ends[0]);
+			ck_assert_uint_lt(at, FIRST_LINE);
 			ck_assert_uint_eq(get_file(after, ROOM), size);
 			ck_assert_int_eq(memcmp(whole, after, size), 0);
 			whole[at] ^= (unsigned char)(1 << at % 8);
 			continue;
 		}
-		ck_assert_uint_ge(at, ends[0]);
+		ck_assert_uint_ge(at, FIRST_LINE);
 		for (uint64_t i = 0; i < ENTRIES; i++) {
 			uint64_t found = find(&j, i);
 			bool good = found != 0 &&
@@ -391,11 +392,77 @@ START_TEST(changed_bytes_are_found)
 			    journal_read_data(&j, found, &e, after) == 0;
 
 			ck_assert_int_eq(good, ends[i + 1] <= at ||
-			    (found != 0 && at < ends[i]));
+			    at < ends[i]);
 		}
 		journal_close(&j, fdlist_drop);
 		whole[at] ^= (unsigned char)(1 << at % 8);
 	}
+	remove_dir();
+}
+END_TEST
+
+/* More than is read at once. */
+#define JUNK 70000
+
+/* Bytes of something else cost no entry, wherever they are. */
+START_TEST(entries_behind_damage_are_found)
+{
+	const struct journal_wants w = wants();
+	static unsigned char whole[ROOM], all[ROOM + JUNK];
+	size_t ends[ENTRIES + 1], size;
+	struct journal j;
+
+	make_dir();
+	size = make_journal(ends);
+	ck_assert_uint_eq(get_file(whole, sizeof whole), size);
+	for (int i = 0; i <= ENTRIES; i++) {
+		memcpy(all, whole, ends[i]);
+		memset(all + ends[i], i, JUNK);
+		memcpy(all + ends[i] + JUNK, whole + ends[i], size - ends[i]);
+		put_file(all, size + JUNK);
+		open_journal(&j, &w);
+		for (int k = 0; k < ENTRIES; k++)
+			ck_assert_uint_eq(find(&j, (uint64_t)k),
+			    ends[k] + (k < i ? 0 : JUNK));
+		ck_assert_int_eq(j.out.size < size + JUNK, i == ENTRIES);
+		add(&j, 100);
+		journal_close(&j, fdlist_drop);
+		open_journal(&j, &w);
+		ck_assert(find(&j, 1) != 0 && find(&j, 100) != 0);
+		journal_close(&j, fdlist_drop);
+	}
+	remove_dir();
+}
+END_TEST
+
+/* A head that is whole, of an entry that is not, hides no other. */
+START_TEST(entries_within_a_torn_one_are_found)
+{
+	const struct journal_wants w = wants();
+	struct entry e = { .type = ENTRY_OUTPUT, .key = { { 50, 50 } },
+		.size = 1 << 20 };
+	unsigned char head[ENTRY_HEAD];
+	size_t ends[ENTRIES + 1];
+	struct journal j;
+	FILE *f;
+
+	make_dir();
+	make_journal(ends);
+	open_journal(&j, &w);
+	entry_write(head, &e, &j.secret);
+	journal_close(&j, fdlist_drop);
+	f = fopen(path, "a");
+	ck_assert_ptr_nonnull(f);
+	ck_assert_uint_eq(fwrite(head, 1, sizeof head, f), sizeof head);
+	e.size = 0;
+	e.key = (struct digest){ { 51, 51 } };
+	e.check = entry_check(&j.secret, NULL, 0);
+	entry_write(head, &e, &j.secret);
+	ck_assert_uint_eq(fwrite(head, 1, sizeof head, f), sizeof head);
+	fclose(f);
+	open_journal(&j, &w);
+	ck_assert(find(&j, 1) != 0 && find(&j, 50) == 0 && find(&j, 51) != 0);
+	journal_close(&j, fdlist_drop);
 	remove_dir();
 }
 END_TEST
@@ -431,6 +498,24 @@ START_TEST(other_files_are_refused)
 	make_journal(ends);
 	w.outputs = false;
 	check_refused(&w, "without VM_JOURNAL_OUTPUTS");
+	remove_dir();
+}
+END_TEST
+
+/* With another secret all entries look damaged, but stay. */
+START_TEST(a_changed_secret_is_refused)
+{
+	const struct journal_wants w = wants();
+	size_t ends[ENTRIES + 1];
+	unsigned char whole[ROOM], *digit = whole + FIRST_LINE - 2;
+	size_t size;
+
+	make_dir();
+	make_journal(ends);
+	size = get_file(whole, sizeof whole);
+	*digit = *digit == '0' ? '1' : '0';
+	put_file(whole, size);
+	check_refused(&w, "damaged first line");
 	remove_dir();
 }
 END_TEST
@@ -521,7 +606,10 @@ int main(void)
 		entries_are_there_again,
 		ends_that_are_torn_are_cut_off,
 		changed_bytes_are_found,
+		entries_behind_damage_are_found,
+		entries_within_a_torn_one_are_found,
 		other_files_are_refused,
+		a_changed_secret_is_refused,
 		each_worker_has_its_own_entries,
 		a_journal_is_open_once,
 		a_replaced_failure_is_void };
