@@ -330,10 +330,7 @@ static void explain(struct engine *e)
 
 	words_set(e->words, m->error, "The journal %.200s lacks %llu results: "
 	    "%s.", e->set.journal, (unsigned long long)m->lacking,
-	    m->error == EFBIG ?
-	    "the limit on the size of files was reached (RLIMIT_FSIZE)" :
-	    m->error == EBADF ? "the program has closed its descriptor" :
-	    words_of(m->error));
+	    outfile_flaw(m->error));
 }
 
 static void lack(struct engine *e, int error)

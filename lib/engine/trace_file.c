@@ -81,13 +81,8 @@ static char *make_path(const char *given, const char *suffix)
 /* Sets the error text for a trace that ends early. */
 static void explain(struct engine *e)
 {
-	const int error = e->trace.error;
-
-	words_set(e->words, error, "The trace %.200s ends early: %s.",
-	    e->trace.path, error == EFBIG ?
-	    "the limit on the size of files is reached (RLIMIT_FSIZE)" :
-	    error == EBADF ? "the program has closed its descriptor" :
-	    words_of(error));
+	words_set(e->words, e->trace.error, "The trace %.200s ends early: %s.",
+	    e->trace.path, outfile_flaw(e->trace.error));
 }
 
 /* No more events are drawn. */

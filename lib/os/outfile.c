@@ -92,8 +92,10 @@ int outfile_append(struct outfile *f, const struct iovec *parts, int count)
 		if (parts[i].iov_len > 0)
 			left[n++] = parts[i];
 	}
-	if (f->fd < 0 || !sys_is(f->fd, &f->file))
-		return -EBADF;
+	r = f->fd < 0 ? -EBADF : sys_is_whole(f->fd, &f->file,
+	    f->torn ? UINT64_MAX : f->size);
+	if (r < 0)
+		return r;
 	if (f->size + size > sys_file_limit())
 		return -EFBIG;
 	r = mend(f);
@@ -141,6 +143,13 @@ const char *outfile_flaw(int error)
 		return "it is no regular file";
 	case EWOULDBLOCK:
 		return "another pool has it open";
+	case EFBIG:
+		return "the limit on the size of files is reached "
+		    "(RLIMIT_FSIZE)";
+	case EBADF:
+		return "the program has closed its descriptor";
+	case ESTALE:
+		return "another program has changed or removed it";
 	default:
 		return words_of(error);
 	}

@@ -35,7 +35,9 @@ int outfile_open(struct outfile *, const char *path, bool fresh);
    -EWOULDBLOCK if another has it. */
 int outfile_extend(struct outfile *, const char *path);
 
-/* Appends a text.  Returns 0; or -errno, and nothing is appended. */
+/* Appends a text.  Returns 0; or -errno, and nothing is appended: -EBADF,
+   -EFBIG, or -ESTALE if the file was changed or removed meanwhile, so that its
+   reader would not find the text. */
 int outfile_write(struct outfile *, const char *text, size_t size);
 
 #define OUTFILE_PARTS 3
@@ -51,7 +53,7 @@ int outfile_cut(struct outfile *, uint64_t size);
    none is fine. */
 void outfile_close(struct outfile *, void (*close)(int *fd));
 
-/* Returns why such a file could not be opened, for a sentence. */
+/* Returns why such a file could not be opened or written, for a sentence. */
 const char *outfile_flaw(int error);
 
 #endif

@@ -186,18 +186,36 @@ void sys_identify(int fd, struct sys_file *f)
 	errno = kept;
 }
 
+static bool is_same(const struct stat *s, const struct sys_file *f)
+{
+	return (f->device == 0 && f->inode == 0) ||
+	    (s->st_dev == f->device && s->st_ino == f->inode);
+}
+
 bool sys_is(int fd, const struct sys_file *f)
 {
 	int kept = errno;
 	struct stat s;
-	bool same = true;
+	bool same = fstat(fd, &s) == -1 ? errno != EBADF : is_same(&s, f);
 
-	if (fstat(fd, &s) == -1)
-		same = errno != EBADF;
-	else if (f->device != 0 || f->inode != 0)
-		same = s.st_dev == f->device && s.st_ino == f->inode;
 	errno = kept;
 	return same;
+}
+
+int sys_is_whole(int fd, const struct sys_file *f, uint64_t size)
+{
+	int kept = errno, r = 0;
+	struct stat s;
+
+	if (fstat(fd, &s) == -1)
+		r = errno == EBADF ? -EBADF : 0;
+	else if (!is_same(&s, f))
+		r = -EBADF;
+	else if (s.st_nlink == 0 ||
+	    (size != UINT64_MAX && (uint64_t)s.st_size != size))
+		r = -ESTALE;
+	errno = kept;
+	return r;
 }
 
 int sys_truncate(int fd, uint64_t size)

@@ -908,6 +908,42 @@ START_TEST(a_closed_descriptor_harms_no_run)
 }
 END_TEST
 
+/* Somebody empties, lengthens, removes or replaces the file. */
+static void meddle(int how)
+{
+	int fd;
+
+	if (how == 0)
+		ck_assert_int_eq(truncate(path, 0), 0);
+	if (how == 1)
+		ck_assert_int_eq(truncate(path, 1 << 20), 0);
+	if (how >= 2)
+		ck_assert_int_eq(unlink(path), 0);
+	if (how == 3) {
+		fd = open(path, O_WRONLY | O_CREAT | O_EXCL, 0600);
+		ck_assert_int_ge(fd, 0);
+		close(fd);
+	}
+}
+
+START_TEST(a_changed_file_is_told)
+{
+	struct vm_result r;
+	vm_pool *pool;
+
+	for (int how = 0; how < 4; how++) {
+		make_dir();
+		pool = fork_echo(VM_JOURNAL_OUTPUTS);
+		imap_to(pool, vm_range(FULL, FULL + 5));
+		while (vm_zip_in_out(pool, &r) == 1)
+			;
+		meddle(how);
+		ck_assert_uint_eq(run_full(pool, "another program"), FULL);
+		remove_dir();
+	}
+}
+END_TEST
+
 /* An output that the disk has lost is made again. */
 START_TEST(a_damaged_output_is_made_again)
 {
@@ -1019,6 +1055,7 @@ int main(void)
 		a_full_disk_harms_no_run,
 		a_small_disk_harms_no_run,
 		a_closed_descriptor_harms_no_run,
+		a_changed_file_is_told,
 		a_damaged_output_is_made_again,
 		a_copy_in_another_process_writes_nothing,
 		a_close_that_waits_finishes_the_last };
