@@ -495,11 +495,12 @@ struct vm_options {
 	 * or the pool closed; so a kill in between has one result come again,
 	 * and none is lost.
 	 *
-	 * The file is made with mode 0600, and must be a regular file of yours;
-	 * a single pool has it at a time.  vm_fork() fails with EINVAL and
-	 * leaves it as it is if it is no journal, or one of another version of
-	 * the format, or of the other kind: with outputs or without.  Results
-	 * of workers with another vm_worker.name or version stay in it unused.
+	 * The file is made with mode 0600, and must be a regular file that only
+	 * you may write to; a single pool has it at a time.  vm_fork() fails
+	 * with EINVAL and leaves it as it is if it is no journal, or one of
+	 * another version of the format, or of the other kind: with outputs or
+	 * without.  Results of workers with another vm_worker.name or version
+	 * stay in it unused.
 	 * An end that was cut short, by a kill or a crash, is cut off; inputs
 	 * whose entries are damaged are run again.  If the file cannot be
 	 * written to later, the run goes on, and those results are not in it:

@@ -136,7 +136,7 @@ const char *outfile_flaw(int error)
 	case ELOOP:
 		return "it is a symbolic link";
 	case EPERM:
-		return "it is another user's";
+		return "it is another user's, or others may write to it";
 	case EMLINK:
 		return "it has several links";
 	case ESPIPE:

@@ -139,7 +139,8 @@ int sys_temporary(const char *dir);
  * file of another user; -EMLINK; -ESPIPE if it is no regular file.
  */
 int sys_create(const char *path, bool fresh);
-/* The same for reading too, with the contents of a file that exists. */
+/* The same for reading too, with the contents of a file that exists.  -EPERM
+   also if others may write to it. */
 int sys_extend(const char *path);
 /* Locks a file as flock(2) does, for this process and those that inherit the
    descriptor.  Returns 0; -EWOULDBLOCK if another has it, or the file has no

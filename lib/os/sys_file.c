@@ -71,7 +71,8 @@ int sys_temporary(const char *dir)
 }
 
 /* Checks a file that may have been there before, and empties it if it is not to
-   be kept. */
+   be kept.  Contents that are kept are believed, so nobody else may write
+   them. */
 static int take_over(int fd, bool keep)
 {
 	struct stat s;
@@ -82,7 +83,8 @@ static int take_over(int fd, bool keep)
 		return r;
 	if (!S_ISREG(s.st_mode))
 		return -ESPIPE;
-	if (s.st_uid != geteuid())
+	if (s.st_uid != geteuid() ||
+	    (keep && (s.st_mode & (S_IWGRP | S_IWOTH)) != 0))
 		return -EPERM;
 	if (s.st_nlink != 1)
 		return -EMLINK;

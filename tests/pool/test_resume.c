@@ -651,6 +651,7 @@ static void write_text(const char *text)
 	ck_assert_ptr_nonnull(f);
 	fputs(text, f);
 	fclose(f);
+	ck_assert_int_eq(chmod(path, 0600), 0);
 }
 
 START_TEST(other_files_are_refused)
@@ -674,6 +675,12 @@ START_TEST(other_files_are_refused)
 	pool = fork_pool(&echoer, &o);
 	check_no_pool(&o, EWOULDBLOCK, "another pool has it open");
 	close_pool(pool);
+	ck_assert_int_eq(chmod(path, 0644), 0);
+	close_pool(fork_pool(&echoer, &o));
+	ck_assert_int_eq(chmod(path, 0620), 0);
+	check_no_pool(&o, EPERM, "others may write");
+	ck_assert_int_eq(chmod(path, 0602), 0);
+	check_no_pool(&o, EPERM, "others may write");
 	unlink(path);
 	ck_assert_int_eq(symlink("elsewhere", path), 0);
 	check_no_pool(&o, ELOOP, "symbolic link");
