@@ -194,6 +194,11 @@ static int start_processes(struct engine *e)
 	r = doors_open(e);
 	if (r == 0)
 		r = fork_server(e);
+	/* The fork server, which outlives a caller that is killed, does not
+	   have the lock of the journal; nor did a setup run if it is
+	   refused. */
+	if (r == 0)
+		r = resume_open(e);
 	if (r == 0)
 		r = hire_all(e, alone ? NEVER : sys_now() + FIRST_NS);
 	doors_hand_over(e);
@@ -203,6 +208,21 @@ static int start_processes(struct engine *e)
 	if (r == 0 && e->set.max_items > 0)
 		server_spare(&e->server, true);
 	return r;
+}
+
+static int start_serial(struct engine *e)
+{
+	int r = resume_open(e);
+
+	if (r < 0)
+		return r;
+	r = serial_start(e);
+	if (r == 0)
+		r = listening_open(e);
+	if (r < 0)
+		return explain(e, -r);
+	lost_fds_mark(e);
+	return 0;
 }
 
 int engine_start(struct engine *e, struct settings *set, struct words *words)
@@ -234,16 +254,8 @@ int engine_start(struct engine *e, struct settings *set, struct words *words)
 	sizer_init(&e->sizer, e->set.chunk_size);
 	e->cpus = (size_t)MAX(cpus, 1);
 	r = trace_file_open(e);
-	if (r == 0)
-		r = resume_open(e);
 	if (r == 0 && e->set.serial) {
-		r = serial_start(e);
-		if (r == 0)
-			r = listening_open(e);
-		if (r == 0)
-			lost_fds_mark(e);
-		else
-			r = explain(e, -r);
+		r = start_serial(e);
 	} else if (r == 0) {
 		r = start_processes(e);
 	}

@@ -4,10 +4,12 @@
  * it was told, without outputs each input is told once, but for one at a kill.
  *
  * Some kills come right behind a result, the others whenever they come.  The
- * counts are in shared memory, which the killed leave to the test.
+ * counts are in shared memory, which the killed leave to the test.  And a kill in
+ * vm_fork() leaves nobody with the lock of the journal.
  */
 #include "config.h"
 
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -277,9 +279,57 @@ START_TEST(in_order_without_outputs)
 }
 END_TEST
 
+/* ---- a kill in vm_fork() ---- */
+
+static struct shared *shared;
+static pid_t caller;
+
+/* Runs in the fork server, before all code of the library. */
+static void kill_caller(void)
+{
+	if (getppid() != caller)
+		return;
+	atomic_store(&shared->pid[0], getpid());
+	kill(caller, SIGKILL);
+	await(&shared->counter[0], 1, limit_ms());
+}
+
+static int be_killed(void *options)
+{
+	const struct vm_worker w = { .process = process };
+
+	caller = getpid();
+	return pthread_atfork(NULL, NULL, kill_caller) != 0 ||
+	    vm_fork(&w, options) != NULL;
+}
+
+/* A fork server that is left over for a moment does not have the journal. */
+START_TEST(a_kill_in_vm_fork_locks_nobody_out)
+{
+	const struct vm_worker w = { .process = process };
+	struct vm_options o = { .workers = 1, .journal = path };
+	int status;
+
+	strcpy(dir, "/tmp/vimap-restarts.XXXXXX");
+	ck_assert_ptr_nonnull(mkdtemp(dir));
+	snprintf(path, sizeof path, "%s/journal", dir);
+	shared = shared_new();
+	status = in_child(be_killed, &o);
+	ck_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+	ck_assert_int_gt(atomic_load(&shared->pid[0]), 0);
+	close_pool(fork_pool(&w, &o));
+	atomic_store(&shared->counter[0], 1);
+	wait_gone(atomic_load(&shared->pid[0]));
+	shared_free(shared);
+	unlink(path);
+	ck_assert_int_eq(rmdir(dir), 0);
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const tests[] = {
+		a_kill_in_vm_fork_locks_nobody_out,
 		with_outputs_no_told_input_is_run_again,
 		without_outputs_each_input_is_told_once };
 	const TTest *const drawn[] = {
