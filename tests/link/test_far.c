@@ -222,14 +222,30 @@ static void free_all(struct vm_result **all, int64_t n)
 		free(all[i]);
 }
 
+/* Asserts that two results are the same in all but place, time and output. */
+static void is_alike(const struct vm_result *x, const struct vm_result *y)
+{
+	const struct vm_exception *a = x->exception, *b = y->exception;
+
+	ck_assert_int_eq(x->type, y->type);
+	ck_assert_int_eq(x->attempts, y->attempts);
+	ck_assert_uint_eq(x->output_size, y->output_size);
+	if (x->type == VM_OUTPUT)
+		return;
+	ck_assert_int_eq(a->cause, b->cause);
+	ck_assert_int_eq(a->code, b->code);
+	ck_assert_int_eq(a->signal, b->signal);
+	ck_assert_int_eq(a->exit_status, b->exit_status);
+	ck_assert_str_eq(a->message, b->message);
+}
+
 /* Asserts that two results are the same in all but place and time. */
 static void is_same(const struct vm_result *here, const struct vm_result *far)
 {
 	const struct vm_exception *a = here->exception, *b = far->exception;
 	struct told x, y;
 
-	ck_assert_int_eq(here->type, far->type);
-	ck_assert_int_eq(here->attempts, far->attempts);
+	is_alike(here, far);
 	ck_assert_int_eq(here->host, 0);
 	ck_assert_int_ge(far->host, 1);
 	if (here->type == VM_OUTPUT) {
@@ -244,11 +260,6 @@ static void is_same(const struct vm_result *here, const struct vm_result *far)
 		ck_assert_int_ne(x.worker, y.worker);
 		return;
 	}
-	ck_assert_int_eq(a->cause, b->cause);
-	ck_assert_int_eq(a->code, b->code);
-	ck_assert_int_eq(a->signal, b->signal);
-	ck_assert_int_eq(a->exit_status, b->exit_status);
-	ck_assert_str_eq(a->message, b->message);
 	ck_assert_ptr_null(a->host);
 	ck_assert_str_eq(b->host, far->host == 1 ? "h1" : "h2");
 	ck_assert_int_gt(b->pid, 0);
@@ -290,6 +301,49 @@ START_TEST(results_are_those_of_a_local_pool)
 {
 	set_config();
 	compare(0);
+	drop_config();
+}
+END_TEST
+
+/* A second run has the results of the first from its journal, as they were; a
+   death by SIGKILL is no result. */
+START_TEST(a_journal_has_the_results)
+{
+	struct vm_result *first[KILLS_AGENT], *again[KILLS_AGENT];
+	struct vm_host hosts[2];
+	struct vm_worker w = worker();
+	struct vm_options o = options(hosts, 2);
+	char path[128];
+
+	set_config();
+	snprintf(path, sizeof path, "%s/journal", config.dir);
+	o.journal = path;
+	o.flags = VM_JOURNAL_OUTPUTS;
+	o.item_timeout_ms = 700;
+	o.max_item_bytes = 4096;
+	o.max_attempts = 2;
+	o.retry_on = VM_KILLED;
+	map(&w, &o, KILLS_AGENT, first);
+	map(&w, &o, KILLS_AGENT, again);
+	for (int i = 0; i < KILLS_AGENT; i++) {
+		const struct vm_result *a = first[i], *b = again[i];
+
+		ck_assert_int_ge(a->host, 1);
+		is_alike(a, b);
+		if (i == KILLS_ITSELF) {
+			ck_assert_int_ge(b->host, 1);
+			continue;
+		}
+		ck_assert_int_eq(b->host, 0);
+		ck_assert_int_eq(b->worker_index, -1);
+		if (b->type == VM_OUTPUT)
+			ck_assert_int_eq(memcmp(a->output, b->output,
+			    b->output_size), 0);
+		else
+			ck_assert_ptr_null(b->exception->host);
+	}
+	free_all(first, KILLS_AGENT);
+	free_all(again, KILLS_AGENT);
 	drop_config();
 }
 END_TEST
@@ -928,6 +982,7 @@ END_TEST
 int main(int argc, char **argv)
 {
 	const TTest *const tests[] = { results_are_those_of_a_local_pool,
+		a_journal_has_the_results,
 		large_items_go_both_ways, inherited_inputs_are_sent,
 		workers_here_and_there_share_the_work,
 		a_killed_agent_loses_nothing, a_killed_link_loses_nothing,
