@@ -1048,9 +1048,9 @@ VM_EXPORT struct vm_result *vm_result_copy(const struct vm_result *);
  * Neither the environment nor a journal has an effect.
  *
  * Returns the result, which you free() as one of vm_result_copy(), or NULL and
- * sets errno: EINVAL, ENOMEM, and others of vm_fork(); vm_error(NULL) has the
- * text.  vm_replay_sized() is told the bytes of the structs, as vm_fork_sized()
- * is.
+ * sets errno: EINVAL, EFBIG beyond max_item_bytes, ENOMEM, and others of
+ * vm_fork(); vm_error(NULL) has the text.  vm_replay_sized() is told the bytes
+ * of the structs, as vm_fork_sized() is.
  */
 VM_EXPORT struct vm_result *vm_replay_sized(const struct vm_worker *,
     size_t worker_size, const struct vm_options *, size_t options_size,

@@ -43,10 +43,16 @@ static int make_settings(struct settings *set, const struct vm_worker *worker,
 		return r;
 	simplify(&o, failed);
 	r = settings_make(set, worker, worker_size, &o, sizeof o, w);
-	if (r == 0 && set->plan.hooks.process == NULL)
-		r = words_set(w, EINVAL, "vm_replay() calls "
+	if (r < 0)
+		return r;
+	if (set->plan.hooks.process == NULL)
+		return words_set(w, EINVAL, "vm_replay() calls "
 		    "vm_worker.process, which is NULL.");
-	return r;
+	if (failed->input_size > set->plan.max_item)
+		return words_set(w, EFBIG, "vm_replay() was given an input of "
+		    "%zu bytes; vm_options.max_item_bytes is %zu.",
+		    failed->input_size, set->plan.max_item);
+	return 0;
 }
 
 /* Runs the input.  Returns a copy of its result, or NULL and sets errno. */
@@ -87,6 +93,8 @@ struct vm_result *vm_replay_sized(const struct vm_worker *worker,
 		result = run(p, failed);
 		r = result == NULL ? -errno : 0;
 		words = p->words;
+		if (r == -ENOMEM)
+			words_set(&words, ENOMEM, "vm_replay() had no memory.");
 		if (vm_close(p) != 0)
 			words = *error_words();
 	}

@@ -557,6 +557,35 @@ static void run_short_of_memory(const struct vm_worker *w,
 	ck_assert_int_gt(nth, 6);
 }
 
+/* Each allocation of a replay fails in turn. */
+START_TEST(no_memory_for_a_replay)
+{
+	const struct vm_worker w = { .process = twice };
+	const int64_t input = 21;
+	const struct vm_result failed = { .input = &input,
+		.input_size = sizeof input };
+	int fds = count_fds(), nth = 0, without = 0;
+	struct vm_result *again;
+
+	do {
+		fault_plan(FAULT_MALLOC, ++nth, 1, ENOMEM, FAULT_HERE);
+		errno = 0;
+		SHORT(again = vm_replay(&w, NULL, &failed));
+		ck_assert_int_eq(count_fds(), fds);
+		if (again != NULL) {
+			ck_assert_int_eq(again->type, VM_OUTPUT);
+			free(again);
+			continue;
+		}
+		ck_assert_int_eq(errno, ENOMEM);
+		ck_assert_str_ne(vm_error(NULL), "");
+		without++;
+	} while (fault_hits() > 0);
+	ck_assert_int_gt(without, 6);
+	fault_plan(FAULT_NONE, 0, 0, 0, FAULT_HERE);
+}
+END_TEST
+
 START_TEST(no_memory)
 {
 	const int ten[] = { 5, 6 };
@@ -628,7 +657,8 @@ int main(void)
 		no_process, no_descriptor, no_shared_memory, old_kernel,
 		no_replacement_at_first, no_descriptors_for_a_replacement,
 		nobody_is_left_for_a_while, nobody_is_missed_for_nothing,
-		orders_and_news_wait, waiting_pipes_are_nobodys, real_limits };
+		orders_and_news_wait, waiting_pipes_are_nobodys, real_limits,
+		no_memory_for_a_replay };
 	const TTest *const drawn[] = {
 		no_memory_in_order, no_memory_serial, no_memory_for_an_array,
 		no_memory, nobody_is_left_for_good, no_huge_pages,

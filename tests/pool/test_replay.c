@@ -189,7 +189,8 @@ START_TEST(refusals)
 	const struct vm_worker none = { .config = state };
 	const struct vm_worker unfit = { .setup = cannot,
 		.process = fail_with_context };
-	const struct vm_result mine = { .input = "x", .input_size = 1 };
+	const struct vm_options small = { .max_item_bytes = 1 };
+	const struct vm_result mine = { .input = "xx", .input_size = 2 };
 	const struct vm_result teardown = { .type = VM_TEARDOWN };
 	struct vm_result *again;
 
@@ -197,6 +198,9 @@ START_TEST(refusals)
 	check_refused(&worker, &teardown, "a result with an input");
 	check_refused(&none, &mine, "process");
 	check_refused(NULL, &mine, "vm_worker");
+	ck_assert_ptr_null(vm_replay(&worker, &small, &mine));
+	ck_assert_int_eq(errno, EFBIG);
+	ck_assert_ptr_nonnull(strstr(vm_error(NULL), "vm_replay() was given"));
 	again = vm_replay(&unfit, NULL, &mine);
 	ck_assert_ptr_nonnull(again);
 	ck_assert_int_eq(again->exception->cause, VM_SETUP_FAILED);
