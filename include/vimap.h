@@ -330,8 +330,9 @@ enum vm_flag {
 	VM_JOURNAL_OUTPUTS = 1 << 11,
 	/* Inputs that have failed in an earlier run are run again. */
 	VM_JOURNAL_RETRY = 1 << 12,
-	/* The disk has each entry before the run goes on, by fdatasync(2);
-	   without it a crash of the machine can lose the last entries. */
+	/* The disk has each entry before the run goes on, by fdatasync(2), and
+	   the name of the journal, which takes a readable directory; without it
+	   a crash of the machine can lose the last entries. */
 	VM_JOURNAL_SYNC = 1 << 13
 };
 

@@ -35,7 +35,12 @@ int resume_open(struct engine *e)
 		.outputs = e->set.journal_outputs,
 	    }, e->words);
 	m->on = r == 0;
-	return r;
+	if (r < 0 || !e->set.journal_sync)
+		return r;
+	r = sys_sync_name(e->set.journal);
+	return r == 0 ? 0 : words_set(e->words, -r, "The directory of the "
+	    "journal %.200s cannot be written to the disk: %s.",
+	    e->set.journal, words_of(-r));
 }
 
 void resume_close(struct engine *e, void (*close)(int *fd))

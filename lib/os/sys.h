@@ -148,6 +148,8 @@ int sys_extend(const char *path);
 int sys_lock_file(int fd);
 /* Blocks until the disk has the contents of a file.  Returns 0 or -errno. */
 int sys_sync(int fd);
+/* The same for the name of a file in its directory, which must be readable. */
+int sys_sync_name(const char *path);
 /* Stores 16 random bytes that this program got when it was started; zeroes if
    there are none.  Other parts of the process know them. */
 void sys_random(unsigned char to[16]);

@@ -16,6 +16,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/base.h"
 #include "os/sys_result.h"
 
 int64_t sys_size_of(const char *path)
@@ -137,6 +138,23 @@ int sys_sync(int fd)
 
 	RETRY(r, fdatasync(fd));
 	return r;
+}
+
+int sys_sync_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	size_t size = slash == NULL ? 0 : (size_t)MAX(slash - path, 1);
+	char *dir = size > 0 ? strndup(path, size) : strdup(".");
+	int fd = dir != NULL ? sys_open(dir, O_RDONLY | O_DIRECTORY) : -ENOMEM;
+	int r = fd;
+
+	if (fd >= 0) {
+		RETRY(r, fsync(fd));
+		sys_close(&fd);
+	}
+	free(dir);
+	/* Some file systems cannot, as those without a disk. */
+	return r == -EINVAL ? 0 : r;
 }
 
 void sys_random(unsigned char to[16])

@@ -393,6 +393,7 @@ static enum fault_kind wait_kind(idtype_t type)
 #define ftruncate(...) CALL(EMPTY, ftruncate(__VA_ARGS__))
 #define flock(...) CALL(LOCK, flock(__VA_ARGS__))
 #define fdatasync(fd) CALL(SYNC, fdatasync(fd))
+#define fsync(fd) CALL(SYNC, fsync(fd))
 #define readlink(...) CALL(READLINK, readlink(__VA_ARGS__))
 #define close(fd) twin_close(fd)
 #define open(path, ...) \

@@ -184,6 +184,22 @@ START_TEST(calls_on_the_file_fail)
 }
 END_TEST
 
+/* No result is told to be safe in a file whose name is not. */
+START_TEST(the_name_of_the_file_cannot_be_written)
+{
+	int items = ITEMS;
+
+	make_dir();
+	make_old();
+	fault_plan(FAULT_SYNC, 1, 1, EIO, FAULT_HERE);
+	ck_assert_int_eq(in_child(begin, &items), 0);
+	ck_assert_int_eq(fault_hits(), 1);
+	ck_assert_int_eq(atomic_load(&s->counter[REFUSED]), 1);
+	fault_plan(FAULT_NONE, 0, 0, 0, FAULT_HERE);
+	remove_dir();
+}
+END_TEST
+
 /* Nor can what they have written be cut off. */
 START_TEST(writes_are_cut_short)
 {
@@ -228,7 +244,8 @@ END_TEST
 int main(void)
 {
 	const TTest *const tests[] = {
-		calls_on_the_file_fail, writes_are_cut_short,
+		calls_on_the_file_fail,
+		the_name_of_the_file_cannot_be_written, writes_are_cut_short,
 		programs_are_killed_at_a_call, no_memory };
 
 	return run_tests("disks", tests, COUNTOF(tests));
