@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/base.h"
+#include "sample.h"
 #include "tools.h"
 
 #define KIB ((size_t)1024)
@@ -144,19 +145,23 @@ static void run_job(const size_t *in, const size_t *out, size_t count,
 }
 
 /* Runs the job with all combinations of chunk size, order and number of
-   workers. */
+   workers; a sample has the first and some others. */
 static void run_all_ways(const size_t *in, const size_t *out, size_t count)
 {
 	const size_t chunk_sizes[] = { 0, 1, 3, 100 };
 	const int workers[] = { 1, 4 };
+	unsigned number = 0;
 
 	for (size_t i = 0; i < COUNTOF(chunk_sizes); i++)
 		for (size_t j = 0; j < COUNTOF(workers); j++)
-			for (int ordered = 0; ordered < 2; ordered++)
-				run_job(in, out, count, &(struct vm_options){
-				    .workers = workers[j],
+			for (int ordered = 0; ordered < 2; ordered++) {
+				struct vm_options o = { .workers = workers[j],
 				    .chunk_size = chunk_sizes[i],
-				    .flags = ordered ? VM_ORDERED : 0 });
+				    .flags = ordered ? VM_ORDERED : 0 };
+
+				if (sample_takes(number++, 5))
+					run_job(in, out, count, &o);
+			}
 }
 
 /* Sizes around those of words, pages, pipes and rings. */
