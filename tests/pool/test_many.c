@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/base.h"
+#include "sample.h"
 #include "tools.h"
 
 #define COUNT 40000
@@ -170,18 +171,24 @@ static int hang(struct vm_context *me)
 	return 0;
 }
 
-/* With process() and without, in chunks of all sizes. */
+/* With process() and without, in chunks of all sizes; a sample has some of
+   these ways, for each harm others. */
 static void map_all_ways(int (*how)(struct vm_context *), enum vm_cause with,
     struct vm_options o)
 {
 	static const unsigned chunks[] = { 0, 10000, COUNT };
+	static unsigned number;
 
 	for (size_t i = 0; i < COUNTOF(chunks); i++) {
 		o.workers = 1 + (int)i % 2;
 		o.chunk_size = chunks[i];
-		map(&many, how, with, o);
-		check_together();
-		shared_free(sh);
+		if (sample_takes(number++, 5)) {
+			map(&many, how, with, o);
+			check_together();
+			shared_free(sh);
+		}
+		if (!sample_takes(number++, 5))
+			continue;
 		map(&both, how, with, o);
 		check_together();
 		/* The elements of the calls that failed, each again. */
