@@ -16,6 +16,7 @@
 
 #include "base/base.h"
 #include "items/chunk.h"
+#include "sample.h"
 #include "shm/slots.h"
 #include "tools.h"
 #include "wire/frame.h"
@@ -798,10 +799,11 @@ static void one_round(uint64_t *state)
 
 START_TEST(taken_or_taken_back_never_both)
 {
-	uint64_t state = SEED;
+	uint64_t state = SEED + sample_seed();
+	int rounds = sample_size(ROUNDS, 3);
 
 	printf("test_slot: seed %" PRIu64 "\n", state);
-	for (int round = 0; round < ROUNDS; round++)
+	for (int round = 0; round < rounds; round++)
 		one_round(&state);
 }
 END_TEST
