@@ -59,7 +59,7 @@ fi
 options=parallel=$(getconf _NPROCESSORS_ONLN)
 [ "$VIMAP_LONG" = 1 ] || options="$options nocheck"
 $MAKE distdir distdir="$source" >"$tmp/log" 2>&1 || give_up "make distdir"
-(cd "$source" && env -u CC -u CXX -u CFLAGS -u VIMAP_LONG \
+(cd "$source" && env -u CC -u CFLAGS -u VIMAP_LONG \
     DEB_BUILD_OPTIONS="$options" dpkg-buildpackage -us -uc) >"$tmp/log" 2>&1 ||
     give_up "dpkg-buildpackage"
 ! grep 'dpkg-gensymbols: warning\|dh_missing: warning' "$tmp/log" ||
