@@ -60,15 +60,17 @@ START_TEST(other_encodings)
 	const char rests[] = "\x80\x80\x80\x80\x80\x80\x80\x80";
 	const char latin[] = "caf\xe9";
 	unsigned char bytes[4];
+	unsigned wrong = 0;
 
 	ck_assert_uint_eq(cut_end(rests, 8), 8);
 	ck_assert_uint_eq(cut_begin(rests, 8), 3);
 	ck_assert_uint_eq(cut_end(latin, 4), 3);
 	for (unsigned i = 0; i < 1u << 16; i++) {
 		memcpy(bytes, &(uint32_t){ i * 65537u }, sizeof bytes);
-		ck_assert_uint_le(cut_begin((char *)bytes, 4), 3);
-		ck_assert_uint_ge(cut_end((char *)bytes, 4), 1);
+		wrong += cut_begin((char *)bytes, 4) > 3;
+		wrong += cut_end((char *)bytes, 4) < 1;
 	}
+	ck_assert_uint_eq(wrong, 0);
 	ck_assert_uint_eq(cut_end("", 0), 0);
 	ck_assert_uint_eq(cut_begin("", 0), 0);
 }
