@@ -142,8 +142,11 @@ wanted '262144\n'
 expect_of 'a\n' 0 -m 256M sh -c 'ulimit -v' sh
 
 # A journal: only what is not done runs again, for the same command, and all
-# outputs are written.  The first run is killed at the third record.
+# outputs are written.  The first run is killed at the third record, once it has
+# written the outputs of the others.
 doing='echo "$1" >>"$dir/ran"; [ "$1" != "$(cat "$dir/bad")" ] || {
+	n=0; until grep "<2>" "$dir/out" || [ $((n += 1)) -gt '$limit'0 ]; do
+		sleep 0.1; done >/dev/null
 	kill -9 $(cat "$dir/pid"); exec sleep 1000; }; echo "<$1>"'
 echo 3 >"$dir/bad"
 printf '1\n2\n3\n4\n' | sh -c 'echo $$ >"$dir/pid"; exec "$@"' sh \
