@@ -339,9 +339,6 @@ static void ship_all(void)
 {
 	struct task *t;
 
-	/* The credit depends on the connection while items are under way. */
-	if (tasks_in_flight(&self.tasks) > 0 && peer_measure(&self.agent) < 0)
-		give_up(no_memory);
 	credit_update(&self.credit, self.agent.traffic.round_trip, sys_now());
 	while ((t = tasks_first(&self.tasks)) != NULL) {
 		if (tasks_is_over(t))
@@ -572,6 +569,9 @@ static void turn(void)
 
 	hear_caller();
 	ship_all();
+	/* The credit depends on the connection. */
+	if (tasks_in_flight(&self.tasks) > 0 && peer_measure(&self.agent) < 0)
+		give_up(no_memory);
 	leave_when_done();
 	flush();
 	ready = await(1u << AGENT | 1u << CALLER);

@@ -177,36 +177,54 @@ static void lie(uint64_t number)
 	}
 }
 
-/* Answers most items as an agent does, by the sequence that the seed gives. */
-static int be_liar(unsigned seed)
+/* Greets, and has each frame of the link heeded up to its end. */
+static int serve(void (*heed)(const struct frame *))
 {
-	const struct far_begun begun = { .workers = 1 + draw(3) };
 	struct channel in;
 	struct frame f;
-	struct far_seek next = { 0 };
 
-	state = seed ^ (unsigned)getpid();
 	channel_open(&in, 0, -1);
 	greet();
 	for (;;) {
 		while (channel_receive(&in, SIZE_MAX, &f) == 1) {
-			if (f.kind == FRAME_BEGIN && draw(20) > 0)
-				tell(FRAME_BEGUN, &begun, sizeof begun);
-			if (f.kind == FRAME_ITEM) {
-				tell(FRAME_SEEK, &next, sizeof next);
-				if (draw(20) > 0)
-					tell(FRAME_OUTPUT, f.body, f.size);
-				else
-					lie(next.item);
-				next.item++;
-			}
-			if (f.kind == FRAME_STOP)
-				tell(FRAME_BYE, NULL, 0);
+			heed(&f);
 			channel_pass(&in, &f);
 		}
 		if (channel_fill(&in) < 0)
 			return 0;
 	}
+}
+
+static void begin_with(uint32_t workers)
+{
+	const struct far_begun begun = { .workers = workers };
+
+	tell(FRAME_BEGUN, &begun, sizeof begun);
+}
+
+/* Answers most items as an agent does, by the sequence that the seed gives. */
+static void heed_as_liar(const struct frame *f)
+{
+	static struct far_seek next;
+
+	if (f->kind == FRAME_BEGIN && draw(20) > 0)
+		begin_with(1 + draw(3));
+	if (f->kind == FRAME_ITEM) {
+		tell(FRAME_SEEK, &next, sizeof next);
+		if (draw(20) > 0)
+			tell(FRAME_OUTPUT, f->body, f->size);
+		else
+			lie(next.item);
+		next.item++;
+	}
+	if (f->kind == FRAME_STOP)
+		tell(FRAME_BYE, NULL, 0);
+}
+
+static int be_liar(unsigned seed)
+{
+	state = seed ^ (unsigned)getpid();
+	return serve(heed_as_liar);
 }
 
 /* ---- an agent that answers in an order of its own ---- */
@@ -254,7 +272,6 @@ static void hold(const struct frame *f, const char *how)
 /* Answers items backwards, when no more have come for a while. */
 static int be_backwards(const char *how)
 {
-	const struct far_begun begun = { .workers = HELD };
 	struct pollfd fd = { .fd = 0, .events = POLLIN };
 	struct channel in;
 	struct frame f;
@@ -264,7 +281,7 @@ static int be_backwards(const char *how)
 	for (;;) {
 		while (channel_receive(&in, SIZE_MAX, &f) == 1) {
 			if (f.kind == FRAME_BEGIN)
-				tell(FRAME_BEGUN, &begun, sizeof begun);
+				begin_with(HELD);
 			if (f.kind == FRAME_ITEM)
 				hold(&f, how);
 			if (f.kind == FRAME_PING)
@@ -300,30 +317,16 @@ static void answer_and_leave(void)
 	say(frames, size + frame_length(0));
 }
 
-static int be_hasty(void)
+static void heed_in_haste(const struct frame *f)
 {
-	const struct far_begun begun = { .workers = HASTY };
-	struct channel in;
-	struct frame f;
-
-	channel_open(&in, 0, -1);
-	greet();
-	for (;;) {
-		while (channel_receive(&in, SIZE_MAX, &f) == 1) {
-			if (f.kind == FRAME_BEGIN)
-				tell(FRAME_BEGUN, &begun, sizeof begun);
-			if (f.kind == FRAME_ITEM)
-				memcpy(&held[held_count++], f.body,
-				    sizeof held[0]);
-			if (f.kind == FRAME_ITEM && held_count == HASTY)
-				tell(FRAME_OUTPUT, &held[0], sizeof held[0]);
-			if (f.kind == FRAME_STOP)
-				answer_and_leave();
-			channel_pass(&in, &f);
-		}
-		if (channel_fill(&in) < 0)
-			return 0;
-	}
+	if (f->kind == FRAME_BEGIN)
+		begin_with(HASTY);
+	if (f->kind == FRAME_ITEM)
+		memcpy(&held[held_count++], f->body, sizeof held[0]);
+	if (f->kind == FRAME_ITEM && held_count == HASTY)
+		tell(FRAME_OUTPUT, &held[0], sizeof held[0]);
+	if (f->kind == FRAME_STOP)
+		answer_and_leave();
 }
 
 START_TEST(an_agent_may_answer_and_leave_at_once)
@@ -339,6 +342,60 @@ START_TEST(an_agent_may_answer_and_leave_at_once)
 	take(pool, &r);
 	ck_assert_int_eq(number(r.input), 0);
 	ck_assert_msg(vm_close(pool) == 0, "%s", vm_error(NULL));
+}
+END_TEST
+
+/* ---- an agent that is busy at first ---- */
+
+/* Time before its first PONG. */
+#define BUSY_MS 300
+
+static void heed_when_busy(const struct frame *f)
+{
+	static bool idle;
+
+	if (f->kind == FRAME_BEGIN)
+		begin_with(1);
+	if (f->kind == FRAME_PING) {
+		nap_ms(idle ? 0 : BUSY_MS);
+		tell(FRAME_PONG, NULL, 0);
+		idle = true;
+	}
+	if (f->kind == FRAME_ITEM)
+		tell(FRAME_OUTPUT, f->body, f->size);
+	if (f->kind == FRAME_STOP)
+		tell(FRAME_BYE, NULL, 0);
+}
+
+static uint64_t round_trip_of(vm_pool *pool)
+{
+	struct vm_host_state s;
+
+	ck_assert_int_eq(vm_host_state(pool, 1, &s), 1);
+	return s.round_trip_ns;
+}
+
+/* The connection is measured again while it is in use, so that no time of a
+   busy moment stays. */
+START_TEST(a_long_round_trip_is_forgotten)
+{
+	const char *command[] = { program, "--busy", NULL };
+	struct vm_host host = { .name = "busy", .command = command };
+	const struct vm_options o = { .workers = VM_ELSEWHERE, .hosts = &host,
+		.host_count = 1 };
+	vm_pool *pool = fork_pool(&table[2], &o);
+	struct vm_result r;
+
+	imap_to(pool, vm_range(0, 1));
+	take(pool, &r);
+	ck_assert_uint_ge(round_trip_of(pool), BUSY_MS * MS_IN_NS);
+	for (int ms = 0; round_trip_of(pool) >= BUSY_MS * MS_IN_NS; ms += 10) {
+		ck_assert_int_lt(ms, limit_ms());
+		nap_ms(10);
+		imap_to(pool, vm_range(0, 1));
+		take(pool, &r);
+	}
+	close_pool(pool);
 }
 END_TEST
 
@@ -747,6 +804,7 @@ END_TEST
 int main(int argc, char **argv)
 {
 	const TTest *const tests[] = { answers_come_in_any_order,
+		a_long_round_trip_is_forgotten,
 		an_agent_may_answer_and_leave_at_once,
 		an_answer_that_comes_twice_ends_the_link,
 		an_answer_to_no_item_ends_the_link,
@@ -760,7 +818,9 @@ int main(int argc, char **argv)
 	if (argc > 2 && strcmp(argv[1], "--backwards") == 0)
 		return be_backwards(argv[2]);
 	if (argc > 1 && strcmp(argv[1], "--hasty") == 0)
-		return be_hasty();
+		return serve(heed_in_haste);
+	if (argc > 1 && strcmp(argv[1], "--busy") == 0)
+		return serve(heed_when_busy);
 	vm_agent(argc, argv, table, COUNTOF(table));
 	if (realpath(argv[0], program) == NULL)
 		return 1;
