@@ -270,22 +270,17 @@ static int spawn(char *const *words, int in, int out)
 	return error;
 }
 
-static void export(const char *name, uint64_t n)
-{
-	char digits[32];
-
-	snprintf(digits, sizeof digits, "%" PRIu64, n);
-	setenv(name, digits, 1);
-}
-
 /* Starts the command for an input.  Returns 0, or -1 if the item has failed. */
 static int start(struct vm_context *me, const char *input, size_t size)
 {
 	char **words = command;
+	static char index[40], worker[40];	/* in the environment */
 	int in[2] = { -1, -1 }, out[2] = { -1, -1 }, r;
 
-	export("VIMAP_INDEX", me->index);
-	export("VIMAP_WORKER", (uint64_t)me->worker_index);
+	snprintf(index, sizeof index, "VIMAP_INDEX=%" PRIu64, me->index);
+	snprintf(worker, sizeof worker, "VIMAP_WORKER=%d", me->worker_index);
+	putenv(index);
+	putenv(worker);
 	if (mode == AS_WORDS)
 		words = fill(input, size);
 	if (!words || pipe2(out, O_CLOEXEC) == -1 ||
