@@ -355,6 +355,7 @@ static enum progress pull(struct vm_context *me)
 }
 
 /* Gives the process an input, if it has a pipe for it, and reads its output.
+   All of the input, as it may be read on behind the end of that or an answer.
    Never returns MORE. */
 static enum progress talk(struct vm_context *me, const char *input, size_t size)
 {
@@ -363,15 +364,17 @@ static enum progress talk(struct vm_context *me, const char *input, size_t size)
 	size_t rest = child.to >= 0 ? size + 1 : 0;
 	enum progress r = MORE;
 
-	while (r == MORE) {
+	do {
 		rest = rest > 0 ? push(input, size, rest) : 0;
 		if (rest == 0 && mode == AS_INPUT && child.to >= 0) {
 			close(child.to);
 			child.to = -1;
 		}
-		if (rest == 0 || (poll(p, 2, -1) > 0 && p[0].revents))
+		p[0].fd = r == MORE ? child.from : -1;
+		if (rest > 0 ? poll(p, 2, -1) > 0 && p[0].revents : r == MORE)
 			r = pull(me);
-	}
+	} while (r == MORE ||
+	    (rest > 0 && r == (mode == AS_INPUT ? ENDED : ANSWERED)));
 	return r;
 }
 

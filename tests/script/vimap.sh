@@ -101,6 +101,15 @@ expect 0 -j 2 -i cat <"$dir/expected"
 expect 0 -j 2 -F cat <"$dir/expected"
 wanted ''
 expect 0 -i true <"$dir/long"
+# Those that are read on behind the end of the output, or of an answer.
+expect 0 -i sh -c 'exec >&-; exec cat >"$dir/read"' <"$dir/long"
+cp "$dir/long" "$dir/expected"
+same "-i: what was read after the output" "$dir/read"
+{ head -c 100000 "$dir/long"; printf '\nb\n'; } >"$dir/in"
+wanted 'some byte\nb\n'
+expect 0 -j 1 -F sh -c 'while c=$(dd bs=9 count=1 2>/dev/null) && [ "$c" ]; do
+	echo "$c"; read -r rest; done; :' <"$dir/in"
+wanted ''
 run 1 echo <"$dir/long"
 grep "^vimap: record 0 'some bytes .*\.\.\.': Argument list too long$" \
     "$dir/err" >/dev/null || fail "a long argument: $(cat "$dir/err")"
