@@ -47,7 +47,7 @@ static vm_pool *pool;
 static int ending;		/* the exit status */
 static uint64_t cancelled;	/* inputs */
 static volatile sig_atomic_t caught;	/* a signal, or 0 */
-static pid_t caller;		/* itself */
+static struct stat own;	/* standard error */
 
 /* ---- Arguments --------------------------------------------------------- */
 
@@ -385,8 +385,8 @@ static off_t errors(void)
 {
 	struct stat file;
 
-	return getpid() != caller && fcntl(2, F_GET_SEALS) != -1 &&
-	    fstat(2, &file) == 0 ? file.st_size : 0;
+	return fstat(2, &file) == 0 && (file.st_ino != own.st_ino ||
+	    file.st_dev != own.st_dev) ? file.st_size : 0;
 }
 
 /* Ends the output of the item with the errors behind that offset. */
@@ -577,7 +577,9 @@ int main(int argc, char **argv)
 
 	if (!read_arguments(argc, argv))
 		return MISUSED;
-	caller = getpid();
+	fstat(2, &own);
+	if (mode == AS_LINES)	/* whose errors are of no record for sure */
+		options.flags &= ~(unsigned)VM_STDERR_TAIL;
 	hooks.version = describe();
 	p = pool = vm_fork(&hooks, &options);	/* NULL is refused below */
 	if (signal(SIGINT, on_signal) == SIG_IGN)

@@ -197,6 +197,14 @@ run 1 -j 1 -F sed -u p <"$dir/in"
 wanted '1\n2\n'
 expect_of '1\n2\n' 1 -j 1 -F sh -c 'while read -r l; do echo $l; done; exit 9'
 grep 'exit status 9' "$dir/err" >/dev/null || fail "a filter's end is not told"
+# Their errors are passed on: those behind an answer too, and in the end.
+wanted '1\n2\n'
+printf '1\n2\n' >"$dir/in"
+launch 0 -j 1 -F sh -c '
+	while read -r l; do echo $l; echo "at $l" >&2; done; echo end >&2' \
+	<"$dir/in"
+same "-F"
+says 'at 1' 'at 2' end
 
 # ---- Wrong arguments
 
