@@ -389,13 +389,13 @@ static off_t errors(void)
 	    file.st_dev != own.st_dev) ? file.st_size : 0;
 }
 
-/* Ends the output of the item with the errors behind that offset. */
-static int succeed(struct vm_context *me, off_t offset)
+/* Ends the output of the item with the errors: each item has a new file. */
+static int succeed(struct vm_context *me)
 {
-	uint64_t size = (uint64_t)(errors() - offset);
+	uint64_t size = (uint64_t)errors();
 	void *room = size > 0 ? vm_reserve(me, size) : NULL;
 
-	if (!room || pread(2, room, size, offset) != (ssize_t)size)
+	if (!room || pread(2, room, size, 0) != (ssize_t)size)
 		size = 0;
 	vm_commit(me, size);
 	return vm_output(me, &size, sizeof size);
@@ -415,7 +415,6 @@ static int fail(struct vm_context *me, int ended)
 
 static int process(struct vm_context *me, const void *input, size_t size)
 {
-	const off_t before = errors();
 	struct pollfd p = { .fd = child.from, .events = POLLIN };
 	enum progress r = ENDED;
 	int ended = 0;
@@ -437,7 +436,7 @@ static int process(struct vm_context *me, const void *input, size_t size)
 	if (r == SURPLUS)
 		return vm_fail(me, 1, "more than an answer to a record");
 	return r == ENDED && (ended != 0 || mode == AS_LINES) ?
-	    fail(me, ended) : succeed(me, before);
+	    fail(me, ended) : succeed(me);
 }
 
 /* Lets a filter end. */

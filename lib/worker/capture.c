@@ -10,9 +10,6 @@
 #include "base/cut.h"
 #include "os/sys.h"
 
-/* Between two items the file is truncated if it is larger, in bytes. */
-#define KEPT ((int64_t)64 * 1024)
-
 void capture_init(struct capture *c, int fd)
 {
 	*c = (struct capture){ .fd = fd };
@@ -26,8 +23,10 @@ void capture_mark(struct capture *c)
 
 	if (c->fd < 0)
 		return;
+	/* Each item begins an empty file: it may truncate the file itself, as
+	   "echo >/dev/stderr" does, and what it wrote is still known. */
 	size = sys_size(c->fd);
-	if (size > KEPT && sys_truncate(c->fd, 0) == 0)
+	if (size > 0 && sys_truncate(c->fd, 0) == 0)
 		size = 0;
 	c->from = (uint64_t)MAX(size, 0);
 }

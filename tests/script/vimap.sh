@@ -136,6 +136,13 @@ printf 'a\033[1m\302\265' >"$dir/in"
 run 1 sh -c 'printf "no newline" >&2; exit 7' <"$dir/in"
 says "vimap: record 0 'a?[1m$(printf '\302\265')': exit status 7" 'no newline'
 
+# A command may empty the file that its errors go to.
+wanted ''
+printf 'longest\nlonger\nlong\n' >"$dir/in"
+launch 0 -j 1 sh -c 'echo "$1" >/dev/stderr; echo "$1" >&2' sh <"$dir/in"
+same "/dev/stderr"
+says longest longest longer longer long long
+
 wanted 'b\n'
 expect_of 'a\n' 0 -r 3 sh -c '
 	echo >>"$dir/tries"; [ "$(wc -l <"$dir/tries")" -eq 3 ] && echo b' sh
