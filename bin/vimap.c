@@ -288,8 +288,7 @@ static int start(struct vm_context *me, const char *input, size_t size)
 		r = errno;
 	else
 		r = spawn(words, in[0], out[1]);
-	if (words != command)
-		free(words);
+	free(words == command ? NULL : words);
 	close(in[0]);
 	close(out[1]);
 	child.to = in[1];
@@ -401,7 +400,8 @@ static int succeed(struct vm_context *me)
 	return vm_output(me, &size, sizeof size);
 }
 
-static int fail(struct vm_context *me, int ended)
+/* Fails the item, or teardown, by a wait status, in place of that. */
+static int fail(struct vm_context *me, int ended, const char *expected)
 {
 	const int n = WTERMSIG(ended);
 
@@ -409,8 +409,7 @@ static int fail(struct vm_context *me, int ended)
 		return vm_fail(me, 128 + n, "killed by signal %d (%s)", n,
 		    strsignal(n));
 	return vm_fail(me, WEXITSTATUS(ended), "exit status %d%s",
-	    WEXITSTATUS(ended),
-	    mode == AS_LINES ? " in place of an answer" : "");
+	    WEXITSTATUS(ended), expected);
 }
 
 static int process(struct vm_context *me, const void *input, size_t size)
@@ -435,8 +434,9 @@ static int process(struct vm_context *me, const void *input, size_t size)
 		return -1;
 	if (r == SURPLUS)
 		return vm_fail(me, 1, "more than an answer to a record");
-	return r == ENDED && (ended != 0 || mode == AS_LINES) ?
-	    fail(me, ended) : succeed(me);
+	if (r == ENDED && mode == AS_LINES)
+		return fail(me, ended, " in place of an answer");
+	return ended != 0 ? fail(me, ended, "") : succeed(me);
 }
 
 /* Lets a filter end. */
@@ -452,7 +452,7 @@ static void tear_down(struct vm_context *me)
 	if (read(child.from, &byte, 1) > 0)
 		end(vm_fail(me, 1, "more than an answer to a record") == -1);
 	else if ((ended = end(false)) != 0)
-		fail(me, ended);
+		fail(me, ended, "");
 }
 
 /* ---- Results ----------------------------------------------------------- */
@@ -553,6 +553,8 @@ static void on_signal(int number)
 {
 	signal(number, SIG_DFL);	/* the second ends this process */
 	caught = number;
+	if (!pool)
+		raise(number);		/* filters are at their end */
 	vm_cancel(pool, VM_CANCEL_RUNNING);
 }
 
@@ -572,13 +574,13 @@ int main(int argc, char **argv)
 {
 	struct vm_worker hooks = { .process = process, .teardown = tear_down };
 	vm_pool *p;
-	int closed;
 
 	if (!read_arguments(argc, argv))
 		return MISUSED;
 	fstat(2, &own);
 	if (mode == AS_LINES)	/* whose errors are of no record for sure */
 		options.flags &= ~(unsigned)VM_STDERR_TAIL;
+	options.teardown_timeout_ms = options.item_timeout_ms;
 	hooks.version = describe();
 	p = pool = vm_fork(&hooks, &options);	/* NULL is refused below */
 	if (signal(SIGINT, on_signal) == SIG_IGN)
@@ -590,8 +592,7 @@ int main(int argc, char **argv)
 	else
 		print_all();
 	pool = NULL;		/* for on_signal() and stop() */
-	closed = vm_close(p);
-	if (closed != 0 && !caught)
+	if (vm_close(p) != 0 && !caught)
 		stop(SOME_FAILED, command[0], vm_error(NULL));
 	if (caught)
 		raise(caught);

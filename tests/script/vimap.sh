@@ -203,7 +203,18 @@ says "vimap: record 1 '2': exit status 5 in place of an answer"
 run 1 -j 1 -F sed -u p <"$dir/in"
 wanted '1\n2\n'
 expect_of '1\n2\n' 1 -j 1 -F sh -c 'while read -r l; do echo $l; done; exit 9'
-grep 'exit status 9' "$dir/err" >/dev/null || fail "a filter's end is not told"
+says 'vimap: sh: Teardown failed in worker 0: exit status 9'
+# They have the time of -t to end, and a signal does not wait for them.
+wanted '1\n'
+expect_of '1\n' 1 -t 0.3 -j 1 -F sh -c 'while read -r l; do echo $l; done
+	exec sleep 1000'
+grep 'longer than the 300 ms' "$dir/err" >"$dir/one" || fail "-t at the end"
+printf '1\n' | sh -c 'echo $$ >"$dir/pid"; exec "$@"' sh \
+    "$program" -t 1000 -j 1 -F sh -c 'while read -r l; do echo $l; done
+	kill -TERM $(cat "$dir/pid"); exec sleep 1000' >"$dir/out" 2>"$dir/err"
+status=$?
+[ $status -eq 143 ] || fail "SIGTERM at the end: exit status $status"
+same "SIGTERM at the end"
 # Their errors are passed on: those behind an answer too, and in the end.
 wanted '1\n2\n'
 printf '1\n2\n' >"$dir/in"
