@@ -283,11 +283,9 @@ static int start(struct vm_context *me, const char *input, size_t size)
 	putenv(worker);
 	if (mode == AS_WORDS)
 		words = fill(input, size);
-	if (!words || pipe2(out, O_CLOEXEC) == -1 ||
-	    (mode != AS_WORDS && pipe2(in, O_CLOEXEC) == -1))
-		r = errno;
-	else
-		r = spawn(words, in[0], out[1]);
+	r = !words || pipe2(out, O_CLOEXEC) == -1 ||
+	    (mode != AS_WORDS && pipe2(in, O_CLOEXEC) == -1) ?
+	    errno : spawn(words, in[0], out[1]);
 	free(words == command ? NULL : words);
 	close(in[0]);
 	close(out[1]);
@@ -489,16 +487,17 @@ static void print_output(const char *output, size_t size)
 
 static void print_failure(const struct vm_result *r)
 {
-	const char *tail = r->exception->stderr_tail, *name = r->input;
-	size_t i;
+	const char *tail = r->exception->stderr_tail, *input = r->input;
+	char name[64];		/* its last character may be longer than 1 */
+	size_t n = 0;
 
 	flush();
-	fprintf(stderr, "vimap: record %" PRIu64 " '", r->index);
-	for (i = 0; i < r->input_size && (i < 60 ||
-	    (name[i] & 0xc0) == 0x80); i++)
-		putc((unsigned char)name[i] < ' ' || name[i] == 127 ? '?' :
-		    name[i], stderr);
-	fprintf(stderr, "%s': %s\n", i < r->input_size ? "..." : "",
+	for (; n < r->input_size && (n < 60 || (n < sizeof name &&
+	    (input[n] & 0xc0) == 0x80)); n++)
+		name[n] = (unsigned char)input[n] < ' ' || input[n] == 127 ?
+		    '?' : input[n];
+	fprintf(stderr, "vimap: record %" PRIu64 " '%.*s%s': %s\n", r->index,
+	    (int)n, name, n < r->input_size ? "..." : "",
 	    r->exception->message);
 	if (tail && *tail)
 		fprintf(stderr, "%s%s", tail,

@@ -136,6 +136,15 @@ printf 'a\033[1m\302\265' >"$dir/in"
 run 1 sh -c 'printf "no newline" >&2; exit 7' <"$dir/in"
 says "vimap: record 0 'a?[1m$(printf '\302\265')': exit status 7" 'no newline'
 
+# The name is short, though a character in it is whole.
+awk 'BEGIN { while (i++ < 99) printf "%s", i < 60 ? "a" : "\342\202\254" }' \
+    >"$dir/in"
+run 1 false <"$dir/in"
+says "vimap: record 0 '$(head -c 62 "$dir/in")...': exit status 1"
+awk 'BEGIN { while (i++ < 99) printf "\200" }' >"$dir/in"
+run 1 false <"$dir/in"
+says "vimap: record 0 '$(head -c 64 "$dir/in")...': exit status 1"
+
 # A command may empty the file that its errors go to.
 wanted ''
 printf 'longest\nlonger\nlong\n' >"$dir/in"
