@@ -557,7 +557,7 @@ static void on_signal(int number)
 	vm_cancel(pool, VM_CANCEL_RUNNING);
 }
 
-/* Returns the command in a string that stays: a journal is of one command. */
+/* Returns the command, and how it gets records, in a string that stays. */
 static char *describe(void)
 {
 	static char *words;
@@ -565,7 +565,8 @@ static char *describe(void)
 	FILE *f = open_memstream(&words, &size);
 
 	for (char **word = command; f && *word; word++)
-		fprintf(f, "%zu:%s", strlen(*word), *word);
+		fprintf(f, "%d %d %zu:%s", (int)mode, separator, strlen(*word),
+		    *word);
 	return f && fclose(f) == 0 ? words : NULL;
 }
 
@@ -580,7 +581,7 @@ int main(int argc, char **argv)
 	if (mode == AS_LINES)	/* whose errors are of no record for sure */
 		options.flags &= ~(unsigned)VM_STDERR_TAIL;
 	options.teardown_timeout_ms = options.item_timeout_ms;
-	hooks.version = describe();
+	hooks.version = describe();	/* a journal is of one such */
 	p = pool = vm_fork(&hooks, &options);	/* NULL is refused below */
 	if (signal(SIGINT, on_signal) == SIG_IGN)
 		signal(SIGINT, SIG_IGN);

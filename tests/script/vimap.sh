@@ -192,6 +192,11 @@ same "records that ran after it" "$dir/ran"
 wanted '1\n2\n'
 expect_of '1\n2\n' 0 -J "$dir/journal" -j 1 echo
 expect_of '1\n2\n' 0 -J "$dir/journal" -j 1 echo
+# The same words do another thing with -i or another separator.
+wanted '\n'
+expect_of '1\n' 0 -J "$dir/journal" -i echo
+wanted '1\n\n'
+expect_of '1\n' 0 -J "$dir/journal" -d : echo
 wanted ''
 
 # One sentence for all records.
