@@ -28,6 +28,7 @@ enum { SOME_FAILED = 1, MISUSED, BROKEN };
 
 #define READ_SIZE ((size_t)64 * 1024)	/* bytes of a read */
 #define INPUT_MOST ((size_t)1 << 30)	/* max_item_bytes by default */
+#define WORKERS_MOST 32766	/* of vm_options.workers */
 #define DIGITS "0123456789"
 
 /* How far the output is.  A filter ends an answer, and may write more. */
@@ -101,7 +102,8 @@ static bool read_option(int letter)
 		o->item_timeout_ms = (int)(1000 * number(DIGITS ".", "", 2e6));
 		return o->item_timeout_ms > 0;
 	}
-	return letter != '?' && (*to = (int)number(DIGITS, "", INT_MAX)) > 0;
+	return letter != '?' && (*to = (int)number(DIGITS, "", letter == 'j' ?
+	    WORKERS_MOST : INT_MAX)) > 0;
 }
 
 /* Returns false after a message. */

@@ -242,7 +242,8 @@ says 'at 1' 'at 2' end
 
 wanted ''
 for arguments in "" "-j 0 true" "-j -1 true" "-j x true" "-j 1.5 true" \
-    "-j 99999999999 true" "-n 0 true" "-r 0 true" "-t 0 true" "-t 1e3 true" \
+    "-j 99999999999 true" "-j 32767 true" "-n 0 true" "-r 0 true" \
+    "-t 0 true" "-t 1e3 true" \
     "-t -1 true" "-x 0 true" "-m 5T true" "-m K true" "-m 1KK true" \
     "-d ab true" "-q true" "-F -n 2 true" "-j" "-a $dir/no/file true"; do
 	# shellcheck disable=SC2086 # several words are meant
