@@ -518,7 +518,8 @@ static void print(const struct vm_result *r)
 		return;
 	else if (r->type == VM_OUTPUT)
 		print_output(r->output, r->output_size);
-	else if ((error == ENOENT || error == EACCES) &&
+	else if ((error == ENOENT || error == EACCES || error == ENOTDIR ||
+	    error == ELOOP || error == ENAMETOOLONG) &&
 	    strcmp(command[0], "{}") != 0)	/* so it is for all */
 		stop(error == ENOENT ? 127 : 126, command[0], strerror(error));
 	else

@@ -205,6 +205,9 @@ expect_of '1\n2\n3\n' 127 -j 2 "$dir/not there"
 grep '^vimap: .*/not there: No such file or directory$' "$dir/err" >"$dir/one"
 [ "$(wc -l <"$dir/one")" -eq 1 ] || fail "no command: $(cat "$dir/err")"
 expect_of '1\n2\n' 126 "$dir/file"
+expect_of '1\n2\n' 126 "$dir/file/in it"
+grep '^vimap: .*/file/in it: Not a directory$' "$dir/err" >"$dir/one"
+[ "$(wc -l <"$dir/one")" -eq 1 ] || fail "no directory: $(cat "$dir/err")"
 expect_of '1\n2\n' 127 -F "$dir/not there"
 wanted '\n'
 expect_of "$dir/not there\necho\n" 1 -j 1 {}
