@@ -149,7 +149,7 @@ static int read_more(void)
 	char *more;
 	ssize_t n;
 
-	if (poll(&p, 1, 0) == 0)
+	if (poll(&p, 1, 0) < 1)
 		return VM_LATER;
 	if (text.from > 0)
 		memmove(text.bytes, text.bytes + text.from,
