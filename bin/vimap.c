@@ -293,10 +293,9 @@ static int start(struct vm_context *me, const char *input, size_t size)
 	close(out[1]);
 	child.to = in[1];
 	child.from = out[0];
-	if (r == 0) {
-		fcntl(child.to, F_SETFL, O_NONBLOCK);
+	fcntl(child.to, F_SETFL, O_NONBLOCK);
+	if (r == 0)
 		return 0;
-	}
 	child.pid = 0;
 	close(child.to);
 	close(child.from);
@@ -313,8 +312,7 @@ static int end(bool now)
 		kill(child.pid, SIGKILL);
 	close(child.to);
 	close(child.from);
-	while (waitpid(child.pid, &ended, 0) == -1 && errno == EINTR)
-		;
+	waitpid(child.pid, &ended, 0);	/* without handlers there is no EINTR */
 	child.pid = 0;
 	return ended;
 }
@@ -338,11 +336,8 @@ static size_t push(const char *input, size_t size, size_t rest)
 static enum progress pull(struct vm_context *me)
 {
 	char *bytes = vm_reserve(me, READ_SIZE), *found = NULL;
-	ssize_t n = -1;
+	ssize_t n = bytes ? read(child.from, bytes, READ_SIZE) : -1;
 
-	while (bytes && (n = read(child.from, bytes, READ_SIZE)) == -1 &&
-	    errno == EINTR)
-		;
 	if (n == -1)	/* without bytes the item has failed already */
 		return bytes ? vm_fail(me, errno, "%m") : FAILED;
 	vm_commit(me, (size_t)n);
@@ -548,8 +543,6 @@ static void print_all(void)
 		fprintf(stderr, "vimap: %" PRIu64 " records were read and not "
 		    "done\n", cancelled);
 }
-
-/* ---- Signals ----------------------------------------------------------- */
 
 static void on_signal(int number)
 {
