@@ -48,6 +48,7 @@ static vm_pool *pool;
 static int ending;		/* the exit status */
 static uint64_t cancelled;	/* inputs */
 static volatile sig_atomic_t caught;	/* a signal, or 0 */
+static const char *clear = "";	/* removes the line of -p from a terminal */
 static struct stat own;	/* standard error */
 
 /* ---- Arguments --------------------------------------------------------- */
@@ -372,8 +373,6 @@ static enum progress talk(struct vm_context *me, const char *input, size_t size)
 	return r;
 }
 
-/* ---- Hooks ------------------------------------------------------------- */
-
 /* Returns the bytes on fd 2 if that is a file of this worker, else 0. */
 static off_t errors(void)
 {
@@ -458,7 +457,7 @@ static void stop(int value, const char *subject, const char *why)
 	if (ending > SOME_FAILED)
 		return;
 	fflush(stdout);
-	fprintf(stderr, "vimap: %s: %s\n", subject, why);
+	fprintf(stderr, "%svimap: %s: %s\n", clear, subject, why);
 	vm_cancel(pool, VM_CANCEL_RUNNING);
 	ending = value;
 }
@@ -477,6 +476,8 @@ static void print_output(const char *output, size_t size)
 	size -= sizeof errors;
 	memcpy(&errors, output + size, sizeof errors);
 	size -= (size_t)errors;
+	if (*clear && (errors > 0 || isatty(1)))
+		fputs(clear, stderr);
 	if (fwrite(output, 1, size, stdout) < size || errors > 0)
 		flush();
 	fwrite(output + size, 1, (size_t)errors, stderr);
@@ -493,8 +494,8 @@ static void print_failure(const struct vm_result *r)
 	    (input[n] & 0xc0) == 0x80)); n++)
 		name[n] = (unsigned char)input[n] < ' ' || input[n] == 127 ?
 		    '?' : input[n];
-	fprintf(stderr, "vimap: record %" PRIu64 " '%.*s%s': %s\n", r->index,
-	    (int)n, name, n < r->input_size ? "..." : "",
+	fprintf(stderr, "%svimap: record %" PRIu64 " '%.*s%s': %s\n", clear,
+	    r->index, (int)n, name, n < r->input_size ? "..." : "",
 	    r->exception->message);
 	if (tail && *tail)
 		fprintf(stderr, "%s%s", tail,
@@ -577,6 +578,8 @@ int main(int argc, char **argv)
 	if (mode == AS_LINES)	/* whose errors are of no record for sure */
 		options.flags &= ~(unsigned)VM_STDERR_TAIL;
 	options.teardown_timeout_ms = options.item_timeout_ms;
+	if (options.flags & VM_PROGRESS && isatty(2))
+		clear = "\r\033[K";
 	hooks.version = describe();	/* a journal is of one such */
 	p = pool = vm_fork(&hooks, &options);	/* NULL is refused below */
 	if (signal(SIGINT, on_signal) == SIG_IGN)

@@ -254,6 +254,20 @@ for arguments in "" "-j 0 true" "-j -1 true" "-j x true" "-j 1.5 true" \
 done
 expect 2 -d '' true </dev/null
 
+# ---- On a terminal the line of -p is removed before other text.
+
+if script -qec true /dev/null </dev/null >/dev/null 2>&1; then
+	program=$program dir=$dir script -qec '"$program" -a "$dir/file" -j 1 \
+	    -p sh -c '\''echo "got $1"; [ $1 = 7 ]'\'' sh' /dev/null \
+	    </dev/null >"$dir/out"
+	for text in 'got 7' 'vimap: record 1 '; do
+		grep -F "$(printf '\r\033[K')$text" "$dir/out" >"$dir/one" ||
+		    fail "-p on a terminal: $(cat "$dir/out")"
+	done
+else
+	echo "no script that gives a terminal: -p is left out"
+fi
+
 # ---- Input and output that fail
 
 expect 3 -a "$dir" true
