@@ -1,6 +1,6 @@
 /* vimap.c - vimap(1): runs a command for each record.  Its processes start in
    workers, whose process group they have, so that they end with them. */
-#define _GNU_SOURCE
+#define _GNU_SOURCE	/* NOLINT: a name of the C library */
 
 #include <errno.h>
 #include <fcntl.h>
@@ -48,7 +48,7 @@ static vm_pool *pool;
 static int ending;		/* the exit status */
 static uint64_t cancelled;	/* inputs */
 static volatile sig_atomic_t caught;	/* a signal, or 0 */
-static const char *clear = "";	/* removes the line of -p from a terminal */
+static const char *clear = "";	/* removes the line of -p */
 static struct stat own;	/* standard error */
 
 /* ---- Arguments --------------------------------------------------------- */
@@ -78,7 +78,7 @@ static bool read_option(int letter)
 	switch (letter) {
 	case '0':
 	case 'd':
-		separator = letter == '0' ? 0 : *optarg;
+		separator = *(letter == '0' ? "" : optarg);
 		return letter == '0' || (optarg[0] && !optarg[1]);
 	case 'J':
 		o->flags |= VM_JOURNAL_OUTPUTS | VM_JOURNAL_RETRY;
@@ -258,7 +258,7 @@ static int spawn(char *const *words, int in, int out)
 	const struct rlimit most = { memory, memory };
 	volatile int error = 0;	/* written by the child, in our memory */
 
-	child.pid = vfork();
+	child.pid = vfork();	/* NOLINT: the cheapest, and allowed */
 	if (child.pid == -1)
 		return errno;
 	if (child.pid == 0) {
@@ -313,7 +313,7 @@ static int end(bool now)
 		kill(child.pid, SIGKILL);
 	close(child.to);
 	close(child.from);
-	waitpid(child.pid, &ended, 0);	/* without handlers there is no EINTR */
+	waitpid(child.pid, &ended, 0);	/* no handlers, no EINTR */
 	child.pid = 0;
 	return ended;
 }
@@ -492,8 +492,8 @@ static void print_failure(const struct vm_result *r)
 	flush();
 	for (; n < r->input_size && (n < 60 || (n < sizeof name &&
 	    (input[n] & 0xc0) == 0x80)); n++)
-		name[n] = (unsigned char)input[n] < ' ' || input[n] == 127 ?
-		    '?' : input[n];
+		name[n] = *((unsigned char)input[n] < ' ' || input[n] == 127 ?
+		    "?" : input + n);
 	fprintf(stderr, "%svimap: record %" PRIu64 " '%.*s%s': %s\n", clear,
 	    r->index, (int)n, name, n < r->input_size ? "..." : "",
 	    r->exception->message);
@@ -512,7 +512,7 @@ static void print(const struct vm_result *r)
 		cancelled++;
 	else if (ending > SOME_FAILED)
 		return;
-	else if (r->type == VM_OUTPUT)
+	else if (!r->exception)
 		print_output(r->output, r->output_size);
 	else if ((error == ENOENT || error == EACCES || error == ENOTDIR ||
 	    error == ELOOP || error == ENAMETOOLONG) &&
@@ -551,7 +551,7 @@ static void on_signal(int number)
 	caught = number;
 	if (!pool)
 		raise(number);		/* filters are at their end */
-	vm_cancel(pool, VM_CANCEL_RUNNING);
+	vm_cancel(pool, VM_CANCEL_RUNNING);	/* NOLINT: a handler may */
 }
 
 /* Returns the command, and how it gets records, in a string that stays. */

@@ -1,5 +1,6 @@
 #!/bin/sh
-# analyze.sh - what static analysers find in lib/; nothing is to be found.
+# analyze.sh - what static analysers find in lib/ and bin/; nothing is to be
+# found.
 #
 # Usage: tests/script/analyze.sh
 #        tests/script/analyze.sh TOOL FILE: one tool on one file
@@ -31,8 +32,9 @@ find_with()
 		echo "$1 finds nothing wrong with a bad file"
 		status=1
 	fi
-	if printf '%s\n' "$srcdir"/lib/*/*.c | awk -v seed="${VIMAP_TEST_SEED:-0}" \
-	    -v of="${ANALYZE_DRAWN_OF:-1}" '(NR + seed) % of == 0' |
+	if printf '%s\n' "$srcdir"/bin/*.c "$srcdir"/lib/*/*.c |
+	    awk -v seed="${VIMAP_TEST_SEED:-0}" -v of="${ANALYZE_DRAWN_OF:-1}" \
+	    '(NR + seed) % of == 0' |
 	    tr '\n' '\0' | xargs -0 -n 1 -P "$(getconf _NPROCESSORS_ONLN)" \
 	    sh "$0" "$1" >"$tmp/log"; then
 		echo "$1: no findings"
