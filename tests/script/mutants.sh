@@ -1,5 +1,6 @@
 #!/bin/sh
-# mutants.sh - changes lib/ in small ways, each of which some test must notice.
+# mutants.sh - changes lib/ and bin/ in small ways, each of which some test must
+# notice.
 #
 # Usage: tests/script/mutants.sh, in the build tree of "make check-mutants",
 # whose sources, in $srcdir, it changes and restores.  MUTANTS="NAME NAME"
@@ -8,8 +9,8 @@
 # tests/script/mutants.txt has the mutants: blocks of lines that begin with a word.
 #	mutant NAME
 #	file PATH	in the sources
-#	tests FOLDER/NAME...	programs in tests/, of which the first that
-#			fails ends it; FOLDER/NAME@SEED where the test that fails is drawn by a seed
+#	tests FOLDER/NAME...	programs in tests/, or script/NAME.sh, of which
+#			the first that fails ends it; FOLDER/NAME@SEED where the test that fails is drawn by a seed
 #	-LINE +LINE	old and new lines; those with a space before are both;
 #			the old ones are there once, one after another
 #	why WORD...	why no test can notice: not given, if one has to
@@ -121,22 +122,28 @@ mutate()
 	}'
 }
 
-# programs TEST...: makes them, quietly.
+# programs TEST...: makes them, quietly; for a script the command.
 programs()
 {
 	# shellcheck disable=SC2046 # several words are meant
-	$MAKE -s $(printf 'tests/%s\n' "$@" | sed 's/@.*//') >"$tmp/make" 2>&1
+	$MAKE -s $(printf 'tests/%s\n' "$@" |
+	    sed 's/@.*//; s/.*\.sh$/bin\/vimap/') >"$tmp/make" 2>&1
 }
 
 # passes TEST SECONDS: does it?  What it leaves behind, which a mutant may,
 # has this in its environment, and is ended.
 passes()
 {
+	within=$2
 	case $1 in
 	*@*)	VIMAP_TEST_SEED=${1#*@};;
 	*)	VIMAP_TEST_SEED=1;;
 	esac
-	MUTANT_OF=$tmp timeout -k 5 "$2" "./tests/${1%@*}" >"$tmp/log" 2>&1
+	case $1 in
+	*.sh)	set -- sh "$srcdir/tests/$1";;
+	*)	set -- "./tests/${1%@*}";;
+	esac
+	MUTANT_OF=$tmp timeout -k 5 "$within" "$@" >"$tmp/log" 2>&1
 	passed=$?
 	for left in $(grep -l "MUTANT_OF=$tmp" /proc/[0-9]*/environ 2>/dev/null)
 	do

@@ -195,8 +195,10 @@ expect_of '1\n2\n' 0 -J "$dir/journal" -j 1 echo
 # The same words do another thing with -i or another separator.
 wanted '\n'
 expect_of '1\n' 0 -J "$dir/journal" -i echo
-wanted '1\n\n'
-expect_of '1\n' 0 -J "$dir/journal" -d : echo
+wanted '1\n'
+expect_of '1\n' 0 -J "$dir/journal" -i cat
+wanted '1:'
+expect_of '1:' 0 -J "$dir/journal" -d : -i cat
 wanted ''
 
 # One sentence for all records.
@@ -218,6 +220,9 @@ expect_of '1\n2\n3\n' 1 -j 1 -F sh -c '
 	while read -r line; do [ $line != 2 ] || exit 5; echo $line; done'
 says "vimap: record 1 '2': exit status 5 in place of an answer"
 run 1 -j 1 -F sed -u p <"$dir/in"
+wanted ''
+expect_of '1\n' 1 -j 1 -F sh -c 'while read -r l; do printf "1\n1\n"; done'
+says "vimap: record 0 '1': more than an answer to a record"
 wanted '1\n2\n'
 expect_of '1\n2\n' 1 -j 1 -F sh -c 'while read -r l; do echo $l; done; exit 9'
 says 'vimap: sh: Teardown failed in worker 0: exit status 9'
