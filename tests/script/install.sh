@@ -107,7 +107,8 @@ write_program
     $(pc --libs) -o outside) || give_up "compiling a program"
 LD_LIBRARY_PATH=$(dirname "$dir") "$tmp/outside" || give_up "running it"
 
-# Two versions are asked for: this one, and one that cannot be.
+# try_cmake NAME LIBDIR: makes the program in a new directory.  Two versions are
+# asked for: this one, and one that cannot be.
 try_cmake()
 {
 	cat >"$tmp/CMakeLists.txt" <<-END
@@ -123,16 +124,31 @@ try_cmake()
 	target_link_libraries(outside_cmake vimap::vimap)
 	END
 	# As the options of CC it reads CFLAGS from the environment.
-	(cd "$tmp" && mkdir cmake && cd cmake &&
+	(cd "$tmp" && mkdir "$1" && cd "$1" &&
 	    CC=$CC CFLAGS=$USER_CFLAGS cmake -G 'Unix Makefiles' \
-		-Dwhere="$(dirname "$dir")/cmake/vimap" .. &&
+		-Dwhere="$2/cmake/vimap" .. &&
 	    cmake --build . && ./outside_cmake) >"$tmp/log" 2>&1 || {
 		cat "$tmp/log"
-		give_up "CMake"
+		give_up "CMake, $1"
 	}
 }
+
+# keep_archive LIBDIR: leaves the library as an archive alone.
+keep_archive()
+{
+	rm -f "$1"/libvimap.so*
+	[ -f "$1/libvimap.a" ] || {
+		${LD:-ld} -r -o "$tmp/all.o" --whole-archive \
+		    .libs/libvimap_core.a .libs/libvimap_sys.a &&
+		    ${AR:-ar} cr "$1/libvimap.a" "$tmp/all.o"
+	} || give_up "making an archive"
+}
 if command -v cmake >/dev/null 2>&1; then
-	try_cmake
+	try_cmake shared "$(dirname "$dir")"
+	cp -R "$root" "$tmp/alone"
+	alone=$tmp/alone${dir#"$root"}
+	keep_archive "$(dirname "$alone")"
+	try_cmake static "$(dirname "$alone")"
 else
 	echo "no cmake: that part is left out"
 fi
