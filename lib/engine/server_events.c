@@ -156,6 +156,15 @@ static void heed(struct engine *e, const struct notice *n, int fds[],
 	}
 }
 
+/* Does it end because the last worker has left a pool that is closing? */
+static bool is_due(const struct engine *e)
+{
+	const struct list *in = e->crew.roster.state;
+
+	return e->fate.closing && in[MEMBER_ASKED].first == NULL &&
+	    in[MEMBER_RUNNING].first == NULL && in[MEMBER_DOOMED].first == NULL;
+}
+
 void server_events_hear(struct engine *e, uint64_t now)
 {
 	int fds[NOTICE_FDS];
@@ -169,6 +178,6 @@ void server_events_hear(struct engine *e, uint64_t now)
 	} while (r == 1 || r == -EMFILE || r == -ENOMEM);
 	if (r < 0 && r != -EPIPE && lost_fds_any(e))
 		return;
-	if (r < 0 || server_reap(&e->server))
+	if ((r < 0 || server_reap(&e->server)) && !is_due(e))
 		server_events_broken(e, ECHILD);
 }

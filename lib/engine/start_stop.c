@@ -354,6 +354,7 @@ static void begin_stop(struct engine *e)
 	intake_close(e);
 	if (e->server.state == SERVER_RUNNING && !e->fate.broken) {
 		server_spare(&e->server, false);
+		slots_set_closing(&e->slots);
 		want_nobody(e, e->closing_at);
 	}
 }

@@ -39,6 +39,8 @@ static struct notice pong;	/* to be sent, if its kind is not 0 */
 static size_t doomed;		/* workers DOOMED or KILLED */
 static size_t groups;		/* groups of dead workers that have a child */
 static size_t buried;		/* children that ended, since the start */
+static size_t vacant;		/* in a pool that is closing: so many slots at
+				   the begin of the table are VACANT */
 /* Written only when they change: after a fork a write copies a page. */
 
 static size_t slot_of(const struct child *h)
@@ -106,6 +108,8 @@ static void hire(const struct notice *order)
 	h->arrival = news;
 	if (r > 0) {
 		h->state = CHILD_RUNNING;
+		if (vacant > 0)
+			vacant = 0;
 		self->pids[order->slot] = r;
 		h->generation = order->generation;
 	}
@@ -188,11 +192,13 @@ static void note_group(struct child *h, pid_t group)
 	h->group = group;
 }
 
-/* Kills processes that still map the dead worker's pages; blocks for up to
-   SWEEP_MS. */
+/* Kills processes that still map the dead worker's pages, unless no worker will
+   have them any more; blocks for up to SWEEP_MS. */
 static void free_pages(const struct child *h)
 {
-	for (int looks = SWEEP_MS; !ending && looks > 0 && orphans_evict(
+	bool over = ending || slots_closing(&self->slots);
+
+	for (int looks = SWEEP_MS; !over && looks > 0 && orphans_evict(
 	    &self->slots, slot_of(h), is_worker); looks--)
 		sys_ppoll(NULL, 0, 1, NULL);
 }
@@ -344,11 +350,23 @@ static bool abandoned(void)
 	return parent != self->caller && parent != 0;
 }
 
+/* Has the last worker of a pool that is closing left? */
+static bool all_left(void)
+{
+	if (!slots_closing(&self->slots))
+		return false;
+	while (vacant < self->slots.count && self->pids[vacant] == 0)
+		vacant++;
+	return vacant == self->slots.count;
+}
+
 /* Returns the timeout of the next poll in ms; -1: none. */
-static int patience(uint64_t now, bool sweeping)
+static int patience(uint64_t now, bool sweeping, bool over)
 {
 	uint64_t next = self->spare.due_at;
 
+	if (over)
+		return 0;
 	if (sweeping)
 		next = MIN(next, now + SWEEP_MS * MS_IN_NS);
 	for (size_t i = 0; i < self->slots.count && doomed > 0; i++)
@@ -368,16 +386,21 @@ static void turn(const sigset_t *mask)
 		{ .fd = self->caller_fd, .events = POLLIN },
 	};
 	bool sweeping = sweep();
+	bool told = catch_up();
+	/* Before the poll, which then shows all orders to hire. */
+	bool over = told && all_left();
 
-	if (!catch_up())
+	if (!told)
 		fds[0].events |= POLLOUT;
-	sys_ppoll(fds, COUNTOF(fds), patience(sys_now(), sweeping), mask);
+	sys_ppoll(fds, COUNTOF(fds), patience(sys_now(), sweeping, over), mask);
 	reap_ended();
 	press_doomed(sys_now());
 	if (fds[1].revents != 0 || (self->caller_fd < 0 && abandoned()))
 		ending = true;
 	else if (fds[0].revents & (POLLIN | POLLHUP | POLLERR | POLLNVAL))
 		listen();
+	else if (over)
+		ending = true;
 	else
 		spare_fork(self);
 }

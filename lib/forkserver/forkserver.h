@@ -4,7 +4,8 @@
  * Runs in: fork server, forked by vm_fork(), single-threaded, without heap.
  * It keeps the program as it was at that moment, so that replacements start
  * from the same state.  It alone signals and reaps workers.  It ends the pool
- * when the caller orders so, closes the socket, or is gone.
+ * when the caller orders so, closes the socket, or is gone; and when the last
+ * worker has left a pool that is closing.
  *
  *	VACANT --HIRE--> RUNNING --KILL--> DOOMED --200 ms--> KILLED
  *	   ^                |                 |                 | \

@@ -226,6 +226,13 @@ static int enlist(int fds[NOTICE_FDS])
 	return r;
 }
 
+static void ended(struct server *s, int error)
+{
+	s->left_over = error;
+	if (s->state == SERVER_RUNNING)
+		s->state = SERVER_ENDING;
+}
+
 int server_receive(struct server *s, struct notice *n, int fds[NOTICE_FDS])
 {
 	int r, e;
@@ -244,7 +251,7 @@ int server_receive(struct server *s, struct notice *n, int fds[NOTICE_FDS])
 		s->spent = 0;
 	}
 	if (r == 1 && n->kind == NOTICE_ENDED)
-		s->left_over = n->error;
+		ended(s, n->error);
 	return r;
 }
 

@@ -31,7 +31,8 @@
 enum server_state {
 	SERVER_NONE,		/* not forked (yet) */
 	SERVER_RUNNING,
-	SERVER_ENDING,		/* told to end all workers, not yet gone */
+	SERVER_ENDING,		/* told to end all workers, or has ended them;
+				   not yet gone */
 	SERVER_GONE		/* dead and reaped, by the library or the
 				   host */
 };

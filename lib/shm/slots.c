@@ -220,6 +220,22 @@ enum slots_step slots_step(const struct slots *s)
 	return (enum slots_step)atomic_load(step_of(s));
 }
 
+/* Behind the step; only the caller writes it. */
+static atomic_bool *closing_of(const struct slots *s)
+{
+	return (atomic_bool *)(void *)(step_of(s) + 1);
+}
+
+void slots_set_closing(const struct slots *s)
+{
+	atomic_store(closing_of(s), true);
+}
+
+bool slots_closing(const struct slots *s)
+{
+	return atomic_load(closing_of(s));
+}
+
 struct slot *slots_get(const struct slots *s, size_t which)
 {
 	return (void *)(s->at + which * s->stride);

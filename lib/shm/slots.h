@@ -92,6 +92,13 @@ enum slots_step {
 	SLOTS_PREPARED
 };
 
+/* Caller: says that it hires no more workers, so that the fork server ends with
+   the last of them. */
+void slots_set_closing(const struct slots *);
+
+/* Fork server: has the caller said so? */
+bool slots_closing(const struct slots *);
+
 /* Publishes how far the fork server has come; the caller sets the first step
    before it forks. */
 void slots_set_step(const struct slots *, enum slots_step);
