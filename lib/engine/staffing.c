@@ -84,7 +84,7 @@ static size_t far_workers(const struct engine *e)
 
 /* Chunks still with workers that are to leave must not count against the bounds
    of the others: these workers may take as long as they like. */
-static void set_bounds(struct engine *e)
+void staffing_bound(struct engine *e)
 {
 	size_t usual, most, n;
 
@@ -255,7 +255,7 @@ int staffing_run(struct engine *e, uint64_t now)
 		weigh(e);
 		e->staffing.weigh_at = now + WEIGH_NS;
 	}
-	set_bounds(e);
+	staffing_bound(e);
 	look_for_anybody(e, now);
 	/* Other machines may have outlived the last worker here. */
 	if (e->crew.here_only && crew_hopeless(&e->crew)) {
@@ -306,7 +306,7 @@ int staffing_resize(struct engine *e, size_t workers)
 	for (; have > workers && (m = find(&e->crew, true)); have--)
 		crew_want(&e->crew, m, false);
 	e->set.workers = workers;
-	set_bounds(e);
+	staffing_bound(e);
 	return 0;
 }
 

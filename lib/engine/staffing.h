@@ -70,6 +70,9 @@ bool staffing_dismiss(struct engine *);
 /* Are workers left that were dismissed? */
 bool staffing_are_leaving(const struct engine *);
 
+/* Sets the bounds on inputs and bytes in flight by the number of workers. */
+void staffing_bound(struct engine *);
+
 /* Sets the number of workers from now on.  Returns 0, or -ERANGE and sets the
    error text. */
 int staffing_resize(struct engine *, size_t workers);

@@ -141,6 +141,10 @@ static int hire_all(struct engine *e, uint64_t until)
 	uint64_t wake;
 	int r = 0;
 
+	crew_hire(&e->crew, sys_now());
+	/* These files are read while the fork server prepares. */
+	oom_init(&e->staffing.oom, "");
+	settings_look(&e->set);
 	for (;;) {
 		if (e->staffing.refused != 0 && !settle_for_less(e))
 			return explain(e, e->staffing.refused);
@@ -155,7 +159,6 @@ static int hire_all(struct engine *e, uint64_t until)
 		if (r < 0)
 			return explain(e, -r);
 	}
-	oom_look(&e->staffing.oom);
 	return 0;
 }
 
@@ -168,7 +171,6 @@ static int start_processes(struct engine *e)
 	if (e->set.workers < e->set.usual)
 		debug_say(e, "%zu workers, not %zu: descriptors",
 		    e->set.workers, e->set.usual);
-	oom_init(&e->staffing.oom, "");
 	r = slots_map(&e->slots, n, e->set.isolate ? 0 : SLOT_PAYLOAD);
 	if (r == 0 && e->slots.room < e->slots.payload)
 		debug_say(e, "payload: inputs could be written to by workers "
@@ -228,7 +230,7 @@ static int start_serial(struct engine *e)
 int engine_start(struct engine *e, struct settings *set, struct words *words)
 {
 	int r, cpus = sys_affinity();
-	size_t usual, most, n;
+	size_t usual, n;
 
 	*e = (struct engine){ .set = *set, .words = words, .listening.wake = -1,
 	    .lost.mark = -1, .doors.door.fd = -1 };
@@ -246,19 +248,20 @@ int engine_start(struct engine *e, struct settings *set, struct words *words)
 	set->journal = NULL;
 	n = e->set.workers + e->set.hosts.count;
 	e->staffing.workforce = n;
-	most = settings_bytes(&e->set, n, &usual);
 	window_init(&e->window, e->set.real_factor * n,
-	    e->set.total_factor * n, most);
-	window_bound(&e->window, usual, most, n);
+	    e->set.total_factor * n, 0);
 	results_init(&e->results, &e->window, e->set.ordered);
 	sizer_init(&e->sizer, e->set.chunk_size);
 	e->cpus = (size_t)MAX(cpus, 1);
 	r = trace_file_open(e);
 	if (r == 0 && e->set.serial) {
+		settings_look(&e->set);
 		r = start_serial(e);
 	} else if (r == 0) {
 		r = start_processes(e);
 	}
+	staffing_bound(e);
+	settings_bytes(&e->set, n, &usual);
 	e->crew.rxlist.bytes_most = MIN(RXLIST_BYTES, usual);
 	e->started = r == 0;
 	if (e->started)

@@ -386,7 +386,6 @@ static void fill_in(struct settings *s, const struct vm_options *o)
 	s->total_factor = total;
 	s->leases = (int)MIN(real, SLOT_LEASES);
 	s->max_bytes = o->max_in_flight_bytes;
-	s->memory = s->max_bytes == 0 ? memory_usable("") : 0;
 	s->max_attempts = (int)or_else((size_t)o->max_attempts, 1);
 	s->retry_on = o->retry_on ? o->retry_on : RETRY_ON_ANY;
 	s->retry_ns = (uint64_t)o->retry_delay_ms * MS_IN_NS;
@@ -456,6 +455,11 @@ int settings_make(struct settings *s, const struct vm_worker *worker,
 	if (r == 0)
 		r = take_hosts(s, &o, w);
 	return r != 0 ? r : copy_indices(s, o.worker_indices, w);
+}
+
+void settings_look(struct settings *s)
+{
+	s->memory = s->max_bytes == 0 ? memory_usable("") : 0;
 }
 
 size_t settings_bytes(const struct settings *s, size_t workers, size_t *usual)

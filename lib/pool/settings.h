@@ -53,7 +53,8 @@ struct settings {
 	size_t total_factor;
 	int leases;		/* chunks that one worker may hold */
 	size_t max_bytes;	/* in flight; 0: by the number of workers */
-	uint64_t memory;	/* usable memory in bytes, if max_bytes is 0 */
+	uint64_t memory;	/* usable memory in bytes, if max_bytes is 0;
+				   set by settings_look() */
 	int max_attempts;
 	unsigned retry_on;	/* bit mask of causes */
 	uint64_t retry_ns;	/* delay before the second attempt */
@@ -81,6 +82,9 @@ struct vm_options;
 int settings_make(struct settings *, const struct vm_worker *,
     size_t worker_size, const struct vm_options *, size_t options_size,
     struct words *);
+
+/* Reads how much memory is usable, if settings_bytes() depends on it. */
+void settings_look(struct settings *);
 
 /* Returns the bound in bytes on the window of a pool with that many workers.
    *usual: the bound while items are small. */

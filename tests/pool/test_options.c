@@ -300,7 +300,7 @@ static void has_defaults(const struct settings *s)
 	ck_assert_uint_eq(s->real_factor, 10);
 	ck_assert_uint_eq(s->total_factor, 100);
 	ck_assert_uint_eq(s->max_bytes, 0);
-	ck_assert_uint_gt(s->memory, 0);
+	ck_assert_uint_eq(s->memory, 0);
 	ck_assert_uint_eq(s->plan.max_item, 1 << 30);
 	ck_assert_int_eq(s->max_attempts, 1);
 	ck_assert_uint_eq(s->retry_on, VM_FAILED | VM_KILLED | VM_EXITED |
@@ -337,6 +337,8 @@ START_TEST(defaults_are_as_documented)
 	ck_assert_int_eq(settings_make(&s, &worker, sizeof worker, &zero,
 	    sizeof zero, &words), 0);
 	has_defaults(&s);
+	settings_look(&s);
+	ck_assert_uint_gt(s.memory, 0);
 	settings_release(&s);
 	ck_assert_str_eq(words.text, "");
 }
