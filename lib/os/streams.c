@@ -46,11 +46,13 @@ void streams_release(void)
 /* ---- fork server ---- */
 
 /* Drops the contents of the buffer without the lock and without a system call:
-   the host program's file position must not move. */
+   the host program's file position must not move.  An empty buffer is left
+   alone, or the kernel copies a page. */
 static void drop(FILE *f)
 {
 #ifdef HAVE___FPURGE
-	__fpurge(f);
+	if (__freading(f) || __fpending(f) > 0)
+		__fpurge(f);
 #else
 	(void)f;
 #endif

@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -17,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/base.h"
+#include "base/digits.h"
 #include "os/sys_result.h"
 
 #ifndef SYS_pidfd_open
@@ -129,10 +129,16 @@ int sys_open(const char *path, int flags)
 
 int sys_reopen(int fd, int flags)
 {
-	char path[sizeof "/proc/self/fd/" + 11];
+	static const char of_all[] = "/proc/self/fd/";
+	char path[sizeof of_all + DIGITS_MOST] = "";
+	char *at = path + sizeof path - 1;
 
-	snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-	return sys_open(path, flags);
+	if (fd < 0)
+		return -EBADF;
+	at = digits_before(at, (uint64_t)fd, 10);
+	at -= sizeof of_all - 1;
+	memcpy(at, of_all, sizeof of_all - 1);
+	return sys_open(at, flags);
 }
 
 int sys_pipe(int ends[2])

@@ -16,6 +16,7 @@
 #endif
 
 #include "base/base.h"
+#include "base/digits.h"
 #include "base/signals.h"
 #include "os/sys.h"
 
@@ -56,15 +57,9 @@ static void put(struct line *l, const char *text)
 
 static void put_number(struct line *l, uint64_t x, unsigned base)
 {
-	char digits[24];
-	size_t at = sizeof digits;
+	char digits[DIGITS_MOST + 1] = "";
 
-	digits[--at] = '\0';
-	do {
-		digits[--at] = "0123456789abcdef"[x % base];
-		x /= base;
-	} while (x > 0);
-	put(l, digits + at);
+	put(l, digits_before(digits + DIGITS_MOST, x, base));
 }
 
 static void put_address(struct line *l, uint64_t x)

@@ -14,7 +14,8 @@
 
 /* OOM score of a worker, so that the kernel, when memory runs out, kills a
    worker and not the host. */
-#define OOM_SCORE "500"
+#define OOM_SCORE 500
+#define OOM_TEXT "500"
 #define OOM_FILE "/proc/self/oom_score_adj"
 
 /* Bytes the library needs beside the hooks: a buffer of inputs, an output. */
@@ -47,11 +48,13 @@ bool rlimits_must_volunteer(void)
 {
 	char now[16] = "";
 	int fd = sys_open(OOM_FILE, O_RDONLY);
-	bool must = fd >= 0 && sys_read(fd, now, sizeof now - 1) > 0 &&
-	    atoi(now) < atoi(OOM_SCORE);
+	ssize_t size = fd >= 0 ? sys_read(fd, now, sizeof now - 1) : 0;
+	int score = 0;
 
 	sys_close(&fd);
-	return must;
+	for (const char *at = now; *at >= '0' && *at <= '9'; at++)
+		score = score * 10 + *at - '0';
+	return size > 0 && score < OOM_SCORE;
 }
 
 void rlimits_volunteer(void)
@@ -59,6 +62,6 @@ void rlimits_volunteer(void)
 	int fd = sys_open(OOM_FILE, O_WRONLY);
 
 	if (fd >= 0)
-		sys_write(fd, OOM_SCORE, sizeof OOM_SCORE - 1);
+		sys_write(fd, OOM_TEXT, sizeof OOM_TEXT - 1);
 	sys_close(&fd);
 }
