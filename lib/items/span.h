@@ -156,7 +156,8 @@ struct span *span_cut(struct span *, uint32_t from);
 void span_place_outputs(struct span *, struct arena *, size_t element);
 
 /* Returns the bytes that a sent span has its worker read and write, as far as
-   the caller has made room for them. */
+   the caller has made room for them; of those placed in shared memory a part,
+   since no pipe must hold them. */
 size_t span_load(const struct span *);
 
 /* Returns the offset in the area of the output of an item.  It must have such
