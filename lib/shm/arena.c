@@ -6,22 +6,38 @@
 #include <assert.h>
 #include <stdlib.h>
 
+/* The part of an area that is used in any case, before its begin is used
+   again. */
+#define PART 8
+
 void arena_init(struct arena *a, size_t size)
 {
 	*a = (struct arena){ .size = size };
 }
 
+/* Is it better to begin again at the position "begin" than to go on?  Then it
+   has room for the region, and for as much again as is taken now. */
+static bool comes_again(size_t area, uint64_t held, uint64_t head, size_t size,
+    uint64_t begin)
+{
+	return begin - head <= area - area / PART &&
+	    begin + size + (head - held) - held <= area;
+}
+
 bool arena_place(size_t area, uint64_t held, uint64_t head, size_t size,
     uint64_t *at)
 {
+	uint64_t begin;
 	size_t offset;
 
 	if (size == 0 || size > area)
 		return false;
 	offset = (size_t)(head % area);
+	begin = head + area - offset;
 	*at = head;
-	if (offset > 0 && (held == head || offset + size > area))
-		*at += area - offset;
+	if (offset > 0 && (held == head || offset + size > area ||
+	    comes_again(area, held, head, size, begin)))
+		*at = begin;
 	return held == head || *at + size - held <= area;
 }
 

@@ -5,7 +5,9 @@
  * not bytes.  Regions are taken one after the other, as in a ring, and given
  * back in any order; the room of a region is free again when it and all regions
  * taken before it are back.  When all are back, the next region begins where
- * the area does, so that no more pages are touched than needed.
+ * the area does; likewise if an eighth of the area was used and the begin has
+ * room again.  So no more pages are touched than needed, and those stay in the
+ * caches of the CPUs.
  *
  * Easy to get wrong: a region never wraps around, so some room at the end may
  * be skipped; and it must be given back before its area is released.

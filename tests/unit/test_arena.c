@@ -93,6 +93,48 @@ START_TEST(regions_come_in_turn)
 }
 END_TEST
 
+/* Two regions at a time use room for three, and not the whole area. */
+START_TEST(the_begin_is_used_again)
+{
+	struct arena a;
+	struct region *last, *next;
+
+	arena_init(&a, 1000);
+	last = taken(&a, 60, 0);
+	for (size_t i = 1; i < 10; i++) {
+		next = taken(&a, 60, i % 3 * 60);
+		region_drop(last);
+		last = next;
+	}
+	/* As much again as is taken would not fit before it. */
+	next = taken(&a, 60, 60);
+	region_drop(taken(&a, 100, 120));
+	region_drop(last);
+	last = taken(&a, 100, 220);
+	region_drop(next);
+	region_drop(last);
+	check_empty(&a);
+}
+END_TEST
+
+/* With less in use the regions go on, so that more may be in use at once. */
+START_TEST(a_part_is_used_first)
+{
+	struct arena a;
+	struct region *last, *next;
+
+	arena_init(&a, 1000);
+	last = taken(&a, 10, 0);
+	for (size_t i = 1; i <= 20; i++) {
+		next = taken(&a, 10, i % 13 * 10);
+		region_drop(last);
+		last = next;
+	}
+	region_drop(last);
+	check_empty(&a);
+}
+END_TEST
+
 START_TEST(none_goes_across_the_end)
 {
 	struct arena a;
@@ -341,6 +383,7 @@ int main(void)
 	const TTest *const tests[] = {
 		an_area_of_nothing_has_no_room,
 		one_may_have_all_and_none_more_than_that, regions_come_in_turn,
+		the_begin_is_used_again, a_part_is_used_first,
 		none_goes_across_the_end, the_oldest_holds_what_comes_after,
 		an_empty_one_begins_again,
 		it_may_begin_at_the_head_or_at_the_begin,
