@@ -52,15 +52,16 @@ static int copy_out(struct engine *e, struct span *s,
 	return 0;
 }
 
-/* Tells the worker whether its large outputs are read in place. */
-static void choose(struct member *m, bool measure)
+/* Tells the worker whether its large outputs are read in place.  The costs are
+   measured with an output, if that is not NULL. */
+static void choose(struct member *m, const unsigned char *output, size_t size)
 {
-	atomic_store(&m->slot->in_place, paging_protects_cheaply(measure));
+	atomic_store(&m->slot->in_place, paging_protects_cheaply(output, size));
 }
 
 void placed_begin(struct member *m)
 {
-	choose(m, false);
+	choose(m, NULL, 0);
 }
 
 int placed_take(struct engine *e, struct member *m,
@@ -73,7 +74,7 @@ int placed_take(struct engine *e, struct member *m,
 	s->bytes = FRAME_START + frame_length(size);
 	if (p->shut == 0) {
 		if (p->size >= SLOT_IN_PLACE)
-			choose(m, true);
+			choose(m, at, size);
 		if (copy_out(e, s, at, size) < 0)
 			return -ENOMEM;
 		arena_pass(&m->outputs, p->at, room);

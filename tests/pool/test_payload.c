@@ -835,7 +835,7 @@ START_TEST(the_first_is_measured)
 	run_outputs(HELD, TIMES, (struct vm_options){ .workers = 1,
 	    .max_real_in_flight_factor = 1 });
 	ck_assert_int_eq(in_place,
-	    paging_protects_cheaply(false) ? TIMES - 1 : 0);
+	    paging_protects_cheaply(NULL, 0) ? TIMES - 1 : 0);
 	ck_assert_int_eq(in_place + copied, TIMES);
 	stop(the_pool);
 }
