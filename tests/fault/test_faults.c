@@ -410,6 +410,19 @@ START_TEST(orders_and_news_wait)
 }
 END_TEST
 
+/* The fork server ends with the last worker, though no order tells it to. */
+START_TEST(the_order_to_end_is_lost)
+{
+	struct vm_options o = { .workers = 3 };
+	vm_pool *pool = fork_pool(&crasher, &o);
+
+	ck_assert_int_eq(vm_ready(pool, limit_ms()), 0);
+	fault_plan(FAULT_SEND, 1, 1000, EAGAIN, FAULT_HERE);
+	ck_assert_int_eq(vm_close(pool), 0);
+	fault_plan(FAULT_NONE, 0, 0, 0, FAULT_HERE);
+}
+END_TEST
+
 /* In shared memory: the number of descriptors of each worker at its start. */
 static struct shared *sh;
 
@@ -657,7 +670,8 @@ int main(void)
 		no_process, no_descriptor, no_shared_memory, old_kernel,
 		no_replacement_at_first, no_descriptors_for_a_replacement,
 		nobody_is_left_for_a_while, nobody_is_missed_for_nothing,
-		orders_and_news_wait, waiting_pipes_are_nobodys, real_limits,
+		orders_and_news_wait, the_order_to_end_is_lost,
+		waiting_pipes_are_nobodys, real_limits,
 		no_memory_for_a_replay };
 	const TTest *const drawn[] = {
 		no_memory_in_order, no_memory_serial, no_memory_for_an_array,
