@@ -256,14 +256,13 @@ RARELY static int turn_down(struct vm_pool *p, int error)
 	return -1;
 }
 
-int vm_zip_in_out_within(vm_pool *p, struct vm_result *result, int ms)
+/* Shows the next item, which is in no row yet. */
+ASIDE static int show_first(struct vm_pool *p, struct vm_result *result,
+    int ms)
 {
-	int error = pool_refuses(p);
 	struct item item;
 	int r;
 
-	if (error != 0 || result == NULL)
-		return turn_down(p, error);
 	if (!deliver_draw(&p->engine, &item)) {
 		r = wait_for(p, &item, result, ms);
 		if (r != 1 || item.teardown != NULL)
@@ -274,14 +273,38 @@ int vm_zip_in_out_within(vm_pool *p, struct vm_result *result, int ms)
 		show_failure(p, &item, result);
 	else if (p->engine.set.plan.lead > 0)
 		show_times(&item, result);
+	else if (!p->engine.resume.on && item.span->alike) {
+		results_line_up(&p->engine.results);
+		p->last = *result;
+	}
 	if (p->engine.resume.on)
 		resume_told(&p->engine, &item, result);
 	return 1;
 }
 
+/* Runs for each item: inline, so that neither public function calls the
+   other. */
+static inline int next(struct vm_pool *p, struct vm_result *result, int ms)
+{
+	int error = pool_refuses(p);
+
+	if (error != 0 || result == NULL)
+		return turn_down(p, error);
+	if (!deliver_in_row(&p->engine))
+		return show_first(p, result, ms);
+	*result = p->last;
+	results_step(&p->engine.results, result);
+	return 1;
+}
+
+int vm_zip_in_out_within(vm_pool *p, struct vm_result *result, int ms)
+{
+	return next(p, result, ms);
+}
+
 int vm_zip_in_out(vm_pool *p, struct vm_result *result)
 {
-	return vm_zip_in_out_within(p, result, -1);
+	return next(p, result, -1);
 }
 
 int vm_ready(vm_pool *p, int ms)

@@ -22,6 +22,7 @@ struct vm_pool {
 	struct owner owner;	/* the process that made the pool */
 	/* Memory that the last result points to, beside the engine's. */
 	struct vm_exception exception;
+	struct vm_result last;	/* as shown, if the next items are in a row */
 	struct words message;
 	struct words sentence;	/* vm_stats.sentence */
 	struct keep keep;	/* failed inputs kept as files */

@@ -28,6 +28,14 @@
 #define RARELY
 #endif
 
+/* Keeps a function out of its caller, whose short way would have to save the
+   registers that this function needs. */
+#ifdef __GNUC__
+#define ASIDE __attribute__((__noinline__))
+#else
+#define ASIDE
+#endif
+
 #ifdef __GNUC__
 #define PRINTF_LIKE(f, a) __attribute__((__format__(__printf__, f, a)))
 #else

@@ -29,6 +29,17 @@ bool deliver_has_work(struct engine *);
 /* A result was taken: asks a source again that waits for results. */
 void deliver_took(struct engine *);
 
+/* Is the next item in a row, and does no other work come first?  Inline, as it
+   runs for each item. */
+static inline bool deliver_in_row(const struct engine *e)
+{
+	const struct source *s = e->intake.sources;
+
+	return e->results.row && !e->intake.ask_again &&
+	    e->teardowns.first == NULL &&
+	    (s == NULL || s->state != SOURCE_WAITING);
+}
+
 /* Takes the next item if it is in the current span and no other work comes
    first.  Returns false if deliver_next() must be called.  Inline, as most
    items are in the current span. */

@@ -65,11 +65,12 @@ static struct span *take_first(struct span *of, uint32_t items, pid_t pid)
 }
 
 /* Adds items and the bytes of their results, at the channel's position, to the
-   answer.  Returns 0 or -ENOMEM. */
+   answer.  alike: these are outputs of one size.  Returns 0 or -ENOMEM. */
 static int gather(struct engine *e, struct member *m, struct answer *a,
-    uint32_t items, size_t bytes)
+    uint32_t items, size_t bytes, bool alike)
 {
 	struct span *of = a->from;
+	unsigned char *data = m->channel.rxbuf->data;
 
 	if (a->span != NULL && (a->of != of ||
 	    a->span->rxbuf != m->channel.rxbuf))
@@ -80,8 +81,11 @@ static int gather(struct engine *e, struct member *m, struct answer *a,
 			return -ENOMEM;
 		a->span->rxbuf = rxbuf_hold(m->channel.rxbuf);
 		a->span->output_at = m->channel.at;
+		a->span->alike = alike;
 		a->of = of;
 	} else {
+		a->span->alike = a->span->alike && alike && frame_same(data +
+		    a->span->output_at, data + m->channel.at);
 		a->span->count += items;
 		span_advance(of, items);
 	}
@@ -154,17 +158,27 @@ static int outputs(struct engine *e, struct member *m, struct answer *a,
 	const size_t max = e->set.plan.lead + e->set.plan.max_item;
 	uint32_t items = 1, most = expected(a);
 	size_t bytes = f->length;
+	bool alike = true;
 	int r;
 
 	(void)now;
 	if (most == 0 || a->from->outputs != NULL || !has_size(e, f->size))
 		return -EPROTO;
-	while (items < most && channel_peek(&m->channel, bytes, max, f) == 1 &&
-	    f->kind == FRAME_OUTPUT && has_size(e, f->size)) {
+	for (;;) {
+		uint32_t n = channel_alike(&m->channel, bytes, f,
+		    most - items);
+
+		bytes += n * f->length;
+		items += n;
+		if (items == most ||
+		    channel_peek(&m->channel, bytes, max, f) != 1 ||
+		    f->kind != FRAME_OUTPUT || !has_size(e, f->size))
+			break;
 		bytes += f->length;
 		items++;
+		alike = false;
 	}
-	r = gather(e, m, a, items, bytes);
+	r = gather(e, m, a, items, bytes, alike);
 	f->length = bytes;
 	return r;
 }
@@ -209,7 +223,7 @@ static int failure(struct engine *e, struct member *m, struct answer *a,
 	if (why.head.again != FRAME_AGAIN_NEVER &&
 	    retry_may(e, of, (enum vm_cause)why.head.cause))
 		return retry(e, m, a, &why.head);
-	r = gather(e, m, a, 1, f->length);
+	r = gather(e, m, a, 1, f->length, false);
 	if (r < 0)
 		return r;
 	tally_fail(&e->tally, why.head.cause, 1);

@@ -86,7 +86,8 @@ void chunk_pack_run(struct chunk *c, const void *items, size_t n, size_t size)
 		write_run(at, items, n, size);
 	c->items.len += n * length;
 	c->items.data[c->items.len] = 0;
-	c->each = c->each == length ? length : 0;
+	c->each = c->each != 0 && c->size == size ? length : 0;
+	c->size = size;
 	c->count += (uint32_t)n;
 	c->untaken = c->count;
 }
@@ -161,7 +162,7 @@ void chunk_inherit(struct chunk *c, const unsigned char *array,
 	assert(c->count == 0 && count > 0);
 	c->where = CHUNK_INHERITED;
 	c->array = array;
-	c->each = size;
+	c->each = c->size = size;
 	c->count = c->untaken = count;
 }
 

@@ -59,8 +59,10 @@ struct chunk {
 	bool given_up;		/* the source is cancelled: begin no item */
 	uint32_t count;		/* items in it */
 	uint32_t untaken;	/* items not yet handed to the caller */
-	size_t each;		/* bytes from one item to the next; 0: they
-				   differ, or have none */
+	size_t each;		/* bytes from one item to the next; 0: their
+				   sizes differ, or they have none */
+	size_t size;		/* of an item, if all have one; else of the
+				   last */
 	const unsigned char *array; /* INHERITED: its first item */
 	struct region *region;	/* PLACED: its region; owned */
 	struct buf items;	/* PACKED, PLACED: the buffer of frames */
@@ -131,7 +133,8 @@ static inline int chunk_pack(struct chunk *c, const void *input, size_t size)
 	if (c->where == CHUNK_PLACED)
 		chunk_keep_head(c, at, size);
 	c->items.len = at + length;
-	c->each = count == 0 || c->each == length ? length : 0;
+	c->each = count == 0 || (c->each != 0 && c->size == size) ? length : 0;
+	c->size = size;
 	c->count = c->untaken = count + 1;
 	frame_write(c->items.data + at, FRAME_ITEM, input, size);
 	c->items.data[at + length] = 0;

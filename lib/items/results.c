@@ -102,6 +102,25 @@ void results_book(struct results *r)
 	window_taken(r->window, r->hand, r->hand->count);
 	r->next_seq += r->hand->count;
 	r->taken += r->hand->count;
+	r->row = false;
+}
+
+void results_line_up(struct results *r)
+{
+	const struct chunk *c = r->hand->chunk;
+	struct frame f;
+
+	r->row = r->left > 0 && r->hand->alike && c->each > 0 &&
+	    c->where != CHUNK_PLACED;
+	r->inputs = c->where == CHUNK_INHERITED ? c->array :
+	    c->items.data + FRAME_HEAD;
+	r->input_step = c->each;
+	r->tags = c->tags.len == 0 ? NULL : (void *const *)(void *)
+	    c->tags.data + (r->index - c->index);
+	if (r->row) {
+		frame_look(r->output, &f);
+		r->output_step = f.length;
+	}
 }
 
 void results_let_go(struct results *r)
@@ -153,4 +172,5 @@ void results_release(struct results *r)
 		window_free(r->window, pop(r));
 	r->hand = NULL;
 	r->left = 0;
+	r->row = false;
 }

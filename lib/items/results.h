@@ -18,6 +18,7 @@
 
 #include "base/words.h"
 #include "items/window.h"
+#include "vimap.h"
 
 /* An item and its result: pointers into buffers of the span. */
 struct item {
@@ -47,6 +48,13 @@ struct results {
 	uint64_t index;		/* of the next item */
 	size_t input_at;	/* offset of the next item in its chunk */
 	unsigned char *output;	/* its result frame; NULL: none */
+	/* Set by results_line_up(). */
+	bool row;		/* the next items may be taken by
+				   results_step() */
+	const unsigned char *inputs; /* where input_at counts from, for those */
+	size_t input_step;	/* bytes from one to the next */
+	size_t output_step;
+	void *const *tags;	/* of the next item; NULL: all have one */
 };
 
 /* Initializes an empty queue that updates the window, which must outlive it. */
@@ -92,6 +100,27 @@ static inline void results_draw(struct results *r, struct item *item)
 	} else {
 		results_draw_in_place(r->hand, item);
 	}
+	if (--r->left == 0)
+		results_book(r);
+}
+
+/* The last item was taken by results_draw().  If the inputs of the current span
+   have one size, and its results are outputs of one size, its next items differ
+   from the last in their pointers, index and tag only: makes them a row. */
+void results_line_up(struct results *);
+
+/* Hands out the next item of a row: sets what differs from the last, and puts a
+   0 behind its output.  Inline, as it runs for each item. */
+static inline void results_step(struct results *r, struct vm_result *to)
+{
+	to->input = r->inputs + r->input_at;
+	to->output = r->output + FRAME_HEAD;
+	to->index = r->index++;
+	if (r->tags != NULL)
+		to->tag = *r->tags++;
+	r->output[FRAME_HEAD + to->output_size] = 0;
+	r->input_at += r->input_step;
+	r->output += r->output_step;
 	if (--r->left == 0)
 		results_book(r);
 }

@@ -105,6 +105,7 @@ struct span {
 	unsigned char *output;	/* pointer to that output */
 	size_t output_size;	/* bytes */
 	size_t bytes;		/* of results it holds */
+	bool alike;		/* these are outputs of one size */
 	struct outcome outcome;
 	struct evidence *evidence; /* owned; NULL: none */
 };

@@ -94,6 +94,24 @@ static inline int channel_peek(const struct channel *c, size_t beyond,
 	return frame_read(c->rxbuf->data + at, c->rxbuf->len - at, max, f);
 }
 
+/* Returns how many whole frames lie "beyond" bytes behind the next frame that
+   have the same head as *f, "most" at most.  Inline, as it runs for each
+   item. */
+static inline uint32_t channel_alike(const struct channel *c, size_t beyond,
+    const struct frame *f, uint32_t most)
+{
+	const unsigned char *at = c->rxbuf->data + c->at + beyond;
+	const unsigned char *end = c->rxbuf->data + c->rxbuf->len;
+	uint32_t n = 0;
+
+	while (n < most && (size_t)(end - at) >= f->length &&
+	    frame_same(at, f->body - FRAME_HEAD)) {
+		at += f->length;
+		n++;
+	}
+	return n;
+}
+
 /* Reads and passes the next frame, from a trusted sender.  Returns false if
    channel_receive() must be called.  Inline, as it runs for each item. */
 static inline bool channel_next(struct channel *c, struct frame *f)

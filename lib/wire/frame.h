@@ -26,6 +26,7 @@
 #define FRAME_H
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -248,6 +249,18 @@ static inline void frame_look(unsigned char *at, struct frame *f)
 	f->size = (size_t)(top >> FRAME_SIZE_AT & FRAME_SIZE_MASK);
 	f->body = at + FRAME_HEAD;
 	f->length = frame_length(f->size);
+}
+
+/* Have two frames the same head, and so the same kind and size?  If that of one
+   was checked by frame_read(), the other is valid too.  Inline, as it runs for
+   each item. */
+static inline bool frame_same(const unsigned char *a, const unsigned char *b)
+{
+	uint64_t tops[2];
+
+	memcpy(&tops[0], a, sizeof tops[0]);
+	memcpy(&tops[1], b, sizeof tops[1]);
+	return tops[0] == tops[1];
 }
 
 /*

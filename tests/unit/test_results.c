@@ -373,6 +373,139 @@ START_TEST(a_failure_is_told_from_an_output)
 }
 END_TEST
 
+/* Answers a sent span with outputs of one size, all of them "byte". */
+static void answer_alike(struct books *b, struct span *s, int byte, size_t size)
+{
+	const size_t length = frame_length(size);
+	unsigned char body[40];
+
+	s->rxbuf = rxbuf_new(NULL, s->count * length + FRAME_START);
+	ck_assert_ptr_nonnull(s->rxbuf);
+	memset(s->rxbuf->data, 0xff, s->rxbuf->cap + 1);
+	memset(body, byte, sizeof body);
+	for (size_t i = 0; i < s->count; i++) {
+		unsigned char *at = s->rxbuf->data + FRAME_START + i * length;
+
+		frame_head(at, FRAME_OUTPUT, size);
+		memcpy(at + FRAME_HEAD, body, size);
+	}
+	s->rxbuf->len = FRAME_START + s->count * length;
+	s->output_at = FRAME_START;
+	s->bytes = s->rxbuf->len;
+	s->alike = true;
+	window_move(&b->window, s, SPAN_ANSWERED);
+	results_put(&b->results, s);
+}
+
+/* Checks that the last item of a row has this number. */
+static void is_stepped(const struct vm_result *r, uint64_t seq, int byte)
+{
+	const unsigned char *out = r->output;
+
+	ck_assert_mem_eq(r->input, &seq, sizeof seq);
+	ck_assert_uint_eq(r->index, seq + 1000);
+	for (size_t i = 0; i < r->output_size; i++)
+		ck_assert_uint_eq(out[i], byte);
+	ck_assert_uint_eq(out[r->output_size], 0);
+}
+
+/* Items are stepped through and drawn in turns. */
+START_TEST(a_row_is_what_draws_would_give)
+{
+	static const size_t sizes[] = { 0, 1, 7, 8, 9, 23, 24, 40 };
+	struct vm_result r;
+	struct books b;
+	struct item i;
+	uint64_t n = 0;
+
+	books_open(&b, false);
+	for (size_t k = 0; k < COUNTOF(sizes); k++) {
+		answer_alike(&b, send_chunk(&b, 9), (int)k + 1, sizes[k]);
+		for (int item = 0; item < 9; item++, n++) {
+			if (item % 4 == 0) {
+				ck_assert(results_take(&b.results, &i));
+				ck_assert_uint_eq(i.index, n + 1000);
+				ck_assert_uint_eq(i.size, sizes[k]);
+				ck_assert_mem_eq(i.input, &n, sizeof n);
+				results_line_up(&b.results);
+				ck_assert(b.results.row == (item < 8));
+				continue;
+			}
+			r = (struct vm_result){ .output_size = sizes[k] };
+			ck_assert(b.results.row);
+			results_step(&b.results, &r);
+			is_stepped(&r, n, (int)k + 1);
+			ck_assert_ptr_null(r.tag);
+		}
+		ck_assert_uint_eq(b.window.nchunks, 0);
+	}
+	nothing_left(&b);
+}
+END_TEST
+
+START_TEST(a_row_has_the_tags_of_its_items)
+{
+	char tags[3];
+	struct chunk *c = chunk_new(NULL, 1000, 0, NULL);
+	struct vm_result r = { .output_size = 8 };
+	struct span *s;
+	struct books b;
+	struct item i;
+
+	books_open(&b, false);
+	for (uint64_t n = 0; n < 3; n++) {
+		ck_assert_int_eq(chunk_expect_tag(c), 0);
+		ck_assert_int_eq(chunk_pack(c, &n, sizeof n), 0);
+		chunk_keep_tag(c, &tags[n]);
+	}
+	ck_assert_int_eq(window_admit(&b.window, c), 0);
+	chunk_drop(c);
+	s = b.window.waiting;
+	window_move(&b.window, s, SPAN_SENT);
+	answer_alike(&b, s, 5, 8);
+	ck_assert(results_take(&b.results, &i));
+	results_line_up(&b.results);
+	for (uint64_t n = 1; n < 3; n++) {
+		results_step(&b.results, &r);
+		is_stepped(&r, n, 5);
+		ck_assert_ptr_eq(r.tag, &tags[n]);
+	}
+	books_close(&b);
+}
+END_TEST
+
+START_TEST(no_row_where_inputs_or_outputs_differ)
+{
+	struct books b;
+	struct item i;
+	struct chunk *c;
+	struct span *s;
+
+	books_open(&b, false);
+	answer(&b, send_chunk(&b, 3));
+	ck_assert(results_take(&b.results, &i));
+	results_line_up(&b.results);
+	ck_assert(!b.results.row);
+	takes(&b, 1);
+	takes(&b, 2);
+	/* Inputs of 5 and 6 bytes, whose frames have one length. */
+	c = chunk_new(NULL, 0, b.seq, NULL);
+	for (size_t size = 5; size < 7; size++)
+		ck_assert_int_eq(chunk_pack(c, "abcdef", size), 0);
+	ck_assert_int_eq(window_admit(&b.window, c), 0);
+	chunk_drop(c);
+	s = b.window.waiting;
+	window_move(&b.window, s, SPAN_SENT);
+	answer_alike(&b, s, 5, 8);
+	ck_assert(results_take(&b.results, &i));
+	results_line_up(&b.results);
+	ck_assert(!b.results.row);
+	ck_assert(results_take(&b.results, &i));
+	ck_assert_uint_eq(i.input_size, 6);
+	nothing_left(&b);
+}
+END_TEST
+
 START_TEST(releasing_gives_all_back)
 {
 	struct rxbuf *block = block_of(0, 2);
@@ -406,7 +539,10 @@ int main(void)
 		any_order_becomes_the_order_of_inputs,
 		rising_and_falling_arrival, what_is_in_hand_stays,
 		the_last_in_hand_stays_till_the_next_take,
-		an_outcome_has_no_frames, a_failure_is_told_from_an_output,
+		an_outcome_has_no_frames, a_row_is_what_draws_would_give,
+		a_row_has_the_tags_of_its_items,
+		no_row_where_inputs_or_outputs_differ,
+		a_failure_is_told_from_an_output,
 		releasing_gives_all_back };
 
 	return run_tests("results", tests, COUNTOF(tests));
