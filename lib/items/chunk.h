@@ -92,12 +92,21 @@ void chunk_keep_key(struct chunk *, const struct digest *key);
 /* Returns the key of the nth item, from 0; NULL if there are none. */
 const struct digest *chunk_key(const struct chunk *, uint64_t nth);
 
+/* Returns a pointer to the tags of the nth item and of those behind it; NULL if
+   all have the source's. */
+static inline void *const *chunk_tags(const struct chunk *c, uint64_t nth)
+{
+	return c->tags.len == 0 ? NULL :
+	    (void *const *)(void *)c->tags.data + nth;
+}
+
 /* Returns the tag of the nth item, from 0.  Inline, as it runs for each
    item. */
 static inline void *chunk_tag(const struct chunk *c, uint64_t nth)
 {
-	return c->tags.len == 0 ? c->tag :
-	    ((void *const *)(void *)c->tags.data)[nth];
+	void *const *own = chunk_tags(c, nth);
+
+	return own != NULL ? *own : c->tag;
 }
 
 /* Returns the number of inputs that were read before an item of that index. */

@@ -115,8 +115,7 @@ void results_line_up(struct results *r)
 	r->inputs = c->where == CHUNK_INHERITED ? c->array :
 	    c->items.data + FRAME_HEAD;
 	r->input_step = c->each;
-	r->tags = c->tags.len == 0 ? NULL : (void *const *)(void *)
-	    c->tags.data + (r->index - c->index);
+	r->tags = chunk_tags(c, r->index - c->index);
 	if (r->row) {
 		frame_look(r->output, &f);
 		r->output_step = f.length;

@@ -139,7 +139,7 @@ static int spill(struct context *c, size_t size)
 
 /* Runs the process_many() callback on a single input, for want of
    process(). */
-static int run_one_of_many(struct context *c, const void *input)
+ASIDE static int run_one_of_many(struct context *c, const void *input)
 {
 	size_t element = c->plan->element;
 	void *room = vm_reserve(&c->public, element);
@@ -153,8 +153,9 @@ static int run_one_of_many(struct context *c, const void *input)
 	return r != 0 ? r : vm_commit(&c->public, element);
 }
 
-/* Runs the process() callback.  Returns true if it has not failed. */
-static bool run(struct context *c, const void *input, size_t size)
+/* Runs the process() callback.  Returns true if it has not failed.  Inline, as
+   it runs for each item. */
+static inline bool run(struct context *c, const void *input, size_t size)
 {
 	int r;
 
@@ -210,10 +211,13 @@ unsigned char *context_tell(struct context *c, size_t *length)
 /* Completes the OUTPUT frame. */
 static inline unsigned char *end_output(struct context *c, size_t *length)
 {
-	*length = frame_length(c->size);
-	frame_head(c->at, FRAME_OUTPUT, c->size);
-	frame_pad(c->at, c->size);
-	return c->at;
+	unsigned char *at = c->at;
+	const size_t size = c->size;
+
+	*length = frame_length(size);
+	frame_head(at, FRAME_OUTPUT, size);
+	frame_pad(at, size);
+	return at;
 }
 
 /* Writes the times of the attempt before its output. */
@@ -227,24 +231,33 @@ static RARELY void put_times(struct context *c)
 	memcpy(c->at + FRAME_HEAD, &t, sizeof t);
 }
 
-unsigned char *context_process(struct context *c, const void *input,
-    size_t size, size_t *length)
+/* Completes the frame of an item that has failed, or may have, or whose frame
+   has more in it than the output, or no place yet. */
+ASIDE static unsigned char *end_with_care(struct context *c, size_t *length)
 {
 	size_t element = c->plan->element;
-	bool ok;
-
-	begin(c);
-	c->size = c->lead = c->plan->lead;
-	c->room = 0;
-	c->at = c->outstream ? outstream_place(c->outstream, &c->room) : NULL;
-	ok = run(c, input, size) &&
+	bool ok = !c->failed &&
 	    (element == 0 || c->size == element || no_element(c));
+
 	if (ok && c->room < ROOM_FOR(c->lead) && spill(c, 0) < 0)
 		no_room(c, ENOMEM, 0);
 	if (c->failed)
 		return context_tell(c, length);
 	if (c->lead > 0)
 		put_times(c);
+	return end_output(c, length);
+}
+
+unsigned char *context_process(struct context *c, const void *input,
+    size_t size, size_t *length)
+{
+	begin(c);
+	c->size = c->lead = c->plan->lead;
+	c->room = 0;
+	c->at = c->outstream ? outstream_place(c->outstream, &c->room) : NULL;
+	if (!run(c, input, size) || c->plan->element > 0 || c->lead > 0 ||
+	    c->room < ROOM_FOR(0))
+		return end_with_care(c, length);
 	return end_output(c, length);
 }
 
@@ -312,6 +325,12 @@ static struct context *around(struct vm_context *me)
 	return CONTAINER_OF(me, struct context, public);
 }
 
+/* Would more bytes make the output too large? */
+static inline bool is_too_big(const struct context *c, size_t more)
+{
+	return more > c->plan->max_item - (c->size - c->lead);
+}
+
 /* Returns a pointer to room behind the output so far, or NULL with errno set;
    then the item has failed. */
 static unsigned char *reserve(struct context *c, size_t size)
@@ -319,7 +338,7 @@ static unsigned char *reserve(struct context *c, size_t size)
 	int r = 0;
 
 	c->reserved = 0;
-	if (size > c->plan->max_item - (c->size - c->lead))
+	if (is_too_big(c, size))
 		r = -EFBIG;
 	else if (ROOM_FOR(c->size + size) > c->room)
 		r = spill(c, size);
@@ -358,9 +377,9 @@ int vm_commit(struct vm_context *me, size_t size)
 	return 0;
 }
 
-int vm_output(struct vm_context *me, const void *data, size_t size)
+/* As vm_output(), where that may fail or must make room. */
+ASIDE static int output(struct context *c, const void *data, size_t size)
 {
-	struct context *c = me ? around(me) : NULL;
 	unsigned char *to;
 
 	if (c == NULL || !c->in_process || (data == NULL && size > 0)) {
@@ -372,6 +391,21 @@ int vm_output(struct vm_context *me, const void *data, size_t size)
 		return -1;
 	buf_copy(to, data, size);
 	c->size += size;
+	return 0;
+}
+
+int vm_output(struct vm_context *me, const void *data, size_t size)
+{
+	struct context *c = me ? around(me) : NULL;
+	size_t had;
+
+	if (c == NULL || !c->in_process || data == NULL ||
+	    is_too_big(c, size) || ROOM_FOR(c->size + size) > c->room)
+		return output(c, data, size);
+	had = c->size;
+	c->reserved = 0;
+	c->size = had + size;
+	buf_copy(c->at + FRAME_HEAD + had, data, size);
 	return 0;
 }
 

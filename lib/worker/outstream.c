@@ -104,6 +104,7 @@ static int put_directly(struct outstream *g, const unsigned char *at,
 	}
 	if (r == 0) {
 		g->committed = g->flushed = end;
+		g->room = 0;
 		atomic_store(&g->slot->flushed, end);
 		atomic_store(&g->slot->committed, end);
 	}
@@ -141,12 +142,12 @@ unsigned char *outstream_place_large(struct outstream *g, size_t least,
 	return g->large;
 }
 
-static void commit(struct outstream *g, size_t length)
+void outstream_look(struct outstream *g)
 {
-	g->worked += length;
-	g->committed += length;
-	atomic_store_explicit(&g->slot->committed, g->committed,
-	    memory_order_release);
+	g->place = slot_view(g->slot, g->committed, g->flushed + SLOT_RING,
+	    &g->room);
+	/* Publishes "flushed" before bytes below it are overwritten. */
+	atomic_thread_fence(memory_order_release);
 }
 
 int outstream_put(struct outstream *g, const unsigned char *frame,
@@ -160,10 +161,10 @@ int outstream_put(struct outstream *g, const unsigned char *frame,
 		r = outstream_flush(g);
 	if (r < 0)
 		return r;
-	/* As in outstream_place(). */
+	/* As in outstream_look(). */
 	atomic_thread_fence(memory_order_release);
 	slot_copy_in(g->slot, g->committed, frame, length);
-	commit(g, length);
+	outstream_commit(g, length);
 	return 0;
 }
 
@@ -192,12 +193,9 @@ static int put_placed(struct outstream *g, unsigned char *frame, size_t length)
 	return outstream_put(g, told, frame_length(sizeof p));
 }
 
-int outstream_add(struct outstream *g, unsigned char *frame, size_t length)
+int outstream_add_copy(struct outstream *g, unsigned char *frame,
+    size_t length)
 {
-	if (frame == g->place) {
-		commit(g, length);
-		return 0;
-	}
 	if (frame == g->large)
 		return put_placed(g, frame, length);
 	return outstream_put(g, frame, length);

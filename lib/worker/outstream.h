@@ -27,6 +27,8 @@ struct outstream {
 				   may spoil the slot */
 	uint64_t flushed;	/* the same */
 	unsigned char *place;	/* pointer into the ring, for the next frame */
+	size_t room;		/* bytes there without a gap, at least: 0 where
+				   outstream_look() has not looked */
 	unsigned char *outputs;	/* half of the payload area for outputs */
 	size_t payload;		/* bytes of that half; 0: not used */
 	uint64_t told;		/* position in it behind the last output */
@@ -46,18 +48,30 @@ struct outstream {
 void outstream_init(struct outstream *, struct slot *, const struct slots *,
     int fd);
 
+/* Sets place and room for the next frame. */
+void outstream_look(struct outstream *);
+
 /* Returns a pointer to the ring buffer where a frame can be built in place, and
    sets *room to the bytes without a gap.  If a frame needs more (*room may be
    0), it must be built elsewhere.  Inline, as it runs for each item. */
 static inline unsigned char *outstream_place(struct outstream *g, size_t *room)
 {
-	g->place = slot_view(g->slot, g->committed, g->flushed + SLOT_RING,
-	    room);
-	/* Publishes "flushed" before bytes below it are overwritten. */
-	atomic_thread_fence(memory_order_release);
-	if (g->payload > 0 && *room > SLOT_LARGE)
-		*room = SLOT_LARGE;
+	if (g->room < SLOT_LARGE)
+		outstream_look(g);
+	*room = g->payload > 0 && g->room > SLOT_LARGE ? SLOT_LARGE : g->room;
 	return g->place;
+}
+
+/* Counts a frame that lies in the ring as part of the stream.  Inline, as it
+   runs for each item. */
+static inline void outstream_commit(struct outstream *g, size_t length)
+{
+	g->worked += length;
+	g->committed += length;
+	g->place += length;
+	g->room = g->room > length ? g->room - length : 0;
+	atomic_store_explicit(&g->slot->committed, g->committed,
+	    memory_order_release);
 }
 
 /* The same in the payload area, for a frame of at least that many bytes.
@@ -65,10 +79,22 @@ static inline unsigned char *outstream_place(struct outstream *g, size_t *room)
 unsigned char *outstream_place_large(struct outstream *, size_t least,
     size_t *room);
 
+/* Adds a whole frame of an output or a failure that was not built in the
+   ring. */
+int outstream_add_copy(struct outstream *, unsigned char *frame,
+    size_t length);
+
 /* Adds a whole frame of an output or a failure, wherever it was built.  May
    write, and then blocks until the caller reads.  Returns 0, or -errno if the
-   pipe is broken. */
-int outstream_add(struct outstream *, unsigned char *frame, size_t length);
+   pipe is broken.  Inline, as it runs for each item. */
+static inline int outstream_add(struct outstream *g, unsigned char *frame,
+    size_t length)
+{
+	if (frame != g->place)
+		return outstream_add_copy(g, frame, length);
+	outstream_commit(g, length);
+	return 0;
+}
 
 /* Copies a whole frame to the stream.  May write, and then blocks until the
    caller reads.  Returns 0, or -errno if the pipe is broken. */

@@ -241,14 +241,13 @@ static void set_up(void)
 
 /* ---- running chunks ---- */
 
-/* Returns the next whole frame; blocks until it is there.  Before it blocks it
-   writes out the staged results.  End-of-file means that the caller is gone. */
-static void receive(struct frame *f)
+/* Returns the next whole frame, which has not arrived yet; blocks until it is
+   there.  Before it blocks it writes out the staged results.  End-of-file means
+   that the caller is gone. */
+ASIDE static void await(struct frame *f)
 {
 	int r;
 
-	if (channel_next(&self.tasks, f))
-		return;
 	while ((r = channel_receive(&self.tasks, SIZE_MAX, f)) == 0) {
 		flush();
 		stamps_begin(&self.stamps, 0);
@@ -264,6 +263,13 @@ static void receive(struct frame *f)
 	if (r < 0)
 		give_up();
 	channel_pass(&self.tasks, f);
+}
+
+/* Returns the next whole frame.  Inline, as it runs for each item. */
+static inline void receive(struct frame *f)
+{
+	if (!channel_next(&self.tasks, f))
+		await(f);
 }
 
 /* Records when the attempt began, for the exception that the caller makes if
