@@ -20,6 +20,7 @@
 #include "engine/cancel.h"
 #include "engine/deliver.h"
 #include "engine/loop_fd.h"
+#include "engine/push.h"
 #include "engine/resume.h"
 #include "engine/stats.h"
 #include "items/source.h"
@@ -137,7 +138,8 @@ static int input_flaw(struct vm_pool *p, const void *input, size_t size)
 	return 0;
 }
 
-int vm_submit(vm_pool *p, const void *input, size_t size, void *tag)
+/* Pushes an input that may be refused, or that needs more than a copy. */
+ASIDE static int submit(vm_pool *p, const void *input, size_t size, void *tag)
 {
 	int error = pool_refuses(p);
 	int kept = errno;
@@ -153,10 +155,20 @@ int vm_submit(vm_pool *p, const void *input, size_t size, void *tag)
 	if (atomic_load(&p->engine.cancels.asked))
 		r = cancel_asked(&p->engine);
 	if (r == 0)
-		r = intake_push(&p->engine, input, size, tag);
+		r = push_input(&p->engine, input, size, tag);
 	if (r == 1)
 		loop_fd_follow(&p->engine, 1);
 	return answer(p, r, kept);
+}
+
+/* The descriptor of the loop stays readable after the push before. */
+int vm_submit(vm_pool *p, const void *input, size_t size, void *tag)
+{
+	if (pool_refuses(p) == 0 && !p->engine.fate.finishing &&
+	    !p->engine.fate.broken && !atomic_load(&p->engine.cancels.asked) &&
+	    push_append(&p->engine, input, size, tag))
+		return 1;
+	return submit(p, input, size, tag);
 }
 
 /* ---- results ---- */

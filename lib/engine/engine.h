@@ -7,6 +7,7 @@
  *	start_stop.c     start and stop
  *	deliver.c        the next item for the caller
  *	intake.c         sources -> chunks -> window
+ *	push.c           inputs that the program pushes
  *	dispatch.c       waiting spans -> workers; taking items back
  *	turn.c           the turn and the wait
  *	listening.c      choice of the members to read

@@ -54,6 +54,7 @@ void intake_close(struct engine *e)
 	e->intake.filled_from = NULL;
 	chunk_drop(e->intake.filling);
 	e->intake.filling = NULL;
+	e->intake.appends = 0;
 }
 
 void intake_forget(struct engine *e)
@@ -79,6 +80,7 @@ int intake_admit(struct engine *e)
 	struct chunk *c = e->intake.filling;
 	int r = 0;
 
+	e->intake.appends = 0;
 	if (c != NULL) {
 		r = window_admit(&e->window, c);
 		if (r < 0)
@@ -200,9 +202,7 @@ static bool is_full(const struct engine *e, size_t left)
 /* Inputs that are made room for at once, as a source may have fewer. */
 #define RUN_MOST 1024
 
-/* Returns how many inputs as large as the last may follow in the chunk, by all
-   bounds of is_full(); 0 if their frames must be looked at singly. */
-static size_t missing(const struct engine *e, size_t size, size_t left)
+size_t intake_missing(const struct engine *e, size_t size, size_t left)
 {
 	const struct chunk *c = e->intake.filling;
 	size_t length = frame_length(size), n;
@@ -223,7 +223,7 @@ static void add_runs(struct engine *e, struct source *s, size_t left)
 	const void *items;
 	size_t n, size;
 
-	while ((n = missing(e, s->size, left)) > 0 &&
+	while ((n = intake_missing(e, s->size, left)) > 0 &&
 	    chunk_expect_run(c, n, s->size) == 0 &&
 	    (n = source_run(s, n, &items, &size)) > 0) {
 		chunk_pack_run(c, items, n, size);
@@ -251,10 +251,7 @@ static struct chunk *begin(struct engine *e, const struct source *s)
 	return c;
 }
 
-/* Packs the input that a source holds, into a new chunk if none is being
-   filled; with its own tag, if that is not NULL, and with its key for the
-   journal.  Returns 0 or -errno. */
-static int pack(struct engine *e, struct source *s, void *const *tag)
+int intake_pack(struct engine *e, struct source *s, void *const *tag)
 {
 	struct intake *in = &e->intake;
 	const struct digest *key = e->resume.on ? resume_key(e, s) : NULL;
@@ -266,7 +263,7 @@ static int pack(struct engine *e, struct source *s, void *const *tag)
 		c = begin(e, s);
 	if (c == NULL)
 		return -ENOMEM;
-	r = tag != NULL ? chunk_expect_tag(c) : 0;
+	r = tag != NULL ? chunk_expect_tags(c, 1) : 0;
 	if (r == 0 && key != NULL)
 		r = chunk_expect_key(c);
 	if (r == 0)
@@ -295,48 +292,11 @@ static bool is_apart(const struct engine *e, const struct source *s)
 	    c->skipped != e->resume.skipped);
 }
 
-/* Admits the chunk being filled if the pushed input cannot be added to it.
-   Returns 0; VM_LATER if the window has no room for a new chunk; or -ENOMEM. */
-static int make_way(struct engine *e, size_t size)
+bool intake_must_admit(const struct engine *e, const struct source *s)
 {
-	const struct intake *in = &e->intake;
-	int r = 0;
-
-	if (in->filling != NULL && (in->filled_from != &in->pushed ||
-	    is_apart(e, &in->pushed) || goes_before(e, size) ||
-	    is_full(e, window_bytes_left(&e->window))))
-		r = intake_admit(e);
-	if (r == 0 && in->filling == NULL && !window_room(&e->window))
-		return VM_LATER;
-	return r;
-}
-
-int intake_push(struct engine *e, const void *input, size_t size, void *tag)
-{
-	struct source *s = &e->intake.pushed;
-	bool full, idle;
-	int r = 0;
-
-	s->input = input;
-	s->size = size;
-	s->met = 0;
-	if (e->resume.on)
-		r = resume_meet(e, s, &tag);
-	if (r == 1)
-		return e->set.journal_outputs;
-	if (r == 0)
-		r = make_way(e, size);
-	if (r != 0)
-		return r;
-	r = pack(e, s, &tag);
-	if (r < 0)
-		return r;
-	full = is_full(e, window_bytes_left(&e->window));
-	idle = crew_idle(&e->crew) != NULL;
-	/* The input is taken: what fails now is done by a later call. */
-	if ((full || idle) && intake_admit(e) == 0 && idle)
-		dispatch_run(e, sys_now());
-	return 1;
+	return e->intake.filling != NULL && (e->intake.filled_from != s ||
+	    is_apart(e, s) || goes_before(e, s->size) ||
+	    is_full(e, window_bytes_left(&e->window)));
 }
 
 /* Makes an empty chunk refer to the next n items of an inherited array, which
@@ -388,7 +348,7 @@ int intake_finish(struct engine *e)
 	    goes_before(e, s->size)))
 		r = intake_admit(e);
 	if (r == 0 && s != NULL && s->held)
-		r = pack(e, s, NULL);
+		r = intake_pack(e, s, NULL);
 	if (r == 0)
 		r = intake_admit(e);
 	if (r == 0 && s != NULL)
@@ -465,7 +425,7 @@ static int fill_only(struct engine *e, struct source *s)
 	}
 	if (source_next(s, e->set.plan.max_item) != 1)
 		return 0;
-	r = pack(e, s, NULL);
+	r = intake_pack(e, s, NULL);
 	if (r == 0)
 		source_close(s);
 	return r < 0 ? r : 1;
@@ -492,7 +452,7 @@ static int fill_unfinished(struct engine *e, struct source *s, size_t left)
 			return 0;
 		if (is_apart(e, s) || goes_before(e, s->size))
 			return 1;
-		r = pack(e, s, NULL);
+		r = intake_pack(e, s, NULL);
 		if (r == 0 && is_full(e, left))
 			return 1;
 	} while (r >= 0 && (source_prompt(s) || may_ask(e, s)));
@@ -523,7 +483,7 @@ static int fill(struct engine *e, struct source *s)
 		if (goes_before(e, s->size))
 			return 1;
 		r = e->intake.filling ? add(e, s, e->intake.filling) :
-		    pack(e, s, NULL);
+		    intake_pack(e, s, NULL);
 		if (r == 0 && prompt)
 			add_runs(e, s, left);
 		if (r == 0 && is_full(e, left))

@@ -25,6 +25,9 @@ struct intake {
 				   next */
 	uint64_t seq;		/* number of inputs ever read */
 	struct source pushed;	/* in no queue: vm_submit() gives its inputs */
+	size_t appends;		/* pushed inputs as large as the last that may
+				   be added by push_append(); 0 again where
+				   something may have changed */
 	bool in_hook;		/* a hook of the user runs now: of a source, or
 				   with VM_SERIAL of the worker */
 	bool ask_again;		/* a source that returned VM_LATER may be
@@ -39,11 +42,19 @@ void intake_add(struct engine *, struct source *);
    if there is no other work.  Returns 0 or -errno. */
 int intake_run(struct engine *, uint64_t now);
 
-/* Takes an input that the program pushes, with a tag of its own; a worker gets
-   it at once if one is idle.  Does not block.  Returns 1; 0 if the journal has
-   it finished, and it is left out; VM_LATER if a bound is reached; or
-   -ENOMEM. */
-int intake_push(struct engine *, const void *input, size_t size, void *tag);
+/* Must the chunk being filled be admitted before the input that a source holds
+   is packed? */
+bool intake_must_admit(const struct engine *, const struct source *);
+
+/* Packs the input that a source holds, into a new chunk if none is being
+   filled; with its own tag, if that is not NULL, and with its key for the
+   journal.  Returns 0 or -errno. */
+int intake_pack(struct engine *, struct source *, void *const *tag);
+
+/* Returns how many inputs of that size may follow in the chunk being filled, by
+   all bounds, of which "left" is that of the window in bytes; 0 if the chunk is
+   full, or their frames must be looked at singly. */
+size_t intake_missing(const struct engine *, size_t size, size_t left);
 
 /* Would a source be asked now? */
 bool intake_wants(struct engine *);

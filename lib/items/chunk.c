@@ -92,15 +92,9 @@ void chunk_pack_run(struct chunk *c, const void *items, size_t n, size_t size)
 	c->untaken = c->count;
 }
 
-int chunk_expect_tag(struct chunk *c)
+int chunk_expect_tags(struct chunk *c, size_t n)
 {
-	return buf_reserve(&c->tags, sizeof(void *));
-}
-
-void chunk_keep_tag(struct chunk *c, void *tag)
-{
-	memcpy(c->tags.data + c->tags.len, &tag, sizeof tag);
-	c->tags.len += sizeof tag;
+	return buf_reserve(&c->tags, n * sizeof(void *));
 }
 
 int chunk_expect_key(struct chunk *c)

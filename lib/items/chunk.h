@@ -79,13 +79,17 @@ struct chunk {
 struct chunk *chunk_new(struct freelist *, uint64_t index, uint64_t seq,
     void *tag);
 
-/* Makes room for the tag of the next item, and sets it after that was packed,
-   for a chunk whose items have tags of their own.  The first returns 0 or
-   -ENOMEM, the second cannot fail then. */
-int chunk_expect_tag(struct chunk *);
-void chunk_keep_tag(struct chunk *, void *tag);
+/* Makes room for the tags of the next n items, and sets that of an item after
+   the item was packed, for a chunk whose items have tags of their own.  The
+   first returns 0 or -ENOMEM, the second cannot fail then. */
+int chunk_expect_tags(struct chunk *, size_t n);
+static inline void chunk_keep_tag(struct chunk *c, void *tag)
+{
+	memcpy(c->tags.data + c->tags.len, &tag, sizeof tag);
+	c->tags.len += sizeof tag;
+}
 
-/* The same for keys. */
+/* The same for the key of the next item. */
 int chunk_expect_key(struct chunk *);
 void chunk_keep_key(struct chunk *, const struct digest *key);
 
@@ -155,6 +159,22 @@ static inline int chunk_pack(struct chunk *c, const void *input, size_t size)
    other.  The first returns 0 or -ENOMEM, the second cannot fail then. */
 int chunk_expect_run(struct chunk *, size_t n, size_t size);
 void chunk_pack_run(struct chunk *, const void *items, size_t n, size_t size);
+
+/* Appends one of the inputs that chunk_expect_run() made room for, with a tag
+   that chunk_expect_tags() made room for.  Inline, as it runs for each item. */
+static inline void chunk_append(struct chunk *c, const void *input, size_t size,
+    void *tag)
+{
+	const size_t length = frame_length(size);
+	unsigned char *at = c->items.data + c->items.len;
+
+	frame_write(at, FRAME_ITEM, input, size);
+	at[length] = 0;
+	c->items.len += length;
+	c->count++;
+	c->untaken = c->count;
+	chunk_keep_tag(c, tag);
+}
 
 /* Makes an empty chunk refer to items of an array, which it does not own. */
 void chunk_inherit(struct chunk *, const unsigned char *array,

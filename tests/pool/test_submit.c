@@ -311,6 +311,105 @@ START_TEST(a_pushed_input_is_cancelled_by_its_tag)
 }
 END_TEST
 
+/* Sizes of inputs that are pushed while the worker starts: long rows of one
+   size, and others between. */
+static size_t nth_size(uint64_t i)
+{
+	return i % 100 < 60 ? 8 : i % 30;
+}
+
+static void push_bytes(vm_pool *pool, uint64_t i)
+{
+	unsigned char bytes[32];
+
+	memset(bytes, (int)(i % 251), sizeof bytes);
+	ck_assert_int_eq(vm_submit(pool, bytes, nth_size(i),
+	    tag_of((int64_t)i)), 1);
+}
+
+static void wrong_push(vm_pool *pool, const void *input, size_t size, int error)
+{
+	errno = 0;
+	ck_assert_int_eq(vm_submit(pool, input, size, NULL), -1);
+	ck_assert_int_eq(errno, error);
+}
+
+/* What is refused between inputs that are only added to a chunk leaves no
+   trace, and a cancelled input is that with the tag. */
+START_TEST(a_chunk_is_filled_by_the_rules)
+{
+	enum { INPUTS = 1000, CANCELLED = 130 };
+	struct vm_options o = { .workers = 1, .max_item_bytes = 100,
+		.chunk_size = INPUTS };
+	vm_pool *pool = fork_pool(&worker, &o);
+	bool back[INPUTS] = { false };
+	struct vm_result r;
+	char bytes[101] = "";
+
+	for (uint64_t i = 0; i < INPUTS; i++) {
+		push_bytes(pool, i);
+		if (i % 100 == 50) {
+			wrong_push(pool, NULL, 8, EINVAL);
+			wrong_push(pool, bytes, sizeof bytes, EFBIG);
+		}
+		if (i == CANCELLED + 7)
+			ck_assert_int_eq(vm_cancel_item(pool,
+			    tag_of(CANCELLED), CANCELLED), 1);
+	}
+	push_bytes(pool, 0);
+	push_bytes(pool, 1);
+	ck_assert_int_eq(vm_finish(pool), 0);
+	wrong_push(pool, bytes, 8, EPIPE);
+	for (int n = 0; n < INPUTS; n++) {
+		const unsigned char *in;
+
+		take(pool, &r);
+		in = r.input;
+		ck_assert_uint_lt(r.index, INPUTS);
+		ck_assert(!back[r.index]);
+		back[r.index] = true;
+		ck_assert_uint_eq(r.input_size, nth_size(r.index));
+		for (size_t k = 0; k < r.input_size; k++)
+			ck_assert_uint_eq(in[k], r.index % 251);
+		ck_assert_uint_eq(in[r.input_size], 0);
+		ck_assert_ptr_eq(r.tag, tag_of((int64_t)r.index));
+		ck_assert((r.type == VM_OUTPUT) == (r.index != CANCELLED));
+		if (r.type == VM_OUTPUT)
+			ck_assert_mem_eq(r.output, in, r.input_size);
+	}
+	for (uint64_t n = 0; n < 2; n++) {
+		take(pool, &r);
+		ck_assert_uint_eq(r.index, INPUTS + n);
+	}
+	take_end(pool);
+	close_pool(pool);
+}
+END_TEST
+
+/* An input counts 64 bytes more than its frame, of 16. */
+START_TEST(bytes_are_bounded)
+{
+	struct vm_options o = { .workers = 1, .chunk_size = 100000,
+		.max_in_flight_bytes = 80000 };
+	vm_pool *pool = fork_pool(&worker, &o);
+	struct vm_result r;
+	int64_t n = 0;
+	int rc;
+
+	start(false);
+	while ((rc = vm_submit(pool, &n, sizeof n, tag_of(n))) == 1)
+		n++;
+	ck_assert_int_eq(rc, VM_LATER);
+	ck_assert_int_ge(n, 900);
+	ck_assert_int_le(n, 1001);
+	while ((rc = vm_zip_in_out_within(pool, &r, limit_ms())) == 1)
+		note(&r);
+	ck_assert_int_eq(rc, 0);
+	ck_assert_int_eq(count, n);
+	close_pool(pool);
+}
+END_TEST
+
 START_TEST(wrong_calls_are_refused)
 {
 	struct vm_options o = { .workers = 1, .max_item_bytes = 100 };
@@ -345,6 +444,7 @@ int main(void)
 		large_inputs_are_pushed_too, an_input_may_lie_in_a_result,
 		sources_and_pushing_go_together, a_death_costs_its_input_only,
 		a_pushed_input_is_cancelled_by_its_tag,
+		a_chunk_is_filled_by_the_rules, bytes_are_bounded,
 		wrong_calls_are_refused };
 
 	return run_tests("submit", tests, COUNTOF(tests));

@@ -1,0 +1,70 @@
+/* push.c - see push.h: inputs that the program pushes. */
+#include "config.h"
+
+#include "engine/push.h"
+
+#include <errno.h>
+
+#include "engine/dispatch.h"
+#include "engine/resume.h"
+#include "os/sys.h"
+
+/* Admits the chunk being filled if the pushed input cannot be added to it.
+   Returns 0; VM_LATER if the window has no room for a new chunk; or -ENOMEM. */
+static int make_way(struct engine *e)
+{
+	struct intake *in = &e->intake;
+	int r = 0;
+
+	if (intake_must_admit(e, &in->pushed))
+		r = intake_admit(e);
+	if (r == 0 && in->filling == NULL && !window_room(&e->window))
+		return VM_LATER;
+	return r;
+}
+
+/* An input was packed, as large as the one before: finds how many may be
+   added by push_append(), and makes room for them; without memory none. */
+static void look_ahead(struct engine *e)
+{
+	struct intake *in = &e->intake;
+	struct chunk *c = in->filling;
+	size_t size = in->pushed.size;
+	size_t n = e->resume.on ? 0 : intake_missing(e, size,
+	    window_bytes_left(&e->window));
+
+	if (n > 0 && chunk_expect_run(c, n, size) == 0 &&
+	    chunk_expect_tags(c, n) == 0)
+		in->appends = n;
+}
+
+int push_input(struct engine *e, const void *input, size_t size, void *tag)
+{
+	struct source *s = &e->intake.pushed;
+	bool same = size == s->size, idle;
+	int r = 0;
+
+	e->intake.appends = 0;
+	s->input = input;
+	s->size = size;
+	s->met = 0;
+	if (e->resume.on)
+		r = resume_meet(e, s, &tag);
+	if (r == 1)
+		return e->set.journal_outputs;
+	if (r == 0)
+		r = make_way(e);
+	if (r == 0)
+		r = intake_pack(e, s, &tag);
+	if (r != 0)
+		return r;
+	idle = crew_idle(&e->crew) != NULL;
+	/* The input is taken: what fails now is done by a later call. */
+	if (idle || intake_must_admit(e, s))
+		r = intake_admit(e);
+	else if (same)
+		look_ahead(e);
+	if (r == 0 && idle)
+		dispatch_run(e, sys_now());
+	return 1;
+}
