@@ -466,6 +466,7 @@ static int fill(struct engine *e, struct source *s)
 {
 	const size_t left = window_bytes_left(&e->window);
 	const bool prompt = source_prompt(s);
+	const bool runs = prompt && source_has_runs(s);
 	struct source_array *array = source_inherited(s);
 	int r;
 
@@ -484,7 +485,7 @@ static int fill(struct engine *e, struct source *s)
 			return 1;
 		r = e->intake.filling ? add(e, s, e->intake.filling) :
 		    intake_pack(e, s, NULL);
-		if (r == 0 && prompt)
+		if (r == 0 && runs)
 			add_runs(e, s, left);
 		if (r == 0 && is_full(e, left))
 			return 1;

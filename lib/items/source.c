@@ -87,14 +87,19 @@ static struct made *own(const struct source *s)
 	    NULL;
 }
 
+bool source_has_runs(const struct source *s)
+{
+	const struct made *made = own(s);
+
+	return made != NULL && made->run != NULL;
+}
+
 size_t source_run(struct source *s, size_t most, const void **items,
     size_t *size)
 {
-	struct made *made = s->held ? NULL : own(s);
+	struct made *made = s->hooks.from;
 
-	if (made == NULL || made->run == NULL)
-		return 0;
-	return made->run(made, most, items, size);
+	return s->held ? 0 : made->run(made, most, items, size);
 }
 
 bool source_prompt(const struct source *s)

@@ -93,8 +93,11 @@ static inline int source_next(struct source *s, size_t max)
 	return 1;
 }
 
-/* Gives the next inputs together, if the source is the library's own and they
-   have one size and lie one behind the other: returns their number, at most
+/* Is it the library's own, and gives inputs that have one size and lie one
+   behind the other? */
+bool source_has_runs(const struct source *);
+
+/* Gives the next of these inputs together: returns their number, at most
    "most", and sets *items and *size; the caller must count them in "index".
    Returns 0 if source_next() is to be called. */
 size_t source_run(struct source *, size_t most, const void **items,
