@@ -394,7 +394,7 @@ static int refer_some(struct engine *e, struct source *s,
     struct source_array *array)
 {
 	size_t n = MIN(array->left, e->sizer.aim);
-	size_t most = e->crew.element ? e->slots.payload / 4 /
+	size_t most = e->crew.element ? e->crew.arrays / 4 /
 	    e->crew.element : n;
 	int r;
 

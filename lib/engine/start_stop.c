@@ -182,11 +182,12 @@ static int start_processes(struct engine *e)
 	if (r == 0)
 		r = crew_init(&e->crew, n, e->set.workers, e->set.indices,
 		    &e->server, &e->slots, &e->listening.poller);
+	if (r == 0)
+		crew_expect_arrays(&e->crew, e->set.plan.element);
 	e->crew.first_link = e->set.max_workers;
 	for (size_t i = 0; i < e->set.hosts.count && r == 0; i++)
 		crew_add_host(&e->crew, e->set.hosts.all[i]);
 	e->crew.leases = e->set.leases;
-	e->crew.element = e->set.plan.element;
 	e->crew.max_items = e->set.max_items;
 	e->crew.wiped = e->set.isolate ? &e->slots : NULL;
 	if (r == 0)

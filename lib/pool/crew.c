@@ -14,6 +14,10 @@
 #define ASKED_MOST 16
 /* Bytes in flight to one worker that keep it busy between two wake-ups. */
 #define BYTES_ENOUGH ((size_t)64 * 1024)
+/* Arrays of outputs lie in that many bytes of a slot, where they stay in
+   caches and touch few pages, if these hold ELEMENTS_LEAST elements. */
+#define ARRAYS ((size_t)1024 * 1024)
+#define ELEMENTS_LEAST 16
 /* Pauses before a place is filled again. */
 #define PAUSE_FIRST (10 * MS_IN_NS)
 #define PAUSE_MOST (1000 * MS_IN_NS)
@@ -58,6 +62,18 @@ int crew_init(struct crew *c, size_t count, size_t wanted,
 			roster_book(c, m);
 	}
 	return 0;
+}
+
+void crew_expect_arrays(struct crew *c, size_t element)
+{
+	c->element = element;
+	if (element == 0)
+		return;
+	c->arrays = c->members[0].outputs.size;
+	if (element <= ARRAYS / ELEMENTS_LEAST)
+		c->arrays = MIN(c->arrays, ARRAYS);
+	for (size_t i = 0; i < c->count; i++)
+		arena_init(&c->members[i].outputs, c->arrays);
 }
 
 bool crew_add_host(struct crew *c, struct host *h)

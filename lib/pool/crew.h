@@ -179,7 +179,8 @@ struct crew {
 	const struct slots *wiped; /* slots whose pages are emptied for each
 				   worker; NULL: not emptied */
 	size_t element;		/* bytes of each output, if outputs form
-				   arrays */
+				   arrays; else 0 */
+	size_t arrays;		/* bytes of a slot that hold such arrays */
 	struct rxlist rxlist;	/* unused blocks for results */
 };
 
@@ -188,6 +189,10 @@ struct crew {
    -ENOMEM. */
 int crew_init(struct crew *, size_t count, size_t wanted,
     const int *indices, struct server *, struct slots *, struct poller *);
+
+/* Before any chunk: outputs form arrays, as elements of that size.  0: they do
+   not. */
+void crew_expect_arrays(struct crew *, size_t element);
 
 /* Gives a host the first of the places for links that is unused, wanted from
    now on.  Returns false if there is none. */
