@@ -164,7 +164,7 @@ ASIDE static int submit(vm_pool *p, const void *input, size_t size, void *tag)
 /* The descriptor of the loop stays readable after the push before. */
 int vm_submit(vm_pool *p, const void *input, size_t size, void *tag)
 {
-	if (pool_refuses(p) == 0 && !p->engine.fate.finishing &&
+	if (pool_allows(p) && !p->engine.fate.finishing &&
 	    !p->engine.fate.broken && !atomic_load(&p->engine.cancels.asked) &&
 	    push_append(&p->engine, input, size, tag))
 		return 1;
@@ -268,13 +268,14 @@ RARELY static int turn_down(struct vm_pool *p, int error)
 	return -1;
 }
 
-/* Shows the next item, which is in no row yet. */
-ASIDE static int show_first(struct vm_pool *p, struct vm_result *result,
-    int ms)
+/* Shows the next item, which is in no row, or refuses the call. */
+ASIDE static int show_any(struct vm_pool *p, struct vm_result *result, int ms)
 {
+	int error = pool_refuses(p), r;
 	struct item item;
-	int r;
 
+	if (error != 0 || result == NULL)
+		return turn_down(p, error);
 	if (!deliver_draw(&p->engine, &item)) {
 		r = wait_for(p, &item, result, ms);
 		if (r != 1 || item.teardown != NULL)
@@ -298,12 +299,8 @@ ASIDE static int show_first(struct vm_pool *p, struct vm_result *result,
    other. */
 static inline int next(struct vm_pool *p, struct vm_result *result, int ms)
 {
-	int error = pool_refuses(p);
-
-	if (error != 0 || result == NULL)
-		return turn_down(p, error);
-	if (!deliver_in_row(&p->engine))
-		return show_first(p, result, ms);
+	if (!pool_allows(p) || result == NULL || !deliver_in_row(&p->engine))
+		return show_any(p, result, ms);
 	*result = p->last;
 	results_step(&p->engine.results, result);
 	return 1;

@@ -38,9 +38,17 @@ static inline bool pool_is_foreign(const struct vm_pool *p)
 	return owner_is_other(&p->owner);
 }
 
+/* May a call be made, as far as that is seen without another?  Inline, as it
+   runs for each item. */
+static inline bool pool_allows(const struct vm_pool *p)
+{
+	return p != NULL && owner_is_this(&p->owner) &&
+	    !p->engine.intake.in_hook && !p->engine.fate.closing;
+}
+
 /* Checked first by every call of the API: returns 0, or the errno of a call
    that may not be made: EINVAL, EPERM, EDEADLK; EPIPE while the pool is being
-   closed.  Inline, as it runs for each item. */
+   closed. */
 static inline int pool_refuses(const struct vm_pool *p)
 {
 	if (p == NULL)

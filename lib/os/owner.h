@@ -28,13 +28,21 @@ void owner_init(struct owner *);
    children. */
 void owner_claim(struct owner *);
 
+/* Is this process known to be the owner without a call?  Inline, as it runs for
+   each item. */
+static inline bool owner_is_this(const struct owner *o)
+{
+	return o->page != NULL && *o->page != 0;
+}
+
 /* Is this process not the owner?  The test without the page, by pid. */
 bool owner_has_other_pid(const struct owner *);
 
 /* The test with or without the page.  Inline, as it runs for each item. */
 static inline bool owner_is_other(const struct owner *o)
 {
-	return o->page != NULL ? *o->page == 0 : owner_has_other_pid(o);
+	return !owner_is_this(o) && (o->page != NULL ||
+	    owner_has_other_pid(o));
 }
 
 /* Unmaps the page, in any process. */

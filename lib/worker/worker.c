@@ -241,14 +241,14 @@ static void set_up(void)
 
 /* ---- running chunks ---- */
 
-/* Returns the next whole frame, which has not arrived yet; blocks until it is
-   there.  Before it blocks it writes out the staged results.  End-of-file means
-   that the caller is gone. */
-ASIDE static void await(struct frame *f)
+/* Waits until the next frame has arrived whole.  Before it blocks it writes out
+   the staged results.  End-of-file means that the caller is gone. */
+ASIDE static void await_frame(void)
 {
+	struct frame f;
 	int r;
 
-	while ((r = channel_receive(&self.tasks, SIZE_MAX, f)) == 0) {
+	while ((r = channel_receive(&self.tasks, SIZE_MAX, &f)) == 0) {
 		flush();
 		stamps_begin(&self.stamps, 0);
 		if (self.lingers > 0)
@@ -262,14 +262,14 @@ ASIDE static void await(struct frame *f)
 	}
 	if (r < 0)
 		give_up();
-	channel_pass(&self.tasks, f);
 }
 
-/* Returns the next whole frame.  Inline, as it runs for each item. */
+/* Returns the next whole frame; blocks until it is there.  Inline, as it runs
+   for each item. */
 static inline void receive(struct frame *f)
 {
-	if (!channel_next(&self.tasks, f))
-		await(f);
+	while (!channel_next(&self.tasks, f))
+		await_frame();
 }
 
 /* Records when the attempt began, for the exception that the caller makes if
