@@ -70,8 +70,8 @@ _Static_assert(offsetof(struct worker, context.message) < 1024, "one page");
 /* ---- leaving ---- */
 
 /* Exits if this process is a child forked by a hook that has returned from the
-   hook: it must not go on as the worker. */
-static void leave_if_copy(void)
+   hook: it must not go on as the worker.  Inline, as it runs for each item. */
+static inline void leave_if_copy(void)
 {
 	if (owner_is_other(&self.owner))
 		sys_exit(EXIT_FAILURE);
