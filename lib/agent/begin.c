@@ -68,7 +68,9 @@ static int *indices(int first, int count)
 {
 	int *index = calloc((size_t)count, sizeof *index);
 
-	for (int i = 0; i < count && index != NULL; i++)
+	if (index == NULL)
+		return NULL;
+	for (int i = 0; i < count; i++)
 		index[i] = first + i;
 	return index;
 }

@@ -388,20 +388,19 @@ static void turn(const sigset_t *mask)
 	bool sweeping = sweep();
 	bool told = catch_up();
 	/* Before the poll, which then shows all orders to hire. */
-	bool over = told && all_left();
+	bool over = told && all_left(), heard;
 
 	if (!told)
 		fds[0].events |= POLLOUT;
 	sys_ppoll(fds, COUNTOF(fds), patience(sys_now(), sweeping, over), mask);
 	reap_ended();
 	press_doomed(sys_now());
-	if (fds[1].revents != 0 || (self->caller_fd < 0 && abandoned()))
-		ending = true;
-	else if (fds[0].revents & (POLLIN | POLLHUP | POLLERR | POLLNVAL))
+	heard = fds[0].revents & (POLLIN | POLLHUP | POLLERR | POLLNVAL);
+	ending |= fds[1].revents != 0 || (over && !heard) ||
+	    (self->caller_fd < 0 && abandoned());
+	if (!ending && heard)
 		listen();
-	else if (over)
-		ending = true;
-	else
+	else if (!ending)
 		spare_fork(self);
 }
 

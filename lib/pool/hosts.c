@@ -11,6 +11,8 @@
 #include "base/cut.h"
 #include "worker/plan.h"
 
+/* NOLINTBEGIN(misc-no-recursion): of MACHINE_DEPTH levels at most */
+
 /* Checks the hosts behind a host. */
 static int check_behind(const struct vm_host *, const char *where, int depth,
     struct words *);
@@ -50,6 +52,8 @@ static int check_behind(const struct vm_host *h, const char *where, int depth,
 	return r;
 }
 
+/* NOLINTEND(misc-no-recursion) */
+
 int hosts_check(const struct vm_host *h, const char *where, struct words *w)
 {
 	return check(h, where, 1, w);
@@ -61,52 +65,69 @@ void hosts_shut(struct host *h)
 	h->knocked = false;
 }
 
-/* Adds a host with an empty frame for a record of that size.  Returns the place
-   for the record, or NULL without memory. */
-static unsigned char *add(struct hosts *hosts, size_t size)
+/* Returns a HOST frame with room for a record of that size, or NULL without
+   memory. */
+static unsigned char *new_frame(size_t size)
+{
+	unsigned char *frame = calloc(1, frame_length(size));
+
+	if (frame != NULL)
+		frame_head(frame, FRAME_HOST, size);
+	return frame;
+}
+
+/* Makes room for a pointer.  The array doubles at each power of two. */
+static int grow(struct hosts *hosts)
 {
 	const size_t n = hosts->count;
-	struct host **more, *h;
+	struct host **more;
 
-	/* The array doubles at each power of two. */
-	if ((n & (n - 1)) == 0) {
-		more = realloc(hosts->all,
-		    MAX(2 * n, 1) * sizeof(struct host *));
-		if (more == NULL)
-			return NULL;
-		hosts->all = more;
+	if ((n & (n - 1)) != 0)
+		return 0;
+	more = realloc(hosts->all, MAX(2 * n, 1) * sizeof(struct host *));
+	if (more == NULL)
+		return -ENOMEM;
+	hosts->all = more;
+	return 0;
+}
+
+/* Adds a host that takes over a frame with a record of that size.  Returns 0,
+   or -ENOMEM and frees the frame. */
+static int add(struct hosts *hosts, unsigned char *frame, size_t size)
+{
+	struct host *h = calloc(1, sizeof *h);
+	struct machine_head head;
+
+	if (h == NULL || grow(hosts) < 0) {
+		free(h);
+		free(frame);
+		return -ENOMEM;
 	}
-	h = hosts->all[n] = calloc(1, sizeof *h);
-	if (h == NULL)
-		return NULL;
-	hosts->count++;
-	h->number = (int)n + 1;
+	memcpy(&head, frame + FRAME_HEAD, sizeof head);
+	h->frame = frame;
 	h->length = frame_length(size);
-	h->frame = calloc(1, h->length);
-	if (h->frame == NULL) {
-		hosts_drop_last(hosts);
-		return NULL;
-	}
-	frame_head(h->frame, FRAME_HOST, size);
+	h->first_index = head.first_index;
+	h->door = head.texts == 1;
 	hosts_shut(h);
-	return h->frame + FRAME_HEAD;
+	hosts->all[hosts->count++] = h;
+	h->number = (int)hosts->count;
+	return 0;
 }
 
 /* Adds a door, too, which has no command. */
 int hosts_add(struct hosts *hosts, const struct vm_host *from)
 {
-	const size_t count = machine_count(from);
-	unsigned char *record;
+	const size_t count = machine_count(from), size = machine_size(from);
+	unsigned char *frame;
 
 	if (count > MACHINE_MOST - hosts->machines)
 		return -ERANGE;
-	record = add(hosts, machine_size(from));
-	if (record == NULL)
+	frame = new_frame(size);
+	if (frame == NULL)
 		return -ENOMEM;
-	machine_write(record, from, (int)hosts->machines + 1);
-	hosts->all[hosts->count - 1]->door = from->command == NULL;
-	hosts->all[hosts->count - 1]->first_index =
-	    ((int)hosts->machines + 1) * MACHINE_INDICES;
+	machine_write(frame + FRAME_HEAD, from, (int)hosts->machines + 1);
+	if (add(hosts, frame, size) < 0)
+		return -ENOMEM;
 	hosts->machines += count;
 	return 0;
 }
@@ -122,16 +143,15 @@ int hosts_add_machine(struct hosts *hosts, const unsigned char *record,
     size_t size)
 {
 	struct machine m;
-	unsigned char *copy;
+	unsigned char *frame;
 
 	if (machine_read(record, size, &m) < 0 || m.head.texts == 1)
 		return -EPROTO;
-	copy = add(hosts, size);
-	if (copy == NULL)
+	frame = new_frame(size);
+	if (frame == NULL)
 		return -ENOMEM;
-	memcpy(copy, record, size);
-	hosts->all[hosts->count - 1]->first_index = m.head.first_index;
-	return 0;
+	memcpy(frame + FRAME_HEAD, record, size);
+	return add(hosts, frame, size);
 }
 
 struct host *hosts_get(const struct hosts *hosts, int number)

@@ -28,6 +28,8 @@ static const char *last_of(const struct vm_host *h)
 	return h->host_count > 0 ? FAR_TREE : FAR_AGENT;
 }
 
+/* NOLINTBEGIN(misc-no-recursion): of MACHINE_DEPTH levels at most */
+
 size_t machine_count(const struct vm_host *h)
 {
 	size_t n = 1;
@@ -96,6 +98,8 @@ static unsigned char *write_all(unsigned char *at, const struct vm_host *h,
 		at = write_all(at, &h->hosts[i], number, true);
 	return at;
 }
+
+/* NOLINTEND(misc-no-recursion) */
 
 void machine_write(unsigned char *at, const struct vm_host *h, int number)
 {

@@ -231,7 +231,7 @@ uptime()
 }
 
 if [ "${VIMAP_LONG:-}" = 1 ]; then
-	chaos 1000000 500 4000 $MACHINES
+	chaos 1000000 500 1000 $MACHINES
 elif drawn 7; then
 	chaos 40000 1 1000 1 2 3
 fi
