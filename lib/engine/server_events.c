@@ -167,6 +167,8 @@ static bool is_due(const struct engine *e)
 
 void server_events_hear(struct engine *e, uint64_t now)
 {
+	/* First: if it has ended by now, all its notices are there. */
+	const bool gone = server_reap(&e->server);
 	int fds[NOTICE_FDS];
 	struct notice n;
 	int r;
@@ -178,6 +180,6 @@ void server_events_hear(struct engine *e, uint64_t now)
 	} while (r == 1 || r == -EMFILE || r == -ENOMEM);
 	if (r < 0 && r != -EPIPE && lost_fds_any(e))
 		return;
-	if ((r < 0 || server_reap(&e->server)) && !is_due(e))
+	if ((r < 0 || gone) && !is_due(e))
 		server_events_broken(e, ECHILD);
 }

@@ -554,10 +554,38 @@ START_TEST(a_slow_worker_is_not_dead)
 }
 END_TEST
 
+/* Worker 1 stays until the caller looks whether the fork server has ended. */
+static void leave_late(struct vm_context *me)
+{
+	while (me->worker_index == 1 && fault_hits() == 0)
+		nap_ms(1);
+}
+
+/* The last worker and the fork server end between two calls of vm_close(). */
+START_TEST(the_end_comes_in_between)
+{
+	const struct vm_worker worker = { .process = echo,
+		.teardown = leave_late };
+	const struct vm_options options = { .workers = 2 };
+	vm_pool *pool;
+
+	start();
+	pool = fork_pool(&worker, &options);
+	ck_assert_int_eq(vm_ready(pool, limit_ms()), 0);
+	fault_arm(&(struct fault){ .kind = FAULT_WAIT_PIDFD,
+	    .act = FAULT_DELAY, .where = FAULT_HERE, .nth = 1, .times = 1,
+	    .delay_ms = 300 });
+	close_pool(pool);
+	ck_assert_int_eq(fault_hits(), 1);
+	check_nothing_left();
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const tests[] = {
-		only_the_session_is_killed, what_a_process_is_at };
+		only_the_session_is_killed, what_a_process_is_at,
+		the_end_comes_in_between };
 	const TTest *const drawn[] = {
 		a_slow_worker_is_not_dead, a_slow_fork_server_is_not_dead };
 
