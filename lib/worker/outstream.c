@@ -104,7 +104,6 @@ static int put_directly(struct outstream *g, const unsigned char *at,
 	}
 	if (r == 0) {
 		g->committed = g->flushed = end;
-		g->room = 0;
 		atomic_store(&g->slot->flushed, end);
 		atomic_store(&g->slot->committed, end);
 	}
@@ -155,6 +154,10 @@ int outstream_put(struct outstream *g, const unsigned char *frame,
 {
 	int r = 0;
 
+	/* The next frame has another place.  A pointer that went on without
+	   outstream_look() could reach a frame that lies elsewhere. */
+	g->place = NULL;
+	g->room = 0;
 	if (length > SLOT_RING)
 		return put_directly(g, frame, length);
 	if (length > SLOT_RING - (size_t)(g->committed - g->flushed))

@@ -26,9 +26,9 @@ struct outstream {
 	uint64_t committed;	/* own copy of the slot's word, since a hook
 				   may spoil the slot */
 	uint64_t flushed;	/* the same */
-	unsigned char *place;	/* pointer into the ring, for the next frame */
-	size_t room;		/* bytes there without a gap, at least: 0 where
-				   outstream_look() has not looked */
+	unsigned char *place;	/* pointer into the ring, for the next frame;
+				   NULL: outstream_look() has not looked */
+	size_t room;		/* bytes there without a gap, at least */
 	unsigned char *outputs;	/* half of the payload area for outputs */
 	size_t payload;		/* bytes of that half; 0: not used */
 	uint64_t told;		/* position in it behind the last output */
@@ -68,8 +68,6 @@ static inline void outstream_commit(struct outstream *g, size_t length)
 {
 	g->worked += length;
 	g->committed += length;
-	g->place += length;
-	g->room = g->room > length ? g->room - length : 0;
 	atomic_store_explicit(&g->slot->committed, g->committed,
 	    memory_order_release);
 }
@@ -92,6 +90,8 @@ static inline int outstream_add(struct outstream *g, unsigned char *frame,
 {
 	if (frame != g->place)
 		return outstream_add_copy(g, frame, length);
+	g->place += length;
+	g->room = g->room > length ? g->room - length : 0;
 	outstream_commit(g, length);
 	return 0;
 }

@@ -472,6 +472,34 @@ START_TEST(a_new_stage_begins_behind_what_is_held)
 }
 END_TEST
 
+/* The place of a frame in the ring is forgotten where a frame is copied there:
+   a link only copies, and a place that moved on could become a frame of its
+   own. */
+START_TEST(a_copy_has_no_place)
+{
+	enum { FRAMES = 6, LENGTH = 32 };
+	struct slots s = slots_new(1);
+	_Alignas(16) unsigned char frame[LENGTH], all[FRAMES * LENGTH];
+	struct outstream g;
+	size_t room;
+
+	outstream_init(&g, slots_get(&s, 0), &s, -1);
+	for (int i = 0; i < FRAMES; i++) {
+		unsigned char *at = i % 3 == 2 ? outstream_place(&g, &room) :
+		    frame;
+
+		memset(at, i + 1, LENGTH);
+		ck_assert_int_eq(outstream_add(&g, at, LENGTH), 0);
+		ck_assert((g.place == NULL) == (at == frame));
+	}
+	ck_assert_int_eq(slot_ahead(g.slot, 0), sizeof all);
+	slot_copy_out(g.slot, 0, all, sizeof all);
+	for (size_t i = 0; i < sizeof all; i++)
+		ck_assert_uint_eq(all[i], i / LENGTH + 1);
+	slots_unmap(&s);
+}
+END_TEST
+
 /* ---- leases without concurrency ---- */
 
 START_TEST(takes_each_item_up_to_the_limit)
@@ -821,7 +849,7 @@ int main(void)
 		an_output_that_does_not_fit_takes_no_room,
 		an_empty_payload_area_begins_again,
 		what_was_left_out_is_not_used,
-		a_new_stage_begins_behind_what_is_held,
+		a_new_stage_begins_behind_what_is_held, a_copy_has_no_place,
 		takes_each_item_up_to_the_limit, leases_do_not_meddle,
 		takes_several_at_once, tells_how_far_the_worker_is,
 		ordinals_that_wrap_around_are_in_order,
