@@ -290,7 +290,8 @@ if drawn 7; then
 	    ssh -oUserKnownHostsFile=/dev/null h2 "$far"
 fi
 if drawn 7; then
-	named "no such program" 'drive.none' 'not found' ssh h2 "'$program.none'"
+	# Without a path: of a long text, the error tells only the beginning.
+	named "no such program" drive.none 'not found' ssh h2 drive.none
 	named "another build" h2 'is another build' ssh h2 "'${program}_again'"
 fi
 if drawn 7; then
