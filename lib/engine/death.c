@@ -34,12 +34,15 @@
 /* Workers in a row that may die with the same item in front, not begun. */
 #define SUSPICIONS_MOST 3
 
-/* Lists an item that ended its worker, with the time since the last bytes came
-   from it. */
+/* Lists an item that ended its worker, with the time since the worker began it
+   or, where it did not note that, since it last wrote results.  The caller may
+   have read these much later; only links note neither time. */
 static void list_time(struct engine *e, const struct member *m,
     const struct span *s)
 {
-	const uint64_t since = MAX(s->sent_at, m->moved_at);
+	const struct slot_note n = slot_noted(m->slot);
+	const uint64_t noted = MAX(n.leg_at, n.started_at);
+	const uint64_t since = MAX(s->sent_at, noted ? noted : m->moved_at);
 	const struct times_item slow = {
 		.ns = m->death.died_at - MIN(since, m->death.died_at),
 		.seq = span_seq(s),

@@ -25,6 +25,7 @@ void slot_reset(struct slot *s)
 	atomic_store(&s->started_at, 0);
 	atomic_store(&s->started_cpu, 0);
 	atomic_store(&s->tail_from, 0);
+	atomic_store(&s->leg_at, 0);
 	atomic_store(&s->bytes_out, 0);
 	atomic_store(&s->bytes_in, 0);
 	atomic_store(&s->round_trip, 0);
@@ -127,9 +128,15 @@ void slot_note(struct slot *s, uint64_t started_at, uint64_t started_cpu,
 	atomic_store_explicit(&s->tail_from, tail_from, memory_order_relaxed);
 }
 
+void slot_note_leg(struct slot *s, uint64_t leg_at)
+{
+	atomic_store_explicit(&s->leg_at, leg_at, memory_order_relaxed);
+}
+
 struct slot_note slot_noted(const struct slot *s)
 {
 	return (struct slot_note){
+		.leg_at = atomic_load(&s->leg_at),
 		.started_at = atomic_load(&s->started_at),
 		.started_cpu = atomic_load(&s->started_cpu),
 		.tail_from = atomic_load(&s->tail_from),

@@ -99,6 +99,9 @@ struct slot {
 	_Atomic uint64_t started_at;
 	_Atomic uint64_t started_cpu;
 	_Atomic uint64_t tail_from;
+	/* Worker writes between two items: the time at which it began a chunk
+	   or, later, wrote results to the pipe. */
+	_Atomic uint64_t leg_at;
 	/* Worker sets before it exits, if the C library does not tell with
 	   which status. */
 	_Atomic uint32_t exit_hidden;
@@ -184,6 +187,8 @@ void slot_live(struct slot *);
 /* The worker's notes at the beginning of an item; 0 where options do not
    ask. */
 struct slot_note {
+	uint64_t leg_at;	/* monotonic time in ns, not after the item
+				   began; 0 from a link alone */
 	uint64_t started_at;	/* monotonic time in ns */
 	uint64_t started_cpu;	/* the worker's CPU time by then, in ns */
 	uint64_t tail_from;	/* bytes of its captured stderr by then */
@@ -192,6 +197,9 @@ struct slot_note {
 /* Worker: writes the notes at the beginning of an item. */
 void slot_note(struct slot *, uint64_t started_at, uint64_t started_cpu,
     uint64_t tail_from);
+
+/* Worker: notes the time between two items. */
+void slot_note_leg(struct slot *, uint64_t leg_at);
 
 /* Caller: returns the notes written last. */
 struct slot_note slot_noted(const struct slot *);

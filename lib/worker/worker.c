@@ -122,6 +122,7 @@ static uint64_t begin_legs(uint32_t first)
 	self.leg_began = sys_now();
 	self.leg_blocked = self.chunk_blocked = self.outstream.blocked;
 	self.leg_first = first;
+	slot_note_leg(self.slot, self.leg_began);
 	self.leg = (struct frame_end){ 0 };
 	stamps_begin(&self.stamps, self.leg_began);
 	return self.leg_began;
@@ -140,6 +141,7 @@ static void end_leg(uint32_t next, uint64_t now)
 		self.leg.items = next - self.leg_first;
 	}
 	self.leg_began = now;
+	slot_note_leg(self.slot, now);
 	self.leg_blocked = blocked;
 	self.leg_first = next;
 }
