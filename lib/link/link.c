@@ -192,13 +192,16 @@ static _Noreturn void part(const struct frame *f)
 	exit_leave(EXIT_SUCCESS);
 }
 
-/* Machines behind the agent's have come or gone. */
+/* Machines behind the agent's have come or gone.  The agent may say so before
+   it has read STOP: behind LEAVING the caller takes no number. */
 static void resize(const struct frame *f)
 {
 	struct far_begun said;
 
 	if (peer_crew(&self.agent, f, &said) < 0)
 		give_up(broken);
+	if (self.leaving)
+		return;
 	self.workers = said.workers;
 	credit_resize(&self.credit, said.workers);
 	put(FRAME_WORKERS, &said, sizeof said);

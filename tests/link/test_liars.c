@@ -345,6 +345,34 @@ START_TEST(an_agent_may_answer_and_leave_at_once)
 }
 END_TEST
 
+/* A machine behind it comes while the link says STOP. */
+static void heed_restlessly(const struct frame *f)
+{
+	const struct far_begun more = { .workers = 2 };
+
+	if (f->kind == FRAME_BEGIN)
+		begin_with(1);
+	if (f->kind == FRAME_STOP) {
+		tell(FRAME_WORKERS, &more, sizeof more);
+		tell(FRAME_BYE, "late words", 10);
+	}
+}
+
+START_TEST(workers_may_come_while_an_agent_leaves)
+{
+	const char *command[] = { program, "--restless", NULL };
+	struct vm_host host = { .name = "restless", .command = command };
+	const struct vm_options o = { .workers = VM_ELSEWHERE, .hosts = &host,
+		.host_count = 1 };
+	vm_pool *pool = fork_pool(&table[2], &o);
+
+	ck_assert_int_eq(vm_ready(pool, limit_ms()), 0);
+	ck_assert_int_eq(vm_close(pool), 1);
+	ck_assert_msg(strstr(vm_error(NULL), "late words") != NULL, "%s",
+	    vm_error(NULL));
+}
+END_TEST
+
 /* ---- an agent that is busy at first ---- */
 
 /* Time before its first PONG. */
@@ -811,6 +839,7 @@ int main(int argc, char **argv)
 	const TTest *const tests[] = { answers_come_in_any_order,
 		a_long_round_trip_is_forgotten,
 		an_agent_may_answer_and_leave_at_once,
+		workers_may_come_while_an_agent_leaves,
 		an_answer_that_comes_twice_ends_the_link,
 		an_answer_to_no_item_ends_the_link,
 		each_input_comes_back_once_from_liars,
@@ -824,6 +853,8 @@ int main(int argc, char **argv)
 		return be_backwards(argv[2]);
 	if (argc > 1 && strcmp(argv[1], "--hasty") == 0)
 		return serve(heed_in_haste);
+	if (argc > 1 && strcmp(argv[1], "--restless") == 0)
+		return serve(heed_restlessly);
 	if (argc > 1 && strcmp(argv[1], "--busy") == 0)
 		return serve(heed_when_busy);
 	vm_agent(argc, argv, table, COUNTOF(table));
