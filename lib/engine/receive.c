@@ -443,12 +443,12 @@ static int settle_frame(struct engine *e, struct member *m, struct answer *a,
 	return handle(e, m, a, f, now);
 }
 
-/* Returns the size of the largest body a worker may send: an output or a
-   failure's message. */
-static size_t body_most(const struct engine *e)
+/* Returns the size of the largest body a member may send: an output, a
+   failure's message or, of a link, an outcome. */
+static size_t body_most(const struct engine *e, const struct member *m)
 {
 	return MAX(e->set.plan.lead + e->set.plan.max_item,
-	    (size_t)CONTEXT_FAILURE_ROOM);
+	    m->host != 0 ? FAR_OUTCOME_MOST : CONTEXT_FAILURE_ROOM);
 }
 
 /* Handles all complete frames.  Returns 0, -ENOMEM, or -EPROTO for an invalid
@@ -460,7 +460,7 @@ static int settle(struct engine *e, struct member *m, uint64_t now)
 	uint64_t boundary;
 	int r;
 
-	while ((r = channel_receive(&m->channel, body_most(e), &f)) == 1) {
+	while ((r = channel_receive(&m->channel, body_most(e, m), &f)) == 1) {
 		r = settle_frame(e, m, &a, &f, now);
 		if (r < 0)
 			break;

@@ -139,8 +139,10 @@ struct outcome_told {
 	const char *host;
 };
 
-/* The most bytes of each text. */
+/* The most bytes of each text, and of the body of an OUTCOME. */
 #define FAR_TEXT 8192
+#define FAR_OUTCOME_MOST \
+	(sizeof(struct far_outcome) + 3 * ((size_t)FAR_TEXT + 1))
 
 /* Sets the sizes in the head for its texts, cut off at FAR_TEXT; NULL: none.
    Returns the length of the OUTCOME frame in bytes.  Writes it at a pointer to

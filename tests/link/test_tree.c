@@ -20,7 +20,9 @@
 
 /* Inputs of these numbers do more than come back. */
 enum special { KILLS_ITSELF = 20, FAILS, HANGS, KILLS_LEAF, KILLS_MIDDLE,
-	ALWAYS_KILLS };
+	ALWAYS_KILLS, WRITES };
+/* Bytes that an input writes to standard error. */
+#define WRITTEN 2000
 /* Number of inputs. */
 #define N 300
 
@@ -76,7 +78,9 @@ static int work(struct vm_context *me, const void *input, size_t size)
 
 	(void)size;
 	t.middle = parent_of(parent_of(parent_of(t.agent)));
-	if (t.number == KILLS_ITSELF)
+	for (int i = 0; t.number == WRITES && i < WRITTEN; i++)
+		fputc('w', stderr);
+	if (t.number == KILLS_ITSELF || t.number == WRITES)
 		raise(SIGKILL);
 	if (t.number == FAILS)
 		return vm_fail(me, 77, "number %d is bad", FAILS);
@@ -338,6 +342,38 @@ START_TEST(many_agents_serve_a_caller)
 }
 END_TEST
 
+/* Two long names, and a text: all come to the caller. */
+START_TEST(long_texts_come_through)
+{
+	static char middle[5000], leaf[2900];
+	const struct vm_host behind = { .name = leaf, .command = plain,
+		.workers = 1 };
+	const struct vm_host first = { .name = middle, .command = plain,
+		.workers = VM_ELSEWHERE, .host_count = 1, .hosts = &behind };
+	const struct vm_host hosts[] = { { .name = "m", .command = plain,
+		.workers = VM_ELSEWHERE, .host_count = 1, .hosts = &first } };
+	vm_pool *pool;
+	struct vm_result r;
+
+	memset(middle, 'm', sizeof middle - 1);
+	memset(leaf, 'l', sizeof leaf - 1);
+	set_dir();
+	pool = fork_tree((struct vm_options){ .flags = VM_STDERR_TAIL,
+	    .max_item_bytes = 1024, .max_losses = 1 }, hosts, 1);
+	imap_to(pool, vm_range(WRITES, WRITES + 1));
+	take(pool, &r);
+	ck_assert_int_eq(r.type, VM_EXCEPTION);
+	ck_assert_int_eq(r.exception->cause, VM_KILLED);
+	ck_assert_uint_eq(strlen(r.exception->stderr_tail), WRITTEN);
+	ck_assert_uint_eq(strlen(r.exception->host),
+	    strlen("m//") + strlen(middle) + strlen(leaf));
+	take_end(pool);
+	ck_assert_int_eq(state_of(pool, 1).times_lost, 0);
+	close_pool(pool);
+	drop_dir();
+}
+END_TEST
+
 /* ---- losses ---- */
 
 static void lose(int64_t special, int times_lost)
@@ -586,7 +622,8 @@ int main(int argc, char **argv)
 {
 	const TTest *const tests[] = { results_are_those_of_a_local_pool,
 		each_worker_has_an_index_of_its_own,
-		many_agents_serve_a_caller, a_lost_leaf_loses_nothing,
+		many_agents_serve_a_caller, long_texts_come_through,
+		a_lost_leaf_loses_nothing,
 		a_lost_middle_loses_nothing, an_item_that_kills_leaves_is_lost,
 		a_running_item_is_cancelled_there, a_run_is_cancelled_there,
 		workers_come_late, a_leaf_out_of_reach_is_named,
