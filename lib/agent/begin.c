@@ -144,6 +144,10 @@ vm_pool *begin_fork(const struct begin_told *s, const struct agent_line *line,
 
 	if (behind < 0)
 		return NULL;
+	if (s->head.first_index > INT32_MAX - WORKERS_MOST) {
+		words_set(w, 0, "The indices of its workers are too large.");
+		return NULL;
+	}
 	worker.process = process;
 	if (s->head.config_size > 0) {
 		worker.config = config_of(s);

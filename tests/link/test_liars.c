@@ -816,6 +816,41 @@ START_TEST(items_of_an_incomplete_chunk_are_given_back)
 }
 END_TEST
 
+/* Returns the kind of the agent's answer to a BEGIN for two workers with
+   indices from that number on. */
+static enum frame_kind answer_to(uint32_t first_index)
+{
+	const struct far_begin b = { .name_size = 4, .workers = 2,
+		.max_item = 1 << 20, .first_index = first_index,
+		.silence_ms = 600000 };
+	unsigned char body[sizeof b + 4];
+	enum frame_kind kind;
+	struct channel c;
+	int to, from;
+	pid_t pid = start_agent(&to, &from);
+
+	skip_greeting(from);
+	memcpy(body, &b, sizeof b);
+	memcpy(body + sizeof b, "echo", 4);
+	send_frame(to, FRAME_BEGIN, body, sizeof body);
+	ck_assert_int_eq(fcntl(from, F_SETFL, O_NONBLOCK), 0);
+	channel_open(&c, from, -1);
+	kind = take_frame(&c);
+	close(to);
+	channel_close(&c, close_end);
+	ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
+	return kind;
+}
+
+/* The sum of the index and the number of a worker is an int. */
+START_TEST(an_index_beyond_an_int_is_refused)
+{
+	ck_assert_int_eq(answer_to(32768), FRAME_BEGUN);
+	ck_assert_int_eq(answer_to(INT32_MAX), FRAME_REFUSED);
+	ck_assert_int_eq(answer_to(UINT32_MAX), FRAME_REFUSED);
+}
+END_TEST
+
 /* Its link's machine is gone, and standard input stays open; the agent needs
    half a minute to notice. */
 START_TEST(an_agent_does_not_wait_for_ever_to_begin)
@@ -845,6 +880,7 @@ int main(int argc, char **argv)
 		each_input_comes_back_once_from_liars,
 		an_agent_ends_whatever_the_link_sends,
 		items_of_an_incomplete_chunk_are_given_back,
+		an_index_beyond_an_int_is_refused,
 		an_agent_does_not_wait_for_ever_to_begin };
 
 	if (argc > 2 && strcmp(argv[1], "--liar") == 0)
