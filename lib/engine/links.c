@@ -31,6 +31,9 @@ static int place(struct engine *e, int r)
 
 	if (r == -ENOMEM)
 		words_set(e->words, ENOMEM, "There was no memory for a host.");
+	if (r == -EPROTO)
+		words_set(e->words, EPROTO, "A machine is not described as it "
+		    "should be.");
 	if (r == -ERANGE)
 		words_set(e->words, ERANGE, "The pool has had %d machines, and "
 		    "can have no more in its life.", MACHINE_MOST);

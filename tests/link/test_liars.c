@@ -22,6 +22,7 @@
 #include "wire/channel.h"
 #include "wire/far.h"
 #include "wire/greeting.h"
+#include "wire/machine.h"
 
 static char program[4096];
 
@@ -570,7 +571,7 @@ END_TEST
 
 /* ---- a link that lies ---- */
 
-static pid_t start_agent(int *to, int *from)
+static pid_t start(const char *how, int *to, int *from)
 {
 	int in[2], out[2];
 	pid_t pid;
@@ -583,7 +584,7 @@ static pid_t start_agent(int *to, int *from)
 		dup2(out[1], 1);
 		for (int fd = 3; fd < 32; fd++)
 			close(fd);
-		execl(program, program, "--vimap-agent", (char *)NULL);
+		execl(program, program, how, (char *)NULL);
 		_exit(127);
 	}
 	close(in[0]);
@@ -591,6 +592,11 @@ static pid_t start_agent(int *to, int *from)
 	*to = in[1];
 	*from = out[0];
 	return pid;
+}
+
+static pid_t start_agent(int *to, int *from)
+{
+	return start("--vimap-agent", to, from);
 }
 
 static void send_frame(int to, enum frame_kind kind, const void *body,
@@ -816,38 +822,66 @@ START_TEST(items_of_an_incomplete_chunk_are_given_back)
 }
 END_TEST
 
-/* Returns the kind of the agent's answer to a BEGIN for two workers with
-   indices from that number on. */
-static enum frame_kind answer_to(uint32_t first_index)
+/* Returns the kind of the agent's answer to a BEGIN for a worker "echo" of that
+   head, with a record of a machine behind it or NULL; and the answer's size. */
+static enum frame_kind answer_to(struct far_begin b,
+    const struct machine_head *behind, size_t *size)
 {
-	const struct far_begin b = { .name_size = 4, .workers = 2,
-		.max_item = 1 << 20, .first_index = first_index,
-		.silence_ms = 600000 };
-	unsigned char body[sizeof b + 4];
-	enum frame_kind kind;
+	unsigned char body[sizeof b + 4 + sizeof *behind + 8] = { 0 };
+	struct pollfd fd = { .events = POLLIN };
 	struct channel c;
-	int to, from;
-	pid_t pid = start_agent(&to, &from);
+	struct frame f;
+	int to, r;
+	pid_t pid = start(behind ? FAR_TREE : FAR_AGENT, &to, &fd.fd);
 
-	skip_greeting(from);
+	b.name_size = 4;
+	b.max_item = 1 << 20;
+	b.silence_ms = 600000;
+	b.behind_size = behind ? behind->size : 0;
 	memcpy(body, &b, sizeof b);
 	memcpy(body + sizeof b, "echo", 4);
-	send_frame(to, FRAME_BEGIN, body, sizeof body);
-	ck_assert_int_eq(fcntl(from, F_SETFL, O_NONBLOCK), 0);
-	channel_open(&c, from, -1);
-	kind = take_frame(&c);
+	if (behind != NULL)
+		memcpy(body + sizeof b + 4, behind, sizeof *behind);
+	skip_greeting(fd.fd);
+	send_frame(to, FRAME_BEGIN, body, sizeof b + 4 + b.behind_size);
+	ck_assert_int_eq(fcntl(fd.fd, F_SETFL, O_NONBLOCK), 0);
+	channel_open(&c, fd.fd, -1);
+	while ((r = channel_receive(&c, SIZE_MAX, &f)) == 0) {
+		ck_assert_int_eq(poll(&fd, 1, limit_ms()), 1);
+		ck_assert_int_ge(channel_fill(&c), 0);
+	}
+	ck_assert_int_eq(r, 1);
+	*size = f.size;
 	close(to);
 	channel_close(&c, close_end);
 	ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
-	return kind;
+	return f.kind;
 }
 
 /* The sum of the index and the number of a worker is an int. */
 START_TEST(an_index_beyond_an_int_is_refused)
 {
-	ck_assert_int_eq(answer_to(32768), FRAME_BEGUN);
-	ck_assert_int_eq(answer_to(INT32_MAX), FRAME_REFUSED);
-	ck_assert_int_eq(answer_to(UINT32_MAX), FRAME_REFUSED);
+	struct far_begin b = { .workers = 2, .first_index = 32768 };
+	size_t size;
+
+	ck_assert_int_eq(answer_to(b, NULL, &size), FRAME_BEGUN);
+	b.first_index = INT32_MAX;
+	ck_assert_int_eq(answer_to(b, NULL, &size), FRAME_REFUSED);
+	b.first_index = UINT32_MAX;
+	ck_assert_int_eq(answer_to(b, NULL, &size), FRAME_REFUSED);
+}
+END_TEST
+
+/* A record whose texts are none. */
+START_TEST(a_refused_machine_has_words)
+{
+	const struct far_begin b = { .workers = 1, .first_index = 32768 };
+	const struct machine_head h = { .size = sizeof h + 8, .workers = 1,
+		.first_index = 65536, .texts = 3, .text_size = 8 };
+	size_t size;
+
+	ck_assert_int_eq(answer_to(b, &h, &size), FRAME_REFUSED);
+	ck_assert_uint_gt(size, 0);
 }
 END_TEST
 
@@ -881,6 +915,7 @@ int main(int argc, char **argv)
 		an_agent_ends_whatever_the_link_sends,
 		items_of_an_incomplete_chunk_are_given_back,
 		an_index_beyond_an_int_is_refused,
+		a_refused_machine_has_words,
 		an_agent_does_not_wait_for_ever_to_begin };
 
 	if (argc > 2 && strcmp(argv[1], "--liar") == 0)
