@@ -95,6 +95,8 @@ void staffing_bound(struct engine *e)
 	window_limit(&e->window, n * e->set.real_factor,
 	    n * e->set.total_factor);
 	window_bound(&e->window, usual, most, n);
+	/* The next pushed input meets the new bounds. */
+	e->intake.appends = 0;
 }
 
 static void lay_off(struct engine *e, struct member *m, const char *why)

@@ -387,7 +387,7 @@ static void turn(const sigset_t *mask)
 	};
 	bool sweeping = sweep();
 	bool told = catch_up();
-	/* Before the poll, which then shows all orders to hire. */
+	/* Before the poll, which then shows all orders sent before. */
 	bool over = told && all_left(), heard;
 
 	if (!told)

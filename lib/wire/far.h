@@ -69,7 +69,7 @@ struct far_begin {
 	int32_t max_losses;
 	uint32_t nested;	/* not 0: the link is an agent's, whose inputs
 				   begin with a far_carried */
-	uint32_t reserved;
+	uint32_t reserved[2];
 };
 
 /* A parsed BEGIN: the pointers point into the body. */
