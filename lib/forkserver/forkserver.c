@@ -39,8 +39,8 @@ static struct notice pong;	/* to be sent, if its kind is not 0 */
 static size_t doomed;		/* workers DOOMED or KILLED */
 static size_t groups;		/* groups of dead workers that have a child */
 static size_t buried;		/* children that ended, since the start */
-static size_t vacant;		/* in a pool that is closing: so many slots at
-				   the begin of the table are VACANT */
+static size_t vacant;		/* slots at the begin of the table that are
+				   VACANT, in a pool that is closing */
 /* Written only when they change: after a fork a write copies a page. */
 
 static size_t slot_of(const struct child *h)

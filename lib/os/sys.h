@@ -91,7 +91,7 @@ void sys_identify(int fd, struct sys_file *);
 /* Does the descriptor still refer to this file, as far as the identity shows?
    Keeps errno; for signal handlers too. */
 bool sys_is(int fd, const struct sys_file *);
-/* Is it still that file, and has that a name, and so many bytes?  UINT64_MAX:
+/* Is it still that file, and has that a name, and that size?  UINT64_MAX:
    any number.  Returns 0; -EBADF if it is another file; or -ESTALE.  Keeps
    errno. */
 int sys_is_whole(int fd, const struct sys_file *, uint64_t size);
