@@ -49,12 +49,16 @@ static void note_pid(pid_t pid)
 		atomic_store(&sh->pid[n], pid);
 }
 
-/* A setup that records its own pid and the fork server's. */
+/* A setup that records the fork server's pid and, behind that, its own. */
 static int note_both(struct vm_context *me)
 {
+	const long n = atomic_fetch_add(&sh->counter[PIDS], 2);
+
 	(void)me;
-	note_pid(getppid());
-	note_pid(getpid());
+	if (n + 1 < (long)COUNTOF(sh->pid)) {
+		atomic_store(&sh->pid[n], getppid());
+		atomic_store(&sh->pid[n + 1], getpid());
+	}
 	return 0;
 }
 

@@ -35,7 +35,7 @@ struct counts {
 	atomic_int wrong;	/* line of a result that is wrong */
 	atomic_uchar run[KILLS_MOST + 1][ITEMS_MOST]; /* attempts begun at each
 				   input, in each life */
-	int told[ITEMS_MOST];	/* results of each input, in all lives, */
+	atomic_int told[ITEMS_MOST]; /* results of each input, in all lives, */
 	int now[ITEMS_MOST];	/* and in the present life */
 	int told_in[ITEMS_MOST]; /* the life that has told it first, */
 	int run_when_told[ITEMS_MOST]; /* and the attempts in that by then */
@@ -102,11 +102,13 @@ static void tell(const struct vm_result *r, const struct life *l)
 	    (l->flags & VM_JOURNAL_OUTPUTS) &&
 	    n != atomic_load(&counts->told_now)))
 		atomic_store(&counts->wrong, (int)n + 1);
-	if (counts->told[n]++ == 0) {
+	if (counts->told[n] == 0) {
 		counts->told_in[n] = l->number;
 		counts->run_when_told[n] =
 		    atomic_load(&counts->run[l->number][n]);
 	}
+	/* Last: the kill may come in between. */
+	atomic_fetch_add(&counts->told[n], 1);
 	if (atomic_fetch_add(&counts->told_now, 1) + 1 == l->stop_at)
 		for (;;)
 			pause();
