@@ -348,11 +348,13 @@ static struct evidence *evidence_of(const struct host *h,
 	    (size_t)o->tail_size + 1,
 	    told->host != NULL ? behind + (size_t)o->host_size + 1 : 0);
 
-	if (e != NULL && e->traceback != NULL)
+	if (e == NULL)
+		return NULL;
+	if (told->traceback != NULL)
 		copy(e->traceback, told->traceback, o->traceback_size);
-	if (e != NULL && e->tail != NULL)
+	if (told->tail != NULL)
 		memcpy(e->tail, told->tail, (size_t)o->tail_size);
-	if (e != NULL && e->host != NULL) {
+	if (told->host != NULL) {
 		memcpy(e->host, h->name, behind);
 		e->host[behind - 1] = '/';
 		copy(e->host + behind, told->host, o->host_size);
