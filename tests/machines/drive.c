@@ -17,6 +17,11 @@
  *	-l	max_losses (the default)
  *	-t	a tree: the first machine has no workers, and the others behind
  *		it
+ *	-A	number of results after which the last machine is added
+ *	-R	number of results after which the first machine is removed
+ *	-L	path of a socket where machines may join
+ *	-J	path of such a socket: serves a pool there, and has no pool of
+ *		its own
  *
  * Each COMMAND leads to a machine.  Prints
  *
@@ -67,6 +72,8 @@ static struct drive {
 	long inputs;
 	int64_t work_us;
 	int ends_early, ends_unreached, tree;
+	long add_at, remove_at;	/* results; 0: never */
+	const char *joins;
 	uint64_t began_ns, last_ns;
 	long results, wrong, twice, failed, cancelled;
 	long by_host[MOST_HOSTS + 1], since[MOST_HOSTS + 1];
@@ -110,6 +117,16 @@ static void act(void)
 	memset(self.since, 0, sizeof self.since);
 }
 
+/* Adds the last machine, and removes the first, at their times. */
+static void come_and_go(vm_pool *pool)
+{
+	if (self.results == self.add_at &&
+	    vm_add_host(pool, &self.hosts[self.options.host_count]) == -1)
+		printf("error %s\n", vm_error(pool));
+	if (self.results == self.remove_at && vm_remove_host(pool, 1) == -1)
+		printf("error %s\n", vm_error(pool));
+}
+
 /* Has each machine answered after the last action? */
 static int all_answered(void)
 {
@@ -149,8 +166,11 @@ static void count(const struct vm_result *r)
 	}
 	memcpy(&out, r->output, sizeof out);
 	self.wrong += r->output_size != sizeof out || out != FACTOR * in;
-	self.by_host[r->host]++;
-	self.since[r->host]++;
+	/* A machine that joins again has another number. */
+	if (r->host <= MOST_HOSTS) {
+		self.by_host[r->host]++;
+		self.since[r->host]++;
+	}
 }
 
 /* Takes all results.  Returns 0, or -1 if the pool broke down. */
@@ -162,6 +182,7 @@ static int take_all(vm_pool *pool)
 	while ((rc = vm_zip_in_out(pool, &r)) == 1) {
 		count(&r);
 		act();
+		come_and_go(pool);
 		if (self.cancelled == 0 && (all_answered() ||
 		    one_is_missing(pool)))
 			vm_cancel(pool, VM_CANCEL_UNREAD);
@@ -179,7 +200,8 @@ static void report(vm_pool *pool)
 	printf("results %ld wrong %ld twice %ld missing %ld failed %ld\n",
 	    self.results - self.cancelled, self.wrong, self.twice, missing,
 	    self.failed);
-	for (int i = 0; i <= self.options.host_count; i++)
+	for (int i = 0; i <= MOST_HOSTS &&
+	    (i == 0 || vm_host_state(pool, i, &state) == 1); i++)
 		printf("host %d %ld %ld\n", i, self.by_host[i],
 		    self.since[i]);
 	for (int i = 1; vm_host_state(pool, i, &state) == 1; i++) {
@@ -271,6 +293,18 @@ static int parse_option(int letter, int *workers)
 	case 's':
 		self.options.silence_ms = (int)number;
 		return 0;
+	case 'A':
+		self.add_at = number;
+		return 0;
+	case 'J':
+		self.joins = optarg;
+		return 0;
+	case 'L':
+		self.options.listen = optarg;
+		return 0;
+	case 'R':
+		self.remove_at = number;
+		return 0;
 	case 't':
 		self.tree = 1;
 		return 0;
@@ -294,6 +328,17 @@ static void make_tree(void)
 	self.options.host_count = 1;
 }
 
+static int join(const struct vm_worker *worker, int workers)
+{
+	const struct vm_join how = { .to = self.joins, .workers = workers,
+		.once = 1 };
+
+	if (vm_join(&how, worker, 1) == 0)
+		return 0;
+	fprintf(stderr, "drive: %s\n", vm_error(NULL));
+	return 1;
+}
+
 int main(int argc, char **argv)
 {
 	const struct vm_worker worker = { .name = "drive", .process = work,
@@ -303,7 +348,7 @@ int main(int argc, char **argv)
 	vm_agent(argc, argv, &worker, 1);
 	self.options.silence_ms = 2000;
 	self.options.workers = VM_ELSEWHERE;
-	while (rc == 0 && (letter = getopt(argc, argv, "a:c:egj:l:n:p:s:tu:w:")) !=
+	while (rc == 0 && (letter = getopt(argc, argv, "a:c:egj:l:n:p:s:tu:w:A:J:L:R:")) !=
 	    -1)
 		rc = parse_option(letter, &workers);
 	if (optind > 1 && strcmp(argv[optind - 1], "--") == 0)
@@ -316,5 +361,9 @@ int main(int argc, char **argv)
 		self.hosts[i].workers = workers;
 	if (self.tree)
 		make_tree();
+	if (self.add_at > 0)
+		self.options.host_count--;
+	if (self.joins)
+		return join(&worker, workers);
 	return run(&worker);
 }

@@ -119,6 +119,20 @@ if drawn 7; then
 	none_left "a cut wire behind a gateway"
 fi
 
+# ---- Machines that come and go ----
+
+if drawn 7; then
+	three -u 2000 -A 1000 -R 1500
+	whole "a machine that comes late, and another that goes" 3000
+	said "host 3 [1-9].*" || fail "h3 came late, and had nothing to do"
+	said "state 1 5 .*" || {
+		fail "h1 was removed, and is not gone"
+		show
+	}
+	said "lost 0" || fail "machines that come and go: one was lost"
+	none_left "machines that come and go"
+fi
+
 # ---- Losses ----
 
 lost "a machine that hears nothing" drop 1

@@ -63,6 +63,28 @@ sbatch -Q -W -N3 -D "$PWD" -o "$dir/out" -e "$dir/err" "$dir/batch" ||
 same "words in sbatch"
 no_job "words"
 
+# Pilots: the jobs of an array join when they begin, two of them while items run.
+pilots()
+{
+	cat >"$dir/pilot" <<-END
+	#!/bin/sh
+	exec '$program' -J '$dir/door'
+	END
+	sbatch -Q -N1 -n1 --array="$1" -D "$PWD" -o "$dir/pilot-%a" \
+	    -e "$dir/pilot-%a" "$dir/pilot" || fail "pilots: sbatch"
+}
+
+pilots 1
+action="500:$(command -v sbatch) -Q -N1 -n1 --array=2-3 -D '$PWD' \
+    -o '$dir/pilot-%a' -e '$dir/pilot-%a' '$dir/pilot'"
+drive "$program" -s $silence -u 2000 -L "$dir/door" -a "$action"
+whole "pilots" 3000
+[ "$(grep -c '^host [1-9][0-9]* [1-9]' "$dir/out")" -eq 3 ] || {
+	fail "pilots: not all three had work"
+	show
+}
+no_job "pilots"
+
 job
 whole "all is well" 3000
 usual=$(sed -n 's/^after //p' "$dir/out")
