@@ -120,8 +120,9 @@ void no_cores(void);
 long memory_kib(void);
 
 /* Forks, and fails in the parent if that fails.  No check may run in the child
-   of a test: it notes its line in a file that the test runner reads from the
-   beginning once the test has ended, and a late note would spoil it. */
+   of a test when the test ends or the child is killed: a check notes its line
+   in a file that the test runner reads from the beginning once the test has
+   ended, and a late note or a part of a note would spoil it. */
 pid_t new_process(void);
 
 /* Runs a function like main() in a forked child.  Returns its wait status.  The
