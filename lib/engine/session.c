@@ -41,6 +41,10 @@ static int hello(struct engine *e, struct member *m, const struct frame *f,
 	   HELLO was read. */
 	if (m->state == MEMBER_DEAD && !m->told_to_stop)
 		return 0;
+	/* The pool ended this link while it connected, and expects nothing of
+	   it: its agent tears down alone. */
+	if (m->host != 0 && m->told_to_stop)
+		return 0;
 	if (m->host != 0)
 		m->weight = MAX(h.workers, 1);
 	if (teardown_prepare(e, m) < 0)

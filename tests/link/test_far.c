@@ -11,9 +11,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "api/vm_pool.h"
 #include "base/base.h"
 #include "os/sys.h"
 #include "sample.h"
@@ -824,7 +826,8 @@ START_TEST(a_pool_closes_in_the_middle)
 }
 END_TEST
 
-/* Nothing over there waits for the end, so no time limit has to pass. */
+/* Nothing over there waits for the end, so no time limit has to pass, and no
+   teardown was missed. */
 static void end_while_silent(bool finish)
 {
 	const char *silent[] = { "sh", "-c", "exec sleep 1000", NULL };
@@ -834,8 +837,12 @@ static void end_while_silent(bool finish)
 		.close_timeout_ms = 4 * limit_ms(),
 		.teardown_timeout_ms = 4 * limit_ms() };
 	struct vm_result r;
-	vm_pool *pool = fork_pool(&table[1], &o);
+	struct vm_worker w;
+	vm_pool *pool;
 
+	set_config();
+	w = worker();
+	pool = fork_pool(&w, &o);
 	imap_to(pool, vm_range(0, 1));
 	take(pool, &r);
 	ck_assert_int_eq(r.host, 0);
@@ -843,12 +850,58 @@ static void end_while_silent(bool finish)
 		ck_assert_int_eq(vm_finish(pool), 0);
 	take_end(pool);
 	close_pool(pool);
+	drop_config();
 }
 
 START_TEST(a_pool_ends_while_a_command_is_silent)
 {
 	end_while_silent(false);
 	end_while_silent(true);
+}
+END_TEST
+
+/* Returns how many bytes a link has sent that the caller has not read; -1 while
+   the caller has no pipe of it. */
+static int unread_of_link(const vm_pool *pool)
+{
+	const struct crew *c = &pool->engine.crew;
+	int in = c->members[c->first_link].channel.in, bytes = -1;
+
+	if (in >= 0)
+		ck_assert_int_eq(ioctl(in, FIONREAD, &bytes), 0);
+	return bytes;
+}
+
+/* The command runs, so its link needs nothing more of the caller; the pool ends
+   the link before it has read that the link is there. */
+START_TEST(a_link_that_is_there_too_late_misses_no_teardown)
+{
+	char mark[80], wait[256];
+	const char *gated[] = { "sh", "-c", wait, program, NULL };
+	struct vm_host host = { .name = "h1", .command = gated };
+	struct vm_options o = { .workers = 1, .hosts = &host,
+		.host_count = 1 };
+	struct vm_result r;
+	struct vm_worker w;
+	vm_pool *pool;
+
+	set_config();
+	snprintf(mark, sizeof mark, "%s/begun", config.dir);
+	snprintf(wait, sizeof wait, ": >%s; until [ -e %s/1 ]; do "
+	    "sleep 0.01; done; exec \"$0\" \"$@\"", mark, config.dir);
+	w = worker();
+	pool = fork_pool(&w, &o);
+	do {
+		imap_to(pool, vm_range(1000, 1001));
+		take(pool, &r);
+	} while (access(mark, F_OK) != 0);
+	ck_assert_int_eq(unread_of_link(pool), 0);
+	ck_assert(first_time(&config, 1));
+	for (int i = 0; i < limit_ms() && unread_of_link(pool) == 0; i++)
+		nap_ms(1);
+	ck_assert_int_gt(unread_of_link(pool), 0);
+	close_pool(pool);
+	drop_config();
 }
 END_TEST
 
@@ -990,7 +1043,9 @@ int main(int argc, char **argv)
 		text_of_hooks_has_the_name_before_it,
 		nothing_is_left_of_a_killed_caller,
 		a_pool_closes_in_the_middle,
-		a_pool_ends_while_a_command_is_silent, a_cancelled_run_ends,
+		a_pool_ends_while_a_command_is_silent,
+		a_link_that_is_there_too_late_misses_no_teardown,
+		a_cancelled_run_ends,
 		a_link_outlives_cancelled_items, wrong_options_are_refused };
 	const TTest *const drawn[] = { results_come_in_order,
 		evidence_comes_whole, a_stopped_agent_loses_nothing,
