@@ -19,7 +19,16 @@ tmp=$(mktemp -d) || exit 1
 trap 'chmod -R u+w "$tmp"; rm -rf "$tmp"' EXIT
 trap 'exit 1' HUP INT TERM
 
-(cd "$srcdir" && git ls-files --cached --others --exclude-standard |
+# The build tree may be a folder in the sources.
+built=$(pwd -P)/
+top=$(cd "$srcdir" && pwd -P)/
+within=
+case $built in
+"$top"?*) within=${built#"$top"} ;;
+esac
+
+(cd "$srcdir" && git ls-files --cached --others --exclude-standard \
+    ${within:+--exclude="/$within"} |
     while IFS= read -r path; do
 	[ -e "$path" ] && printf '%s\n' "$path"
     done) | grep -Ev '^(\.[^/]*|\.ci/.*)$' | sort >"$tmp/git"
