@@ -65,7 +65,7 @@
  * vm_worker_stats get fields at their end (your sizeof is passed along),
  * vm_context and vm_exception too
  * (only the library creates them), enums get constants (have a default in a
- * switch).  vm_source and vm_result never change.
+ * switch).  vm_source, vm_result and vm_front never change.
  */
 #ifndef VIMAP_H
 #define VIMAP_H
@@ -1324,6 +1324,121 @@ vm_worker_stats(vm_pool *pool, int place, struct vm_worker_stats *stats)
 {
 	return vm_worker_stats_sized(pool, place, stats, sizeof *stats);
 }
+
+/* ---- The calls that run for each item, inline ------------------------- */
+
+/*
+ * The start of a pool.  Private: only the library and the functions below use
+ * it, in the process of the pool; a change of it is a change of the ABI.  left
+ * and room are 0 while a function of the library runs.
+ *
+ * vm_zip_in_out(), vm_zip_in_out_within() and vm_submit() are macros as well as
+ * functions: they call the function of the library only if more is to be done
+ * than to show or to copy one item.  Define VM_NO_INLINE for functions alone.
+ */
+struct vm_front {
+	const unsigned char *ours;	/* reads 0 in another process */
+	const unsigned *cancelled;	/* vm_cancel() was called */
+
+	/* The next results differ from the last in their pointers, index and
+	   tag only, */
+	size_t left;			/* that many of them */
+	struct vm_result last;
+	const char *input;
+	size_t input_step;
+	char *output;
+	size_t output_step;
+	uint64_t index;
+	void *const *tags;		/* NULL: the tag is that of the last */
+
+	/* Inputs as large as the last may be appended to its chunk, */
+	size_t room;			/* that many of them */
+	size_t size;			/* of each, in bytes */
+	uint64_t head;			/* frame: 8 bytes before an input */
+	size_t length;			/* of the frame, a multiple of 16 */
+	char *frame;
+	void **tag;
+};
+
+#if defined __GNUC__ && !defined VM_NO_INLINE
+
+#ifdef __cplusplus
+#define VM_FRONT(pool) reinterpret_cast<struct vm_front *>(pool)
+#else
+#define VM_FRONT(pool) ((struct vm_front *)(void *)(pool))
+#endif
+
+/* Returns 1 and fills the struct if the next result is in a row; else 0. */
+static inline int vm_front_take(vm_pool *pool, struct vm_result *result)
+{
+	struct vm_front *f = VM_FRONT(pool);
+
+	if (f == NULL || f->left == 0 || *f->ours == 0 || result == NULL)
+		return 0;
+	f->output[f->last.output_size] = 0;
+	*result = f->last;
+	result->input = f->input;
+	result->output = f->output;
+	result->index = f->index;
+	if (f->tags != NULL)
+		result->tag = *f->tags++;
+	f->input += f->input_step;
+	f->output += f->output_step;
+	f->index++;
+	f->left--;
+	return 1;
+}
+
+/* Returns 1 if the input needs only be appended to a chunk, and was; else 0. */
+static inline int vm_front_give(vm_pool *pool, const void *input, size_t size,
+    void *tag)
+{
+	struct vm_front *f = VM_FRONT(pool);
+	char *at;
+
+	if (f == NULL || f->room == 0 || size != f->size || input == NULL ||
+	    *f->ours == 0 || __atomic_load_n(f->cancelled, __ATOMIC_ACQUIRE))
+		return 0;
+	at = f->frame;
+	f->frame += f->length;
+	/* The padding, and the 0 behind it. */
+	__builtin_memset(f->frame - 16, 0, 17);
+	__builtin_memcpy(at, &f->head, 8);
+	__builtin_memcpy(at + 8, input, size);
+	*f->tag++ = tag;
+	f->room--;
+	return 1;
+}
+
+VM_CHECK_RESULT static inline int
+vm_zip_in_out_inline(vm_pool *pool, struct vm_result *result)
+{
+	return vm_front_take(pool, result) ? 1 : (vm_zip_in_out)(pool, result);
+}
+
+VM_CHECK_RESULT static inline int
+vm_zip_in_out_within_inline(vm_pool *pool, struct vm_result *result, int ms)
+{
+	return vm_front_take(pool, result) ? 1 :
+	    (vm_zip_in_out_within)(pool, result, ms);
+}
+
+VM_CHECK_RESULT static inline int
+vm_submit_inline(vm_pool *pool, const void *input, size_t size, void *tag)
+{
+	return vm_front_give(pool, input, size, tag) ? 1 :
+	    (vm_submit)(pool, input, size, tag);
+}
+
+#define vm_zip_in_out(pool, result) vm_zip_in_out_inline(pool, result)
+#define vm_zip_in_out_within(pool, result, ms) \
+	vm_zip_in_out_within_inline(pool, result, ms)
+#define vm_submit(pool, input, size, tag) \
+	vm_submit_inline(pool, input, size, tag)
+
+#undef VM_FRONT
+
+#endif
 
 #ifdef __cplusplus
 }

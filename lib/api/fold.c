@@ -31,7 +31,7 @@ static int drain(vm_pool *pool)
 /* Refuses a call without a callback, and closes its source. */
 static int refuse(vm_pool *pool, const struct vm_source *source)
 {
-	int error = pool_refuses(pool);
+	int error = pool_enter(pool);
 
 	if (error != 0)
 		error_refuse(pool, error, "vm_fold");

@@ -29,7 +29,7 @@ static int refuses(vm_pool *p, const char *call)
 
 int vm_add_host(vm_pool *p, const struct vm_host *host)
 {
-	int error = pool_refuses(p);
+	int error = pool_enter(p);
 	int kept = errno;
 	int r;
 
@@ -51,7 +51,7 @@ int vm_add_host(vm_pool *p, const struct vm_host *host)
 
 int vm_remove_host(vm_pool *p, int host)
 {
-	int error = pool_refuses(p);
+	int error = pool_enter(p);
 	int kept = errno;
 	int r;
 
@@ -68,7 +68,7 @@ int vm_remove_host(vm_pool *p, int host)
 int vm_host_state_sized(vm_pool *p, int host, struct vm_host_state *state,
     size_t size)
 {
-	int error = pool_refuses(p);
+	int error = pool_enter(p);
 	int kept = errno;
 	struct vm_host_state s = { 0 };
 	int r;

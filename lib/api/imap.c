@@ -36,6 +36,20 @@ static int answer(struct vm_pool *p, int r, int kept)
 	return r < 0 ? -1 : r;
 }
 
+/* Ends a call: lets inline functions take the items in a row, and append
+   inputs, as far as no other work comes first. */
+static void open_front(struct vm_pool *p)
+{
+	struct results *r = &p->engine.results;
+
+	if (p->front.ours == NULL)
+		return;
+	r->row = r->row && deliver_may_wait(&p->engine);
+	p->front.left = r->row ? r->left : 0;
+	p->front.room = p->engine.intake.room;
+	p->open = true;
+}
+
 /* ---- inputs ---- */
 
 /* Checks a source: returns 0, or an errno and sets words. */
@@ -85,7 +99,7 @@ int imap_turn_away(struct vm_pool *p, const struct vm_source *s, int error)
 
 int vm_imap(vm_pool *p, struct vm_source hooks)
 {
-	int error = pool_refuses(p);
+	int error = pool_enter(p);
 	int kept = errno;
 	struct source *s = NULL;
 	int r = 0;
@@ -141,7 +155,7 @@ static int input_flaw(struct vm_pool *p, const void *input, size_t size)
 /* Pushes an input that may be refused, or that needs more than a copy. */
 ASIDE static int submit(vm_pool *p, const void *input, size_t size, void *tag)
 {
-	int error = pool_refuses(p);
+	int error = pool_enter(p);
 	int kept = errno;
 	int r = 0;
 
@@ -155,20 +169,18 @@ ASIDE static int submit(vm_pool *p, const void *input, size_t size, void *tag)
 	if (atomic_load(&p->engine.cancels.asked))
 		r = cancel_asked(&p->engine);
 	if (r == 0)
-		r = push_input(&p->engine, input, size, tag);
+		r = push_input(&p->engine, input, size, tag, &p->front);
 	if (r == 1)
 		loop_fd_follow(&p->engine, 1);
+	open_front(p);
 	return answer(p, r, kept);
 }
 
 /* The descriptor of the loop stays readable after the push before. */
-int vm_submit(vm_pool *p, const void *input, size_t size, void *tag)
+int (vm_submit)(vm_pool *p, const void *input, size_t size, void *tag)
 {
-	if (pool_allows(p) && !p->engine.fate.finishing &&
-	    !p->engine.fate.broken && !atomic_load(&p->engine.cancels.asked) &&
-	    push_append(&p->engine, input, size, tag))
-		return 1;
-	return submit(p, input, size, tag);
+	return vm_front_give(p, input, size, tag) ? 1 :
+	    submit(p, input, size, tag);
 }
 
 /* ---- results ---- */
@@ -268,14 +280,13 @@ RARELY static int turn_down(struct vm_pool *p, int error)
 	return -1;
 }
 
-/* Shows the next item, which is in no row, or refuses the call. */
-ASIDE static int show_any(struct vm_pool *p, struct vm_result *result, int ms)
+/* Shows the next item of a pool that has been entered.  Returns 1; or the value
+   of a call that has no item to show. */
+static int show_next(struct vm_pool *p, struct vm_result *result, int ms)
 {
-	int error = pool_refuses(p), r;
 	struct item item;
+	int r;
 
-	if (error != 0 || result == NULL)
-		return turn_down(p, error);
 	if (!deliver_draw(&p->engine, &item)) {
 		r = wait_for(p, &item, result, ms);
 		if (r != 1 || item.teardown != NULL)
@@ -287,38 +298,46 @@ ASIDE static int show_any(struct vm_pool *p, struct vm_result *result, int ms)
 	else if (p->engine.set.plan.lead > 0)
 		show_times(&item, result);
 	else if (!p->engine.resume.on && item.span->alike) {
-		results_line_up(&p->engine.results);
-		p->last = *result;
+		results_line_up(&p->engine.results, &p->front);
+		p->front.last = *result;
 	}
 	if (p->engine.resume.on)
 		resume_told(&p->engine, &item, result);
 	return 1;
 }
 
-/* Runs for each item: inline, so that neither public function calls the
-   other. */
-static inline int next(struct vm_pool *p, struct vm_result *result, int ms)
+/* As vm_front_take() has not shown the next item: shows it, or refuses the
+   call.  The row goes on if another call has stopped it. */
+ASIDE static int show_any(struct vm_pool *p, struct vm_result *result, int ms)
 {
-	if (!pool_allows(p) || result == NULL || !deliver_in_row(&p->engine))
-		return show_any(p, result, ms);
-	*result = p->last;
-	results_step(&p->engine.results, result);
-	return 1;
+	int error = pool_enter(p), r;
+
+	if (error != 0 || result == NULL)
+		return turn_down(p, error);
+	if (p->engine.results.row) {
+		open_front(p);
+		if (vm_front_take(p, result))
+			return 1;
+		pool_settle(p);
+	}
+	r = show_next(p, result, ms);
+	open_front(p);
+	return r;
 }
 
-int vm_zip_in_out_within(vm_pool *p, struct vm_result *result, int ms)
+int (vm_zip_in_out_within)(vm_pool *p, struct vm_result *result, int ms)
 {
-	return next(p, result, ms);
+	return vm_front_take(p, result) ? 1 : show_any(p, result, ms);
 }
 
-int vm_zip_in_out(vm_pool *p, struct vm_result *result)
+int (vm_zip_in_out)(vm_pool *p, struct vm_result *result)
 {
-	return next(p, result, -1);
+	return vm_front_take(p, result) ? 1 : show_any(p, result, -1);
 }
 
 int vm_ready(vm_pool *p, int ms)
 {
-	int error = pool_refuses(p);
+	int error = pool_enter(p);
 	int kept = errno;
 	int r;
 

@@ -146,7 +146,7 @@ static int run(vm_pool *p, const struct vm_array_map *m, struct words *w)
 
 	p->engine.array = m->out;
 	r = vm_imap(p, vm_inherited_array(m->in, m->count, m->in_size));
-	while (r != -1 && told >= 0 && (r = vm_zip_in_out(p, &result)) == 1) {
+	while (r != -1 && told >= 0 && (r = (vm_zip_in_out)(p, &result)) == 1) {
 		told = take(m, &result);
 		any |= told;
 	}

@@ -52,6 +52,8 @@ int pool_open(struct vm_pool **pool, struct settings *set,
 		free_pool(p);
 		return r;
 	}
+	p->front.ours = p->owner.page;
+	p->front.cancelled = (const unsigned *)&p->engine.cancels.asked;
 	*pool = p;
 	return 0;
 }
@@ -87,6 +89,8 @@ static int close_pool(vm_pool *p, uint64_t until, const char *call)
 		return 0;
 	if (!pool_is_foreign(p) && p->engine.intake.in_hook)
 		return error_refuse(p, EDEADLK, call);
+	if (!pool_is_foreign(p))
+		pool_settle(p);
 	r = engine_stop(&p->engine, pool_is_foreign(p), until);
 	if (r == VM_LATER) {
 		loop_fd_follow(&p->engine, r);
@@ -127,7 +131,7 @@ int vm_workers(const vm_pool *p)
 
 int vm_resize(vm_pool *p, int workers)
 {
-	int error = pool_refuses(p);
+	int error = pool_enter(p);
 	int kept = errno;
 	int r = 0;
 
@@ -155,7 +159,7 @@ int vm_resize(vm_pool *p, int workers)
 
 int vm_finish(vm_pool *p)
 {
-	int error = pool_refuses(p);
+	int error = pool_enter(p);
 
 	if (error != 0)
 		return error_refuse(p, error, "vm_finish");
@@ -171,7 +175,7 @@ int vm_finish(vm_pool *p)
 
 int vm_fd(vm_pool *p)
 {
-	int error = pool_refuses(p);
+	int error = pool_enter(p);
 	int kept = errno;
 	int r;
 
@@ -198,7 +202,7 @@ void vm_cancel(vm_pool *p, unsigned how)
 
 int vm_cancel_item(vm_pool *p, const void *tag, uint64_t index)
 {
-	int r = -pool_refuses(p);
+	int r = -pool_enter(p);
 	int kept = errno;
 	uint64_t seq = NEVER;
 

@@ -14,7 +14,7 @@
 
 int vm_stats_sized(vm_pool *p, struct vm_stats *stats, size_t size)
 {
-	int error = pool_refuses(p);
+	int error = pool_enter(p);
 	int kept = errno;
 	struct vm_stats s;
 
@@ -35,7 +35,7 @@ int vm_stats_sized(vm_pool *p, struct vm_stats *stats, size_t size)
 int vm_worker_stats_sized(vm_pool *p, int place,
     struct vm_worker_stats *stats, size_t size)
 {
-	int error = pool_refuses(p);
+	int error = pool_enter(p);
 	int kept = errno;
 	struct vm_worker_stats w = { 0 };
 	int most, r;

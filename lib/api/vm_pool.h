@@ -12,17 +12,20 @@
 #include "base/base.h"
 #include "base/words.h"
 #include "engine/engine.h"
+#include "engine/push.h"
 #include "os/owner.h"
 #include "os/sys.h"
 #include "vimap.h"
 
 struct vm_pool {
+	struct vm_front front;	/* first, where inline functions find it */
+	bool open;		/* these may have been used since the last
+				   call */
 	struct engine engine;
 	struct words words;	/* returned by vm_error(pool) */
 	struct owner owner;	/* the process that made the pool */
 	/* Memory that the last result points to, beside the engine's. */
 	struct vm_exception exception;
-	struct vm_result last;	/* as shown, if the next items are in a row */
 	struct words message;
 	struct words sentence;	/* vm_stats.sentence */
 	struct keep keep;	/* failed inputs kept as files */
@@ -38,23 +41,26 @@ static inline bool pool_is_foreign(const struct vm_pool *p)
 	return owner_is_other(&p->owner);
 }
 
-/* May a call be made, as far as that is seen without another?  Inline, as it
-   runs for each item. */
-static inline bool pool_allows(const struct vm_pool *p)
+/* Counts the items that inline functions have taken and given since the last
+   call, and stops them. */
+static inline void pool_settle(struct vm_pool *p)
 {
-	return p != NULL && owner_is_this(&p->owner) &&
-	    !p->engine.intake.in_hook && !p->engine.fate.closing;
+	if (!p->open)
+		return;
+	results_settle(&p->engine.results, &p->front);
+	push_settle(&p->engine, &p->front);
+	p->open = false;
 }
 
-/* Checked first by every call of the API: returns 0, or the errno of a call
-   that may not be made: EINVAL, EPERM, EDEADLK; EPIPE while the pool is being
-   closed. */
-static inline int pool_refuses(const struct vm_pool *p)
+/* Begins every call of the API: returns 0, or the errno of a call that may not
+   be made: EINVAL, EPERM, EDEADLK; EPIPE while the pool is being closed. */
+static inline int pool_enter(struct vm_pool *p)
 {
 	if (p == NULL)
 		return EINVAL;
 	if (pool_is_foreign(p))
 		return EPERM;
+	pool_settle(p);
 	if (p->engine.intake.in_hook)
 		return EDEADLK;
 	return p->engine.fate.closing ? EPIPE : 0;

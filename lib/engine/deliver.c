@@ -75,7 +75,7 @@ static int feed(struct engine *e, uint64_t *now)
 	bool idle;
 	int r;
 
-	e->intake.appends = 0;
+	e->intake.room = 0;
 	*now = sys_now();
 	tracing_enter(e, *now);
 	tally_enter(&e->tally, *now);

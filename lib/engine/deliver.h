@@ -29,14 +29,13 @@ bool deliver_has_work(struct engine *);
 /* A result was taken: asks a source again that waits for results. */
 void deliver_took(struct engine *);
 
-/* Is the next item in a row, and does no other work come first?  Inline, as it
-   runs for each item. */
-static inline bool deliver_in_row(const struct engine *e)
+/* Does no work come before the next items of the current span, whatever the
+   caller does between them? */
+static inline bool deliver_may_wait(const struct engine *e)
 {
 	const struct source *s = e->intake.sources;
 
-	return e->results.row && !e->intake.ask_again &&
-	    e->teardowns.first == NULL &&
+	return !e->intake.ask_again && e->teardowns.first == NULL &&
 	    (s == NULL || s->state != SOURCE_WAITING);
 }
 

@@ -54,7 +54,7 @@ void intake_close(struct engine *e)
 	e->intake.filled_from = NULL;
 	chunk_drop(e->intake.filling);
 	e->intake.filling = NULL;
-	e->intake.appends = 0;
+	e->intake.room = 0;
 }
 
 void intake_forget(struct engine *e)
@@ -80,7 +80,7 @@ int intake_admit(struct engine *e)
 	struct chunk *c = e->intake.filling;
 	int r = 0;
 
-	e->intake.appends = 0;
+	e->intake.room = 0;
 	if (c != NULL) {
 		r = window_admit(&e->window, c);
 		if (r < 0)

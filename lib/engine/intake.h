@@ -25,8 +25,8 @@ struct intake {
 				   next */
 	uint64_t seq;		/* number of inputs ever read */
 	struct source pushed;	/* in no queue: vm_submit() gives its inputs */
-	size_t appends;		/* pushed inputs as large as the last that may
-				   be added by push_append(); 0 again where
+	size_t room;		/* pushed inputs as large as the last that may
+				   be appended by vm_front_give(); 0 again where
 				   something may have changed */
 	bool in_hook;		/* a hook of the user runs now: of a source, or
 				   with VM_SERIAL of the worker */

@@ -23,28 +23,48 @@ static int make_way(struct engine *e)
 	return r;
 }
 
-/* An input was packed, as large as the one before: finds how many may be
-   added by push_append(), and makes room for them; without memory none. */
-static void look_ahead(struct engine *e)
+/* An input was packed, as large as the one before: finds how many more may be
+   appended, and makes room for them; without memory none. */
+static void look_ahead(struct engine *e, struct vm_front *f)
 {
 	struct intake *in = &e->intake;
 	struct chunk *c = in->filling;
-	size_t size = in->pushed.size;
-	size_t n = e->resume.on ? 0 : intake_missing(e, size,
-	    window_bytes_left(&e->window));
+	const size_t size = in->pushed.size;
+	size_t n = e->resume.on || f->ours == NULL ? 0 : intake_missing(e,
+	    size, window_bytes_left(&e->window));
 
-	if (n > 0 && chunk_expect_run(c, n, size) == 0 &&
-	    chunk_expect_tags(c, n) == 0)
-		in->appends = n;
+	if (n == 0 || c->each == 0 || chunk_expect_run(c, n, size) < 0 ||
+	    chunk_expect_tags(c, n) < 0)
+		return;
+	frame_head((unsigned char *)&f->head, FRAME_ITEM, size);
+	f->size = size;
+	f->length = c->each;
+	f->frame = (char *)c->items.data + c->items.len;
+	f->tag = (void **)(void *)(c->tags.data + c->tags.len);
+	in->room = n;
 }
 
-int push_input(struct engine *e, const void *input, size_t size, void *tag)
+void push_settle(struct engine *e, struct vm_front *f)
+{
+	struct intake *in = &e->intake;
+	const size_t n = in->room - f->room;
+
+	if (n > 0)
+		chunk_count(in->filling, n);
+	in->pushed.index += n;
+	in->seq += n;
+	in->room -= n;
+	f->room = 0;
+}
+
+int push_input(struct engine *e, const void *input, size_t size, void *tag,
+    struct vm_front *f)
 {
 	struct source *s = &e->intake.pushed;
 	bool same = size == s->size, idle;
 	int r = 0;
 
-	e->intake.appends = 0;
+	e->intake.room = 0;
 	s->input = input;
 	s->size = size;
 	s->met = 0;
@@ -63,7 +83,7 @@ int push_input(struct engine *e, const void *input, size_t size, void *tag)
 	if (idle || intake_must_admit(e, s))
 		r = intake_admit(e);
 	else if (same)
-		look_ahead(e);
+		look_ahead(e, f);
 	if (r == 0 && idle)
 		dispatch_run(e, sys_now());
 	return 1;

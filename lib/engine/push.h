@@ -6,7 +6,8 @@
  * the bounds, as many as the chunk being filled has room for.
  *
  * Easy to get wrong: that number is for the moment.  It is set to 0 where the
- * chunk, the window or a worker may have changed.
+ * chunk, the window or a worker may have changed; and while a call of the API
+ * runs, vm_front.room is 0.
  */
 #ifndef PUSH_H
 #define PUSH_H
@@ -14,25 +15,14 @@
 #include "engine/engine.h"
 
 /* Takes an input, with its tag; a worker gets it at once if one is idle.  Does
-   not block.  Returns 1; 0 if the journal has it finished, and it is left out;
+   not block.  Sets intake.room, and the front to where inputs are to be
+   appended.  Returns 1; 0 if the journal has it finished, and it is left out;
    VM_LATER if a bound is reached; or -ENOMEM. */
-int push_input(struct engine *, const void *input, size_t size, void *tag);
+int push_input(struct engine *, const void *input, size_t size, void *tag,
+    struct vm_front *);
 
-/* The same for an input that needs only be copied to the chunk being filled.
-   Returns false if push_input() must be called.  Inline, as it runs for each
-   item. */
-static inline bool push_append(struct engine *e, const void *input, size_t size,
-    void *tag)
-{
-	struct intake *in = &e->intake;
-
-	if (in->appends == 0 || size != in->pushed.size || input == NULL)
-		return false;
-	in->appends--;
-	in->pushed.index++;
-	in->seq++;
-	chunk_append(in->filling, input, size, tag);
-	return true;
-}
+/* Counts the inputs that were appended, while front.room was intake.room at
+   first, and sets front.room to 0. */
+void push_settle(struct engine *, struct vm_front *);
 
 #endif

@@ -96,7 +96,7 @@ void staffing_bound(struct engine *e)
 	    n * e->set.total_factor);
 	window_bound(&e->window, usual, most, n);
 	/* The next pushed input meets the new bounds. */
-	e->intake.appends = 0;
+	e->intake.room = 0;
 }
 
 static void lay_off(struct engine *e, struct member *m, const char *why)

@@ -417,7 +417,7 @@ int turn_run_at(struct engine *e, uint64_t now, uint64_t until)
 	enum tally_want want = WANT_NOTHING;
 	bool ready;
 
-	e->intake.appends = 0;
+	e->intake.room = 0;
 	if (r < 0)
 		return r;
 	ms = r == 1 ? 0 : ms_until(next_alarm(e, until, now), now);

@@ -92,6 +92,14 @@ void chunk_pack_run(struct chunk *c, const void *items, size_t n, size_t size)
 	c->untaken = c->count;
 }
 
+void chunk_count(struct chunk *c, size_t n)
+{
+	c->items.len += n * c->each;
+	c->tags.len += n * sizeof(void *);
+	c->count += (uint32_t)n;
+	c->untaken = c->count;
+}
+
 int chunk_expect_tags(struct chunk *c, size_t n)
 {
 	return buf_reserve(&c->tags, n * sizeof(void *));

@@ -160,21 +160,9 @@ static inline int chunk_pack(struct chunk *c, const void *input, size_t size)
 int chunk_expect_run(struct chunk *, size_t n, size_t size);
 void chunk_pack_run(struct chunk *, const void *items, size_t n, size_t size);
 
-/* Appends one of the inputs that chunk_expect_run() made room for, with a tag
-   that chunk_expect_tags() made room for.  Inline, as it runs for each item. */
-static inline void chunk_append(struct chunk *c, const void *input, size_t size,
-    void *tag)
-{
-	const size_t length = frame_length(size);
-	unsigned char *at = c->items.data + c->items.len;
-
-	frame_write(at, FRAME_ITEM, input, size);
-	at[length] = 0;
-	c->items.len += length;
-	c->count++;
-	c->untaken = c->count;
-	chunk_keep_tag(c, tag);
-}
+/* Counts n inputs that were written, with their tags, into the room that
+   chunk_expect_run() and chunk_expect_tags() had made. */
+void chunk_count(struct chunk *, size_t n);
 
 /* Makes an empty chunk refer to items of an array, which it does not own. */
 void chunk_inherit(struct chunk *, const unsigned char *array,

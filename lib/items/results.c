@@ -105,21 +105,38 @@ void results_book(struct results *r)
 	r->row = false;
 }
 
-void results_line_up(struct results *r)
+void results_line_up(struct results *r, struct vm_front *to)
 {
 	const struct chunk *c = r->hand->chunk;
 	struct frame f;
 
 	r->row = r->left > 0 && r->hand->alike && c->each > 0 &&
 	    c->where != CHUNK_PLACED;
-	r->inputs = c->where == CHUNK_INHERITED ? c->array :
-	    c->items.data + FRAME_HEAD;
-	r->input_step = c->each;
-	r->tags = chunk_tags(c, r->index - c->index);
-	if (r->row) {
-		frame_look(r->output, &f);
-		r->output_step = f.length;
-	}
+	if (!r->row)
+		return;
+	frame_look(r->output, &f);
+	to->input = (const char *)(c->where == CHUNK_INHERITED ? c->array :
+	    c->items.data + FRAME_HEAD) + r->input_at;
+	to->input_step = c->each;
+	to->output = (char *)f.body;
+	to->output_step = f.length;
+	to->index = r->index;
+	to->tags = chunk_tags(c, r->index - c->index);
+}
+
+void results_settle(struct results *r, struct vm_front *from)
+{
+	const uint32_t items = r->row ? r->left - (uint32_t)from->left : 0;
+
+	from->left = 0;
+	if (items == 0)
+		return;
+	r->left -= items;
+	r->index += items;
+	r->input_at += items * from->input_step;
+	r->output += items * from->output_step;
+	if (r->left == 0)
+		results_book(r);
 }
 
 void results_let_go(struct results *r)

@@ -48,13 +48,7 @@ struct results {
 	uint64_t index;		/* of the next item */
 	size_t input_at;	/* offset of the next item in its chunk */
 	unsigned char *output;	/* its result frame; NULL: none */
-	/* Set by results_line_up(). */
-	bool row;		/* the next items may be taken by
-				   results_step() */
-	const unsigned char *inputs; /* where input_at counts from, for those */
-	size_t input_step;	/* bytes from one to the next */
-	size_t output_step;
-	void *const *tags;	/* of the next item; NULL: all have one */
+	bool row;		/* the next items are in a row */
 };
 
 /* Initializes an empty queue that updates the window, which must outlive it. */
@@ -106,24 +100,13 @@ static inline void results_draw(struct results *r, struct item *item)
 
 /* The last item was taken by results_draw().  If the inputs of the current span
    have one size, and its results are outputs of one size, its next items differ
-   from the last in their pointers, index and tag only: makes them a row. */
-void results_line_up(struct results *);
+   from the last in their pointers, index and tag only: makes them a row, and
+   sets the front to the first of them. */
+void results_line_up(struct results *, struct vm_front *);
 
-/* Hands out the next item of a row: sets what differs from the last, and puts a
-   0 behind its output.  Inline, as it runs for each item. */
-static inline void results_step(struct results *r, struct vm_result *to)
-{
-	to->input = r->inputs + r->input_at;
-	to->output = r->output + FRAME_HEAD;
-	to->index = r->index++;
-	if (r->tags != NULL)
-		to->tag = *r->tags++;
-	r->output[FRAME_HEAD + to->output_size] = 0;
-	r->input_at += r->input_step;
-	r->output += r->output_step;
-	if (--r->left == 0)
-		results_book(r);
-}
+/* Counts the items of the row that were handed out by vm_front_take(), while
+   front.left was the number of all at first, and sets front.left to 0. */
+void results_settle(struct results *, struct vm_front *);
 
 /* Invalidates the last item; frees its span if that was the span's last. */
 void results_let_go(struct results *);

@@ -409,34 +409,60 @@ static void is_stepped(const struct vm_result *r, uint64_t seq, int byte)
 	ck_assert_uint_eq(out[r->output_size], 0);
 }
 
+/* The front of a pool of this process, without a row. */
+static void make_front(struct vm_front *f)
+{
+	static const unsigned char ours = 1;
+
+	*f = (struct vm_front){ .ours = &ours };
+}
+
+/* Lets take_front() hand out the next items, if they are in a row. */
+static void line_up(struct books *b, struct vm_front *f)
+{
+	results_line_up(&b->results, f);
+	f->left = b->results.row ? b->results.left : 0;
+}
+
+static int take_front(struct vm_front *f, struct vm_result *r)
+{
+	return vm_front_take((vm_pool *)(void *)f, r);
+}
+
 /* Items are stepped through and drawn in turns. */
 START_TEST(a_row_is_what_draws_would_give)
 {
 	static const size_t sizes[] = { 0, 1, 7, 8, 9, 23, 24, 40 };
+	struct vm_front f;
 	struct vm_result r;
 	struct books b;
 	struct item i;
 	uint64_t n = 0;
+
+	make_front(&f);
 
 	books_open(&b, false);
 	for (size_t k = 0; k < COUNTOF(sizes); k++) {
 		answer_alike(&b, send_chunk(&b, 9), (int)k + 1, sizes[k]);
 		for (int item = 0; item < 9; item++, n++) {
 			if (item % 4 == 0) {
+				results_settle(&b.results, &f);
 				ck_assert(results_take(&b.results, &i));
 				ck_assert_uint_eq(i.index, n + 1000);
 				ck_assert_uint_eq(i.size, sizes[k]);
 				ck_assert_mem_eq(i.input, &n, sizeof n);
-				results_line_up(&b.results);
-				ck_assert(b.results.row == (item < 8));
+				f.last = (struct vm_result){
+					.output_size = sizes[k] };
+				line_up(&b, &f);
+				ck_assert_uint_eq(f.left, 8 - (size_t)item);
 				continue;
 			}
-			r = (struct vm_result){ .output_size = sizes[k] };
-			ck_assert(b.results.row);
-			results_step(&b.results, &r);
+			ck_assert_int_eq(take_front(&f, &r), 1);
 			is_stepped(&r, n, (int)k + 1);
 			ck_assert_ptr_null(r.tag);
 		}
+		ck_assert_int_eq(take_front(&f, &r), 0);
+		results_settle(&b.results, &f);
 		ck_assert_uint_eq(b.window.nchunks, 0);
 	}
 	nothing_left(&b);
@@ -447,11 +473,14 @@ START_TEST(a_row_has_the_tags_of_its_items)
 {
 	char tags[3];
 	struct chunk *c = chunk_new(NULL, 1000, 0, NULL);
-	struct vm_result r = { .output_size = 8 };
+	struct vm_front f;
+	struct vm_result r;
 	struct span *s;
 	struct books b;
 	struct item i;
 
+	make_front(&f);
+	f.last.output_size = 8;
 	books_open(&b, false);
 	for (uint64_t n = 0; n < 3; n++) {
 		ck_assert_int_eq(chunk_expect_tags(c, 1), 0);
@@ -464,9 +493,9 @@ START_TEST(a_row_has_the_tags_of_its_items)
 	window_move(&b.window, s, SPAN_SENT);
 	answer_alike(&b, s, 5, 8);
 	ck_assert(results_take(&b.results, &i));
-	results_line_up(&b.results);
+	line_up(&b, &f);
 	for (uint64_t n = 1; n < 3; n++) {
-		results_step(&b.results, &r);
+		ck_assert_int_eq(take_front(&f, &r), 1);
 		is_stepped(&r, n, 5);
 		ck_assert_ptr_eq(r.tag, &tags[n]);
 	}
@@ -476,16 +505,18 @@ END_TEST
 
 START_TEST(no_row_where_inputs_or_outputs_differ)
 {
+	struct vm_front f;
 	struct books b;
 	struct item i;
 	struct chunk *c;
 	struct span *s;
 
+	make_front(&f);
 	books_open(&b, false);
 	answer(&b, send_chunk(&b, 3));
 	ck_assert(results_take(&b.results, &i));
-	results_line_up(&b.results);
-	ck_assert(!b.results.row);
+	line_up(&b, &f);
+	ck_assert_uint_eq(f.left, 0);
 	takes(&b, 1);
 	takes(&b, 2);
 	/* Inputs of 5 and 6 bytes, whose frames have one length. */
@@ -498,8 +529,8 @@ START_TEST(no_row_where_inputs_or_outputs_differ)
 	window_move(&b.window, s, SPAN_SENT);
 	answer_alike(&b, s, 5, 8);
 	ck_assert(results_take(&b.results, &i));
-	results_line_up(&b.results);
-	ck_assert(!b.results.row);
+	line_up(&b, &f);
+	ck_assert_uint_eq(f.left, 0);
 	ck_assert(results_take(&b.results, &i));
 	ck_assert_uint_eq(i.input_size, 6);
 	nothing_left(&b);
