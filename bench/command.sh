@@ -22,10 +22,15 @@ workers=${WORKERS:-2}
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 
-# The shell that libtool wraps around the program would count.
+# The shell that libtool wraps around the program would count.  So would the time
+# that each process of a command needs to look for its own library in the build
+# tree, or for the files of a locale: neither is the cost of what starts it.
 vimap=$PWD/bin/vimap
-[ ! -x bin/.libs/vimap ] || vimap=$PWD/bin/.libs/vimap
-export LD_LIBRARY_PATH=$PWD/.libs${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
+if [ -x bin/.libs/vimap ]; then
+	vimap="$(ldd bin/.libs/vimap | awk '$1 ~ /\/ld-/ { print $1; exit }')"
+	vimap="$vimap --library-path $PWD/.libs $PWD/bin/.libs/vimap"
+fi
+export LC_ALL=C
 
 # cpu COUNT COMMAND...: milliseconds for each of so many records.
 cpu()
