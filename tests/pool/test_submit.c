@@ -289,6 +289,8 @@ START_TEST(a_pushed_input_is_cancelled_by_its_tag)
 		ck_assert_int_eq(vm_submit(pool, &slow, sizeof slow,
 		    tag_of(i)), 1);
 	ck_assert_int_eq(vm_cancel_item(pool, tag_of(15), 15), 1);
+	/* Again: it is answered. */
+	ck_assert_int_eq(vm_cancel_item(pool, tag_of(15), 15), 0);
 	ck_assert_int_eq(vm_cancel_item(pool, tag_of(15), 16), 0);
 	ck_assert_int_eq(vm_cancel_item(pool, tag_of(99), 99), 0);
 	while ((rc = vm_zip_in_out_within(pool, &r, limit_ms())) == 1)
