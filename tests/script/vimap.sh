@@ -283,6 +283,44 @@ if [ -c /dev/full ]; then
 	    'vimap: standard output: No space left on device' ] ||
 	    fail "full disk: $(cat "$dir/err")"
 fi
+# Descriptors that are closed have no file of the command's own in their place.
+"$program" echo <&- >"$dir/out" 2>"$dir/err"
+[ $? -eq 3 ] && [ -s "$dir/err" ] || fail "closed input: $(cat "$dir/err")"
+"$program" -a "$dir/file" echo >&- 2>"$dir/err"
+[ $? -eq 3 ] && grep '^vimap: standard output: ' "$dir/err" >"$dir/one" ||
+    fail "closed output: $(cat "$dir/err")"
+cp "$dir/file" "$dir/expected"
+for mode in -i -F; do
+	"$program" -a "$dir/file" $mode cat <&- >"$dir/out" 2>&- ||
+	    fail "$mode, closed input and errors: exit status $?"
+	same "$mode, closed input and errors"
+done
+# Errors that cannot be written change nothing else.
+seq 3 >"$dir/in"
+wanted '1\n3\n'
+erring()
+{
+	"$program" -p -j 2 sh -c 'echo "error $1" >&2; [ $1 != 2 ] &&
+	    echo $1' sh <"$dir/in" >"$dir/out"
+	[ $? -eq 1 ] && same "$1"
+}
+erring "errors to nowhere" 2>&- || fail "errors to nowhere"
+[ ! -c /dev/full ] || erring "errors to a full disk" 2>/dev/full ||
+    fail "errors to a full disk"
+# A journal that cannot be used is left as it is, and nothing is run.
+echo 'my text' >"$dir/mine"
+wanted ''
+for journal in "$dir/mine" "$dir" "$dir/no/journal"; do
+	expect 3 -J "$journal" echo <"$dir/file"
+	grep "^vimap: no pool: .*$journal " "$dir/err" >"$dir/one" ||
+	    fail "-J $journal: $(cat "$dir/err")"
+done
+[ "$(cat "$dir/mine")" = 'my text' ] || fail "a file that is no journal"
+# So is one of another run, while that has it.
+printf '1\n' | "$program" -J "$dir/taken" sh -c '"$0" -J "$dir/taken" echo </dev/null
+	[ $? -eq 3 ] && echo refused' "$program" >"$dir/out" 2>"$dir/err"
+wanted 'refused\n'
+same "-J in use: $(cat "$dir/err")"
 {
 	yes 2>/dev/null | "$program" -j 2 echo 2>"$dir/err"
 	echo $? >"$dir/status"
