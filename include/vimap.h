@@ -1357,7 +1357,8 @@ struct vm_front {
 	uint64_t head;			/* frame: 8 bytes before an input */
 	size_t length;			/* of the frame, a multiple of 16 */
 	char *frame;
-	void **tag;
+	void **tag;			/* NULL: all must have */
+	void *only_tag;			/* this tag */
 };
 
 #if defined __GNUC__ && !defined VM_NO_INLINE
@@ -1399,13 +1400,16 @@ static inline int vm_front_give(vm_pool *pool, const void *input, size_t size,
 	if (f == NULL || f->room == 0 || size != f->size || input == NULL ||
 	    *f->ours == 0 || __atomic_load_n(f->cancelled, __ATOMIC_ACQUIRE))
 		return 0;
+	if (f->tag != NULL)
+		*f->tag++ = tag;
+	else if (tag != f->only_tag)
+		return 0;
 	at = f->frame;
 	f->frame += f->length;
 	/* The padding, and the 0 behind it. */
 	__builtin_memset(f->frame - 16, 0, 17);
 	__builtin_memcpy(at, &f->head, 8);
 	__builtin_memcpy(at + 8, input, size);
-	*f->tag++ = tag;
 	f->room--;
 	return 1;
 }

@@ -263,7 +263,7 @@ int intake_pack(struct engine *e, struct source *s, void *const *tag)
 		c = begin(e, s);
 	if (c == NULL)
 		return -ENOMEM;
-	r = tag != NULL ? chunk_expect_tags(c, 1) : 0;
+	r = tag != NULL ? chunk_expect_tag(c, *tag) : 0;
 	if (r == 0 && key != NULL)
 		r = chunk_expect_key(c);
 	if (r == 0)

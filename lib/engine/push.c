@@ -40,7 +40,9 @@ static void look_ahead(struct engine *e, struct vm_front *f)
 	f->size = size;
 	f->length = c->each;
 	f->frame = (char *)c->items.data + c->items.len;
-	f->tag = (void **)(void *)(c->tags.data + c->tags.len);
+	f->tag = c->tags.len == 0 ? NULL :
+	    (void **)(void *)(c->tags.data + c->tags.len);
+	f->only_tag = c->tag;
 	in->room = n;
 }
 

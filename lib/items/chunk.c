@@ -95,14 +95,39 @@ void chunk_pack_run(struct chunk *c, const void *items, size_t n, size_t size)
 void chunk_count(struct chunk *c, size_t n)
 {
 	c->items.len += n * c->each;
-	c->tags.len += n * sizeof(void *);
+	if (c->tags.len > 0)
+		c->tags.len += n * sizeof(void *);
 	c->count += (uint32_t)n;
 	c->untaken = c->count;
 }
 
 int chunk_expect_tags(struct chunk *c, size_t n)
 {
-	return buf_reserve(&c->tags, n * sizeof(void *));
+	return c->tags.len == 0 ? 0 :
+	    buf_reserve(&c->tags, n * sizeof(void *));
+}
+
+int chunk_expect_tag(struct chunk *c, const void *tag)
+{
+	int r;
+
+	if (c->tags.len > 0 || c->count == 0 || c->tag == tag)
+		return chunk_expect_tags(c, 1);
+	r = buf_reserve(&c->tags, (c->count + 1) * sizeof tag);
+	for (uint32_t nth = 0; r == 0 && nth < c->count; nth++)
+		memcpy(c->tags.data + nth * sizeof tag, &c->tag, sizeof tag);
+	c->tags.len = r == 0 ? c->count * sizeof tag : 0;
+	return r;
+}
+
+void chunk_keep_tag(struct chunk *c, void *tag)
+{
+	if (c->tags.len > 0) {
+		memcpy(c->tags.data + c->tags.len, &tag, sizeof tag);
+		c->tags.len += sizeof tag;
+	} else {
+		c->tag = tag;
+	}
 }
 
 int chunk_expect_key(struct chunk *c)

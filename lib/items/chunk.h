@@ -55,7 +55,7 @@ struct chunk {
 	uint64_t seq;		/* of the first item among all read */
 	uint64_t skipped;	/* inputs read before it that are no items: the
 				   journal has them */
-	void *tag;		/* of the source */
+	void *tag;		/* of the source, or of the first item */
 	bool given_up;		/* the source is cancelled: begin no item */
 	uint32_t count;		/* items in it */
 	uint32_t untaken;	/* items not yet handed to the caller */
@@ -68,7 +68,7 @@ struct chunk {
 	struct buf items;	/* PACKED, PLACED: the buffer of frames */
 	struct buf heads;	/* PLACED: array with a chunk_head per item */
 	struct buf tags;	/* array with a tag per item; empty: all have
-				   the source's */
+				   that above */
 	struct buf keys;	/* array with a key per item, for the journal;
 				   empty: it does not want them */
 };
@@ -79,15 +79,15 @@ struct chunk {
 struct chunk *chunk_new(struct freelist *, uint64_t index, uint64_t seq,
     void *tag);
 
-/* Makes room for the tags of the next n items, and sets that of an item after
-   the item was packed, for a chunk whose items have tags of their own.  The
-   first returns 0 or -ENOMEM, the second cannot fail then. */
+/* Makes room for the tag of the next item, and sets it after the item was
+   packed, for a chunk whose items have tags of their own.  The first returns 0
+   or -ENOMEM, the second cannot fail then. */
+int chunk_expect_tag(struct chunk *, const void *tag);
+void chunk_keep_tag(struct chunk *, void *tag);
+
+/* Makes room for the tags of the next n items, if they are in an array.
+   Returns 0 or -ENOMEM. */
 int chunk_expect_tags(struct chunk *, size_t n);
-static inline void chunk_keep_tag(struct chunk *c, void *tag)
-{
-	memcpy(c->tags.data + c->tags.len, &tag, sizeof tag);
-	c->tags.len += sizeof tag;
-}
 
 /* The same for the key of the next item. */
 int chunk_expect_key(struct chunk *);
@@ -97,7 +97,7 @@ void chunk_keep_key(struct chunk *, const struct digest *key);
 const struct digest *chunk_key(const struct chunk *, uint64_t nth);
 
 /* Returns a pointer to the tags of the nth item and of those behind it; NULL if
-   all have the source's. */
+   all have one. */
 static inline void *const *chunk_tags(const struct chunk *c, uint64_t nth)
 {
 	return c->tags.len == 0 ? NULL :

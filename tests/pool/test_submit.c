@@ -27,9 +27,10 @@ static int echo(struct vm_context *me, const void *input, size_t size)
 
 static const struct vm_worker worker = { .process = echo };
 
+/* Some that are equal, and some that are not. */
 static void *tag_of(int64_t i)
 {
-	return (void *)(uintptr_t)(i * 16 + 5);
+	return (void *)(uintptr_t)(i / 3000 % 2 > 0 ? i / 70 : i * 16 + 5);
 }
 
 /* Pushes a number; takes results while there is no room.  Calls note() for each
@@ -80,11 +81,17 @@ static void push_all(unsigned flags, int workers, size_t chunk_size, int64_t n)
 		.chunk_size = chunk_size };
 	vm_pool *pool = fork_pool(&worker, &o);
 	struct vm_result r;
+	struct vm_stats s;
 	int rc;
 
 	start(flags & VM_ORDERED);
-	for (int64_t i = 0; i < n; i++)
+	for (int64_t i = 0; i < n; i++) {
 		push(pool, i, i, note);
+		if (i % 1000 != 77)
+			continue;
+		ck_assert_int_eq(vm_stats(pool, &s), 0);
+		ck_assert_int_eq((int64_t)s.inputs, i + 1);
+	}
 	while ((rc = vm_zip_in_out_within(pool, &r, limit_ms())) == 1)
 		note(&r);
 	ck_assert_int_eq(rc, 0);

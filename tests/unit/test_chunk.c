@@ -266,9 +266,35 @@ START_TEST(without_memory_nothing_changes)
 }
 END_TEST
 
+/* All items up to some number have the same tag. */
+START_TEST(tags_that_differ_are_listed)
+{
+	enum { ITEMS = 9 };
+	char tags[ITEMS + 1];
+
+	for (int same = 0; same <= ITEMS; same++) {
+		struct chunk *c = chunk_new(NULL, 0, 0, tags + ITEMS);
+
+		for (int n = 0; n < ITEMS; n++) {
+			void *tag = tags + (n < same ? 0 : n);
+
+			ck_assert_int_eq(chunk_expect_tag(c, tag), 0);
+			ck_assert_int_eq(chunk_pack(c, "x", 1), 0);
+			chunk_keep_tag(c, tag);
+		}
+		ck_assert((chunk_tags(c, 0) == NULL) == (same == ITEMS));
+		for (int n = 0; n < ITEMS; n++)
+			ck_assert_ptr_eq(chunk_tag(c, (uint64_t)n),
+			    tags + (n < same ? 0 : n));
+		chunk_drop(c);
+	}
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const tests[] = { a_new_one_is_empty,
+		tags_that_differ_are_listed,
 		unpacks_what_was_packed, a_run_is_packed_the_same, the_last_input_ends_with_a_zero_too,
 		an_input_of_no_bytes_may_be_null,
 		is_a_stream_of_item_frames, skips_any_number,

@@ -483,7 +483,7 @@ START_TEST(a_row_has_the_tags_of_its_items)
 	f.last.output_size = 8;
 	books_open(&b, false);
 	for (uint64_t n = 0; n < 3; n++) {
-		ck_assert_int_eq(chunk_expect_tags(c, 1), 0);
+		ck_assert_int_eq(chunk_expect_tag(c, &tags[n]), 0);
 		ck_assert_int_eq(chunk_pack(c, &n, sizeof n), 0);
 		chunk_keep_tag(c, &tags[n]);
 	}
