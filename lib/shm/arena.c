@@ -1,10 +1,12 @@
-/* arena.c - see arena.h: regions of shared memory, given out in turn. */
+/* arena.c - see arena.h: regions of a shared memory area. */
 #include "config.h"
 
 #include "shm/arena.h"
 
 #include <assert.h>
 #include <stdlib.h>
+
+#include "base/base.h"
 
 /* The part of an area that is used in any case, before its begin is used
    again. */
@@ -20,7 +22,7 @@ void arena_init(struct arena *a, size_t size)
 static bool comes_again(size_t area, uint64_t held, uint64_t head, size_t size,
     uint64_t begin)
 {
-	return begin - head <= area - area / PART &&
+	return begin - head <= area - MIN(area / PART, ARENA_TURN) &&
 	    begin + size + (head - held) - held <= area;
 }
 
@@ -41,20 +43,48 @@ bool arena_place(size_t area, uint64_t held, uint64_t head, size_t size,
 	return held == head || *at + size - held <= area;
 }
 
+/* Finds the first gap of size bytes: sets *at to its offset, and *before to the
+   region before it, or NULL.  Returns false if there is none. */
+static bool find_gap(const struct arena *a, size_t size, uint64_t *at,
+    struct region **before)
+{
+	struct region *r = a->first;
+
+	*at = 0;
+	*before = NULL;
+	if (size == 0 || size > a->size)
+		return false;
+	for (; r != NULL && r->from - *at < size; r = r->next) {
+		*at = r->to;
+		*before = r;
+	}
+	return r != NULL || a->size - *at >= size;
+}
+
 bool arena_has(const struct arena *a, size_t size)
 {
+	struct region *before;
 	uint64_t at;
 
-	return arena_place(a->size, arena_held(a), a->head, size, &at);
+	return find_gap(a, size, &at, &before);
 }
 
 struct region *arena_take(struct arena *a, size_t size)
 {
+	struct region *r, *before, **link;
 	uint64_t at;
 
-	if (!arena_place(a->size, arena_held(a), a->head, size, &at))
+	if (!find_gap(a, size, &at, &before))
 		return NULL;
-	return arena_take_at(a, at, size);
+	r = malloc(sizeof *r);
+	if (r == NULL)
+		return NULL;
+	link = before != NULL ? &before->next : &a->first;
+	*r = (struct region){ .area = a, .from = at, .to = at + size,
+		.next = *link };
+	*link = r;
+	a->reach = MAX(a->reach, (size_t)r->to);
+	return r;
 }
 
 /* The worker places a region at the head, or at the next begin of the area. */
@@ -69,14 +99,24 @@ bool arena_allows(const struct arena *a, uint64_t at, size_t size)
 	    (a->first == NULL || at + size - a->first->from <= a->size);
 }
 
+/* The head has come to the end of a placed region of that size. */
+static void advance(struct arena *a, uint64_t at, size_t size)
+{
+	const size_t end = (size_t)(at % a->size) + size;
+
+	a->head = at + size;
+	a->reach = MAX(a->reach, end);
+}
+
 struct region *arena_take_at(struct arena *a, uint64_t at, size_t size)
 {
 	struct region *r = malloc(sizeof *r);
 
 	if (r == NULL)
 		return NULL;
-	*r = (struct region){ .area = a, .from = at, .to = at + size };
-	a->head = r->to;
+	*r = (struct region){ .area = a, .from = at, .to = at + size,
+		.placed = true };
+	advance(a, at, size);
 	if (a->first == NULL)
 		a->first = r;
 	else
@@ -87,7 +127,7 @@ struct region *arena_take_at(struct arena *a, uint64_t at, size_t size)
 
 void arena_pass(struct arena *a, uint64_t at, size_t size)
 {
-	a->head = at + size;
+	advance(a, at, size);
 }
 
 size_t region_offset(const struct region *r)
@@ -95,18 +135,33 @@ size_t region_offset(const struct region *r)
 	return (size_t)(r->from % r->area->size);
 }
 
-void region_drop(struct region *r)
+/* Placed regions come back in turn, as their worker knows only where the taken
+   part begins. */
+static void drop_placed(struct region *r)
 {
-	struct arena *a;
+	struct arena *a = r->area;
 
-	if (r == NULL)
-		return;
 	assert(!r->back);
 	r->back = true;
-	a = r->area;
 	while (a->first != NULL && a->first->back) {
 		r = a->first;
 		a->first = r->next;
 		free(r);
 	}
+}
+
+void region_drop(struct region *r)
+{
+	struct region **p;
+
+	if (r == NULL)
+		return;
+	if (r->placed) {
+		drop_placed(r);
+		return;
+	}
+	for (p = &r->area->first; *p != r; p = &(*p)->next)
+		;
+	*p = r->next;
+	free(r);
 }

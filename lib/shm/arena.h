@@ -1,13 +1,18 @@
 /*
- * arena.h - regions of a shared memory area, given out in turn.
+ * arena.h - regions of a shared memory area.
  *
  * Runs in: caller; arena_place() in the worker, too.  Pure: handles positions,
- * not bytes.  Regions are taken one after the other, as in a ring, and given
- * back in any order; the room of a region is free again when it and all regions
- * taken before it are back.  When all are back, the next region begins where
- * the area does; likewise if an eighth of the area was used and the begin has
- * room again.  So no more pages are touched than needed, and those stay in the
+ * not bytes.  Regions are given back in any order.
+ *
+ * An area from which the caller takes regions gives out the first gap that is
+ * large enough: so no more pages are touched than needed, and those stay in the
  * caches of the CPUs.
+ *
+ * In an area in which the worker places regions, these come one after the
+ * other, as in a ring; the room of a region is free again when it and all
+ * regions before it are back.  When all are back, the next region begins where
+ * the area does; likewise if ARENA_TURN bytes or an eighth of the area were
+ * used and the begin has room again.
  *
  * Easy to get wrong: a region never wraps around, so some room at the end may
  * be skipped; and it must be given back before its area is released.
@@ -19,20 +24,25 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define ARENA_TURN ((size_t)512 * 1024)
+
 struct arena {
 	size_t size;		/* bytes; 0: no room at all */
-	uint64_t head;		/* earliest position of the next region */
-	struct region *first;	/* queue of regions not yet freed, oldest
-				   first */
-	struct region *last;
+	uint64_t head;		/* placed regions: earliest position of the next
+				   one; else 0 */
+	struct region *first;	/* list of regions not yet freed, in the order
+				   of their positions */
+	struct region *last;	/* placed regions: the newest */
+	size_t reach;		/* offset behind all regions there have been */
 };
 
 struct region {
 	struct arena *area;
-	struct region *next;	/* taken after this region */
-	uint64_t from, to;	/* positions, which only grow */
+	struct region *next;	/* behind this region */
+	uint64_t from, to;	/* positions, of placed regions only growing */
 	void *of;		/* pointer for its taker, at first NULL */
-	bool back;		/* given back */
+	bool placed;		/* by the worker */
+	bool back;		/* given back, while an older region is not */
 };
 
 /* Makes an empty arena for an area of size bytes. */
@@ -44,17 +54,17 @@ void arena_init(struct arena *, size_t size);
 bool arena_place(size_t area, uint64_t held, uint64_t head, size_t size,
     uint64_t *at);
 
-/* Returns where the taken part begins; the head if nothing is taken. */
+/* Placed regions: returns where the taken part begins; the head if nothing is
+   taken. */
 static inline uint64_t arena_held(const struct arena *a)
 {
 	return a->first ? a->first->from : a->head;
 }
 
-/* Is there room for a region of size bytes? */
+/* Has an area without placed regions room for a region of size bytes? */
 bool arena_has(const struct arena *, size_t size);
 
-/* Takes a region of size bytes.  Returns NULL without room or without
-   memory. */
+/* Takes that region.  Returns NULL without room or without memory. */
 struct region *arena_take(struct arena *, size_t size);
 
 /* For a region placed by the worker.  May it be there?  Checks untrusted

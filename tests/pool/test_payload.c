@@ -146,15 +146,14 @@ static void stop(vm_pool *pool)
 	end_job();
 }
 
-/* These return the bytes that went through shared memory: of inputs, and of
-   outputs. */
+/* These return how far shared memory was used: for inputs, and for outputs. */
 static uint64_t placed_in(const vm_pool *pool)
 {
 	const struct crew *c = &pool->engine.crew;
 	uint64_t n = 0;
 
 	for (size_t i = 0; i < c->count; i++)
-		n += c->members[i].inputs.head;
+		n += c->members[i].inputs.reach;
 	return n;
 }
 
@@ -164,7 +163,7 @@ static uint64_t placed_out(const vm_pool *pool)
 	uint64_t n = 0;
 
 	for (size_t i = 0; i < c->count; i++)
-		n += c->members[i].slot->released;
+		n += c->members[i].outputs.reach;
 	return n;
 }
 

@@ -11,13 +11,36 @@
 #include "shm/arena.h"
 #include "tools.h"
 
+/* Who takes the regions: the caller, the first gap; or a worker, in turn. */
+static bool in_turn;
+
+static bool has(const struct arena *a, size_t size)
+{
+	uint64_t at;
+
+	return in_turn ? arena_place(a->size, arena_held(a), a->head, size,
+	    &at) : arena_has(a, size);
+}
+
+static struct region *take_one_of(struct arena *a, size_t size)
+{
+	uint64_t at;
+
+	if (!in_turn)
+		return arena_take(a, size);
+	if (!arena_place(a->size, arena_held(a), a->head, size, &at))
+		return NULL;
+	ck_assert(arena_allows(a, at, size));
+	return arena_take_at(a, at, size);
+}
+
 /* Takes a region of size bytes, which must succeed at that offset. */
 static struct region *taken(struct arena *a, size_t size, size_t offset)
 {
 	struct region *r;
 
-	ck_assert(arena_has(a, size));
-	r = arena_take(a, size);
+	ck_assert(has(a, size));
+	r = take_one_of(a, size);
 	ck_assert_ptr_nonnull(r);
 	ck_assert_uint_eq(region_offset(r), offset);
 	ck_assert_uint_eq(r->to - r->from, size);
@@ -26,8 +49,8 @@ static struct region *taken(struct arena *a, size_t size, size_t offset)
 
 static void check_none(struct arena *a, size_t size)
 {
-	ck_assert(!arena_has(a, size));
-	ck_assert_ptr_null(arena_take(a, size));
+	ck_assert(!has(a, size));
+	ck_assert_ptr_null(take_one_of(a, size));
 }
 
 /* Checks that nothing is taken: a single region can cover the whole area. */
@@ -35,8 +58,8 @@ static void check_empty(struct arena *a)
 {
 	struct region *r;
 
-	ck_assert(arena_has(a, a->size));
-	r = arena_take(a, a->size);
+	ck_assert(has(a, a->size));
+	r = take_one_of(a, a->size);
 	ck_assert_ptr_nonnull(r);
 	ck_assert_uint_eq(region_offset(r), 0);
 	check_none(a, 1);
@@ -72,11 +95,39 @@ START_TEST(one_may_have_all_and_none_more_than_that)
 }
 END_TEST
 
+/* A region takes the first gap, wherever others are. */
+START_TEST(the_first_gap_is_used)
+{
+	struct arena a;
+	struct region *r[4];
+
+	arena_init(&a, 100);
+	for (size_t i = 0; i < 4; i++)
+		r[i] = taken(&a, 20, 20 * i);
+	region_drop(r[1]);
+	region_drop(r[2]);
+	r[1] = taken(&a, 10, 20);
+	r[2] = taken(&a, 30, 30);
+	check_none(&a, 21);
+	region_drop(r[0]);
+	r[0] = taken(&a, 20, 0);
+	region_drop(r[3]);
+	ck_assert_uint_eq(a.reach, 80);
+	r[3] = taken(&a, 40, 60);
+	check_none(&a, 1);
+	ck_assert_uint_eq(a.reach, 100);
+	for (size_t i = 0; i < 4; i++)
+		region_drop(r[i]);
+	check_empty(&a);
+}
+END_TEST
+
 START_TEST(regions_come_in_turn)
 {
 	struct arena a;
 	struct region *r[10];
 
+	in_turn = true;
 	arena_init(&a, 100);
 	for (size_t i = 0; i < 10; i++)
 		r[i] = taken(&a, 10, 10 * i);
@@ -99,6 +150,7 @@ START_TEST(the_begin_is_used_again)
 	struct arena a;
 	struct region *last, *next;
 
+	in_turn = true;
 	arena_init(&a, 1000);
 	last = taken(&a, 60, 0);
 	for (size_t i = 1; i < 10; i++) {
@@ -123,6 +175,7 @@ START_TEST(a_part_is_used_first)
 	struct arena a;
 	struct region *last, *next;
 
+	in_turn = true;
 	arena_init(&a, 1000);
 	last = taken(&a, 10, 0);
 	for (size_t i = 1; i <= 20; i++) {
@@ -140,6 +193,7 @@ START_TEST(none_goes_across_the_end)
 	struct arena a;
 	struct region *first, *second, *third;
 
+	in_turn = true;
 	arena_init(&a, 100);
 	first = taken(&a, 40, 0);
 	second = taken(&a, 40, 40);
@@ -166,6 +220,7 @@ START_TEST(the_oldest_holds_what_comes_after)
 	struct arena a;
 	struct region *first, *second, *third;
 
+	in_turn = true;
 	arena_init(&a, 100);
 	first = taken(&a, 30, 0);
 	second = taken(&a, 30, 30);
@@ -190,6 +245,7 @@ START_TEST(an_empty_one_begins_again)
 	struct arena a;
 	struct region *first;
 
+	in_turn = true;
 	arena_init(&a, 100);
 	for (size_t i = 0; i < 100; i++) {
 		first = taken(&a, 10 + i % 7, 0);
@@ -209,6 +265,7 @@ START_TEST(it_may_begin_at_the_head_or_at_the_begin)
 	struct arena a;
 	struct region *first;
 
+	in_turn = true;
 	arena_init(&a, 100);
 	ck_assert(arena_allows(&a, 0, 100));
 	ck_assert(!arena_allows(&a, 0, 101));
@@ -224,6 +281,7 @@ START_TEST(it_may_begin_at_the_head_or_at_the_begin)
 	/* Position 100 is offset 0 again, which is taken. */
 	ck_assert(!arena_allows(&a, 100, 1));
 	arena_pass(&a, 30, 20);
+	ck_assert_uint_eq(a.reach, 50);
 	ck_assert_uint_eq(arena_held(&a), 0);
 	check_none(&a, 51);
 	region_drop(first);
@@ -247,6 +305,7 @@ START_TEST(what_is_placed_is_allowed)
 	uint32_t x = 4711;
 	int placed = 0;
 
+	in_turn = true;
 	arena_init(&a, 100);
 	for (size_t i = 0; i < 100000; i++) {
 		size_t size;
@@ -271,22 +330,25 @@ START_TEST(what_is_placed_is_allowed)
 }
 END_TEST
 
+/* ---- both ways ---- */
+
 /* Frees four regions in every order. */
 START_TEST(they_come_back_in_any_order)
 {
 	struct arena a;
 
 	arena_init(&a, 100);
-	for (int n = 0; n < 4 * 4 * 4 * 4; n++) {
+	for (int n = 0; n < 2 * 4 * 4 * 4 * 4; n++) {
 		struct region *r[4];
 		bool back[4] = { false };
 
+		in_turn = n % 2 == 1;
 		for (size_t i = 0; i < 4; i++) {
-			r[i] = arena_take(&a, 25);
+			r[i] = take_one_of(&a, 25);
 			ck_assert_ptr_nonnull(r[i]);
 		}
 		check_none(&a, 1);
-		for (int i = 0, left = n; i < 4; i++, left /= 4) {
+		for (int i = 0, left = n / 2; i < 4; i++, left /= 4) {
 			if (!back[left % 4])
 				region_drop(r[left % 4]);
 			back[left % 4] = true;
@@ -311,8 +373,8 @@ static void take_one(struct arena *a, size_t which, size_t size)
 {
 	size_t at;
 
-	ck_assert(arena_has(a, size));
-	live[which] = arena_take(a, size);
+	ck_assert(has(a, size));
+	live[which] = take_one_of(a, size);
 	ck_assert_ptr_nonnull(live[which]);
 	sizes[which] = size;
 	at = region_offset(live[which]);
@@ -334,8 +396,8 @@ static void give_one(size_t which)
 	live[which] = NULL;
 }
 
-/* Must a region of size bytes fit?  Only the positions outside the range from
-   the oldest region to the head are promised to be free. */
+/* Must a region of size bytes fit?  In turn only the positions outside the range
+   from the oldest region to the head are promised to be free. */
 static bool must_have(const struct arena *a, size_t size)
 {
 	size_t used = a->first ? (size_t)(a->head - a->first->from) : 0;
@@ -345,7 +407,18 @@ static bool must_have(const struct arena *a, size_t size)
 	return a->first == NULL || used + lost + size <= a->size;
 }
 
-START_TEST(a_long_run_agrees_with_a_map)
+/* Where the first gap of size bytes in the map is; SIZE if there is none. */
+static size_t first_gap(size_t size)
+{
+	for (size_t i = 0, n = 0; i < SIZE; i++) {
+		n = map[i] == 0 ? n + 1 : 0;
+		if (n == size)
+			return i + 1 - size;
+	}
+	return SIZE;
+}
+
+static void run_long(void)
 {
 	struct arena a;
 	uint32_t x = 4711;
@@ -361,8 +434,14 @@ START_TEST(a_long_run_agrees_with_a_map)
 		size = 1 + (x >> 16) % (x >> 8 & 15 ? 60 : SIZE);
 		if (live[which] != NULL) {
 			give_one(which);
-		} else if (must_have(&a, size)) {
+		} else if (in_turn ? must_have(&a, size) :
+		    first_gap(size) < SIZE) {
+			const size_t gap = first_gap(size);
+
 			take_one(&a, which, size);
+			if (!in_turn)
+				ck_assert_uint_eq(region_offset(live[which]),
+				    gap);
 			took++;
 		} else {
 			check_none(&a, size);
@@ -370,11 +449,20 @@ START_TEST(a_long_run_agrees_with_a_map)
 		}
 	}
 	ck_assert_int_gt(took, most / 20);
-	ck_assert_int_gt(refused, most / 20);
+	/* In turn more room is lost. */
+	ck_assert_int_gt(refused, most / (in_turn ? 20 : 60));
 	for (size_t i = 0; i < LIVE; i++)
 		if (live[i] != NULL)
 			give_one(i);
 	check_empty(&a);
+}
+
+START_TEST(a_long_run_agrees_with_a_map)
+{
+	in_turn = false;
+	run_long();
+	in_turn = true;
+	run_long();
 }
 END_TEST
 
@@ -382,7 +470,8 @@ int main(void)
 {
 	const TTest *const tests[] = {
 		an_area_of_nothing_has_no_room,
-		one_may_have_all_and_none_more_than_that, regions_come_in_turn,
+		one_may_have_all_and_none_more_than_that,
+		the_first_gap_is_used, regions_come_in_turn,
 		the_begin_is_used_again, a_part_is_used_first,
 		none_goes_across_the_end, the_oldest_holds_what_comes_after,
 		an_empty_one_begins_again,
