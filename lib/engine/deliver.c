@@ -222,6 +222,8 @@ int deliver_next(struct engine *e, struct item *item, uint64_t until)
 		r = at_end(e);
 		if (r <= 0)
 			tally_rest(&e->tally);
+		if (r == 0)
+			placed_trim(e);
 		if (r == 0 && e->fate.finishing)
 			r = dismiss(e);
 		if (r <= 0)

@@ -113,7 +113,7 @@ static bool is_large(const struct engine *e, size_t size)
 static size_t room_for(const struct engine *e, size_t size)
 {
 	size_t length = frame_length(size);
-	size_t fit = e->slots.room / 2 / length;
+	size_t fit = MIN(e->slots.room, SLOT_PAYLOAD) / 2 / length;
 	size_t n = e->sizer.fixed ? MIN(fit, e->sizer.aim) : 1;
 
 	return (FRAME_START + MAX(n, 1) * length + 1 + 63) & ~(size_t)63;
@@ -150,6 +150,8 @@ static void place(struct engine *e, struct chunk *c, size_t size)
 	struct member *m = is_large(e, size) ? host(e, size) : NULL;
 	struct region *r = m ? arena_take(&m->inputs, room_for(e, size)) : NULL;
 
+	if (r != NULL && r->to > SLOT_PAYLOAD)
+		e->crew.wide = true;
 	if (r != NULL)
 		chunk_place(c, r, slots_inputs(&e->slots, m->which) +
 		    region_offset(r));

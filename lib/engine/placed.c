@@ -59,8 +59,11 @@ static void choose(struct member *m, const unsigned char *output, size_t size)
 	atomic_store(&m->slot->in_place, paging_protects_cheaply(output, size));
 }
 
-void placed_begin(struct member *m)
+/* The worker before may have died in the middle of an output. */
+void placed_begin(struct engine *e, struct member *m)
 {
+	if (m->generation > 1 && m->outputs.first == NULL)
+		slots_trim_outputs(&e->slots, m->which);
 	choose(m, NULL, 0);
 }
 
@@ -72,6 +75,8 @@ int placed_take(struct engine *e, struct member *m,
 	const size_t size = (size_t)p->size, room = slot_room(size);
 
 	s->bytes = FRAME_START + frame_length(size);
+	if (p->at % e->slots.payload + room > SLOT_PAYLOAD)
+		e->crew.wide = true;
 	if (p->shut == 0) {
 		if (p->size >= SLOT_IN_PLACE)
 			choose(m, at, size);
@@ -126,6 +131,41 @@ void placed_make_room(struct engine *e, struct member *m)
 	}
 }
 
+/* Returns the memory that a half may have behind SLOT_PAYLOAD. */
+static size_t behind(const struct arena *a)
+{
+	return a->reach > SLOT_PAYLOAD ? a->reach - SLOT_PAYLOAD : 0;
+}
+
+/* Gives back the memory of a member's halves that are empty.  That for outputs
+   is not empty while the worker may make one. */
+static void trim(struct engine *e, struct member *m)
+{
+	if (behind(&m->inputs) > 0 && m->inputs.first == NULL) {
+		slots_trim_inputs(&e->slots, m->which);
+		m->inputs.reach = SLOT_PAYLOAD;
+	}
+	if (behind(&m->outputs) > 0 && m->outputs.first == NULL &&
+	    m->nsent == 0) {
+		slots_trim_outputs(&e->slots, m->which);
+		m->outputs.reach = SLOT_PAYLOAD;
+	}
+}
+
+void placed_trim(struct engine *e)
+{
+	const bool idle = e->window.nchunks == 0;
+	const size_t most = idle ? RXLIST_BYTES : 2 * e->window.max_bytes;
+	size_t all = 0;
+
+	for (size_t i = 0; i < e->crew.places && e->crew.wide; i++)
+		all += behind(&e->crew.members[i].inputs) +
+		    behind(&e->crew.members[i].outputs);
+	for (size_t i = 0; i < e->crew.places && all > most; i++)
+		trim(e, &e->crew.members[i]);
+	e->crew.wide = all > 0;
+}
+
 void placed_let_go(struct engine *e)
 {
 	const struct span *s = e->results.hand;
@@ -134,4 +174,6 @@ void placed_let_go(struct engine *e)
 	results_let_go(&e->results);
 	if (a != NULL)
 		tell(CONTAINER_OF(a, struct member, outputs));
+	if (e->crew.wide)
+		placed_trim(e);
 }

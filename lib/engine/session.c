@@ -49,7 +49,7 @@ static int hello(struct engine *e, struct member *m, const struct frame *f,
 		m->weight = MAX(h.workers, 1);
 	if (teardown_prepare(e, m) < 0)
 		return -ENOMEM;
-	placed_begin(m);
+	placed_begin(e, m);
 	m->effort.setups++;
 	m->effort.setup += MIN(h.setup_us * 1000ull, now - m->ordered_at);
 	tracing_setup(e, m, h.setup_us, now);

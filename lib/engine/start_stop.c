@@ -162,6 +162,16 @@ static int hire_all(struct engine *e, uint64_t until)
 	return 0;
 }
 
+/* Returns the bytes that each half of the payload areas should have.  Addresses
+   count in the limit of a worker, too. */
+static size_t half_for(const struct engine *e, size_t places)
+{
+	if (e->set.isolate)
+		return 0;
+	return e->set.plan.max_address_space > 0 ? SLOT_PAYLOAD :
+	    slots_half(places);
+}
+
 static int start_processes(struct engine *e)
 {
 	bool alone = sys_threads() == 1;
@@ -171,7 +181,7 @@ static int start_processes(struct engine *e)
 	if (e->set.workers < e->set.usual)
 		debug_say(e, "%zu workers, not %zu: descriptors",
 		    e->set.workers, e->set.usual);
-	r = slots_map(&e->slots, n, e->set.isolate ? 0 : SLOT_PAYLOAD);
+	r = slots_map(&e->slots, n, half_for(e, n));
 	if (r == 0 && e->slots.room < e->slots.payload)
 		debug_say(e, "payload: inputs could be written to by workers "
 		    "in shared memory; they go through pipes");

@@ -331,6 +331,9 @@ int sys_dont_fork(void *at, size_t size);
 void sys_do_fork(void *at, size_t size);
 /* Children forked from now on find these private pages zeroed. */
 int sys_wipe_on_fork(void *at, size_t size);
+/* Frees the memory of these shared pages, which are zero then, where the system
+   can.  Keeps errno. */
+void sys_give_back(void *at, size_t size);
 /* Zeroes these shared pages, and frees their memory where the system can.
    Keeps errno. */
 void sys_wipe(void *at, size_t size);

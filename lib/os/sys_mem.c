@@ -123,6 +123,14 @@ void sys_wipe(void *at, size_t size)
 	errno = kept;
 }
 
+void sys_give_back(void *at, size_t size)
+{
+	int kept = errno;
+
+	madvise(at, size, MADV_REMOVE);
+	errno = kept;
+}
+
 int sys_has_room(size_t size)
 {
 	void *at = mmap(NULL, size, PROT_READ | PROT_WRITE,

@@ -69,7 +69,7 @@ void crew_expect_arrays(struct crew *c, size_t element)
 	c->element = element;
 	if (element == 0)
 		return;
-	c->arrays = c->members[0].outputs.size;
+	c->arrays = MIN(c->members[0].outputs.size, SLOT_PAYLOAD);
 	if (element <= ARRAYS / ELEMENTS_LEAST)
 		c->arrays = MIN(c->arrays, ARRAYS);
 	for (size_t i = 0; i < c->count; i++)

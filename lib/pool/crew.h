@@ -181,6 +181,7 @@ struct crew {
 	size_t element;		/* bytes of each output, if outputs form
 				   arrays; else 0 */
 	size_t arrays;		/* bytes of a slot that hold such arrays */
+	bool wide;		/* a half may have memory behind SLOT_PAYLOAD */
 	struct rxlist rxlist;	/* unused blocks for results */
 };
 

@@ -52,6 +52,12 @@
 /* Bytes of each half of the payload area: four items of 1 MiB with their heads.
    Halved while memory is short; below the least there is no payload area. */
 #define SLOT_PAYLOAD ((size_t)(4096 + 64) * 1024)
+/* With few workers, a half has more addresses: as many as the pool may have for
+   all halves of a kind by the number of workers, at most four items of 16 MiB
+   with their heads.  The memory behind SLOT_PAYLOAD is given back when the half
+   is empty. */
+#define SLOT_PAYLOAD_MOST ((size_t)(64 * 1024 + 64) * 1024)
+#define SLOT_PAYLOAD_ALL ((size_t)1 << 31)
 #define SLOT_PAYLOAD_LEAST ((size_t)64 * 1024)
 /* Items of this size and more go to the payload area. */
 #define SLOT_LARGE ((size_t)16 * 1024)

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/base.h"
 #include "os/fdlist.h"
 #include "os/sys.h"
 
@@ -132,6 +133,17 @@ static int map_all(struct slots *s)
 	return map_inputs(s);
 }
 
+size_t slots_half(size_t count)
+{
+	size_t each = SLOT_PAYLOAD_ALL / MAX(count, 1) / SLOT_PAYLOAD_LEAST *
+	    SLOT_PAYLOAD_LEAST;
+
+	if (SIZE_MAX <= UINT32_MAX || sys_memory_limit() < UINT64_MAX ||
+	    sys_file_limit() < UINT64_MAX)
+		return SLOT_PAYLOAD;
+	return MIN(MAX(each, SLOT_PAYLOAD), SLOT_PAYLOAD_MOST);
+}
+
 int slots_map(struct slots *s, size_t count, size_t payload)
 {
 	int r;
@@ -193,6 +205,23 @@ void slots_keep_one(struct slots *s, size_t which)
 void slots_wipe(const struct slots *s, size_t which)
 {
 	sys_wipe(slots_get(s, which), PAYLOAD);
+}
+
+/* Gives back the memory of a half behind SLOT_PAYLOAD. */
+static void trim(unsigned char *half, size_t size)
+{
+	if (size > SLOT_PAYLOAD)
+		sys_give_back(half + SLOT_PAYLOAD, size - SLOT_PAYLOAD);
+}
+
+void slots_trim_inputs(const struct slots *s, size_t which)
+{
+	trim(s->inputs + which * s->room, s->room);
+}
+
+void slots_trim_outputs(const struct slots *s, size_t which)
+{
+	trim((unsigned char *)slots_get(s, which) + PAYLOAD, s->payload);
 }
 
 void slots_dont_fork(struct slots *s)

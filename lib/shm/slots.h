@@ -40,6 +40,11 @@ struct slots {
 				   map inputs read-only; else -1 */
 };
 
+/* Returns the bytes that each half of a payload area should have with that many
+   slots: more than SLOT_PAYLOAD only where neither addresses nor sizes of files
+   are limited. */
+size_t slots_half(size_t count);
+
 /* Maps the slots, with a payload area as large as memory allows, up to
    "payload" bytes for each half.  Returns 0 or -ENOMEM.  Takes the lock of
    fdlist.h. */
@@ -66,6 +71,11 @@ void slots_keep_one(struct slots *, size_t which);
 /* In the caller, while no other process uses the slot: zeroes its control page
    and its ring. */
 void slots_wipe(const struct slots *, size_t which);
+
+/* In the caller: gives back the memory of a half for inputs, or of one for
+   outputs which the worker does not use, behind SLOT_PAYLOAD. */
+void slots_trim_inputs(const struct slots *, size_t which);
+void slots_trim_outputs(const struct slots *, size_t which);
 
 /* In the caller, after its fork: keeps all slots out of the host program's
    children, and closes the descriptor of the inputs, so that no process can map

@@ -359,8 +359,11 @@ void *vm_reserve(struct vm_context *me, size_t size)
 		return NULL;
 	}
 	to = reserve(c, size);
-	if (to != NULL)
-		c->reserved = size;
+	if (to == NULL)
+		return NULL;
+	c->reserved = size;
+	if (c->outstream != NULL)
+		outstream_reserve(c->outstream, c->size + size);
 	return to;
 }
 

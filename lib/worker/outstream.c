@@ -171,6 +171,18 @@ int outstream_put(struct outstream *g, const unsigned char *frame,
 	return 0;
 }
 
+/* Gives back the memory behind the first bytes of the large frame that an item
+   has reserved and does not use, if that is much. */
+static void give_back(struct outstream *g, size_t used)
+{
+	const size_t size = slot_room(g->reserved), from = slot_room(used);
+
+	if (g->large != NULL && size > from + SLOT_PAYLOAD)
+		sys_give_back((unsigned char *)pages(g, g->next) + from,
+		    size - from);
+	g->reserved = 0;
+}
+
 /* Adds an output in the payload area: only a PLACED frame goes to the ring. */
 static int put_placed(struct outstream *g, unsigned char *frame, size_t length)
 {
@@ -185,6 +197,7 @@ static int put_placed(struct outstream *g, unsigned char *frame, size_t length)
 		g->skip_to = g->next;
 	}
 	g->told = g->next + slot_room(f.size);
+	give_back(g, f.size);
 	if (f.size >= SLOT_IN_PLACE && atomic_load(&g->slot->in_place)) {
 		g->shut = true;	/* if it fails, a part may be protected */
 		p.shut = sys_protect(pages(g, g->next), slot_room(f.size),
@@ -201,5 +214,6 @@ int outstream_add_copy(struct outstream *g, unsigned char *frame,
 {
 	if (frame == g->large)
 		return put_placed(g, frame, length);
+	give_back(g, 0);
 	return outstream_put(g, frame, length);
 }

@@ -35,6 +35,8 @@ struct outstream {
 	uint64_t skip_from, skip_to; /* the last gap between two outputs */
 	uint64_t next;		/* position of the large frame being built */
 	unsigned char *large;	/* pointer to that frame; NULL: none */
+	size_t reserved;	/* bytes of its output that a hook may have
+				   touched, if more than SLOT_PAYLOAD; else 0 */
 	bool shut;		/* some pages may be write-protected */
 	size_t worked;		/* bytes since the last flush: of outputs, and
 				   of inputs that were sent, which the worker
@@ -70,6 +72,13 @@ static inline void outstream_commit(struct outstream *g, size_t length)
 	g->committed += length;
 	atomic_store_explicit(&g->slot->committed, g->committed,
 	    memory_order_release);
+}
+
+/* An item may write that many bytes of output in its frame, wherever it is. */
+static inline void outstream_reserve(struct outstream *g, size_t size)
+{
+	if (size > SLOT_PAYLOAD && size > g->reserved)
+		g->reserved = size;
 }
 
 /* The same in the payload area, for a frame of at least that many bytes.

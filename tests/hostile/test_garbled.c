@@ -221,7 +221,7 @@ static void write_placed_beyond(void)
 
 static void write_placed_across(void)
 {
-	write_placed(0, SLOT_PAYLOAD - 7);
+	write_placed(0, SLOT_PAYLOAD_MOST - 7);
 }
 
 /* The skipped bytes must reach to the next start of the area. */

@@ -25,7 +25,10 @@
 #define KIB ((size_t)1024)
 #define MIB (KIB * KIB)
 
-/* The largest input that fits in a half of the payload area, with its head and
+/* With so many places halves have the least size, SLOT_PAYLOAD. */
+#define PLACES 512
+
+/* The largest input that fits in such a half, with its head and
    trailer; and the largest output, with its padding. */
 #define FITS (SLOT_PAYLOAD - 24)
 #define OUT_FITS (SLOT_PAYLOAD - 33)
@@ -229,6 +232,7 @@ static void run_all_ways(const size_t *in, const size_t *out, size_t count,
 		if (!sample_takes((unsigned)i, 5))
 			continue;
 		o.workers = ways[i].workers;
+		o.max_workers = PLACES;
 		o.flags |= ways[i].flags;
 		o.chunk_size = ways[i].chunk_size;
 		pool = start(in, out, count, &o);
@@ -272,7 +276,7 @@ END_TEST
 static void check_placed(size_t size, bool in, bool out)
 {
 	vm_pool *pool = start(&size, &size, 1,
-	    &(struct vm_options){ .workers = 1 });
+	    &(struct vm_options){ .workers = 1, .max_workers = PLACES });
 
 	ck_assert_int_eq(vm_ready(pool, limit_ms()), 0);
 	imap_to(pool, by_and_by);
@@ -913,7 +917,7 @@ START_TEST(what_waits_long_makes_room)
 	prank = wait_or_die;
 	others = TIMES / 2 - 1;
 	run_outputs(MIB, TIMES / 2, (struct vm_options){ .workers = 2,
-	    .flags = VM_ORDERED, .max_attempts = 2,
+	    .flags = VM_ORDERED, .max_attempts = 2, .max_workers = PLACES,
 	    .max_in_flight_bytes = 1 << 30, .max_real_in_flight_factor = 1 });
 	ck_assert_int_gt(in_place, 0);
 	ck_assert_int_gt(copied, TIMES / 4);
@@ -986,7 +990,8 @@ START_TEST(one_that_grows_moves_where_there_is_room)
 	outs[1] = SLOT_PAYLOAD - BEFORE - HELD / 2;
 	prank = grow_later;
 	the_pool = start(small, outs, 2, &(struct vm_options){ .workers = 1,
-	    .chunk_size = 1, .max_real_in_flight_factor = 2 });
+	    .max_workers = PLACES, .chunk_size = 1,
+	    .max_real_in_flight_factor = 2 });
 	imap_to(the_pool, vm_array(array, 2, sizeof array[0]));
 	ck_assert_int_eq(vm_zip_in_out_within(the_pool, &r, limit_ms()), 1);
 	ck_assert(lies_in_a_slot(r.output));

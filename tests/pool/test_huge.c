@@ -1,0 +1,271 @@
+/*
+ * test_huge.c - items larger than the memory that a slot keeps: they go through
+ * shared memory if there are few workers, and the memory is given back.
+ */
+#include "config.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "api/vm_pool.h"
+#include "base/base.h"
+#include "tools.h"
+
+#define MIB ((size_t)1024 * 1024)
+
+/* An input or output begins and ends with its number; behind the first of an
+   input is the size of its output. */
+static size_t in_size, out_size;
+static unsigned char *room;
+
+static void mark(unsigned char *at, size_t size, uint64_t number)
+{
+	memcpy(at, &number, sizeof number);
+	memcpy(at + size - sizeof number, &number, sizeof number);
+}
+
+static bool is_marked(const unsigned char *at, size_t size, uint64_t number)
+{
+	return memcmp(at, &number, sizeof number) == 0 &&
+	    memcmp(at + size - sizeof number, &number, sizeof number) == 0;
+}
+
+static int answer(struct vm_context *me, const void *input, size_t size)
+{
+	size_t out;
+	unsigned char *to;
+
+	memcpy(&out, (const char *)input + sizeof(uint64_t), sizeof out);
+	to = vm_reserve(me, out);
+	if (to == NULL || !is_marked(input, size, me->index))
+		return -1;
+	memset(to, 1, out);
+	mark(to, out, ~me->index);
+	return vm_commit(me, out);
+}
+
+struct series {
+	uint64_t given, count;
+};
+
+static int next_marked(void *from, const void **input, size_t *size)
+{
+	struct series *s = from;
+
+	if (s->given == s->count)
+		return 0;
+	mark(room, in_size, s->given++);
+	memcpy(room + sizeof(uint64_t), &out_size, sizeof out_size);
+	*input = room;
+	*size = in_size;
+	return 1;
+}
+
+/* Returns the memory of pages in MiB, whichever process has touched them. */
+static size_t memory_of(const unsigned char *at, size_t size)
+{
+	const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	unsigned char *in = calloc(size / page + 1, 1);
+	size_t pages = 0;
+
+	ck_assert_ptr_nonnull(in);
+	ck_assert_int_eq(mincore((void *)(uintptr_t)at, size, in), 0);
+	for (size_t i = 0; i < size / page; i++)
+		pages += in[i] & 1;
+	free(in);
+	return pages * page / MIB;
+}
+
+static size_t memory_of_outputs(const vm_pool *pool, size_t which)
+{
+	const struct slots *s = &pool->engine.slots;
+
+	return memory_of(slot_outputs(slots_get(s, which)) - FRAME_START,
+	    s->payload);
+}
+
+static size_t memory_of_all(const vm_pool *pool)
+{
+	const struct slots *s = &pool->engine.slots;
+	size_t n = memory_of(s->inputs, s->room * s->count);
+
+	for (size_t i = 0; i < s->count; i++)
+		n += memory_of_outputs(pool, i);
+	return n;
+}
+
+static uint64_t through_pipes(const vm_pool *pool)
+{
+	const struct crew *c = &pool->engine.crew;
+	uint64_t n = 0;
+
+	for (size_t i = 0; i < c->count; i++)
+		n += c->members[i].channel.position +
+		    c->members[i].channel.queued;
+	return n;
+}
+
+/* Runs items.  Returns the most memory of all halves in MiB. */
+static size_t run(vm_pool *pool, uint64_t count)
+{
+	struct series s = { 0, count };
+	size_t most = 0, now;
+	struct vm_result r;
+
+	imap_to(pool, (struct vm_source){ .next = next_marked, .from = &s });
+	for (uint64_t i = 0; i < count; i++) {
+		take(pool, &r);
+		ck_assert_int_eq(r.type, VM_OUTPUT);
+		ck_assert_uint_eq(r.output_size, out_size);
+		ck_assert(is_marked(r.input, in_size, r.index));
+		ck_assert(is_marked(r.output, out_size, ~r.index));
+		now = memory_of_all(pool);
+		most = MAX(most, now);
+	}
+	take_end(pool);
+	return most;
+}
+
+/* Each way round, one of both or both are large. */
+START_TEST(they_go_through_shared_memory)
+{
+	static const size_t sizes[][2] = { { 5 * MIB, 5 * MIB },
+		{ 16 * MIB, 64 }, { 64, 16 * MIB },
+		{ SLOT_PAYLOAD_MOST - 24, 64 } };
+	const struct vm_worker worker = { .process = answer };
+
+	for (size_t i = 0; i < COUNTOF(sizes); i++) {
+		vm_pool *pool = fork_pool(&worker, &(struct vm_options){
+		    .workers = 2, .flags = VM_ORDERED });
+
+		ck_assert_int_eq(vm_ready(pool, limit_ms()), 0);
+		in_size = sizes[i][0];
+		out_size = sizes[i][1];
+		room = calloc(1, in_size);
+		run(pool, 4);
+		ck_assert_uint_lt(through_pipes(pool), MIB);
+		close_pool(pool);
+		free(room);
+	}
+}
+END_TEST
+
+/* A busy pool has at most twice its bound, and for each half the part that is
+   kept, that of an item in use, and as much again in a half for outputs.  When
+   it has no more work it keeps as much as unused blocks may have. */
+START_TEST(memory_is_given_back)
+{
+	const struct vm_worker worker = { .process = answer };
+	const size_t kept = 4 * (SLOT_PAYLOAD / MIB + 1);
+	vm_pool *pool = fork_pool(&worker, &(struct vm_options){
+	    .workers = 2, .max_in_flight_bytes = MIB });
+
+	in_size = out_size = 12 * MIB;
+	room = calloc(1, in_size);
+	ck_assert_uint_gt(run(pool, 12), 2 * out_size / MIB);
+	ck_assert_uint_le(memory_of_all(pool), RXLIST_BYTES / MIB + kept);
+	in_size = out_size = 30 * MIB;
+	free(room);
+	room = calloc(1, in_size);
+	run(pool, 3);
+	ck_assert_uint_le(memory_of_all(pool), RXLIST_BYTES / MIB + kept);
+	close_pool(pool);
+	free(room);
+}
+END_TEST
+
+/* Touches a large output.  By the input it then uses little of it, fails, or
+   dies. */
+static int waste(struct vm_context *me, const void *input, size_t size)
+{
+	const size_t reserved = 40 * MIB;
+	void *to = vm_reserve(me, *(const int64_t *)input < 3 ? reserved : 1);
+
+	(void)size;
+	if (to == NULL)
+		return -1;
+	if (*(const int64_t *)input < 3)
+		memset(to, 1, reserved);
+	switch (*(const int64_t *)input) {
+	case 0:
+		return vm_commit(me, SLOT_LARGE);
+	case 1:
+		return vm_fail(me, 1, "on purpose");
+	case 2:
+		raise(SIGKILL);
+	}
+	return vm_commit(me, 1);
+}
+
+START_TEST(a_waste_is_given_back)
+{
+	static const enum vm_cause causes[] = { 0, VM_FAILED, VM_KILLED };
+	const struct vm_worker worker = { .process = waste };
+	vm_pool *pool = fork_pool(&worker, &(struct vm_options){
+	    .workers = 1, .chunk_size = 1 });
+	struct vm_result r;
+
+	no_cores();
+	for (int64_t i = 0; i < 4; i++) {
+		imap_to(pool, vm_range(i, i + 1));
+		take(pool, &r);
+		ck_assert_int_eq(r.type, i % 3 == 0 ? VM_OUTPUT :
+		    VM_EXCEPTION);
+		if (i % 3 != 0)
+			ck_assert_int_eq(r.exception->cause, causes[i]);
+		take_end(pool);
+		/* The next worker gives back what the dead one had. */
+		if (i != 2)
+			ck_assert_uint_le(memory_of_outputs(pool, 0),
+			    SLOT_PAYLOAD / MIB + 1);
+	}
+	close_pool(pool);
+}
+END_TEST
+
+/* ---- how large the halves are ---- */
+
+static int under_a_limit(void *resource)
+{
+	struct rlimit most;
+
+	if (getrlimit(*(int *)resource, &most) != 0)
+		return 1;
+	most.rlim_cur = (rlim_t)1 << 40;
+	if (setrlimit(*(int *)resource, &most) != 0)
+		return 2;
+	return slots_half(2) == SLOT_PAYLOAD ? 0 : 3;
+}
+
+START_TEST(halves_are_larger_where_nothing_is_limited)
+{
+	int resources[] = { RLIMIT_AS, RLIMIT_FSIZE };
+
+	ck_assert_uint_ge(slots_half(0), SLOT_PAYLOAD);
+	for (size_t n = 1; n < 5000; n++) {
+		ck_assert_uint_ge(slots_half(n), SLOT_PAYLOAD);
+		ck_assert_uint_le(slots_half(n), SLOT_PAYLOAD_MOST);
+		ck_assert_uint_eq(slots_half(n) % SLOT_PAYLOAD_LEAST, 0);
+		ck_assert(slots_half(n) == SLOT_PAYLOAD ||
+		    n * slots_half(n) <= SLOT_PAYLOAD_ALL);
+	}
+	ck_assert_uint_eq(slots_half(2), SLOT_PAYLOAD_MOST);
+	ck_assert_uint_eq(slots_half(1000), SLOT_PAYLOAD);
+	for (size_t i = 0; i < COUNTOF(resources); i++)
+		ck_assert_int_eq(in_child(under_a_limit, &resources[i]), 0);
+}
+END_TEST
+
+int main(void)
+{
+	const TTest *const tests[] = {
+		they_go_through_shared_memory, memory_is_given_back,
+		a_waste_is_given_back,
+		halves_are_larger_where_nothing_is_limited };
+
+	return run_tests("huge", tests, COUNTOF(tests));
+}
