@@ -90,6 +90,34 @@ START_TEST(a_reset_slot_knows_nothing)
 }
 END_TEST
 
+START_TEST(notes_are_those_written_last)
+{
+	struct slots s = slots_new(1);
+	struct slot *slot = slots_get(&s, 0);
+	struct slot_note n;
+
+	slot_note_leg(slot, 5);
+	slot_note(slot, 7, 8, 9);
+	n = slot_noted(slot);
+	ck_assert_uint_eq(n.leg_at, 5);
+	ck_assert_uint_eq(n.started_at, 7);
+	ck_assert_uint_eq(n.started_cpu, 8);
+	ck_assert_uint_eq(n.tail_from, 9);
+	slot_note_leg(slot, UINT64_MAX);
+	n = slot_noted(slot);
+	ck_assert_uint_eq(n.leg_at, UINT64_MAX);
+	ck_assert_uint_eq(n.started_at, 7);
+	/* A new worker has noted nothing yet. */
+	slot_reset(slot);
+	n = slot_noted(slot);
+	ck_assert_uint_eq(n.leg_at, 0);
+	ck_assert_uint_eq(n.started_at, 0);
+	ck_assert_uint_eq(n.started_cpu, 0);
+	ck_assert_uint_eq(n.tail_from, 0);
+	slots_unmap(&s);
+}
+END_TEST
+
 /* Is the n-th slot mapped in this process? */
 static bool is_mapped(const struct slots *s, size_t which)
 {
@@ -840,6 +868,7 @@ int main(void)
 {
 	const TTest *const tests[] = {
 		slots_lie_apart, a_reset_slot_knows_nothing,
+		notes_are_those_written_last,
 		a_worker_keeps_its_own_to_itself, later_children_get_none,
 		a_fork_server_keeps_one_pools,
 		what_was_given_back_is_not_dropped, a_view_ends_at_the_gap,
