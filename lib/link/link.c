@@ -10,37 +10,26 @@
 #include <string.h>
 
 #include "base/base.h"
-#include "items/chunk.h"
 #include "link/caller.h"
-#include "link/credit.h"
+#include "link/freight.h"
 #include "link/guest.h"
 #include "link/peer.h"
-#include "link/tasks.h"
 #include "os/sys.h"
 #include "wire/channel.h"
 #include "wire/far.h"
 #include "wire/frame.h"
 #include "worker/exit.h"
 
-/* Bytes that wait for the command at most, before a next item. */
-#define OUT_MOST ((size_t)256 * 1024)
 /* Bytes of a failure or an outcome at most. */
 #define FAILURE_MOST ((size_t)32 * 1024)
-/* Items taken from a lease at once. */
-#define STRIDE 64
 
 static struct link {
 	struct worker_life life;
 	struct slot *slot;
 	struct caller caller;
 	struct peer agent;
-	struct tasks tasks;
-	uint64_t next;		/* number of the item of the next answer, among
-				   those shipped */
+	struct freight freight;
 	uint32_t workers;	/* there */
-	struct credit credit;
-	bool stopping;		/* the caller has said STOP, */
-	bool stopped;		/* and the agent was told */
 	bool leaving;		/* LEAVING is said */
 } self;
 
@@ -68,10 +57,11 @@ static _Noreturn void give_up(const char *why)
 	exit_leave(EXIT_FAILURE);
 }
 
-static void tell(enum frame_kind kind, const void *body, size_t size)
+/* Ends the link if a function of the freight has failed. */
+static void need(int r)
 {
-	if (peer_tell(&self.agent, kind, body, size) < 0)
-		give_up(no_memory);
+	if (r < 0)
+		give_up(r == -ENOMEM ? no_memory : bereft);
 }
 
 /* ---- the wait ---- */
@@ -151,7 +141,7 @@ static void seek(const struct frame *f)
 
 	if (frame_body(f, &said, sizeof said) < 0)
 		give_up(broken);
-	self.next = said.item;
+	freight_seek(&self.freight, said.item);
 	put(FRAME_SEEK, &said, sizeof said);
 }
 
@@ -159,12 +149,8 @@ static void seek(const struct frame *f)
    before. */
 static void answer(const struct frame *f)
 {
-	if (self.next >= self.tasks.shipped ||
-	    tasks_in_flight(&self.tasks) == 0)
+	if (freight_answer(&self.freight) < 0)
 		give_up(broken);
-	self.next++;
-	self.tasks.answered++;
-	credit_answered(&self.credit);
 	if (caller_pass_on(&self.caller, f->body - FRAME_HEAD, f->length) < 0)
 		give_up(bereft);
 }
@@ -172,7 +158,7 @@ static void answer(const struct frame *f)
 /* Says LEAVING when all items are answered after STOP: the agent tears down. */
 static void leave_when_done(void)
 {
-	if (!self.stopped || self.leaving || tasks_in_flight(&self.tasks) > 0)
+	if (self.leaving || !freight_is_done(&self.freight))
 		return;
 	put(FRAME_LEAVING, NULL, 0);
 	flush();
@@ -203,7 +189,7 @@ static void resize(const struct frame *f)
 	if (self.leaving)
 		return;
 	self.workers = said.workers;
-	credit_resize(&self.credit, said.workers);
+	freight_resize(&self.freight, said.workers);
 	put(FRAME_WORKERS, &said, sizeof said);
 }
 
@@ -254,170 +240,25 @@ static void hear_agent(void)
 		give_up(broken);
 }
 
-/* ---- shipping ---- */
-
-/* The caller has frozen the leases before it says STOP, so no further item is
-   taken then. */
-static bool may_ship(void)
-{
-	return self.stopping ||
-	    (credit_left(&self.credit, tasks_in_flight(&self.tasks)) > 0 &&
-	    outbox_left(&self.agent.out) < OUT_MOST);
-}
-
-/* Is the next item of a chunk in the lease?  Takes further items if need be. */
-static bool take(struct task *t)
-{
-	const uint64_t left = credit_left(&self.credit,
-	    tasks_in_flight(&self.tasks));
-	const uint32_t n = (uint32_t)MIN(MAX(left, 1), STRIDE);
-	uint32_t first, limit;
-
-	if (t->shipped < t->taken)
-		return true;
-	/* Each further try would move the lease word beyond its limit. */
-	if (t->over)
-		return false;
-	first = slot_take(self.slot, t->chunk.ordinal, n, &limit);
-	t->over = first != t->shipped || first >= limit;
-	if (!t->over)
-		t->taken = MIN(first + n, limit);
-	return !t->over;
-}
-
-/* Says which items would be sent again if the machine were lost. */
-static void mark_shipped(const struct task *t)
-{
-	slot_begin(self.slot, t->chunk.ordinal, t->shipped);
-}
-
-/* Reports that the chunk has no further item to ship.  Ordinals wrap: the slot
-   must not name a chunk that is long gone. */
-static void close_task(const struct task *t)
-{
-	const struct frame_end said = { .ordinal = t->chunk.ordinal,
-		.next = t->shipped };
-
-	mark_shipped(t);
-	put(FRAME_END, &said, sizeof said);
-	tasks_drop(&self.tasks);
-}
-
-static void ship(struct task *t, const struct frame *item)
-{
-	if (t->shipped == t->chunk.first)
-		tell(FRAME_CHUNK, &t->chunk, sizeof t->chunk);
-	tell(FRAME_ITEM, item->body, item->size);
-	tasks_ship(&self.tasks, t);
-	mark_shipped(t);
-	credit_shipped(&self.credit, item->size);
-}
-
-/* Notes where the items of a chunk lie. */
-static void open_task(struct task *t)
-{
-	const struct frame_chunk *c = &t->chunk;
-
-	if (c->where == CHUNK_PLACED)
-		t->at = slots_inputs(&self.life.slots, self.life.which) +
-		    c->at;
-	if (c->where == CHUNK_INHERITED)
-		t->at = (void *)(uintptr_t)c->at;
-}
-
-/* Ships the next item of a chunk; false if there is none now. */
-static bool ship_next(struct task *t)
-{
-	struct frame f;
-
-	if (t->shipped == t->chunk.first + t->chunk.count || !take(t) ||
-	    !tasks_next(t, &f))
-		return false;
-	ship(t, &f);
-	return true;
-}
-
-/* Ships all items for which there is credit, and ends chunks. */
-static void ship_all(void)
-{
-	struct task *t;
-
-	credit_update(&self.credit, self.agent.traffic.round_trip, sys_now());
-	while ((t = tasks_first(&self.tasks)) != NULL) {
-		if (tasks_is_over(t))
-			close_task(t);
-		else if (!may_ship() || (!ship_next(t) && !tasks_is_over(t)))
-			return;
-	}
-	if (self.stopping && !self.stopped) {
-		tell(FRAME_STOP, NULL, 0);
-		self.stopped = true;
-	}
-}
-
 /* ---- from the caller ---- */
-
-/* Begins a chunk. */
-static void begin(const struct frame *f)
-{
-	struct task *newest = tasks_newest(&self.tasks), *t;
-	struct frame_chunk c;
-
-	if (frame_body(f, &c, sizeof c) < 0 ||
-	    (newest != NULL && !tasks_is_whole(newest)))
-		give_up(bereft);
-	t = tasks_add(&self.tasks, &c);
-	if (t != NULL && c.outputs == FRAME_NOWHERE)
-		open_task(t);
-	else
-		give_up(bereft);
-}
-
-/* Ships the items that were taken, beyond the bounds: only the agent can end
-   them.  All bytes of their chunk have come before the order. */
-static void ship_taken(void)
-{
-	struct task *t = tasks_first(&self.tasks);
-
-	while (t != NULL && t->shipped < t->taken && ship_next(t))
-		continue;
-}
-
-/* Passes on which items the agent is to end: all of them were taken. */
-static void cancel(const struct frame *f)
-{
-	struct far_seek items[FAR_CANCELS];
-	const size_t count = f->size / sizeof items[0];
-
-	if (count > FAR_CANCELS || f->size % sizeof items[0] != 0)
-		give_up(bereft);
-	memcpy(items, f->body, f->size);
-	ship_taken();
-	for (size_t i = 0; i < count; i++)
-		if (items[i].item >= self.tasks.shipped)
-			give_up(bereft);
-	tell(FRAME_CANCEL, items, f->size);
-}
 
 static void obey(const struct frame *f)
 {
 	switch (f->kind) {
 	case FRAME_CHUNK:
-		begin(f);
+		need(freight_add_chunk(&self.freight, f));
 		return;
 	case FRAME_ITEM:
-		if (tasks_receive(&self.tasks, f) < 0)
-			give_up(bereft);
+		need(freight_add_item(&self.freight, f));
 		return;
 	case FRAME_CANCEL:
-		cancel(f);
+		need(freight_cancel(&self.freight, f));
 		return;
 	case FRAME_RECALL:
-		ship_taken();
-		tell(FRAME_RECALL, f->body, f->size);
+		need(freight_recall(&self.freight, f));
 		return;
 	case FRAME_STOP:
-		self.stopping = true;
+		freight_stop(&self.freight);
 		return;
 	default:
 		give_up(bereft);
@@ -559,7 +400,9 @@ static void set_up(void)
 	if (r < 0)
 		unfit(-r, &w);
 	hello.workers = self.workers;
-	credit_init(&self.credit, self.workers, sys_now());
+	freight_open(&self.freight, self.slot,
+	    slots_inputs(&self.life.slots, self.life.which), &self.caller,
+	    &self.agent, self.workers);
 	put(FRAME_HELLO, &hello, sizeof hello);
 	flush();
 }
@@ -571,9 +414,10 @@ static void turn(void)
 	unsigned ready;
 
 	hear_caller();
-	ship_all();
+	need(freight_ship(&self.freight));
 	/* The credit depends on the connection. */
-	if (tasks_in_flight(&self.tasks) > 0 && peer_measure(&self.agent) < 0)
+	if (freight_in_flight(&self.freight) > 0 &&
+	    peer_measure(&self.agent) < 0)
 		give_up(no_memory);
 	leave_when_done();
 	flush();
