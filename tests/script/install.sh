@@ -1,7 +1,8 @@
 #!/bin/sh
 # install.sh - an installed library is found through pkg-config and CMake by a
 # program outside the tree, which then runs; each function has a manual page;
-# uninstalling leaves no file.
+# uninstalling leaves no file.  configure refuses a folder that libtool would not
+# install to.
 #
 # Without cmake or man those parts are left out.
 
@@ -66,6 +67,27 @@ pc()
 	    PKG_CONFIG_SYSROOT_DIR=$root "$PKG_CONFIG" "$@" vimap
 }
 
+# refused OPTION: configure ends with a sentence on the space, and makes nothing.
+refused()
+{
+	mkdir "$tmp/refused"
+	case $srcdir in
+	/*)	configure=$srcdir/configure;;
+	*)	configure=$PWD/$srcdir/configure;;
+	esac
+	if (cd "$tmp/refused" && "$configure" -q "$1") >"$tmp/log" 2>&1; then
+		give_up "configure $1 went through"
+	fi
+	grep 'has a space in its name' "$tmp/log" >/dev/null || {
+		cat "$tmp/log"
+		give_up "configure $1 does not say why"
+	}
+	[ ! -e "$tmp/refused/Makefile" ] || give_up "configure $1 went on"
+	rm -r "$tmp/refused"
+}
+
+refused --prefix="$tmp/a prefix"
+refused --libdir="$tmp/a lib"
 $MAKE install DESTDIR="$root" >"$tmp/log" 2>&1 || {
 	cat "$tmp/log"
 	give_up "make install"
