@@ -16,7 +16,8 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
-#include <time.h>
+
+#include "clock.h"
 
 #define MASK UINT64_C(0x5a5a5a5a5a5a5a5a)
 #define KIB ((size_t)1024)
@@ -35,14 +36,6 @@ static void *volatile heap;
 static const char *program = "bench";
 
 /* ---- Clocks and errors --------------------------------------------------- */
-
-static double read_clock(clockid_t id)
-{
-	struct timespec t;
-
-	clock_gettime(id, &t);
-	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
 
 void bench_fail(const char *what)
 {
@@ -156,11 +149,11 @@ static void step(unsigned steps)
 /* Keeps this thread busy for that CPU time. */
 static void burn(double seconds)
 {
-	double end = read_clock(CLOCK_THREAD_CPUTIME_ID) + seconds;
+	double end = clock_of(CLOCK_THREAD_CPUTIME_ID) + seconds;
 
 	do
 		step(1000);
-	while (read_clock(CLOCK_THREAD_CPUTIME_ID) < end);
+	while (clock_of(CLOCK_THREAD_CPUTIME_ID) < end);
 }
 
 static void run_us(const void *in, void *out, size_t count)
@@ -371,8 +364,8 @@ static uint64_t expected(const struct bench *b)
 
 void bench_begin(struct bench *b)
 {
-	b->cpu = read_clock(CLOCK_PROCESS_CPUTIME_ID);
-	b->wall = read_clock(CLOCK_MONOTONIC);
+	b->cpu = clock_of(CLOCK_PROCESS_CPUTIME_ID);
+	b->wall = clock_of(CLOCK_MONOTONIC);
 }
 
 /* Peak memory.  Not by getrusage(), whose value includes the time before
@@ -393,8 +386,8 @@ static unsigned long peak_kib(void)
 
 int bench_end(struct bench *b)
 {
-	double wall = read_clock(CLOCK_MONOTONIC) - b->wall;
-	double cpu = read_clock(CLOCK_PROCESS_CPUTIME_ID) - b->cpu;
+	double wall = clock_of(CLOCK_MONOTONIC) - b->wall;
+	double cpu = clock_of(CLOCK_PROCESS_CPUTIME_ID) - b->cpu;
 	uint64_t rounds = bench_is(b, "start") ? BENCH_START_ITEMS : 1;
 
 	printf("%llu %.6f %.6f %llu %lu", (unsigned long long)b->items, wall,

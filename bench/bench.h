@@ -1,6 +1,6 @@
 /*
  * bench.h - code that the programs of the benchmark share: workloads, with
- * inputs and checks of outputs, clocks, and the line that each program prints.
+ * inputs and checks of outputs, and the line that each program prints.
  *
  * A program is called
  *	PROGRAM WORKLOAD ITEMS

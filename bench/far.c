@@ -29,10 +29,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <vimap.h>
+
+#include "clock.h"
 
 struct sizes {
 	uint64_t in, out;
@@ -40,14 +41,6 @@ struct sizes {
 
 static struct sizes sizes;
 static uint64_t items;
-
-static double now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
 
 static int fail(const char *what)
 {
@@ -194,10 +187,10 @@ static int run_pool(const char *const *command, char *block,
 	if (pool && vm_imap(pool, vm_array(block, 1, sizes.in)) == 0 &&
 	    take(pool, 1) == 0) {
 		count_cpu(-1);
-		began = now();
+		began = clock_now();
 		if (vm_imap(pool, vm_callback(next, block)) == 0)
 			r = take(pool, items);
-		began = now() - began;
+		began = clock_now() - began;
 		count_cpu(1);
 	}
 	if (r == 0)
@@ -271,10 +264,10 @@ static int run_bytes(char **command, char *block, char *room)
 	if (pid == -1 || read(from, room, 1) != 1)
 		return fail(command[0]);
 	count_cpu(-1);
-	began = now();
+	began = clock_now();
 	r = pump(to, from, block, room,
 	    sizes.out == sizes.in ? items * sizes.in : 1);
-	began = now() - began;
+	began = clock_now() - began;
 	count_cpu(1);
 	if (r == 0)
 		report(began);

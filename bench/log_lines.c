@@ -18,6 +18,8 @@
 #include <unistd.h>
 #include <vimap.h>
 
+#include "clock.h"
+
 enum { LINES = 300000, TURNS = 9 };
 
 static char path[] = "/tmp/vimap_log.XXXXXX";
@@ -112,18 +114,10 @@ static uint64_t count_by_blocks(uint64_t block_size, int logs)
 	return sum;
 }
 
-/* CPU time of this process and of all it has waited for, in seconds. */
+/* CPU time of this process and of all it has waited for. */
 static double cpu(void)
 {
-	double sum = 0;
-	struct rusage u;
-
-	for (int i = 0; i < 2; i++) {
-		getrusage(i == 0 ? RUSAGE_SELF : RUSAGE_CHILDREN, &u);
-		sum += (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) +
-		    (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6;
-	}
-	return sum;
+	return clock_cpu(RUSAGE_SELF) + clock_cpu(RUSAGE_CHILDREN);
 }
 
 static int by_value(const void *a, const void *b)

@@ -17,8 +17,9 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 #include <vimap.h>
+
+#include "clock.h"
 
 enum { TURNS_MOST = 99 };
 
@@ -26,14 +27,6 @@ static void fail(const char *what)
 {
 	fprintf(stderr, "loops: %s\n", what);
 	exit(EXIT_FAILURE);
-}
-
-static double seconds(clockid_t clock)
-{
-	struct timespec t;
-
-	clock_gettime(clock, &t);
-	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
 static int compare(const void *a, const void *b)
@@ -103,13 +96,13 @@ static void make_trips(int (*wait)(vm_pool *, struct vm_result *),
 	struct vm_result r;
 
 	for (size_t i = 0; i < trips; i++) {
-		double began = seconds(CLOCK_MONOTONIC);
+		double began = clock_of(CLOCK_MONOTONIC);
 		int64_t n = (int64_t)i;
 
 		if (vm_submit(pool, &n, sizeof n, NULL) != 1 ||
 		    wait(pool, &r) != 1 || value(&r) != 2 * n)
 			fail(vm_error(pool));
-		us[i] = 1e6 * (seconds(CLOCK_MONOTONIC) - began);
+		us[i] = 1e6 * (clock_of(CLOCK_MONOTONIC) - began);
 	}
 	vm_close(pool);
 }
@@ -198,7 +191,7 @@ enum way { BY_ARRAY, BY_CALLBACK, BY_SUBMIT, WAYS };
 static double map(const int64_t *in, size_t count, enum way way)
 {
 	vm_pool *pool = open_pool();
-	double began = seconds(CLOCK_PROCESS_CPUTIME_ID), took;
+	double began = clock_of(CLOCK_PROCESS_CPUTIME_ID), took;
 	struct feed feed = { in, count };
 	int64_t sum = 0, n = (int64_t)count;
 
@@ -208,7 +201,7 @@ static double map(const int64_t *in, size_t count, enum way way)
 	    vm_array(in, count, sizeof *in) : vm_callback(next, &feed)) != 0)
 		fail(vm_error(pool));
 	take(pool, -1, &sum);
-	took = seconds(CLOCK_PROCESS_CPUTIME_ID) - began;
+	took = clock_of(CLOCK_PROCESS_CPUTIME_ID) - began;
 	vm_close(pool);
 	if (sum != n * (n - 1))
 		fail("a wrong sum");

@@ -11,13 +11,7 @@
 
 #include <vimap.h>
 
-static double now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
+#include "clock.h"
 
 /* The input is the time to sleep, in ms. */
 static int nap(struct vm_context *me, const void *input, size_t size)
@@ -49,7 +43,7 @@ int main(int argc, char **argv)
 	long ms = argc > 2 ? atol(argv[2]) : 200;
 	struct vm_worker worker = { .process = nap };
 	struct vm_options options = { .workers = workers, .chunk_size = 1 };
-	double start = now(), forked, done, closed;
+	double start = clock_now(), forked, done, closed;
 	int64_t *times;
 	vm_pool *pool;
 	long n = -1;
@@ -59,18 +53,18 @@ int main(int argc, char **argv)
 		fprintf(stderr, "sleepers: %s\n", vm_error(NULL));
 		return 1;
 	}
-	forked = now();
+	forked = clock_now();
 	times = calloc((size_t)workers, sizeof *times);
 	for (int i = 0; times != NULL && i < workers; i++)
 		times[i] = ms;
 	if (times != NULL && vm_imap(pool, vm_array(times, (size_t)workers,
 	    sizeof *times)) == 0)
 		n = take_all(pool);
-	done = now();
+	done = clock_now();
 	if (n != workers)
 		fprintf(stderr, "sleepers: %s\n", vm_error(pool));
 	vm_close(pool);
-	closed = now();
+	closed = clock_now();
 	free(times);
 	printf("%ld of %d items of %ld ms: fork %.1f ms, run %.1f ms, "
 	    "close %.1f ms, in all %.3f s\n", n, workers, ms,

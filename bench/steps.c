@@ -16,10 +16,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <vimap.h>
 
+#include "clock.h"
 #include "shm/slots.h"
 
 #define RUNS 7
@@ -106,14 +106,6 @@ static const struct step steps[] = {
 };
 #define STEPS (sizeof steps / sizeof *steps)
 
-static double now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
-
 static int compare(const void *one, const void *other)
 {
 	double a = *(const double *)one, b = *(const double *)other;
@@ -128,9 +120,9 @@ static void measure(struct slot *s, uint64_t count)
 
 	for (int run = 0; run < RUNS; run++)
 		for (size_t i = 0; i < STEPS; i++) {
-			start = now();
+			start = clock_now();
 			steps[i].run(s, count);
-			took[i][run] = 1e9 * (now() - start) / (double)count;
+			took[i][run] = 1e9 * (clock_now() - start) / (double)count;
 		}
 	for (size_t i = 0; i < STEPS; i++) {
 		qsort(took[i], RUNS, sizeof **took, compare);

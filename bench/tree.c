@@ -28,30 +28,14 @@
 
 #include <vimap.h>
 
+#include "clock.h"
+
 #define MS 200
 #define ITEMS 20
 #define AGENTS_MOST 4096
 
 static char program[4096];
 static const char *const command[] = { program, NULL };
-
-static double now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
-
-/* Returns the CPU time of this process, or of its children that have ended. */
-static double cpu(int who)
-{
-	struct rusage u;
-
-	getrusage(who, &u);
-	return (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) +
-	    (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6;
-}
 
 static double resident_mib(void)
 {
@@ -146,7 +130,7 @@ static int run_items(vm_pool *pool, int items)
 static int run(const char *shape)
 {
 	int first, behind, agents, items;
-	double began = now(), up, seconds, mine, others, memory;
+	double began = clock_now(), up, seconds, mine, others, memory;
 	vm_pool *pool;
 
 	if (read_shape(shape, &first, &behind) < 0) {
@@ -156,21 +140,21 @@ static int run(const char *shape)
 	}
 	agents = behind > 0 ? first * behind : first;
 	items = agents * ITEMS;
-	others = cpu(RUSAGE_CHILDREN);
+	others = clock_cpu(RUSAGE_CHILDREN);
 	pool = fork_tree(first, behind);
 	if (pool == NULL || await_all(pool, first, agents) < 0)
 		goto failed;
-	up = now() - began;
-	mine = cpu(RUSAGE_SELF);
-	began = now();
+	up = clock_now() - began;
+	mine = clock_cpu(RUSAGE_SELF);
+	began = clock_now();
 	if (run_items(pool, items) < 0)
 		goto failed;
-	seconds = now() - began;
-	mine = cpu(RUSAGE_SELF) - mine;
+	seconds = clock_now() - began;
+	mine = clock_cpu(RUSAGE_SELF) - mine;
 	memory = resident_mib();
 	if (vm_close(pool) != 0)
 		goto failed;
-	others = cpu(RUSAGE_CHILDREN) - others;
+	others = clock_cpu(RUSAGE_CHILDREN) - others;
 	printf("%-9s %6d %8.2f %8.2f %6.2f %8.3f %8.1f %8.1f %9.1f\n", shape,
 	    agents, up, seconds, ITEMS * MS / 1000.0, mine,
 	    mine * 1e6 / items, memory, (mine + others) * 1e6 / items);

@@ -3,9 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "words.h"
@@ -29,31 +27,4 @@ struct text text_open(const char *path)
 	}
 	close(fd);
 	return t;
-}
-
-double seconds(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
-
-static double cpu_of(int who)
-{
-	struct rusage u;
-
-	getrusage(who, &u);
-	return (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) +
-	    (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6;
-}
-
-double cpu_of_self(void)
-{
-	return cpu_of(RUSAGE_SELF);
-}
-
-double cpu_of_children(void)
-{
-	return cpu_of(RUSAGE_CHILDREN);
 }

@@ -39,10 +39,4 @@ static inline size_t next_word(const char **at, const char *end,
 	return (size_t)(p - word);
 }
 
-/* Return seconds: of the monotonic clock, and of CPU time of this process and
-   of its children that it has reaped. */
-double seconds(void);
-double cpu_of_self(void);
-double cpu_of_children(void);
-
 #endif

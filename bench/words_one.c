@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "clock.h"
 #include "words.h"
 
 struct entry {
@@ -98,7 +99,7 @@ static int by_word(const void *a, const void *b)
 
 int main(int argc, char **argv)
 {
-	double start = seconds();
+	double start = clock_now();
 	struct text text;
 	const char *at, *end;
 	size_t n;
@@ -118,6 +119,6 @@ int main(int argc, char **argv)
 		fwrite(table[i].word, 1, table[i].size, stdout);
 		putchar('\n');
 	}
-	fprintf(stderr, "%.3f %.3f 0\n", seconds() - start, cpu_of_self());
+	fprintf(stderr, "%.3f %.3f 0\n", clock_now() - start, clock_cpu(RUSAGE_SELF));
 	return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -12,6 +12,7 @@
 
 #include <vimap_reduce.h>
 
+#include "clock.h"
 #include "words.h"
 
 static struct text text;
@@ -87,7 +88,7 @@ int main(int argc, char **argv)
 		.memory_limit = argc > 4 ?
 		    strtoul(argv[4], NULL, 10) << 20 : 0,
 	};
-	double start = seconds();
+	double start = clock_now();
 	vm_reducer *reducer;
 	uint64_t parts;
 	int rc;
@@ -109,7 +110,7 @@ int main(int argc, char **argv)
 		    vm_reducer_error(reducer));
 	if (vm_reducer_close(reducer) < 0 || fflush(stdout) != 0)
 		rc = -1;
-	fprintf(stderr, "%.3f %.3f %.3f\n", seconds() - start,
-	    cpu_of_self(), cpu_of_children());
+	fprintf(stderr, "%.3f %.3f %.3f\n", clock_now() - start,
+	    clock_cpu(RUSAGE_SELF), clock_cpu(RUSAGE_CHILDREN));
 	return rc == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
