@@ -169,6 +169,8 @@ int vm_finish(vm_pool *p)
 		return -1;
 	}
 	p->engine.fate.finishing = true;
+	/* No inline function gives an input any more. */
+	p->engine.intake.room = 0;
 	loop_fd_follow(&p->engine, 1);
 	return 0;
 }

@@ -446,12 +446,41 @@ START_TEST(wrong_calls_are_refused)
 }
 END_TEST
 
+/* The program takes results that are alike, while a chunk of pushed inputs is
+   being filled. */
+START_TEST(none_is_pushed_between_results_of_the_end)
+{
+	const struct vm_options o = { .workers = 1, .chunk_size = 64 };
+	vm_pool *pool = fork_pool(&worker, &o);
+	struct vm_result r;
+	int64_t n = 0;
+
+	for (int i = 0; i < 256; i++, n++)
+		ck_assert_int_eq(vm_submit(pool, &n, sizeof n, NULL), 1);
+	for (int i = 0; i < 100; i++)
+		take(pool, &r);
+	for (int i = 0; i < 5; i++, n++)
+		ck_assert_int_eq(vm_submit(pool, &n, sizeof n, NULL), 1);
+	ck_assert_int_eq(vm_finish(pool), 0);
+	for (int64_t i = 100; i < n; i++) {
+		take(pool, &r);
+		ck_assert_int_eq(number(r.output), i);
+		errno = 0;
+		ck_assert_int_eq(vm_submit(pool, &n, sizeof n, NULL), -1);
+		ck_assert_int_eq(errno, EPIPE);
+	}
+	take_end(pool);
+	close_pool(pool);
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const tests[] = { each_input_comes_back_with_its_tag,
 		an_idle_worker_gets_it_at_once, bounds_are_told,
 		large_inputs_are_pushed_too, an_input_may_lie_in_a_result,
 		sources_and_pushing_go_together, a_death_costs_its_input_only,
+		none_is_pushed_between_results_of_the_end,
 		a_pushed_input_is_cancelled_by_its_tag,
 		a_chunk_is_filled_by_the_rules, bytes_are_bounded,
 		wrong_calls_are_refused };
