@@ -33,7 +33,7 @@ static bool may_help(const struct engine *e)
 	const struct member *m = e->crew.roster.busy.first;
 
 	if (e->nudges.vain >= NUDGES_MOST || e->window.nsent == 0 ||
-	    (e->crew.kept == 0 && crew_idle(&e->crew) == NULL))
+	    (e->crew.kept == 0 && crew_empty(&e->crew) == NULL))
 		return false;
 	if (e->window.nsent > ONLY_MOST)
 		return true;
@@ -52,6 +52,7 @@ uint64_t nudge_alarm(const struct engine *e, uint64_t now)
 static int ask_all(struct engine *e, uint64_t since, uint64_t now)
 {
 	struct member *m, *next;
+	size_t silent = 0;
 	bool any = false;
 	int r = 0;
 
@@ -63,7 +64,9 @@ static int ask_all(struct engine *e, uint64_t since, uint64_t now)
 		atomic_store(&m->slot->wanted, 1);
 		r = receive_ring(e, m, now);
 		any |= r > 0;
+		silent++;
 	}
+	sizer_silent(&e->sizer, silent);
 	if (r < 0)
 		return r;
 	return dispatch_take_back(e) || any;

@@ -82,6 +82,14 @@ static size_t far_workers(const struct engine *e)
 	return n;
 }
 
+/* Returns how many workers should have chunks; SIZE_MAX: all.  Links have CPUs
+   of their own. */
+static size_t wanted_hands(const struct engine *e)
+{
+	return e->crew.roster.having[TRAIT_LINK] > 0 ? SIZE_MAX :
+	    sizer_hands(&e->sizer, e->cpus);
+}
+
 /* Chunks still with workers that are to leave must not count against the bounds
    of the others: these workers may take as long as they like. */
 void staffing_bound(struct engine *e)
@@ -91,7 +99,8 @@ void staffing_bound(struct engine *e)
 	e->staffing.workforce = e->set.workers + far_workers(e);
 	n = e->staffing.workforce + e->crew.roster.having[TRAIT_EXTRA];
 	most = settings_bytes(&e->set, n, &usual);
-
+	e->crew.hands = wanted_hands(e);
+	n = MIN(n, e->crew.hands);
 	window_limit(&e->window, n * e->set.real_factor,
 	    n * e->set.total_factor);
 	window_bound(&e->window, usual, most, n);

@@ -70,7 +70,8 @@ bool staffing_dismiss(struct engine *);
 /* Are workers left that were dismissed? */
 bool staffing_are_leaving(const struct engine *);
 
-/* Sets the bounds on inputs and bytes in flight by the number of workers. */
+/* Sets the number of workers that should have chunks, and by it the bounds on
+   inputs and bytes in flight. */
 void staffing_bound(struct engine *);
 
 /* Sets the number of workers from now on.  Returns 0, or -ERANGE and sets the

@@ -15,6 +15,12 @@
 #define LONGEST_NS 50000000.0
 /* Length of a sample for sizer_crowd(). */
 #define SAMPLE_NS (4 * MS_IN_NS)
+/* An item that takes less neither sleeps nor waits for another process. */
+#define TINY_NS 2000.0
+/* The first chunk of a worker may take so much longer. */
+#define COLD_NS 20000.0
+/* Upper bound on the balance of tiny chunks. */
+#define TINY_MOST 16
 /* A wake-up takes that long at most, on slow machines. */
 #define SHORT_NS 100000.0
 /* Least weight of a shorter time in the average. */
@@ -55,6 +61,28 @@ bool sizer_worth(const struct sizer *p, uint32_t items)
 	return items * p->item_ns >= TARGET_NS / 2;
 }
 
+size_t sizer_hands(const struct sizer *p, size_t cpus)
+{
+	return p->tiny > TINY_MOST / 2 ? cpus + 1 + p->silent : SIZE_MAX;
+}
+
+void sizer_silent(struct sizer *p, size_t workers)
+{
+	p->silent = workers;
+}
+
+/* A chunk took long if its worker had to wait for a CPU, too: that says little
+   of its items, unless it happens to every third chunk. */
+static void judge(struct sizer *p, uint32_t items, double ns)
+{
+	if (p->silent > 0)
+		p->silent--;
+	if (ns < items * TINY_NS + COLD_NS)
+		p->tiny = MIN(p->tiny + 1, TINY_MOST);
+	else
+		p->tiny = MAX(p->tiny - 2, 0);
+}
+
 bool sizer_is_short(const struct sizer *p)
 {
 	return p->item_ns > 0 && p->item_ns < SHORT_NS;
@@ -82,6 +110,7 @@ void sizer_learn(struct sizer *p, uint32_t items, uint64_t ns)
 	average(p, items, (double)MAX(ns, 1) / items);
 	if (p->fixed)
 		return;
+	judge(p, items, (double)ns);
 	cost = p->item_ns;
 	if (p->share_ns > 0) {
 		cost = MIN(cost, p->share_ns);

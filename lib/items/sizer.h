@@ -26,6 +26,9 @@ struct sizer {
 				   unknown, 0 */
 	uint64_t since;		/* begin of the present sample, ns */
 	uint64_t done;		/* items done in the present sample */
+	int tiny;		/* balance of chunks whose items took no time,
+				   up to TINY_MOST */
+	size_t silent;		/* workers that may be at a longer item */
 };
 
 /* Initializes it.  chunk_size: the option; 0: measure. */
@@ -50,6 +53,14 @@ uint16_t sizer_stride(const struct sizer *);
 
 /* Are items so short that waking a worker for a single item costs as much? */
 bool sizer_is_short(const struct sizer *);
+
+/* Returns how many workers should have chunks; SIZE_MAX: all.  While items are
+   tiny, more workers than CPUs only touch more pages. */
+size_t sizer_hands(const struct sizer *, size_t cpus);
+
+/* So many workers with chunks were silent for a while: they may be at a longer
+   item, and others should have chunks in their place. */
+void sizer_silent(struct sizer *, size_t workers);
 
 /* Do that many items take so long that waking the caller for them costs little
    by comparison? */

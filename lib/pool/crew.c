@@ -37,7 +37,7 @@ int crew_init(struct crew *c, size_t count, size_t wanted,
     struct poller *poller)
 {
 	*c = (struct crew){ .server = server, .poller = poller,
-		.alarm = NEVER };
+		.alarm = NEVER, .hands = SIZE_MAX };
 	c->members = calloc(count, sizeof *c->members);
 	if (c->members == NULL)
 		return -ENOMEM;
@@ -413,7 +413,7 @@ bool crew_owed(const struct crew *c)
 
 struct member *crew_pick(const struct crew *c)
 {
-	struct member *best = c->roster.room[0].first;
+	struct member *best = crew_idle(c);
 
 	for (int i = 1; i < c->leases && best == NULL; i++)
 		best = c->roster.room[i].first;
@@ -422,7 +422,7 @@ struct member *crew_pick(const struct crew *c)
 
 struct member *crew_idle(const struct crew *c)
 {
-	return c->roster.room[0].first;
+	return c->roster.nbusy < c->hands ? c->roster.room[0].first : NULL;
 }
 
 struct member *crew_empty(const struct crew *c)

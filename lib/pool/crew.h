@@ -175,6 +175,8 @@ struct crew {
 	size_t first_link;	/* places from here on are for links, */
 	bool here_only;		/* which get no chunks now */
 	int leases;		/* chunks that a worker may hold */
+	size_t hands;		/* members that should have chunks; SIZE_MAX:
+				   all */
 	uint64_t max_items;	/* items per worker; 0: no limit */
 	const struct slots *wiped; /* slots whose pages are emptied for each
 				   worker; NULL: not emptied */
@@ -294,7 +296,8 @@ int crew_welcome(struct crew *, struct member *, const struct notice *,
    have enough. */
 struct member *crew_pick(const struct crew *);
 
-/* A READY member that has a worker without a chunk, or NULL. */
+/* A READY member that has a worker without a chunk, or NULL; NULL too while as
+   many have chunks as should. */
 struct member *crew_idle(const struct crew *);
 
 /* A READY member without a chunk, for an item that is to be alone; or NULL. */

@@ -123,6 +123,9 @@ static inline void place(struct crew *c, struct member *m,
 		return;
 	if (from != NULL)
 		leave(m, kind);
+	if (kind == IN_BUSY)
+		c->roster.nbusy = c->roster.nbusy + (to != NULL) -
+		    (from != NULL);
 	if (to != NULL && kind == IN_ROOM)
 		join_first(to, m, kind);
 	else if (to != NULL)
@@ -244,5 +247,5 @@ bool roster_is_right(struct crew *c)
 		right &= there[k] == listed(&c->roster, (enum roster_kind)k);
 	for (int t = 0; t < TRAITS; t++)
 		right &= having[t] == c->roster.having[t];
-	return right;
+	return right && c->roster.nbusy == length(&c->roster.busy, IN_BUSY);
 }

@@ -66,6 +66,7 @@ struct roster {
 	struct list state[MEMBER_STATES];
 	struct list room[SLOT_LEASES];
 	struct list busy;
+	size_t nbusy;		/* length of busy */
 	struct list fresh, full;
 	struct list out;
 	size_t having[TRAITS];

@@ -273,6 +273,56 @@ START_TEST(a_crowd_that_sleeps_has_short_chunks)
 }
 END_TEST
 
+START_TEST(few_workers_have_tiny_items)
+{
+	struct sizer p;
+
+	sizer_init(&p, 0);
+	ck_assert_uint_eq(sizer_hands(&p, 2), SIZE_MAX);
+	for (int i = 0; i < 100; i++)
+		sizer_learn(&p, 100, 10000);
+	ck_assert_uint_eq(sizer_hands(&p, 2), 3);
+	/* A chunk now and then had to wait for a CPU. */
+	for (int i = 0; i < 100; i++) {
+		sizer_learn(&p, 100, i % 4 == 0 ? 50 * MS_IN_NS : 10000);
+		ck_assert_uint_eq(sizer_hands(&p, 2), 3);
+	}
+	for (int i = 0; i < 10; i++)
+		sizer_learn(&p, 100, 50 * MS_IN_NS);
+	ck_assert_uint_eq(sizer_hands(&p, 2), SIZE_MAX);
+}
+END_TEST
+
+START_TEST(others_stand_in_for_silent_workers)
+{
+	struct sizer p;
+
+	sizer_init(&p, 0);
+	for (int i = 0; i < 100; i++)
+		sizer_learn(&p, 100, 10000);
+	sizer_silent(&p, 3);
+	ck_assert_uint_eq(sizer_hands(&p, 2), 6);
+	/* These end their chunks. */
+	for (size_t left = 3; left > 0; left--) {
+		ck_assert_uint_eq(sizer_hands(&p, 2), 3 + left);
+		sizer_learn(&p, 100, 10000);
+	}
+	sizer_learn(&p, 100, 10000);
+	ck_assert_uint_eq(sizer_hands(&p, 2), 3);
+}
+END_TEST
+
+START_TEST(all_workers_have_chunks_of_a_given_number)
+{
+	struct sizer p;
+
+	sizer_init(&p, 100);
+	for (int i = 0; i < 100; i++)
+		sizer_learn(&p, 100, 10000);
+	ck_assert_uint_eq(sizer_hands(&p, 2), SIZE_MAX);
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const tests[] = { one_at_first, a_given_number_is_kept,
@@ -283,7 +333,10 @@ int main(void)
 		nothing_teaches_nothing,
 		stays_within_bounds, grows_to_the_most_and_no_further,
 		a_crowd_is_paced_by_what_it_gets_done,
-		a_crowd_that_sleeps_has_short_chunks };
+		a_crowd_that_sleeps_has_short_chunks,
+		few_workers_have_tiny_items,
+		others_stand_in_for_silent_workers,
+		all_workers_have_chunks_of_a_given_number };
 
 	return run_tests("pace", tests, COUNTOF(tests));
 }

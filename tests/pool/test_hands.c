@@ -1,0 +1,85 @@
+/*
+ * test_hands.c - while items are tiny, few workers have them; as soon as some
+ * take long, all workers share them.
+ */
+#include "config.h"
+
+#include <stdlib.h>
+
+#include "api/vm_pool.h"
+#include "base/base.h"
+#include "os/sys.h"
+#include "tools.h"
+
+/* Workers beyond one for each CPU; no pool of a test has more than MOST. */
+enum { BEYOND = 6, MOST = 64 };
+/* Tiny items before the first that waits, and from each of these to the
+   next. */
+enum { TINY = 60000, APART = 1000 };
+
+/* What the workers inherit. */
+struct meeting {
+	struct shared *shared;
+	int workers;
+};
+
+/* From TINY on, every APARTth item ends when as many of them run as there are
+   workers. */
+static int meet_at_times(struct vm_context *me, const void *input, size_t size)
+{
+	const struct meeting *m = me->config;
+	uint64_t i = me->index;
+
+	if (i >= TINY && (i - TINY) % APART == 0) {
+		atomic_fetch_add(&m->shared->counter[0], 1);
+		if (await(&m->shared->counter[0], m->workers, limit_ms()) < 0)
+			return vm_fail(me, 1, "only %ld workers have work",
+			    atomic_load(&m->shared->counter[0]));
+	}
+	return vm_output(me, input, size);
+}
+
+static void all_meet(bool ordered)
+{
+	struct meeting m = { .shared = shared_new(),
+		.workers = MIN(sys_affinity() + BEYOND, MOST) };
+	size_t items = TINY + (size_t)m.workers * APART;
+	vm_pool *pool = fork_pool(&(struct vm_worker){
+	        .process = meet_at_times, .config = &m },
+	    &(struct vm_options){ .workers = m.workers,
+	        .flags = ordered ? VM_ORDERED : 0 });
+	struct vm_result r;
+
+	ck_assert_int_eq(vm_ready(pool, -1), 0);
+	imap_to(pool, vm_range(0, items));
+	for (size_t i = 0; i < items; i++) {
+		take(pool, &r);
+		ck_assert_msg(r.type == VM_OUTPUT, "%s",
+		    r.exception ? r.exception->message : "");
+	}
+	take_end(pool);
+	ck_assert_int_eq(atomic_load(&m.shared->counter[0]), m.workers);
+	close_pool(pool);
+	shared_free(m.shared);
+}
+
+START_TEST(long_items_among_tiny_items_reach_all_workers)
+{
+	all_meet(false);
+}
+END_TEST
+
+START_TEST(they_do_so_in_order_too)
+{
+	all_meet(true);
+}
+END_TEST
+
+int main(void)
+{
+	const TTest *const tests[] = {
+		long_items_among_tiny_items_reach_all_workers,
+		they_do_so_in_order_too };
+
+	return run_tests("hands", tests, COUNTOF(tests));
+}
