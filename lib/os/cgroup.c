@@ -46,8 +46,8 @@ static bool is_listed(const char *names, const char *name)
 	return false;
 }
 
-/* Parses a line "id:controllers:group" and passes the group to the callback.
-   Version 2 lists no controllers. */
+/* Parses a line "id:controllers:group" and passes the group to the callback,
+   the root of a mount as "".  Version 2 lists no controllers. */
 static void show_line(const char *root, const char *controller, char *line,
     void (*show)(void *, const char *, char *, bool), void *to)
 {
@@ -65,6 +65,8 @@ static void show_line(const char *root, const char *controller, char *line,
 		return;
 	snprintf(mount, sizeof mount, "%s/sys/fs/cgroup%s%s", root,
 	    version2 ? "" : "/", first);
+	if (strcmp(second + 1, "/") == 0)
+		second[1] = '\0';
 	show(to, mount, second + 1, version2);
 }
 

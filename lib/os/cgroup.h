@@ -24,9 +24,10 @@ int cgroup_slurp(const char *path, char *text, size_t size);
 
 /*
  * Calls the callback for each group that may have a controller ("cpu",
- * "memory"), with the group's mount point and its path below that; the callback
- * may change the path.  root is put before the paths under /proc and /sys: ""
- * except in tests.  Without memory the callback is not called.
+ * "memory"), with the group's mount point and its path below that, "" for the
+ * mount itself; the callback may change the path.  root is put before the paths
+ * under /proc and /sys: "" except in tests.  Without memory the callback is not
+ * called.
  */
 void cgroup_each(const char *root, const char *controller,
     void (*show)(void *to, const char *mount, char *group, bool version2),

@@ -37,7 +37,7 @@ static void try_group(void *to, const char *mount, char *group, bool version2)
 	const char *const groups[] = { group, "" };
 	struct oom *o = to;
 
-	for (int i = 0; i < 2 && o->path[0] == '\0'; i++) {
+	for (int i = group[0] == '\0'; i < 2 && o->path[0] == '\0'; i++) {
 		int r = snprintf(o->path, sizeof o->path, "%s%s/%s", mount,
 		    groups[i], name);
 
