@@ -13,8 +13,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Chunks of more bytes gain nothing and fill the pipe. */
-#define SIZER_BYTES ((size_t)16 * 1024)
+/* Chunks of more bytes gain nothing.  Four of them, each with an item beyond
+   that and a head, fit in a pipe of default size. */
+#define SIZER_BYTES ((size_t)15 * 1024)
 
 struct sizer {
 	uint32_t fixed;		/* chunk_size; 0: by measurement */

@@ -12,8 +12,10 @@
 
 /* Hire orders in flight: as many as the fork server's socket buffers. */
 #define ASKED_MOST 16
-/* Bytes in flight to one worker that keep it busy between two wake-ups. */
-#define BYTES_ENOUGH ((size_t)64 * 1024)
+/* Bytes in flight to one worker that keep it busy between two wake-ups.  With
+   the heads of their chunks they fit in a pipe of default size: the rest of a
+   chunk that does not fit costs four system calls. */
+#define BYTES_ENOUGH ((size_t)62 * 1024)
 /* Arrays of outputs lie in that many bytes of a slot, where they stay in
    caches and touch few pages, if these hold ELEMENTS_LEAST elements. */
 #define ARRAYS ((size_t)1024 * 1024)
@@ -458,15 +460,16 @@ void crew_ungrant(struct crew *c, struct member *m, uint32_t items)
 		roster_book_load(c, m);
 }
 
-/* Sets whether the member has enough chunks.  If so, it gets no more before
-   half of them are done, so that several chunks leave in one write. */
+/* Sets whether the member has enough chunks: another like the last would be too
+   much.  If so, it gets no more before half of them are done, so that several
+   chunks leave in one write. */
 static void weigh(const struct crew *c, struct member *m)
 {
 	const uint32_t most = crew_most(c, m);
 	const size_t enough = BYTES_ENOUGH * m->weight;
 
 	if (m->nsent >= most || m->nleased == SLOT_LEASES ||
-	    (m->nsent >= 2 * m->weight && m->load >= enough))
+	    (m->nsent >= 2 * m->weight && m->load + m->last_load > enough))
 		m->sated = true;
 	else if (m->nsent < MIN(2 * m->weight, most) ||
 	    (2 * m->nsent <= most && 2 * m->load <= enough))
@@ -507,7 +510,8 @@ int crew_lease(struct crew *c, struct member *m, struct span *s, uint64_t now)
 	m->nleased++;
 	if (m->nsent++ == 0)
 		m->heard_at = now;
-	m->load += span_load(s);
+	m->last_load = span_load(s);
+	m->load += m->last_load;
 	c->kept += span_is_kept(s);
 	m->granted += s->count;
 	m->alone = span_is_suspect(s);

@@ -97,7 +97,8 @@ struct member {
 	struct span *sent, **sent_end; /* list of spans, oldest first: of a link
 				   those that are away, then leased spans */
 	struct span **leases;	/* points to the first leased span in it */
-	size_t load;		/* span_load() of all leased spans */
+	size_t load;		/* span_load() of all leased spans, */
+	size_t last_load;	/* and of the span leased last */
 	uint32_t nsent;		/* spans in the list, */
 	uint32_t nleased;	/* and those that are leased */
 	uint64_t shipped;	/* items that a link has shipped, of leases that

@@ -15,8 +15,9 @@
 
 #include "shm/slots.h"
 
-/* Bytes of inputs and outputs after which a write pays. */
-#define OUTSTREAM_DUE ((size_t)32 * 1024)
+/* Bytes of inputs and outputs after which a write pays: a large chunk whose
+   outputs are like its inputs ends with such a write. */
+#define OUTSTREAM_DUE ((size_t)30 * 1024)
 
 struct outstream {
 	struct slot *slot;
