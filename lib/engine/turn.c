@@ -427,7 +427,8 @@ int turn_run_at(struct engine *e, uint64_t now, uint64_t until)
 		now = sys_now();
 	}
 	if (ms != 0 && awaits_one(e))
-		spin_at(&e->listening.spin, e->listening.poller.set);
+		spin_at(&e->listening.spin, e->listening.poller.set,
+		    SPIN_LOOKS);
 	count = e->listening.poller.set < 0 ? 0 :
 	    sys_epoll_wait(e->listening.poller.set, told, EVENTS_MOST, ms);
 	if (count < 0)

@@ -8,14 +8,11 @@
 #include "base/base.h"
 #include "os/sys.h"
 
-/* Polls the descriptor up to LOOKS times, half a microsecond each if no other
-   process wants the CPU; polling that takes longer than PAYS_NS has not
-   paid. */
-#define LOOKS 100
+/* Polling that takes longer has not paid: other processes had the CPU. */
 #define PAYS_NS 100000u
 #define SPIN_PAUSE_MOST 1023
 
-void spin_at(struct spin *l, int fd)
+void spin_at(struct spin *l, int fd, int looks)
 {
 	uint64_t begin;
 	bool came;
@@ -25,7 +22,7 @@ void spin_at(struct spin *l, int fd)
 		return;
 	}
 	begin = sys_now();
-	came = sys_linger(fd, LOOKS);
+	came = sys_linger(fd, looks);
 	if (came && sys_now() - begin < PAYS_NS)
 		l->pause = 0;
 	else

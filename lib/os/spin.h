@@ -11,6 +11,10 @@
 
 #include <stdint.h>
 
+/* Looks before sleeping where the wake-up would be on another CPU, half a
+   microsecond each if no other process wants the CPU. */
+#define SPIN_LOOKS 100
+
 /* All zero at first: polling is tried. */
 struct spin {
 	uint32_t pause;		/* waits without polling after the last
@@ -18,8 +22,8 @@ struct spin {
 	uint32_t left;		/* of these, still to come */
 };
 
-/* Polls until a descriptor can be read, for some 50 us at most; returns at once
-   while polling does not pay. */
-void spin_at(struct spin *, int fd);
+/* Polls until a descriptor can be read, that many times at most, and yields the
+   CPU in between; returns at once while polling does not pay. */
+void spin_at(struct spin *, int fd, int looks);
 
 #endif

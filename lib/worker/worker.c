@@ -23,8 +23,8 @@
 
 /* A read of STREAM bytes or more (several chunks, or a large one) means that
    more bytes are on their way.  For the next LINGERS reads the worker then
-   yields the CPU, YIELDS times at most, before it blocks: a wake-up costs
-   more. */
+   yields the CPU, YIELDS times at most, before it blocks: a wake-up costs more,
+   unless other processes take the CPU meanwhile. */
 #define STREAM 128
 #define YIELDS 5
 #define LINGERS 16
@@ -55,6 +55,7 @@ static _Alignas(1024) struct worker {
 	struct stamps stamps;	/* times of the items, for a trace */
 	bool awaited;		/* flag of the chunk received last */
 	struct spin spin;	/* used after such a chunk */
+	struct spin lingering;	/* used while it still yields */
 	uint32_t together;	/* items in a call of process_many() */
 	uint32_t calls;		/* of process_many() */
 	struct outstream outstream;
@@ -254,9 +255,9 @@ ASIDE static void await_frame(void)
 		flush();
 		stamps_begin(&self.stamps, 0);
 		if (self.lingers > 0)
-			sys_linger(self.tasks.in, YIELDS);
+			spin_at(&self.lingering, self.tasks.in, YIELDS);
 		else if (self.awaited)
-			spin_at(&self.spin, self.tasks.in);
+			spin_at(&self.spin, self.tasks.in, SPIN_LOOKS);
 		r = channel_fill(&self.tasks);
 		if (r < 0)
 			give_up();
