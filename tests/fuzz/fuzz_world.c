@@ -388,7 +388,8 @@ ssize_t __wrap_sys_read(int fd, void *to, size_t size)
 	return take(&place_of(fd, RESULTS)->results, to, size);
 }
 
-/* The caller writes to its eventfd only, workers to their pipes. */
+/* The caller writes to its eventfd, and few bytes to a worker; workers write to
+   their pipes. */
 ssize_t __wrap_sys_write(int fd, const void *from, size_t size)
 {
 	struct place *h;
@@ -397,6 +398,10 @@ ssize_t __wrap_sys_write(int fd, const void *from, size_t size)
 	if (fd == COUNTER) {
 		world.woken++;
 		return (ssize_t)size;
+	}
+	if ((fd - FIRST_WORKER) % ENDS == TASKS) {
+		n = world_write(&place_of(fd, TASKS)->tasks, from, size);
+		return n ? (ssize_t)n : -EAGAIN;
 	}
 	h = place_of(fd, OWN_RESULTS);
 	size = world_allows((size_t)(h - world.place), size);
