@@ -260,7 +260,8 @@ RARELY static int wait_for(struct vm_pool *p, struct item *item,
 {
 	int kept = errno, r;
 
-	resume_taken(&p->engine);
+	if (p->engine.resume.on)
+		resume_taken(&p->engine);
 	r = deliver_next(&p->engine, item, pool_moment(ms));
 
 	loop_fd_follow(&p->engine, r);

@@ -298,8 +298,10 @@ struct chore {
 	int (*run)(struct engine *, uint64_t now);
 };
 
-/* Each turn runs the first table before the wait and the second after it, in
-   order; the wait ends when the earliest chore is due. */
+/* Each turn runs the first table before the wait and the others after it, in
+   order; the wait ends when the earliest chore is due.  The last table is for
+   options that few pools have: a turn may be all there is between two items,
+   and code that has left the caches takes longer than its instructions. */
 static const struct chore before[] = {
 	{ cancel_alarm, cancel_run },
 	{ hires_at, hire_due },
@@ -313,11 +315,18 @@ static const struct chore after[] = {
 	{ deaths_at, settle_deaths },
 	{ server_at, check_server },
 	{ staffing_alarm, staffing_run },
+};
+static const struct chore optional[] = {
 	{ links_alarm, links_run },
 	{ orders_alarm, orders_run },
 	{ progress_alarm, progress_run },
 	{ trace_file_alarm, trace_file_run },
 };
+
+static bool has_options(const struct engine *e)
+{
+	return e->set.max_hosts > 0 || e->progress.on || e->trace.on;
+}
 
 static uint64_t first_due(const struct engine *e, const struct chore *chores,
     size_t count, uint64_t now)
@@ -342,6 +351,10 @@ static uint64_t next_alarm(const struct engine *e, uint64_t until,
 	if (e->fate.broken)
 		return now;
 	sooner = MIN(sooner, later);
+	if (has_options(e)) {
+		later = first_due(e, optional, COUNTOF(optional), now);
+		sooner = MIN(sooner, later);
+	}
 	return MIN(until, sooner);
 }
 
@@ -449,6 +462,8 @@ int turn_run_at(struct engine *e, uint64_t now, uint64_t until)
 	    ms != 0 || e->listening.poller.timer >= 0, now);
 	if (r == 0)
 		r = run_all(e, after, COUNTOF(after), now);
+	if (r == 0 && has_options(e))
+		r = run_all(e, optional, COUNTOF(optional), now);
 	now = sys_now();
 	e->lost.left_at = now;
 	tally_leave(&e->tally, now);
