@@ -68,8 +68,10 @@ static int at_end(struct engine *e)
 	return 1;
 }
 
-/* Reads inputs and sends them.  If no worker had a chunk, a second round reads
-   on, as no result can have come yet.  The host was not away in between. */
+/* Reads inputs and sends them.  Chunks that wait are given out first, so that
+   those read after them leave in the same write.  If no worker had a chunk, a
+   second round reads on, as no result can have come yet.  The host was not away
+   in between. */
 static int feed(struct engine *e, uint64_t *now)
 {
 	bool idle;
@@ -82,7 +84,9 @@ static int feed(struct engine *e, uint64_t *now)
 	lost_fds_look(e, *now);
 	do {
 		idle = e->window.nsent == 0;
-		r = e->fate.broken ? 0 : intake_run(e, *now);
+		r = dispatch_give(e, *now);
+		if (r == 0 && !e->fate.broken)
+			r = intake_run(e, *now);
 		if (r == 0 && e->set.serial && !results_ready(&e->results))
 			r = serial_run(e);
 		if (r == 0)
