@@ -17,6 +17,7 @@
 #include "worker/context.h"
 #include "worker/crash.h"
 #include "worker/exit.h"
+#include "worker/legs.h"
 #include "worker/outstream.h"
 #include "worker/rlimits.h"
 #include "worker/stamps.h"
@@ -46,12 +47,7 @@ static _Alignas(1024) struct worker {
 	struct slot *slot;
 	struct channel tasks;
 	int lingers;		/* reads before which it still yields */
-	/* The leg: the items since the chunk or the last write began. */
-	uint64_t leg_began;	/* ns */
-	uint64_t leg_blocked;	/* outstream.blocked by then */
-	uint64_t chunk_blocked;	/* the same when the chunk began */
-	uint32_t leg_first;	/* number of its first item */
-	struct frame_end leg;	/* the longest of the chunk */
+	struct legs legs;	/* times of the present chunk */
 	struct stamps stamps;	/* times of the items, for a trace */
 	bool awaited;		/* flag of the chunk received last */
 	struct spin spin;	/* used after such a chunk */
@@ -115,44 +111,13 @@ static void stamp(const struct frame_chunk *chunk, uint32_t next)
 		give_up();
 }
 
-/* ---- legs ---- */
-
-/* Begins a chunk with the item of that number.  Returns the time. */
-static uint64_t begin_legs(uint32_t first)
-{
-	self.leg_began = sys_now();
-	self.leg_blocked = self.chunk_blocked = self.outstream.blocked;
-	self.leg_first = first;
-	slot_note_leg(self.slot, self.leg_began);
-	self.leg = (struct frame_end){ 0 };
-	stamps_begin(&self.stamps, self.leg_began);
-	return self.leg_began;
-}
-
-/* Ends a leg before the item "next", at that time. */
-static void end_leg(uint32_t next, uint64_t now)
-{
-	const uint64_t blocked = self.outstream.blocked;
-	const uint64_t ns = now - self.leg_began -
-	    (blocked - self.leg_blocked);
-
-	if (next > self.leg_first && ns >= self.leg.longest) {
-		self.leg.longest = ns;
-		self.leg.last = next - 1;
-		self.leg.items = next - self.leg_first;
-	}
-	self.leg_began = now;
-	slot_note_leg(self.slot, now);
-	self.leg_blocked = blocked;
-	self.leg_first = next;
-}
-
 /* Writes out staged results between two items. */
 static void flush_before(uint32_t next)
 {
 	tell_stamps();
 	flush();
-	end_leg(next, self.outstream.wrote_at);
+	legs_end(&self.legs, self.slot, next, self.outstream.wrote_at,
+	    self.outstream.blocked);
 	stamps_begin(&self.stamps, self.outstream.wrote_at);
 }
 
@@ -352,21 +317,26 @@ static void fetch(const struct frame_chunk *chunk, unsigned char **at,
 	f->body[f->size] = 0;
 }
 
-/* Reports that the worker is done with a chunk, begun at that time, up to the
-   item "next". */
-static void finish(const struct frame_chunk *chunk, uint32_t next,
-    uint64_t began)
+/* Begins a chunk. */
+static void begin(const struct frame_chunk *chunk)
+{
+	const uint64_t now = sys_now();
+
+	legs_begin(&self.legs, self.slot, chunk->first, now,
+	    self.outstream.blocked);
+	stamps_begin(&self.stamps, now);
+}
+
+/* Reports that the worker is done with a chunk, up to the item "next". */
+static void finish(const struct frame_chunk *chunk, uint32_t next)
 {
 	const uint64_t now = sys_now();
 	struct frame_end said;
 
 	tell_stamps();
-	end_leg(next, now);
-	said = self.leg;
-	said.ordinal = chunk->ordinal;
-	said.next = next;
-	said.ns = now - began;
-	said.blocked = self.outstream.blocked - self.chunk_blocked;
+	legs_end(&self.legs, self.slot, next, now, self.outstream.blocked);
+	said = legs_report(&self.legs, chunk->ordinal, next, now,
+	    self.outstream.blocked);
 	put(FRAME_END, &said, sizeof said);
 	if (chunk->report || outstream_is_due(&self.outstream))
 		flush();
@@ -379,11 +349,11 @@ static void work_through(const struct frame_chunk *chunk)
 	unsigned char *at = chunk->where == CHUNK_PLACED ?
 	    slots_inputs(&self.life.slots, self.life.which) + chunk->at :
 	    (void *)(uintptr_t)chunk->at;
-	const uint64_t began = begin_legs(chunk->first);
 	uint32_t next = chunk->first, end = next;
 	bool more = true;
 	struct frame input;
 
+	begin(chunk);
 	for (uint32_t i = 0; i < chunk->count &&
 	    (more || chunk->where == CHUNK_PACKED); i++) {
 		fetch(chunk, &at, &input);
@@ -396,7 +366,7 @@ static void work_through(const struct frame_chunk *chunk)
 		if (outstream_is_due(&self.outstream) && i + 1 < chunk->count)
 			flush_before(next);
 	}
-	finish(chunk, next, began);
+	finish(chunk, next);
 }
 
 /* Reports the failure of an item whose output would have had a place in an
@@ -516,9 +486,9 @@ static void fill_through(const struct frame_chunk *chunk)
 {
 	const bool many = self.life.plan->hooks.process_many != NULL;
 	const uint32_t behind = chunk->first + chunk->count;
-	const uint64_t began = begin_legs(chunk->first);
 	uint32_t next = chunk->first, end;
 
+	begin(chunk);
 	if (!has_place(chunk))
 		give_up();
 	/* A hook may have spoiled the lease word: stop at the array's end. */
@@ -528,7 +498,7 @@ static void fill_through(const struct frame_chunk *chunk)
 		fill(chunk, next, end);
 		stamp(chunk, end);
 	}
-	finish(chunk, next, began);
+	finish(chunk, next);
 }
 
 /* Runs teardown.  Its output or failure, if any, is sent after LEAVING. */
