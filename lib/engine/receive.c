@@ -21,6 +21,7 @@
 #include "engine/answer.h"
 #include "engine/debug.h"
 #include "engine/engine.h"
+#include "engine/filled.h"
 #include "engine/links.h"
 #include "engine/lost_fds.h"
 #include "engine/placed.h"
@@ -149,6 +150,16 @@ static inline bool has_size(const struct engine *e, size_t size)
 	    size == e->crew.element;
 }
 
+/* May outputs of a sent span come as frames?  Those of an array in the slot do
+   if they have another size than the array was made for. */
+static inline bool may_come(struct engine *e, const struct span *from)
+{
+	if (from->outputs == NULL)
+		return true;
+	crew_learn_output(&e->crew, 0);
+	return from->in_slot;
+}
+
 /* Gathers the next output and all outputs behind it in the buffer.  *f is the
    first frame; on return the last, its length that of all, for
    channel_pass(). */
@@ -162,7 +173,7 @@ static int outputs(struct engine *e, struct member *m, struct answer *a,
 	int r;
 
 	(void)now;
-	if (most == 0 || a->from->outputs != NULL || !has_size(e, f->size))
+	if (most == 0 || !has_size(e, f->size) || !may_come(e, a->from))
 		return -EPROTO;
 	for (;;) {
 		uint32_t n = channel_alike(&m->channel, bytes, f,
@@ -179,6 +190,9 @@ static int outputs(struct engine *e, struct member *m, struct answer *a,
 		alike = false;
 	}
 	r = gather(e, m, a, items, bytes, alike);
+	if (a->from->outputs == NULL && alike && e->set.plan.lead == 0 &&
+	    items >= CREW_ALIKE_LEAST)
+		crew_learn_output(&e->crew, f->size);
 	f->length = bytes;
 	return r;
 }
@@ -191,8 +205,8 @@ static int placed(struct engine *e, struct member *m, struct answer *a,
 	struct span *s;
 
 	(void)now;
-	if (expected(a) == 0 || e->crew.element > 0 ||
-	    placed_look(e, m, f, &p) < 0)
+	if (expected(a) == 0 || !may_come(e, a->from) ||
+	    e->crew.element > 0 || placed_look(e, m, f, &p) < 0)
 		return -EPROTO;
 	close_answer(e, a);
 	s = span_new(a->from->chunk->freelist);
@@ -232,38 +246,6 @@ static int failure(struct engine *e, struct member *m, struct answer *a,
 	return 0;
 }
 
-/* The items before number "next" in the oldest span of a member are done, and
-   their outputs are in its array in shared memory: copies them to the caller's
-   array, and counts them as taken.  Returns 0; -ENOMEM; or -EPROTO if the span
-   has no such array or the number is invalid. */
-static int take_done(struct engine *e, struct member *m, uint32_t next)
-{
-	struct span *of = m->sent, *done;
-	size_t element = e->crew.element;
-	uint32_t n;
-
-	if (of == NULL || of->outputs == NULL || next < of->first ||
-	    next > of->limit || next > of->first + of->count)
-		return -EPROTO;
-	n = next - of->first;
-	if (n == 0)
-		return 0;
-	done = take_first(of, n, m->pid);
-	if (done == NULL)
-		return -ENOMEM;
-	memcpy(e->array + (done->chunk->index + done->first) * element,
-	    m->outputs_at + span_output_offset(of, done->first, element),
-	    n * element);
-	m->finished += n;
-	e->tally.answered += n;
-	e->tally.output_bytes += n * element;
-	e->results.taken += n;
-	window_move(&e->window, done, SPAN_ANSWERED);
-	window_taken(&e->window, done, n);
-	window_free(&e->window, done);
-	return 0;
-}
-
 /* All items before a number are done. */
 static int done(struct engine *e, struct member *m, struct answer *a,
     struct frame *f, uint64_t now)
@@ -275,7 +257,7 @@ static int done(struct engine *e, struct member *m, struct answer *a,
 	if (m->sent == NULL || frame_body(f, &said, sizeof said) < 0 ||
 	    said.ordinal != m->sent->ordinal)
 		return -EPROTO;
-	return take_done(e, m, said.next);
+	return filled_take(e, m, said.next);
 }
 
 /* The worker is done with its oldest chunk, up to the limit of its lease.  All
@@ -297,7 +279,7 @@ static int end(struct engine *e, struct member *m, struct answer *a,
 	if (m->host != 0)
 		return links_shipped(e, m);
 	if (s->outputs != NULL)
-		r = take_done(e, m, said.next);
+		r = filled_take(e, m, said.next);
 	if (r < 0)
 		return r;
 	if (s->first != s->limit)
@@ -531,7 +513,8 @@ int receive_read(struct engine *e, struct member *m, uint64_t now)
 	return n > 0;
 }
 
-int receive_ring(struct engine *e, struct member *m, uint64_t now)
+/* As receive_ring(), without outputs in an array. */
+static int read_ring(struct engine *e, struct member *m, uint64_t now)
 {
 	uint64_t from = m->channel.position;
 	int64_t ahead = slot_ahead(m->slot, from);
@@ -555,21 +538,14 @@ int receive_ring(struct engine *e, struct member *m, uint64_t now)
 	return settle_or_doom(e, m, now) < 0 ? -ENOMEM : 1;
 }
 
-/* Takes outputs that a dead worker wrote into its array without reporting them;
-   unless its words cannot be trusted.  Returns 0 or -ENOMEM. */
-static int take_unreported(struct engine *e, struct member *m)
+int receive_ring(struct engine *e, struct member *m, uint64_t now)
 {
-	const struct span *s = m->sent;
-	uint32_t next, finished;
+	const struct filled f = filled_look(m);
+	int r = read_ring(e, m, now), early = 0;
 
-	if (s == NULL || s->outputs == NULL || m->blame == VM_GARBLED ||
-	    slot_begun(m->slot, s->ordinal, s->limit, &next) < 0)
-		return 0;
-	finished = slot_done(m->slot, s->ordinal, s->limit,
-	    e->set.plan.hooks.process_many != NULL);
-	if (finished <= s->first || finished > next)
-		return 0;
-	return take_done(e, m, finished) == -ENOMEM ? -ENOMEM : 0;
+	if (r >= 0 && f.next > 0)
+		early = filled_take_early(e, m, f);
+	return early != 0 ? early : r;
 }
 
 int receive_rest(struct engine *e, struct member *m, uint64_t now)
@@ -585,6 +561,6 @@ int receive_rest(struct engine *e, struct member *m, uint64_t now)
 		r = receive_ring(e, m, now);
 	/* With frames left unread, a failed item would pass for done. */
 	if (r >= 0 && whole)
-		r = take_unreported(e, m);
+		r = filled_take_rest(e, m);
 	return lost && r >= 0 ? -EBADF : MIN(r, 0);
 }

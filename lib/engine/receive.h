@@ -18,7 +18,8 @@ struct member;
 int receive_read(struct engine *, struct member *, uint64_t now);
 
 /* Copies the bytes that a member's ring is ahead of its pipe, and handles the
-   frames.  Returns 1, 0 if there are none, or -ENOMEM. */
+   frames; and takes the outputs in its array that it has not reported.  Returns
+   1, 0 if there are none, or -ENOMEM. */
 int receive_ring(struct engine *, struct member *, uint64_t now);
 
 /* Reads all results that a dead worker had finished: from its pipe, then from

@@ -37,12 +37,13 @@ struct span *span_set(struct span *s, struct chunk *c, uint32_t first,
 	return s;
 }
 
-void span_place_outputs(struct span *s, struct arena *area, size_t element)
+void span_place_outputs(struct span *s, struct arena *area, size_t element,
+    size_t step)
 {
-	size_t size = FRAME_HEAD + element * s->count;
+	size_t size = FRAME_HEAD + step * s->count;
 
-	if (element == 0)
-		return;
+	s->element = element;
+	s->step = step;
 	s->outputs = arena_take(area, (size + LINE - 1) / LINE * LINE);
 	s->outputs_first = s->first;
 }
@@ -62,13 +63,14 @@ size_t span_load(const struct span *s)
 {
 	const size_t placed = s->in_place ? bytes_of(s->chunk->region) : 0;
 
-	return s->sent_bytes + placed / PLACED_PART + bytes_of(s->outputs);
+	return s->sent_bytes + placed / PLACED_PART +
+	    (s->in_slot ? 0 : bytes_of(s->outputs));
 }
 
-size_t span_output_offset(const struct span *s, uint32_t item, size_t element)
+size_t span_output_offset(const struct span *s, uint32_t item)
 {
 	return region_offset(s->outputs) + FRAME_HEAD +
-	    (item - s->outputs_first) * element;
+	    (item - s->outputs_first) * s->step;
 }
 
 void span_free(struct span *s)
@@ -150,6 +152,7 @@ static uint64_t whereabouts(const struct span *s)
 void span_write_head(struct span *s)
 {
 	bool away = s->chunk->where == CHUNK_PLACED && !s->in_place;
+	bool in_slot = s->outputs != NULL && s->in_slot;
 	const struct frame_chunk c = {
 		.index = s->chunk->index + s->first,
 		.seq = span_seq(s) + s->chunk->skipped,
@@ -165,6 +168,8 @@ void span_write_head(struct span *s)
 		.size = s->chunk->each,
 		.outputs = s->outputs ? region_offset(s->outputs) :
 		    FRAME_NOWHERE,
+		.element = in_slot ? (uint32_t)s->element : 0,
+		.step = in_slot ? (uint32_t)s->step : 0,
 	};
 
 	frame_write(s->head, FRAME_CHUNK, &c, sizeof c);

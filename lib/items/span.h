@@ -95,6 +95,9 @@ struct span {
 				   sent_first */
 	struct region *outputs;	/* for an array of its outputs; NULL: none */
 	uint32_t outputs_first;	/* number of the first item of that array */
+	size_t element;		/* bytes of such an output, and */
+	size_t step;		/* from one to the next */
+	bool in_slot;		/* it is among the slot's arrays */
 	unsigned char head[80];	/* buffer of the CHUNK frame, while sent */
 
 	/* ANSWERED */
@@ -152,9 +155,11 @@ void span_move_first(struct span *to, struct span *from, uint32_t items);
    the span unchanged. */
 struct span *span_cut(struct span *, uint32_t from);
 
-/* Takes a region for an array of its outputs, if element is not 0 and the area
-   has room.  The array begins FRAME_HEAD bytes behind the region's begin. */
-void span_place_outputs(struct span *, struct arena *, size_t element);
+/* Takes a region for an array of its outputs, elements of that size that begin
+   "step" bytes apart, if the area has room.  The array begins FRAME_HEAD bytes
+   behind the region's begin. */
+void span_place_outputs(struct span *, struct arena *, size_t element,
+    size_t step);
 
 /* Returns the bytes that a sent span has its worker read and write, as far as
    the caller has made room for them; of those placed in shared memory a part,
@@ -163,8 +168,7 @@ size_t span_load(const struct span *);
 
 /* Returns the offset in the area of the output of an item.  It must have such
    a region. */
-size_t span_output_offset(const struct span *, uint32_t item,
-    size_t element);
+size_t span_output_offset(const struct span *, uint32_t item);
 
 /* Gives that region back; none is fine. */
 void span_displace_outputs(struct span *);

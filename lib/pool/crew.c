@@ -56,6 +56,7 @@ int crew_init(struct crew *c, size_t count, size_t wanted,
 		arena_init(&m->inputs, slots->room);
 		arena_init(&m->outputs, slots->payload);
 		m->outputs_at = slot_outputs(m->slot);
+		arena_init(&m->arrays, SLOT_ARRAYS);
 		m->sent_end = m->leases = &m->sent;
 		m->reader = m->errors = -1;
 		m->doom_at = m->setup_by = NEVER;
@@ -476,6 +477,19 @@ static void weigh(const struct crew *c, struct member *m)
 		m->sated = false;
 }
 
+/* Takes a place for the outputs of a span, if they form an array.  An empty
+   output has none, and a link passes frames on. */
+static void place_outputs(const struct crew *c, struct member *m,
+    struct span *s)
+{
+	s->in_slot = c->element == 0;
+	if (c->element > 0)
+		span_place_outputs(s, &m->outputs, c->element, c->element);
+	else if (c->usual > 0 && m->host == 0 && s->count >= CREW_ALIKE_LEAST)
+		span_place_outputs(s, &m->arrays, c->usual,
+		    slot_step(c->usual));
+}
+
 int crew_lease(struct crew *c, struct member *m, struct span *s, uint64_t now)
 {
 	size_t bytes = 0;
@@ -500,7 +514,7 @@ int crew_lease(struct crew *c, struct member *m, struct span *s, uint64_t now)
 	s->finished = m->finished;
 	s->shipped = m->shipped;
 	s->away = false;
-	span_place_outputs(s, &m->outputs, c->element);
+	place_outputs(c, m, s);
 	span_write_head(s);
 	slot_lease(m->slot, s->ordinal, s->first, s->limit);
 	span_send(s, &m->channel);

@@ -72,6 +72,10 @@ enum session {
 /* The setup of the first worker in a place, for vm_ready(). */
 enum first_setup { FIRST_PENDING, FIRST_WELL, FIRST_FAILED };
 
+/* So many outputs of one size, and so many items in a chunk, make an array of
+   outputs worth a try. */
+#define CREW_ALIKE_LEAST 16
+
 struct member {
 	enum member_state state;
 	enum session session;
@@ -90,6 +94,7 @@ struct member {
 	struct arena outputs;	/* of the half for outputs: payload outputs, or
 				   reserved arrays of outputs */
 	unsigned char *outputs_at; /* start of that half */
+	struct arena arrays;	/* of the slot's arrays of outputs */
 	struct channel channel;
 	int reader;		/* read end of the task pipe, if the end in
 				   channel cannot be read; else -1 */
@@ -182,9 +187,12 @@ struct crew {
 	const struct slots *wiped; /* slots whose pages are emptied for each
 				   worker; NULL: not emptied */
 	size_t element;		/* bytes of each output, if outputs form
-				   arrays; else 0 */
+				   arrays by the plan; else 0 */
 	size_t arrays;		/* bytes of a slot that hold such arrays */
 	bool wide;		/* a half may have memory behind SLOT_PAYLOAD */
+	size_t usual;		/* bytes of each of the last outputs, if they
+				   had one size and may form arrays in the slot;
+				   else 0 */
 	struct rxlist rxlist;	/* unused blocks for results */
 };
 
@@ -197,6 +205,13 @@ int crew_init(struct crew *, size_t count, size_t wanted,
 /* Before any chunk: outputs form arrays, as elements of that size.  0: they do
    not. */
 void crew_expect_arrays(struct crew *, size_t element);
+
+/* Outputs of one size have come: those to come may form arrays in the slot, if
+   they are small.  Size 0: they do not, as outputs of two sizes have come. */
+static inline void crew_learn_output(struct crew *c, size_t size)
+{
+	c->usual = c->element == 0 && size <= SLOT_ELEMENT_MOST ? size : 0;
+}
 
 /* Gives a host the first of the places for links that is unused, wanted from
    now on.  Returns false if there is none. */

@@ -41,6 +41,17 @@ void slot_hold(struct slot *s, uint64_t from, uint64_t to)
 	atomic_store_explicit(&s->released, from, memory_order_release);
 }
 
+unsigned char *slot_array(const struct slot *s, const struct frame_chunk *c)
+{
+	const size_t room = SLOT_ARRAYS - FRAME_HEAD;
+
+	if (c->element > SLOT_ELEMENT_MOST ||
+	    c->step != slot_step(c->element) || c->count > room / c->step ||
+	    c->outputs > room - c->count * c->step)
+		return NULL;
+	return slot_arrays(s) + c->outputs + FRAME_HEAD;
+}
+
 /* ---- the ring ---- */
 
 void slot_copy_out(const struct slot *s, uint64_t position, void *to,
@@ -94,6 +105,11 @@ int64_t slot_ahead(const struct slot *s, uint64_t position)
 bool slot_meant(const struct slot *s, uint64_t position)
 {
 	return position <= atomic_load(&s->intended);
+}
+
+bool slot_is_read(const struct slot *s, uint64_t position)
+{
+	return atomic_load(&s->committed) <= position;
 }
 
 bool slot_allows(const struct slot *s, uint64_t begin, size_t length)

@@ -4,8 +4,8 @@
  * Runs in: caller and worker, at the same time; slots.h says where it is
  * mapped.  A slot is
  *
- *	| control page: committed, wanted, lease words ... | ring | outputs |
- *	| inputs |
+ *	| control page: committed, wanted, lease words ... | ring | arrays |
+ *	| outputs | inputs |
  *
  * The ring stages the result stream: the worker appends a frame, then moves
  * "committed" past it; the pipe carries the same bytes later.  After a worker's
@@ -15,6 +15,9 @@
  *
  *	position:  0 ... flushed ......... committed
  *	           in the pipe  only in the ring, at position % SLOT_RING
+ *
+ * Arrays of small outputs need no frames: the caller gives out their places,
+ * and copies the outputs when the worker says that they are done.
  *
  * The payload area has a half for inputs, which the caller fills and the worker
  * can only read, and a half for outputs, which the worker fills and the caller
@@ -66,6 +69,11 @@
 #define SLOT_IN_PLACE ((size_t)128 * 1024)
 /* Outputs take whole pages, where pages have this size. */
 #define SLOT_PAGE ((size_t)4096)
+/* Outputs up to this size may form arrays, in that many bytes of the slot: a
+   pool's usual size is known from earlier outputs.  Above it, the heads of
+   frames cost little by comparison. */
+#define SLOT_ELEMENT_MOST ((size_t)64)
+#define SLOT_ARRAYS ((size_t)56 * 1024)
 /* Size of the crash text buffer, which shares a page with all control words. */
 #define SLOT_CRASH 3072
 
@@ -152,6 +160,24 @@ void slot_copy_in(struct slot *, uint64_t position, const void *from,
    bodies made in the ring are aligned. */
 #define SLOT_CONTROL ((size_t)4096 + FRAME_START)
 
+/* Returns a pointer to the arrays of outputs, which is 8 mod 16 like a stream:
+   the room of a head lies before the first element. */
+static inline unsigned char *slot_arrays(const struct slot *s)
+{
+	return (unsigned char *)s + SLOT_CONTROL + SLOT_RING;
+}
+
+/* Worker: returns a pointer to the first element of the array for a chunk's
+   outputs; NULL if the chunk is invalid. */
+unsigned char *slot_array(const struct slot *, const struct frame_chunk *);
+
+/* Returns the bytes from an output of that size to the next in such an array:
+   each is aligned for any type that fits in it. */
+static inline uint32_t slot_step(size_t element)
+{
+	return (uint32_t)(element <= 8 ? 8 : (element + 15) & ~(size_t)15);
+}
+
 /* Worker: returns a pointer to the bytes of the stream from a position on; sets
    *size to how many lie there without a gap.  Inline, as it runs for each
    item. */
@@ -176,6 +202,9 @@ int64_t slot_ahead(const struct slot *, uint64_t position);
 
 /* Caller: has the worker announced writing to the pipe up to this position? */
 bool slot_meant(const struct slot *, uint64_t position);
+
+/* Caller: has the stream no frame behind that position yet? */
+bool slot_is_read(const struct slot *, uint64_t position);
 
 /* Caller: may part of a frame of that length have arrived, which begins there?
    Staged frames are committed whole before they are written; a frame too large
@@ -259,7 +288,7 @@ static inline void slot_begin(struct slot *s, uint32_t ordinal, uint32_t next)
 }
 
 /* Worker: the outputs of all items before number "next" are in the array;
-   called before a pause in which no item may begin. */
+   called at least before a pause in which no item may begin. */
 static inline void slot_finish(struct slot *s, uint32_t ordinal, uint32_t next)
 {
 	atomic_store_explicit(&s->done,

@@ -15,7 +15,8 @@
    more at the end. */
 #define PAGE_MOST ((size_t)64 * 1024)
 #define PAYLOAD (3 * PAGE_MOST)
-_Static_assert(SLOT_CONTROL + SLOT_RING <= PAYLOAD, "it lies behind the ring");
+_Static_assert(SLOT_CONTROL + SLOT_RING + SLOT_ARRAYS <= PAYLOAD,
+    "it lies behind the ring and the arrays");
 
 /* Bytes of the first mapping, including the fork server's page. */
 static size_t size_of(const struct slots *s)

@@ -68,8 +68,8 @@ int slots_shut_inputs(struct slots *);
    forked here, except for its inputs. */
 void slots_keep_one(struct slots *, size_t which);
 
-/* In the caller, while no other process uses the slot: zeroes its control page
-   and its ring. */
+/* In the caller, while no other process uses the slot: zeroes its control
+   page, its ring and its arrays. */
 void slots_wipe(const struct slots *, size_t which);
 
 /* In the caller: gives back the memory of a half for inputs, or of one for

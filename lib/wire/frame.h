@@ -14,8 +14,9 @@
  *	caller to worker: CHUNK, then its ITEMs, if packed; ...; STOP
  *	worker to caller: HELLO or UNFIT; for each chunk an OUTPUT, PLACED or
  *	FAILURE for every item begun, in order, then END; ...; LEAVING.  If the
- *	outputs go into an array: DONE and FAILURE for each failure, and END
- *	for the remaining items.  A STAMP may come at any time before the END
+ *	outputs go into an array: DONE and FAILURE for each failure, DONE and
+ *	OUTPUT or PLACED for an output of another size, and END for the
+ *	remaining items.  A STAMP may come at any time before the END
  *	of its chunk.  After LEAVING, an OUTPUT or FAILURE of
  *	teardown
  *
@@ -115,8 +116,11 @@ struct frame_chunk {
 	uint64_t at;		/* of the first item: INHERITED: address;
 				   PLACED: offset in the inputs' half */
 	uint64_t size;		/* INHERITED: bytes of each item */
-	uint64_t outputs;	/* offset in the outputs' half of an array for
-				   the outputs; FRAME_NOWHERE: none */
+	uint64_t outputs;	/* offset of an array for the outputs;
+				   FRAME_NOWHERE: none */
+	uint32_t element;	/* not 0: that array is in the slot, for outputs
+				   of that size; 0: in the outputs' half */
+	uint32_t step;		/* bytes from such an output to the next */
 };
 
 /* Begins the body of an OUTPUT of an item if attempts are measured; the output

@@ -261,6 +261,36 @@ unsigned char *context_process(struct context *c, const void *input,
 	return end_output(c, length);
 }
 
+/* As context_place(), for an item that has failed, or whose output has another
+   size or lies elsewhere. */
+ASIDE static unsigned char *end_apart(struct context *c, unsigned char *place,
+    size_t element, size_t *length)
+{
+	if (!c->failed && c->size == element) {
+		memcpy(place, c->at + FRAME_HEAD, element);
+		return NULL;
+	}
+	if (!c->failed && c->at == place - FRAME_HEAD) {
+		if (buf_reserve(&c->out, FRAME_START + ROOM_FOR(c->size)) < 0)
+			no_room(c, ENOMEM, c->size);
+		else
+			move(c, c->out.data + FRAME_START, 0);
+	}
+	return c->failed ? context_tell(c, length) : end_output(c, length);
+}
+
+unsigned char *context_place(struct context *c, const void *input, size_t size,
+    unsigned char *place, size_t element, size_t *length)
+{
+	begin(c);
+	c->at = place - FRAME_HEAD;
+	c->room = ROOM_FOR(element);
+	if (run(c, input, size) && c->size == element &&
+	    c->at == place - FRAME_HEAD)
+		return NULL;
+	return end_apart(c, place, element, length);
+}
+
 unsigned char *context_teardown(struct context *c, size_t *length)
 {
 	begin(c);

@@ -100,9 +100,14 @@ bool context_fill_many(struct context *, const void *inputs, size_t n,
 unsigned char *context_process(struct context *, const void *input,
     size_t size, size_t *length);
 
-/* The same for an output with a place in an array, behind FRAME_HEAD bytes
-   that may be written to.  Returns true if the output is in its place, false
-   if the item has failed. */
+/* The same for an output with a place in an array, if it has "element" bytes:
+   returns NULL if the output is in its place.  No frame is built there. */
+unsigned char *context_place(struct context *, const void *input,
+    size_t size, unsigned char *place, size_t element, size_t *length);
+
+/* Runs the process() callback for an output that must have a place in an array,
+   behind FRAME_HEAD bytes that may be written to.  Returns true if the output
+   is in its place, false if the item has failed. */
 bool context_fill(struct context *, const void *input, size_t size,
     unsigned char *place);
 

@@ -49,6 +49,11 @@ static _Alignas(1024) struct worker {
 	int lingers;		/* reads before which it still yields */
 	struct legs legs;	/* times of the present chunk */
 	struct stamps stamps;	/* times of the items, for a trace */
+	/* The array of outputs of the present chunk. */
+	unsigned char *place;	/* of the next output; NULL: no array */
+	uint32_t ordinal;	/* of the chunk */
+	uint32_t filled;	/* number after the last item that is done, */
+	uint32_t told;		/* and that the caller was told of */
 	bool awaited;		/* flag of the chunk received last */
 	struct spin spin;	/* used after such a chunk */
 	struct spin lingering;	/* used while it still yields */
@@ -81,18 +86,37 @@ static _Noreturn void give_up(void)
 	exit_leave(EXIT_FAILURE);
 }
 
-static void put(enum frame_kind kind, const void *body, size_t size)
+static int add(enum frame_kind kind, const void *body, size_t size)
 {
 	_Alignas(16) unsigned char frame[48];
 
 	frame_write(frame, kind, body, size);
-	if (outstream_put(&self.outstream, frame, frame_length(size)) < 0)
+	return outstream_put(&self.outstream, frame, frame_length(size));
+}
+
+static void put(enum frame_kind kind, const void *body, size_t size)
+{
+	if (add(kind, body, size) < 0)
 		give_up();
 }
 
+/* Tells that outputs are in the array, as far as that was not told.  Returns 0
+   or -errno. */
+static int tell_filled(void)
+{
+	const struct frame_end done = { .ordinal = self.ordinal,
+		.next = self.filled };
+
+	if (self.filled == self.told)
+		return 0;
+	self.told = self.filled;
+	return add(FRAME_DONE, &done, sizeof done);
+}
+
+/* Writes out all results. */
 static void flush(void)
 {
-	if (outstream_flush(&self.outstream) < 0)
+	if (tell_filled() < 0 || outstream_flush(&self.outstream) < 0)
 		give_up();
 }
 
@@ -111,7 +135,7 @@ static void stamp(const struct frame_chunk *chunk, uint32_t next)
 		give_up();
 }
 
-/* Writes out staged results between two items. */
+/* Writes out results between two items. */
 static void flush_before(uint32_t next)
 {
 	tell_stamps();
@@ -251,29 +275,50 @@ static void note_beginning(void)
 		    self.stamps.began, c->started_cpu, c->capture.from);
 }
 
-/* Runs one item and adds its result.  If the caller waits, results staged
-   earlier are written out first.  If the result pipe is broken, maybe not by
-   the item, the item is marked as not begun. */
+/* Adds the frame of an item's result.  If the result pipe is broken, maybe not
+   by the item, the item is marked as not begun. */
+static void send_result(const struct frame_chunk *chunk, uint32_t number,
+    unsigned char *frame, size_t length)
+{
+	if (tell_filled() < 0 ||
+	    outstream_add(&self.outstream, frame, length) < 0) {
+		slot_begin(self.slot, chunk->ordinal, number);
+		give_up();
+	}
+	self.filled = self.told = number + 1;
+}
+
+/* Runs one item and puts its output into the array, or adds its result.  If the
+   caller waits, earlier results are written out first. */
 static void work(const struct frame_chunk *chunk, uint32_t number,
     const struct frame *input)
 {
-	unsigned char *frame;
+	unsigned char *frame, *place = self.place;
 	size_t length;
 
-	if (outstream_is_awaited(&self.outstream))
+	if (outstream_is_awaited(&self.outstream, self.filled != self.told))
 		flush_before(number);
 	slot_begin(self.slot, chunk->ordinal, number + 1);
 	if (chunk->where != CHUNK_INHERITED)
 		self.outstream.worked += input->size;
 	context_begin(&self.context, chunk, number);
 	note_beginning();
-	frame = context_process(&self.context, input->body, input->size,
-	    &length);
-	leave_if_copy();
-	if (outstream_add(&self.outstream, frame, length) < 0) {
-		slot_begin(self.slot, chunk->ordinal, number);
-		give_up();
+	if (place == NULL) {
+		frame = context_process(&self.context, input->body,
+		    input->size, &length);
+	} else {
+		frame = context_place(&self.context, input->body, input->size,
+		    place, chunk->element, &length);
+		self.place = place + chunk->step;
 	}
+	leave_if_copy();
+	if (frame != NULL) {
+		send_result(chunk, number, frame, length);
+		return;
+	}
+	self.outstream.worked += chunk->step;
+	self.filled = number + 1;
+	slot_finish(self.slot, chunk->ordinal, number + 1);
 }
 
 /* Takes the next items of a chunk from its lease, n at most, up to number *end.
@@ -325,6 +370,14 @@ static void begin(const struct frame_chunk *chunk)
 	legs_begin(&self.legs, self.slot, chunk->first, now,
 	    self.outstream.blocked);
 	stamps_begin(&self.stamps, now);
+	self.ordinal = chunk->ordinal;
+	self.filled = self.told = chunk->first;
+	self.place = NULL;
+	if (chunk->element == 0)
+		return;
+	self.place = slot_array(self.slot, chunk);
+	if (self.place == NULL)
+		give_up();
 }
 
 /* Reports that the worker is done with a chunk, up to the item "next". */
@@ -338,6 +391,7 @@ static void finish(const struct frame_chunk *chunk, uint32_t next)
 	said = legs_report(&self.legs, chunk->ordinal, next, now,
 	    self.outstream.blocked);
 	put(FRAME_END, &said, sizeof said);
+	self.told = self.filled;
 	if (chunk->report || outstream_is_due(&self.outstream))
 		flush();
 }
@@ -373,16 +427,11 @@ static void work_through(const struct frame_chunk *chunk)
    array; before that, that the items before it are done. */
 static void tell_failure(const struct frame_chunk *chunk, uint32_t number)
 {
-	const struct frame_end done = { .ordinal = chunk->ordinal,
-		.next = number };
 	size_t length;
 	unsigned char *frame = context_tell(&self.context, &length);
 
-	put(FRAME_DONE, &done, sizeof done);
-	if (outstream_add(&self.outstream, frame, length) < 0) {
-		slot_begin(self.slot, chunk->ordinal, number);
-		give_up();
-	}
+	self.filled = number;
+	send_result(chunk, number, frame, length);
 }
 
 static const unsigned char *input_at(const struct frame_chunk *chunk,
@@ -459,7 +508,7 @@ static void fill(const struct frame_chunk *chunk, uint32_t next, uint32_t end)
 	    (n >= TIMED_LEAST || self.calls++ % TIMED_OF == 0);
 	uint64_t began;
 
-	if (outstream_is_awaited(&self.outstream) ||
+	if (outstream_is_awaited(&self.outstream, false) ||
 	    outstream_is_due(&self.outstream))
 		flush_before(next);
 	began = timed ? sys_now() : 0;
@@ -542,7 +591,7 @@ void worker_main(const struct worker_life *life)
 		    frame_body(&f, &chunk, sizeof chunk) < 0)
 			give_up();
 		self.awaited = chunk.awaited;
-		if (chunk.outputs != FRAME_NOWHERE)
+		if (chunk.outputs != FRAME_NOWHERE && chunk.element == 0)
 			fill_through(&chunk);
 		else
 			work_through(&chunk);

@@ -17,6 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "api/vm_pool.h"
 #include "base/base.h"
 #include "fault_sys.h"
 #include "sample.h"
@@ -545,12 +546,16 @@ static int run_short(int nth, const struct vm_worker *w,
 		ck_assert_int_eq(fault_hits(), 1);
 		return 1;
 	}
+	/* As if earlier outputs had the size of an item's. */
+	pool->engine.crew.usual = sizeof(int64_t);
 	do {
 		SHORT(rc = vm_imap(pool, vm_range(0, 60)));
 		if (rc == -1)
 			ck_assert_int_eq(errno, ENOMEM);
 	} while (rc == -1);
 	take_doubles_short(pool, 60);
+	if (w == &twicer)
+		ck_assert_uint_eq(pool->engine.tally.deaths, 0);
 	SHORT(rc = vm_close(pool));
 	ck_assert_int_eq(rc, 0);
 	return fault_hits();
@@ -605,6 +610,14 @@ START_TEST(no_memory)
 
 	run_short_of_memory(&crasher, &(struct vm_options){ .workers = 2,
 	    .max_attempts = 2, .chunk_size = 4, .worker_indices = ten });
+}
+END_TEST
+
+/* Each chunk has an array of outputs. */
+START_TEST(no_memory_for_outputs_in_arrays)
+{
+	run_short_of_memory(&twicer, &(struct vm_options){ .workers = 1,
+	    .chunk_size = 20 });
 }
 END_TEST
 
@@ -674,7 +687,8 @@ int main(void)
 		waiting_pipes_are_nobodys, real_limits,
 		no_memory_for_a_replay };
 	const TTest *const drawn[] = {
-		no_memory_in_order, no_memory_serial, no_memory_for_an_array,
+		no_memory_in_order, no_memory_for_outputs_in_arrays,
+		no_memory_serial, no_memory_for_an_array,
 		no_memory, nobody_is_left_for_good, no_huge_pages,
 		less_shared_memory };
 

@@ -410,7 +410,7 @@ static void start(size_t which)
 
 static void heed_caller(struct puppet *p)
 {
-	p->owes_flush = outstream_is_awaited(&p->outstream) &&
+	p->owes_flush = outstream_is_awaited(&p->outstream, false) &&
 	    outstream_flush(&p->outstream) < 0;
 }
 
