@@ -279,7 +279,7 @@ bool orphans_evict(const struct slots *s, size_t which,
 	for (size_t k = 0; k < left_count; k++)
 		add_children_of(left[k]);
 	pages[0] = pages_of(slots_get(s, which), s->stride);
-	pages[1] = pages_of(slots_inputs(s, which), s->room);
+	pages[1] = pages_of(slots_inputs(s, which), slots_inputs_stride(s));
 	for (size_t k = 0; k < left_count; k++)
 		any |= evict(left[k], pages);
 	return any;

@@ -4,6 +4,7 @@
 #include "items/span.h"
 
 #include <assert.h>
+#include <string.h>
 
 #include "items/freelist.h"
 
@@ -37,6 +38,22 @@ struct span *span_set(struct span *s, struct chunk *c, uint32_t first,
 	return s;
 }
 
+void span_copy_inputs(struct span *s, struct arena *area, unsigned char *half,
+    size_t offset)
+{
+	const size_t size = FRAME_START + s->sent_bytes + 1;
+
+	if (s->chunk->where != CHUNK_PACKED || s->count == 1 ||
+	    s->sent_bytes < SLOT_COPY_LEAST || s->sent_bytes > SLOT_COPY_MOST)
+		return;
+	s->copy = arena_take(area, (size + LINE - 1) / LINE * LINE);
+	if (s->copy == NULL)
+		return;
+	s->copy_at = offset + region_offset(s->copy) + FRAME_START;
+	memcpy(half + s->copy_at, s->chunk->items.data + s->at,
+	    s->sent_bytes + 1);
+}
+
 void span_place_outputs(struct span *s, struct arena *area, size_t element,
     size_t step)
 {
@@ -48,10 +65,11 @@ void span_place_outputs(struct span *s, struct arena *area, size_t element,
 	s->outputs_first = s->first;
 }
 
-void span_displace_outputs(struct span *s)
+void span_displace(struct span *s)
 {
 	region_drop(s->outputs);
-	s->outputs = NULL;
+	region_drop(s->copy);
+	s->outputs = s->copy = NULL;
 }
 
 static size_t bytes_of(const struct region *r)
@@ -81,7 +99,7 @@ void span_free(struct span *s)
 		return;
 	freelist = s->chunk ? s->chunk->freelist : NULL;
 	chunk_drop(s->chunk);
-	span_displace_outputs(s);
+	span_displace(s);
 	rxbuf_drop(s->rxbuf);
 	region_drop(s->region);
 	evidence_free(s->evidence);
@@ -145,13 +163,17 @@ static uint64_t whereabouts(const struct span *s)
 {
 	if (s->chunk->where == CHUNK_INHERITED)
 		return (uintptr_t)s->chunk->array + s->at;
+	if (s->copy != NULL)
+		return s->copy_at;
 	return s->in_place ? region_offset(s->chunk->region) +
 	    chunk_head(s->chunk, s->at)->at : 0;
 }
 
 void span_write_head(struct span *s)
 {
-	bool away = s->chunk->where == CHUNK_PLACED && !s->in_place;
+	const enum chunk_where where = s->in_place || s->copy != NULL ?
+	    CHUNK_PLACED : s->chunk->where == CHUNK_PLACED ? CHUNK_PACKED :
+	    s->chunk->where;
 	bool in_slot = s->outputs != NULL && s->in_slot;
 	const struct frame_chunk c = {
 		.index = s->chunk->index + s->first,
@@ -163,7 +185,7 @@ void span_write_head(struct span *s)
 		.stride = s->stride,
 		.report = s->report,
 		.awaited = s->awaited,
-		.where = (uint16_t)(away ? CHUNK_PACKED : s->chunk->where),
+		.where = (uint16_t)where,
 		.at = whereabouts(s),
 		.size = s->chunk->each,
 		.outputs = s->outputs ? region_offset(s->outputs) :
@@ -179,7 +201,7 @@ size_t span_parts(const struct span *s)
 {
 	if (s->chunk->where == CHUNK_PLACED && !s->in_place)
 		return 1 + 2 * (size_t)s->count;
-	return 1 + (s->chunk->where == CHUNK_PACKED);
+	return s->chunk->where == CHUNK_PACKED && s->copy == NULL ? 2 : 1;
 }
 
 /* Queues items placed in shared memory of another worker, with the caller's own
@@ -204,6 +226,6 @@ void span_send(struct span *s, struct channel *to)
 	channel_send(to, s->head, sizeof s->head);
 	if (c->where == CHUNK_PLACED && !s->in_place)
 		send_placed(s, to);
-	if (c->where == CHUNK_PACKED)
+	if (c->where == CHUNK_PACKED && s->copy == NULL)
 		channel_send(to, c->items.data + s->at, s->sent_bytes);
 }

@@ -93,6 +93,8 @@ struct span {
 	uint64_t finished;	/* items its worker had finished by then */
 	uint64_t shipped;	/* items its link has shipped before the item
 				   sent_first */
+	struct region *copy;	/* for a copy of its inputs; NULL: none */
+	uint64_t copy_at;	/* offset of the first in its worker's half */
 	struct region *outputs;	/* for an array of its outputs; NULL: none */
 	uint32_t outputs_first;	/* number of the first item of that array */
 	size_t element;		/* bytes of such an output, and */
@@ -155,6 +157,12 @@ void span_move_first(struct span *to, struct span *from, uint32_t items);
    the span unchanged. */
 struct span *span_cut(struct span *, uint32_t from);
 
+/* Copies its packed inputs, with the 0 behind them, to a region of an area if
+   they are small and that has room: so they need not be sent.  half: the
+   worker's half for inputs; offset: of the area in it. */
+void span_copy_inputs(struct span *, struct arena *, unsigned char *half,
+    size_t offset);
+
 /* Takes a region for an array of its outputs, elements of that size that begin
    "step" bytes apart, if the area has room.  The array begins FRAME_HEAD bytes
    behind the region's begin. */
@@ -170,8 +178,8 @@ size_t span_load(const struct span *);
    a region. */
 size_t span_output_offset(const struct span *, uint32_t item);
 
-/* Gives that region back; none is fine. */
-void span_displace_outputs(struct span *);
+/* Gives these regions back; none is fine. */
+void span_displace(struct span *);
 
 /* Writes the CHUNK frame for it into span->head. */
 void span_write_head(struct span *);

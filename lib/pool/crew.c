@@ -54,6 +54,8 @@ int crew_init(struct crew *c, size_t count, size_t wanted,
 		m->index = indices && i < wanted ? indices[i] : (int)i;
 		m->slot = slots_get(slots, i);
 		arena_init(&m->inputs, slots->room);
+		m->inputs_at = slots_inputs(slots, i);
+		arena_init(&m->copies, m->inputs_at ? SLOT_COPIES : 0);
 		arena_init(&m->outputs, slots->payload);
 		m->outputs_at = slot_outputs(m->slot);
 		arena_init(&m->arrays, SLOT_ARRAYS);
@@ -477,11 +479,12 @@ static void weigh(const struct crew *c, struct member *m)
 		m->sated = false;
 }
 
-/* Takes a place for the outputs of a span, if they form an array.  An empty
-   output has none, and a link passes frames on. */
-static void place_outputs(const struct crew *c, struct member *m,
-    struct span *s)
+/* Takes places in the slot for the inputs of a span and, if they form an array,
+   for its outputs.  A link passes frames on. */
+static void place(const struct crew *c, struct member *m, struct span *s)
 {
+	if (m->host == 0)
+		span_copy_inputs(s, &m->copies, m->inputs_at, m->inputs.size);
 	s->in_slot = c->element == 0;
 	if (c->element > 0)
 		span_place_outputs(s, &m->outputs, c->element, c->element);
@@ -514,7 +517,7 @@ int crew_lease(struct crew *c, struct member *m, struct span *s, uint64_t now)
 	s->finished = m->finished;
 	s->shipped = m->shipped;
 	s->away = false;
-	place_outputs(c, m, s);
+	place(c, m, s);
 	span_write_head(s);
 	slot_lease(m->slot, s->ordinal, s->first, s->limit);
 	span_send(s, &m->channel);
@@ -553,7 +556,7 @@ struct span *crew_unlease(struct crew *c, struct member *m)
 	}
 	m->alone = false;
 	crew_weigh(c, m);
-	span_displace_outputs(s);
+	span_displace(s);
 	return s;
 }
 

@@ -89,8 +89,10 @@ struct member {
 	uint32_t weight;	/* workers that a link stands for; else 1 */
 	pid_t pid;		/* for messages, and for crew_shoot() */
 	struct slot *slot;
+	unsigned char *inputs_at; /* start of the payload half for inputs */
 	struct arena inputs;	/* allocator of the payload half for inputs:
 				   placed chunks */
+	struct arena copies;	/* of the room behind it: copies of inputs */
 	struct arena outputs;	/* of the half for outputs: payload outputs, or
 				   reserved arrays of outputs */
 	unsigned char *outputs_at; /* start of that half */

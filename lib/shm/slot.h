@@ -20,9 +20,9 @@
  * and copies the outputs when the worker says that they are done.
  *
  * The payload area has a half for inputs, which the caller fills and the worker
- * can only read, and a half for outputs, which the worker fills and the caller
- * reads: large items are stored there, and the pipe only carries their
- * position.
+ * can only read, with room for copies of small inputs behind, and a half for
+ * outputs, which the worker fills and the caller reads: large items are stored
+ * there, and the pipe only carries their position.
  *
  * A lease word says how far a chunk may go and is: {generation 16, limit 24,
  * next 24 bits}, the generation being the low bits of the chunk's ordinal.  The
@@ -62,6 +62,13 @@
 #define SLOT_PAYLOAD_MOST ((size_t)(64 * 1024 + 64) * 1024)
 #define SLOT_PAYLOAD_ALL ((size_t)1 << 31)
 #define SLOT_PAYLOAD_LEAST ((size_t)64 * 1024)
+/* Bytes behind the half for inputs, for copies of chunks of small inputs: as
+   many as a worker has at a time.  A chunk of fewer bytes than the least is
+   sent as fast through a pipe, and one of more than the most would take long
+   to copy. */
+#define SLOT_COPIES ((size_t)128 * 1024)
+#define SLOT_COPY_LEAST ((size_t)2048)
+#define SLOT_COPY_MOST ((size_t)32 * 1024)
 /* Items of this size and more go to the payload area. */
 #define SLOT_LARGE ((size_t)16 * 1024)
 /* The caller reads outputs of this size and more in place, and the worker makes

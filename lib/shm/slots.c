@@ -95,7 +95,8 @@ void slots_drop_others(const struct slots *s, pid_t owner)
    be made read-only for workers; or -ENOMEM. */
 static int map_inputs(struct slots *s)
 {
-	const size_t size = s->payload * s->count;
+	const size_t size = s->payload > 0 ?
+	    (s->payload + SLOT_COPIES) * s->count : 0;
 	void *at;
 	int r;
 
@@ -120,7 +121,7 @@ static void unmap_all(struct slots *s)
 	strike_off(s->at);
 	strike_off(s->inputs);
 	sys_unmap(s->at, size_of(s));
-	sys_unmap(s->inputs, s->room * s->count);
+	sys_unmap(s->inputs, slots_inputs_stride(s) * s->count);
 	s->at = s->inputs = NULL;
 	s->room = 0;
 }
@@ -181,7 +182,7 @@ int slots_shut_inputs(struct slots *s)
 
 	s->readable = -1;
 	return s->inputs == NULL ? 0 :
-	    sys_map_to_read(s->inputs, s->room * s->count, fd);
+	    sys_map_to_read(s->inputs, slots_inputs_stride(s) * s->count, fd);
 }
 
 /* Unmaps a mapping of "all" bytes, except for the part with number "which". */
@@ -200,7 +201,8 @@ void slots_keep_one(struct slots *s, size_t which)
 	keep_part(s->at, size_of(s), s->stride, which);
 	sys_dont_fork(s->at + which * s->stride, s->stride);
 	if (s->inputs != NULL)
-		keep_part(s->inputs, s->room * s->count, s->room, which);
+		keep_part(s->inputs, slots_inputs_stride(s) * s->count,
+		    slots_inputs_stride(s), which);
 }
 
 void slots_wipe(const struct slots *s, size_t which)
@@ -217,7 +219,7 @@ static void trim(unsigned char *half, size_t size)
 
 void slots_trim_inputs(const struct slots *s, size_t which)
 {
-	trim(s->inputs + which * s->room, s->room);
+	trim(slots_inputs(s, which), s->room);
 }
 
 void slots_trim_outputs(const struct slots *s, size_t which)
@@ -230,7 +232,7 @@ void slots_dont_fork(struct slots *s)
 	sys_dont_fork(s->at, size_of(s));
 	if (s->inputs == NULL)
 		return;
-	sys_dont_fork(s->inputs, s->room * s->count);
+	sys_dont_fork(s->inputs, slots_inputs_stride(s) * s->count);
 	fdlist_drop(&s->readable);
 }
 
@@ -273,7 +275,8 @@ struct slot *slots_get(const struct slots *s, size_t which)
 
 unsigned char *slots_inputs(const struct slots *s, size_t which)
 {
-	return s->inputs == NULL ? NULL : s->inputs + which * s->room;
+	return s->inputs == NULL ? NULL :
+	    s->inputs + which * slots_inputs_stride(s);
 }
 
 unsigned char *slot_outputs(const struct slot *s)

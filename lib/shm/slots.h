@@ -35,7 +35,8 @@ struct slots {
 	size_t count;
 	size_t payload;		/* bytes of each half of an area; 0: no area */
 	unsigned char *inputs;	/* the halves for inputs; NULL: none */
-	size_t room;		/* bytes of each, payload or 0 */
+	size_t room;		/* bytes of each, payload or 0; behind them lie
+				   SLOT_COPIES */
 	int readable;		/* caller, until it has forked: descriptor to
 				   map inputs read-only; else -1 */
 };
@@ -44,6 +45,12 @@ struct slots {
    slots: more than SLOT_PAYLOAD only where neither addresses nor sizes of files
    are limited. */
 size_t slots_half(size_t count);
+
+/* Returns the bytes from a half for inputs to the next. */
+static inline size_t slots_inputs_stride(const struct slots *s)
+{
+	return s->room > 0 ? s->room + SLOT_COPIES : 0;
+}
 
 /* Maps the slots, with a payload area as large as memory allows, up to
    "payload" bytes for each half.  Returns 0 or -ENOMEM.  Takes the lock of

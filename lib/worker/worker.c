@@ -22,10 +22,11 @@
 #include "worker/rlimits.h"
 #include "worker/stamps.h"
 
-/* A read of STREAM bytes or more (several chunks, or a large one) means that
-   more bytes are on their way.  For the next LINGERS reads the worker then
-   yields the CPU, YIELDS times at most, before it blocks: a wake-up costs more,
-   unless other processes take the CPU meanwhile. */
+/* A read of STREAM bytes or more (several chunks, or a large one), or a chunk
+   whose items are in shared memory, means that more bytes are on their way.
+   For the next LINGERS reads the worker then yields the CPU, YIELDS times at
+   most, before it blocks: a wake-up costs more, unless other processes take the
+   CPU meanwhile. */
 #define STREAM 128
 #define YIELDS 5
 #define LINGERS 16
@@ -100,8 +101,7 @@ static void put(enum frame_kind kind, const void *body, size_t size)
 		give_up();
 }
 
-/* Tells that outputs are in the array, as far as that was not told.  Returns 0
-   or -errno. */
+/* Tells how far the array is filled.  Returns 0 or -errno. */
 static int tell_filled(void)
 {
 	const struct frame_end done = { .ordinal = self.ordinal,
@@ -113,7 +113,6 @@ static int tell_filled(void)
 	return add(FRAME_DONE, &done, sizeof done);
 }
 
-/* Writes out all results. */
 static void flush(void)
 {
 	if (tell_filled() < 0 || outstream_flush(&self.outstream) < 0)
@@ -591,6 +590,8 @@ void worker_main(const struct worker_life *life)
 		    frame_body(&f, &chunk, sizeof chunk) < 0)
 			give_up();
 		self.awaited = chunk.awaited;
+		if (chunk.where == CHUNK_PLACED && chunk.count > 1)
+			self.lingers = LINGERS;
 		if (chunk.outputs != FRAME_NOWHERE && chunk.element == 0)
 			fill_through(&chunk);
 		else

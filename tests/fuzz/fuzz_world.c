@@ -499,7 +499,7 @@ int __wrap_sys_map_file(size_t size, void **at)
 	WORLD_REQUIRE(*at != NULL, "no memory for the test itself");
 	memset(*at, 0, size);
 	world.slots.inputs = *at;
-	world.slots.room = size / world.workers;
+	world.slots.room = size / world.workers - SLOT_COPIES;
 	open_fd(READABLE);
 	return READABLE;
 }

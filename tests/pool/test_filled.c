@@ -1,6 +1,6 @@
 /*
- * test_filled.c - small outputs of one size, which workers put into an array in
- * shared memory: every result comes once and early, whatever the sizes that
+ * test_filled.c - small inputs, which workers read in shared memory, and small
+ * outputs of one size, which they put into an array there: every result comes once and early, whatever the sizes that
  * follow; deaths are blamed on the item that ran; and a worker that writes to
  * the array later, or lies about it, harms its own items only.
  */
@@ -460,13 +460,68 @@ START_TEST(cancelled_while_it_runs)
 }
 END_TEST
 
+/* ---- inputs ---- */
+
+enum { LONG = 400 };
+
+/* Checks its input, and dies at the bad item in the first attempt. */
+static int look_and_die(struct vm_context *me, const void *input, size_t size)
+{
+	const unsigned char *at = input;
+
+	if (size != 8 || (uintptr_t)at % 16 || at[size] != 0 ||
+	    (uint64_t)number(input) != me->index)
+		return vm_fail(me, 1, "bad input %d", (int)me->index);
+	if (number(input) == bad && me->attempt == 1)
+		raise(SIGKILL);
+	return vm_output(me, input, size);
+}
+
+/* The inputs of a dead worker are sent again, from the caller's own copy. */
+START_TEST(inputs_survive_their_worker)
+{
+	const struct vm_worker worker = { .process = look_and_die };
+	const struct vm_options options = { .workers = 2, .max_attempts = 2,
+		.chunk_size = LONG };
+	vm_pool *pool;
+	struct vm_result r;
+	bool seen[4 * LONG] = { false };
+	uint64_t copied = 0;
+
+	bad = LONG + 100;
+	no_cores();
+	sh = shared_new();
+	pool = fork_pool(&worker, &options);
+	imap_to(pool, vm_range(0, 4 * LONG));
+	for (int i = 0; i < 4 * LONG; i++) {
+		ck_assert_int_eq(vm_zip_in_out_within(pool, &r, limit_ms()), 1);
+		ck_assert_int_eq(r.type, VM_OUTPUT);
+		ck_assert_int_eq(r.attempts, number(r.input) == bad ? 2 : 1);
+		ck_assert_int_eq(number(r.output), number(r.input));
+		ck_assert(!seen[r.index]);
+		seen[r.index] = true;
+	}
+	take_end(pool);
+	for (int i = 0; i < 2; i++) {
+		const struct member *m = &pool->engine.crew.members[i];
+
+		copied += m->copies.reach;
+		ck_assert_ptr_null(m->copies.first);
+		ck_assert_ptr_null(m->arrays.first);
+	}
+	/* Without a mapping for inputs, none can be there. */
+	ck_assert(copied >= SLOT_COPY_LEAST || pool->engine.slots.room == 0);
+	stop(pool);
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const tests[] = { their_size_is_learned, all_fit,
 		some_have_another_size, a_death_is_blamed_on_the_item_that_ran,
 		a_slow_item_holds_up_none_before_it, results_are_private,
 		a_liar_harms_its_chunk_only, what_was_not_begun_is_taken_back,
-		cancelled_while_it_runs };
+		cancelled_while_it_runs, inputs_survive_their_worker };
 
 	return run_tests("filled", tests, COUNTOF(tests));
 }
