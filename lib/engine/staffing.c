@@ -27,8 +27,6 @@
 /* Most time without workers that counts at once, so that a caller that was away
    finds the pool as it left it. */
 #define DESERTED_NS (1000 * MS_IN_NS)
-/* Chunks of a single item that a worker may have before any has ended. */
-#define FIRST_CHUNKS 2
 
 bool staffing_lay_off(struct engine *e, struct member *m, uint64_t deadline)
 {
@@ -92,17 +90,6 @@ static size_t wanted_hands(const struct engine *e)
 	    sizer_hands(&e->sizer, e->cpus);
 }
 
-/* Returns how many chunks a worker may have, on the average.  Before any time
-   is known, more than an item and the next would only be more messages. */
-static size_t wanted_chunks(const struct engine *e)
-{
-	bool new = sizer_is_new(&e->sizer) &&
-	    e->crew.roster.having[TRAIT_LINK] == 0;
-
-	return new ? MIN(e->set.real_factor, FIRST_CHUNKS) :
-	    e->set.real_factor;
-}
-
 /* Chunks still with workers that are to leave must not count against the bounds
    of the others: these workers may take as long as they like. */
 void staffing_bound(struct engine *e)
@@ -114,7 +101,7 @@ void staffing_bound(struct engine *e)
 	most = settings_bytes(&e->set, n, &usual);
 	e->crew.hands = wanted_hands(e);
 	n = MIN(n, e->crew.hands);
-	window_limit(&e->window, n * wanted_chunks(e),
+	window_limit(&e->window, n * e->set.real_factor,
 	    n * e->set.total_factor);
 	window_bound(&e->window, usual, most, n);
 	/* The next pushed input meets the new bounds. */

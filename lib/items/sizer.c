@@ -83,11 +83,6 @@ static void judge(struct sizer *p, uint32_t items, double ns)
 		p->tiny = MAX(p->tiny - 2, 0);
 }
 
-bool sizer_is_new(const struct sizer *p)
-{
-	return !p->fixed && p->item_ns == 0;
-}
-
 bool sizer_is_short(const struct sizer *p)
 {
 	return p->item_ns > 0 && p->item_ns < SHORT_NS;

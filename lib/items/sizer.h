@@ -52,9 +52,6 @@ size_t sizer_missing(const struct sizer *, uint32_t items, size_t bytes,
    they are short. */
 uint16_t sizer_stride(const struct sizer *);
 
-/* Is nothing known of the items yet, so that each is sent alone? */
-bool sizer_is_new(const struct sizer *);
-
 /* Are items so short that waking a worker for a single item costs as much? */
 bool sizer_is_short(const struct sizer *);
 

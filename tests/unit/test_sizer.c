@@ -278,11 +278,9 @@ START_TEST(few_workers_have_tiny_items)
 	struct sizer p;
 
 	sizer_init(&p, 0);
-	ck_assert(sizer_is_new(&p));
 	ck_assert_uint_eq(sizer_hands(&p, 2), SIZE_MAX);
 	for (int i = 0; i < 100; i++)
 		sizer_learn(&p, 100, 10000);
-	ck_assert(!sizer_is_new(&p));
 	ck_assert_uint_eq(sizer_hands(&p, 2), 3);
 	/* A chunk now and then had to wait for a CPU. */
 	for (int i = 0; i < 100; i++) {
@@ -319,7 +317,6 @@ START_TEST(all_workers_have_chunks_of_a_given_number)
 	struct sizer p;
 
 	sizer_init(&p, 100);
-	ck_assert(!sizer_is_new(&p));
 	for (int i = 0; i < 100; i++)
 		sizer_learn(&p, 100, 10000);
 	ck_assert_uint_eq(sizer_hands(&p, 2), SIZE_MAX);
