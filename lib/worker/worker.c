@@ -22,11 +22,9 @@
 #include "worker/rlimits.h"
 #include "worker/stamps.h"
 
-/* A read of STREAM bytes or more (several chunks, or a large one), or a chunk
-   whose items are in shared memory, means that more bytes are on their way.
-   For the next LINGERS reads the worker then yields the CPU, YIELDS times at
-   most, before it blocks: a wake-up costs more, unless other processes take the
-   CPU meanwhile. */
+/* A read of STREAM bytes or more, or a chunk with items in shared memory, means
+   that more bytes are on their way.  For the next LINGERS reads the worker then
+   yields the CPU, YIELDS times at most, before it blocks: a wake-up costs more. */
 #define STREAM 128
 #define YIELDS 5
 #define LINGERS 16

@@ -18,6 +18,7 @@
 
 #include "base/base.h"
 #include "sample.h"
+#include "shm/slots.h"
 #include "tools.h"
 
 enum { HANDLERS, SETUPS, TEARDOWNS, GATE, CLOSED };
@@ -645,8 +646,20 @@ START_TEST(five_outputs_survive_the_sixth)
 }
 END_TEST
 
-/* The sixth item has an output too large for shared memory, and its worker is
-   killed while it writes the output to the pipe. */
+/* Where sizes of files are limited, items of more than 4 MiB go through pipes;
+   no file of a test is so large. */
+static void limit_payloads(void)
+{
+	struct rlimit limit;
+
+	ck_assert_int_eq(getrlimit(RLIMIT_FSIZE, &limit), 0);
+	limit.rlim_cur = MIN(limit.rlim_max, (rlim_t)1 << 30);
+	ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+	ck_assert_uint_eq(slots_half(1), SLOT_PAYLOAD);
+}
+
+/* The sixth item has an output for which there is no shared memory, and its
+   worker is killed while it writes the output to the pipe. */
 static int big_sixth(struct vm_context *me, const void *input, size_t size)
 {
 	static const char large[5 << 20];
@@ -671,6 +684,7 @@ START_TEST(a_death_in_the_middle_of_an_output)
 	vm_pool *pool;
 
 	start();
+	limit_payloads();
 	pool = fork_pool(&worker, &options);
 	ck_assert_int_eq(vm_ready(pool, limit_ms()), 0);
 	imap_to(pool, vm_range(0, 10));
@@ -849,6 +863,7 @@ static void check_too_big(int big, size_t chunk_size, int workers)
 	vm_pool *pool;
 
 	start();
+	limit_payloads();
 	for (int i = 0; i < 10; i++)
 		items[i] = (struct sized){ i, i == big ? 50 * MIB : 8 };
 	sized_next = items;

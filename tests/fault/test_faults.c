@@ -167,13 +167,23 @@ START_TEST(no_huge_pages)
 }
 END_TEST
 
-/* Number of tries: with less and less shared memory for payloads, then none;
-   one more failure would leave none for leases and rings. */
-enum { MAPPINGS = 8 };
+/* Returns the number of tries for five workers: with less and less shared memory
+   for payloads, then none; one more failure would leave none for leases and
+   rings. */
+static int mappings(void)
+{
+	size_t half = slots_half(5);
+	int tries = 1;
+
+	for (; half > 0; half = half / 2 / SLOT_PAYLOAD_LEAST *
+	    SLOT_PAYLOAD_LEAST)
+		tries++;
+	return tries;
+}
 
 START_TEST(less_shared_memory)
 {
-	for (int failing = 0; failing < MAPPINGS; failing++)
+	for (int failing = 0; failing < mappings(); failing++)
 		maps_large(failing);
 }
 END_TEST
@@ -182,11 +192,11 @@ START_TEST(no_shared_memory)
 {
 	int fds = count_fds(), children = count_children();
 
-	fault_plan(FAULT_MAP_SHARED, 1, MAPPINGS, ENOMEM, FAULT_HERE);
+	fault_plan(FAULT_MAP_SHARED, 1, mappings(), ENOMEM, FAULT_HERE);
 	ck_assert_ptr_null(vm_fork(&twicer, &(struct vm_options){
 	    .workers = 5 }));
 	ck_assert_int_eq(errno, ENOMEM);
-	ck_assert_int_eq(fault_hits(), MAPPINGS);
+	ck_assert_int_eq(fault_hits(), mappings());
 	ck_assert_msg(strlen(vm_error(NULL)) > 20, "%s", vm_error(NULL));
 	ck_assert_int_eq(count_fds(), fds);
 	ck_assert_int_eq(count_children(), children);
@@ -667,9 +677,9 @@ START_TEST(no_memory_for_an_array)
 		ck_assert_int_eq(count_children(), children);
 	} while (fault_hits() > 0);
 	ck_assert_int_gt(failed, 6);
-	fault_plan(FAULT_MAP_SHARED, 1, MAPPINGS - 1, ENOMEM, FAULT_HERE);
+	fault_plan(FAULT_MAP_SHARED, 1, mappings() - 1, ENOMEM, FAULT_HERE);
 	ck_assert_int_eq(map_short(in, out), 0);
-	ck_assert_int_eq(fault_hits(), MAPPINGS - 1);
+	ck_assert_int_eq(fault_hits(), mappings() - 1);
 	fault_plan(FAULT_DONT_FORK, 1, 99, ENOMEM, FAULT_HERE);
 	ck_assert_int_eq(map_short(in, out), 0);
 	ck_assert_int_gt(fault_hits(), 0);
