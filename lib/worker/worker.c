@@ -24,7 +24,7 @@
 
 /* A read of STREAM bytes or more, or a chunk with items in shared memory, means
    that more bytes are on their way.  For the next LINGERS reads the worker then
-   yields the CPU, YIELDS times at most, before it blocks: a wake-up costs more. */
+   yields the CPU, YIELDS times at most, before it blocks for a wake-up. */
 #define STREAM 128
 #define YIELDS 5
 #define LINGERS 16
