@@ -47,7 +47,7 @@ unsigned char *slot_array(const struct slot *s, const struct frame_chunk *c)
 
 	if (c->element > SLOT_ELEMENT_MOST ||
 	    c->step != slot_step(c->element) || c->count > room / c->step ||
-	    c->outputs > room - c->count * c->step)
+	    c->outputs > room - (size_t)c->count * c->step)
 		return NULL;
 	return slot_arrays(s) + c->outputs + FRAME_HEAD;
 }
