@@ -2,15 +2,12 @@
  * test_sizes.c - inputs and outputs of any size, from 0 to far beyond the
  * buffers of pipes and rings, arrive intact; those beyond max_item_bytes are
  * refused.
- *
- * Linked with --wrap=sys_writev, to see how the caller writes.
  */
 #include "config.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include "base/base.h"
@@ -450,67 +447,9 @@ START_TEST(a_worker_outlives_an_output_too_big)
 }
 END_TEST
 
-/* ---- chunks in a pipe ---- */
-
-/* Writes of this process to pipes, and those that wrote only a part. */
-static unsigned writes, partial;
-
-ssize_t __real_sys_writev(int fd, const struct iovec *parts, int count);
-ssize_t __wrap_sys_writev(int fd, const struct iovec *parts, int count);
-ssize_t __wrap_sys_writev(int fd, const struct iovec *parts, int count)
-{
-	ssize_t size = 0, n = __real_sys_writev(fd, parts, count);
-
-	for (int i = 0; i < count; i++)
-		size += (ssize_t)parts[i].iov_len;
-	writes++;
-	partial += n < size;
-	return n;
-}
-
-static int next_kib(void *from, const void **input, size_t *size)
-{
-	static const char block[KIB];
-	unsigned *left = from;
-
-	*input = block;
-	*size = sizeof block;
-	return (*left)-- > 0;
-}
-
-static int put_input(struct vm_context *me, const void *input, size_t size)
-{
-	return vm_output(me, input, size);
-}
-
-/* The chunks in flight to a worker do not exceed its pipe.  The pages of a pipe
-   that are partly read may still cut a few writes. */
-START_TEST(chunks_leave_whole)
-{
-	const struct vm_worker worker = { .process = put_input };
-	unsigned left = 20000;
-	const struct vm_source source = { .next = next_kib, .from = &left };
-	vm_pool *pool = fork_pool(&worker, &(struct vm_options){
-	    .workers = 1 });
-	struct vm_result r;
-
-	writes = partial = 0;
-	imap_to(pool, source);
-	for (unsigned i = 0; i < 20000; i++) {
-		take(pool, &r);
-		ck_assert_uint_eq(r.output_size, KIB);
-	}
-	take_end(pool);
-	close_pool(pool);
-	ck_assert_uint_gt(writes, 100);
-	ck_assert_msg(partial <= writes / 16, "%u of %u writes were partial",
-	    partial, writes);
-}
-END_TEST
-
 int main(void)
 {
-	const TTest *const tests[] = { chunks_leave_whole,
+	const TTest *const tests[] = {
 		sizes_at_the_edges, staged_results_are_whole,
 		reserved_room_becomes_output,
 		an_input_too_big_fails_its_source_only,
