@@ -393,7 +393,7 @@ void *vm_reserve(struct vm_context *me, size_t size)
 		return NULL;
 	c->reserved = size;
 	if (c->outstream != NULL)
-		outstream_reserve(c->outstream, c->size + size);
+		outstream_reserve(c->outstream, c->at, c->size + size);
 	return to;
 }
 

@@ -126,6 +126,7 @@ unsigned char *outstream_place_large(struct outstream *g, size_t least,
 	uint64_t from = held(g), begin, end;
 
 	g->large = NULL;
+	g->reserved = 0;
 	if (!arena_place(g->payload, from, g->told, least + FRAME_START + 1,
 	    &begin))
 		return NULL;

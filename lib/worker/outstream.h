@@ -75,10 +75,12 @@ static inline void outstream_commit(struct outstream *g, size_t length)
 	    memory_order_release);
 }
 
-/* An item may write that many bytes of output in its frame, wherever it is. */
-static inline void outstream_reserve(struct outstream *g, size_t size)
+/* An item may write that many bytes of output in its frame; only those in the
+   large frame count, as the frame may lie in a buffer of the worker. */
+static inline void outstream_reserve(struct outstream *g,
+    const unsigned char *frame, size_t size)
 {
-	if (size > SLOT_PAYLOAD && size > g->reserved)
+	if (frame == g->large && size > SLOT_PAYLOAD && size > g->reserved)
 		g->reserved = size;
 }
 

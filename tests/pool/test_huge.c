@@ -13,6 +13,7 @@
 
 #include "api/vm_pool.h"
 #include "base/base.h"
+#include "os/paging.h"
 #include "tools.h"
 
 #define MIB ((size_t)1024 * 1024)
@@ -241,6 +242,70 @@ static int under_a_limit(void *resource)
 	return slots_half(2) == SLOT_PAYLOAD ? 0 : 3;
 }
 
+/* Ends of two pipes: the caller lets the worker go on, and is told that it is
+   done. */
+static int go[2], done[2];
+
+/* Outputs fill the ring and the payload area, an item fails in a large frame, and
+   the next has room for neither but reserves much: its memory is no part of the
+   payload area. */
+static int fill_and_fail(struct vm_context *me, const void *input, size_t size)
+{
+	static const char few[16000];
+	const size_t n = me->index == 12 ? 15 * MIB : 20 * MIB;
+	void *to;
+	char c;
+
+	(void)input, (void)size;
+	if (me->index < 8)
+		return vm_output(me, few, sizeof few);
+	if (me->index == 15)
+		return write(done[1], "x", 1) == 1 ? vm_output(me, few, 1) : -1;
+	if (me->index == 14 && vm_output(me, few, 4000) < 0)
+		return -1;
+	to = vm_reserve(me, me->index == 13 ? 9 * MIB / 2 :
+	    me->index == 14 ? 40 * MIB : n);
+	if (to == NULL || me->index == 13)
+		return vm_fail(me, 7, "on purpose");
+	if (me->index == 14)
+		return vm_commit(me, 1);
+	if (me->index == 10 && read(go[0], &c, 1) != 1)
+		return -1;
+	memset(to, (int)me->index, n);
+	return vm_commit(me, n);
+}
+
+START_TEST(outputs_outlive_what_is_given_back)
+{
+	const struct vm_worker worker = { .process = fill_and_fail };
+	struct vm_result r;
+	vm_pool *pool;
+	char c;
+
+	/* Outputs are not protected against the worker. */
+	paging_assume(PAGING_DEAR);
+	ck_assert_int_eq(pipe(go), 0);
+	ck_assert_int_eq(pipe(done), 0);
+	pool = fork_pool(&worker, &(struct vm_options){ .workers = 1,
+	    .flags = VM_ORDERED, .chunk_size = 16 });
+	imap_to(pool, vm_range(0, 16));
+	for (uint64_t n = 0; n < 16; n++) {
+		take(pool, &r);
+		ck_assert_int_eq(r.type, n == 13 ? VM_EXCEPTION : VM_OUTPUT);
+		for (size_t i = 0; n >= 8 && n < 13 && i < r.output_size; i++)
+			if (((const unsigned char *)r.output)[i] != n)
+				ck_abort_msg("byte %zu of output %d", i,
+				    (int)n);
+		if (n == 9) {
+			ck_assert_int_eq(write(go[1], "x", 1), 1);
+			ck_assert_int_eq(read(done[0], &c, 1), 1);
+		}
+	}
+	take_end(pool);
+	close_pool(pool);
+}
+END_TEST
+
 START_TEST(halves_are_larger_where_nothing_is_limited)
 {
 	int resources[] = { RLIMIT_AS, RLIMIT_FSIZE };
@@ -264,7 +329,7 @@ int main(void)
 {
 	const TTest *const tests[] = {
 		they_go_through_shared_memory, memory_is_given_back,
-		a_waste_is_given_back,
+		a_waste_is_given_back, outputs_outlive_what_is_given_back,
 		halves_are_larger_where_nothing_is_limited };
 
 	return run_tests("huge", tests, COUNTOF(tests));
