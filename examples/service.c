@@ -521,7 +521,8 @@ static int run(const char *path, const struct vm_options *options)
 	int i;
 
 	s.pool = vm_fork(&worker, options);
-	if (vm_fd(s.pool) == -1) {
+	/* The first client meets workers that are ready. */
+	if (vm_ready(s.pool, -1) == -1 || vm_fd(s.pool) == -1) {
 		complain(vm_error(s.pool));
 		vm_close(s.pool);
 		return -1;
