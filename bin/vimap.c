@@ -385,13 +385,13 @@ static off_t errors(void)
 /* Ends the output of the item with the errors: each item has a new file. */
 static int succeed(struct vm_context *me)
 {
-	uint64_t size = (uint64_t)errors();
+	size_t size = (size_t)errors();
 	void *room = size > 0 ? vm_reserve(me, size) : NULL;
 
 	if (!room || pread(2, room, size, 0) != (ssize_t)size)
 		size = 0;
 	vm_commit(me, size);
-	return vm_output(me, &size, sizeof size);
+	return vm_output(me, &(uint64_t){ size }, sizeof(uint64_t));
 }
 
 /* Fails the item, or teardown, by a wait status, in place of that. */
