@@ -297,17 +297,20 @@ int slot_begun(const struct slot *s, uint32_t ordinal, uint32_t limit,
 	return r;
 }
 
+/* Loads "begun" first: by the first item begun, "done" is about this chunk. */
 uint32_t slot_done(const struct slot *s, uint32_t ordinal, uint32_t limit,
     bool together)
 {
-	uint64_t done = atomic_load(&s->done), begun = atomic_load(&s->begun);
+	uint64_t begun = atomic_load(&s->begun), done = atomic_load(&s->done);
 	uint64_t last = 0;
 
+	if ((uint16_t)(begun >> (2 * BITS)) != (uint16_t)ordinal)
+		return 0;
 	if ((uint16_t)(done >> (2 * BITS)) == (uint16_t)ordinal)
 		last = done & FIELD;
 	/* The item begun last may not be done, but all items before it are,
 	   unless they began with it. */
-	if (!together && (uint16_t)(begun >> (2 * BITS)) == (uint16_t)ordinal)
+	if (!together)
 		last = MAX(last, MAX(begun & FIELD, 1) - 1);
 	return (uint32_t)MIN(last, (uint64_t)limit);
 }

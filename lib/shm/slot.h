@@ -111,7 +111,8 @@ struct slot {
 	   limit, next being the number after that item's. */
 	_Atomic uint64_t begun;
 	/* The same for the last item whose output is in its array; written
-	   after the last item of a stride. */
+	   before the first item of a chunk that has an array, since an old word
+	   may have the same generation, and after the last item of a stride. */
 	_Atomic uint64_t done;
 	/* Caller sets before it sends the chunk; both change. */
 	_Atomic uint64_t lease[SLOT_LEASES];
@@ -295,7 +296,8 @@ static inline void slot_begin(struct slot *s, uint32_t ordinal, uint32_t next)
 }
 
 /* Worker: the outputs of all items before number "next" are in the array;
-   called at least before a pause in which no item may begin. */
+   called before the first item of the chunk begins, and at least before a
+   pause in which no item may begin. */
 static inline void slot_finish(struct slot *s, uint32_t ordinal, uint32_t next)
 {
 	atomic_store_explicit(&s->done,

@@ -369,11 +369,10 @@ static void begin(const struct frame_chunk *chunk)
 	stamps_begin(&self.stamps, now);
 	self.ordinal = chunk->ordinal;
 	self.filled = self.told = chunk->first;
-	self.place = NULL;
-	if (chunk->element == 0)
-		return;
-	self.place = slot_array(self.slot, chunk);
-	if (self.place == NULL)
+	if (chunk->outputs != FRAME_NOWHERE)
+		slot_finish(self.slot, chunk->ordinal, chunk->first);
+	self.place = chunk->element > 0 ? slot_array(self.slot, chunk) : NULL;
+	if (chunk->element > 0 && self.place == NULL)
 		give_up();
 }
 

@@ -241,7 +241,7 @@ END_TEST
 
 /* ---- results come early ---- */
 
-enum { SLOW = 50 };
+enum { SLOW = 50, LATER = 2 * CHUNK, LAST = 3 * CHUNK - 1 };
 
 static int slow_at_gate(struct vm_context *me, const void *input, size_t size)
 {
@@ -269,6 +269,55 @@ START_TEST(a_slow_item_holds_up_none_before_it)
 		take_end(pool);
 		stop(pool);
 	}
+}
+END_TEST
+
+/* Items from LATER on fail, but for the last. */
+static int last_at_gate(struct vm_context *me, const void *input, size_t size)
+{
+	if (number(input) >= LATER && number(input) < LAST)
+		return vm_fail(me, 7, "no output");
+	if (number(input) == LAST &&
+	    await(&sh->counter[GATE], 1, limit_ms()) < 0)
+		return vm_fail(me, 1, "nobody has opened the gate");
+	return vm_output(me, input, size);
+}
+
+/* Runs the items of a chunk, from that number on. */
+static void run_chunk(vm_pool *pool, int from)
+{
+	struct vm_result r;
+
+	imap_to(pool, vm_range(from, from + CHUNK));
+	for (int i = from; i < from + CHUNK; i++) {
+		ck_assert_int_eq(vm_zip_in_out_within(pool, &r, limit_ms()), 1);
+		ck_assert_int_eq(number(r.input), i);
+		if (i >= LATER && i < LAST)
+			ck_assert_int_eq(r.exception->cause, VM_FAILED);
+		else
+			ck_assert_int_eq(number(r.output), i);
+		if (i == LAST - 1)
+			atomic_store(&sh->counter[GATE], 1);
+	}
+	take_end(pool);
+}
+
+/* The words of the slot have 16 bits of an ordinal: after 65,536 chunks without
+   an array, the words about the last array seem to be about the next. */
+START_TEST(words_of_an_old_chunk_count_for_nothing)
+{
+	vm_pool *pool = start(last_at_gate, (struct vm_options){
+	    .workers = 1, .flags = VM_ORDERED }, 8);
+	struct crew *c = &pool->engine.crew;
+
+	run_chunk(pool, 0);
+	ck_assert_uint_eq(c->members[0].ordinal, 1);
+	c->usual = 0;
+	run_chunk(pool, CHUNK);
+	c->usual = 8;
+	c->members[0].ordinal = 1 << 16;
+	run_chunk(pool, LATER);
+	stop(pool);
 }
 END_TEST
 
@@ -519,7 +568,8 @@ int main(void)
 {
 	const TTest *const tests[] = { their_size_is_learned, all_fit,
 		some_have_another_size, a_death_is_blamed_on_the_item_that_ran,
-		a_slow_item_holds_up_none_before_it, results_are_private,
+		a_slow_item_holds_up_none_before_it,
+		words_of_an_old_chunk_count_for_nothing, results_are_private,
 		a_liar_harms_its_chunk_only, what_was_not_begun_is_taken_back,
 		cancelled_while_it_runs, inputs_survive_their_worker };
 
