@@ -268,6 +268,7 @@ ASIDE static unsigned char *end_apart(struct context *c, unsigned char *place,
 {
 	if (!c->failed && c->size == element) {
 		memcpy(place, c->at + FRAME_HEAD, element);
+		outstream_give_back(c->outstream, 0);
 		return NULL;
 	}
 	if (!c->failed && c->at == place - FRAME_HEAD) {

@@ -172,9 +172,7 @@ int outstream_put(struct outstream *g, const unsigned char *frame,
 	return 0;
 }
 
-/* Gives back the memory behind the first bytes of the large frame that an item
-   has reserved and does not use, if that is much. */
-static void give_back(struct outstream *g, size_t used)
+void outstream_give_back(struct outstream *g, size_t used)
 {
 	const size_t size = slot_room(g->reserved), from = slot_room(used);
 
@@ -198,7 +196,7 @@ static int put_placed(struct outstream *g, unsigned char *frame, size_t length)
 		g->skip_to = g->next;
 	}
 	g->told = g->next + slot_room(f.size);
-	give_back(g, f.size);
+	outstream_give_back(g, f.size);
 	if (f.size >= SLOT_IN_PLACE && atomic_load(&g->slot->in_place)) {
 		g->shut = true;	/* if it fails, a part may be protected */
 		p.shut = sys_protect(pages(g, g->next), slot_room(f.size),
@@ -215,6 +213,6 @@ int outstream_add_copy(struct outstream *g, unsigned char *frame,
 {
 	if (frame == g->large)
 		return put_placed(g, frame, length);
-	give_back(g, 0);
+	outstream_give_back(g, 0);
 	return outstream_put(g, frame, length);
 }

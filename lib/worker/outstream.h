@@ -84,6 +84,10 @@ static inline void outstream_reserve(struct outstream *g,
 		g->reserved = size;
 }
 
+/* Gives back the memory behind the first bytes of the large frame that an item
+   has reserved and does not use, if that is much. */
+void outstream_give_back(struct outstream *, size_t used);
+
 /* The same in the payload area, for a frame of at least that many bytes.
    Returns NULL if there is no room.  The new place may overlap the last. */
 unsigned char *outstream_place_large(struct outstream *, size_t least,

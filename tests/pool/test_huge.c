@@ -228,6 +228,45 @@ START_TEST(a_waste_is_given_back)
 }
 END_TEST
 
+/* The last output of a chunk touches a large output, too, and uses as little as
+   the others. */
+static int waste_at_last(struct vm_context *me, const void *input, size_t size)
+{
+	const size_t reserved = 40 * MIB;
+	void *to;
+
+	if (me->index != CREW_ALIKE_LEAST - 1)
+		return vm_output(me, input, size);
+	to = vm_reserve(me, reserved);
+	if (to == NULL)
+		return -1;
+	memset(to, 1, reserved);
+	memcpy(to, input, size);
+	return vm_commit(me, size);
+}
+
+/* No frame of the wasteful output follows that would give back. */
+START_TEST(a_waste_behind_an_array_is_given_back)
+{
+	const struct vm_worker worker = { .process = waste_at_last };
+	vm_pool *pool = fork_pool(&worker, &(struct vm_options){
+	    .workers = 1, .chunk_size = CREW_ALIKE_LEAST });
+	struct vm_result r;
+
+	/* As if earlier outputs had that size. */
+	pool->engine.crew.usual = sizeof(int64_t);
+	imap_to(pool, vm_range(0, CREW_ALIKE_LEAST));
+	for (int64_t i = 0; i < CREW_ALIKE_LEAST; i++) {
+		take(pool, &r);
+		ck_assert_uint_eq(r.output_size, sizeof i);
+		ck_assert_int_eq(number(r.output), number(r.input));
+	}
+	take_end(pool);
+	ck_assert_uint_le(memory_of_outputs(pool, 0), SLOT_PAYLOAD / MIB + 1);
+	close_pool(pool);
+}
+END_TEST
+
 /* ---- how large the halves are ---- */
 
 static int under_a_limit(void *resource)
@@ -329,7 +368,8 @@ int main(void)
 {
 	const TTest *const tests[] = {
 		they_go_through_shared_memory, memory_is_given_back,
-		a_waste_is_given_back, outputs_outlive_what_is_given_back,
+		a_waste_is_given_back, a_waste_behind_an_array_is_given_back,
+		outputs_outlive_what_is_given_back,
 		halves_are_larger_where_nothing_is_limited };
 
 	return run_tests("huge", tests, COUNTOF(tests));
