@@ -15,6 +15,11 @@ _Noreturn void exit_leave(int status)
 	sys_exit(status);
 }
 
+_Noreturn void exit_give_up(void)
+{
+	exit_leave(EXIT_FAILURE);
+}
+
 /* The slot of this worker; NULL: it has none yet. */
 static struct slot *noted;
 static pid_t noted_by;		/* children of the worker may exit as well */

@@ -22,4 +22,8 @@ void exit_note(struct slot *);
 /* Writes out the buffers of stdout and stderr and ends the process. */
 _Noreturn void exit_leave(int status);
 
+/* Ends the worker without a message to the caller, which is gone, or cannot
+   trust this process any more. */
+_Noreturn void exit_give_up(void);
+
 #endif

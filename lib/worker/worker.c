@@ -14,13 +14,11 @@
 #include "os/sys.h"
 #include "wire/channel.h"
 #include "wire/frame.h"
+#include "worker/account.h"
 #include "worker/context.h"
 #include "worker/crash.h"
 #include "worker/exit.h"
-#include "worker/legs.h"
-#include "worker/outstream.h"
 #include "worker/rlimits.h"
-#include "worker/stamps.h"
 
 /* A read of STREAM bytes or more, or a chunk with items in shared memory, means
    that more bytes are on their way.  For the next LINGERS reads the worker then
@@ -46,19 +44,14 @@ static _Alignas(1024) struct worker {
 	struct slot *slot;
 	struct channel tasks;
 	int lingers;		/* reads before which it still yields */
-	struct legs legs;	/* times of the present chunk */
-	struct stamps stamps;	/* times of the items, for a trace */
-	/* The array of outputs of the present chunk. */
-	unsigned char *place;	/* of the next output; NULL: no array */
-	uint32_t ordinal;	/* of the chunk */
-	uint32_t filled;	/* number after the last item that is done, */
-	uint32_t told;		/* and that the caller was told of */
+	unsigned char *place;	/* of the next output in the array of the
+				   present chunk; NULL: no array */
 	bool awaited;		/* flag of the chunk received last */
 	struct spin spin;	/* used after such a chunk */
 	struct spin lingering;	/* used while it still yields */
 	uint32_t together;	/* items in a call of process_many() */
 	uint32_t calls;		/* of process_many() */
-	struct outstream outstream;
+	struct account account;	/* of the present chunk */
 	unsigned char *outputs;	/* half of the payload area for outputs */
 	struct owner owner;	/* this process, not its children */
 	struct crash crash;
@@ -76,70 +69,6 @@ static inline void leave_if_copy(void)
 {
 	if (owner_is_other(&self.owner))
 		sys_exit(EXIT_FAILURE);
-}
-
-/* Ends the worker without a message: the caller is gone, or this process is
-   broken. */
-static _Noreturn void give_up(void)
-{
-	exit_leave(EXIT_FAILURE);
-}
-
-static int add(enum frame_kind kind, const void *body, size_t size)
-{
-	_Alignas(16) unsigned char frame[48];
-
-	frame_write(frame, kind, body, size);
-	return outstream_put(&self.outstream, frame, frame_length(size));
-}
-
-static void put(enum frame_kind kind, const void *body, size_t size)
-{
-	if (add(kind, body, size) < 0)
-		give_up();
-}
-
-/* Tells how far the array is filled.  Returns 0 or -errno. */
-static int tell_filled(void)
-{
-	const struct frame_end done = { .ordinal = self.ordinal,
-		.next = self.filled };
-
-	if (self.filled == self.told)
-		return 0;
-	self.told = self.filled;
-	return add(FRAME_DONE, &done, sizeof done);
-}
-
-static void flush(void)
-{
-	if (tell_filled() < 0 || outstream_flush(&self.outstream) < 0)
-		give_up();
-}
-
-/* Tells when items ran that were not told yet. */
-static void tell_stamps(void)
-{
-	if (stamps_tell(&self.stamps, &self.outstream) < 0)
-		give_up();
-}
-
-/* The items taken together have run, the last before number "next". */
-static void stamp(const struct frame_chunk *chunk, uint32_t next)
-{
-	if (self.life.plan->trace && stamps_add(&self.stamps, &self.outstream,
-	    chunk->ordinal, next) < 0)
-		give_up();
-}
-
-/* Writes out results between two items. */
-static void flush_before(uint32_t next)
-{
-	tell_stamps();
-	flush();
-	legs_end(&self.legs, self.slot, next, self.outstream.wrote_at,
-	    self.outstream.blocked);
-	stamps_begin(&self.stamps, self.outstream.wrote_at);
 }
 
 /* ---- starting ---- */
@@ -178,8 +107,8 @@ static _Noreturn void unfit(void)
 	static unsigned char frame[CONTEXT_FAILURE_ROOM];
 	size_t length = context_failure(&self.context, FRAME_UNFIT, frame);
 
-	if (outstream_put(&self.outstream, frame, length) == 0)
-		flush();
+	if (outstream_put(&self.account.outstream, frame, length) == 0)
+		account_flush(&self.account);
 	exit_leave(EXIT_FAILURE);
 }
 
@@ -204,7 +133,7 @@ static void set_up(void)
 	const uint64_t began = sys_now();
 	uint64_t us;
 	int r = context_init(&self.context, self.life.plan, self.life.index,
-	    self.life.errors, &self.outstream);
+	    self.life.errors, &self.account.outstream);
 
 	if (r < 0 || self.unguarded) {
 		vm_fail(&self.context.public, ENOMEM,
@@ -224,8 +153,8 @@ static void set_up(void)
 		unfit();
 	us = (sys_now() - began) / 1000;
 	hello.setup_us = (uint32_t)MIN(us, UINT32_MAX);
-	put(FRAME_HELLO, &hello, sizeof hello);
-	flush();
+	account_put(&self.account, FRAME_HELLO, &hello, sizeof hello);
+	account_flush(&self.account);
 }
 
 /* ---- running chunks ---- */
@@ -238,19 +167,19 @@ ASIDE static void await_frame(void)
 	int r;
 
 	while ((r = channel_receive(&self.tasks, SIZE_MAX, &f)) == 0) {
-		flush();
-		stamps_begin(&self.stamps, 0);
+		account_flush(&self.account);
+		stamps_begin(&self.account.stamps, 0);
 		if (self.lingers > 0)
 			spin_at(&self.lingering, self.tasks.in, YIELDS);
 		else if (self.awaited)
 			spin_at(&self.spin, self.tasks.in, SPIN_LOOKS);
 		r = channel_fill(&self.tasks);
 		if (r < 0)
-			give_up();
+			exit_give_up();
 		self.lingers = r >= STREAM ? LINGERS : MAX(self.lingers - 1, 0);
 	}
 	if (r < 0)
-		give_up();
+		exit_give_up();
 }
 
 /* Returns the next whole frame; blocks until it is there.  Inline, as it runs
@@ -269,20 +198,7 @@ static void note_beginning(void)
 
 	if (c->noted)
 		slot_note(self.slot, c->started_at != 0 ? c->started_at :
-		    self.stamps.began, c->started_cpu, c->capture.from);
-}
-
-/* Adds the frame of an item's result.  If the result pipe is broken, maybe not
-   by the item, the item is marked as not begun. */
-static void send_result(const struct frame_chunk *chunk, uint32_t number,
-    unsigned char *frame, size_t length)
-{
-	if (tell_filled() < 0 ||
-	    outstream_add(&self.outstream, frame, length) < 0) {
-		slot_begin(self.slot, chunk->ordinal, number);
-		give_up();
-	}
-	self.filled = self.told = number + 1;
+		    self.account.stamps.began, c->started_cpu, c->capture.from);
 }
 
 /* Runs one item and puts its output into the array, or adds its result.  If the
@@ -293,11 +209,11 @@ static void work(const struct frame_chunk *chunk, uint32_t number,
 	unsigned char *frame, *place = self.place;
 	size_t length;
 
-	if (outstream_is_awaited(&self.outstream, self.filled != self.told))
-		flush_before(number);
+	if (account_is_awaited(&self.account))
+		account_flush_before(&self.account, number);
 	slot_begin(self.slot, chunk->ordinal, number + 1);
 	if (chunk->where != CHUNK_INHERITED)
-		self.outstream.worked += input->size;
+		self.account.outstream.worked += input->size;
 	context_begin(&self.context, chunk, number);
 	note_beginning();
 	if (place == NULL) {
@@ -310,11 +226,11 @@ static void work(const struct frame_chunk *chunk, uint32_t number,
 	}
 	leave_if_copy();
 	if (frame != NULL) {
-		send_result(chunk, number, frame, length);
+		account_send(&self.account, number, frame, length);
 		return;
 	}
-	self.outstream.worked += chunk->step;
-	self.filled = number + 1;
+	self.account.outstream.worked += chunk->step;
+	account_fill(&self.account, number);
 	slot_finish(self.slot, chunk->ordinal, number + 1);
 }
 
@@ -330,8 +246,7 @@ static bool take(const struct frame_chunk *chunk, uint32_t n, uint32_t next,
 	*end = MIN(first + n, limit);
 	if (first != next || first >= limit)
 		return false;
-	if (self.life.plan->trace)
-		stamps_note(&self.stamps, self.slot, first);
+	account_take(&self.account, first);
 	return true;
 }
 
@@ -353,7 +268,7 @@ static void fetch(const struct frame_chunk *chunk, unsigned char **at,
 	}
 	receive(f);
 	if (f->kind != FRAME_ITEM)
-		give_up();
+		exit_give_up();
 	/* The byte behind the input must be 0.  It is the first byte of the
 	   next head, which may not have arrived. */
 	f->body[f->size] = 0;
@@ -362,34 +277,10 @@ static void fetch(const struct frame_chunk *chunk, unsigned char **at,
 /* Begins a chunk. */
 static void begin(const struct frame_chunk *chunk)
 {
-	const uint64_t now = sys_now();
-
-	legs_begin(&self.legs, self.slot, chunk->first, now,
-	    self.outstream.blocked);
-	stamps_begin(&self.stamps, now);
-	self.ordinal = chunk->ordinal;
-	self.filled = self.told = chunk->first;
-	if (chunk->outputs != FRAME_NOWHERE)
-		slot_finish(self.slot, chunk->ordinal, chunk->first);
+	account_begin(&self.account, chunk);
 	self.place = chunk->element > 0 ? slot_array(self.slot, chunk) : NULL;
 	if (chunk->element > 0 && self.place == NULL)
-		give_up();
-}
-
-/* Reports that the worker is done with a chunk, up to the item "next". */
-static void finish(const struct frame_chunk *chunk, uint32_t next)
-{
-	const uint64_t now = sys_now();
-	struct frame_end said;
-
-	tell_stamps();
-	legs_end(&self.legs, self.slot, next, now, self.outstream.blocked);
-	said = legs_report(&self.legs, chunk->ordinal, next, now,
-	    self.outstream.blocked);
-	put(FRAME_END, &said, sizeof said);
-	self.told = self.filled;
-	if (chunk->report || outstream_is_due(&self.outstream))
-		flush();
+		exit_give_up();
 }
 
 /* Runs the items of a chunk.  Items that are sent must be received even if the
@@ -412,22 +303,22 @@ static void work_through(const struct frame_chunk *chunk)
 		if (more)
 			work(chunk, next++, &input);
 		if (more && next == end)
-			stamp(chunk, next);
-		if (outstream_is_due(&self.outstream) && i + 1 < chunk->count)
-			flush_before(next);
+			account_ran(&self.account, next);
+		if (account_is_due(&self.account) && i + 1 < chunk->count)
+			account_flush_before(&self.account, next);
 	}
-	finish(chunk, next);
+	account_end(&self.account, chunk, next);
 }
 
 /* Reports the failure of an item whose output would have had a place in an
    array; before that, that the items before it are done. */
-static void tell_failure(const struct frame_chunk *chunk, uint32_t number)
+static void tell_failure(uint32_t number)
 {
 	size_t length;
 	unsigned char *frame = context_tell(&self.context, &length);
 
-	self.filled = number;
-	send_result(chunk, number, frame, length);
+	self.account.filled = number;
+	account_send(&self.account, number, frame, length);
 }
 
 static const unsigned char *input_at(const struct frame_chunk *chunk,
@@ -459,7 +350,7 @@ static void fill_singly(const struct frame_chunk *chunk, uint32_t next,
 		    (size_t)chunk->size, place_of(chunk, next));
 		leave_if_copy();
 		if (!ok)
-			tell_failure(chunk, next);
+			tell_failure(next);
 	}
 }
 
@@ -504,9 +395,9 @@ static void fill(const struct frame_chunk *chunk, uint32_t next, uint32_t end)
 	    (n >= TIMED_LEAST || self.calls++ % TIMED_OF == 0);
 	uint64_t began;
 
-	if (outstream_is_awaited(&self.outstream, false) ||
-	    outstream_is_due(&self.outstream))
-		flush_before(next);
+	if (outstream_is_awaited(&self.account.outstream, false) ||
+	    account_is_due(&self.account))
+		account_flush_before(&self.account, next);
 	began = timed ? sys_now() : 0;
 	if (n == 1 || !many || !fill_together(chunk, next, end))
 		fill_singly(chunk, next, end);
@@ -535,15 +426,15 @@ static void fill_through(const struct frame_chunk *chunk)
 
 	begin(chunk);
 	if (!has_place(chunk))
-		give_up();
+		exit_give_up();
 	/* A hook may have spoiled the lease word: stop at the array's end. */
 	for (; next < behind && take(chunk, many ? self.together :
 	    chunk->stride, next, &end); next = end) {
 		end = MIN(end, behind);
 		fill(chunk, next, end);
-		stamp(chunk, end);
+		account_ran(&self.account, end);
 	}
-	finish(chunk, next);
+	account_end(&self.account, chunk, next);
 }
 
 /* Runs teardown.  Its output or failure, if any, is sent after LEAVING. */
@@ -552,12 +443,13 @@ static void tear_down(void)
 	unsigned char *frame;
 	size_t length;
 
-	put(FRAME_LEAVING, NULL, 0);
-	flush();
+	account_put(&self.account, FRAME_LEAVING, NULL, 0);
+	account_flush(&self.account);
 	frame = context_teardown(&self.context, &length);
 	leave_if_copy();
-	if (frame != NULL && outstream_put(&self.outstream, frame, length) == 0)
-		flush();
+	if (frame != NULL &&
+	    outstream_put(&self.account.outstream, frame, length) == 0)
+		account_flush(&self.account);
 }
 
 void worker_main(const struct worker_life *life)
@@ -571,12 +463,13 @@ void worker_main(const struct worker_life *life)
 	slots_keep_one(&self.life.slots, life->which);
 	owner_claim(&self.owner);
 	self.crash = (struct crash){ self.slot, &self.owner };
-	outstream_init(&self.outstream, self.slot, &life->slots, life->results);
+	account_init(&self.account, self.slot, &life->slots, life->results,
+	    life->plan->trace);
 	self.outputs = slot_outputs(self.slot);
 	self.together = 1;
 	/* The caller gives out that half, as arrays. */
 	if (life->plan->element > 0)
-		self.outstream.payload = 0;
+		self.account.outstream.payload = 0;
 	channel_open(&self.tasks, life->tasks, -1);
 	set_up();
 	for (;;) {
@@ -585,7 +478,7 @@ void worker_main(const struct worker_life *life)
 			break;
 		if (f.kind != FRAME_CHUNK ||
 		    frame_body(&f, &chunk, sizeof chunk) < 0)
-			give_up();
+			exit_give_up();
 		self.awaited = chunk.awaited;
 		if (chunk.where == CHUNK_PLACED && chunk.count > 1)
 			self.lingers = LINGERS;
