@@ -28,6 +28,14 @@
 #define RARELY
 #endif
 
+/* Makes a function a part of its callers, as it runs for each item, where the
+   compiler would not. */
+#ifdef __GNUC__
+#define INLINED static inline __attribute__((__always_inline__))
+#else
+#define INLINED static inline
+#endif
+
 /* Keeps a function out of its caller, whose short way would have to save the
    registers that this function needs. */
 #ifdef __GNUC__

@@ -74,10 +74,11 @@ static inline bool account_is_due(const struct account *a)
 	return outstream_is_due(&a->outstream);
 }
 
-/* The output of an item is in its array.  Inline, as it runs for each item. */
-static inline void account_fill(struct account *a, uint32_t number)
+/* The outputs of the items before number "next" are in their array.  Inline, as
+   it runs for each item. */
+static inline void account_fill(struct account *a, uint32_t next)
 {
-	a->filled = number + 1;
+	a->filled = next;
 }
 
 #endif

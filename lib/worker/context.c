@@ -12,10 +12,32 @@
 #include "base/cut.h"
 #include "os/sys.h"
 
-/* Bytes kept free behind an output, so that the frame's padding always fits. */
-#define PAD 16
 /* Upper bound on the length of a frame with that output. */
-#define ROOM_FOR(size) (FRAME_HEAD + (size) + PAD)
+#define ROOM_FOR(size) (FRAME_HEAD + (size) + CONTEXT_PAD)
+
+static struct context *around(struct vm_context *me)
+{
+	return CONTAINER_OF(me, struct context, public);
+}
+
+/* Runs the process_many() callback on a single input, for want of
+   process(). */
+static int run_one_of_many(struct vm_context *me, const void *input,
+    size_t size)
+{
+	struct context *c = around(me);
+	size_t element = c->plan->element;
+	void *room = vm_reserve(me, element);
+	int r;
+
+	(void)size;
+	if (room == NULL)
+		return -1;
+	c->in_process = false;
+	r = c->plan->hooks.process_many(me, input, 1, room);
+	c->in_process = true;
+	return r != 0 ? r : vm_commit(me, element);
+}
 
 int context_init(struct context *c, const struct plan *plan,
     int worker_index, int errors, struct outstream *outstream)
@@ -25,6 +47,8 @@ int context_init(struct context *c, const struct plan *plan,
 	c->public.config_size = plan->hooks.config_size;
 	c->public.worker_index = worker_index;
 	c->plan = plan;
+	c->process = plan->hooks.process != NULL ? plan->hooks.process :
+	    run_one_of_many;
 	c->outstream = outstream;
 	c->cause = VM_FAILED;
 	c->noted = plan->capture || plan->measure;
@@ -48,8 +72,7 @@ static RARELY void forget_failure(struct context *c)
 	c->message[0] = '\0';
 }
 
-/* Resets the state of the previous call. */
-static void begin(struct context *c)
+void context_reset(struct context *c)
 {
 	if (c->failed)
 		forget_failure(c);
@@ -71,7 +94,7 @@ int context_setup(struct context *c)
 {
 	int (*setup)(struct vm_context *) = c->plan->hooks.setup;
 
-	begin(c);
+	context_reset(c);
 	return end(c, setup ? setup(&c->public) : 0);
 }
 
@@ -137,22 +160,6 @@ static int spill(struct context *c, size_t size)
 	return r;
 }
 
-/* Runs the process_many() callback on a single input, for want of
-   process(). */
-ASIDE static int run_one_of_many(struct context *c, const void *input)
-{
-	size_t element = c->plan->element;
-	void *room = vm_reserve(&c->public, element);
-	int r;
-
-	if (room == NULL)
-		return -1;
-	c->in_process = false;
-	r = c->plan->hooks.process_many(&c->public, input, 1, room);
-	c->in_process = true;
-	return r != 0 ? r : vm_commit(&c->public, element);
-}
-
 /* Runs the process() callback.  Returns true if it has not failed.  Inline, as
    it runs for each item. */
 static inline bool run(struct context *c, const void *input, size_t size)
@@ -160,9 +167,7 @@ static inline bool run(struct context *c, const void *input, size_t size)
 	int r;
 
 	c->in_process = true;
-	r = c->plan->hooks.process != NULL ?
-	    c->plan->hooks.process(&c->public, input, size) :
-	    run_one_of_many(c, input);
+	r = c->process(&c->public, input, size);
 	c->in_process = false;
 	return end(c, r) == 0;
 }
@@ -170,7 +175,7 @@ static inline bool run(struct context *c, const void *input, size_t size)
 bool context_fill_many(struct context *c, const void *inputs, size_t n,
     unsigned char *outputs)
 {
-	begin(c);
+	context_reset(c);
 	return end(c, c->plan->hooks.process_many(&c->public, inputs, n,
 	    outputs)) == 0;
 }
@@ -180,24 +185,6 @@ static RARELY bool no_element(struct context *c)
 	vm_fail(&c->public, EINVAL, "The output has %zu bytes; an element of "
 	    "the array has %zu.", c->size, c->plan->element);
 	return false;
-}
-
-bool context_fill(struct context *c, const void *input, size_t size,
-    unsigned char *place)
-{
-	size_t element = c->plan->element;
-
-	begin(c);
-	c->at = place - FRAME_HEAD;
-	c->room = ROOM_FOR(element);
-	if (!run(c, input, size))
-		return false;
-	if (c->size != element)
-		return no_element(c);
-	/* A larger vm_reserve() has moved the frame elsewhere. */
-	if (c->at != place - FRAME_HEAD)
-		memcpy(place, c->at + FRAME_HEAD, element);
-	return true;
 }
 
 unsigned char *context_tell(struct context *c, size_t *length)
@@ -251,7 +238,7 @@ ASIDE static unsigned char *end_with_care(struct context *c, size_t *length)
 unsigned char *context_process(struct context *c, const void *input,
     size_t size, size_t *length)
 {
-	begin(c);
+	context_reset(c);
 	c->size = c->lead = c->plan->lead;
 	c->room = 0;
 	c->at = c->outstream ? outstream_place(c->outstream, &c->room) : NULL;
@@ -261,40 +248,36 @@ unsigned char *context_process(struct context *c, const void *input,
 	return end_output(c, length);
 }
 
-/* As context_place(), for an item that has failed, or whose output has another
-   size or lies elsewhere. */
-ASIDE static unsigned char *end_apart(struct context *c, unsigned char *place,
+/* Moves an output out of its place in an array, where no frame has room. */
+static void move_out(struct context *c)
+{
+	if (buf_reserve(&c->out, FRAME_START + ROOM_FOR(c->size)) < 0)
+		no_room(c, ENOMEM, c->size);
+	else
+		move(c, c->out.data + FRAME_START, 0);
+}
+
+unsigned char *context_apart(struct context *c, int r, unsigned char *place,
     size_t element, size_t *length)
 {
-	if (!c->failed && c->size == element) {
+	bool ok = end(c, r) == 0;
+
+	if (ok && c->size == element) {
+		/* A larger vm_reserve() has moved the frame elsewhere. */
 		memcpy(place, c->at + FRAME_HEAD, element);
 		outstream_give_back(c->outstream, 0);
 		return NULL;
 	}
-	if (!c->failed && c->at == place - FRAME_HEAD) {
-		if (buf_reserve(&c->out, FRAME_START + ROOM_FOR(c->size)) < 0)
-			no_room(c, ENOMEM, c->size);
-		else
-			move(c, c->out.data + FRAME_START, 0);
-	}
+	if (ok && c->plan->element > 0)
+		ok = no_element(c);
+	if (ok && c->at == place - FRAME_HEAD)
+		move_out(c);
 	return c->failed ? context_tell(c, length) : end_output(c, length);
-}
-
-unsigned char *context_place(struct context *c, const void *input, size_t size,
-    unsigned char *place, size_t element, size_t *length)
-{
-	begin(c);
-	c->at = place - FRAME_HEAD;
-	c->room = ROOM_FOR(element);
-	if (run(c, input, size) && c->size == element &&
-	    c->at == place - FRAME_HEAD)
-		return NULL;
-	return end_apart(c, place, element, length);
 }
 
 unsigned char *context_teardown(struct context *c, size_t *length)
 {
-	begin(c);
+	context_reset(c);
 	if (c->noted)
 		context_note(c);
 	/* There is room for an empty output. */
@@ -350,11 +333,6 @@ size_t context_failure(const struct context *c, enum frame_kind kind,
 }
 
 /* ---- the public functions ---- */
-
-static struct context *around(struct vm_context *me)
-{
-	return CONTAINER_OF(me, struct context, public);
-}
 
 /* Would more bytes make the output too large? */
 static inline bool is_too_big(const struct context *c, size_t more)

@@ -19,9 +19,15 @@
 #include "worker/outstream.h"
 #include "worker/plan.h"
 
+/* Bytes kept free behind an output, so that the frame's padding always fits. */
+#define CONTEXT_PAD 16
+
 struct context {
 	struct vm_context public;
 	const struct plan *plan;
+	/* The process() callback, or a function that has process_many() run a
+	   single item. */
+	int (*process)(struct vm_context *, const void *, size_t);
 	uint64_t started_at;	/* begin of the attempt, by the monotonic
 				   clock; 0: not measured */
 	uint64_t started_cpu;
@@ -100,16 +106,39 @@ bool context_fill_many(struct context *, const void *inputs, size_t n,
 unsigned char *context_process(struct context *, const void *input,
     size_t size, size_t *length);
 
-/* The same for an output with a place in an array, if it has "element" bytes:
-   returns NULL if the output is in its place.  No frame is built there. */
-unsigned char *context_place(struct context *, const void *input,
-    size_t size, unsigned char *place, size_t element, size_t *length);
+/* Resets the state of the previous call. */
+void context_reset(struct context *);
 
-/* Runs the process() callback for an output that must have a place in an array,
-   behind FRAME_HEAD bytes that may be written to.  Returns true if the output
-   is in its place, false if the item has failed. */
-bool context_fill(struct context *, const void *input, size_t size,
-    unsigned char *place);
+/* As context_place(), for an item that has returned r and may have failed, or
+   whose output has another size or lies elsewhere. */
+unsigned char *context_apart(struct context *, int r, unsigned char *place,
+    size_t element, size_t *length);
+
+/*
+ * Runs the process() callback for an output with a place in an array, behind
+ * FRAME_HEAD bytes that may be written to, if it has "element" bytes.  Returns
+ * NULL if the output is in its place; else the frame of the result, as
+ * context_process() does.  Inline, as it runs for each item.
+ */
+static inline unsigned char *context_place(struct context *c,
+    const void *input, size_t size, unsigned char *place, size_t element,
+    size_t *length)
+{
+	int r;
+
+	if (c->failed || c->has_pause)
+		context_reset(c);
+	c->reserved = c->size = c->lead = 0;
+	c->at = place - FRAME_HEAD;
+	c->room = FRAME_HEAD + element + CONTEXT_PAD;
+	c->in_process = true;
+	r = c->process(&c->public, input, size);
+	c->in_process = false;
+	if (r == 0 && !c->failed && c->size == element &&
+	    c->at == place - FRAME_HEAD)
+		return NULL;
+	return context_apart(c, r, place, element, length);
+}
 
 /* Returns how the failed item wants further attempts. */
 enum frame_again context_again(const struct context *);

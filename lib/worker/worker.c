@@ -44,8 +44,12 @@ static _Alignas(1024) struct worker {
 	struct slot *slot;
 	struct channel tasks;
 	int lingers;		/* reads before which it still yields */
-	unsigned char *place;	/* of the next output in the array of the
-				   present chunk; NULL: no array */
+	/* In the present chunk: */
+	unsigned char *input;	/* pointer to the next item in memory */
+	unsigned char *place;	/* of the next output, if there is an array of
+				   outputs */
+	size_t element;		/* bytes of an output there */
+	size_t step;		/* bytes from an output there to the next */
 	bool awaited;		/* flag of the chunk received last */
 	struct spin spin;	/* used after such a chunk */
 	struct spin lingering;	/* used while it still yields */
@@ -201,37 +205,67 @@ static void note_beginning(void)
 		    self.account.stamps.began, c->started_cpu, c->capture.from);
 }
 
-/* Runs one item and puts its output into the array, or adds its result.  If the
-   caller waits, earlier results are written out first. */
+/* Runs one item and puts its output into the array. */
+INLINED void fill(const struct frame_chunk *chunk, uint32_t number,
+    const struct frame *input, unsigned char *place)
+{
+	unsigned char *frame;
+	size_t length;
+
+	slot_begin(self.slot, chunk->ordinal, number + 1);
+	context_begin(&self.context, chunk, number);
+	note_beginning();
+	frame = context_place(&self.context, input->body, input->size, place,
+	    self.element, &length);
+	leave_if_copy();
+	if (frame != NULL) {
+		self.account.filled = number;
+		account_send(&self.account, number, frame, length);
+	}
+}
+
+/* The outputs of the items before number "next" are in the array.  Only those
+   of an array in the slot are told before the chunk ends. */
+static void filled_to(const struct frame_chunk *chunk, uint32_t next)
+{
+	slot_finish(self.slot, chunk->ordinal, next);
+	if (chunk->element > 0)
+		account_fill(&self.account, next);
+}
+
+/* Runs one item and adds its result. */
+static void answer(const struct frame_chunk *chunk, uint32_t number,
+    const struct frame *input)
+{
+	unsigned char *frame;
+	size_t length;
+
+	slot_begin(self.slot, chunk->ordinal, number + 1);
+	context_begin(&self.context, chunk, number);
+	note_beginning();
+	frame = context_process(&self.context, input->body, input->size,
+	    &length);
+	leave_if_copy();
+	account_send(&self.account, number, frame, length);
+}
+
+/* Runs one item.  If the caller waits, earlier results are written out
+   first. */
 static void work(const struct frame_chunk *chunk, uint32_t number,
     const struct frame *input)
 {
-	unsigned char *frame, *place = self.place;
-	size_t length;
-
 	if (account_is_awaited(&self.account))
 		account_flush_before(&self.account, number);
-	slot_begin(self.slot, chunk->ordinal, number + 1);
 	if (chunk->where != CHUNK_INHERITED)
 		self.account.outstream.worked += input->size;
-	context_begin(&self.context, chunk, number);
-	note_beginning();
-	if (place == NULL) {
-		frame = context_process(&self.context, input->body,
-		    input->size, &length);
-	} else {
-		frame = context_place(&self.context, input->body, input->size,
-		    place, chunk->element, &length);
-		self.place = place + chunk->step;
-	}
-	leave_if_copy();
-	if (frame != NULL) {
-		account_send(&self.account, number, frame, length);
+	if (chunk->element == 0) {
+		answer(chunk, number, input);
 		return;
 	}
-	self.account.outstream.worked += chunk->step;
-	account_fill(&self.account, number);
-	slot_finish(self.slot, chunk->ordinal, number + 1);
+	fill(chunk, number, input, self.place);
+	self.place += self.step;
+	self.account.outstream.worked += self.step;
+	filled_to(chunk, number + 1);
 }
 
 /* Takes the next items of a chunk from its lease, n at most, up to number *end.
@@ -250,20 +284,27 @@ static bool take(const struct frame_chunk *chunk, uint32_t n, uint32_t next,
 	return true;
 }
 
-/* Reads the next item of a chunk.  Items in memory are read through the pointer
-   *at, which is advanced; others are received, which may block. */
-static void fetch(const struct frame_chunk *chunk, unsigned char **at,
+/* Finds the next item of a chunk in memory.  Inline, as it runs for each
+   item. */
+static inline void look(const struct frame_chunk *chunk, unsigned char **at,
     struct frame *f)
 {
-	if (chunk->where == CHUNK_INHERITED) {
-		*f = (struct frame){ .body = *at,
-			.size = (size_t)chunk->size };
-		*at += chunk->size;
-		return;
-	}
 	if (chunk->where == CHUNK_PLACED) {
 		frame_look(*at, f);
 		*at += f->length;
+		return;
+	}
+	f->body = *at;
+	f->size = (size_t)chunk->size;
+	*at += chunk->size;
+}
+
+/* Reads the next item of a chunk.  Items in memory are there; others are
+   received, which may block. */
+static void fetch(const struct frame_chunk *chunk, struct frame *f)
+{
+	if (chunk->where != CHUNK_PACKED) {
+		look(chunk, &self.input, f);
 		return;
 	}
 	receive(f);
@@ -274,30 +315,57 @@ static void fetch(const struct frame_chunk *chunk, unsigned char **at,
 	f->body[f->size] = 0;
 }
 
+/* Does an array of outputs fit at the offset in the payload area that the chunk
+   names? */
+static bool has_place(const struct frame_chunk *chunk)
+{
+	const size_t payload = self.life.slots.payload;
+	const size_t element = self.life.plan->element;
+
+	return chunk->where == CHUNK_INHERITED && element > 0 &&
+	    chunk->outputs < payload &&
+	    payload - chunk->outputs >= FRAME_HEAD &&
+	    (payload - chunk->outputs - FRAME_HEAD) / element >= chunk->count;
+}
+
+/* Finds the array for the outputs of a chunk. */
+static void find_place(const struct frame_chunk *chunk)
+{
+	if (chunk->element > 0) {
+		self.element = chunk->element;
+		self.step = chunk->step;
+		self.place = slot_array(self.slot, chunk);
+	} else {
+		self.element = self.step = self.life.plan->element;
+		self.place = !has_place(chunk) ? NULL :
+		    self.outputs + chunk->outputs + FRAME_HEAD;
+	}
+	if (self.place == NULL)
+		exit_give_up();
+}
+
 /* Begins a chunk. */
 static void begin(const struct frame_chunk *chunk)
 {
 	account_begin(&self.account, chunk);
-	self.place = chunk->element > 0 ? slot_array(self.slot, chunk) : NULL;
-	if (chunk->element > 0 && self.place == NULL)
-		exit_give_up();
-}
-
-/* Runs the items of a chunk.  Items that are sent must be received even if the
-   caller has taken them back. */
-static void work_through(const struct frame_chunk *chunk)
-{
-	unsigned char *at = chunk->where == CHUNK_PLACED ?
+	self.input = chunk->where == CHUNK_PLACED ?
 	    slots_inputs(&self.life.slots, self.life.which) + chunk->at :
 	    (void *)(uintptr_t)chunk->at;
+	if (chunk->outputs != FRAME_NOWHERE)
+		find_place(chunk);
+}
+
+/* Runs the items of a chunk, which are sent or whose results are.  Items that
+   are sent must be received even if the caller has taken them back. */
+static void work_through(const struct frame_chunk *chunk)
+{
 	uint32_t next = chunk->first, end = next;
 	bool more = true;
 	struct frame input;
 
-	begin(chunk);
 	for (uint32_t i = 0; i < chunk->count &&
 	    (more || chunk->where == CHUNK_PACKED); i++) {
-		fetch(chunk, &at, &input);
+		fetch(chunk, &input);
 		if (more && next == end)
 			more = take(chunk, chunk->stride, next, &end);
 		if (more)
@@ -310,48 +378,26 @@ static void work_through(const struct frame_chunk *chunk)
 	account_end(&self.account, chunk, next);
 }
 
-/* Reports the failure of an item whose output would have had a place in an
-   array; before that, that the items before it are done. */
-static void tell_failure(uint32_t number)
-{
-	size_t length;
-	unsigned char *frame = context_tell(&self.context, &length);
-
-	self.account.filled = number;
-	account_send(&self.account, number, frame, length);
-}
-
-static const unsigned char *input_at(const struct frame_chunk *chunk,
-    uint32_t number)
-{
-	return (const unsigned char *)(uintptr_t)chunk->at +
-	    (number - chunk->first) * chunk->size;
-}
-
-/* Returns the place of an item's output. */
-static unsigned char *place_of(const struct frame_chunk *chunk,
-    uint32_t number)
-{
-	return self.outputs + chunk->outputs + FRAME_HEAD +
-	    (number - chunk->first) * self.life.plan->element;
-}
-
-/* Runs items singly; only failures are sent. */
+/* Runs items in memory, up to number "end", each for itself.  If the caller
+   waits, earlier results are written out first. */
 static void fill_singly(const struct frame_chunk *chunk, uint32_t next,
     uint32_t end)
 {
-	for (; next < end; next++) {
-		bool ok;
+	const size_t step = self.step;
+	unsigned char *at = self.input, *place = self.place;
+	struct frame input;
 
-		slot_begin(self.slot, chunk->ordinal, next + 1);
-		context_begin(&self.context, chunk, next);
-		note_beginning();
-		ok = context_fill(&self.context, input_at(chunk, next),
-		    (size_t)chunk->size, place_of(chunk, next));
-		leave_if_copy();
-		if (!ok)
-			tell_failure(next);
+	for (; next < end; next++) {
+		if (account_is_awaited(&self.account)) {
+			filled_to(chunk, next);
+			account_flush_before(&self.account, next);
+		}
+		look(chunk, &at, &input);
+		fill(chunk, next, &input, place);
+		place += step;
 	}
+	self.input = at;
+	self.place = place;
 }
 
 /* Sets how many items come together, after n items took ns.  A call that was
@@ -371,67 +417,74 @@ static void learn(uint32_t n, uint64_t ns)
 static bool fill_together(const struct frame_chunk *chunk, uint32_t next,
     uint32_t end)
 {
+	const uint32_t n = end - next;
 	bool ok;
 
 	slot_begin(self.slot, chunk->ordinal, end);
 	context_begin(&self.context, chunk, next);
 	note_beginning();
-	ok = context_fill_many(&self.context, input_at(chunk, next),
-	    end - next, place_of(chunk, next));
+	ok = context_fill_many(&self.context, self.input, n, self.place);
 	leave_if_copy();
-	/* The same items have their time again, each for itself. */
-	if (!ok)
+	if (!ok) {
+		/* The same items have their time again, each for itself. */
 		slot_live(self.slot);
-	return ok;
+		return false;
+	}
+	self.input += n * chunk->size;
+	self.place += n * self.step;
+	return true;
 }
 
-/* Runs items of an inherited array whose outputs have places in an array.  A
-   single item is run like any other: it is to blame if the worker dies. */
-static void fill(const struct frame_chunk *chunk, uint32_t next, uint32_t end)
+/* Runs items of an inherited array, together if that can be.  A single item is
+   run like any other: it is to blame if the worker dies. */
+static void fill_many(const struct frame_chunk *chunk, uint32_t next,
+    uint32_t end)
 {
 	const uint32_t n = end - next;
-	bool many = self.life.plan->hooks.process_many != NULL;
-	bool timed = many &&
-	    (n >= TIMED_LEAST || self.calls++ % TIMED_OF == 0);
-	uint64_t began;
+	bool timed = n >= TIMED_LEAST || self.calls++ % TIMED_OF == 0;
+	uint64_t began = timed ? sys_now() : 0;
 
-	if (outstream_is_awaited(&self.account.outstream, false) ||
-	    account_is_due(&self.account))
-		account_flush_before(&self.account, next);
-	began = timed ? sys_now() : 0;
-	if (n == 1 || !many || !fill_together(chunk, next, end))
+	if (n == 1 || !fill_together(chunk, next, end))
 		fill_singly(chunk, next, end);
-	slot_finish(self.slot, chunk->ordinal, end);
 	if (timed)
 		learn(n, sys_now() - began);
 }
 
-/* Does the array of outputs of a chunk fit at the offset the chunk names? */
-static bool has_place(const struct frame_chunk *chunk)
+/* Counts the bytes of n items that have run, the first at a pointer. */
+static void count_work(const struct frame_chunk *chunk, uint32_t n,
+    const unsigned char *from)
 {
-	const size_t payload = self.life.slots.payload;
-	const size_t element = self.life.plan->element;
+	size_t *worked = &self.account.outstream.worked;
 
-	return chunk->where == CHUNK_INHERITED && element > 0 &&
-	    chunk->outputs < payload &&
-	    payload - chunk->outputs >= FRAME_HEAD &&
-	    (payload - chunk->outputs - FRAME_HEAD) / element >= chunk->count;
+	if (chunk->where == CHUNK_PLACED)
+		*worked += (size_t)(self.input - from);
+	if (chunk->element > 0)
+		*worked += n * self.step;
 }
 
+/* Runs the items of a chunk in memory whose outputs have places in an array. */
 static void fill_through(const struct frame_chunk *chunk)
 {
-	const bool many = self.life.plan->hooks.process_many != NULL;
+	const bool many = chunk->element == 0 &&
+	    self.life.plan->hooks.process_many != NULL;
 	const uint32_t behind = chunk->first + chunk->count;
 	uint32_t next = chunk->first, end;
 
-	begin(chunk);
-	if (!has_place(chunk))
-		exit_give_up();
 	/* A hook may have spoiled the lease word: stop at the array's end. */
 	for (; next < behind && take(chunk, many ? self.together :
 	    chunk->stride, next, &end); next = end) {
+		const unsigned char *from = self.input;
+
 		end = MIN(end, behind);
-		fill(chunk, next, end);
+		if (account_is_awaited(&self.account) ||
+		    account_is_due(&self.account))
+			account_flush_before(&self.account, next);
+		if (many)
+			fill_many(chunk, next, end);
+		else
+			fill_singly(chunk, next, end);
+		filled_to(chunk, end);
+		count_work(chunk, end - next, from);
 		account_ran(&self.account, end);
 	}
 	account_end(&self.account, chunk, next);
@@ -482,7 +535,9 @@ void worker_main(const struct worker_life *life)
 		self.awaited = chunk.awaited;
 		if (chunk.where == CHUNK_PLACED && chunk.count > 1)
 			self.lingers = LINGERS;
-		if (chunk.outputs != FRAME_NOWHERE && chunk.element == 0)
+		begin(&chunk);
+		if (chunk.outputs != FRAME_NOWHERE &&
+		    chunk.where != CHUNK_PACKED)
 			fill_through(&chunk);
 		else
 			work_through(&chunk);
