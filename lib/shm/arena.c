@@ -26,18 +26,18 @@ static bool comes_again(size_t area, uint64_t held, uint64_t head, size_t size,
 	    begin + size + (head - held) - held <= area;
 }
 
-bool arena_place(size_t area, uint64_t held, uint64_t head, size_t size,
-    uint64_t *at)
+bool arena_place(size_t area, size_t near, uint64_t held, uint64_t head,
+    size_t size, uint64_t *at)
 {
 	uint64_t begin;
 	size_t offset;
 
-	if (size == 0 || size > area)
+	if (size == 0 || size > near)
 		return false;
 	offset = (size_t)(head % area);
 	begin = head + area - offset;
 	*at = head;
-	if (offset > 0 && (held == head || offset + size > area ||
+	if (offset > 0 && (held == head || offset + size > near ||
 	    comes_again(area, held, head, size, begin)))
 		*at = begin;
 	return held == head || *at + size - held <= area;

@@ -50,9 +50,10 @@ void arena_init(struct arena *, size_t size);
 
 /* Computes where the next region begins in an area of "area" bytes, of which
    the positions from held to head are taken; held equals head if all is free.
-   Sets *at and returns true, or returns false if there is no room. */
-bool arena_place(size_t area, uint64_t held, uint64_t head, size_t size,
-    uint64_t *at);
+   near: bytes from the area's begin on in which the region must lie, at most
+   area.  Sets *at and returns true, or returns false if there is no room. */
+bool arena_place(size_t area, size_t near, uint64_t held, uint64_t head,
+    size_t size, uint64_t *at);
 
 /* Placed regions: returns where the taken part begins; the head if nothing is
    taken. */

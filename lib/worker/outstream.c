@@ -12,6 +12,9 @@
 
 /* A write that takes longer had to wait for room in the pipe. */
 #define WAITED_NS 50000
+/* So many outputs must fit in SLOT_PAYLOAD to be kept out of the memory
+   behind. */
+#define SEVERAL 4
 
 /* Returns a pointer to the pages of the payload area at a position. */
 static void *pages(const struct outstream *g, uint64_t from)
@@ -120,14 +123,23 @@ static uint64_t held(const struct outstream *g)
 	return at == g->skip_from ? g->skip_to : at;
 }
 
+/* Outputs of which several fit in SLOT_PAYLOAD stay there: if there is no room,
+   because the caller is late, they go through the pipe. */
+static size_t near(const struct outstream *g, size_t size)
+{
+	return size <= SLOT_PAYLOAD / SEVERAL ? MIN(SLOT_PAYLOAD, g->payload) :
+	    g->payload;
+}
+
 unsigned char *outstream_place_large(struct outstream *g, size_t least,
     size_t *room)
 {
+	const size_t size = least + FRAME_START + 1;
 	uint64_t from = held(g), begin, end;
 
 	g->large = NULL;
 	g->reserved = 0;
-	if (!arena_place(g->payload, from, g->told, least + FRAME_START + 1,
+	if (!arena_place(g->payload, near(g, size), from, g->told, size,
 	    &begin))
 		return NULL;
 	end = begin - begin % g->payload + g->payload;

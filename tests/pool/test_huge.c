@@ -267,6 +267,47 @@ START_TEST(a_waste_behind_an_array_is_given_back)
 }
 END_TEST
 
+/* Counts the outputs that it has made. */
+static int give_mib(struct vm_context *me, const void *input, size_t size)
+{
+	struct shared *shared = me->config;
+	void *to = vm_reserve(me, MIB);
+
+	(void)input;
+	(void)size;
+	if (to == NULL)
+		return -1;
+	memset(to, 1, MIB);
+	atomic_fetch_add(&shared->counter[0], 1);
+	return vm_commit(me, MIB);
+}
+
+/* A worker that is ahead of the caller has more outputs than SLOT_PAYLOAD has
+   room for. */
+START_TEST(outputs_of_a_worker_ahead_stay_in_the_part_that_is_kept)
+{
+	enum { ITEMS = 12 };
+	struct shared *shared = shared_new();
+	const struct vm_worker worker = { .process = give_mib,
+		.config = shared };
+	vm_pool *pool = fork_pool(&worker, &(struct vm_options){
+	    .workers = 1, .chunk_size = ITEMS });
+	struct vm_result r;
+
+	ck_assert_int_eq(vm_ready(pool, limit_ms()), 0);
+	imap_to(pool, vm_range(0, ITEMS));
+	ck_assert_int_ne(vm_zip_in_out_within(pool, &r, 0), -1);
+	ck_assert_int_eq(await(&shared->counter[0], SLOT_PAYLOAD / MIB + 1,
+	    limit_ms()), 0);
+	while (vm_zip_in_out(pool, &r) == 1)
+		ck_assert_uint_le(pool->engine.crew.members[0].outputs.reach,
+		    SLOT_PAYLOAD);
+	ck_assert_int_eq(atomic_load(&shared->counter[0]), ITEMS);
+	close_pool(pool);
+	shared_free(shared);
+}
+END_TEST
+
 /* ---- how large the halves are ---- */
 
 static int under_a_limit(void *resource)
@@ -370,6 +411,7 @@ int main(void)
 		they_go_through_shared_memory, memory_is_given_back,
 		a_waste_is_given_back, a_waste_behind_an_array_is_given_back,
 		outputs_outlive_what_is_given_back,
+		outputs_of_a_worker_ahead_stay_in_the_part_that_is_kept,
 		halves_are_larger_where_nothing_is_limited };
 
 	return run_tests("huge", tests, COUNTOF(tests));

@@ -18,8 +18,8 @@ static bool has(const struct arena *a, size_t size)
 {
 	uint64_t at;
 
-	return in_turn ? arena_place(a->size, arena_held(a), a->head, size,
-	    &at) : arena_has(a, size);
+	return in_turn ? arena_place(a->size, a->size, arena_held(a), a->head,
+	    size, &at) : arena_has(a, size);
 }
 
 static struct region *take_one_of(struct arena *a, size_t size)
@@ -28,7 +28,8 @@ static struct region *take_one_of(struct arena *a, size_t size)
 
 	if (!in_turn)
 		return arena_take(a, size);
-	if (!arena_place(a->size, arena_held(a), a->head, size, &at))
+	if (!arena_place(a->size, a->size, arena_held(a), a->head, size,
+	    &at))
 		return NULL;
 	ck_assert(arena_allows(a, at, size));
 	return arena_take_at(a, at, size);
@@ -316,7 +317,7 @@ START_TEST(what_is_placed_is_allowed)
 			held = arena_held(&a);
 		region_drop(r[i % 8]);
 		r[i % 8] = NULL;
-		if (!arena_place(100, held, head, size, &at))
+		if (!arena_place(100, 100, held, head, size, &at))
 			continue;
 		ck_assert(arena_allows(&a, at, size));
 		r[i % 8] = arena_take_at(&a, at, size);
@@ -327,6 +328,33 @@ START_TEST(what_is_placed_is_allowed)
 	for (size_t i = 0; i < 8; i++)
 		region_drop(r[i]);
 	check_empty(&a);
+}
+END_TEST
+
+/* Small regions stay in the near part, whatever lies behind. */
+START_TEST(small_regions_stay_near)
+{
+	struct arena a;
+	struct region *large;
+	uint64_t at;
+
+	arena_init(&a, 1000);
+	ck_assert(!arena_place(1000, 100, 0, 0, 101, &at));
+	ck_assert(arena_place(1000, 100, 0, 90, 10, &at));
+	ck_assert_uint_eq(at, 90);
+	/* No room behind, nor at the begin: all from 5 on is taken. */
+	ck_assert(!arena_place(1000, 100, 5, 95, 6, &at));
+	ck_assert(arena_place(1000, 100, 5, 95, 5, &at));
+	ck_assert_uint_eq(at, 95);
+	ck_assert(arena_place(1000, 100, 6, 96, 6, &at));
+	ck_assert_uint_eq(at, 1000);
+	ck_assert(arena_allows(&a, 0, 500));
+	large = arena_take_at(&a, 0, 500);
+	ck_assert(!arena_place(1000, 100, arena_held(&a), a.head, 10, &at));
+	region_drop(large);
+	ck_assert(arena_place(1000, 100, arena_held(&a), a.head, 10, &at));
+	ck_assert_uint_eq(at, 1000);
+	ck_assert(arena_allows(&a, at, 10));
 }
 END_TEST
 
@@ -476,7 +504,8 @@ int main(void)
 		none_goes_across_the_end, the_oldest_holds_what_comes_after,
 		an_empty_one_begins_again,
 		it_may_begin_at_the_head_or_at_the_begin,
-		what_is_placed_is_allowed, they_come_back_in_any_order };
+		what_is_placed_is_allowed, small_regions_stay_near,
+		they_come_back_in_any_order };
 	const TTest *const drawn[] = {
 		a_long_run_agrees_with_a_map };
 
