@@ -1340,24 +1340,25 @@ struct vm_front {
 	const unsigned char *ours;	/* reads 0 in another process */
 	const unsigned *cancelled;	/* vm_cancel() was called */
 
-	/* The next results differ from the last in their pointers, index and
-	   tag only, */
+	/* The next results differ from the result shown last in their pointers,
+	   index and tag only, */
 	size_t left;			/* that many of them */
-	struct vm_result last;
+	struct vm_result shown;
+	/* of the last result in the row: */
 	const char *input;
-	size_t input_step;
-	char *output;
+	size_t input_step;		/* bytes from the input before */
+	const char *output;
 	size_t output_step;
 	uint64_t index;
-	void *const *tags;		/* NULL: the tag is that of the last */
+	void *const *tag;		/* NULL: the tag is that of "shown" */
 
 	/* Inputs as large as the last may be appended to its chunk, */
 	size_t room;			/* that many of them */
 	size_t size;			/* of each, in bytes */
 	uint64_t head;			/* frame: 8 bytes before an input */
 	size_t length;			/* of the frame, a multiple of 16 */
-	char *frame;
-	void **tag;			/* NULL: all must have */
+	char *frame;			/* place of the last of them, */
+	void **own_tag;			/* of its tag; NULL: all must have */
 	void *only_tag;			/* this tag */
 };
 
@@ -1373,20 +1374,23 @@ struct vm_front {
 static inline int vm_front_take(vm_pool *pool, struct vm_result *result)
 {
 	struct vm_front *f = VM_FRONT(pool);
+	void *rest;
+	size_t left;
 
 	if (f == NULL || f->left == 0 || *f->ours == 0 || result == NULL)
 		return 0;
-	f->output[f->last.output_size] = 0;
-	*result = f->last;
-	result->input = f->input;
-	result->output = f->output;
-	result->index = f->index;
-	if (f->tags != NULL)
-		result->tag = *f->tags++;
-	f->input += f->input_step;
-	f->output += f->output_step;
-	f->index++;
-	f->left--;
+	left = --f->left;
+	/* Each store counts here. */
+	result->input = f->input - left * f->input_step;
+	result->input_size = f->shown.input_size;
+	result->output = f->output - left * f->output_step;
+	result->output_size = f->shown.output_size;
+	result->exception = f->shown.exception;
+	result->tag = f->tag != NULL ? *(f->tag - left) : f->shown.tag;
+	result->index = f->index - left;
+	rest = &result->type;
+	__builtin_memcpy(rest, &f->shown.type, sizeof *result -
+	    __builtin_offsetof(struct vm_result, type));
 	return 1;
 }
 
@@ -1395,22 +1399,24 @@ static inline int vm_front_give(vm_pool *pool, const void *input, size_t size,
     void *tag)
 {
 	struct vm_front *f = VM_FRONT(pool);
+	size_t left;
 	char *at;
 
 	if (f == NULL || f->room == 0 || size != f->size || input == NULL ||
 	    *f->ours == 0 || __atomic_load_n(f->cancelled, __ATOMIC_ACQUIRE))
 		return 0;
-	if (f->tag != NULL)
-		*f->tag++ = tag;
+	left = f->room - 1;
+	if (f->own_tag != NULL)
+		*(f->own_tag - left) = tag;
 	else if (tag != f->only_tag)
 		return 0;
-	at = f->frame;
-	f->frame += f->length;
-	/* The padding, and the 0 behind it. */
-	__builtin_memset(f->frame - 16, 0, 17);
+	f->room = left;
+	at = f->frame - left * f->length;
+	/* The padding, if there may be any. */
+	if (!__builtin_constant_p(size) || size % 16 != 8)
+		__builtin_memset(at + f->length - 16, 0, 16);
 	__builtin_memcpy(at, &f->head, 8);
 	__builtin_memcpy(at + 8, input, size);
-	f->room--;
 	return 1;
 }
 

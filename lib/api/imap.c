@@ -300,7 +300,7 @@ static int show_next(struct vm_pool *p, struct vm_result *result, int ms)
 		show_times(&item, result);
 	else if (!p->engine.resume.on && item.span->alike) {
 		results_line_up(&p->engine.results, &p->front);
-		p->front.last = *result;
+		p->front.shown = *result;
 	}
 	if (p->engine.resume.on)
 		resume_told(&p->engine, &item, result);

@@ -56,7 +56,7 @@ static void to_results(struct engine *e, const unsigned char *from,
 		write_frames(to, from, done->count, of->element, of->step);
 	done->output_at = FRAME_START;
 	done->bytes = done->count * frame_length(of->element);
-	done->alike = true;
+	done->alike = done->ended = true;
 	done->rxbuf->len = FRAME_START + done->bytes;
 	done->rxbuf->data[done->rxbuf->len] = 0;
 	answer_span(e, done);

@@ -95,6 +95,7 @@ void chunk_pack_run(struct chunk *c, const void *items, size_t n, size_t size)
 void chunk_count(struct chunk *c, size_t n)
 {
 	c->items.len += n * c->each;
+	c->items.data[c->items.len] = 0;
 	if (c->tags.len > 0)
 		c->tags.len += n * sizeof(void *);
 	c->count += (uint32_t)n;

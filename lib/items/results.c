@@ -105,9 +105,21 @@ void results_book(struct results *r)
 	r->row = false;
 }
 
+/* Sets the byte behind each output that is left to 0: in frames that a worker
+   has written it may be any. */
+static void end_outputs(struct results *r, const struct frame *first)
+{
+	unsigned char *behind = first->body + first->size;
+
+	for (uint32_t i = 0; i < r->left && !r->hand->ended; i++)
+		behind[i * first->length] = 0;
+	r->hand->ended = true;
+}
+
 void results_line_up(struct results *r, struct vm_front *to)
 {
 	const struct chunk *c = r->hand->chunk;
+	const size_t last = (size_t)r->left - 1;
 	struct frame f;
 
 	r->row = r->left > 0 && r->hand->alike && c->each > 0 &&
@@ -115,13 +127,14 @@ void results_line_up(struct results *r, struct vm_front *to)
 	if (!r->row)
 		return;
 	frame_look(r->output, &f);
+	end_outputs(r, &f);
 	to->input = (const char *)(c->where == CHUNK_INHERITED ? c->array :
-	    c->items.data + FRAME_HEAD) + r->input_at;
+	    c->items.data + FRAME_HEAD) + r->input_at + last * c->each;
 	to->input_step = c->each;
-	to->output = (char *)f.body;
+	to->output = (const char *)f.body + last * f.length;
 	to->output_step = f.length;
-	to->index = r->index;
-	to->tags = chunk_tags(c, r->index - c->index);
+	to->index = r->index + last;
+	to->tag = chunk_tags(c, to->index - c->index);
 }
 
 void results_settle(struct results *r, struct vm_front *from)

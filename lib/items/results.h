@@ -101,7 +101,7 @@ static inline void results_draw(struct results *r, struct item *item)
 /* The last item was taken by results_draw().  If the inputs of the current span
    have one size, and its results are outputs of one size, its next items differ
    from the last in their pointers, index and tag only: makes them a row, and
-   sets the front to the first of them. */
+   sets the front to them. */
 void results_line_up(struct results *, struct vm_front *);
 
 /* Counts the items of the row that were handed out by vm_front_take(), while

@@ -111,6 +111,7 @@ struct span {
 	size_t output_size;	/* bytes */
 	size_t bytes;		/* of results it holds */
 	bool alike;		/* these are outputs of one size */
+	bool ended;		/* and the byte behind each is 0 */
 	struct outcome outcome;
 	struct evidence *evidence; /* owned; NULL: none */
 };

@@ -126,8 +126,9 @@ static inline unsigned char *context_place(struct context *c,
 {
 	int r;
 
-	if (c->failed || c->has_pause)
+	if (c->failed)
 		context_reset(c);
+	c->has_pause = false;
 	c->reserved = c->size = c->lead = 0;
 	c->at = place - FRAME_HEAD;
 	c->room = FRAME_HEAD + element + CONTEXT_PAD;

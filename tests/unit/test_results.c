@@ -451,7 +451,7 @@ START_TEST(a_row_is_what_draws_would_give)
 				ck_assert_uint_eq(i.index, n + 1000);
 				ck_assert_uint_eq(i.size, sizes[k]);
 				ck_assert_mem_eq(i.input, &n, sizeof n);
-				f.last = (struct vm_result){
+				f.shown = (struct vm_result){
 					.output_size = sizes[k] };
 				line_up(&b, &f);
 				ck_assert_uint_eq(f.left, 8 - (size_t)item);
@@ -480,7 +480,7 @@ START_TEST(a_row_has_the_tags_of_its_items)
 	struct item i;
 
 	make_front(&f);
-	f.last.output_size = 8;
+	f.shown.output_size = 8;
 	books_open(&b, false);
 	for (uint64_t n = 0; n < 3; n++) {
 		ck_assert_int_eq(chunk_expect_tag(c, &tags[n]), 0);
