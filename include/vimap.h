@@ -1356,7 +1356,6 @@ struct vm_front {
 	size_t room;			/* that many of them */
 	size_t size;			/* of each, in bytes */
 	uint64_t head;			/* frame: 8 bytes before an input */
-	size_t length;			/* of the frame, a multiple of 16 */
 	char *frame;			/* place of the last of them, */
 	void **own_tag;			/* of its tag; NULL: all must have */
 	void *only_tag;			/* this tag */
@@ -1399,6 +1398,7 @@ static inline int vm_front_give(vm_pool *pool, const void *input, size_t size,
     void *tag)
 {
 	struct vm_front *f = VM_FRONT(pool);
+	const size_t length = (8 + size + 15) / 16 * 16;	/* of a frame */
 	size_t left;
 	char *at;
 
@@ -1411,10 +1411,10 @@ static inline int vm_front_give(vm_pool *pool, const void *input, size_t size,
 	else if (tag != f->only_tag)
 		return 0;
 	f->room = left;
-	at = f->frame - left * f->length;
+	at = f->frame - left * length;
 	/* The padding, if there may be any. */
 	if (!__builtin_constant_p(size) || size % 16 != 8)
-		__builtin_memset(at + f->length - 16, 0, 16);
+		__builtin_memset(at + length - 16, 0, 16);
 	__builtin_memcpy(at, &f->head, 8);
 	__builtin_memcpy(at + 8, input, size);
 	return 1;

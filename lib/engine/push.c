@@ -38,7 +38,6 @@ static void look_ahead(struct engine *e, struct vm_front *f)
 		return;
 	frame_head((unsigned char *)&f->head, FRAME_ITEM, size);
 	f->size = size;
-	f->length = c->each;
 	f->frame = (char *)c->items.data + c->items.len + (n - 1) * c->each;
 	f->own_tag = c->tags.len == 0 ? NULL :
 	    (void **)(void *)(c->tags.data + c->tags.len) + n - 1;
