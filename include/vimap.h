@@ -784,9 +784,11 @@ VM_EXPORT int vm_imap(vm_pool *, struct vm_source) VM_CHECK_RESULT;
  * index, the number of inputs pushed before.  Does not block.  Returns
  *	1		the input is taken
  *	0		the input is finished by the journal, and has no result
- *	VM_LATER	not taken: a bound on what is in flight is reached.
- *			There is room again after results were taken; vm_fd()
- *			becomes readable for them
+ *	VM_LATER	not taken: a bound on what is in flight is reached, or
+ *			512 KiB of inputs and more are in flight and half of
+ *			max_real_in_flight_factor chunks a worker wait.  There
+ *			is room again after results were taken; vm_fd() becomes
+ *			readable for them
  *	-1		and sets errno: EFBIG beyond max_item_bytes, EINVAL,
  *			ENOMEM, EPERM, EDEADLK, or EPIPE if the pool is broken
  *			or vm_finish() was called, which ends pushing

@@ -18,7 +18,7 @@ static int make_way(struct engine *e)
 
 	if (intake_must_admit(e, &in->pushed))
 		r = intake_admit(e);
-	if (r == 0 && in->filling == NULL && !window_room(&e->window))
+	if (r == 0 && in->filling == NULL && !window_room_pushed(&e->window))
 		return VM_LATER;
 	return r;
 }

@@ -90,6 +90,12 @@ bool window_room(const struct window *w)
 	    w->bytes + w->result_bytes < w->max_bytes);
 }
 
+bool window_room_pushed(const struct window *w)
+{
+	return window_room(w) && (w->bytes < WINDOW_PUSHED ||
+	    w->nwaiting < MAX(w->max_real / 2, 1));
+}
+
 size_t window_bytes_left(const struct window *w)
 {
 	size_t used = w->bytes + w->result_bytes;

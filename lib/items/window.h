@@ -20,6 +20,9 @@
 
 #include "items/span.h"
 
+/* Charge of all chunks, in bytes, from which on fewer pushed inputs wait. */
+#define WINDOW_PUSHED ((size_t)512 * 1024)
+
 struct window {
 	struct span *waiting;	/* queue by seq, lowest first */
 	struct span *near;	/* the last span put there; NULL: it has left */
@@ -66,6 +69,11 @@ void window_release(struct window *);
 
 /* May another chunk be read? */
 bool window_room(const struct window *);
+
+/* May another chunk of pushed inputs be filled?  No more than half the bound on
+   spans sent wait to be sent once the chunks are large: more would only leave
+   the caches of the CPU. */
+bool window_room_pushed(const struct window *);
 
 /* Returns the bytes left below the bound for the next chunk. */
 size_t window_bytes_left(const struct window *);

@@ -146,6 +146,50 @@ START_TEST(room_is_counted_in_chunks)
 }
 END_TEST
 
+/* Many small chunks of pushed inputs wait, and few large chunks. */
+START_TEST(few_pushed_inputs_wait)
+{
+	const uint32_t items = 3000;
+	struct span *held[16];
+	struct window w;
+	uint64_t seq = 0;
+	size_t n = 0;
+
+	window_init(&w, 8, 100, SIZE_MAX);
+	for (; seq < 20; seq++) {
+		ck_assert(window_room_pushed(&w));
+		admit(&w, seq, 1);
+	}
+	while (w.waiting != NULL)
+		take_all(&w, answer_first(&w, 1));
+	/* Results that are held count for the bytes alone. */
+	while (w.bytes < WINDOW_PUSHED) {
+		ck_assert(window_room_pushed(&w));
+		admit(&w, seq++, items);
+		ck_assert_uint_lt(n, COUNTOF(held));
+		held[n++] = answer_first(&w, 1);
+	}
+	for (int i = 0; i < 4; i++) {
+		ck_assert(window_room_pushed(&w));
+		admit(&w, seq++, 1);
+	}
+	ck_assert(!window_room_pushed(&w));
+	ck_assert(window_room(&w));
+	take_all(&w, answer_first(&w, 1));
+	ck_assert(window_room_pushed(&w));
+	/* One may always wait. */
+	window_limit(&w, 1, 100);
+	ck_assert(!window_room_pushed(&w));
+	while (w.waiting != NULL)
+		take_all(&w, answer_first(&w, 1));
+	ck_assert(window_room_pushed(&w));
+	while (n > 0)
+		take_all(&w, held[--n]);
+	is_empty(&w);
+	window_release(&w);
+}
+END_TEST
+
 START_TEST(room_is_counted_in_bytes)
 {
 	struct window w;
@@ -663,7 +707,8 @@ int main(void)
 {
 	const TTest *const tests[] = {
 		an_admitted_chunk_waits_whole, counts_return_to_zero,
-		room_is_counted_in_chunks, room_is_counted_in_bytes,
+		room_is_counted_in_chunks, few_pushed_inputs_wait,
+		room_is_counted_in_bytes,
 		results_count_against_the_bytes, one_is_always_admitted,
 		one_chunk_a_worker_passes_the_bytes,
 		the_bytes_go_by_the_size_of_items,
