@@ -134,6 +134,14 @@ static void move(struct context *c, unsigned char *to, size_t room)
 	c->room = room;
 }
 
+/* The frame is given up: its memory in the payload area, as far as it was
+   written to, can be given back. */
+static void leave_place(struct context *c)
+{
+	if (c->outstream != NULL)
+		outstream_reserve(c->outstream, c->at, c->size);
+}
+
 /* Makes room for more output: in the payload area of the slot if the frame is
    large and still in the stream, else in the buffer "out", which grows.
    Returns 0 or -errno. */
@@ -151,8 +159,10 @@ static int spill(struct context *c, size_t size)
 		return 0;
 	}
 	r = buf_reserve(&c->out, FRAME_START + least);
-	if (r == 0 && !ours)
+	if (r == 0 && !ours) {
+		leave_place(c);
 		move(c, c->out.data + FRAME_START, 0);
+	}
 	if (r == 0) {
 		c->at = c->out.data + FRAME_START;
 		c->room = c->out.cap - FRAME_START;
@@ -191,6 +201,7 @@ unsigned char *context_tell(struct context *c, size_t *length)
 {
 	static _Alignas(16) unsigned char room[16 + CONTEXT_FAILURE_ROOM];
 
+	leave_place(c);
 	*length = context_failure(c, FRAME_FAILURE, room + FRAME_START);
 	return room + FRAME_START;
 }

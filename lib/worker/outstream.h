@@ -75,8 +75,9 @@ static inline void outstream_commit(struct outstream *g, size_t length)
 	    memory_order_release);
 }
 
-/* An item may write that many bytes of output in its frame; only those in the
-   large frame count, as the frame may lie in a buffer of the worker. */
+/* An item may write that many bytes of output in its frame, or has done so.
+   Only those in the large frame count, as the frame may lie in a buffer of the
+   worker. */
 static inline void outstream_reserve(struct outstream *g,
     const unsigned char *frame, size_t size)
 {

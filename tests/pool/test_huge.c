@@ -228,6 +228,36 @@ START_TEST(a_waste_is_given_back)
 }
 END_TEST
 
+/* Outputs much, in parts, and fails. */
+static int fail_late(struct vm_context *me, const void *input, size_t size)
+{
+	static const char part[MIB];
+
+	(void)input;
+	(void)size;
+	for (int i = 0; i < 40; i++)
+		if (vm_output(me, part, sizeof part) != 0)
+			return -1;
+	return vm_fail(me, 1, "on purpose");
+}
+
+START_TEST(the_output_of_a_failed_item_is_given_back)
+{
+	const struct vm_worker worker = { .process = fail_late };
+	vm_pool *pool = fork_pool(&worker, &(struct vm_options){
+	    .workers = 1, .chunk_size = 1 });
+	struct vm_result r;
+
+	imap_to(pool, vm_range(0, 1));
+	take(pool, &r);
+	ck_assert_int_eq(r.type, VM_EXCEPTION);
+	ck_assert_int_eq(r.exception->cause, VM_FAILED);
+	take_end(pool);
+	ck_assert_uint_le(memory_of_outputs(pool, 0), SLOT_PAYLOAD / MIB + 1);
+	close_pool(pool);
+}
+END_TEST
+
 /* The last output of a chunk touches a large output, too, and uses as little as
    the others. */
 static int waste_at_last(struct vm_context *me, const void *input, size_t size)
@@ -410,6 +440,7 @@ int main(void)
 	const TTest *const tests[] = {
 		they_go_through_shared_memory, memory_is_given_back,
 		a_waste_is_given_back, a_waste_behind_an_array_is_given_back,
+		the_output_of_a_failed_item_is_given_back,
 		outputs_outlive_what_is_given_back,
 		outputs_of_a_worker_ahead_stay_in_the_part_that_is_kept,
 		halves_are_larger_where_nothing_is_limited };
