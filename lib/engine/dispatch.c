@@ -67,12 +67,21 @@ static struct member *pick_for(const struct engine *e, const struct span *s)
 	return crew_pick(&e->crew);
 }
 
+/* Returns how many items of a span a worker is to take at once: no more than
+   its share of them, since no other worker can have these. */
+static uint16_t stride(const struct engine *e, const struct span *s)
+{
+	const size_t share = s->count / MAX(e->staffing.workforce, 1);
+
+	return (uint16_t)MIN(sizer_stride(&e->sizer), MAX(share, 1));
+}
+
 static int send_first(struct engine *e, struct member *m, uint64_t now)
 {
 	struct span *s = e->window.waiting;
 	int r = shorten(e, m, s);
 
-	s->stride = sizer_stride(&e->sizer);
+	s->stride = stride(e, s);
 	s->report = sizer_worth(&e->sizer, s->count);
 	s->awaited = e->cpus > 1 && e->window.nsent == 0;
 	if (r == 0)

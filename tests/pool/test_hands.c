@@ -8,6 +8,7 @@
 
 #include "api/vm_pool.h"
 #include "base/base.h"
+#include "items/sizer.h"
 #include "os/sys.h"
 #include "tools.h"
 
@@ -16,6 +17,8 @@ enum { BEYOND = 6, MOST = 64 };
 /* Tiny items before the first that waits, and from each of these to the
    next. */
 enum { TINY = 60000, APART = 1000 };
+/* Tiny inputs pushed at a time, and times at most. */
+enum { BATCH = 500, BATCHES = 100 };
 
 /* What the workers inherit. */
 struct meeting {
@@ -75,11 +78,71 @@ START_TEST(they_do_so_in_order_too)
 }
 END_TEST
 
+/* Items that are 0 are tiny; the others end as those above do. */
+static int meet_if_told(struct vm_context *me, const void *input, size_t size)
+{
+	const struct meeting *m = me->config;
+
+	if (number(input) != 0) {
+		atomic_fetch_add(&m->shared->counter[0], 1);
+		if (await(&m->shared->counter[0], m->workers, limit_ms()) < 0)
+			return vm_fail(me, 1, "only %ld workers have work",
+			    atomic_load(&m->shared->counter[0]));
+	}
+	return vm_output(me, input, size);
+}
+
+static void push(vm_pool *pool, int64_t value)
+{
+	ck_assert_int_eq(vm_submit(pool, &value, sizeof value, NULL), 1);
+}
+
+/* Pushes tiny items until few workers have them, several at once.  A slow
+   machine may never come to that. */
+static void push_tiny(vm_pool *pool)
+{
+	const struct sizer *sizer = &pool->engine.sizer;
+	struct vm_result r;
+
+	for (int i = 0; i < BATCHES && (sizer_stride(sizer) == 1 ||
+	    pool->engine.crew.hands == SIZE_MAX); i++) {
+		for (int n = 0; n < BATCH; n++)
+			push(pool, 0);
+		for (int n = 0; n < BATCH; n++)
+			take(pool, &r);
+		take_end(pool);
+	}
+}
+
+/* An input for each worker is pushed after tiny inputs. */
+START_TEST(pushed_items_reach_all_workers)
+{
+	struct meeting m = { .shared = shared_new(),
+		.workers = MIN(sys_affinity() + BEYOND, MOST) };
+	vm_pool *pool = fork_pool(&(struct vm_worker){
+	        .process = meet_if_told, .config = &m },
+	    &(struct vm_options){ .workers = m.workers });
+	struct vm_result r;
+
+	ck_assert_int_eq(vm_ready(pool, -1), 0);
+	push_tiny(pool);
+	for (int i = 0; i < m.workers; i++)
+		push(pool, 1);
+	for (int i = 0; i < m.workers; i++) {
+		take(pool, &r);
+		ck_assert_msg(r.type == VM_OUTPUT, "%s",
+		    r.exception ? r.exception->message : "");
+	}
+	close_pool(pool);
+	shared_free(m.shared);
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const tests[] = {
 		long_items_among_tiny_items_reach_all_workers,
-		they_do_so_in_order_too };
+		they_do_so_in_order_too, pushed_items_reach_all_workers };
 
 	return run_tests("hands", tests, COUNTOF(tests));
 }
