@@ -27,7 +27,8 @@
 
 /* Could asking bring a result, or an item for an idle worker?  A worker at its
    only item writes the result out by itself, and that item cannot be taken
-   back. */
+   back; but if as many have chunks as should, their silence lets others have
+   some. */
 static bool may_help(const struct engine *e)
 {
 	const struct member *m = e->crew.roster.busy.first;
@@ -35,7 +36,8 @@ static bool may_help(const struct engine *e)
 	if (e->nudges.vain >= NUDGES_MOST || e->window.nsent == 0 ||
 	    (e->crew.kept == 0 && crew_empty(&e->crew) == NULL))
 		return false;
-	if (e->window.nsent > ONLY_MOST)
+	if (e->window.nsent > ONLY_MOST ||
+	    e->crew.roster.nbusy >= e->crew.hands)
 		return true;
 	while (m != NULL && m->nsent == 1 && m->sent->count <= 1)
 		m = roster_next(m, IN_BUSY);

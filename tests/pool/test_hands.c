@@ -97,15 +97,15 @@ static void push(vm_pool *pool, int64_t value)
 	ck_assert_int_eq(vm_submit(pool, &value, sizeof value, NULL), 1);
 }
 
-/* Pushes tiny items until few workers have them, several at once.  A slow
+/* Pushes tiny items until the fewest workers have them, several at once.  A slow
    machine may never come to that. */
 static void push_tiny(vm_pool *pool)
 {
-	const struct sizer *sizer = &pool->engine.sizer;
+	const struct engine *e = &pool->engine;
 	struct vm_result r;
 
-	for (int i = 0; i < BATCHES && (sizer_stride(sizer) == 1 ||
-	    pool->engine.crew.hands == SIZE_MAX); i++) {
+	for (int i = 0; i < BATCHES && (sizer_stride(&e->sizer) == 1 ||
+	    e->crew.hands > e->cpus + 1); i++) {
 		for (int n = 0; n < BATCH; n++)
 			push(pool, 0);
 		for (int n = 0; n < BATCH; n++)
@@ -114,14 +114,16 @@ static void push_tiny(vm_pool *pool)
 	}
 }
 
-/* An input for each worker is pushed after tiny inputs. */
-START_TEST(pushed_items_reach_all_workers)
+/* An input for each worker is pushed after tiny inputs.  factor: that of chunks
+   sent; 0: the default. */
+static void all_meet_when_pushed(int factor)
 {
 	struct meeting m = { .shared = shared_new(),
 		.workers = MIN(sys_affinity() + BEYOND, MOST) };
 	vm_pool *pool = fork_pool(&(struct vm_worker){
 	        .process = meet_if_told, .config = &m },
-	    &(struct vm_options){ .workers = m.workers });
+	    &(struct vm_options){ .workers = m.workers,
+	        .max_real_in_flight_factor = factor });
 	struct vm_result r;
 
 	ck_assert_int_eq(vm_ready(pool, -1), 0);
@@ -136,13 +138,26 @@ START_TEST(pushed_items_reach_all_workers)
 	close_pool(pool);
 	shared_free(m.shared);
 }
+
+START_TEST(pushed_items_reach_all_workers)
+{
+	all_meet_when_pushed(0);
+}
+END_TEST
+
+/* The few workers may have no second chunk, so none can be taken back. */
+START_TEST(they_do_so_with_a_chunk_each_too)
+{
+	all_meet_when_pushed(1);
+}
 END_TEST
 
 int main(void)
 {
 	const TTest *const tests[] = {
 		long_items_among_tiny_items_reach_all_workers,
-		they_do_so_in_order_too, pushed_items_reach_all_workers };
+		they_do_so_in_order_too, pushed_items_reach_all_workers,
+		they_do_so_with_a_chunk_each_too };
 
 	return run_tests("hands", tests, COUNTOF(tests));
 }
