@@ -1442,11 +1442,11 @@ vm_submit_inline(vm_pool *pool, const void *input, size_t size, void *tag)
 	    (vm_submit)(pool, input, size, tag);
 }
 
-#define vm_zip_in_out(pool, result) vm_zip_in_out_inline(pool, result)
-#define vm_zip_in_out_within(pool, result, ms) \
-	vm_zip_in_out_within_inline(pool, result, ms)
-#define vm_submit(pool, input, size, tag) \
-	vm_submit_inline(pool, input, size, tag)
+/* With any number of arguments, as an argument may have commas: a compound
+   literal of C, a template of C++. */
+#define vm_zip_in_out(...) vm_zip_in_out_inline(__VA_ARGS__)
+#define vm_zip_in_out_within(...) vm_zip_in_out_within_inline(__VA_ARGS__)
+#define vm_submit(...) vm_submit_inline(__VA_ARGS__)
 
 #undef VM_FRONT
 

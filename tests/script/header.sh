@@ -34,6 +34,25 @@ write_users()
 		return vm_fork(&worker, &options);
 	}
 	END
+	# Arguments with commas of their own, which a macro must not count.
+	cat >"$tmp/commas.c" <<-'END'
+	#include <vimap.h>
+	struct pair { int a, b; };
+	int push(vm_pool *);
+	int push(vm_pool *pool)
+	{
+		return vm_submit(pool, &(struct pair){ 1, 2 },
+		    sizeof(struct pair), NULL);
+	}
+	END
+	cat >"$tmp/commas.cc" <<-'END'
+	#include <vimap.h>
+	template <int a, int b> struct pair { int sum = a + b; };
+	int push(vm_pool *pool, const pair<1, 2> *input)
+	{
+		return vm_submit(pool, input, sizeof(pair<1, 2>), nullptr);
+	}
+	END
 	# Arrays of strings of every type, without a cast, in both languages.
 	cat >"$tmp/strings.c" <<-'END'
 	#include <vimap.h>
@@ -100,7 +119,7 @@ try()
 		echo "$1 does not know $2"
 		return 0
 	fi
-	for user in alone zero strings reduce; do
+	for user in alone zero commas strings reduce; do
 		compiled=$((compiled + 1))
 		# shellcheck disable=SC2086 # several words are meant
 		"$1" -std="$2" $warnings -I"$srcdir/include" -fsyntax-only \
