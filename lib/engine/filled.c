@@ -132,7 +132,12 @@ int filled_take_early(struct engine *e, struct member *m, struct filled f)
 	    f.next > next)
 		return 0;
 	r = filled_take(e, m, f.next);
-	return r == 0 ? 1 : MIN(r, 0);
+	if (r < 0)
+		return r;
+	/* They count as bytes read: the worker may be at none of its items
+	   left, and is not garbled then. */
+	m->watched_from = NEVER;
+	return 1;
 }
 
 int filled_take_rest(struct engine *e, struct member *m)

@@ -321,6 +321,68 @@ START_TEST(words_of_an_old_chunk_count_for_nothing)
 }
 END_TEST
 
+/* ---- timeouts ---- */
+
+enum { STOPPED = 10, SAMPLED_MS = 2000 };
+
+/* Says that its output is in the array, and goes on later: as a worker that is
+   stopped between two items does. */
+static int stop_after(struct vm_context *me, const void *input, size_t size)
+{
+	size_t slot_size;
+
+	if (number(input) == STOPPED) {
+		if (await(&sh->counter[REACHED], 1, limit_ms()) < 0)
+			return vm_fail(me, 1, "nobody has seen the item");
+		if (vm_output(me, input, size) < 0)
+			return -1;
+		slot_finish((void *)own_slot(sh, &slot_size), 0, STOPPED + 1);
+		return await(&sh->counter[GATE], 1, limit_ms());
+	}
+	return vm_output(me, input, size);
+}
+
+/* Takes the results that come, the next of which has the number *n, until a
+   sample finds the worker at an item or, for NEVER, at none; or it is killed. */
+static void take_until(vm_pool *pool, uint64_t item, int *n)
+{
+	const struct member *m = &pool->engine.crew.members[0];
+	const uint64_t end = clock_ns() + limit_ns();
+	struct vm_result r;
+
+	while (m->watched != item && pool->engine.tally.deaths == 0) {
+		ck_assert_uint_lt(clock_ns(), end);
+		if (vm_zip_in_out_within(pool, &r, 1) == 1) {
+			ck_assert_int_eq(r.type, VM_OUTPUT);
+			ck_assert_int_eq(number(r.output), (*n)++);
+		}
+	}
+}
+
+START_TEST(a_worker_between_two_items_is_not_garbled)
+{
+	vm_pool *pool = start(stop_after, (struct vm_options){ .workers = 1,
+	    .flags = VM_ORDERED, .item_timeout_ms = SAMPLED_MS }, 8);
+	struct vm_result r;
+	struct vm_stats stats;
+	int n = 0;
+
+	imap_to(pool, vm_range(0, CHUNK));
+	take_until(pool, STOPPED, &n);
+	atomic_store(&sh->counter[REACHED], 1);
+	take_until(pool, NEVER, &n);
+	atomic_store(&sh->counter[GATE], 1);
+	for (; n < CHUNK; n++) {
+		ck_assert_int_eq(vm_zip_in_out_within(pool, &r, limit_ms()), 1);
+		ck_assert_int_eq(number(r.output), n);
+	}
+	take_end(pool);
+	ck_assert_int_eq(vm_stats(pool, &stats), 0);
+	ck_assert_uint_eq(stats.deaths, 0);
+	stop(pool);
+}
+END_TEST
+
 /* ---- hostile workers ---- */
 
 /* Overwrites the arrays of its slot while the caller has results of them. */
@@ -570,6 +632,7 @@ int main(void)
 		some_have_another_size, a_death_is_blamed_on_the_item_that_ran,
 		a_slow_item_holds_up_none_before_it,
 		words_of_an_old_chunk_count_for_nothing, results_are_private,
+		a_worker_between_two_items_is_not_garbled,
 		a_liar_harms_its_chunk_only, what_was_not_begun_is_taken_back,
 		cancelled_while_it_runs, inputs_survive_their_worker };
 
