@@ -137,8 +137,6 @@ unsigned char *outstream_place_large(struct outstream *g, size_t least,
 	const size_t size = least + FRAME_START + 1;
 	uint64_t from = held(g), begin, end;
 
-	g->large = NULL;
-	g->reserved = 0;
 	if (!arena_place(g->payload, near(g, size), from, g->told, size,
 	    &begin))
 		return NULL;
@@ -149,6 +147,7 @@ unsigned char *outstream_place_large(struct outstream *g, size_t least,
 	    true) < 0)
 		return NULL;
 	g->next = begin;
+	g->reserved = 0;
 	g->large = g->outputs + begin % g->payload;
 	*room = (size_t)(end - begin) - FRAME_START - 1;
 	return g->large;

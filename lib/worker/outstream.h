@@ -90,7 +90,8 @@ static inline void outstream_reserve(struct outstream *g,
 void outstream_give_back(struct outstream *, size_t used);
 
 /* The same in the payload area, for a frame of at least that many bytes.
-   Returns NULL if there is no room.  The new place may overlap the last. */
+   Returns NULL if there is no room; a frame built there before stays in its
+   place.  The new place may overlap the last. */
 unsigned char *outstream_place_large(struct outstream *, size_t least,
     size_t *room);
 

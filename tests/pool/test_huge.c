@@ -297,6 +297,57 @@ START_TEST(a_waste_behind_an_array_is_given_back)
 }
 END_TEST
 
+enum { GROWS_FROM = 12, GROWS_BY = 8 };
+
+/* Its output, of one byte repeated, begins in the payload area and has no room
+   there in the end. */
+static int outgrow(struct vm_context *me, const void *input, size_t size)
+{
+	const size_t sizes[] = { GROWS_FROM * MIB, GROWS_BY * MIB };
+	int r = 0;
+
+	(void)size;
+	for (size_t i = 0; i < COUNTOF(sizes) && r == 0; i++) {
+		bool copied = *(const int64_t *)input > 0;
+		void *to = copied ? malloc(sizes[i]) :
+		    vm_reserve(me, sizes[i]);
+
+		if (to == NULL)
+			return -1;
+		memset(to, 'x', sizes[i]);
+		r = copied ? vm_output(me, to, sizes[i]) :
+		    vm_commit(me, sizes[i]);
+		if (copied)
+			free(to);
+	}
+	return r;
+}
+
+/* A half has 16 MiB, or less where memory is limited. */
+START_TEST(the_place_of_an_output_that_outgrew_it_is_given_back)
+{
+	const struct vm_worker worker = { .process = outgrow };
+	const size_t all = (GROWS_FROM + GROWS_BY) * MIB;
+	vm_pool *pool = fork_pool(&worker, &(struct vm_options){
+	    .workers = 1, .max_workers = 128 });
+	struct vm_result r;
+
+	ck_assert_uint_lt(pool->engine.slots.payload, all);
+	for (int64_t i = 0; i < 2; i++) {
+		imap_to(pool, vm_range(i, i + 1));
+		take(pool, &r);
+		ck_assert_int_eq(r.type, VM_OUTPUT);
+		ck_assert_uint_eq(r.output_size, all);
+		for (size_t at = 0; at < all; at += MIB)
+			ck_assert_int_eq(((const char *)r.output)[at], 'x');
+		take_end(pool);
+		ck_assert_uint_le(memory_of_outputs(pool, 0),
+		    SLOT_PAYLOAD / MIB + 1);
+	}
+	close_pool(pool);
+}
+END_TEST
+
 /* Counts the outputs that it has made. */
 static int give_mib(struct vm_context *me, const void *input, size_t size)
 {
@@ -441,6 +492,7 @@ int main(void)
 		they_go_through_shared_memory, memory_is_given_back,
 		a_waste_is_given_back, a_waste_behind_an_array_is_given_back,
 		the_output_of_a_failed_item_is_given_back,
+		the_place_of_an_output_that_outgrew_it_is_given_back,
 		outputs_outlive_what_is_given_back,
 		outputs_of_a_worker_ahead_stay_in_the_part_that_is_kept,
 		halves_are_larger_where_nothing_is_limited };
