@@ -8,8 +8,8 @@
  * the last is back: waiting in vm_zip_in_out(), and in poll() for vm_fd().
  * Prints the median and the 99th percentile of both.  Then it maps INPUTS
  * numbers (1,000,000) of an array by vm_imap(), as the array and through a
- * callback, and by vm_submit(), and prints the CPU time of the caller.  All
- * that in turns (7); ratios are medians over the turns.
+ * callback, and by vm_submit(), and prints the CPU time of the caller and the
+ * elapsed time.  All that in turns (7); ratios are medians over the turns.
  *
  * Exit status 1 if a result is missing or wrong.
  */
@@ -187,51 +187,71 @@ static int next(void *from, const void **input, size_t *size)
 
 enum way { BY_ARRAY, BY_CALLBACK, BY_SUBMIT, WAYS };
 
-/* Returns the CPU time of the caller for all inputs, in ns for each. */
-static double map(const int64_t *in, size_t count, enum way way)
+enum time { CALLER, ELAPSED, TIMES };
+
+static const clockid_t clocks[TIMES] = { CLOCK_PROCESS_CPUTIME_ID,
+	CLOCK_MONOTONIC };
+
+/* Maps all inputs.  Sets the times that it took, in ns for each input. */
+static void map(const int64_t *in, size_t count, enum way way, double *ns)
 {
 	vm_pool *pool = open_pool();
-	double began = clock_of(CLOCK_PROCESS_CPUTIME_ID), took;
+	double began[TIMES];
 	struct feed feed = { in, count };
 	int64_t sum = 0, n = (int64_t)count;
 
+	for (enum time t = CALLER; t < TIMES; t++)
+		began[t] = clock_of(clocks[t]);
 	if (way == BY_SUBMIT)
 		push(pool, in, count, &sum);
 	else if (vm_imap(pool, way == BY_ARRAY ?
 	    vm_array(in, count, sizeof *in) : vm_callback(next, &feed)) != 0)
 		fail(vm_error(pool));
 	take(pool, -1, &sum);
-	took = clock_of(CLOCK_PROCESS_CPUTIME_ID) - began;
+	for (enum time t = CALLER; t < TIMES; t++)
+		ns[t] = 1e9 * (clock_of(clocks[t]) - began[t]) / (double)count;
 	vm_close(pool);
 	if (sum != n * (n - 1))
 		fail("a wrong sum");
-	return 1e9 * took / (double)count;
+}
+
+/* Prints the medians of a time of each way, and of the ratios. */
+static void print_pushes(const char *name, double (*ns)[WAYS][TIMES],
+    enum time time, size_t turns)
+{
+	double by[WAYS][TURNS_MOST];
+	double to_array[TURNS_MOST], to_callback[TURNS_MOST];
+
+	for (size_t i = 0; i < turns; i++) {
+		for (enum way way = BY_ARRAY; way < WAYS; way++)
+			by[way][i] = ns[i][way][time];
+		to_array[i] = by[BY_SUBMIT][i] / by[BY_ARRAY][i];
+		to_callback[i] = by[BY_SUBMIT][i] / by[BY_CALLBACK][i];
+	}
+	printf("an input, ns %s: vm_imap array %.1f, callback %.1f, "
+	    "vm_submit %.1f; vm_submit / callback %.2f, / array %.2f\n", name,
+	    percentile(by[BY_ARRAY], turns, 50),
+	    percentile(by[BY_CALLBACK], turns, 50),
+	    percentile(by[BY_SUBMIT], turns, 50),
+	    percentile(to_callback, turns, 50),
+	    percentile(to_array, turns, 50));
 }
 
 static void compare_pushes(size_t count, size_t turns)
 {
 	int64_t *in = calloc(count, sizeof *in);
-	double ns[WAYS][TURNS_MOST];
-	double to_array[TURNS_MOST], to_callback[TURNS_MOST];
+	double ns[TURNS_MOST][WAYS][TIMES];
 
 	if (in == NULL)
 		fail("no memory");
 	for (size_t i = 0; i < count; i++)
 		in[i] = (int64_t)i;
-	for (size_t i = 0; i < turns; i++) {
+	for (size_t i = 0; i < turns; i++)
 		for (enum way way = BY_ARRAY; way < WAYS; way++)
-			ns[way][i] = map(in, count, way);
-		to_array[i] = ns[BY_SUBMIT][i] / ns[BY_ARRAY][i];
-		to_callback[i] = ns[BY_SUBMIT][i] / ns[BY_CALLBACK][i];
-	}
+			map(in, count, way, ns[i][way]);
 	free(in);
-	printf("an input, ns of the caller: vm_imap array %.1f, callback %.1f, "
-	    "vm_submit %.1f; vm_submit / callback %.2f, / array %.2f\n",
-	    percentile(ns[BY_ARRAY], turns, 50),
-	    percentile(ns[BY_CALLBACK], turns, 50),
-	    percentile(ns[BY_SUBMIT], turns, 50),
-	    percentile(to_callback, turns, 50),
-	    percentile(to_array, turns, 50));
+	print_pushes("of the caller", ns, CALLER, turns);
+	print_pushes("elapsed", ns, ELAPSED, turns);
 }
 
 int main(int argc, char **argv)
