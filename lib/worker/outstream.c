@@ -12,8 +12,8 @@
 
 /* A write that takes longer had to wait for room in the pipe. */
 #define WAITED_NS 50000
-/* So many outputs must fit in SLOT_PAYLOAD to be kept out of the memory
-   behind. */
+/* Outputs of a size of which this number fits in SLOT_PAYLOAD have no place in
+   the memory behind. */
 #define SEVERAL 4
 
 /* Returns a pointer to the pages of the payload area at a position. */
