@@ -77,7 +77,7 @@ static void run_tiny(const void *in, void *out, size_t count)
 	int64_t *y = out;
 
 	for (size_t i = 0; i < count; i++)
-		y[i] = 2 * x[i] + 1;
+		y[i] = bench_tiny(x[i]);
 }
 
 static void mask_words(const void *in, void *out, size_t words)

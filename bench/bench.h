@@ -70,6 +70,12 @@ void bench_fill(const struct bench *, uint64_t first, size_t count, void *to);
 /* Adds an array of "count" outputs to the checksum. */
 void bench_check(struct bench *, const void *out, size_t count);
 
+/* The work of "tiny" on an item. */
+static inline int64_t bench_tiny(int64_t x)
+{
+	return 2 * x + 1;
+}
+
 /* Returns the number of items of the chunk that begins with this item. */
 size_t bench_chunk(const struct bench *, uint64_t first);
 
