@@ -96,6 +96,7 @@ static int process(struct engine *e, struct span *s)
 	chunk_unpack(s->chunk, s->at, &input, &size);
 	began = e->trace.on ? sys_now() : 0;
 	e->intake.in_hook = true;
+	context_begin_chunk(e->serial.context, &chunk);
 	context_begin(e->serial.context, &chunk, s->first);
 	frame = context_process(e->serial.context, input, size, &length);
 	e->intake.in_hook = false;

@@ -51,6 +51,7 @@ int context_init(struct context *c, const struct plan *plan,
 	    run_one_of_many;
 	c->outstream = outstream;
 	c->cause = VM_FAILED;
+	c->most = plan->lead + plan->max_item;
 	c->noted = plan->capture || plan->measure;
 	c->seed = context_spread(plan->seed);
 	capture_init(&c->capture, errors);
@@ -72,7 +73,8 @@ static RARELY void forget_failure(struct context *c)
 	c->message[0] = '\0';
 }
 
-void context_reset(struct context *c)
+/* Resets the state of the previous call. */
+static void reset(struct context *c)
 {
 	if (c->failed)
 		forget_failure(c);
@@ -94,7 +96,7 @@ int context_setup(struct context *c)
 {
 	int (*setup)(struct vm_context *) = c->plan->hooks.setup;
 
-	context_reset(c);
+	reset(c);
 	return end(c, setup ? setup(&c->public) : 0);
 }
 
@@ -113,6 +115,7 @@ static int no_room(struct context *c, int error, size_t size)
 {
 	c->cause = error == EFBIG ? VM_TOO_BIG : VM_FAILED;
 	c->failed = true;
+	c->plain = false;
 	c->code = error;
 	if (error == EFBIG)
 		snprintf(c->message, sizeof c->message, "The output would "
@@ -125,13 +128,35 @@ static int no_room(struct context *c, int error, size_t size)
 	return -1;
 }
 
+/* Builds the frame at a pointer to that many bytes from now on; nowhere yet if
+   they are too few for an empty output. */
+static inline void place(struct context *c, unsigned char *at, size_t bytes)
+{
+	const bool fits = bytes >= ROOM_FOR(c->lead);
+
+	c->at = fits ? at : NULL;
+	c->room = fits ? MIN(bytes - ROOM_FOR(0), c->most) : c->lead;
+}
+
 /* Moves the frame to another buffer, which may overlap with the present one. */
-static void move(struct context *c, unsigned char *to, size_t room)
+static void move(struct context *c, unsigned char *to, size_t bytes)
 {
 	if (c->size > c->lead)
 		memmove(to + FRAME_HEAD, c->at + FRAME_HEAD, c->size);
-	c->at = to;
-	c->room = room;
+	place(c, to, bytes);
+}
+
+/* Builds the frame in the buffer "out", which has memory for it, from now on.
+   ours: it was there before, and the buffer may have moved. */
+static void go_to_buffer(struct context *c, bool ours)
+{
+	unsigned char *at = c->out.data + FRAME_START;
+	const size_t bytes = c->out.cap - FRAME_START;
+
+	if (ours)
+		place(c, at, bytes);
+	else
+		move(c, at, bytes);
 }
 
 /* The frame is given up: its memory in the payload area, as far as it was
@@ -159,14 +184,10 @@ static int spill(struct context *c, size_t size)
 		return 0;
 	}
 	r = buf_reserve(&c->out, FRAME_START + least);
-	if (r == 0 && !ours) {
+	if (r == 0 && !ours)
 		leave_place(c);
-		move(c, c->out.data + FRAME_START, 0);
-	}
-	if (r == 0) {
-		c->at = c->out.data + FRAME_START;
-		c->room = c->out.cap - FRAME_START;
-	}
+	if (r == 0)
+		go_to_buffer(c, ours);
 	return r;
 }
 
@@ -177,15 +198,16 @@ static inline bool run(struct context *c, const void *input, size_t size)
 	int r;
 
 	c->in_process = true;
+	c->plain = c->at != NULL;
 	r = c->process(&c->public, input, size);
-	c->in_process = false;
+	c->in_process = c->plain = false;
 	return end(c, r) == 0;
 }
 
 bool context_fill_many(struct context *c, const void *inputs, size_t n,
     unsigned char *outputs)
 {
-	context_reset(c);
+	reset(c);
 	return end(c, c->plan->hooks.process_many(&c->public, inputs, n,
 	    outputs)) == 0;
 }
@@ -237,7 +259,7 @@ ASIDE static unsigned char *end_with_care(struct context *c, size_t *length)
 	bool ok = !c->failed &&
 	    (element == 0 || c->size == element || no_element(c));
 
-	if (ok && c->room < ROOM_FOR(c->lead) && spill(c, 0) < 0)
+	if (ok && c->at == NULL && spill(c, 0) < 0)
 		no_room(c, ENOMEM, 0);
 	if (c->failed)
 		return context_tell(c, length);
@@ -249,14 +271,32 @@ ASIDE static unsigned char *end_with_care(struct context *c, size_t *length)
 unsigned char *context_process(struct context *c, const void *input,
     size_t size, size_t *length)
 {
-	context_reset(c);
+	unsigned char *at = NULL;
+	size_t bytes = 0;
+
+	reset(c);
 	c->size = c->lead = c->plan->lead;
-	c->room = 0;
-	c->at = c->outstream ? outstream_place(c->outstream, &c->room) : NULL;
+	if (c->outstream != NULL)
+		at = outstream_place(c->outstream, &bytes);
+	place(c, at, bytes);
 	if (!run(c, input, size) || c->plan->element > 0 || c->lead > 0 ||
-	    c->room < ROOM_FOR(0))
+	    c->at == NULL)
 		return end_with_care(c, length);
 	return end_output(c, length);
+}
+
+void context_begin_row(struct context *c, const struct frame_chunk *chunk,
+    size_t element)
+{
+	reset(c);
+	context_begin_chunk(c, chunk);
+	c->room = element;
+	c->in_process = c->plain = true;
+}
+
+void context_end_row(struct context *c)
+{
+	c->in_process = c->plain = false;
 }
 
 /* Moves an output out of its place in an array, where no frame has room. */
@@ -265,7 +305,7 @@ static void move_out(struct context *c)
 	if (buf_reserve(&c->out, FRAME_START + ROOM_FOR(c->size)) < 0)
 		no_room(c, ENOMEM, c->size);
 	else
-		move(c, c->out.data + FRAME_START, 0);
+		go_to_buffer(c, false);
 }
 
 unsigned char *context_apart(struct context *c, int r, unsigned char *place,
@@ -274,8 +314,8 @@ unsigned char *context_apart(struct context *c, int r, unsigned char *place,
 	bool ok = end(c, r) == 0;
 
 	if (ok && c->size == element) {
-		/* A larger vm_reserve() has moved the frame elsewhere. */
-		memcpy(place, c->at + FRAME_HEAD, element);
+		/* A larger vm_reserve() may have moved the frame elsewhere. */
+		memmove(place, c->at + FRAME_HEAD, element);
 		outstream_give_back(c->outstream, 0);
 		return NULL;
 	}
@@ -288,12 +328,11 @@ unsigned char *context_apart(struct context *c, int r, unsigned char *place,
 
 unsigned char *context_teardown(struct context *c, size_t *length)
 {
-	context_reset(c);
+	reset(c);
 	if (c->noted)
 		context_note(c);
 	/* There is room for an empty output. */
-	c->at = c->out.data + FRAME_START;
-	c->room = c->out.cap - FRAME_START;
+	place(c, c->out.data + FRAME_START, c->out.cap - FRAME_START);
 	c->in_process = c->plan->tell_teardowns;
 	if (c->plan->hooks.teardown != NULL)
 		c->plan->hooks.teardown(&c->public);
@@ -360,7 +399,7 @@ static unsigned char *reserve(struct context *c, size_t size)
 	c->reserved = 0;
 	if (is_too_big(c, size))
 		r = -EFBIG;
-	else if (ROOM_FOR(c->size + size) > c->room)
+	else if (c->at == NULL || size > c->room - c->size)
 		r = spill(c, size);
 	if (r < 0) {
 		no_room(c, -r, size);
@@ -382,6 +421,7 @@ void *vm_reserve(struct vm_context *me, size_t size)
 	if (to == NULL)
 		return NULL;
 	c->reserved = size;
+	c->plain = false;
 	if (c->outstream != NULL)
 		outstream_reserve(c->outstream, c->at, c->size + size);
 	return to;
@@ -397,6 +437,7 @@ int vm_commit(struct vm_context *me, size_t size)
 	}
 	c->size += size;
 	c->reserved = 0;
+	c->plain = !c->failed && !c->has_pause;
 	return 0;
 }
 
@@ -422,11 +463,9 @@ int vm_output(struct vm_context *me, const void *data, size_t size)
 	struct context *c = me ? around(me) : NULL;
 	size_t had;
 
-	if (c == NULL || !c->in_process || data == NULL ||
-	    is_too_big(c, size) || ROOM_FOR(c->size + size) > c->room)
+	if (c == NULL || !c->plain || data == NULL || size > c->room - c->size)
 		return output(c, data, size);
 	had = c->size;
-	c->reserved = 0;
 	c->size = had + size;
 	buf_copy(c->at + FRAME_HEAD + had, data, size);
 	return 0;
@@ -453,7 +492,7 @@ int vm_vfail(struct vm_context *me, int code, const char *format, va_list ap)
 	if (c == NULL)
 		return -1;
 	c->failed = true;
-	c->for_good = false;
+	c->plain = c->for_good = false;
 	c->code = code;
 	c->cause = VM_FAILED;
 	if (format == NULL)
@@ -494,6 +533,7 @@ int vm_retry_after(struct vm_context *me, int ms)
 		return -1;
 	}
 	c->has_pause = true;
+	c->plain = false;
 	c->pause_ms = (uint32_t)ms;
 	return 0;
 }

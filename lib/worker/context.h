@@ -36,15 +36,19 @@ struct context {
 	/* The OUTPUT frame is built in place in the output stream, or in the
 	   buffer "out" where there is more room. */
 	struct outstream *outstream;	/* of the worker; NULL: none */
-	unsigned char *at;
-	size_t room;		/* bytes at "at" for the frame */
+	unsigned char *at;	/* NULL: no place yet */
 	size_t lead;		/* bytes in the frame before the output */
-	size_t size;		/* bytes of lead and output so far */
+	size_t size;		/* bytes of lead and output so far, */
+	size_t room;		/* as many as the frame has room for, */
+	size_t most;		/* and as many as an item may have */
 	size_t reserved;	/* bytes behind, from vm_reserve() */
 	struct buf out;		/* FRAME_START bytes, then room for a frame */
 	struct buf text;	/* records given by vm_read_block() */
 	bool noted;		/* options ask for context_note() */
 	bool in_process;	/* vm_output() is allowed */
+	bool plain;		/* likewise, the frame has a place, and the item
+				   has not failed, has no reserved bytes and no
+				   pause */
 	bool failed;
 	bool for_good;		/* no further attempt is to be made */
 	bool has_pause;		/* vm_retry_after() has set pause_ms */
@@ -79,17 +83,24 @@ static inline uint64_t context_spread(uint64_t x)
    CPU time and the size of captured stderr. */
 void context_note(struct context *);
 
-/* Begins an attempt at an item of a chunk.  Inline, as each item needs it. */
+/* Begins an item of a chunk whose attempt is set.  Inline, as each item needs
+   it. */
 static inline void context_begin(struct context *c,
     const struct frame_chunk *chunk, uint32_t item)
 {
 	uint32_t nth = item - chunk->first;
 
 	c->public.index = chunk->index + nth;
-	c->public.attempt = (int)chunk->attempt;
 	c->public.seed = context_spread(c->seed ^ (chunk->seq + nth));
 	if (c->noted)
 		context_note(c);
+}
+
+/* The next items are of that chunk. */
+static inline void context_begin_chunk(struct context *c,
+    const struct frame_chunk *chunk)
+{
+	c->public.attempt = (int)chunk->attempt;
 }
 
 /* Runs the process_many() callback on n inputs of an array, and has it make the
@@ -106,40 +117,44 @@ bool context_fill_many(struct context *, const void *inputs, size_t n,
 unsigned char *context_process(struct context *, const void *input,
     size_t size, size_t *length);
 
-/* Resets the state of the previous call. */
-void context_reset(struct context *);
+/* ---- items whose outputs have places in an array ---- */
 
-/* As context_place(), for an item that has returned r and may have failed, or
-   whose output has another size or lies elsewhere. */
+/* Begins a row of such items of a chunk, with outputs of "element" bytes; also
+   before the item behind one that context_apart() has ended. */
+void context_begin_row(struct context *, const struct frame_chunk *,
+    size_t element);
+
+/* Ends the row: vm_output() is not allowed now. */
+void context_end_row(struct context *);
+
+/* Runs the process() callback for an output with a place in the array, behind
+   FRAME_HEAD bytes that may be written to.  Returns the callback's value.
+   Inline, as it runs for each item. */
+static inline int context_fill(struct context *c, const void *input,
+    size_t size, unsigned char *place)
+{
+	c->size = 0;
+	c->at = place - FRAME_HEAD;
+	return c->process(&c->public, input, size);
+}
+
+/* Is the output in its place, and is no more to be done for an item that has
+   returned r?  Otherwise context_apart() ends the item.  Inline, as it runs for
+   each item. */
+static inline bool context_is_filled(const struct context *c, int r,
+    const unsigned char *place, size_t element)
+{
+	return r == 0 && c->plain && c->size == element &&
+	    c->at == place - FRAME_HEAD;
+}
+
+/* Ends an item of a row that has returned r and may have failed, or whose
+   output has another size or lies elsewhere.  Returns NULL if the output is in
+   its place now; else the frame of the result, as context_process() does. */
 unsigned char *context_apart(struct context *, int r, unsigned char *place,
     size_t element, size_t *length);
 
-/*
- * Runs the process() callback for an output with a place in an array, behind
- * FRAME_HEAD bytes that may be written to, if it has "element" bytes.  Returns
- * NULL if the output is in its place; else the frame of the result, as
- * context_process() does.  Inline, as it runs for each item.
- */
-static inline unsigned char *context_place(struct context *c,
-    const void *input, size_t size, unsigned char *place, size_t element,
-    size_t *length)
-{
-	int r;
-
-	if (c->failed)
-		context_reset(c);
-	c->has_pause = false;
-	c->reserved = c->size = c->lead = 0;
-	c->at = place - FRAME_HEAD;
-	c->room = FRAME_HEAD + element + CONTEXT_PAD;
-	c->in_process = true;
-	r = c->process(&c->public, input, size);
-	c->in_process = false;
-	if (r == 0 && !c->failed && c->size == element &&
-	    c->at == place - FRAME_HEAD)
-		return NULL;
-	return context_apart(c, r, place, element, length);
-}
+/* ---- failures, teardown ---- */
 
 /* Returns how the failed item wants further attempts. */
 enum frame_again context_again(const struct context *);

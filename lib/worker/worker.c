@@ -205,23 +205,35 @@ static void note_beginning(void)
 		    self.account.stamps.began, c->started_cpu, c->capture.from);
 }
 
-/* Runs one item and puts its output into the array. */
-INLINED void fill(const struct frame_chunk *chunk, uint32_t number,
-    const struct frame *input, unsigned char *place)
+/* Ends an item of a row that has returned r and whose output is not in its
+   place. */
+ASIDE static void end_apart(const struct frame_chunk *chunk, uint32_t number,
+    int r, unsigned char *place)
 {
 	unsigned char *frame;
 	size_t length;
 
-	slot_begin(self.slot, chunk->ordinal, number + 1);
-	context_begin(&self.context, chunk, number);
-	note_beginning();
-	frame = context_place(&self.context, input->body, input->size, place,
-	    self.element, &length);
-	leave_if_copy();
+	frame = context_apart(&self.context, r, place, self.element, &length);
 	if (frame != NULL) {
 		self.account.filled = number;
 		account_send(&self.account, number, frame, length);
 	}
+	context_begin_row(&self.context, chunk, self.element);
+}
+
+/* Runs one item of a row and puts its output into the array. */
+INLINED void fill(const struct frame_chunk *chunk, uint32_t number,
+    const struct frame *input, unsigned char *place)
+{
+	int r;
+
+	slot_begin(self.slot, chunk->ordinal, number + 1);
+	context_begin(&self.context, chunk, number);
+	note_beginning();
+	r = context_fill(&self.context, input->body, input->size, place);
+	leave_if_copy();
+	if (!context_is_filled(&self.context, r, place, self.element))
+		end_apart(chunk, number, r, place);
 }
 
 /* The outputs of the items before number "next" are in the array.  Only those
@@ -241,6 +253,7 @@ static void answer(const struct frame_chunk *chunk, uint32_t number,
 	size_t length;
 
 	slot_begin(self.slot, chunk->ordinal, number + 1);
+	context_begin_chunk(&self.context, chunk);
 	context_begin(&self.context, chunk, number);
 	note_beginning();
 	frame = context_process(&self.context, input->body, input->size,
@@ -262,7 +275,9 @@ static void work(const struct frame_chunk *chunk, uint32_t number,
 		answer(chunk, number, input);
 		return;
 	}
+	context_begin_row(&self.context, chunk, self.element);
 	fill(chunk, number, input, self.place);
+	context_end_row(&self.context);
 	self.place += self.step;
 	self.account.outstream.worked += self.step;
 	filled_to(chunk, number + 1);
@@ -383,19 +398,23 @@ static void work_through(const struct frame_chunk *chunk)
 static void fill_singly(const struct frame_chunk *chunk, uint32_t next,
     uint32_t end)
 {
+	/* Out of the reach of hooks, as far as the compiler knows. */
+	const struct frame_chunk own = *chunk;
 	const size_t step = self.step;
 	unsigned char *at = self.input, *place = self.place;
 	struct frame input;
 
+	context_begin_row(&self.context, chunk, self.element);
 	for (; next < end; next++) {
 		if (account_is_awaited(&self.account)) {
 			filled_to(chunk, next);
 			account_flush_before(&self.account, next);
 		}
-		look(chunk, &at, &input);
-		fill(chunk, next, &input, place);
+		look(&own, &at, &input);
+		fill(&own, next, &input, place);
 		place += step;
 	}
+	context_end_row(&self.context);
 	self.input = at;
 	self.place = place;
 }
@@ -421,6 +440,7 @@ static bool fill_together(const struct frame_chunk *chunk, uint32_t next,
 	bool ok;
 
 	slot_begin(self.slot, chunk->ordinal, end);
+	context_begin_chunk(&self.context, chunk);
 	context_begin(&self.context, chunk, next);
 	note_beginning();
 	ok = context_fill_many(&self.context, self.input, n, self.place);

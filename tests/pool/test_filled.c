@@ -188,6 +188,109 @@ START_TEST(some_have_another_size)
 }
 END_TEST
 
+/* ---- an item after another ---- */
+
+enum { MISUSED, OPEN_LATER };
+enum { RESERVES, COMMITS, PAUSES, FAILS_ONCE, FAILS, AFTER, KINDS };
+
+/* What an item leaves behind does not reach the next. */
+static int leave_something(struct vm_context *me, const void *input,
+    size_t size)
+{
+	switch (number(input) % KINDS) {
+	case RESERVES:
+		if (vm_reserve(me, size) == NULL)
+			return -1;
+		break;
+	case COMMITS:
+		if (vm_commit(me, size) != -1)
+			atomic_fetch_add(&sh->counter[MISUSED], 1);
+		break;
+	case PAUSES:
+		if (vm_retry_after(me, 3600 * 1000) != 0)
+			return -1;
+		break;
+	case FAILS_ONCE:
+		if (me->attempt == 1)
+			return 5;
+		break;
+	case FAILS:
+		vm_fail(me, 6, "item %d", (int)number(input));
+		break;
+	}
+	return vm_output(me, input, size);
+}
+
+static void output_too_late(struct vm_context *me)
+{
+	if (vm_output(me, "", 0) != -1 || vm_reserve(me, 0) != NULL)
+		atomic_fetch_add(&sh->counter[MISUSED], 1);
+	atomic_fetch_add(&sh->counter[OPEN_LATER], 1);
+}
+
+static void check_left(const struct vm_result *r)
+{
+	const int64_t n = number(r->input);
+
+	if (n % KINDS == FAILS) {
+		ck_assert_int_eq(r->type, VM_EXCEPTION);
+		ck_assert_int_eq(r->exception->code, 6);
+		return;
+	}
+	ck_assert_int_eq(r->type, VM_OUTPUT);
+	ck_assert_uint_eq(r->output_size, sizeof n);
+	ck_assert_int_eq(number(r->output), n);
+	ck_assert_int_eq(r->attempts, n % KINDS == FAILS_ONCE ? 2 : 1);
+}
+
+static void map_leftovers(vm_pool *pool, struct vm_source source)
+{
+	struct vm_result r;
+
+	imap_to(pool, source);
+	for (int i = 0; i < ITEMS; i++) {
+		ck_assert_int_eq(vm_zip_in_out_within(pool, &r, limit_ms()), 1);
+		ck_assert(pool->engine.window.paused == NULL);
+		check_left(&r);
+	}
+	take_end(pool);
+}
+
+static void run_leftovers(size_t chunk)
+{
+	const struct vm_worker worker = { .process = leave_something,
+		.teardown = output_too_late };
+	const struct vm_options options = { .workers = 1, .max_attempts = 2,
+		.chunk_size = chunk };
+	int64_t plain[ITEMS];
+	vm_pool *pool;
+
+	sh = shared_new();
+	pool = fork_pool(&worker, &options);
+	ck_assert_int_eq(vm_ready(pool, limit_ms()), 0);
+	pool->engine.crew.usual = 8;
+	pool->engine.sizer.item_ns = 10;
+	map_leftovers(pool, vm_range(0, ITEMS));
+	/* So that teardown follows a row. */
+	for (int i = 0; i < ITEMS; i++)
+		plain[i] = AFTER;
+	map_leftovers(pool, vm_array(plain, ITEMS, sizeof *plain));
+	close_pool(pool);
+	ck_assert_int_eq(atomic_load(&sh->counter[MISUSED]), 0);
+	ck_assert_int_eq(atomic_load(&sh->counter[OPEN_LATER]), 1);
+	shared_free(sh);
+}
+
+START_TEST(each_item_begins_afresh)
+{
+	/* Through the pipe, and in shared memory. */
+	ck_assert_uint_lt(CHUNK * frame_length(8), SLOT_COPY_LEAST);
+	run_leftovers(CHUNK);
+	ck_assert_uint_ge(ITEMS * frame_length(8), SLOT_COPY_LEAST);
+	run_leftovers(ITEMS);
+}
+END_TEST
+
 /* ---- failures, deaths ---- */
 
 static int bad;
@@ -629,7 +732,8 @@ END_TEST
 int main(void)
 {
 	const TTest *const tests[] = { their_size_is_learned, all_fit,
-		some_have_another_size, a_death_is_blamed_on_the_item_that_ran,
+		some_have_another_size, each_item_begins_afresh,
+		a_death_is_blamed_on_the_item_that_ran,
 		a_slow_item_holds_up_none_before_it,
 		words_of_an_old_chunk_count_for_nothing, results_are_private,
 		a_worker_between_two_items_is_not_garbled,
