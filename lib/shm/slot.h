@@ -50,7 +50,7 @@
 #define SLOT_LEASES 64
 /* The most items that a worker takes at once, for calls of process() and of
    process_many(). */
-#define SLOT_STRIDE 16
+#define SLOT_STRIDE 64
 #define SLOT_STRIDE_MANY 1024
 /* Bytes of each half of the payload area: four items of 1 MiB with their heads.
    Halved while memory is short; below the least there is no payload area. */

@@ -165,7 +165,7 @@ START_TEST(only_short_items_are_taken_together)
 		sizer_init(&p, fixed);
 		ck_assert_uint_eq(sizer_stride(&p), 1);
 		for (int i = 0; i < 100; i++)
-			sizer_learn(&p, 1000, 1000 * UINT64_C(20));
+			sizer_learn(&p, 1000, 1000 * UINT64_C(15));
 		ck_assert_uint_eq(sizer_stride(&p), SLOT_STRIDE);
 		sizer_learn(&p, 1000, 1000 * UINT64_C(300));
 		ck_assert_uint_ge(sizer_stride(&p), 2);
