@@ -5,11 +5,12 @@
  * Usage: loops [TRIPS [INPUTS [TURNS]]]
  *
  * First it makes round trips of a trivial request (20,000), each pushed when
- * the last is back: waiting in vm_zip_in_out(), and in poll() for vm_fd().
- * Prints the median and the 99th percentile of both.  Then it maps INPUTS
- * numbers (1,000,000) of an array by vm_imap(), as the array and through a
- * callback, and by vm_submit(), and prints the CPU time of the caller and the
- * elapsed time.  All that in turns (7); ratios are medians over the turns.
+ * the last is back: waiting in vm_zip_in_out(), in poll() for vm_fd(), and by
+ * hand, between two processes that read(2) from pipes.  Prints the median and
+ * the 99th percentile of each.  Then it maps INPUTS numbers (1,000,000) of an
+ * array by vm_imap(), as the array and through a callback, and by vm_submit(),
+ * and prints the CPU time of the caller and of all processes, and the elapsed
+ * time.  All that in turns (7); ratios are medians over the turns.
  *
  * Exit status 1 if a result is missing or wrong.
  */
@@ -17,6 +18,9 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/types.h>
+#include <sys/wait.h>
+#include <unistd.h>
 #include <vimap.h>
 
 #include "clock.h"
@@ -89,8 +93,8 @@ static int wait_in_loop(vm_pool *pool, struct vm_result *r)
 }
 
 /* Fills the array with the times of round trips, in us. */
-static void make_trips(int (*wait)(vm_pool *, struct vm_result *),
-    double *us, size_t trips)
+static void make_trips(double *us, size_t trips,
+    int (*wait)(vm_pool *, struct vm_result *))
 {
 	vm_pool *pool = open_pool();
 	struct vm_result r;
@@ -107,28 +111,86 @@ static void make_trips(int (*wait)(vm_pool *, struct vm_result *),
 	vm_close(pool);
 }
 
+/* Answers each number with its double until the pipe ends. */
+_Noreturn static void serve(int in, int out)
+{
+	int64_t n;
+
+	while (read(in, &n, sizeof n) == sizeof n) {
+		n *= 2;
+		if (write(out, &n, sizeof n) != sizeof n)
+			break;
+	}
+	_exit(EXIT_SUCCESS);
+}
+
+/* The same without a pool. */
+static void make_trips_by_hand(double *us, size_t trips)
+{
+	int there[2], back[2];
+	pid_t pid;
+
+	if (pipe(there) == -1 || pipe(back) == -1 || (pid = fork()) == -1)
+		fail("no pipes or no process");
+	if (pid == 0) {
+		close(there[1]);
+		close(back[0]);
+		serve(there[0], back[1]);
+	}
+	close(there[0]);
+	close(back[1]);
+	for (size_t i = 0; i < trips; i++) {
+		double began = clock_of(CLOCK_MONOTONIC);
+		int64_t n = (int64_t)i;
+
+		if (write(there[1], &n, sizeof n) != sizeof n ||
+		    read(back[0], &n, sizeof n) != sizeof n ||
+		    n != 2 * (int64_t)i)
+			fail("a wrong answer");
+		us[i] = 1e6 * (clock_of(CLOCK_MONOTONIC) - began);
+	}
+	close(there[1]);
+	close(back[0]);
+	waitpid(pid, NULL, 0);
+}
+
+enum trip { BLOCKING, IN_LOOP, BY_HAND, TRIPS };
+
+static void make_trips_of(enum trip kind, double *us, size_t trips)
+{
+	if (kind == BY_HAND)
+		make_trips_by_hand(us, trips);
+	else
+		make_trips(us, trips, kind == IN_LOOP ? wait_in_loop :
+		    wait_blocking);
+}
+
 static void compare_trips(size_t trips, size_t turns)
 {
-	double *us = calloc(trips, sizeof *us), ratio[TURNS_MOST];
-	double median[2][TURNS_MOST], tail[2][TURNS_MOST];
+	static const char *const names[TRIPS] = { "blocking", "poll",
+		"by hand" };
+	double *us = calloc(trips, sizeof *us);
+	double median[TRIPS][TURNS_MOST], tail[TRIPS][TURNS_MOST];
+	double ratio[TRIPS][TURNS_MOST];
 
 	if (us == NULL)
 		fail("no memory");
 	for (size_t i = 0; i < turns; i++) {
-		for (int loop = 0; loop < 2; loop++) {
-			make_trips(loop ? wait_in_loop : wait_blocking, us,
-			    trips);
-			median[loop][i] = percentile(us, trips, 50);
-			tail[loop][i] = percentile(us, trips, 99);
+		for (enum trip t = BLOCKING; t < TRIPS; t++) {
+			make_trips_of(t, us, trips);
+			median[t][i] = percentile(us, trips, 50);
+			tail[t][i] = percentile(us, trips, 99);
 		}
-		ratio[i] = tail[1][i] / tail[0][i];
+		for (enum trip t = BLOCKING; t < TRIPS; t++)
+			ratio[t][i] = tail[IN_LOOP][i] / tail[t][i];
 	}
 	free(us);
-	printf("a round trip, us: blocking median %.1f p99 %.1f, "
-	    "poll median %.1f p99 %.1f; p99 poll / blocking %.2f\n",
-	    percentile(median[0], turns, 50), percentile(tail[0], turns, 50),
-	    percentile(median[1], turns, 50), percentile(tail[1], turns, 50),
-	    percentile(ratio, turns, 50));
+	for (enum trip t = BLOCKING; t < TRIPS; t++)
+		printf("a round trip, us, %s: median %.1f, p99 %.1f; "
+		    "p99 of poll / this %.2f\n", names[t],
+		    percentile(median[t], turns, 50),
+		    percentile(tail[t], turns, 50),
+		    percentile(ratio[t], turns, 50));
 }
 
 /* ---- pushing ---- */
@@ -187,29 +249,39 @@ static int next(void *from, const void **input, size_t *size)
 
 enum way { BY_ARRAY, BY_CALLBACK, BY_SUBMIT, WAYS };
 
-enum time { CALLER, ELAPSED, TIMES };
+enum time { CALLER, ALL, ELAPSED, TIMES };
 
-static const clockid_t clocks[TIMES] = { CLOCK_PROCESS_CPUTIME_ID,
-	CLOCK_MONOTONIC };
+/* Sets the CPU time of the caller, and of it and its workers, and the time, in
+   seconds. */
+static void look(vm_pool *pool, double *at)
+{
+	struct vm_stats stats;
+
+	if (vm_stats(pool, &stats) == -1)
+		fail(vm_error(pool));
+	at[CALLER] = clock_of(CLOCK_PROCESS_CPUTIME_ID);
+	at[ALL] = at[CALLER] + 1e-9 * (double)stats.cpu_ns;
+	at[ELAPSED] = clock_of(CLOCK_MONOTONIC);
+}
 
 /* Maps all inputs.  Sets the times that it took, in ns for each input. */
 static void map(const int64_t *in, size_t count, enum way way, double *ns)
 {
 	vm_pool *pool = open_pool();
-	double began[TIMES];
+	double began[TIMES], ended[TIMES];
 	struct feed feed = { in, count };
 	int64_t sum = 0, n = (int64_t)count;
 
-	for (enum time t = CALLER; t < TIMES; t++)
-		began[t] = clock_of(clocks[t]);
+	look(pool, began);
 	if (way == BY_SUBMIT)
 		push(pool, in, count, &sum);
 	else if (vm_imap(pool, way == BY_ARRAY ?
 	    vm_array(in, count, sizeof *in) : vm_callback(next, &feed)) != 0)
 		fail(vm_error(pool));
 	take(pool, -1, &sum);
+	look(pool, ended);
 	for (enum time t = CALLER; t < TIMES; t++)
-		ns[t] = 1e9 * (clock_of(clocks[t]) - began[t]) / (double)count;
+		ns[t] = 1e9 * (ended[t] - began[t]) / (double)count;
 	vm_close(pool);
 	if (sum != n * (n - 1))
 		fail("a wrong sum");
@@ -251,6 +323,7 @@ static void compare_pushes(size_t count, size_t turns)
 			map(in, count, way, ns[i][way]);
 	free(in);
 	print_pushes("of the caller", ns, CALLER, turns);
+	print_pushes("of all processes", ns, ALL, turns);
 	print_pushes("elapsed", ns, ELAPSED, turns);
 }
 
