@@ -51,7 +51,6 @@ int context_init(struct context *c, const struct plan *plan,
 	    run_one_of_many;
 	c->outstream = outstream;
 	c->cause = VM_FAILED;
-	c->most = plan->lead + plan->max_item;
 	c->noted = plan->capture || plan->measure;
 	c->seed = context_spread(plan->seed);
 	capture_init(&c->capture, errors);
@@ -135,7 +134,8 @@ static inline void place(struct context *c, unsigned char *at, size_t bytes)
 	const bool fits = bytes >= ROOM_FOR(c->lead);
 
 	c->at = fits ? at : NULL;
-	c->room = fits ? MIN(bytes - ROOM_FOR(0), c->most) : c->lead;
+	c->room = !fits ? c->lead :
+	    MIN(bytes - ROOM_FOR(0), c->lead + c->plan->max_item);
 }
 
 /* Moves the frame to another buffer, which may overlap with the present one. */
@@ -336,7 +336,7 @@ unsigned char *context_teardown(struct context *c, size_t *length)
 	c->in_process = c->plan->tell_teardowns;
 	if (c->plan->hooks.teardown != NULL)
 		c->plan->hooks.teardown(&c->public);
-	c->in_process = false;
+	c->in_process = c->plain = false;
 	if (c->failed)
 		return context_tell(c, length);
 	return c->plan->tell_teardowns && c->plan->hooks.teardown != NULL ?

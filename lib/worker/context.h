@@ -39,8 +39,8 @@ struct context {
 	unsigned char *at;	/* NULL: no place yet */
 	size_t lead;		/* bytes in the frame before the output */
 	size_t size;		/* bytes of lead and output so far, */
-	size_t room;		/* as many as the frame has room for, */
-	size_t most;		/* and as many as an item may have */
+	size_t room;		/* and at most: the frame has memory for them,
+				   and max_item_bytes allows them */
 	size_t reserved;	/* bytes behind, from vm_reserve() */
 	struct buf out;		/* FRAME_START bytes, then room for a frame */
 	struct buf text;	/* records given by vm_read_block() */

@@ -522,6 +522,76 @@ START_TEST(no_more_than_one_output_may_have)
 }
 END_TEST
 
+/* ---- vm_output() behind vm_commit() ---- */
+
+enum { MOST = 1000 };
+static size_t beyond;
+static struct vm_context *kept;
+
+static void fill_up(struct vm_context *me)
+{
+	void *room = vm_reserve(me, MOST);
+
+	kept = me;
+	if (room == NULL)
+		exit(77);
+	memset(room, 's', MOST);
+	if (vm_commit(me, MOST) != 0)
+		exit(77);
+	vm_output(me, "s", beyond);
+}
+
+static const struct vm_worker filling = { .process = plain,
+	.teardown = fill_up };
+
+static vm_pool *fill_with(int workers, size_t more, struct vm_result *r)
+{
+	const struct vm_options options = { .workers = workers,
+		.flags = VM_TELL_TEARDOWNS | VM_MEASURE_ITEMS,
+		.max_item_bytes = MOST };
+	vm_pool *pool;
+
+	beyond = more;
+	pool = fork_pool(&filling, &options);
+	imap_to(pool, vm_range(0, 1));
+	take(pool, r);
+	ck_assert_int_eq(vm_finish(pool), 0);
+	take(pool, r);
+	ck_assert_int_eq(r->type, VM_TEARDOWN);
+	return pool;
+}
+
+/* Items have their times before their outputs, which are not counted. */
+START_TEST(measured_teardowns_have_the_same_bound)
+{
+	const int workers[] = { 1, VM_SERIAL };
+	struct vm_result r;
+	vm_pool *pool;
+
+	for (size_t i = 0; i < COUNTOF(workers); i++) {
+		pool = fill_with(workers[i], 0, &r);
+		ck_assert_uint_eq(r.output_size, MOST);
+		close_pool(pool);
+		pool = fill_with(workers[i], 1, &r);
+		ck_assert_int_eq(r.exception->cause, VM_TOO_BIG);
+		ck_assert_int_eq(vm_close(pool), 1);
+	}
+}
+END_TEST
+
+START_TEST(no_output_follows_a_teardown)
+{
+	struct vm_result r;
+	vm_pool *pool = fill_with(VM_SERIAL, 0, &r);
+
+	errno = 0;
+	ck_assert_int_eq(vm_output(kept, "", 0), -1);
+	ck_assert_int_eq(errno, EINVAL);
+	take_end(pool);
+	close_pool(pool);
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const tests[] = {
@@ -532,7 +602,9 @@ int main(void)
 		sums_of_all_workers_add_up, finishing_waits_for_all_to_leave,
 		results_tell_of_teardowns_that_fail,
 		folding_takes_them_for_no_failure,
-		no_more_than_one_output_may_have };
+		no_more_than_one_output_may_have,
+		measured_teardowns_have_the_same_bound,
+		no_output_follows_a_teardown };
 	const TTest *const drawn[] = {
 		a_caller_that_is_away_costs_no_teardown,
 		close_tells_of_workers_that_were_replaced };
