@@ -408,6 +408,12 @@ static unsigned char *reserve(struct context *c, size_t size)
 	return c->at + FRAME_HEAD + c->size;
 }
 
+/* Sets "plain" where no bytes are reserved. */
+static void set_plain(struct context *c)
+{
+	c->plain = c->at != NULL && !c->failed && !c->has_pause;
+}
+
 void *vm_reserve(struct vm_context *me, size_t size)
 {
 	struct context *c = me ? around(me) : NULL;
@@ -437,7 +443,7 @@ int vm_commit(struct vm_context *me, size_t size)
 	}
 	c->size += size;
 	c->reserved = 0;
-	c->plain = !c->failed && !c->has_pause;
+	set_plain(c);
 	return 0;
 }
 
@@ -455,6 +461,7 @@ ASIDE static int output(struct context *c, const void *data, size_t size)
 		return -1;
 	buf_copy(to, data, size);
 	c->size += size;
+	set_plain(c);
 	return 0;
 }
 

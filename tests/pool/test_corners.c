@@ -105,12 +105,16 @@ START_TEST(calls_out_of_place)
 }
 END_TEST
 
-/* Commits at most the reserved bytes, once, and no more bytes after that. */
+/* Commits at most the reserved bytes, once, and no more bytes after that.  The
+   first calls need no frame yet. */
 static int commit_too_much(struct vm_context *me, const void *input,
     size_t size)
 {
-	void *room = vm_reserve(me, size);
+	void *room;
 
+	must(vm_commit(me, 0) == 0);
+	must(vm_output(me, "", 0) == 0);
+	room = vm_reserve(me, size);
 	must(room != NULL);
 	errno = 0;
 	must(vm_commit(me, size + 1) == -1 && errno == EINVAL);
