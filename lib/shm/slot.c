@@ -250,6 +250,17 @@ uint32_t slot_take(struct slot *s, uint32_t ordinal, uint32_t items,
 	return (uint32_t)(w & FIELD);
 }
 
+/* The caller may lower the limit meanwhile. */
+void slot_give_back(struct slot *s, uint32_t ordinal, uint32_t next)
+{
+	_Atomic uint64_t *lease = lease_of(s, ordinal);
+	uint64_t w = atomic_load(lease);
+
+	while (!atomic_compare_exchange_weak(lease, &w,
+	    (w & ~(uint64_t)FIELD) | next))
+		continue;
+}
+
 int slot_lower(struct slot *s, uint32_t ordinal, uint32_t from,
     uint32_t *limit)
 {

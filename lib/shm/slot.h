@@ -28,10 +28,11 @@
  * next 24 bits}, the generation being the low bits of the chunk's ordinal.  The
  * worker takes items by adding to next: 1, or the chunk's stride where items
  * are so short that the atomic addition counts.  It stops at limit (a stride
- * beyond is legal, and another if the limit was lowered); the caller takes
- * items back by lowering limit.  "begun" says which of the taken items the
- * worker is at, for blame, timeouts and cancelling; only the lease word decides
- * which items the caller may take back.
+ * beyond is legal, and another if the limit was lowered).  If the caller waits,
+ * the worker gives back the items that it has not begun, by lowering next.  The
+ * caller takes items back by lowering limit.  "begun" says which of the taken
+ * items the worker is at, for blame, timeouts and cancelling; only the lease
+ * word decides which items the caller may take back.
  *
  * Easy to get wrong: the worker is not trusted.  The caller loads each word
  * once and checks its copy; it keeps its own count of the leased items.
@@ -285,6 +286,10 @@ void slot_lease(struct slot *, uint32_t ordinal, uint32_t first,
    which the items taken end. */
 uint32_t slot_take(struct slot *, uint32_t ordinal, uint32_t items,
     uint32_t *limit);
+
+/* Worker: gives back the items from number "next" on, which it has taken last
+   and not begun. */
+void slot_give_back(struct slot *, uint32_t ordinal, uint32_t next);
 
 /* Worker: begins the item before number "next".  Or, with the number of an item
    already begun, withdraws this: its result could not be written.  Inline, as

@@ -61,6 +61,13 @@ void account_ran(struct account *, uint32_t next);
 /* Ends a chunk before the item "next": adds END.  May write. */
 void account_end(struct account *, const struct frame_chunk *, uint32_t next);
 
+/* Does the caller wait, for whichever results?  Inline, as it runs for each
+   item. */
+static inline bool account_is_wanted(const struct account *a)
+{
+	return outstream_is_wanted(&a->outstream);
+}
+
 /* Does the caller wait for results that were not written yet?  Inline, as it
    runs for each item. */
 static inline bool account_is_awaited(const struct account *a)

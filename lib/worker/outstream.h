@@ -129,12 +129,18 @@ static inline bool outstream_is_due(const struct outstream *g)
 	return g->worked >= OUTSTREAM_DUE;
 }
 
+/* Does the caller wait?  Inline, as it runs for each item. */
+static inline bool outstream_is_wanted(const struct outstream *g)
+{
+	return atomic_load_explicit(&g->slot->wanted, memory_order_acquire)
+	    != 0;
+}
+
 /* Does the caller wait for staged bytes, or for outputs in an array that were
    not told, if there are any?  Inline, as it runs for each item. */
 static inline bool outstream_is_awaited(const struct outstream *g, bool any)
 {
-	return atomic_load_explicit(&g->slot->wanted, memory_order_acquire)
-	    != 0 && (any || g->flushed < g->committed);
+	return outstream_is_wanted(g) && (any || g->flushed < g->committed);
 }
 
 #endif

@@ -50,6 +50,7 @@ static _Alignas(1024) struct worker {
 				   outputs */
 	size_t element;		/* bytes of an output there */
 	size_t step;		/* bytes from an output there to the next */
+	uint32_t stride;	/* items to take next */
 	bool awaited;		/* flag of the chunk received last */
 	struct spin spin;	/* used after such a chunk */
 	struct spin lingering;	/* used while it still yields */
@@ -299,6 +300,22 @@ static bool take(const struct frame_chunk *chunk, uint32_t n, uint32_t next,
 	return true;
 }
 
+/* Ends a stride, of which the items before number "next" have run.  If the
+   caller waits, it may have an idle worker for the others up to number "end":
+   they are given back, and the next item is taken alone. */
+static void end_stride(const struct frame_chunk *chunk, uint32_t next,
+    uint32_t end)
+{
+	account_ran(&self.account, next);
+	if (!account_is_wanted(&self.account)) {
+		self.stride = MIN(2 * self.stride, chunk->stride);
+		return;
+	}
+	self.stride = 1;
+	if (next < end)
+		slot_give_back(self.slot, chunk->ordinal, next);
+}
+
 /* Finds the next item of a chunk in memory.  Inline, as it runs for each
    item. */
 static inline void look(const struct frame_chunk *chunk, unsigned char **at,
@@ -363,6 +380,7 @@ static void find_place(const struct frame_chunk *chunk)
 static void begin(const struct frame_chunk *chunk)
 {
 	account_begin(&self.account, chunk);
+	self.stride = chunk->stride;
 	self.input = chunk->where == CHUNK_PLACED ?
 	    slots_inputs(&self.life.slots, self.life.which) + chunk->at :
 	    (void *)(uintptr_t)chunk->at;
@@ -382,21 +400,37 @@ static void work_through(const struct frame_chunk *chunk)
 	    (more || chunk->where == CHUNK_PACKED); i++) {
 		fetch(chunk, &input);
 		if (more && next == end)
-			more = take(chunk, chunk->stride, next, &end);
+			more = take(chunk, self.stride, next, &end);
 		if (more)
 			work(chunk, next++, &input);
-		if (more && next == end)
-			account_ran(&self.account, next);
+		if (more && (next == end || account_is_wanted(&self.account))) {
+			end_stride(chunk, next, end);
+			end = next;
+		}
 		if (account_is_due(&self.account) && i + 1 < chunk->count)
 			account_flush_before(&self.account, next);
 	}
 	account_end(&self.account, chunk, next);
 }
 
-/* Runs items in memory, up to number "end", each for itself.  If the caller
-   waits, earlier results are written out first. */
-static void fill_singly(const struct frame_chunk *chunk, uint32_t next,
-    uint32_t end)
+/* Is a stride to end before that item, as the caller waits?  If all its items
+   are to be run, results are written out instead. */
+static inline bool ends_early(const struct frame_chunk *chunk, uint32_t next,
+    bool all)
+{
+	if (!account_is_wanted(&self.account))
+		return false;
+	if (all && account_is_awaited(&self.account)) {
+		filled_to(chunk, next);
+		account_flush_before(&self.account, next);
+	}
+	return !all;
+}
+
+/* Runs items in memory, each for itself: all up to number "end", or one and the
+   others unless the caller waits.  Returns the number after the last item. */
+static uint32_t fill_singly(const struct frame_chunk *chunk, uint32_t next,
+    uint32_t end, bool all)
 {
 	/* Out of the reach of hooks, as far as the compiler knows. */
 	const struct frame_chunk own = *chunk;
@@ -405,18 +439,16 @@ static void fill_singly(const struct frame_chunk *chunk, uint32_t next,
 	struct frame input;
 
 	context_begin_row(&self.context, chunk, self.element);
-	for (; next < end; next++) {
-		if (account_is_awaited(&self.account)) {
-			filled_to(chunk, next);
-			account_flush_before(&self.account, next);
-		}
+	do {
 		look(&own, &at, &input);
 		fill(&own, next, &input, place);
 		place += step;
-	}
+		next++;
+	} while (next < end && !ends_early(chunk, next, all));
 	context_end_row(&self.context);
 	self.input = at;
 	self.place = place;
+	return next;
 }
 
 /* Sets how many items come together, after n items took ns.  A call that was
@@ -465,7 +497,7 @@ static void fill_many(const struct frame_chunk *chunk, uint32_t next,
 	uint64_t began = timed ? sys_now() : 0;
 
 	if (n == 1 || !fill_together(chunk, next, end))
-		fill_singly(chunk, next, end);
+		fill_singly(chunk, next, end, true);
 	if (timed)
 		learn(n, sys_now() - began);
 }
@@ -488,24 +520,25 @@ static void fill_through(const struct frame_chunk *chunk)
 	const bool many = chunk->element == 0 &&
 	    self.life.plan->hooks.process_many != NULL;
 	const uint32_t behind = chunk->first + chunk->count;
-	uint32_t next = chunk->first, end;
+	uint32_t next = chunk->first, ran, end;
 
 	/* A hook may have spoiled the lease word: stop at the array's end. */
 	for (; next < behind && take(chunk, many ? self.together :
-	    chunk->stride, next, &end); next = end) {
+	    self.stride, next, &end); next = ran) {
 		const unsigned char *from = self.input;
 
 		end = MIN(end, behind);
 		if (account_is_awaited(&self.account) ||
 		    account_is_due(&self.account))
 			account_flush_before(&self.account, next);
+		ran = end;
 		if (many)
 			fill_many(chunk, next, end);
 		else
-			fill_singly(chunk, next, end);
-		filled_to(chunk, end);
-		count_work(chunk, end - next, from);
-		account_ran(&self.account, end);
+			ran = fill_singly(chunk, next, end, false);
+		filled_to(chunk, ran);
+		count_work(chunk, ran - next, from);
+		end_stride(chunk, ran, end);
 	}
 	account_end(&self.account, chunk, next);
 }

@@ -17,10 +17,11 @@
 
 /* A chunk of three strides. */
 enum { ITEMS = 3 * SLOT_STRIDE };
-enum { GATE, OTHERS, STARTED, SEEN };
+enum { GATE, OTHERS, STARTED, SEEN, TAKEN };
 
 static struct shared *sh;
 static int stride = SLOT_STRIDE;
+static bool in_arrays;		/* outputs are 8 bytes, as is known before */
 static int bad;
 static void (*harm)(void);
 
@@ -54,6 +55,7 @@ static vm_pool *start(int (*process)(struct vm_context *, const void *,
 	ck_assert_int_eq(vm_ready(pool, limit_ms()), 0);
 	/* As if measured items had taken no time, or long. */
 	pool->engine.sizer.item_ns = stride > 1 ? 1 : 1e6;
+	pool->engine.crew.usual = in_arrays ? 8 : 0;
 	imap_to(pool, vm_range(0, ITEMS));
 	return pool;
 }
@@ -233,6 +235,8 @@ static int slow_at_gate(struct vm_context *me, const void *input, size_t size)
 	int64_t n = number(input);
 
 	note_first(n);
+	if (n == SLOW)
+		atomic_store(&sh->counter[TAKEN], taken());
 	if (n == SLOW && await(&sh->counter[GATE], 1, limit_ms()) < 0)
 		return vm_fail(me, 1, "nobody has opened the gate");
 	return vm_output(me, input, size);
@@ -263,26 +267,29 @@ START_TEST(cancelled_within_a_stride)
 	    .workers = 1 });
 	bool seen[ITEMS] = { false };
 	struct vm_result r;
+	long behind;
 
 	for (int i = 0; i < SLOW; i++)
 		seen[take_well(pool)] = true;
+	wait_for(&sh->counter[TAKEN], SLOW + 1);
+	behind = atomic_load(&sh->counter[TAKEN]);
 	vm_cancel(pool, 0);
 	/* While the gate is shut, the results of all items that were not taken
 	   arrive. */
-	for (int i = SLOT_STRIDE; i < ITEMS; i++) {
+	for (long i = behind; i < ITEMS; i++) {
 		ck_assert_int_eq(vm_zip_in_out_within(pool, &r, limit_ms()), 1);
 		ck_assert_int_eq(r.type, VM_EXCEPTION);
 		ck_assert_int_eq(r.exception->cause, VM_CANCELLED);
 		ck_assert_int_eq(r.attempts, 0);
-		ck_assert_int_ge(number(r.input), SLOT_STRIDE);
+		ck_assert_int_ge(number(r.input), behind);
 		ck_assert(!seen[number(r.input)]);
 		seen[number(r.input)] = true;
 	}
 	atomic_store(&sh->counter[GATE], 1);
-	for (int i = SLOW; i < SLOT_STRIDE; i++) {
+	for (long i = SLOW; i < behind; i++) {
 		int64_t n = take_well(pool);
 
-		ck_assert(n < SLOT_STRIDE && !seen[n]);
+		ck_assert(n < behind && !seen[n]);
 		seen[n] = true;
 	}
 	take_end(pool);
@@ -320,11 +327,94 @@ START_TEST(what_is_not_taken_is_taken_back)
 }
 END_TEST
 
+/* ---- items that become long within a stride ---- */
+
+enum { LONG = 4 };
+
+/* Waits until the caller asks this worker for results.  Returns how many bytes
+   of them it has written out by then. */
+static uint64_t await_caller(void)
+{
+	size_t size;
+	const struct slot *s = (void *)own_slot(sh, &size);
+
+	while (atomic_load(&s->wanted) == 0)
+		nap_ms(1);
+	return atomic_load(&s->flushed);
+}
+
+/* The first items end when the caller waits; so each finds the result of the
+   item before written out. */
+static int long_at_first(struct vm_context *me, const void *input, size_t size)
+{
+	static uint64_t before;
+	int64_t n = number(input);
+	uint64_t written;
+
+	note_first(n);
+	written = n < LONG ? await_caller() : 0;
+	if (n > 0 && n < LONG && written == before)
+		return vm_fail(me, 1, "the last result is held up");
+	before = written;
+	return vm_output(me, input, size);
+}
+
+START_TEST(long_ones_arrive_one_by_one)
+{
+	for (int arrays = 0; arrays < 2; arrays++) {
+		vm_pool *pool;
+
+		in_arrays = arrays;
+		pool = start(long_at_first, (struct vm_options){
+		    .workers = 1 });
+		for (int i = 0; i < ITEMS; i++)
+			ck_assert_int_eq(take_well(pool), i);
+		take_end(pool);
+		stop(pool);
+	}
+}
+END_TEST
+
+/* The slow item ends when the caller waits.  Of the items taken with it the
+   first to run waits for the second. */
+static int slow_then_together(struct vm_context *me, const void *input,
+    size_t size)
+{
+	int64_t n = number(input);
+
+	note_first(n);
+	if (n == SLOW)
+		await_caller();
+	if (n > SLOW && n < SLOT_STRIDE &&
+	    atomic_fetch_add(&sh->counter[OTHERS], 1) == 0 &&
+	    await(&sh->counter[OTHERS], 2, limit_ms()) < 0)
+		return vm_fail(me, 1, "no other worker has begun an item");
+	return vm_output(me, input, size);
+}
+
+START_TEST(they_are_given_back)
+{
+	for (int arrays = 0; arrays < 2; arrays++) {
+		vm_pool *pool;
+
+		in_arrays = arrays;
+		pool = start(slow_then_together, (struct vm_options){
+		    .workers = 2 });
+		for (int i = 0; i < ITEMS; i++)
+			take_well(pool);
+		take_end(pool);
+		ck_assert_int_eq(atomic_load(&sh->counter[STARTED]), ITEMS);
+		stop(pool);
+	}
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const tests[] = {
 		killed_at_any_item, fast_ones_are_not_held_up,
-		cancelled_within_a_stride, what_is_not_taken_is_taken_back };
+		cancelled_within_a_stride, what_is_not_taken_is_taken_back,
+		long_ones_arrive_one_by_one, they_are_given_back };
 	const TTest *const drawn[] = {
 		takes_too_long_at_any_item, nothing_is_taken_after_it,
 		the_next_one_does_not_pay_for_it, exits_at_any_item };

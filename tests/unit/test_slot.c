@@ -594,6 +594,30 @@ START_TEST(takes_several_at_once)
 }
 END_TEST
 
+START_TEST(gives_back_what_has_not_begun)
+{
+	struct slots s = slots_new(1);
+	struct slot *slot = slots_get(&s, 0);
+	uint32_t limit = 20, next, seen;
+
+	slot_lease(slot, 7, 0, 20);
+	ck_assert_uint_eq(slot_take(slot, 7, 8, &seen), 0);
+	slot_begin(slot, 7, 3);
+	slot_give_back(slot, 7, 3);
+	ck_assert_int_eq(slot_next(slot, 7, 20, &next), 0);
+	ck_assert_uint_eq(next, 3);
+	ck_assert_uint_eq(slot_take(slot, 7, 1, &seen), 3);
+	ck_assert_uint_eq(seen, 20);
+	ck_assert_int_eq(slot_lower(slot, 7, 0, &limit), 0);
+	ck_assert_uint_eq(limit, 4);
+	/* The limit stays as the caller has set it. */
+	slot_give_back(slot, 7, 3);
+	ck_assert_uint_eq(slot_take(slot, 7, 8, &seen), 3);
+	ck_assert_uint_eq(seen, 4);
+	slots_unmap(&s);
+}
+END_TEST
+
 /* Returns the number that slot_begun() sets for chunk 7, of which items 3 to 9
    are leased and 5 are taken, if the word "begun" has these values; or
    -EPROTO. */
@@ -880,7 +904,8 @@ int main(void)
 		what_was_left_out_is_not_used,
 		a_new_stage_begins_behind_what_is_held, a_copy_has_no_place,
 		takes_each_item_up_to_the_limit, leases_do_not_meddle,
-		takes_several_at_once, tells_how_far_the_worker_is,
+		takes_several_at_once,
+		gives_back_what_has_not_begun, tells_how_far_the_worker_is,
 		ordinals_that_wrap_around_are_in_order,
 		takes_back_what_has_not_begun,
 		a_word_that_lies_is_not_believed,
