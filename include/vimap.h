@@ -103,7 +103,8 @@ typedef struct vm_pool vm_pool;
 /* ---- 1. In the worker ------------------------------------------------ */
 
 /* The worker and the current input, as its hooks see them.  The library owns
-   it; a pointer to it is valid until the hook returns. */
+   it; hooks may write to state and layer only.  A pointer to it is valid until
+   the hook returns. */
 struct vm_context {
 	void *config;		/* vm_worker.config */
 	void *state;		/* yours, from setup on: a handle, a buffer */

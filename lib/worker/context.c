@@ -127,7 +127,7 @@ static int no_room(struct context *c, int error, size_t size)
 	return -1;
 }
 
-/* Builds the frame at a pointer to that many bytes from now on; nowhere yet if
+/* Gives the frame a place: that many bytes at a pointer.  It has none yet if
    they are too few for an empty output. */
 static inline void place(struct context *c, unsigned char *at, size_t bytes)
 {
@@ -146,8 +146,8 @@ static void move(struct context *c, unsigned char *to, size_t bytes)
 	place(c, to, bytes);
 }
 
-/* Builds the frame in the buffer "out", which has memory for it, from now on.
-   ours: it was there before, and the buffer may have moved. */
+/* Moves the frame to the buffer "out", which has room for it.  ours: the frame
+   was there before the buffer grew, which may have moved both. */
 static void go_to_buffer(struct context *c, bool ours)
 {
 	unsigned char *at = c->out.data + FRAME_START;

@@ -38,16 +38,17 @@ struct context {
 	struct outstream *outstream;	/* of the worker; NULL: none */
 	unsigned char *at;	/* NULL: no place yet */
 	size_t lead;		/* bytes in the frame before the output */
-	size_t size;		/* bytes of lead and output so far, */
-	size_t room;		/* and at most: the frame has memory for them,
-				   and max_item_bytes allows them */
+	size_t size;		/* bytes of lead and output so far */
+	size_t room;		/* upper bound on size: the memory of the frame,
+				   or max_item_bytes */
 	size_t reserved;	/* bytes behind, from vm_reserve() */
 	struct buf out;		/* FRAME_START bytes, then room for a frame */
 	struct buf text;	/* records given by vm_read_block() */
 	bool noted;		/* options ask for context_note() */
 	bool in_process;	/* vm_output() is allowed */
-	bool plain;		/* likewise, the frame has a place, and the item
-				   has not failed, has no reserved bytes and no
+	bool plain;		/* vm_output() only copies, up to room: it is
+				   allowed, the frame has a place, and the item
+				   has neither failed nor reserved bytes nor a
 				   pause */
 	bool failed;
 	bool for_good;		/* no further attempt is to be made */
@@ -83,8 +84,15 @@ static inline uint64_t context_spread(uint64_t x)
    CPU time and the size of captured stderr. */
 void context_note(struct context *);
 
-/* Begins an item of a chunk whose attempt is set.  Inline, as each item needs
-   it. */
+/* Sets the attempt, which all items of a chunk have in common. */
+static inline void context_begin_chunk(struct context *c,
+    const struct frame_chunk *chunk)
+{
+	c->public.attempt = (int)chunk->attempt;
+}
+
+/* Begins an item of the chunk of the last context_begin_chunk().  Inline, as it
+   runs for each item. */
 static inline void context_begin(struct context *c,
     const struct frame_chunk *chunk, uint32_t item)
 {
@@ -94,13 +102,6 @@ static inline void context_begin(struct context *c,
 	c->public.seed = context_spread(c->seed ^ (chunk->seq + nth));
 	if (c->noted)
 		context_note(c);
-}
-
-/* The next items are of that chunk. */
-static inline void context_begin_chunk(struct context *c,
-    const struct frame_chunk *chunk)
-{
-	c->public.attempt = (int)chunk->attempt;
 }
 
 /* Runs the process_many() callback on n inputs of an array, and has it make the
@@ -119,8 +120,8 @@ unsigned char *context_process(struct context *, const void *input,
 
 /* ---- items whose outputs have places in an array ---- */
 
-/* Begins a row of such items of a chunk, with outputs of "element" bytes; also
-   before the item behind one that context_apart() has ended. */
+/* Begins a row: such items of a chunk, one behind the other, with outputs of
+   "element" bytes.  Called again after each context_apart(). */
 void context_begin_row(struct context *, const struct frame_chunk *,
     size_t element);
 
@@ -138,8 +139,8 @@ static inline int context_fill(struct context *c, const void *input,
 	return c->process(&c->public, input, size);
 }
 
-/* Is the output in its place, and is no more to be done for an item that has
-   returned r?  Otherwise context_apart() ends the item.  Inline, as it runs for
+/* Has an item succeeded whose callback returned r, with its output in its
+   place?  Otherwise context_apart() must end the item.  Inline, as it runs for
    each item. */
 static inline bool context_is_filled(const struct context *c, int r,
     const unsigned char *place, size_t element)
@@ -148,7 +149,7 @@ static inline bool context_is_filled(const struct context *c, int r,
 	    c->at == place - FRAME_HEAD;
 }
 
-/* Ends an item of a row that has returned r and may have failed, or whose
+/* Ends an item of a row whose callback returned r: it may have failed, or its
    output has another size or lies elsewhere.  Returns NULL if the output is in
    its place now; else the frame of the result, as context_process() does. */
 unsigned char *context_apart(struct context *, int r, unsigned char *place,

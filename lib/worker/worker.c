@@ -206,8 +206,8 @@ static void note_beginning(void)
 		    self.account.stamps.began, c->started_cpu, c->capture.from);
 }
 
-/* Ends an item of a row that has returned r and whose output is not in its
-   place. */
+/* Ends an item of a row whose callback returned r and whose output is not in
+   its place. */
 ASIDE static void end_apart(const struct frame_chunk *chunk, uint32_t number,
     int r, unsigned char *place)
 {
@@ -432,7 +432,7 @@ static inline bool ends_early(const struct frame_chunk *chunk, uint32_t next,
 static uint32_t fill_singly(const struct frame_chunk *chunk, uint32_t next,
     uint32_t end, bool all)
 {
-	/* Out of the reach of hooks, as far as the compiler knows. */
+	/* No hook can change the copy, so it need not be loaded again. */
 	const struct frame_chunk own = *chunk;
 	const size_t step = self.step;
 	unsigned char *at = self.input, *place = self.place;
