@@ -87,7 +87,7 @@ static int process(struct engine *e, struct span *s)
 	unsigned char *frame;
 	size_t size, length;
 	uint64_t began;
-	int known;
+	int known, r;
 
 	span_write_head(s);
 	known = frame_read(s->head, sizeof s->head, sizeof chunk, &head);
@@ -98,7 +98,8 @@ static int process(struct engine *e, struct span *s)
 	e->intake.in_hook = true;
 	context_begin_chunk(e->serial.context, &chunk);
 	context_begin(e->serial.context, &chunk, s->first);
-	frame = context_process(e->serial.context, input, size, &length);
+	r = context_process(e->serial.context, input, size);
+	frame = context_result(e->serial.context, r, &length);
 	e->intake.in_hook = false;
 	tracing_serial(e, NULL, s, began);
 	s->rxbuf = rxbuf_new(&e->crew.rxlist, FRAME_START + length);

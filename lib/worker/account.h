@@ -49,7 +49,7 @@ void account_flush_before(struct account *, uint32_t next);
 /* Begins a chunk. */
 void account_begin(struct account *, const struct frame_chunk *);
 
-/* Adds the frame of an item's result, which context_process() or
+/* Adds the frame of an item's result, which context_result() or
    context_apart() has returned. */
 void account_send(struct account *, uint32_t number, unsigned char *frame,
     size_t length);

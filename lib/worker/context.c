@@ -191,19 +191,6 @@ static int spill(struct context *c, size_t size)
 	return r;
 }
 
-/* Runs the process() callback.  Returns true if it has not failed.  Inline, as
-   it runs for each item. */
-static inline bool run(struct context *c, const void *input, size_t size)
-{
-	int r;
-
-	c->in_process = true;
-	c->plain = c->at != NULL;
-	r = c->process(&c->public, input, size);
-	c->in_process = c->plain = false;
-	return end(c, r) == 0;
-}
-
 bool context_fill_many(struct context *c, const void *inputs, size_t n,
     unsigned char *outputs)
 {
@@ -268,18 +255,27 @@ ASIDE static unsigned char *end_with_care(struct context *c, size_t *length)
 	return end_output(c, length);
 }
 
-unsigned char *context_process(struct context *c, const void *input,
-    size_t size, size_t *length)
+int context_process(struct context *c, const void *input, size_t size)
 {
 	unsigned char *at = NULL;
 	size_t bytes = 0;
+	int r;
 
 	reset(c);
 	c->size = c->lead = c->plan->lead;
 	if (c->outstream != NULL)
 		at = outstream_place(c->outstream, &bytes);
 	place(c, at, bytes);
-	if (!run(c, input, size) || c->plan->element > 0 || c->lead > 0 ||
+	c->in_process = true;
+	c->plain = c->at != NULL;
+	r = c->process(&c->public, input, size);
+	c->in_process = c->plain = false;
+	return r;
+}
+
+unsigned char *context_result(struct context *c, int r, size_t *length)
+{
+	if (end(c, r) < 0 || c->plan->element > 0 || c->lead > 0 ||
 	    c->at == NULL)
 		return end_with_care(c, length);
 	return end_output(c, length);

@@ -109,14 +109,16 @@ static inline void context_begin(struct context *c,
 bool context_fill_many(struct context *, const void *inputs, size_t n,
     unsigned char *outputs);
 
-/*
- * Runs the process() callback on an input and builds the frame of its result,
- * OUTPUT or FAILURE.  Returns a pointer to the frame, never NULL, valid until
- * the next call, and sets *length to the frame's length.  The frame is in the
- * output stream where there is one with room.
- */
-unsigned char *context_process(struct context *, const void *input,
-    size_t size, size_t *length);
+/* Runs the process() callback on an input, and has its output built in the
+   output stream where there is one with room.  Returns the callback's value.
+   Writes nothing to the slot after the callback, as a child that the callback
+   forked does not have the slot's memory. */
+int context_process(struct context *, const void *input, size_t size);
+
+/* Ends the item that has returned r, and builds the frame of its result, OUTPUT
+   or FAILURE.  Returns a pointer to the frame, never NULL, valid until the next
+   call, and sets *length to the frame's length. */
+unsigned char *context_result(struct context *, int r, size_t *length);
 
 /* ---- items whose outputs have places in an array ---- */
 
@@ -151,7 +153,7 @@ static inline bool context_is_filled(const struct context *c, int r,
 
 /* Ends an item of a row whose callback returned r: it may have failed, or its
    output has another size or lies elsewhere.  Returns NULL if the output is in
-   its place now; else the frame of the result, as context_process() does. */
+   its place now; else the frame of the result, as context_result() does. */
 unsigned char *context_apart(struct context *, int r, unsigned char *place,
     size_t element, size_t *length);
 
@@ -160,7 +162,7 @@ unsigned char *context_apart(struct context *, int r, unsigned char *place,
 /* Returns how the failed item wants further attempts. */
 enum frame_again context_again(const struct context *);
 
-/* Returns the FAILURE frame of the failed item, as context_process() does.
+/* Returns the FAILURE frame of the failed item, as context_result() does.
    Allocates nothing: the frame is in a static buffer. */
 unsigned char *context_tell(struct context *, size_t *length);
 

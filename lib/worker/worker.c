@@ -252,19 +252,19 @@ static void answer(const struct frame_chunk *chunk, uint32_t number,
 {
 	unsigned char *frame;
 	size_t length;
+	int r;
 
 	slot_begin(self.slot, chunk->ordinal, number + 1);
 	context_begin_chunk(&self.context, chunk);
 	context_begin(&self.context, chunk, number);
 	note_beginning();
-	frame = context_process(&self.context, input->body, input->size,
-	    &length);
+	r = context_process(&self.context, input->body, input->size);
 	leave_if_copy();
+	frame = context_result(&self.context, r, &length);
 	account_send(&self.account, number, frame, length);
 }
 
-/* Runs one item.  If the caller waits, earlier results are written out
-   first. */
+/* Runs one item, behind a write of earlier results if the caller waits. */
 static void work(const struct frame_chunk *chunk, uint32_t number,
     const struct frame *input)
 {

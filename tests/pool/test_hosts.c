@@ -908,6 +908,138 @@ START_TEST(copies_of_workers_disturb_nothing)
 }
 END_TEST
 
+/* ---- children that return from a hook ---- */
+
+/* Forks in a hook.  Returns true in the child, which is to return from the
+   hook; false in the worker once the child has ended, as it must there. */
+static bool in_returning_child(void)
+{
+	pid_t pid = fork();
+	int status = -1;
+
+	if (pid == 0)
+		return true;
+	atomic_fetch_add(&sh->counter[RUNS], 1);
+	if (pid > 0 && waitpid(pid, &status, 0) == pid && WIFEXITED(status) &&
+	    WEXITSTATUS(status) == EXIT_FAILURE)
+		atomic_fetch_add(&sh->counter[LEFT], 1);
+	else
+		atomic_store(&sh->counter[WRONG], status);
+	return false;
+}
+
+/* Children have an empty output, or fail. */
+static int child_returns(struct vm_context *me, const void *input, size_t size)
+{
+	if (in_returning_child())
+		return (int)(me->index % 2);
+	return vm_output(me, input, size);
+}
+
+/* Outputs of several sizes, which have no array. */
+static int child_returns_sizes(struct vm_context *me, const void *input,
+    size_t size)
+{
+	int r = child_returns(me, input, size);
+
+	return r != 0 || me->index % 2 == 0 || me->index % 3 == 0 ? r :
+	    vm_output(me, input, size);
+}
+
+/* The fork takes so long that elements come singly for a while, so most calls
+   do without. */
+static int child_returns_many(struct vm_context *me, const void *inputs,
+    size_t n, void *outputs)
+{
+	if (n > 1 && atomic_load(&sh->counter[RUNS]) < 10 &&
+	    in_returning_child())
+		return (int)(me->index % 2);
+	memcpy(outputs, inputs, n * sizeof(int64_t));
+	return 0;
+}
+
+static int setup_child_returns(struct vm_context *me)
+{
+	(void)me;
+	in_returning_child();
+	return 0;
+}
+
+static void teardown_child_returns(struct vm_context *me)
+{
+	(void)me;
+	in_returning_child();
+}
+
+/* That many children were forked and ended as they must; 0: some. */
+static void check_children(long n)
+{
+	long runs = atomic_load(&sh->counter[RUNS]);
+
+	ck_assert_msg(atomic_load(&sh->counter[LEFT]) == runs,
+	    "%ld of %ld children; a status of others is 0x%lx",
+	    atomic_load(&sh->counter[LEFT]), runs,
+	    (unsigned long)atomic_load(&sh->counter[WRONG]));
+	if (n > 0)
+		ck_assert_int_eq(runs, n);
+	ck_assert_int_gt(runs, 0);
+	ck_assert_int_eq(count_children(), 0);
+	shared_free(sh);
+}
+
+/* Runs items, of which each must succeed; n children are forked. */
+static void check_returning(struct vm_worker worker, unsigned flags, long n)
+{
+	int cause[40];
+	vm_pool *pool;
+
+	sh = shared_new();
+	pool = fork_pool(&worker,
+	    &(struct vm_options){ .workers = 2, .flags = flags });
+	ck_assert_int_eq(vm_ready(pool, limit_ms()), 0);
+	imap_to(pool, vm_range(0, 40));
+	ck_assert_int_eq(take_numbers(pool, 40, cause), 0);
+	for (int i = 0; i < 40; i++)
+		ck_assert_int_eq(cause[i], 0);
+	close_pool(pool);
+	check_children(n);
+}
+
+/* The same for the elements of an array; n: 0 if some children are forked. */
+static void check_returning_row(struct vm_worker worker, size_t count, long n)
+{
+	static int64_t in[40000], out[40000];
+
+	for (size_t i = 0; i < count; i++)
+		in[i] = (int64_t)i;
+	sh = shared_new();
+	ck_assert_int_eq(vm_map_array(&worker,
+	    &(struct vm_options){ .workers = 2 }, &(struct vm_array_map){
+	    .in = in, .count = count, .in_size = sizeof *in, .out = out,
+	    .out_size = sizeof *out }), 0);
+	ck_assert_mem_eq(in, out, count * sizeof *in);
+	check_children(n);
+}
+
+START_TEST(children_that_return_end_there)
+{
+	no_cores();
+	check_returning((struct vm_worker){ .process = child_returns_sizes },
+	    0, 40);
+	check_returning((struct vm_worker){ .process = child_returns },
+	    VM_MEASURE_ITEMS, 40);
+	check_returning((struct vm_worker){ .process = child_returns }, 0, 40);
+	check_returning_row((struct vm_worker){ .process = child_returns },
+	    40, 40);
+	check_returning_row((struct vm_worker){
+	    .process_many = child_returns_many }, 40000, 0);
+	check_returning((struct vm_worker){ .process = echo,
+	    .setup = setup_child_returns }, 0, 2);
+	check_returning((struct vm_worker){ .process = echo,
+	    .teardown = teardown_child_returns }, 0, 2);
+}
+END_TEST
+
 /* ---- workers forked later ---- */
 
 static int as_of;
@@ -1080,6 +1212,7 @@ int main(void)
 		pools_in_workers, pools_in_workers_end_with_them,
 		pool_in_a_child_of_the_host, children_of_hooks_have_the_input,
 		copies_of_workers_disturb_nothing,
+		children_that_return_end_there,
 		later_workers_see_the_moment_of_the_fork,
 		host_in_a_pid_namespace, workers_write_to_a_terminal };
 	const TTest *const drawn[] = {
