@@ -7,12 +7,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -20,6 +18,7 @@
 
 #include "api/vm_pool.h"
 #include "base/base.h"
+#include "scratch.h"
 #include "tools.h"
 #include "vimap_reduce.h"
 
@@ -866,16 +865,13 @@ static int run_fat(uint64_t *unrecorded, uint64_t *late)
 	return answered;
 }
 
-/* A small disk of this process's own.  Returns 77 if there can be none, as
-   without root. */
+/* A small disk of this process's own.  Returns 77 if there can be none. */
 static int run_on_small_disk(void *unused)
 {
 	uint64_t lacks, again, late;
 
 	(void)unused;
-	if (geteuid() != 0 || unshare(CLONE_NEWNS) != 0 ||
-	    mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
-	    mount("none", dir, "tmpfs", 0, "size=100k") != 0)
+	if (scratch_mount(dir, 100) != 0)
 		return 77;
 	/* A small one still has room where a large one had none. */
 	if (run_fat(&lacks, &late) != 0 || lacks == 0 || lacks >= late)

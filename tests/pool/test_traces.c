@@ -7,13 +7,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <sched.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -23,6 +20,7 @@
 #include "base/base.h"
 #include "json.h"
 #include "sample.h"
+#include "scratch.h"
 #include "tools.h"
 
 /* Tracks that a test may have, and items that it follows. */
@@ -712,47 +710,13 @@ START_TEST(a_limit_on_files_ends_the_trace_only)
 }
 END_TEST
 
-/* Writes a text to a file of this process in /proc.  Returns 0 or -1. */
-static int tell_kernel(const char *file, const char *format, ...)
-    PRINTF_LIKE(2, 3);
-static int tell_kernel(const char *file, const char *format, ...)
-{
-	FILE *f = fopen(file, "w");
-	va_list ap;
-	int r;
-
-	if (f == NULL)
-		return -1;
-	va_start(ap, format);
-	r = vfprintf(f, format, ap);
-	va_end(ap);
-	return fclose(f) == 0 && r > 0 ? 0 : -1;
-}
-
-/* Mounts of this process's own.  Who is not root has them in a user namespace,
-   which has to know a user, or no file could be made on its disks. */
-static int unshare_mounts(void)
-{
-	long user = geteuid(), group = getegid();
-
-	if (user == 0)
-		return unshare(CLONE_NEWNS);
-	if (unshare(CLONE_NEWNS | CLONE_NEWUSER) != 0 ||
-	    tell_kernel("/proc/self/setgroups", "deny") != 0 ||
-	    tell_kernel("/proc/self/uid_map", "%ld %ld 1", user, user) != 0)
-		return -1;
-	return tell_kernel("/proc/self/gid_map", "%ld %ld 1", group, group);
-}
-
 /* A small disk of this process's own.  Returns 77 if there can be none. */
 static int run_on_small_disk(void *unused)
 {
 	struct seen s = { 0 };
 
 	(void)unused;
-	if (unshare_mounts() != 0 ||
-	    mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
-	    mount("none", dir, "tmpfs", 0, "size=160k") != 0)
+	if (scratch_mount(dir, 160) != 0)
 		return 77;
 	ck_assert_int_eq(run_until_full(path, "No space left"), 0);
 	see_file(path, &s);

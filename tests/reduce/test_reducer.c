@@ -9,12 +9,10 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <pthread.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -22,6 +20,7 @@
 
 #include "base/base.h"
 #include "runs.h"
+#include "scratch.h"
 #include "tools.h"
 
 static struct shared *shared;
@@ -1044,9 +1043,7 @@ END_TEST
 /* Returns 77 if this process may not mount. */
 static int in_small_file_system(void *dir)
 {
-	if (unshare(CLONE_NEWNS) < 0 ||
-	    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
-	    mount("vimap", dir, "tmpfs", 0, "size=2m") < 0)
+	if (scratch_mount(dir, 2048) != 0)
 		return 77;
 	check_no_room(dir);
 	return 0;
