@@ -20,6 +20,7 @@
 
 #include "base/base.h"
 #include "items/evidence.h"
+#include "scratch.h"
 #include "tools.h"
 #include "worker/capture.h"
 
@@ -206,7 +207,7 @@ static void check_cores(void)
 
 START_TEST(a_core_file_is_told)
 {
-	char dir[] = "/tmp/vimap-core-XXXXXX", command[64];
+	char dir[64];
 	struct rlimit most;
 
 	ck_assert_int_eq(getrlimit(RLIMIT_CORE, &most), 0);
@@ -217,12 +218,11 @@ START_TEST(a_core_file_is_told)
 	}
 	most.rlim_cur = most.rlim_max;
 	ck_assert_int_eq(setrlimit(RLIMIT_CORE, &most), 0);
-	ck_assert_ptr_nonnull(mkdtemp(dir));
+	scratch_make(dir, sizeof dir);
 	ck_assert_int_eq(chdir(dir), 0);
 	check_cores();
 	ck_assert_int_eq(chdir("/"), 0);
-	snprintf(command, sizeof command, "rm -rf '%s'", dir);
-	ck_assert_int_eq(system(command), 0);
+	scratch_drop(dir);
 }
 END_TEST
 

@@ -18,6 +18,7 @@
 
 #include "api/vm_pool.h"
 #include "base/base.h"
+#include "scratch.h"
 #include "tools.h"
 
 static char root[64];
@@ -48,20 +49,6 @@ static void put(const char *name, const char *text)
 	put_file(path, text);
 }
 
-static void make_root(void)
-{
-	snprintf(root, sizeof root, "/tmp/vimap-oom-XXXXXX");
-	ck_assert_ptr_nonnull(mkdtemp(root));
-}
-
-static void drop_root(void)
-{
-	char command[128];
-
-	snprintf(command, sizeof command, "rm -rf '%s'", root);
-	ck_assert_int_eq(system(command), 0);
-}
-
 /* Checks that this file was found, by its path below the root. */
 static void is_found(const struct oom *o, const char *name)
 {
@@ -82,14 +69,14 @@ START_TEST(version_2)
 {
 	struct oom o;
 
-	make_root();
+	scratch_make(root, sizeof root);
 	put("/proc/self/cgroup", "0::/a/b\n");
 	put("/sys/fs/cgroup/a/b/memory.events", V2);
 	oom_init(&o, root);
 	is_found(&o, "/sys/fs/cgroup/a/b/memory.events");
 	ck_assert_uint_eq(o.seen, 3);
 	ck_assert(!oom_claim(&o));
-	drop_root();
+	scratch_drop(root);
 }
 END_TEST
 
@@ -97,7 +84,7 @@ START_TEST(version_1)
 {
 	struct oom o;
 
-	make_root();
+	scratch_make(root, sizeof root);
 	put("/proc/self/cgroup", "9:name=systemd:/\n4:cpu:/x\n"
 	    "3:memory:/a\n1:pids:/\n");
 	put("/sys/fs/cgroup/memory/a/memory.oom_control", V1);
@@ -105,7 +92,7 @@ START_TEST(version_1)
 	oom_init(&o, root);
 	is_found(&o, "/sys/fs/cgroup/memory/a/memory.oom_control");
 	ck_assert_uint_eq(o.seen, 4);
-	drop_root();
+	scratch_drop(root);
 }
 END_TEST
 
@@ -114,18 +101,18 @@ START_TEST(a_group_out_of_sight)
 {
 	struct oom o;
 
-	make_root();
+	scratch_make(root, sizeof root);
 	put("/proc/self/cgroup", "3:memory:/not/here\n0::/nor/here\n");
 	put("/sys/fs/cgroup/memory/memory.oom_control", V1);
 	oom_init(&o, root);
 	is_found(&o, "/sys/fs/cgroup/memory/memory.oom_control");
-	drop_root();
-	make_root();
+	scratch_drop(root);
+	scratch_make(root, sizeof root);
 	put("/proc/self/cgroup", "0::/nor/here\n");
 	put("/sys/fs/cgroup/memory.events", V2);
 	oom_init(&o, root);
 	is_found(&o, "/sys/fs/cgroup/memory.events");
-	drop_root();
+	scratch_drop(root);
 }
 END_TEST
 
@@ -135,7 +122,7 @@ START_TEST(files_without_a_count)
 {
 	struct oom o;
 
-	make_root();
+	scratch_make(root, sizeof root);
 	put("/proc/self/cgroup", "0::/\n3:memory:/a\n");
 	put("/sys/fs/cgroup/memory/a/memory.oom_control",
 	    "oom_kill_disable 0\nunder_oom 0\n");
@@ -148,7 +135,7 @@ START_TEST(files_without_a_count)
 	put("/sys/fs/cgroup/memory/memory.oom_control", V1);
 	oom_init(&o, root);
 	is_found(&o, "/sys/fs/cgroup/memory/memory.oom_control");
-	drop_root();
+	scratch_drop(root);
 }
 END_TEST
 
@@ -156,14 +143,14 @@ START_TEST(no_files_at_all)
 {
 	struct oom o;
 
-	make_root();
+	scratch_make(root, sizeof root);
 	oom_init(&o, root);
 	is_found(&o, NULL);
 	ck_assert(!oom_claim(&o));
 	put("/proc/self/cgroup", "nonsense\n3:memory\n::::\n\n0::/../..\n");
 	oom_init(&o, root);
 	is_found(&o, NULL);
-	drop_root();
+	scratch_drop(root);
 }
 END_TEST
 
@@ -179,7 +166,7 @@ static void set_count(unsigned long n)
 
 static void start_count(struct oom *o)
 {
-	make_root();
+	scratch_make(root, sizeof root);
 	put("/proc/self/cgroup", "0::/elsewhere\n");
 	set_count(5);
 	oom_init(o, root);
@@ -201,7 +188,7 @@ START_TEST(each_kill_is_claimed_once)
 	for (int i = 0; i < 3; i++)
 		ck_assert(oom_claim(&o));
 	ck_assert(!oom_claim(&o));
-	drop_root();
+	scratch_drop(root);
 }
 END_TEST
 
@@ -217,7 +204,7 @@ START_TEST(what_was_before_a_look_is_forgotten)
 	ck_assert(oom_claim(&o));
 	oom_look(&o);
 	ck_assert(!oom_claim(&o));
-	drop_root();
+	scratch_drop(root);
 }
 END_TEST
 
@@ -236,7 +223,7 @@ START_TEST(counts_that_fall_or_vanish)
 	ck_assert(!oom_claim(&o));
 	oom_look(&o);
 	ck_assert(!oom_claim(&o));
-	drop_root();
+	scratch_drop(root);
 }
 END_TEST
 
@@ -292,7 +279,7 @@ START_TEST(a_worker_that_was_killed_for_it)
 
 	no_cores();
 	sh = shared_new();
-	make_root();
+	scratch_make(root, sizeof root);
 	snprintf(count_path, sizeof count_path, "%s/count", root);
 	put_file(count_path, "oom_kill 0\n");
 	pool = fork_pool(&worker, &options);
@@ -307,7 +294,7 @@ START_TEST(a_worker_that_was_killed_for_it)
 	}
 	take_end(pool);
 	close_pool(pool);
-	drop_root();
+	scratch_drop(root);
 }
 END_TEST
 

@@ -19,6 +19,7 @@
 #include "base/base.h"
 #include "os/sys.h"
 #include "sample.h"
+#include "scratch.h"
 #include "tools.h"
 #include "vimap_reduce.h"
 
@@ -161,20 +162,8 @@ static struct vm_worker worker(void)
 
 static void set_config(void)
 {
-	const char *tmp = getenv("TMPDIR");
-
 	config = (struct config){ .plus = 1000 };
-	snprintf(config.dir, sizeof config.dir, "%.40s/far.XXXXXX",
-	    tmp != NULL ? tmp : "/tmp");
-	ck_assert_ptr_nonnull(mkdtemp(config.dir));
-}
-
-static void drop_config(void)
-{
-	char command[128];
-
-	snprintf(command, sizeof command, "rm -r '%s'", config.dir);
-	ck_assert_int_eq(system(command), 0);
+	scratch_make(config.dir, sizeof config.dir);
 }
 
 static const char *plain[] = { program, NULL };
@@ -303,7 +292,7 @@ START_TEST(results_are_those_of_a_local_pool)
 {
 	set_config();
 	compare(0);
-	drop_config();
+	scratch_drop(config.dir);
 }
 END_TEST
 
@@ -346,7 +335,7 @@ START_TEST(a_journal_has_the_results)
 	}
 	free_all(first, KILLS_AGENT);
 	free_all(again, KILLS_AGENT);
-	drop_config();
+	scratch_drop(config.dir);
 }
 END_TEST
 
@@ -354,7 +343,7 @@ START_TEST(results_come_in_order)
 {
 	set_config();
 	compare(VM_ORDERED);
-	drop_config();
+	scratch_drop(config.dir);
 }
 END_TEST
 
@@ -375,7 +364,7 @@ START_TEST(evidence_comes_whole)
 	ck_assert_uint_gt(far[HANGS]->exception->wall_ns, 300 * MS_IN_NS);
 	ck_assert_uint_gt(far[KILLS_ITSELF]->exception->max_rss, 0);
 	free_all(far, PRINTS + 1);
-	drop_config();
+	scratch_drop(config.dir);
 }
 END_TEST
 
@@ -457,7 +446,7 @@ START_TEST(workers_here_and_there_share_the_work)
 		far |= r.host == 1;
 	}
 	close_pool(pool);
-	drop_config();
+	scratch_drop(config.dir);
 }
 END_TEST
 
@@ -495,7 +484,7 @@ static void lose(int64_t what, int hosts_wanted)
 	close_pool(pool);
 	/* The harm was done. */
 	ck_assert(!first_time(&config, what));
-	drop_config();
+	scratch_drop(config.dir);
 }
 
 START_TEST(a_killed_agent_loses_nothing)
@@ -549,7 +538,7 @@ START_TEST(a_link_lost_late_loses_nothing)
 	ck_assert(!first_time(&config, KILLS_LINK));
 	take_end(pool);
 	close_pool(pool);
-	drop_config();
+	scratch_drop(config.dir);
 }
 END_TEST
 
@@ -594,7 +583,7 @@ static void is_named(const char *const *command, bool for_good,
 	ck_assert_int_eq(vm_host_state(pool, 1, &state), 1);
 	ck_assert_int_eq(state.status, VM_HOST_GONE);
 	vm_close(pool);
-	drop_config();
+	scratch_drop(config.dir);
 }
 
 START_TEST(a_command_without_an_agent_is_named)
@@ -688,7 +677,7 @@ START_TEST(a_failed_setup_there_is_told)
 	ck_assert_int_eq(vm_zip_in_out(pool, &r), -1);
 	ck_assert_ptr_nonnull(strstr(vm_error(pool), "no licence left"));
 	vm_close(pool);
-	drop_config();
+	scratch_drop(config.dir);
 }
 END_TEST
 
@@ -708,7 +697,7 @@ START_TEST(a_failed_teardown_there_is_told)
 	take(pool, &r);
 	ck_assert_int_eq(vm_close(pool), 1);
 	ck_assert_ptr_nonnull(strstr(vm_error(NULL), "was not returned"));
-	drop_config();
+	scratch_drop(config.dir);
 }
 END_TEST
 
@@ -741,7 +730,7 @@ START_TEST(text_of_hooks_has_the_name_before_it)
 	ck_assert_int_gt(read(ends[0], text, sizeof text - 1), 0);
 	ck_assert_str_eq(text, "h1: hello from 26\n");
 	close(ends[0]);
-	drop_config();
+	scratch_drop(config.dir);
 }
 END_TEST
 
@@ -801,7 +790,7 @@ START_TEST(nothing_is_left_of_a_killed_caller)
 		nap_ms(10);
 	}
 	shared_free(sh);
-	drop_config();
+	scratch_drop(config.dir);
 }
 END_TEST
 
@@ -822,7 +811,7 @@ START_TEST(a_pool_closes_in_the_middle)
 	for (int i = 0; i < 1000; i++)
 		take(pool, &r);
 	vm_close(pool);
-	drop_config();
+	scratch_drop(config.dir);
 }
 END_TEST
 
@@ -850,7 +839,7 @@ static void end_while_silent(bool finish)
 		ck_assert_int_eq(vm_finish(pool), 0);
 	take_end(pool);
 	close_pool(pool);
-	drop_config();
+	scratch_drop(config.dir);
 }
 
 START_TEST(a_pool_ends_while_a_command_is_silent)
@@ -887,7 +876,7 @@ START_TEST(a_link_that_is_there_too_late_misses_no_teardown)
 
 	set_config();
 	snprintf(mark, sizeof mark, "%s/begun", config.dir);
-	snprintf(wait, sizeof wait, ": >%s; until [ -e %s/1 ]; do "
+	snprintf(wait, sizeof wait, ": >'%s'; until [ -e '%s/1' ]; do "
 	    "sleep 0.01; done; exec \"$0\" \"$@\"", mark, config.dir);
 	w = worker();
 	pool = fork_pool(&w, &o);
@@ -901,7 +890,7 @@ START_TEST(a_link_that_is_there_too_late_misses_no_teardown)
 		nap_ms(1);
 	ck_assert_int_gt(unread_of_link(pool), 0);
 	close_pool(pool);
-	drop_config();
+	scratch_drop(config.dir);
 }
 END_TEST
 
@@ -929,7 +918,7 @@ START_TEST(a_cancelled_run_ends)
 	take(pool, &r);
 	ck_assert_int_eq(r.type, VM_OUTPUT);
 	close_pool(pool);
-	drop_config();
+	scratch_drop(config.dir);
 }
 END_TEST
 
@@ -965,7 +954,7 @@ START_TEST(a_link_outlives_cancelled_items)
 	vm_stats(pool, &stats);
 	ck_assert_int_eq((int)stats.deaths, 0);
 	close_pool(pool);
-	drop_config();
+	scratch_drop(config.dir);
 }
 END_TEST
 

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/base.h"
+#include "scratch.h"
 #include "tools.h"
 
 /* Inputs of these numbers do more than come back; the first does so each
@@ -35,7 +36,7 @@ struct told {
 
 /* Directory of the files that inputs wait for and make; plain bytes for
    agents. */
-static char dir[40];
+static char dir[64];
 static char program[4096];
 static const char *plain[] = { program, NULL };
 
@@ -104,20 +105,6 @@ static vm_pool *fork_elsewhere(struct vm_options o)
 	w.config = dir;
 	w.config_size = sizeof dir;
 	return fork_pool(&w, &o);
-}
-
-static void set_dir(void)
-{
-	snprintf(dir, sizeof dir, "/tmp/hosts.XXXXXX");
-	ck_assert_ptr_nonnull(mkdtemp(dir));
-}
-
-static void drop_dir(void)
-{
-	char command[64];
-
-	snprintf(command, sizeof command, "rm -r %s", dir);
-	ck_assert_int_eq(system(command), 0);
 }
 
 static int add_with(vm_pool *pool, const char *const *command, int workers)
@@ -303,8 +290,8 @@ START_TEST(a_place_is_used_again)
 	vm_pool *pool = fork_elsewhere((struct vm_options){ .max_hosts = 1 });
 	int children = count_children();
 
-	set_dir();
-	snprintf(command, sizeof command, ": >%s/1; exec sleep 1000", dir);
+	scratch_make(dir, sizeof dir);
+	snprintf(command, sizeof command, ": >'%s/1'; exec sleep 1000", dir);
 	add(pool, hangs);
 	errno = 0;
 	ck_assert_int_eq(vm_add_host(pool, &host), -1);
@@ -322,7 +309,7 @@ START_TEST(a_place_is_used_again)
 	ck_assert_int_eq(state_of(pool, 2).status, VM_HOST_UP);
 	ck_assert_int_eq(count_children(), children);
 	close_pool(pool);
-	drop_dir();
+	scratch_drop(dir);
 }
 END_TEST
 
@@ -344,7 +331,7 @@ START_TEST(a_running_item_is_cancelled_there)
 	vm_pool *pool;
 	struct vm_result r;
 
-	set_dir();
+	scratch_make(dir, sizeof dir);
 	pool = fork_elsewhere((struct vm_options){ .chunk_size = 1 });
 	add_with(pool, plain, 1);
 	imap_to(pool, vm_range(HANGS, HANGS + 1));
@@ -361,7 +348,7 @@ START_TEST(a_running_item_is_cancelled_there)
 	take_end(pool);
 	ck_assert_int_eq(state_of(pool, 1).times_lost, 0);
 	close_pool(pool);
-	drop_dir();
+	scratch_drop(dir);
 }
 END_TEST
 
@@ -371,7 +358,7 @@ static void cancel_run(unsigned how)
 	vm_pool *pool;
 	struct vm_result r;
 
-	set_dir();
+	scratch_make(dir, sizeof dir);
 	pool = fork_elsewhere((struct vm_options){ .chunk_size = 1 });
 	add_with(pool, plain, 1);
 	imap_to(pool, vm_range(HANGS, HANGS + 1));
@@ -395,7 +382,7 @@ static void cancel_run(unsigned how)
 	take_end(pool);
 	ck_assert_int_eq(state_of(pool, 1).times_lost, 0);
 	close_pool(pool);
-	drop_dir();
+	scratch_drop(dir);
 }
 
 START_TEST(a_run_is_cancelled_there)
@@ -411,7 +398,7 @@ START_TEST(items_that_wait_there_go_to_an_idle_host)
 {
 	vm_pool *pool;
 
-	set_dir();
+	scratch_make(dir, sizeof dir);
 	pool = fork_elsewhere((struct vm_options){ .chunk_size = 1 });
 	add_with(pool, plain, 1);
 	await_status(pool, 1, VM_HOST_UP);
@@ -422,7 +409,7 @@ START_TEST(items_that_wait_there_go_to_an_idle_host)
 	ck_assert_uint_eq(state_of(pool, 1).done, 1);
 	ck_assert_uint_eq(state_of(pool, 2).done, 2);
 	close_pool(pool);
-	drop_dir();
+	scratch_drop(dir);
 }
 END_TEST
 
@@ -433,7 +420,7 @@ START_TEST(items_that_wait_there_outlive_its_removal)
 	vm_pool *pool;
 	struct vm_result r;
 
-	set_dir();
+	scratch_make(dir, sizeof dir);
 	pool = fork_elsewhere((struct vm_options){ .chunk_size = 1 });
 	add_with(pool, plain, 1);
 	imap_to(pool, vm_range(HANGS, HANGS + 1));
@@ -448,7 +435,7 @@ START_TEST(items_that_wait_there_outlive_its_removal)
 	take_end(pool);
 	await_status(pool, 1, VM_HOST_GONE);
 	close_pool(pool);
-	drop_dir();
+	scratch_drop(dir);
 }
 END_TEST
 
@@ -464,7 +451,7 @@ static void pass(size_t chunk_size)
 
 	for (int i = 1; i <= 300; i++)
 		inputs[i] = 99 + i;
-	set_dir();
+	scratch_make(dir, sizeof dir);
 	pool = fork_elsewhere((struct vm_options){ .chunk_size = chunk_size });
 	add_with(pool, plain, 2);
 	imap_to(pool, vm_array(inputs, COUNTOF(inputs), sizeof inputs[0]));
@@ -477,7 +464,7 @@ static void pass(size_t chunk_size)
 	take_end(pool);
 	ck_assert_int_eq(state_of(pool, 1).times_lost, 0);
 	close_pool(pool);
-	drop_dir();
+	scratch_drop(dir);
 }
 
 START_TEST(fast_items_pass_a_slow_one)
@@ -493,14 +480,14 @@ START_TEST(as_many_items_run_as_there_are_workers)
 {
 	vm_pool *pool;
 
-	set_dir();
+	scratch_make(dir, sizeof dir);
 	pool = fork_elsewhere((struct vm_options){ .chunk_size = 1 });
 	add_with(pool, plain, CROWD);
 	imap_to(pool, vm_range(MEETS, MEETS + CROWD));
 	take_all(pool, MEETS, MEETS + CROWD);
 	take_end(pool);
 	close_pool(pool);
-	drop_dir();
+	scratch_drop(dir);
 }
 END_TEST
 
@@ -644,18 +631,18 @@ END_TEST
 /* Each command says that it runs, and ends when it may read a line. */
 START_TEST(eight_connect_at_a_time)
 {
-	char command[200], path[64];
+	char command[200], path[80];
 	const char *held[] = { "sh", "-c", command, NULL };
 	vm_pool *pool = fork_elsewhere((struct vm_options){ .workers = 0 });
 	int fd;
 
-	set_dir();
+	scratch_make(dir, sizeof dir);
 	snprintf(path, sizeof path, "%s/go", dir);
 	ck_assert_int_eq(mkfifo(path, 0600), 0);
 	fd = open(path, O_RDWR);
 	ck_assert_int_ge(fd, 0);
 	for (int i = 1; i <= 9; i++) {
-		snprintf(command, sizeof command, ": >%s/%d; read x <%s; #",
+		snprintf(command, sizeof command, ": >'%s/%d'; read x <'%s'; #",
 		    dir, i, path);
 		add(pool, held);
 	}
@@ -668,7 +655,7 @@ START_TEST(eight_connect_at_a_time)
 	await_file(pool, 9);
 	vm_close(pool);
 	close(fd);
-	drop_dir();
+	scratch_drop(dir);
 }
 END_TEST
 

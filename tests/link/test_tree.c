@@ -16,6 +16,7 @@
 
 #include "base/base.h"
 #include "sample.h"
+#include "scratch.h"
 #include "tools.h"
 
 /* Inputs of these numbers do more than come back. */
@@ -35,7 +36,7 @@ struct told {
 };
 
 /* Directory of the files that mark what was done; plain bytes for agents. */
-static char dir[40];
+static char dir[64];
 static char program[4096];
 static const char *plain[] = { program, NULL };
 
@@ -113,20 +114,6 @@ static const struct vm_host middles[] = {
 	{ .name = "m2", .command = plain, .workers = VM_ELSEWHERE,
 	    .host_count = 1, .hosts = leaves },
 };
-
-static void set_dir(void)
-{
-	snprintf(dir, sizeof dir, "/tmp/tree.XXXXXX");
-	ck_assert_ptr_nonnull(mkdtemp(dir));
-}
-
-static void drop_dir(void)
-{
-	char command[64];
-
-	snprintf(command, sizeof command, "rm -r %s", dir);
-	ck_assert_int_eq(system(command), 0);
-}
 
 static vm_pool *fork_tree(struct vm_options o, const struct vm_host *hosts,
     int count)
@@ -233,7 +220,7 @@ START_TEST(results_are_those_of_a_local_pool)
 		.retry_on = VM_KILLED, .flags = VM_ORDERED };
 	vm_pool *pool;
 
-	set_dir();
+	scratch_make(dir, sizeof dir);
 	pool = fork_tree(o, NULL, 0);
 	imap_to(pool, vm_range(0, HANGS));
 	take_each(pool, 0, HANGS, here);
@@ -250,7 +237,7 @@ START_TEST(results_are_those_of_a_local_pool)
 	free_all(here, HANGS);
 	free_all(far, HANGS);
 	close_pool(pool);
-	drop_dir();
+	scratch_drop(dir);
 }
 END_TEST
 
@@ -265,7 +252,7 @@ START_TEST(each_worker_has_an_index_of_its_own)
 	int seen[16], count = 0;
 	vm_pool *pool;
 
-	set_dir();
+	scratch_make(dir, sizeof dir);
 	pool = fork_tree((struct vm_options){ .chunk_size = 1 }, &outer, 1);
 	await_workers(pool, 1, 6);
 	for (int from = 1000; count < 6 && from < 6000; from += 100) {
@@ -286,7 +273,7 @@ START_TEST(each_worker_has_an_index_of_its_own)
 	}
 	ck_assert_int_eq(count, 6);
 	close_pool(pool);
-	drop_dir();
+	scratch_drop(dir);
 }
 END_TEST
 
@@ -302,7 +289,7 @@ START_TEST(many_agents_serve_a_caller)
 	struct vm_result r;
 	int up = 0, seen;
 
-	set_dir();
+	scratch_make(dir, sizeof dir);
 	for (int i = 0; i < behind; i++)
 		members[i] = (struct vm_host){ .command = plain, .workers = 1 };
 	for (int i = 0; i < first; i++)
@@ -338,7 +325,7 @@ START_TEST(many_agents_serve_a_caller)
 	close_pool(pool);
 	for (int i = 0; i < n; i++)
 		wait_gone(pids[i]);
-	drop_dir();
+	scratch_drop(dir);
 }
 END_TEST
 
@@ -357,7 +344,7 @@ START_TEST(long_texts_come_through)
 
 	memset(middle, 'm', sizeof middle - 1);
 	memset(leaf, 'l', sizeof leaf - 1);
-	set_dir();
+	scratch_make(dir, sizeof dir);
 	pool = fork_tree((struct vm_options){ .flags = VM_STDERR_TAIL,
 	    .max_item_bytes = 1024, .max_losses = 1 }, hosts, 1);
 	imap_to(pool, vm_range(WRITES, WRITES + 1));
@@ -370,7 +357,7 @@ START_TEST(long_texts_come_through)
 	take_end(pool);
 	ck_assert_int_eq(state_of(pool, 1).times_lost, 0);
 	close_pool(pool);
-	drop_dir();
+	scratch_drop(dir);
 }
 END_TEST
 
@@ -382,7 +369,7 @@ static void lose(int64_t special, int times_lost)
 	vm_pool *pool;
 	int lost;
 
-	set_dir();
+	scratch_make(dir, sizeof dir);
 	pool = fork_tree((struct vm_options){ .chunk_size = 1 }, middles, 2);
 	imap_to(pool, vm_range(special, special + 1));
 	imap_to(pool, vm_range(100, 200));
@@ -403,7 +390,7 @@ static void lose(int64_t special, int times_lost)
 	ck_assert(is_there(dir, special == KILLS_LEAF ? "23" : "24"));
 	free_all(all, 101);
 	close_pool(pool);
-	drop_dir();
+	scratch_drop(dir);
 }
 
 /* It is its middle's business alone. */
@@ -424,7 +411,7 @@ START_TEST(an_item_that_kills_leaves_is_lost)
 	vm_pool *pool;
 	struct vm_result r;
 
-	set_dir();
+	scratch_make(dir, sizeof dir);
 	pool = fork_tree((struct vm_options){ .chunk_size = 1,
 	    .max_losses = 1 }, middles, 1);
 	imap_to(pool, vm_range(ALWAYS_KILLS, ALWAYS_KILLS + 1));
@@ -435,7 +422,7 @@ START_TEST(an_item_that_kills_leaves_is_lost)
 	take_end(pool);
 	ck_assert_int_eq(state_of(pool, 1).times_lost, 0);
 	close_pool(pool);
-	drop_dir();
+	scratch_drop(dir);
 }
 END_TEST
 
@@ -458,7 +445,7 @@ static void cancel_run(bool alone)
 	vm_pool *pool;
 	struct vm_result r;
 
-	set_dir();
+	scratch_make(dir, sizeof dir);
 	pool = fork_tree((struct vm_options){ .chunk_size = 1 }, middles + 1,
 	    1);
 	imap_to(pool, vm_range(HANGS, HANGS + 1));
@@ -486,7 +473,7 @@ static void cancel_run(bool alone)
 	take_end(pool);
 	ck_assert_int_eq(state_of(pool, 1).times_lost, 0);
 	close_pool(pool);
-	drop_dir();
+	scratch_drop(dir);
 }
 
 START_TEST(a_running_item_is_cancelled_there)
@@ -514,15 +501,15 @@ START_TEST(workers_come_late)
 		.workers = VM_ELSEWHERE, .host_count = 2, .hosts = both };
 	vm_pool *pool;
 
-	set_dir();
-	snprintf(command, sizeof command, "until [ -e %s/0 ]; do sleep 0.02; "
+	scratch_make(dir, sizeof dir);
+	snprintf(command, sizeof command, "until [ -e '%s/0' ]; do sleep 0.02; "
 	    "done; exec '%s' \"$@\"", dir, program);
 	pool = fork_tree((struct vm_options){ .chunk_size = 1 }, &middle, 1);
 	await_workers(pool, 1, 2);
 	make(dir, 0);
 	await_workers(pool, 1, 5);
 	close_pool(pool);
-	drop_dir();
+	scratch_drop(dir);
 }
 END_TEST
 
@@ -538,7 +525,7 @@ START_TEST(a_leaf_out_of_reach_is_named)
 	vm_pool *pool;
 	struct vm_host_state s;
 
-	set_dir();
+	scratch_make(dir, sizeof dir);
 	pool = fork_tree((struct vm_options){ .patience_ms = 1000 }, both, 2);
 	imap_to(pool, vm_range(100, 200));
 	take_each(pool, 100, 200, all);
@@ -552,7 +539,7 @@ START_TEST(a_leaf_out_of_reach_is_named)
 	ck_assert_int_ne(s.status, VM_HOST_GONE);
 	free_all(all, 200);
 	close_pool(pool);
-	drop_dir();
+	scratch_drop(dir);
 }
 END_TEST
 
@@ -569,7 +556,7 @@ START_TEST(an_agent_runs_no_command_without_leave)
 	vm_pool *pool;
 	struct vm_host_state s;
 
-	set_dir();
+	scratch_make(dir, sizeof dir);
 	snprintf(command, sizeof command, "exec '%s' --vimap-agent", program);
 	pool = fork_tree((struct vm_options){ .workers = 0 }, &middle, 1);
 	for (int ms = 0; (s = state_of(pool, 1)).status != VM_HOST_GONE;
@@ -580,7 +567,7 @@ START_TEST(an_agent_runs_no_command_without_leave)
 	}
 	ck_assert_msg(strstr(s.words, "--vimap-agent") != NULL, "%s", s.words);
 	close_pool(pool);
-	drop_dir();
+	scratch_drop(dir);
 }
 END_TEST
 

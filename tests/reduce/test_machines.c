@@ -17,6 +17,7 @@
 #include "reduce/hash.h"
 #include "runs.h"
 #include "sample.h"
+#include "scratch.h"
 #include "tools.h"
 
 /* Jobs of the reducers. */
@@ -179,8 +180,6 @@ static struct vm_reduce_options how;
    the command. */
 static void use_hosts(const char *const *command, int count)
 {
-	const char *tmp = getenv("TMPDIR");
-
 	for (int i = 0; i < count; i++)
 		hosts[i] = (struct vm_host){ .name = i ? "h2" : "h1",
 			.command = command, .workers = 2 };
@@ -188,17 +187,7 @@ static void use_hosts(const char *const *command, int count)
 		.host_count = count, .silence_ms = 20000 };
 	how = (struct vm_reduce_options){ .name = "jobs" };
 	config = (struct config){ .plus = 1000 };
-	snprintf(config.dir, sizeof config.dir, "%.40s/red.XXXXXX",
-	    tmp != NULL ? tmp : "/tmp");
-	ck_assert_ptr_nonnull(mkdtemp(config.dir));
-}
-
-static void drop_config(void)
-{
-	char command[128];
-
-	snprintf(command, sizeof command, "rm -r '%s'", config.dir);
-	ck_assert_int_eq(system(command), 0);
+	scratch_make(config.dir, sizeof config.dir);
 }
 
 /* Forks a reducer and waits until all machines are there. */
@@ -309,7 +298,7 @@ START_TEST(words_are_counted_as_here)
 	}
 	close_reducer(r);
 	ck_assert_int_eq(count_children(), 0);
-	drop_config();
+	scratch_drop(config.dir);
 }
 END_TEST
 
@@ -339,7 +328,7 @@ static void compare(size_t memory_limit, bool special)
 	if (special)
 		ck_assert(!first_time(&config, KILLS_AGENT) &&
 		    !first_time(&config, KILLS_LINK));
-	drop_config();
+	scratch_drop(config.dir);
 }
 
 START_TEST(pairs_are_the_same_bytes)
@@ -402,7 +391,7 @@ START_TEST(pairs_of_a_call_are_bounded_there)
 	ck_assert_uint_gt(run_big(r, 2000000), 0);
 	ck_assert_uint_gt(done_far(r), 0);
 	close_reducer(r);
-	drop_config();
+	scratch_drop(config.dir);
 }
 END_TEST
 
@@ -444,7 +433,7 @@ START_TEST(folds_are_equal_to_the_last_digit)
 	there = harmonic(&options);
 	ck_assert_int_eq(memcmp(&here, &there, sizeof here), 0);
 	ck_assert(here > 14.39 && here < 14.4);
-	drop_config();
+	scratch_drop(config.dir);
 }
 END_TEST
 

@@ -3,15 +3,45 @@
 
 #include "scratch.h"
 
+#include <check.h>
 #include <errno.h>
+#include <ftw.h>
 #include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <unistd.h>
 
 #include "base/base.h"
+
+#define NAME "vimap-test.XXXXXX"
+
+void scratch_make(char *dir, size_t room)
+{
+	const char *tmp = getenv("TMPDIR");
+
+	if (tmp == NULL ||
+	    snprintf(dir, room, "%s/%s", tmp, NAME) >= (int)room)
+		snprintf(dir, room, "/tmp/%s", NAME);
+	ck_assert_msg(mkdtemp(dir) != NULL, "%s: %s", dir, strerror(errno));
+}
+
+static int drop(const char *path, const struct stat *st, int flag,
+    struct FTW *ftw)
+{
+	(void)st;
+	(void)flag;
+	(void)ftw;
+	return remove(path);
+}
+
+void scratch_drop(const char *dir)
+{
+	ck_assert_msg(nftw(dir, drop, 8, FTW_DEPTH | FTW_PHYS) == 0, "%s: %s",
+	    dir, strerror(errno));
+}
 
 /* Writes a text to a file of this process in /proc.  Returns 0 or -1. */
 static int tell_kernel(const char *file, const char *format, ...)

@@ -8,7 +8,6 @@
 #include "config.h"
 
 #include <errno.h>
-#include <ftw.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,34 +19,13 @@
 #include "base/base.h"
 #include "os/cpus.h"
 #include "os/memory.h"
+#include "scratch.h"
 #include "tools.h"
 
 #define V2 "/sys/fs/cgroup"
 #define V1 "/sys/fs/cgroup/cpu,cpuacct"
 
 static char root[64];
-
-static void tree_new(void)
-{
-	const char *tmp = getenv("TMPDIR");
-
-	snprintf(root, sizeof root, "%.40s/cpusXXXXXX", tmp ? tmp : "/tmp");
-	ck_assert_ptr_nonnull(mkdtemp(root));
-}
-
-static int drop(const char *path, const struct stat *st, int flag,
-    struct FTW *ftw)
-{
-	(void)st;
-	(void)flag;
-	(void)ftw;
-	return remove(path);
-}
-
-static void tree_free(void)
-{
-	ck_assert_int_eq(nftw(root, drop, 8, FTW_DEPTH | FTW_PHYS), 0);
-}
 
 /* Makes the directories above a path. */
 static void make_way(char *path)
@@ -89,7 +67,7 @@ static void grants(int quota)
 	int usable = cpus_usable(root);
 
 	if (usable != least)
-		tree_free();	/* a failed test leaves no tree behind */
+		scratch_drop(root);	/* a failed test leaves no tree behind */
 	ck_assert_int_eq(usable, least);
 }
 #define UNLIMITED 1000000
@@ -98,11 +76,11 @@ static void grants(int quota)
    group. */
 static void v2_grants(const char *text, int quota)
 {
-	tree_new();
+	scratch_make(root, sizeof root);
 	put("/proc/self", "cgroup", "0::/one\n");
 	put(V2 "/one", "cpu.max", text);
 	grants(quota);
-	tree_free();
+	scratch_drop(root);
 }
 
 START_TEST(version_2_quotas_are_rounded_up)
@@ -144,51 +122,51 @@ START_TEST(the_least_of_all_above_counts)
 		V2 "/a/b/c" };
 
 	for (size_t i = 0; i < COUNTOF(limited); i++) {
-		tree_new();
+		scratch_make(root, sizeof root);
 		put("/proc/self", "cgroup", "0::/a/b/c\n");
 		for (size_t n = 0; n < COUNTOF(limited); n++)
 			put(limited[n], "cpu.max", "900000000 100000\n");
 		grants(UNLIMITED);
 		put(limited[i], "cpu.max", "70000 100000\n");
 		grants(1);
-		tree_free();
+		scratch_drop(root);
 	}
 }
 END_TEST
 
 START_TEST(groups_beside_and_below_do_not_count)
 {
-	tree_new();
+	scratch_make(root, sizeof root);
 	put("/proc/self", "cgroup", "0::/a/b\n");
 	put(V2 "/a/b/c", "cpu.max", "70000 100000\n");
 	put(V2 "/a/c", "cpu.max", "70000 100000\n");
 	put(V2 "/b", "cpu.max", "70000 100000\n");
 	put(V2 "/a/b", "cpu.max", "max 100000\n");
 	grants(UNLIMITED);
-	tree_free();
+	scratch_drop(root);
 }
 END_TEST
 
 /* The group's path is the host's, but the mount begins at the group. */
 START_TEST(a_containers_view)
 {
-	tree_new();
+	scratch_make(root, sizeof root);
 	put("/proc/self", "cgroup", "0::/system.slice/box-1234.scope\n");
 	put(V2, "cpu.max", "70000 100000\n");
 	grants(1);
-	tree_free();
-	tree_new();
+	scratch_drop(root);
+	scratch_make(root, sizeof root);
 	put("/proc/self", "cgroup", "0::/\n");
 	put(V2, "cpu.max", "70000 100000\n");
 	grants(1);
-	tree_free();
+	scratch_drop(root);
 }
 END_TEST
 
 /* The same in a version 1 tree. */
 static void v1_grants(const char *quota, const char *period, int cpus)
 {
-	tree_new();
+	scratch_make(root, sizeof root);
 	put("/proc/self", "cgroup", "3:memory:/one\n2:cpu,cpuacct:/one\n"
 	    "1:name=systemd:/one\n");
 	if (quota != NULL)
@@ -196,7 +174,7 @@ static void v1_grants(const char *quota, const char *period, int cpus)
 	if (period != NULL)
 		put(V1 "/one", "cpu.cfs_period_us", period);
 	grants(cpus);
-	tree_free();
+	scratch_drop(root);
 }
 
 START_TEST(version_1_quotas)
@@ -219,7 +197,7 @@ END_TEST
 
 START_TEST(version_1_counts_all_above)
 {
-	tree_new();
+	scratch_make(root, sizeof root);
 	put("/proc/self", "cgroup", "4:cpu,cpuacct:/a/b\n");
 	put(V1 "/a/b", "cpu.cfs_quota_us", "900000000\n");
 	put(V1 "/a/b", "cpu.cfs_period_us", "100000\n");
@@ -227,7 +205,7 @@ START_TEST(version_1_counts_all_above)
 	put(V1 "/a", "cpu.cfs_quota_us", "60000\n");
 	put(V1 "/a", "cpu.cfs_period_us", "100000\n");
 	grants(1);
-	tree_free();
+	scratch_drop(root);
 }
 END_TEST
 
@@ -242,7 +220,7 @@ START_TEST(the_controller_is_found_by_its_name)
 	char text[128], dir[128];
 
 	for (size_t i = 0; i < COUNTOF(lines); i++) {
-		tree_new();
+		scratch_make(root, sizeof root);
 		snprintf(text, sizeof text, "7:%s:/one\n",
 		    lines[i].controllers);
 		snprintf(dir, sizeof dir, V2 "/%s/one",
@@ -251,7 +229,7 @@ START_TEST(the_controller_is_found_by_its_name)
 		put(dir, "cpu.cfs_quota_us", "60000\n");
 		put(dir, "cpu.cfs_period_us", "100000\n");
 		grants(lines[i].cpus);
-		tree_free();
+		scratch_drop(root);
 	}
 }
 END_TEST
@@ -273,18 +251,18 @@ START_TEST(many_long_lines)
 	snprintf(text + n, sizeof text - (size_t)n, "1:cpu,cpuacct:%s\n",
 	    group);
 	snprintf(dir, sizeof dir, V1 "%s", group);
-	tree_new();
+	scratch_make(root, sizeof root);
 	put("/proc/self", "cgroup", text);
 	put(dir, "cpu.cfs_quota_us", "60000\n");
 	put(dir, "cpu.cfs_period_us", "100000\n");
 	grants(1);
-	tree_free();
+	scratch_drop(root);
 }
 END_TEST
 
 START_TEST(what_is_missing_is_no_limit)
 {
-	tree_new();
+	scratch_make(root, sizeof root);
 	grants(UNLIMITED);
 	put("/proc/self", "cgroup", "");
 	grants(UNLIMITED);
@@ -292,14 +270,14 @@ START_TEST(what_is_missing_is_no_limit)
 	grants(UNLIMITED);
 	put(V2 "/one", "other", "70000 100000\n");
 	grants(UNLIMITED);
-	tree_free();
+	scratch_drop(root);
 	ck_assert_int_eq(cpus_usable("/nowhere/at/all"), by_mask());
 }
 END_TEST
 
 START_TEST(lines_that_are_none_are_passed_over)
 {
-	tree_new();
+	scratch_make(root, sizeof root);
 	put(V2 "/one", "cpu.max", "70000 100000\n");
 	put("/proc/self", "cgroup", "garbage\n:\n::\n\n0:\n1:x\n:::::\n");
 	grants(UNLIMITED);
@@ -307,7 +285,7 @@ START_TEST(lines_that_are_none_are_passed_over)
 	grants(1);
 	put("/proc/self", "cgroup", "0::/one");
 	grants(1);
-	tree_free();
+	scratch_drop(root);
 }
 END_TEST
 
@@ -315,14 +293,14 @@ START_TEST(a_path_beyond_all_bounds)
 {
 	char text[4096];
 
-	tree_new();
+	scratch_make(root, sizeof root);
 	put(V2, "cpu.max", "70000 100000\n");
 	memset(text, 'x', sizeof text);
 	memcpy(text, "0::/", 4);
 	text[1500] = '\0';
 	put("/proc/self", "cgroup", text);
 	grants(1);
-	tree_free();
+	scratch_drop(root);
 }
 END_TEST
 
@@ -331,7 +309,7 @@ START_TEST(the_mask_counts)
 	cpu_set_t all, one;
 
 	ck_assert_int_eq(sched_getaffinity(0, sizeof all, &all), 0);
-	tree_new();
+	scratch_make(root, sizeof root);
 	ck_assert_int_eq(cpus_usable(root), CPU_COUNT(&all));
 	for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
 		if (!CPU_ISSET(cpu, &all))
@@ -343,7 +321,7 @@ START_TEST(the_mask_counts)
 		ck_assert_int_eq(cpus_usable(""), 1);
 	}
 	ck_assert_int_eq(sched_setaffinity(0, sizeof all, &all), 0);
-	tree_free();
+	scratch_drop(root);
 }
 END_TEST
 
@@ -366,12 +344,12 @@ static void ram_is(const char *lines, const char *dir, const char *name,
 {
 	uint64_t found;
 
-	tree_new();
+	scratch_make(root, sizeof root);
 	put("/proc", "meminfo", MEMINFO);
 	put("/proc/self", "cgroup", lines);
 	put(dir, name, text);
 	found = memory_usable(root);
-	tree_free();
+	scratch_drop(root);
 	ck_assert_uint_eq(found, usable);
 }
 
@@ -402,10 +380,10 @@ START_TEST(memory_that_is_not_told_is_no_limit)
 	for (size_t i = 0; i < COUNTOF(texts); i++) {
 		uint64_t found;
 
-		tree_new();
+		scratch_make(root, sizeof root);
 		put("/proc", "meminfo", texts[i]);
 		found = memory_usable(root);
-		tree_free();
+		scratch_drop(root);
 		ck_assert_uint_eq(found, UINT64_MAX);
 	}
 	ck_assert_uint_eq(memory_usable("/nowhere/at/all"), UINT64_MAX);
