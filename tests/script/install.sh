@@ -2,7 +2,7 @@
 # install.sh - an installed library is found through pkg-config and CMake by a
 # program outside the tree, which then runs; each function has a manual page;
 # uninstalling leaves no file.  configure refuses a folder that libtool would not
-# install to.
+# install to; the rules of this project install to any.
 #
 # Without cmake or man those parts are left out.
 
@@ -88,6 +88,14 @@ refused()
 
 refused --prefix="$tmp/a prefix"
 refused --libdir="$tmp/a lib"
+# Without libtool: the files that are only copied, and the page of each function.
+odd="$tmp/it's an odd root"
+$MAKE install-data DESTDIR="$odd" >"$tmp/log" 2>&1 || {
+	cat "$tmp/log"
+	give_up "make install-data to an odd root"
+}
+[ -n "$(find "$odd" -name vm_output.3)" ] || give_up "no page in an odd root"
+rm -r "$odd"
 $MAKE install DESTDIR="$root" >"$tmp/log" 2>&1 || {
 	cat "$tmp/log"
 	give_up "make install"
