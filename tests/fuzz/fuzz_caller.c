@@ -387,6 +387,7 @@ static void misfill(size_t which, unsigned how)
 	const struct frame_chunk *c = puppet_chunk(which);
 	const struct frame_end done = { .ordinal = c->ordinal,
 		.next = c->first + how / 4 };
+	const size_t size = c->element > 0 ? c->element : arrays.element;
 
 	switch (how % 4) {
 	case 0:
@@ -398,8 +399,8 @@ static void misfill(size_t which, unsigned how)
 		    c->first + how / 4);
 		break;
 	case 3:
-		memset(body, (int)how, arrays.element);
-		puppet_say(which, FRAME_OUTPUT, body, arrays.element);
+		memset(body, (int)how, size);
+		puppet_say(which, FRAME_OUTPUT, body, size);
 		break;
 	}
 }
@@ -413,7 +414,7 @@ static void lie(size_t which)
 	static unsigned char body[4096];
 	unsigned how = byte();
 
-	if (arrays.maps && how % 2) {
+	if ((arrays.maps || c->element > 0) && how % 2) {
 		misfill(which, how >> 1);
 		return;
 	}
@@ -968,8 +969,22 @@ static void read_arrays(bool maps)
 		options.flags = 0;
 }
 
+/* Outputs have one size, so that small ones form arrays in the slot once some
+   have come. */
+static void read_alike(void)
+{
+	unsigned how = byte();
+
+	puppet_usual = PUPPET_OUTPUT_LEAST + how % 64;
+	if (how & 64)
+		read_arrays(false);
+	else
+		options.chunk_size = byte() % 40;
+}
+
 /* The kind of the head, by four bits of a byte. */
-enum { ANY_KIND, INHERITS = 1, MAPS = 5, INHERITS_WIDE = 7, MAPS_WIDE = 10 };
+enum { ANY_KIND, INHERITS = 1, MAPS = 5, ALIKE = 6, INHERITS_WIDE = 7,
+	ALIKE_WIDE = 9, MAPS_WIDE = 10 };
 
 static void read_head(void)
 {
@@ -994,10 +1009,13 @@ static void read_head(void)
 	input_size = b / ITEMS_MOST;
 	large = options.max_item_bytes > SLOT_LARGE && tasks >= 1024;
 	array_none();
+	puppet_usual = 0;
 	if (kind == INHERITS || kind == INHERITS_WIDE)
 		read_arrays(false);
 	else if (kind == MAPS || kind == MAPS_WIDE)
 		read_arrays(true);
+	else if (kind == ALIKE || kind == ALIKE_WIDE)
+		read_alike();
 	if (wide)
 		read_more();
 	world_begin((size_t)options.max_workers);

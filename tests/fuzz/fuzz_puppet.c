@@ -25,15 +25,20 @@ static struct puppet {
 	struct puppet_mood mood;
 	struct frame_chunk chunk;
 	uint32_t left;		/* items of the chunk not yet received */
-	unsigned char *at;	/* pointer to the next item, if placed */
+	unsigned char *at;	/* pointer to the next item, if not packed */
 	uint32_t next;		/* for END: the item it stops before */
 	uint32_t end;		/* limit of the items it has taken */
 	bool more;		/* the lease has not ended */
-	bool fills;		/* outputs of the chunk have places: */
-	bool made;		/* the last item's is complete, but not yet
-				   published */
+	bool fills;		/* its outputs have places, and its items are
+				   in memory: */
 	bool open;		/* the last item it took is not finished */
-	bool then_fail;		/* the next failure was announced */
+	bool made;		/* the last output is complete in its place, but
+				   not yet published */
+	uint32_t filled;	/* outputs before that item are in place, */
+	uint32_t told;		/* and before that, the caller was told so by a
+				   frame */
+	bool then_apart;	/* the next result has no place; what is before
+				   was told */
 	bool greeted;
 	bool at_work, owes_flush;
 	uint64_t number;	/* of the present item */
@@ -46,6 +51,8 @@ static struct puppet {
 	bool then_flush, then_leave, then_done, then_failed;
 	_Alignas(16) unsigned char frame[FRAME_MOST];
 } puppets[WORLD_WORKERS];
+
+size_t puppet_usual;
 
 static void no_close(int *fd)
 {
@@ -196,6 +203,26 @@ static void answered(size_t which)
 	p->then_done = p->then_failed = false;
 }
 
+/* Tells how far the array in the slot is filled, and writes out the staged
+   frames.  Returns 0, or -EAGAIN if the pipe is full. */
+static int flush(struct puppet *p)
+{
+	const struct frame_end done = { .ordinal = p->chunk.ordinal,
+		.next = p->filled };
+	_Alignas(16) unsigned char frame[64];
+	int r;
+
+	if (p->filled != p->told) {
+		frame_write(frame, FRAME_DONE, &done, sizeof done);
+		r = outstream_put(&p->outstream, frame,
+		    frame_length(sizeof done));
+		if (r < 0)
+			return r;
+		p->told = p->filled;
+	}
+	return outstream_flush(&p->outstream);
+}
+
 static bool speak(size_t which)
 {
 	struct puppet *p = &puppets[which];
@@ -208,7 +235,7 @@ static bool speak(size_t which)
 		if (!p->then_flush)
 			return true;
 	}
-	if (outstream_flush(&p->outstream) < 0)
+	if (flush(p) < 0)
 		return cut_short(which);
 	p->then_flush = false;
 	return true;
@@ -239,7 +266,7 @@ bool puppet_say(size_t which, enum frame_kind kind, const void *body,
 
 void puppet_flush(size_t which)
 {
-	if (outstream_flush(&puppets[which].outstream) < 0)
+	if (flush(&puppets[which]) < 0)
 		cut_short(which);
 }
 
@@ -290,59 +317,74 @@ static void fail(size_t which)
 	p->mood.fail = p->mood.too_big = false;
 }
 
+/* Returns the bytes of an output with a place. */
+static size_t element_of(const struct puppet *p)
+{
+	return p->chunk.element > 0 ? p->chunk.element : arrays.element;
+}
+
 /* Returns the place of the present item's output in an array of outputs. */
 static unsigned char *place_of(size_t which)
 {
 	const struct puppet *p = &puppets[which];
+	struct slot *slot = world.place[which].slot;
 	size_t end = FRAME_HEAD + p->chunk.count * arrays.element;
 	size_t nth = (size_t)(p->number - p->chunk.seq);
+	unsigned char *first;
 
+	if (p->chunk.element > 0) {
+		first = slot_array(slot, &p->chunk);
+		WORLD_REQUIRE(first != NULL && !arrays.maps,
+		    "a place beyond the slot's arrays");
+		return first + nth * p->chunk.step;
+	}
 	WORLD_REQUIRE(arrays.maps && p->chunk.where == CHUNK_INHERITED &&
 	    p->chunk.outputs <= world.slots.payload &&
 	    end <= world.slots.payload - p->chunk.outputs,
 	    "a place beyond the area");
-	return slot_outputs(world.place[which].slot) +
-	    p->chunk.outputs + FRAME_HEAD + nth * arrays.element;
-}
-
-/* Returns from process(), with the output in its place. */
-static void finish_there(size_t which)
-{
-	struct puppet *p = &puppets[which];
-	const struct frame_end done = { .ordinal = p->chunk.ordinal,
-		.next = p->next - 1 };
-	unsigned char *place = place_of(which);
-
-	if (!p->mood.fail) {
-		puppet_output(place, p->number, arrays.element);
-		p->made = true;
-		return;
-	}
-	memset(place, 'f', arrays.element);
-	prepare(p, FRAME_DONE, &done, sizeof done);
-	p->then_fail = true;
+	return slot_outputs(slot) + p->chunk.outputs + FRAME_HEAD +
+	    nth * arrays.element;
 }
 
 static size_t output_size(const struct puppet *p)
 {
 	if (arrays.maps)
 		return arrays.element;
-	return p->mood.size ? p->mood.size :
+	if (p->mood.size > 0)
+		return p->mood.size;
+	return puppet_usual > 0 ? puppet_usual :
 	    PUPPET_OUTPUT_LEAST + p->number % 40;
 }
 
-/* Returns from process(). */
-static void finish(size_t which)
+/* Returns from process(), with the output in its place if it has that size and
+   the item has not failed; else the caller is told of those before. */
+static void finish_there(size_t which)
+{
+	struct puppet *p = &puppets[which];
+	const struct frame_end done = { .ordinal = p->chunk.ordinal,
+		.next = p->next - 1 };
+	const size_t element = element_of(p);
+	unsigned char *place = place_of(which);
+
+	if (!p->mood.fail && output_size(p) == element) {
+		puppet_output(place, p->number, element);
+		p->made = true;
+		return;
+	}
+	memset(place, 'f', element);
+	prepare(p, FRAME_DONE, &done, sizeof done);
+	p->filled = p->told = done.next;
+	p->then_apart = true;
+}
+
+/* Sends the result of the present item. */
+static void send(size_t which)
 {
 	static unsigned char body[FRAME_MOST];
 	struct puppet *p = &puppets[which];
 	size_t room, size = output_size(p);
 
-	p->at_work = false;
-	if (p->fills) {
-		finish_there(which);
-		return;
-	}
+	p->filled = p->told = p->next;
 	if (p->mood.fail) {
 		fail(which);
 		return;
@@ -355,6 +397,18 @@ static void finish(size_t which)
 	p->placed = outstream_place_large(&p->outstream, p->length, &room);
 	if (p->placed != NULL)
 		memcpy(p->placed, p->frame, p->length);
+}
+
+/* Returns from process(). */
+static void finish(size_t which)
+{
+	struct puppet *p = &puppets[which];
+
+	p->at_work = false;
+	if (p->chunk.outputs != FRAME_NOWHERE)
+		finish_there(which);
+	else
+		send(which);
 }
 
 /* Writes the note and the stderr of an item at its begin. */
@@ -408,10 +462,14 @@ static void start(size_t which)
 	p->next++;
 }
 
+static bool is_awaited(const struct puppet *p)
+{
+	return outstream_is_awaited(&p->outstream, p->filled != p->told);
+}
+
 static void heed_caller(struct puppet *p)
 {
-	p->owes_flush = outstream_is_awaited(&p->outstream, false) &&
-	    outstream_flush(&p->outstream) < 0;
+	p->owes_flush = is_awaited(p) && flush(p) < 0;
 }
 
 static void check_input(size_t which, const struct frame *f, uint64_t n)
@@ -456,23 +514,53 @@ static void show(size_t which)
 	p->work.seen_at = world.now;
 }
 
+/* The outputs of the items before number "next" are in the array. */
+static void filled_to(size_t which, uint32_t next)
+{
+	struct puppet *p = &puppets[which];
+
+	slot_finish(world.place[which].slot, p->chunk.ordinal, next);
+	if (p->chunk.element > 0)
+		p->filled = next;
+}
+
+/* Returns the next item of a chunk in memory. */
+static struct frame look(const struct puppet *p)
+{
+	struct frame f = { .kind = FRAME_ITEM, .body = p->at,
+		.size = p->chunk.size, .length = p->chunk.size };
+
+	if (p->chunk.where == CHUNK_PLACED)
+		frame_look(p->at, &f);
+	return f;
+}
+
+/* Runs the next of the items that it has taken. */
+static void fill_next(size_t which)
+{
+	struct puppet *p = &puppets[which];
+	const struct frame f = look(p);
+
+	check_input(which, &f, p->chunk.seq + (p->next - p->chunk.first));
+	p->at += f.length;
+	show(which);
+	if (p->chunk.element > 0 && is_awaited(p)) {
+		filled_to(which, p->next);
+		heed_caller(p);
+	}
+	start(which);
+}
+
 /* Makes the next step at a chunk with places for its outputs. */
 static void fill(size_t which)
 {
 	struct puppet *p = &puppets[which];
-	uint64_t nth = p->next - p->chunk.first;
-	struct frame f = { .body = p->at + nth * p->chunk.size };
 
-	if (p->then_fail) {
-		p->then_fail = false;
-		fail(which);
-	} else if (p->next < p->end) {
-		check_input(which, &f, p->chunk.seq + nth);
-		show(which);
-		start(which);
+	if (p->next < p->end) {
+		fill_next(which);
 	} else if (p->open) {
 		show(which);
-		slot_finish(world.place[which].slot, p->chunk.ordinal, p->end);
+		filled_to(which, p->end);
 		p->open = false;
 	} else {
 		p->more = p->next < p->chunk.first + p->chunk.count;
@@ -491,7 +579,26 @@ static void end_chunk(struct puppet *p)
 		.next = p->next };
 
 	prepare(p, FRAME_END, &end, sizeof end);
+	p->told = p->filled;
 	p->chunk.count = 0;
+}
+
+static void begin_chunk(size_t which)
+{
+	struct puppet *p = &puppets[which];
+	const bool places = p->chunk.outputs != FRAME_NOWHERE;
+
+	p->fills = places && p->chunk.where != CHUNK_PACKED;
+	p->left = p->fills ? 0 : p->chunk.count;
+	p->next = p->end = p->filled = p->told = p->chunk.first;
+	p->more = true;
+	p->open = false;
+	p->at = p->chunk.where == CHUNK_PLACED ?
+	    slots_inputs(&world.slots, which) + p->chunk.at :
+	    (void *)(uintptr_t)p->chunk.at;
+	if (places)
+		slot_finish(world.place[which].slot, p->chunk.ordinal,
+		    p->chunk.first);
 }
 
 static void heed(size_t which, const struct frame *f)
@@ -510,14 +617,7 @@ static void heed(size_t which, const struct frame *f)
 		WORLD_REQUIRE(f->kind == FRAME_CHUNK &&
 		    frame_body(f, &p->chunk, sizeof p->chunk) == 0 &&
 		    p->chunk.count > 0, "not a CHUNK");
-		p->fills = p->chunk.outputs != FRAME_NOWHERE;
-		p->left = p->fills ? 0 : p->chunk.count;
-		p->next = p->end = p->chunk.first;
-		p->more = true;
-		p->open = false;
-		p->at = p->chunk.where == CHUNK_PLACED ?
-		    slots_inputs(&world.slots, which) + p->chunk.at :
-		    (void *)(uintptr_t)p->chunk.at;
+		begin_chunk(which);
 	}
 }
 
@@ -526,11 +626,8 @@ static void heed(size_t which, const struct frame *f)
 static void find(size_t which)
 {
 	struct puppet *p = &puppets[which];
-	struct frame f = { .kind = FRAME_ITEM, .body = p->at,
-		.size = p->chunk.size, .length = p->chunk.size };
+	const struct frame f = look(p);
 
-	if (p->chunk.where == CHUNK_PLACED)
-		frame_look(p->at, &f);
 	p->at += f.length;
 	heed(which, &f);
 	if (!p->more)
@@ -545,7 +642,7 @@ static bool receive(size_t which)
 
 	WORLD_REQUIRE(r >= 0, "the caller sends nonsense");
 	if (r == 0) {
-		if (outstream_flush(&p->outstream) < 0)
+		if (flush(p) < 0)
 			return cut_short(which);
 		return channel_fill(&p->tasks) > 0;
 	}
@@ -567,13 +664,19 @@ bool puppet_act(size_t which)
 	} else if (!p->greeted) {
 		greet(p, &world.place[which]);
 	} else if (p->owes_flush) {
-		if (outstream_flush(&p->outstream) < 0)
+		if (flush(p) < 0)
 			return cut_short(which);
 		p->owes_flush = false;
 	} else if (p->at_work) {
 		finish(which);
+	} else if (p->then_apart) {
+		p->then_apart = false;
+		send(which);
 	} else if (p->fills) {
 		fill(which);
+	} else if (p->made) {
+		show(which);
+		filled_to(which, p->next);
 	} else if (p->left == 0 && p->chunk.count > 0) {
 		end_chunk(p);
 	} else if (p->left > 0 && p->chunk.where != CHUNK_PACKED) {

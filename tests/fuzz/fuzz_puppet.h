@@ -31,6 +31,10 @@ struct puppet_mood {
 };
 struct puppet_mood *puppet_mood(size_t which);
 
+/* Bytes of the outputs of all puppets whose mood does not say; 0: they
+   differ. */
+extern size_t puppet_usual;
+
 /* The work of a puppet that the caller can observe. */
 struct puppet_work {
 	bool busy;		/* at an item, its result not staged, or not yet
