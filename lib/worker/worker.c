@@ -19,6 +19,7 @@
 #include "worker/crash.h"
 #include "worker/exit.h"
 #include "worker/rlimits.h"
+#include "worker/stride.h"
 
 /* A read of STREAM bytes or more, or a chunk with items in shared memory, means
    that more bytes are on their way.  For the next LINGERS reads the worker then
@@ -26,13 +27,6 @@
 #define STREAM 128
 #define YIELDS 5
 #define LINGERS 16
-
-/* Elements come together in a call of process_many() as far as it takes this
-   time, since they cannot be taken back.  A call in TIMED_OF is timed, and each
-   for TIMED_LEAST items or more, where a clock costs little. */
-#define TOGETHER_NS 1000
-#define TIMED_OF 8
-#define TIMED_LEAST 64
 
 /*
  * The state of this worker.  Static, because the crash handler has a pointer to
@@ -50,12 +44,10 @@ static _Alignas(1024) struct worker {
 				   outputs */
 	size_t element;		/* bytes of an output there */
 	size_t step;		/* bytes from an output there to the next */
-	uint32_t stride;	/* items to take next */
 	bool awaited;		/* flag of the chunk received last */
 	struct spin spin;	/* used after such a chunk */
 	struct spin lingering;	/* used while it still yields */
-	uint32_t together;	/* items in a call of process_many() */
-	uint32_t calls;		/* of process_many() */
+	struct stride stride;
 	struct account account;	/* of the present chunk */
 	unsigned char *outputs;	/* half of the payload area for outputs */
 	struct owner owner;	/* this process, not its children */
@@ -306,13 +298,11 @@ static bool take(const struct frame_chunk *chunk, uint32_t n, uint32_t next,
 static void end_stride(const struct frame_chunk *chunk, uint32_t next,
     uint32_t end)
 {
+	const bool wanted = account_is_wanted(&self.account);
+
 	account_ran(&self.account, next);
-	if (!account_is_wanted(&self.account)) {
-		self.stride = MIN(2 * self.stride, chunk->stride);
-		return;
-	}
-	self.stride = 1;
-	if (next < end)
+	stride_end(&self.stride, wanted);
+	if (wanted && next < end)
 		slot_give_back(self.slot, chunk->ordinal, next);
 }
 
@@ -380,7 +370,7 @@ static void find_place(const struct frame_chunk *chunk)
 static void begin(const struct frame_chunk *chunk)
 {
 	account_begin(&self.account, chunk);
-	self.stride = chunk->stride;
+	stride_begin(&self.stride, chunk->stride);
 	self.input = chunk->where == CHUNK_PLACED ?
 	    slots_inputs(&self.life.slots, self.life.which) + chunk->at :
 	    (void *)(uintptr_t)chunk->at;
@@ -400,7 +390,7 @@ static void work_through(const struct frame_chunk *chunk)
 	    (more || chunk->where == CHUNK_PACKED); i++) {
 		fetch(chunk, &input);
 		if (more && next == end)
-			more = take(chunk, self.stride, next, &end);
+			more = take(chunk, self.stride.items, next, &end);
 		if (more)
 			work(chunk, next++, &input);
 		if (more && (next == end || account_is_wanted(&self.account))) {
@@ -451,18 +441,6 @@ static uint32_t fill_singly(const struct frame_chunk *chunk, uint32_t next,
 	return next;
 }
 
-/* Sets how many items come together, after n items took ns.  A call that was
-   interrupted does not make it one. */
-static void learn(uint32_t n, uint64_t ns)
-{
-	uint64_t most = n * (uint64_t)TOGETHER_NS / MAX(ns, 1);
-
-	if (ns > TOGETHER_NS)
-		self.together = MAX((uint32_t)MAX(most, n / 8), 1);
-	else if (n == self.together && ns < TOGETHER_NS / 2)
-		self.together = MIN(2 * n, SLOT_STRIDE_MANY);
-}
-
 /* Runs items together.  All count as begun, so that each is run again alone if
    the worker dies.  Returns false if the call has failed. */
 static bool fill_together(const struct frame_chunk *chunk, uint32_t next,
@@ -493,13 +471,13 @@ static void fill_many(const struct frame_chunk *chunk, uint32_t next,
     uint32_t end)
 {
 	const uint32_t n = end - next;
-	bool timed = n >= TIMED_LEAST || self.calls++ % TIMED_OF == 0;
+	bool timed = stride_times(&self.stride, n);
 	uint64_t began = timed ? sys_now() : 0;
 
 	if (n == 1 || !fill_together(chunk, next, end))
 		fill_singly(chunk, next, end, true);
 	if (timed)
-		learn(n, sys_now() - began);
+		stride_learn(&self.stride, n, sys_now() - began);
 }
 
 /* Counts the bytes of n items that have run, the first at a pointer. */
@@ -523,8 +501,8 @@ static void fill_through(const struct frame_chunk *chunk)
 	uint32_t next = chunk->first, ran, end;
 
 	/* A hook may have spoiled the lease word: stop at the array's end. */
-	for (; next < behind && take(chunk, many ? self.together :
-	    self.stride, next, &end); next = ran) {
+	for (; next < behind && take(chunk, many ? self.stride.together :
+	    self.stride.items, next, &end); next = ran) {
 		const unsigned char *from = self.input;
 
 		end = MIN(end, behind);
@@ -572,7 +550,7 @@ void worker_main(const struct worker_life *life)
 	account_init(&self.account, self.slot, &life->slots, life->results,
 	    life->plan->trace);
 	self.outputs = slot_outputs(self.slot);
-	self.together = 1;
+	stride_init(&self.stride);
 	/* The caller gives out that half, as arrays. */
 	if (life->plan->element > 0)
 		self.account.outstream.payload = 0;
