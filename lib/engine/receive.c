@@ -341,8 +341,8 @@ static int seek(struct engine *e, struct member *m, struct answer *a,
 static int resized(struct engine *e, struct member *m, struct answer *a,
     struct frame *f, uint64_t now)
 {
-	(void)a;
 	(void)now;
+	close_answer(e, a);
 	return links_resized(e, m, f);
 }
 

@@ -374,6 +374,63 @@ START_TEST(workers_may_come_while_an_agent_leaves)
 }
 END_TEST
 
+static struct vm_host_state state_of(vm_pool *pool)
+{
+	struct vm_host_state s;
+
+	ck_assert_int_eq(vm_host_state(pool, 1, &s), 1);
+	return s;
+}
+
+/* Answers all items in one write, with another number of workers before each
+   answer. */
+static void answer_and_shift(void)
+{
+	_Alignas(16) unsigned char frames[HELD * 64];
+	struct far_begun crew = { .workers = 1 };
+	size_t size = 0;
+
+	for (int i = 0; i < HELD; i++) {
+		frame_write(frames + size, FRAME_WORKERS, &crew, sizeof crew);
+		size += frame_length(sizeof crew);
+		frame_write(frames + size, FRAME_OUTPUT, &held[i],
+		    sizeof held[i]);
+		size += frame_length(sizeof held[i]);
+		crew.workers++;
+	}
+	say(frames, size);
+}
+
+static void heed_shiftily(const struct frame *f)
+{
+	if (f->kind == FRAME_BEGIN)
+		begin_with(HELD);
+	if (f->kind == FRAME_ITEM)
+		memcpy(&held[held_count++], f->body, sizeof held[0]);
+	if (f->kind == FRAME_ITEM && held_count == HELD)
+		answer_and_shift();
+	if (f->kind == FRAME_STOP)
+		tell(FRAME_BYE, NULL, 0);
+}
+
+START_TEST(workers_may_come_between_two_answers)
+{
+	const char *command[] = { program, "--shifty", NULL };
+	struct vm_host host = { .name = "shifty", .command = command };
+	const struct vm_options o = { .workers = VM_ELSEWHERE, .hosts = &host,
+		.host_count = 1, .chunk_size = HELD };
+	vm_pool *pool = fork_pool(&table[0], &o);
+	int cause[HELD];
+
+	imap_to(pool, vm_range(0, HELD));
+	ck_assert_int_eq(take_numbers(pool, HELD, cause), 0);
+	for (int i = 0; i < HELD; i++)
+		ck_assert_int_eq(cause[i], 0);
+	ck_assert_int_eq(state_of(pool).workers, HELD);
+	close_pool(pool);
+}
+END_TEST
+
 /* ---- an agent that is busy at first ---- */
 
 /* Time before its first PONG. */
@@ -403,10 +460,7 @@ static void heed_when_busy(const struct frame *f)
 
 static uint64_t round_trip_of(vm_pool *pool)
 {
-	struct vm_host_state s;
-
-	ck_assert_int_eq(vm_host_state(pool, 1, &s), 1);
-	return s.round_trip_ns;
+	return state_of(pool).round_trip_ns;
 }
 
 /* The connection is measured again while it is in use, so that no time of a
@@ -446,14 +500,6 @@ static vm_pool *fork_backwards(const char *how, int workers)
 	ck_assert_int_eq(vm_ready(pool, limit_ms()), 0);
 	imap_to(pool, vm_range(0, N));
 	return pool;
-}
-
-static struct vm_host_state state_of(vm_pool *pool)
-{
-	struct vm_host_state s;
-
-	ck_assert_int_eq(vm_host_state(pool, 1, &s), 1);
-	return s;
 }
 
 static void take_in_order_of(const char *how)
@@ -909,6 +955,7 @@ int main(int argc, char **argv)
 		a_long_round_trip_is_forgotten,
 		an_agent_may_answer_and_leave_at_once,
 		workers_may_come_while_an_agent_leaves,
+		workers_may_come_between_two_answers,
 		an_answer_that_comes_twice_ends_the_link,
 		an_answer_to_no_item_ends_the_link,
 		each_input_comes_back_once_from_liars,
@@ -926,6 +973,8 @@ int main(int argc, char **argv)
 		return serve(heed_in_haste);
 	if (argc > 1 && strcmp(argv[1], "--restless") == 0)
 		return serve(heed_restlessly);
+	if (argc > 1 && strcmp(argv[1], "--shifty") == 0)
+		return serve(heed_shiftily);
 	if (argc > 1 && strcmp(argv[1], "--busy") == 0)
 		return serve(heed_when_busy);
 	vm_agent(argc, argv, table, COUNTOF(table));
