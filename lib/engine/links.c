@@ -362,12 +362,24 @@ static struct evidence *evidence_of(const struct host *h,
 	return e;
 }
 
-bool links_check(const struct engine *e, const struct frame *f, uint64_t seq)
+bool links_check(const struct engine *e, const struct member *m,
+    const struct frame *f, uint64_t seq)
 {
 	struct outcome_told told;
 
 	return far_outcome(f->body, f->size, &told) == 0 &&
-	    (told.head.cause != VM_CANCELLED || cancels_has(&e->cancels, seq));
+	    (told.head.cause != VM_CANCELLED ||
+	    cancels_has(&e->cancels, seq) ||
+	    hosts_get(&e->set.hosts, m->host)->ends_items);
+}
+
+bool links_overtook(const struct engine *e, const struct frame *f,
+    uint64_t seq)
+{
+	struct outcome_told told;
+
+	return far_outcome(f->body, f->size, &told) == 0 &&
+	    told.head.cause == VM_CANCELLED && !cancels_has(&e->cancels, seq);
 }
 
 void links_died(struct engine *e, struct span *s, const struct frame *f)

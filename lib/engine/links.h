@@ -87,7 +87,13 @@ void links_died(struct engine *, struct span *, const struct frame *);
 
 /* Is the OUTCOME possible for the item of that number among all inputs?  To be
    asked before links_died(). */
-bool links_check(const struct engine *, const struct frame *, uint64_t seq);
+bool links_check(const struct engine *, const struct member *,
+    const struct frame *, uint64_t seq);
+
+/* Does the OUTCOME say that the item was ended, although nobody cancelled it?
+   The order to end running items came behind it.  Such an item is returned. */
+bool links_overtook(const struct engine *, const struct frame *,
+    uint64_t seq);
 
 /* Requeues the items of a span that its machine has given up; or answers them,
    if vm_cancel() or vm_cancel_item() covers them. */

@@ -121,11 +121,11 @@ static inline uint32_t expected(const struct answer *a)
 static int told(struct engine *e, struct member *m, struct answer *a,
     struct frame *f, uint64_t now)
 {
+	const uint64_t seq = span_seq(a->from);
 	struct span *s;
 
 	(void)now;
-	if ((f->kind == FRAME_OUTCOME &&
-	    !links_check(e, f, span_seq(a->from))) ||
+	if ((f->kind == FRAME_OUTCOME && !links_check(e, m, f, seq)) ||
 	    (f->kind == FRAME_RETURNED &&
 	    (f->size > 0 || !links_may_return(e, m))))
 		return -EPROTO;
@@ -133,7 +133,7 @@ static int told(struct engine *e, struct member *m, struct answer *a,
 	s = take_first(a->from, 1, m->pid);
 	if (s == NULL)
 		return -ENOMEM;
-	if (f->kind == FRAME_OUTCOME) {
+	if (f->kind == FRAME_OUTCOME && !links_overtook(e, f, seq)) {
 		m->finished++;
 		links_died(e, s, f);
 	} else {

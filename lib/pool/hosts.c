@@ -208,6 +208,7 @@ size_t hosts_write_order(struct host *h)
 		frame_write(at, FRAME_RECALL, &h->recall, sizeof h->recall);
 		at += frame_length(sizeof h->recall);
 	}
+	h->ends_items |= h->recall.running != 0;
 	forget_orders(h);
 	return (size_t)(at - h->order);
 }
@@ -216,4 +217,5 @@ void hosts_drop_order(struct host *h)
 {
 	forget_orders(h);
 	h->order_until = 0;
+	h->ends_items = false;
 }

@@ -51,6 +51,7 @@ struct host {
 	struct far_recall recall;
 	unsigned char order[HOST_ORDER]; /* frames of queued orders, until */
 	uint64_t order_until;	/* channel_sent() of the link reaches this */
+	bool ends_items;	/* the link was told to end items that run */
 };
 
 /* Zeroed: no hosts. */

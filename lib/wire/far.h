@@ -12,8 +12,10 @@
  *
  * RETURNED, without a body, says that the item was not begun and never will be
  * there: it was the agent's choice after RECALL or STOP, or CANCEL named it.
- * An item that was cancelled while it ran has an OUTCOME.  CANCEL and RECALL
- * have no answer of their own.  The link sends those ITEMs of a CHUNK that it
+ * An item that was cancelled while it ran has an OUTCOME.  RECALL is about all
+ * items that the agent has by then, also those that the caller has sent since
+ * it was asked to cancel; these it sends again.  CANCEL and RECALL have no
+ * answer of their own.  The link sends those ITEMs of a CHUNK that it
  * has taken, so "count" is not used.  All ITEMs of a link are numbered from 0
  * on.  A SEEK names the item that the next answer is about; without it, that is
  * the item behind the last.  A link sends the caller SEEKs, answers and WORKERS

@@ -431,6 +431,89 @@ START_TEST(workers_may_come_between_two_answers)
 }
 END_TEST
 
+/* ---- an agent and RECALLs ---- */
+
+static void end_item(uint64_t number)
+{
+	const struct far_seek seek = { number };
+	const struct far_outcome o = { .cause = VM_CANCELLED,
+		.exit_status = -1, .traceback_size = -1, .tail_size = -1,
+		.host_size = -1 };
+
+	tell(FRAME_SEEK, &seek, sizeof seek);
+	tell(FRAME_OUTCOME, &o, sizeof o);
+}
+
+/* Answers the first item when it has the second; ends the second, and the third
+   as well, when the RECALL has come; answers any other. */
+static void heed_late(const struct frame *f)
+{
+	static uint64_t items;
+	static bool recalled, ended;
+
+	if (f->kind == FRAME_BEGIN)
+		begin_with(2);
+	items += f->kind == FRAME_ITEM;
+	recalled |= f->kind == FRAME_RECALL;
+	if (f->kind == FRAME_ITEM && (items == 2 || items > 3))
+		tell(FRAME_OUTPUT, f->body, f->size);
+	if (items == 3 && recalled && !ended) {
+		end_item(1);
+		end_item(2);
+		ended = true;
+	}
+	if (f->kind == FRAME_STOP)
+		tell(FRAME_BYE, NULL, 0);
+}
+
+static void submit(vm_pool *pool, int64_t x)
+{
+	ck_assert_int_eq(vm_submit(pool, &x, sizeof x, NULL), 1);
+}
+
+static vm_pool *fork_with(const char *how)
+{
+	const char *command[] = { program, how, NULL };
+	struct vm_host host = { .name = how, .command = command };
+	const struct vm_options o = { .workers = VM_ELSEWHERE, .hosts = &host,
+		.host_count = 1, .flags = VM_ORDERED, .chunk_size = 1 };
+	vm_pool *pool = fork_pool(&table[0], &o);
+
+	ck_assert_int_eq(vm_ready(pool, limit_ms()), 0);
+	return pool;
+}
+
+/* Cancels an item that runs at such an agent, and pushes another: takes its
+   output. */
+static void cancel_and_push(vm_pool *pool, struct vm_result *r)
+{
+	submit(pool, 0);
+	submit(pool, 1);
+	take(pool, r);
+	ck_assert_int_eq(r->type, VM_OUTPUT);
+	vm_cancel(pool, VM_CANCEL_RUNNING);
+	submit(pool, 2);
+	take(pool, r);
+	ck_assert_int_eq(number(r->input), 1);
+	ck_assert_int_eq(r->type, VM_EXCEPTION);
+	ck_assert_int_eq(r->exception->cause, VM_CANCELLED);
+	take(pool, r);
+	ck_assert_int_eq(r->type, VM_OUTPUT);
+}
+
+START_TEST(an_item_that_nobody_cancelled_is_sent_again)
+{
+	vm_pool *pool = fork_with("--late");
+	struct vm_result r;
+
+	cancel_and_push(pool, &r);
+	ck_assert_int_eq(r.attempts, 1);
+	ck_assert_int_eq(state_of(pool).times_lost, 0);
+	ck_assert_uint_eq(state_of(pool).done, 3);
+	close_pool(pool);
+}
+END_TEST
+
 /* ---- an agent that is busy at first ---- */
 
 /* Time before its first PONG. */
@@ -956,6 +1039,7 @@ int main(int argc, char **argv)
 		an_agent_may_answer_and_leave_at_once,
 		workers_may_come_while_an_agent_leaves,
 		workers_may_come_between_two_answers,
+		an_item_that_nobody_cancelled_is_sent_again,
 		an_answer_that_comes_twice_ends_the_link,
 		an_answer_to_no_item_ends_the_link,
 		each_input_comes_back_once_from_liars,
@@ -975,6 +1059,8 @@ int main(int argc, char **argv)
 		return serve(heed_restlessly);
 	if (argc > 1 && strcmp(argv[1], "--shifty") == 0)
 		return serve(heed_shiftily);
+	if (argc > 1 && strcmp(argv[1], "--late") == 0)
+		return serve(heed_late);
 	if (argc > 1 && strcmp(argv[1], "--busy") == 0)
 		return serve(heed_when_busy);
 	vm_agent(argc, argv, table, COUNTOF(table));
