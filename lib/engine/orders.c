@@ -17,16 +17,6 @@ bool orders_cancel(struct engine *e, const struct member *m, uint64_t item)
 	return true;
 }
 
-void orders_recall(struct engine *e, struct host *h, bool running)
-{
-	if (h->member == NULL || !member_is_ready(h->member) ||
-	    h->member->nsent == 0)
-		return;
-	h->recalls = true;
-	h->recall.running |= running;
-	e->ordered = true;
-}
-
 static bool has_orders(const struct host *h)
 {
 	return h->cancel_count > 0 || h->recalls;
@@ -39,6 +29,30 @@ static bool may_order(const struct host *h)
 
 	return has_orders(h) && m != NULL && member_is_ready(m) &&
 	    channel_sent(&m->channel) >= h->order_until;
+}
+
+/* Queues the orders of a host, if they can be. */
+static void queue(struct engine *e, struct host *h)
+{
+	size_t size = may_order(h) ? hosts_write_order(h) : 0;
+
+	if (size > 0 && crew_order(&e->crew, h->member, h->order, size) < 0)
+		crew_doom(&e->crew, h->member, VM_LOST);
+	if (size > 0)
+		h->order_until = h->member->channel.queued;
+}
+
+/* Queued at once, if possible, the order leaves before inputs that come after
+   vm_cancel(), which it must not end. */
+void orders_recall(struct engine *e, struct host *h, bool running)
+{
+	if (h->member == NULL || !member_is_ready(h->member) ||
+	    h->member->nsent == 0)
+		return;
+	h->recalls = true;
+	h->recall.running |= running;
+	queue(e, h);
+	e->ordered |= has_orders(h);
 }
 
 uint64_t orders_alarm(const struct engine *e, uint64_t now)
@@ -58,13 +72,8 @@ int orders_run(struct engine *e, uint64_t now)
 	(void)now;
 	for (size_t i = 0; e->ordered && i < e->set.hosts.count; i++) {
 		struct host *h = e->set.hosts.all[i];
-		size_t size = may_order(h) ? hosts_write_order(h) : 0;
 
-		if (size > 0 && crew_order(&e->crew, h->member, h->order,
-		    size) < 0)
-			crew_doom(&e->crew, h->member, VM_LOST);
-		if (size > 0)
-			h->order_until = h->member->channel.queued;
+		queue(e, h);
 		left |= has_orders(h);
 	}
 	e->ordered = left;

@@ -466,6 +466,32 @@ static void heed_late(const struct frame *f)
 		tell(FRAME_BYE, NULL, 0);
 }
 
+/* Of three items each: answers the first when it has the second, ends the second
+   by RECALL, and answers the third with the number of RECALLs so far. */
+static void heed_recalls(const struct frame *f)
+{
+	static struct far_seek next;
+	static int64_t recalls;
+
+	if (f->kind == FRAME_BEGIN)
+		begin_with(2);
+	if (f->kind == FRAME_RECALL)
+		end_item(3 * (uint64_t)recalls++ + 1);
+	if (f->kind == FRAME_ITEM && next.item % 3 == 1) {
+		const struct far_seek before = { next.item - 1 };
+
+		tell(FRAME_SEEK, &before, sizeof before);
+		tell(FRAME_OUTPUT, f->body, f->size);
+	}
+	if (f->kind == FRAME_ITEM && next.item % 3 == 2) {
+		tell(FRAME_SEEK, &next, sizeof next);
+		tell(FRAME_OUTPUT, &recalls, sizeof recalls);
+	}
+	next.item += f->kind == FRAME_ITEM;
+	if (f->kind == FRAME_STOP)
+		tell(FRAME_BYE, NULL, 0);
+}
+
 static void submit(vm_pool *pool, int64_t x)
 {
 	ck_assert_int_eq(vm_submit(pool, &x, sizeof x, NULL), 1);
@@ -510,6 +536,21 @@ START_TEST(an_item_that_nobody_cancelled_is_sent_again)
 	ck_assert_int_eq(r.attempts, 1);
 	ck_assert_int_eq(state_of(pool).times_lost, 0);
 	ck_assert_uint_eq(state_of(pool).done, 3);
+	close_pool(pool);
+}
+END_TEST
+
+/* Written together, both orders are heeded at once: so the test tries often. */
+START_TEST(a_recall_leaves_before_the_next_input)
+{
+	vm_pool *pool = fork_with("--recalls");
+	struct vm_result r;
+
+	for (int i = 1; i <= 400; i++) {
+		cancel_and_push(pool, &r);
+		ck_assert_int_eq(number(r.output), i);
+		take_end(pool);
+	}
 	close_pool(pool);
 }
 END_TEST
@@ -1040,6 +1081,7 @@ int main(int argc, char **argv)
 		workers_may_come_while_an_agent_leaves,
 		workers_may_come_between_two_answers,
 		an_item_that_nobody_cancelled_is_sent_again,
+		a_recall_leaves_before_the_next_input,
 		an_answer_that_comes_twice_ends_the_link,
 		an_answer_to_no_item_ends_the_link,
 		each_input_comes_back_once_from_liars,
@@ -1061,6 +1103,8 @@ int main(int argc, char **argv)
 		return serve(heed_shiftily);
 	if (argc > 1 && strcmp(argv[1], "--late") == 0)
 		return serve(heed_late);
+	if (argc > 1 && strcmp(argv[1], "--recalls") == 0)
+		return serve(heed_recalls);
 	if (argc > 1 && strcmp(argv[1], "--busy") == 0)
 		return serve(heed_when_busy);
 	vm_agent(argc, argv, table, COUNTOF(table));
