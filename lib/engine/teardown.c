@@ -153,6 +153,9 @@ static void explain(const struct engine *e, const struct member *m,
 		words_set(w, 0, "Teardown in worker %d took longer than the "
 		    "%llu ms of teardown_timeout_ms.", m->index,
 		    (unsigned long long)(e->set.teardown_ns / MS_IN_NS));
+	else if (m->killed && m->blame == VM_CANCELLED)
+		words_set(w, 0, "Worker %d was killed before its teardown: "
+		    "its item was cancelled.", m->index);
 	else if (m->killed)
 		words_set(w, 0, "Worker %d was killed before its teardown: "
 		    "it did not come to that in time.", m->index);

@@ -207,6 +207,35 @@ START_TEST(a_teardown_that_never_ran_is_told)
 }
 END_TEST
 
+/* Of two workers, each at an item that is cancelled, one had to leave. */
+START_TEST(a_teardown_is_missed_as_its_item_was_cancelled)
+{
+	const struct vm_worker w = { .process = never_ends,
+		.teardown = tear_down };
+	const struct vm_options options = { .workers = 2, .chunk_size = 1 };
+	struct vm_result r;
+	vm_pool *pool;
+
+	sh = shared_new();
+	pool = fork_pool(&w, &options);
+	imap_to(pool, vm_range(0, 2));
+	while (sh->counter[BUSY] < 2)
+		ck_assert_int_eq(vm_zip_in_out_within(pool, &r, 1), VM_LATER);
+	ck_assert_int_eq(vm_resize(pool, 1), 0);
+	ck_assert_int_eq(vm_zip_in_out_within(pool, &r, 0), VM_LATER);
+	for (uint64_t i = 0; i < 2; i++)
+		ck_assert_int_eq(vm_cancel_item(pool, NULL, i), 1);
+	for (int i = 0; i < 2; i++) {
+		take(pool, &r);
+		ck_assert_int_eq(r.exception->cause, VM_CANCELLED);
+	}
+	take_end(pool);
+	close_with(pool, "was killed before its teardown: its item was "
+	    "cancelled.", 1);
+	shared_free(sh);
+}
+END_TEST
+
 /* Without a teardown callback no failure is reported. */
 START_TEST(no_teardown_never_fails)
 {
@@ -597,7 +626,9 @@ int main(void)
 	const TTest *const tests[] = {
 		close_tells_of_a_teardown_that_fails,
 		a_worker_that_dies_of_its_item_owes_no_teardown,
-		a_teardown_that_never_ran_is_told, no_teardown_never_fails,
+		a_teardown_that_never_ran_is_told,
+		a_teardown_is_missed_as_its_item_was_cancelled,
+		no_teardown_never_fails,
 		serial_teardowns_fail_as_well, map_array_has_words_for_it,
 		sums_of_all_workers_add_up, finishing_waits_for_all_to_leave,
 		results_tell_of_teardowns_that_fail,
