@@ -165,7 +165,9 @@ static int agent_process(struct vm_context *me, const void *input, size_t size)
 
 /* ---- inputs ---- */
 
-/* Puts number, index and attempt before an input.  Returns 0 or -ENOMEM. */
+/* Copies an input, with number, index and attempt before it, if these did not
+   come with it.  The pool may have no room for it yet, while more is read from
+   the link.  Returns 0 or -ENOMEM. */
 static int carry(const struct frame *f)
 {
 	const struct far_carried head = {
@@ -175,10 +177,9 @@ static int carry(const struct frame *f)
 	};
 
 	self.input.len = 0;
-	if (buf_append(&self.input, &head, sizeof head) < 0 ||
-	    buf_append(&self.input, f->body, f->size) < 0)
+	if (!self.nested && buf_append(&self.input, &head, sizeof head) < 0)
 		return -ENOMEM;
-	return 0;
+	return buf_append(&self.input, f->body, f->size);
 }
 
 /* Makes an input of an ITEM frame.  Returns 1; 0 if the link breaks the
@@ -188,12 +189,12 @@ static int take(const struct frame *f, const void **input, size_t *size)
 	self.lost |= self.nested && f->size < sizeof(struct far_carried);
 	if (self.lost)
 		return 0;
-	if (!self.nested && carry(f) < 0) {
+	if (carry(f) < 0) {
 		errno = ENOMEM;
 		return -1;
 	}
-	*input = self.nested ? f->body : self.input.data;
-	*size = self.nested ? f->size : self.input.len;
+	*input = self.input.data;
+	*size = self.input.len;
 	self.nth++;
 	self.inputs++;
 	return 1;

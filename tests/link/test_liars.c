@@ -992,6 +992,90 @@ START_TEST(items_of_an_incomplete_chunk_are_given_back)
 }
 END_TEST
 
+/* Items of an agent's link, and the bytes of each. */
+#define HELD_UP 2000
+#define WIDE 20000
+
+/* In a child: sends the items, each with its number in all words. */
+static void send_wide(int to)
+{
+	static _Alignas(16) unsigned char frame[WIDE + 64];
+	static uint32_t body[(sizeof(struct far_carried) + WIDE) / 4];
+	const struct frame_chunk c = { .count = HELD_UP, .attempt = 1 };
+	const size_t size = frame_length(sizeof body);
+
+	send_frame(to, FRAME_CHUNK, &c, sizeof c);
+	for (uint32_t i = 0; i < HELD_UP; i++) {
+		for (size_t k = sizeof(struct far_carried) / 4;
+		    k < COUNTOF(body); k++)
+			body[k] = i;
+		frame_write(frame, FRAME_ITEM, body, sizeof body);
+		for (size_t at = 0; at < size;) {
+			ssize_t n = write(to, frame + at, size - at);
+
+			if (n <= 0)
+				_exit(1);
+			at += (size_t)n;
+		}
+	}
+}
+
+/* Takes the outputs of these items. */
+static void take_wide(struct channel *from)
+{
+	struct pollfd fd = { .fd = from->in, .events = POLLIN };
+	struct frame f;
+	uint32_t word;
+
+	for (uint32_t i = 0; i < HELD_UP;) {
+		while (channel_receive(from, SIZE_MAX, &f) != 1) {
+			ck_assert_int_eq(poll(&fd, 1, limit_ms()), 1);
+			ck_assert_int_ge(channel_fill(from), 0);
+		}
+		if (f.kind == FRAME_OUTPUT) {
+			ck_assert_uint_eq(f.size, WIDE);
+			for (size_t k = 0; k < WIDE; k += sizeof word) {
+				memcpy(&word, f.body + k, sizeof word);
+				ck_assert_uint_eq(word, i);
+			}
+			i++;
+		}
+		channel_pass(from, &f);
+	}
+}
+
+/* The agent behind another has no room for an input that it has read; what it
+   reads meanwhile leaves that input as it is. */
+START_TEST(an_input_that_waits_for_room_stays_as_it_is)
+{
+	unsigned char body[sizeof(struct far_begin) + 4];
+	const struct far_begin b = { .name_size = 4, .workers = 1,
+		.max_item = 1 << 20, .first_index = 32768,
+		.silence_ms = 600000, .nested = 1 };
+	struct channel from;
+	int to, out;
+	pid_t pid = start_agent(&to, &out), sender;
+
+	skip_greeting(out);
+	fcntl(out, F_SETFL, O_NONBLOCK);
+	channel_open(&from, out, -1);
+	memcpy(body, &b, sizeof b);
+	memcpy(body + sizeof b, "echo", 4);
+	send_frame(to, FRAME_BEGIN, body, sizeof body);
+	await_frames(&from, FRAME_BEGUN, 1);
+	sender = new_process();
+	if (sender == 0) {
+		send_wide(to);
+		_exit(0);
+	}
+	take_wide(&from);
+	ck_assert_int_eq(waitpid(sender, NULL, 0), sender);
+	close(to);
+	ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
+	channel_close(&from, close_end);
+}
+END_TEST
+
 /* Returns the kind of the agent's answer to a BEGIN for a worker "echo" of that
    head, with a record of a machine behind it or NULL; and the answer's size. */
 static enum frame_kind answer_to(struct far_begin b,
@@ -1087,6 +1171,7 @@ int main(int argc, char **argv)
 		each_input_comes_back_once_from_liars,
 		an_agent_ends_whatever_the_link_sends,
 		items_of_an_incomplete_chunk_are_given_back,
+		an_input_that_waits_for_room_stays_as_it_is,
 		an_index_beyond_an_int_is_refused,
 		a_refused_machine_has_words,
 		an_agent_does_not_wait_for_ever_to_begin };
