@@ -49,8 +49,10 @@
  *    handler.  Most calls on a pool fail with EDEADLK in the callbacks of its
  *    own sources.
  *  - Each input has one result.  An input may be processed more than once: if
- *    max_attempts allows it, or if its worker broke the protocol, so that the
- *    outputs of that worker cannot be trusted.
+ *    max_attempts allows it; if its worker broke the protocol, so that the
+ *    outputs of that worker cannot be trusted; or if its worker was killed for
+ *    the item before, which had timed out or was cancelled, and had just begun
+ *    this one.
  *  - If other threads run at vm_fork(), hooks must not need locks that those
  *    threads may hold.
  *  - The pool is one child process of yours, the fork server, visible to
@@ -780,9 +782,10 @@ VM_EXPORT int vm_imap(vm_pool *, struct vm_source) VM_CHECK_RESULT;
 /*
  * Pushes one input, for programs that get theirs one by one.  The bytes are
  * copied; they may lie in the current result.  Pushed inputs come before those
- * that sources have not given yet.  A worker gets the input at once if one is
- * idle, otherwise when results are taken.  Its result has this tag and, as
- * index, the number of inputs pushed before.  Does not block.  Returns
+ * that sources have not given yet, or gave when there was no room.  A worker
+ * gets the input at once if one is idle, otherwise when results are taken.  Its
+ * result has this tag and, as index, the number of inputs pushed before.  Does
+ * not block.  Returns
  *	1		the input is taken
  *	0		the input is finished by the journal, and has no result
  *	VM_LATER	not taken: a bound on what is in flight is reached, or
