@@ -789,7 +789,7 @@ VM_EXPORT int vm_imap(vm_pool *, struct vm_source) VM_CHECK_RESULT;
  *	1		the input is taken
  *	0		the input is finished by the journal, and has no result
  *	VM_LATER	not taken: a bound on what is in flight is reached, or
- *			512 KiB of inputs and more are in flight and half of
+ *			512 KiB of inputs and more are in flight and
  *			max_real_in_flight_factor chunks a worker wait.  There
  *			is room again after results were taken; vm_fd() becomes
  *			readable for them

@@ -93,7 +93,7 @@ bool window_room(const struct window *w)
 bool window_room_pushed(const struct window *w)
 {
 	return window_room(w) && (w->bytes < WINDOW_PUSHED ||
-	    w->nwaiting < MAX(w->max_real / 2, 1));
+	    w->nwaiting < MAX(w->max_real, 1));
 }
 
 size_t window_bytes_left(const struct window *w)

@@ -70,9 +70,10 @@ void window_release(struct window *);
 /* May another chunk be read? */
 bool window_room(const struct window *);
 
-/* May another chunk of pushed inputs be filled?  No more than half the bound on
-   spans sent wait to be sent once the chunks are large: more would only leave
-   the caches of the CPU. */
+/* May another chunk of pushed inputs be filled?  Once the chunks are large,
+   no more wait to be sent than may be sent: more would only leave the caches of
+   the CPU; with fewer, workers run out of items while the program takes
+   results. */
 bool window_room_pushed(const struct window *);
 
 /* Returns the bytes left below the bound for the next chunk. */

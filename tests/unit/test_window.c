@@ -169,7 +169,7 @@ START_TEST(few_pushed_inputs_wait)
 		ck_assert_uint_lt(n, COUNTOF(held));
 		held[n++] = answer_first(&w, 1);
 	}
-	for (int i = 0; i < 4; i++) {
+	for (int i = 0; i < 8; i++) {
 		ck_assert(window_room_pushed(&w));
 		admit(&w, seq++, 1);
 	}
