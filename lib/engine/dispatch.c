@@ -67,13 +67,23 @@ static struct member *pick_for(const struct engine *e, const struct span *s)
 	return crew_pick(&e->crew);
 }
 
-/* Returns how many items of a span a worker is to take at once: no more than
-   its share of them, since no other worker can have these. */
+/* Is the span a whole chunk, as large as chunks become by themselves?  Then
+   others of that size come before it and behind it. */
+static bool is_whole(const struct engine *e, const struct span *s)
+{
+	return !e->sizer.fixed && s->count == s->chunk->count &&
+	    sizer_enough(&e->sizer, s->count, s->chunk->items.len);
+}
+
+/* Returns how many items of a span a worker is to take at once.  Of a chunk
+   that is small, or of a part that was taken back, it takes no more than its
+   share, since no other worker can have them before it gives them back. */
 static uint16_t stride(const struct engine *e, const struct span *s)
 {
 	const size_t share = s->count / MAX(e->staffing.workforce, 1);
+	const uint16_t most = sizer_stride(&e->sizer);
 
-	return (uint16_t)MIN(sizer_stride(&e->sizer), MAX(share, 1));
+	return is_whole(e, s) ? most : (uint16_t)MIN(most, MAX(share, 1));
 }
 
 static int send_first(struct engine *e, struct member *m, uint64_t now)
