@@ -279,13 +279,18 @@ static void scribble_zeros(void)
 	fill_slot(0);
 }
 
+/* Noise of its own for the control page, the ring and the arrays; the payload
+   area, of many MiB, has the same again and again. */
 static void scribble_noise(void)
 {
+	const size_t own = 1 << 20;
 	size_t size;
 	unsigned char *at = own_slot(sh, &size);
 
-	for (size_t i = 0; i < size; i++)
+	for (size_t i = 0; i < MIN(own, size); i++)
 		at[i] = (unsigned char)(rand() >> 7);
+	for (size_t i = own; i < size; i += own)
+		memcpy(at + i, at, MIN(own, size - i));
 }
 
 /* Many bytes committed, none flushed. */
