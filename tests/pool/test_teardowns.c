@@ -16,7 +16,7 @@
 #include "tools.h"
 #include "vimap_reduce.h"
 
-enum { BUSY };
+enum { BUSY, AWAY };
 
 enum way { WELL, EXITS_WELL, FAILS, FAILS_MUTE, ABORTS, EXITS, HANGS,
 	GARBLES };
@@ -466,6 +466,8 @@ static void say_late(struct vm_context *me)
 	say_sum(me);
 	atomic_store(&sh->pid[0], getpid());
 	atomic_fetch_add(&sh->counter[BUSY], 1);
+	/* A call that the caller is in could read all of the output. */
+	await(&sh->counter[AWAY], 1, limit_ms());
 }
 
 /* The teardown ends in time; the worker blocks because the caller does not read
@@ -489,6 +491,7 @@ START_TEST(a_caller_that_is_away_costs_no_teardown)
 	while (vm_zip_in_out_within(pool, &r, 1) == VM_LATER &&
 	    sh->counter[BUSY] == 0)
 		;
+	atomic_store(&sh->counter[AWAY], 1);
 	for (int i = 0; i < 2; i++) {
 		wait_asleep(sh->pid[0]);
 		nap_ms(600);
