@@ -72,8 +72,8 @@ enum session {
 /* The setup of the first worker in a place, for vm_ready(). */
 enum first_setup { FIRST_PENDING, FIRST_WELL, FIRST_FAILED };
 
-/* So many outputs of one size, and so many items in a chunk, make an array of
-   outputs worth a try. */
+/* Least number of outputs of one size, and of items in a chunk, with which an
+   array of outputs is tried. */
 #define CREW_ALIKE_LEAST 16
 
 struct member {
