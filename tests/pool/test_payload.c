@@ -1198,11 +1198,12 @@ static int narrow_pool(void *arg)
 	return 15;
 }
 
-/* 256 slots take 48 MiB; with halves of 64 KiB 96 MiB, of 128 KiB 128 MiB. */
+/* 256 slots take 48 MiB; with halves of 64 KiB 128 MiB, of 128 KiB 160 MiB, of
+   256 KiB 224 MiB. */
 START_TEST(less_of_it_or_none_will_do)
 {
-	static struct narrow cases[] = { { 115, SLOT_PAYLOAD_LEAST },
-		{ 160, 2 * SLOT_PAYLOAD_LEAST }, { 75, 0 } };
+	static struct narrow cases[] = { { 144, SLOT_PAYLOAD_LEAST },
+		{ 192, 2 * SLOT_PAYLOAD_LEAST }, { 88, 0 } };
 
 	draw_sizes();
 	for (size_t i = 0; i < COUNTOF(cases) && !SANITIZED; i++) {
