@@ -575,7 +575,8 @@ static void judge_answers(void)
 static bool is_disbelieved(const struct trial *t)
 {
 	return t->fault.where == FAULT_HERE && t->fault.act == FAULT_FAIL &&
-	    (t->fault.kind == FAULT_READ || t->fault.kind == FAULT_WRITEV);
+	    (t->fault.kind == FAULT_READ || t->fault.kind == FAULT_WRITE ||
+	    t->fault.kind == FAULT_WRITEV);
 }
 
 /* P2: a fault costs an item an attempt at most; a broken pool loses the items
