@@ -7,6 +7,7 @@
 
 #include "engine/dispatch.h"
 #include "engine/resume.h"
+#include "engine/stats.h"
 #include "os/sys.h"
 
 /* Admits the chunk being filled if the pushed input cannot be added to it.
@@ -66,6 +67,7 @@ int push_input(struct engine *e, const void *input, size_t size, void *tag,
 	int r = 0;
 
 	e->intake.room = 0;
+	stats_resume(e);
 	s->input = input;
 	s->size = size;
 	s->met = 0;

@@ -20,7 +20,8 @@ struct span;
 /* Returns what an idle worker lacks, before the caller waits for workers. */
 enum tally_want stats_want(struct engine *);
 
-/* A source is added: ends the time in which the pool has nothing to do. */
+/* A source or an input is added: ends the time in which the pool has nothing to
+   do. */
 void stats_resume(struct engine *);
 
 /* Counts the times of the items that a worker has done since its last END, all

@@ -347,6 +347,30 @@ static int burn(struct vm_context *me, const void *input, size_t size)
 	return vm_output(me, input, size);
 }
 
+/* Pushed inputs end the time that is left out, as a source does. */
+START_TEST(pushed_inputs_have_their_time)
+{
+	const struct vm_worker w = { .process = nap };
+	const struct vm_options o = { .workers = 1 };
+	uint64_t began = clock_ns();
+	struct vm_stats s;
+	struct vm_result r;
+	vm_pool *pool = fork_pool(&w, &o);
+
+	ck_assert_int_eq(vm_ready(pool, limit_ms()), 0);
+	for (int i = 0; i < 3; i++) {
+		nap_ms(50);
+		ck_assert_int_eq(vm_submit(pool, "", 1, NULL), 1);
+		take(pool, &r);
+	}
+	s = stats_of(pool);
+	ck_assert_uint_ge(s.wall_ns, 60 * MS_IN_NS);
+	ck_assert_uint_gt(s.asleep_ns, 0);
+	ck_assert_uint_le(s.wall_ns, clock_ns() - began - 150 * MS_IN_NS);
+	close_pool(pool);
+}
+END_TEST
+
 START_TEST(cpu_time_grows_while_a_worker_lives)
 {
 	const struct vm_worker w = { .process = burn };
@@ -632,7 +656,7 @@ int main(void)
 		items_cancelled_or_lost_are_counted,
 		the_total_is_that_of_all_sources, bounds_have_peaks,
 		a_pool_without_processes_counts_too,
-		times_are_where_they_were_spent,
+		times_are_where_they_were_spent, pushed_inputs_have_their_time,
 		cpu_time_grows_while_a_worker_lives, slow_inputs_are_named,
 		slow_inputs_may_die,
 		workers_that_wait_for_the_caller_are_blocked,
