@@ -224,7 +224,7 @@ int deliver_next(struct engine *e, struct item *item, uint64_t until)
 			return 1;
 		}
 		r = at_end(e);
-		if (r <= 0)
+		if (r <= 0 && e->intake.sources == NULL)
 			tally_rest(&e->tally);
 		if (r == 0)
 			placed_trim(e);

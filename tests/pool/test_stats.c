@@ -371,6 +371,33 @@ START_TEST(pushed_inputs_have_their_time)
 }
 END_TEST
 
+static int fail_at_once(void *from, const void **input, size_t *size)
+{
+	(void)from, (void)input, (void)size;
+	errno = EIO;
+	return -1;
+}
+
+/* The pool goes on to the next source. */
+START_TEST(the_time_behind_a_source_that_failed_counts)
+{
+	const struct vm_worker w = { .process = nap };
+	const struct vm_options o = { .workers = 1 };
+	struct vm_result r;
+	vm_pool *pool = fork_pool(&w, &o);
+
+	imap_to(pool, vm_callback(fail_at_once, NULL));
+	imap_to(pool, vm_range(0, 3));
+	ck_assert_int_eq(vm_zip_in_out(pool, &r), -1);
+	ck_assert_int_eq(errno, EIO);
+	for (int i = 0; i < 3; i++)
+		take(pool, &r);
+	take_end(pool);
+	ck_assert_uint_ge(stats_of(pool).wall_ns, 60 * MS_IN_NS);
+	close_pool(pool);
+}
+END_TEST
+
 START_TEST(cpu_time_grows_while_a_worker_lives)
 {
 	const struct vm_worker w = { .process = burn };
@@ -657,6 +684,7 @@ int main(void)
 		the_total_is_that_of_all_sources, bounds_have_peaks,
 		a_pool_without_processes_counts_too,
 		times_are_where_they_were_spent, pushed_inputs_have_their_time,
+		the_time_behind_a_source_that_failed_counts,
 		cpu_time_grows_while_a_worker_lives, slow_inputs_are_named,
 		slow_inputs_may_die,
 		workers_that_wait_for_the_caller_are_blocked,
