@@ -70,6 +70,9 @@ static int change_workers(struct vm_options *o, struct words *w)
 
 	if (value == NULL)
 		return 0;
+	/* With indices the bound can only be the number itself. */
+	if (o->worker_indices != NULL && o->max_workers == o->workers)
+		o->max_workers = 0;
 	if (strcmp(value, "serial") == 0) {
 		o->workers = VM_SERIAL;
 		o->host_count = o->max_hosts = 0;

@@ -62,14 +62,24 @@ END_TEST
 START_TEST(indices_bound_the_workers)
 {
 	const int indices[] = { 5, 6 };
-	const struct vm_options o = { .workers = 2,
-		.worker_indices = indices };
+	struct vm_options o = { .workers = 2, .worker_indices = indices };
 	vm_pool *pool;
 
-	set("VIMAP_WORKERS", "1");
-	pool = fork_pool(&echoer, &o);
-	ck_assert_int_eq(vm_workers(pool), 1);
-	close_pool(pool);
+	for (; o.max_workers <= 2; o.max_workers += 2) {
+		set("VIMAP_WORKERS", "1");
+		pool = fork_pool(&echoer, &o);
+		ck_assert_int_eq(vm_workers(pool), 1);
+		close_pool(pool);
+		set("VIMAP_WORKERS", "serial");
+		pool = fork_pool(&echoer, &o);
+		ck_assert(pool->engine.set.serial);
+		close_pool(pool);
+	}
+	/* The program's own mistake stays one. */
+	set("VIMAP_WORKERS", "2");
+	ck_assert_ptr_null(vm_fork(&echoer, &o));
+	ck_assert_ptr_nonnull(strstr(vm_error(NULL), "max_workers"));
+	o.max_workers = 0;
 	set("VIMAP_WORKERS", "3");
 	ck_assert_ptr_null(vm_fork(&echoer, &o));
 	ck_assert_ptr_nonnull(strstr(vm_error(NULL), "worker_indices"));
