@@ -76,6 +76,7 @@ static int change_workers(struct vm_options *o, struct words *w)
 	if (strcmp(value, "serial") == 0) {
 		o->workers = VM_SERIAL;
 		o->host_count = o->max_hosts = 0;
+		o->listen = NULL;
 		return 0;
 	}
 	if (!read_number(value, WORKERS_MOST, &n) || n == 0)

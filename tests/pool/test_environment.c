@@ -59,6 +59,26 @@ START_TEST(workers_are_set)
 }
 END_TEST
 
+/* Other machines are left out, and none is waited for. */
+START_TEST(a_serial_pool_is_alone)
+{
+	const char *const command[] = { "/bin/false", NULL };
+	const struct vm_host host = { .command = command };
+	const struct vm_worker w = { .process = echo, .name = "echo" };
+	const struct vm_options o = { .workers = VM_ELSEWHERE, .hosts = &host,
+		.host_count = 1, .listen = "/nowhere/at/all" };
+	struct vm_result r;
+	vm_pool *pool;
+
+	set("VIMAP_WORKERS", "serial");
+	pool = fork_pool(&w, &o);
+	imap_to(pool, vm_range(0, 1));
+	take(pool, &r);
+	take_end(pool);
+	close_pool(pool);
+}
+END_TEST
+
 START_TEST(indices_bound_the_workers)
 {
 	const int indices[] = { 5, 6 };
@@ -554,7 +574,8 @@ END_TEST
 int main(int argc, char **argv)
 {
 	const TTest *const tests[] = {
-		workers_are_set, indices_bound_the_workers,
+		workers_are_set, a_serial_pool_is_alone,
+		indices_bound_the_workers,
 		flags_are_set_and_cleared, figures_are_told_at_the_end,
 		timeouts_are_stretched,
 		a_single_input_has_its_index_and_seed,
