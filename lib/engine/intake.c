@@ -412,12 +412,33 @@ static int refer_some(struct engine *e, struct source *s,
 	return r < 0 ? r : 1;
 }
 
+/* As fill_only(), for an inherited array. */
+static int refer_only(struct engine *e, struct source *s,
+    struct source_array *array)
+{
+	size_t before = (size_t)MIN(array->left, e->set.only - s->index);
+	int r = 0;
+
+	array->items += before * array->size;
+	array->left -= before;
+	s->index += before;
+	e->intake.seq += before;
+	if (array->left > 0)
+		r = refer(e, s, array, 1);
+	if (r == 0)
+		source_close(s);
+	return r;
+}
+
 /* Packs a single input of a source, that of the index in "only"; those before
    it are read and count, those behind it are not read.  Returns as fill(). */
 static int fill_only(struct engine *e, struct source *s)
 {
+	struct source_array *array = source_inherited(s);
 	int r = 0;
 
+	if (array != NULL)
+		return refer_only(e, s, array);
 	while (r == 0 && s->index < e->set.only) {
 		if (source_next(s, e->set.plan.max_item) != 1)
 			return 0;

@@ -250,14 +250,39 @@ START_TEST(a_single_input_has_its_index_and_seed)
 }
 END_TEST
 
+/* The outputs of the others stay as they are. */
+START_TEST(a_single_element_is_mapped)
+{
+	const struct vm_worker w = { .process = tell_seed };
+	const struct vm_options o = { .workers = 2, .seed = 5 };
+	uint64_t all[5], out[5] = { 0 };
+	const struct vm_array_map every = { .in = numbers, .count = 5,
+		.in_size = 8, .out = all, .out_size = 8 };
+	struct vm_array_map one = every;
+
+	one.out = out;
+	ck_assert_int_eq(vm_map_array(&w, &o, &every), 0);
+	set("VIMAP_ONLY", "3");
+	ck_assert_int_eq(vm_map_array(&w, &o, &one), 0);
+	for (int i = 0; i < 5; i++)
+		ck_assert_uint_eq(out[i], i == 3 ? all[3] : 0);
+}
+END_TEST
+
 START_TEST(an_index_may_be_behind_the_end)
 {
+	const struct vm_worker w = { .process = tell_seed };
+	const struct vm_options o = { .workers = 1 };
+	uint64_t out[5];
+	const struct vm_array_map map = { .in = numbers, .count = 5,
+		.in_size = 8, .out = out, .out_size = 8 };
 	vm_pool *pool;
 
 	set("VIMAP_ONLY", "5");
 	pool = fork_two(1);
 	take_end(pool);
 	close_pool(pool);
+	ck_assert_int_eq(vm_map_array(&w, &o, &map), 0);
 }
 END_TEST
 
@@ -579,6 +604,7 @@ int main(int argc, char **argv)
 		flags_are_set_and_cleared, figures_are_told_at_the_end,
 		timeouts_are_stretched,
 		a_single_input_has_its_index_and_seed,
+		a_single_element_is_mapped,
 		an_index_may_be_behind_the_end, other_values_are_refused,
 		failed_inputs_are_kept, cancelled_inputs_are_not_kept,
 		files_that_exist_are_left_alone,
