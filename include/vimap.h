@@ -1246,7 +1246,8 @@ struct vm_stats {
 	uint64_t asleep_ns;	/* waiting for workers, or for a source that
 				   returned VM_LATER */
 
-	/* The time of all workers together. */
+	/* The time of all workers together, in which another machine is a
+	   single worker, without the CPU time of those there. */
 	uint64_t setup_ns;	/* in setup() */
 	uint64_t busy_ns;	/* at chunks */
 	uint64_t idle_ns;	/* waiting for chunks */

@@ -244,10 +244,11 @@ char stats_letter(const struct engine *e, size_t place, uint64_t *index,
 /* ---- the pool ---- */
 
 /* Sums up all places.  The memory of workers that are alive is left out: to
-   look it up takes long. */
-static void add_places(const struct engine *e, struct vm_stats *s)
+   look it up takes long.  Returns the part of busy_ns that links have. */
+static uint64_t add_places(const struct engine *e, struct vm_stats *s)
 {
 	struct vm_worker_stats w;
+	uint64_t far = 0;
 
 	for (size_t i = 0; i < e->crew.count; i++) {
 		fill_place(e, &e->crew.members[i], &w);
@@ -258,7 +259,9 @@ static void add_places(const struct engine *e, struct vm_stats *s)
 		s->blocked_ns += w.blocked_ns;
 		s->cpu_ns += w.cpu_ns;
 		s->max_rss = MAX(s->max_rss, w.max_rss);
+		far += i >= e->crew.first_link ? w.busy_ns : 0;
 	}
+	return far;
 }
 
 static void fill_counts(const struct engine *e, struct vm_stats *s)
@@ -307,7 +310,8 @@ static void fill_bounds(const struct window *w, struct vm_stats *s)
 }
 
 /* Adds what limits the run. */
-static void judge(const struct engine *e, struct vm_stats *s, struct words *w)
+static void judge(const struct engine *e, bool far, struct vm_stats *s,
+    struct words *w)
 {
 	struct verdict_facts f = {
 		.stats = s,
@@ -315,6 +319,7 @@ static void judge(const struct engine *e, struct vm_stats *s, struct words *w)
 		.serial = e->set.serial,
 		.ordered = e->set.ordered,
 		.restarts = e->set.max_items > 0 || e->set.max_rss > 0,
+		.far = far,
 	};
 
 	for (int i = 0; i < WANTS; i++)
@@ -338,6 +343,5 @@ void stats_fill(struct engine *e, struct vm_stats *s, struct words *w)
 	s->yours_ns = t->yours_ns + (t->resting ? 0 : now - t->left_at);
 	s->sources_ns = t->sources_ns;
 	s->asleep_ns = t->asleep_ns;
-	add_places(e, s);
-	judge(e, s, w);
+	judge(e, add_places(e, s) > 0, s, w);
 }

@@ -208,6 +208,17 @@ static bool bound(const struct verdict_facts *f, struct words *w)
 	return true;
 }
 
+/* A link is busy while its machine has an input, and its CPU time is not that
+   of the workers there. */
+static bool machines(const struct verdict_facts *f, struct words *w)
+{
+	if (!f->far || busy(f->stats) < BUSY)
+		return false;
+	words_set(w, 0, "The machines have inputs %u %% of the time: more of "
+	    "them, or more workers there, would help.", busy(f->stats));
+	return true;
+}
+
 static bool outside(const struct verdict_facts *f, struct words *w)
 {
 	const struct vm_stats *s = f->stats;
@@ -252,6 +263,7 @@ enum vm_limit verdict_find(const struct verdict_facts *f, struct words *w)
 		{ taking, VM_LIMIT_TAKING },
 		{ input, VM_LIMIT_INPUT },
 		{ bound, VM_LIMIT_BOUND },
+		{ machines, VM_LIMIT_WORKERS },
 		{ outside, VM_LIMIT_OUTSIDE },
 		{ workers, VM_LIMIT_WORKERS },
 		{ nothing, VM_LIMIT_NONE },

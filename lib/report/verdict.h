@@ -23,6 +23,8 @@ struct verdict_facts {
 	bool serial;		/* without processes */
 	bool ordered;
 	bool restarts;		/* options replace workers after some items */
+	bool far;		/* other machines had items: each is a worker in
+				   the sums */
 };
 
 /* Sets the words to a sentence with the figures that show the limit, and the

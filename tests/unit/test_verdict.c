@@ -53,6 +53,10 @@ START_TEST(each_limit_has_its_sentence)
 	    "more CPUs would help; there are 2 workers and 2 CPUs.");
 
 	s.cpu_ns = 43 * S_IN_NS / 10;
+	f.far = true;
+	find(&f, VM_LIMIT_WORKERS, "The machines have inputs 97 % of the time: "
+	    "more of them, or more workers there, would help.");
+	f.far = false;
 	find(&f, VM_LIMIT_OUTSIDE, "Workers are at items 97 % of the time, "
 	    "but use only 22 % of it as CPU time: they wait for disk, network "
 	    "or a CPU.  More workers than 2 may help.");
