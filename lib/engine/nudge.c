@@ -65,6 +65,7 @@ static int ask_all(struct engine *e, uint64_t since, uint64_t now)
 			continue;
 		atomic_store(&m->slot->wanted, 1);
 		r = receive_ring(e, m, now);
+		m->asked = true;
 		any |= r > 0;
 		silent++;
 	}

@@ -66,13 +66,14 @@ uint64_t stats_total(const struct engine *e)
 
 /* Estimates the time of the last item in the longest leg of n items.  The
    caller asks a worker for its results while it is at a long item; so that item
-   is the last in its leg, if the leg does not end with the chunk. */
-static uint64_t longest_ns(const struct engine *e,
+   is the last in its leg, unless the leg ends with the chunk and the worker was
+   not asked. */
+static uint64_t longest_ns(const struct engine *e, bool asked,
     const struct frame_end *said, uint32_t n)
 {
 	uint64_t each = said->longest / MAX(said->items, 1), usual;
 
-	if (said->items <= 1 || said->items == n)
+	if (said->items <= 1 || (said->items == n && !asked))
 		return each;
 	usual = times_part(&e->tally.times, 500);
 	return said->longest - (said->items - 1) * MIN(usual, each);
@@ -85,17 +86,19 @@ void stats_count(struct engine *e, struct member *m, const struct span *s,
 	const uint64_t ns = MIN(said->ns, lived);
 	const uint64_t blocked = MIN(said->blocked, ns);
 	const uint32_t n = (uint32_t)(m->finished - m->counted);
+	const bool asked = m->asked;
 	struct times_item slow = { .ns = 0 };
 	uint64_t others;
 
 	m->counted = m->finished;
+	m->asked = false;
 	m->effort.busy += ns;
 	m->effort.blocked += blocked;
 	if (n == 0 || said->last >= said->next || said->items > n ||
 	    said->next - said->last > n || said->longest > ns - blocked)
 		return;
 	slow = (struct times_item){
-		.ns = longest_ns(e, said, n),
+		.ns = longest_ns(e, asked, said, n),
 		.seq = s->chunk->seq + said->last,
 		.index = s->chunk->index + said->last,
 		.tag = chunk_tag(s->chunk, said->last),

@@ -144,7 +144,7 @@ static void clear(struct crew *c, struct member *m, void (*close)(int *fd))
 	m->ordinal = 0;
 	m->blame = 0;
 	m->killed = m->held = m->garbled = false;
-	m->told_to_stop = m->alone = false;
+	m->told_to_stop = m->alone = m->asked = false;
 	m->presumed = m->ended = m->unsettled = false;
 	m->session = SESSION_SETUP;
 	m->doom_at = m->setup_by = NEVER;

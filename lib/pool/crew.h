@@ -151,6 +151,7 @@ struct member {
 	bool sated;		/* has enough chunks, and has not done half of
 				   them */
 	bool alone;		/* has an item that is leased alone */
+	bool asked;		/* for results, since its last END */
 	bool full;		/* its task pipe is full, as far as the caller
 				   knows */
 	bool killed;		/* by order of the caller, */

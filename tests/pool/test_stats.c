@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/base.h"
+#include "shm/slot.h"
 #include "tools.h"
 
 enum { RUNNING, GO, DEATHS, SETUPS };
@@ -461,6 +462,54 @@ START_TEST(slow_inputs_are_named)
 }
 END_TEST
 
+/* Input 9, the last of its chunk, goes on until its worker is asked for results,
+   and longer.  Tells the time. */
+static int wait_for_caller(struct vm_context *me, const void *input,
+    size_t size)
+{
+	const uint64_t began = clock_ns();
+	uint64_t ns;
+	size_t pages;
+	struct slot *slot;
+
+	(void)size;
+	if (number(input) == 9) {
+		slot = (void *)own_slot(sh, &pages);
+		while (atomic_load(&slot->wanted) == 0 &&
+		    clock_ns() - began < limit_ns())
+			nap_ms(1);
+		nap_ms(50);
+	}
+	ns = clock_ns() - began;
+	return vm_output(me, &ns, sizeof ns);
+}
+
+START_TEST(a_slow_input_may_be_the_last_of_its_chunk)
+{
+	const struct vm_worker w = { .process = wait_for_caller };
+	const struct vm_options o = { .workers = 1, .chunk_size = 5 };
+	uint64_t ns = 0;
+	struct vm_result r;
+	struct vm_stats s;
+	vm_pool *pool;
+
+	start();
+	pool = fork_pool(&w, &o);
+	imap_to(pool, vm_range(0, 10));
+	for (int i = 0; i < 10; i++) {
+		take(pool, &r);
+		if (r.index == 9)
+			memcpy(&ns, r.output, sizeof ns);
+	}
+	take_end(pool);
+	s = stats_of(pool);
+	ck_assert_uint_eq(s.slowest[0].index, 9);
+	ck_assert_uint_ge(s.slowest[0].ns, ns / 4 * 3);
+	close_pool(pool);
+	shared_free(sh);
+}
+END_TEST
+
 /* Input 1 waits until the caller has taken input 0; input 2 sleeps and dies. */
 static int nap_and_die(struct vm_context *me, const void *input, size_t size)
 {
@@ -686,6 +735,7 @@ int main(void)
 		times_are_where_they_were_spent, pushed_inputs_have_their_time,
 		the_time_behind_a_source_that_failed_counts,
 		cpu_time_grows_while_a_worker_lives, slow_inputs_are_named,
+		a_slow_input_may_be_the_last_of_its_chunk,
 		slow_inputs_may_die,
 		workers_that_wait_for_the_caller_are_blocked,
 		the_state_of_a_worker_is_told, calls_are_refused,
