@@ -55,7 +55,8 @@ uint64_t stats_total(const struct engine *e)
 	uint64_t total = e->intake.seq + e->resume.skipped;
 
 	for (; s != NULL; s = s->next) {
-		if (s->hooks.length == 0 || s->hooks.length < s->index)
+		if (s->hooks.length == 0 || s->hooks.length < s->index ||
+		    s->hooks.length - s->index > UINT64_MAX - total)
 			return 0;
 		total += s->hooks.length - s->index;
 	}

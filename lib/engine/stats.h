@@ -30,7 +30,7 @@ void stats_count(struct engine *, struct member *, const struct span *,
     const struct frame_end *, uint64_t now);
 
 /* Returns the number of inputs that the sources have in all, read or not; 0 if
-   a source does not say. */
+   a source does not say, or it has more than 64 bits. */
 uint64_t stats_total(const struct engine *);
 
 /* Returns the work of a worker as a letter: R runs, S setup, '.' idle, '!' has

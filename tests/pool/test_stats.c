@@ -226,6 +226,21 @@ START_TEST(the_total_is_that_of_all_sources)
 }
 END_TEST
 
+/* As those of sources that never end may have. */
+START_TEST(a_total_beyond_64_bits_is_unknown)
+{
+	const struct vm_options o = { .workers = 1 };
+	vm_pool *pool = fork_pool(&echoer, &o);
+
+	imap_to(pool, vm_range(0, INT64_MAX));
+	imap_to(pool, vm_range(0, INT64_MAX));
+	ck_assert_uint_eq(stats_of(pool).total, UINT64_MAX - 1);
+	imap_to(pool, vm_range(0, 50));
+	ck_assert_uint_eq(stats_of(pool).total, 0);
+	close_pool(pool);
+}
+END_TEST
+
 START_TEST(bounds_have_peaks)
 {
 	const struct vm_options o = { .workers = 2, .chunk_size = 1,
@@ -730,7 +745,8 @@ int main(void)
 	const TTest *const tests[] = {
 		counts_are_those_of_the_results, workers_are_counted,
 		items_cancelled_or_lost_are_counted,
-		the_total_is_that_of_all_sources, bounds_have_peaks,
+		the_total_is_that_of_all_sources,
+		a_total_beyond_64_bits_is_unknown, bounds_have_peaks,
 		a_pool_without_processes_counts_too,
 		times_are_where_they_were_spent, pushed_inputs_have_their_time,
 		the_time_behind_a_source_that_failed_counts,
