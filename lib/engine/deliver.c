@@ -21,6 +21,7 @@
 #include "engine/placed.h"
 #include "engine/serial.h"
 #include "engine/staffing.h"
+#include "engine/stats.h"
 #include "engine/teardown.h"
 #include "engine/tracing.h"
 #include "engine/turn.h"
@@ -232,8 +233,10 @@ int deliver_next(struct engine *e, struct item *item, uint64_t until)
 			r = dismiss(e);
 		if (r <= 0)
 			return r;
-		if (until != NEVER && sys_now() >= until)
+		if (until != NEVER && sys_now() >= until) {
+			e->tally.lacks = stats_want(e);
 			return VM_LATER;
+		}
 	}
 }
 

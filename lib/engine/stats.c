@@ -35,7 +35,8 @@ enum tally_want stats_want(struct engine *e)
 	if (w->waiting != NULL)
 		return window_may_send(w) ? WANT_NOTHING : WANT_REAL;
 	if (s == NULL)
-		return WANT_NOTHING;
+		return e->intake.pushed.index > 0 && !e->fate.finishing ?
+		    WANT_SOURCE : WANT_INPUTS;
 	if (!window_room(w))
 		return w->nchunks >= w->max_total ? WANT_TOTAL : WANT_BYTES;
 	return s->state == SOURCE_WAITING ? WANT_SOURCE : WANT_NOTHING;
@@ -324,6 +325,8 @@ static void judge(const struct engine *e, bool far, struct vm_stats *s,
 		.ordered = e->set.ordered,
 		.restarts = e->set.max_items > 0 || e->set.max_rss > 0,
 		.far = far,
+		.pushed = e->intake.pushed.index > s->inputs / 2,
+		.lacked_ns = e->tally.lacked_ns,
 	};
 
 	for (int i = 0; i < WANTS; i++)

@@ -17,7 +17,8 @@ struct engine;
 struct member;
 struct span;
 
-/* Returns what an idle worker lacks, before the caller waits for workers. */
+/* Returns what an idle worker lacks, before the caller waits for workers, or
+   leaves the library without a result. */
 enum tally_want stats_want(struct engine *);
 
 /* A source or an input is added: ends the time in which the pool has nothing to

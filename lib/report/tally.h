@@ -26,8 +26,10 @@
 
 /* Why a worker is idle while the caller waits for workers. */
 enum tally_want {
-	WANT_NOTHING,		/* none is idle, or no input is left */
-	WANT_SOURCE,		/* the source has no input yet */
+	WANT_NOTHING,		/* none is idle */
+	WANT_INPUTS,		/* no input is left */
+	WANT_SOURCE,		/* the source has no input yet, or the program
+				   has pushed none */
 	WANT_REAL,		/* bound on chunks sent and unanswered */
 	WANT_TOTAL,		/* bound on chunks with results not taken */
 	WANT_BYTES,		/* bound on bytes */
@@ -52,9 +54,12 @@ struct tally {
 	bool resting;		/* nothing is to be done */
 	uint64_t sources_ns;
 	uint64_t asleep_ns;
-	uint64_t yours_ns;	/* between two calls */
-	uint64_t want_ns[WANTS]; /* part of asleep_ns, while a worker was
-				    idle */
+	uint64_t yours_ns;	/* between two calls, */
+	uint64_t lacked_ns;	/* of which behind calls that had found nothing,
+				   with a worker idle */
+	enum tally_want lacks;	/* why, if the last call was such a call */
+	uint64_t want_ns[WANTS]; /* part of asleep_ns and lacked_ns, while a
+				    worker was idle */
 	struct times times;	/* of items */
 };
 
@@ -97,7 +102,14 @@ static inline uint64_t tally_pass(struct tally *t, uint64_t now)
 /* The library is entered; left.  The time between is the program's. */
 static inline void tally_enter(struct tally *t, uint64_t now)
 {
-	t->yours_ns += tally_pass(t, now);
+	const uint64_t ns = tally_pass(t, now);
+
+	t->yours_ns += ns;
+	if (t->lacks != WANT_NOTHING) {
+		t->lacked_ns += ns;
+		t->want_ns[t->lacks] += ns;
+		t->lacks = WANT_NOTHING;
+	}
 }
 
 static inline void tally_leave(struct tally *t, uint64_t now)

@@ -157,14 +157,15 @@ static bool sending(const struct verdict_facts *f, struct words *w)
 static bool taking(const struct verdict_facts *f, struct words *w)
 {
 	const struct vm_stats *s = f->stats;
-	uint64_t each = s->yours_ns / MAX(s->taken, 1);
+	uint64_t ns = s->yours_ns - MIN(f->lacked_ns, s->yours_ns);
 	char text[32];
 
-	if (percent(s->yours_ns, s->wall_ns) < MOST || waiting(s) < PART)
+	if (percent(ns, s->wall_ns) < MOST || waiting(s) < PART)
 		return false;
 	words_set(w, 0, "Results are taken too slowly: the program takes %s "
 	    "for each, and workers wait %u %% of the time.  Leave more of "
-	    "that work to process().", as_text(each, text), waiting(s));
+	    "that work to process().", as_text(ns / MAX(s->taken, 1), text),
+	    waiting(s));
 	return true;
 }
 
@@ -176,9 +177,10 @@ static bool input(const struct verdict_facts *f, struct words *w)
 
 	if (percent(ns, s->wall_ns) < MOST || waiting(s) < PART)
 		return false;
-	words_set(w, 0, "Inputs come too slowly: the source takes %s for "
+	words_set(w, 0, "Inputs come too slowly: the %s takes %s for "
 	    "each, and workers wait %u %% of the time.  Give names or "
 	    "positions as inputs, and let process() read the data.",
+	    f->pushed ? "program" : "source",
 	    as_text(ns / MAX(s->inputs, 1), each), waiting(s));
 	return true;
 }

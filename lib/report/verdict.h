@@ -19,10 +19,12 @@
 struct verdict_facts {
 	const struct vm_stats *stats;
 	uint64_t want_ns[WANTS]; /* see struct tally */
+	uint64_t lacked_ns;
 	size_t cpus;		/* that workers share */
 	bool serial;		/* without processes */
 	bool ordered;
 	bool restarts;		/* options replace workers after some items */
+	bool pushed;		/* most inputs were pushed by the program */
 	bool far;		/* other machines had items: each is a worker in
 				   the sums */
 };

@@ -4,6 +4,7 @@
  */
 #include "config.h"
 
+#include <poll.h>
 #include <string.h>
 
 #include "base/base.h"
@@ -131,6 +132,28 @@ START_TEST(slow_sources_are_found)
 }
 END_TEST
 
+/* A program with an event loop waits there, not in the library. */
+START_TEST(event_loops_are_not_taken_for_slow_callers)
+{
+	const struct vm_worker w = { .process = sleeps };
+	const struct vm_options o = { .workers = 4 };
+	vm_pool *pool = fork_pool(&w, &o);
+	struct pollfd p = { .fd = vm_fd(pool), .events = POLLIN };
+	struct vm_stats s;
+	struct vm_result r;
+
+	ck_assert_int_eq(vm_ready(pool, limit_ms()), 0);
+	for (int i = 0; i < 20; i++) {
+		ck_assert_int_eq(vm_submit(pool, "", 0, NULL), 1);
+		while (vm_zip_in_out_within(pool, &r, 0) != 1)
+			ck_assert_int_ge(poll(&p, 1, limit_ms()), 0);
+	}
+	ck_assert_int_eq(vm_stats(pool, &s), 0);
+	ck_assert_msg(s.limit == VM_LIMIT_INPUT, "%s", s.sentence);
+	close_pool(pool);
+}
+END_TEST
+
 START_TEST(slow_callers_are_found)
 {
 	const struct vm_worker w = { .process = nothing };
@@ -193,6 +216,7 @@ int main(void)
 	const TTest *const tests[] = {
 		workers_that_sleep_wait_for_something_outside,
 		workers_that_compute_need_cpus, slow_sources_are_found,
+		event_loops_are_not_taken_for_slow_callers,
 		slow_callers_are_found, small_items_are_found,
 		an_item_that_holds_up_all_is_found, setups_are_found,
 		bounds_are_found,

@@ -74,6 +74,11 @@ START_TEST(each_limit_has_its_sentence)
 	find(&f, VM_LIMIT_INPUT, "Inputs come too slowly: the source takes "
 	    "1.8 ms for each, and workers wait 53 % of the time.  Give names "
 	    "or positions as inputs, and let process() read the data.");
+	f.pushed = true;
+	find(&f, VM_LIMIT_INPUT, "Inputs come too slowly: the program takes "
+	    "1.8 ms for each, and workers wait 53 % of the time.  Give names "
+	    "or positions as inputs, and let process() read the data.");
+	f.pushed = false;
 	f.want_ns[WANT_SOURCE] = 0;
 
 	s = usual();
@@ -83,6 +88,10 @@ START_TEST(each_limit_has_its_sentence)
 	find(&f, VM_LIMIT_TAKING, "Results are taken too slowly: the program "
 	    "takes 8.0 ms for each, and workers wait 68 % of the time.  Leave "
 	    "more of that work to process().");
+	f.lacked_ns = 35 * S_IN_NS / 10;
+	find(&f, VM_LIMIT_NONE, "Nothing stands out: workers are busy 32 % of "
+	    "the time and wait 68 %.");
+	f.lacked_ns = 0;
 
 	s = usual();
 	s.outputs = 322580645;
