@@ -12,6 +12,7 @@
 #include "base/words.h"
 #include "os/fdlist.h"
 #include "os/outfile.h"
+#include "os/sys.h"
 #include "os/terminal.h"
 
 /* Failures of a pool that are kept; the others are like these. */
@@ -26,7 +27,8 @@
 
 /* Buffers that are too large for the stack of the program. */
 struct buffers {
-	char path[PATH_MAX];
+	char input_path[PATH_MAX];
+	char text_path[PATH_MAX];
 	char text[TEXT_MOST];
 };
 
@@ -72,6 +74,21 @@ static size_t explain(char text[TEXT_MOST], const struct vm_result *r)
 	return MIN((size_t)MAX(n, 0), TEXT_MOST - 1);
 }
 
+/* Writes the input under the nth name, if there is no text of it either.
+   Returns as write_file(). */
+static int write_input(struct buffers *b, const char *dir,
+    const struct vm_result *r, int nth)
+{
+	int64_t size;
+
+	if (!name_file(b->text_path, dir, r->index, nth, "txt") ||
+	    !name_file(b->input_path, dir, r->index, nth, "input"))
+		return -ENAMETOOLONG;
+	size = sys_size_of(b->text_path);
+	return size >= 0 || size == -ESPIPE ? -EEXIST :
+	    write_file(b->input_path, r->input, r->input_size);
+}
+
 /* Writes both files under the first free name.  Returns 0 or -errno. */
 static int write_both(struct buffers *b, const char *dir,
     const struct vm_result *r)
@@ -79,13 +96,10 @@ static int write_both(struct buffers *b, const char *dir,
 	int error = -EEXIST, nth = 0;
 
 	while (error == -EEXIST && ++nth <= NAMES_MOST)
-		error = name_file(b->path, dir, r->index, nth, "input") ?
-		    write_file(b->path, r->input, r->input_size) :
-		    -ENAMETOOLONG;
+		error = write_input(b, dir, r, nth);
 	if (error < 0)
 		return error;
-	name_file(b->path, dir, r->index, nth, "txt");
-	return write_file(b->path, b->text, explain(b->text, r));
+	return write_file(b->text_path, b->text, explain(b->text, r));
 }
 
 static void complain(const char *dir, const struct vm_result *r, int error)

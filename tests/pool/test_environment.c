@@ -421,6 +421,8 @@ START_TEST(files_that_exist_are_left_alone)
 	ck_assert_int_eq(close(fd), 0);
 	ck_assert_int_eq(symlink("victim", in_dir("3.input")), 0);
 	ck_assert_int_eq(symlink("nothing", in_dir("1.input")), 0);
+	/* A text whose input was deleted. */
+	ck_assert_int_eq(symlink("victim", in_dir("4.txt")), 0);
 	run_words(1);
 	read_kept("victim", text, sizeof text);
 	ck_assert_str_eq(text, "");
@@ -429,6 +431,9 @@ START_TEST(files_that_exist_are_left_alone)
 	ck_assert_str_eq(text, "fail");
 	read_kept("1.2.input", text, sizeof text);
 	ck_assert_str_eq(text, "crash");
+	ck_assert(!is_kept("4.input"));
+	read_kept("4.2.input", text, sizeof text);
+	read_kept("4.2.txt", text, sizeof text);
 	remove_dir();
 }
 END_TEST
