@@ -204,8 +204,8 @@ static void setup_died(struct engine *e, struct member *m)
 		return;		/* the caller had no descriptors left for it */
 	if (m->host != 0 && m->told_to_stop)
 		return;		/* its host was removed */
-	m->effort.setup += m->death.died_at - MIN(m->effort.since,
-	    m->death.died_at);
+	effort_setup(&m->effort, m->death.died_at - MIN(m->effort.since,
+	    m->death.died_at), tally_rested(&e->tally, m->death.died_at));
 	m->setups_failed++;
 	if (m->first == FIRST_PENDING)
 		m->first = FIRST_FAILED;
@@ -230,7 +230,8 @@ int death_member(struct engine *e, struct member *m, uint64_t now)
 		teardown_missed(e, m);
 	tracing_bury(e, m);
 	e->tally.deaths += !m->told_to_stop;
-	effort_end(&m->effort, m->death.died_at, m->finished,
+	effort_end(&m->effort, m->death.died_at,
+	    tally_rested(&e->tally, m->death.died_at), m->finished,
 	    m->death.cpu_ns, m->death.max_rss);
 	if (m->host != 0)
 		links_lost(e, m);
@@ -285,7 +286,8 @@ void death_pool(struct engine *e, uint64_t now)
 		receive_rest(e, m, now);
 		if (member_has_greeted(m))
 			teardown_missed(e, m);
-		effort_end(&m->effort, now, m->finished, 0, 0);
+		effort_end(&m->effort, now, tally_rested(&e->tally, now),
+		    m->finished, 0, 0);
 		if (m->host != 0)
 			links_lost(e, m);
 		answer_sent(e, m, cause);

@@ -130,7 +130,8 @@ static void heed(struct engine *e, const struct notice *n, int fds[],
 		if (r == 0) {
 			e->tally.forked++;
 			e->tally.replaced += m->generation > 1;
-			effort_begin(&m->effort, now);
+			effort_begin(&m->effort, now,
+			    tally_rested(&e->tally, now));
 			tracing_fork(e, m, now);
 			staffing_welcomed(e, m);
 			lost_fds_note(m);

@@ -163,13 +163,14 @@ static void add_times(const struct engine *e, const struct member *m,
 {
 	const struct effort *f = &m->effort;
 	uint64_t lived = f->lived, used;
+	uint64_t rested = member_is_starting(m) ? f->rested : e->tally.rested;
 
 	w->setup_ns = f->setup;
 	w->busy_ns = f->busy;
 	w->blocked_ns = MIN(f->blocked, f->busy);
 	w->cpu_ns = f->cpu;
 	if (f->since != 0) {
-		lived += seen_since(e, f->since);
+		lived += effort_lived(f, e->tally.left_at, rested);
 		w->cpu_ns += sys_cpu_now(m->pid);
 	}
 	if (member_is_starting(m))
@@ -177,7 +178,7 @@ static void add_times(const struct engine *e, const struct member *m,
 	if (member_is_ready(m) && m->nsent > 0)
 		w->busy_ns += seen_since(e, MAX(m->sent->sent_at,
 		    m->heard_at));
-	used = w->setup_ns + w->busy_ns + e->tally.rested;
+	used = w->setup_ns + w->busy_ns;
 	w->idle_ns = lived - MIN(used, lived);
 }
 

@@ -52,16 +52,29 @@ uint64_t tally_wall(const struct tally *t, uint64_t now)
 	return until > t->began ? until - t->began : 0;
 }
 
-void effort_begin(struct effort *f, uint64_t now)
+void effort_begin(struct effort *f, uint64_t now, uint64_t rested)
 {
 	f->since = now;
+	f->rested = rested;
 }
 
-void effort_end(struct effort *f, uint64_t now, uint64_t items, uint64_t cpu,
-    uint64_t max_rss)
+void effort_setup(struct effort *f, uint64_t ns, uint64_t rested)
 {
-	if (f->since != 0 && now > f->since)
-		f->lived += now - f->since;
+	f->setup += ns;
+	f->rested += MIN(rested - f->rested, ns);
+}
+
+uint64_t effort_lived(const struct effort *f, uint64_t until, uint64_t rested)
+{
+	const uint64_t ns = until - MIN(f->since, until);
+
+	return f->since == 0 ? 0 : ns - MIN(rested - f->rested, ns);
+}
+
+void effort_end(struct effort *f, uint64_t now, uint64_t rested,
+    uint64_t items, uint64_t cpu, uint64_t max_rss)
+{
+	f->lived += effort_lived(f, now, rested);
 	f->since = 0;
 	f->items += items;
 	f->cpu += cpu;

@@ -66,9 +66,10 @@ struct tally {
 /* Times of the workers in a place, one after the other, ns. */
 struct effort {
 	uint64_t items;		/* finished by former workers */
-	uint64_t lived;		/* by former workers */
+	uint64_t lived;		/* by former workers, without rest */
 	uint64_t since;		/* time of the present worker's fork; 0: there
 				   is none */
+	uint64_t rested;	/* tally_rested() then, and rest in its setup */
 	uint64_t setup;		/* in setup() */
 	uint64_t setups;	/* number of setups that succeeded */
 	uint64_t busy;		/* in chunks that ended, with blocked */
@@ -97,6 +98,13 @@ static inline uint64_t tally_pass(struct tally *t, uint64_t now)
 	t->began += ns;
 	t->rested += ns;
 	return 0;
+}
+
+/* Returns the time left out until now. */
+static inline uint64_t tally_rested(struct tally *t, uint64_t now)
+{
+	tally_pass(t, now);
+	return t->rested;
 }
 
 /* The library is entered; left.  The time between is the program's. */
@@ -137,9 +145,15 @@ uint64_t tally_failed(const struct tally *);
 /* Returns the time in which the pool had work. */
 uint64_t tally_wall(const struct tally *, uint64_t now);
 
-/* A worker was forked in the place; it has died. */
-void effort_begin(struct effort *, uint64_t now);
-void effort_end(struct effort *, uint64_t now, uint64_t items,
-    uint64_t cpu, uint64_t max_rss);
+/* A worker was forked in the place; its setup took that time; it has died.
+   rested: tally_rested(). */
+void effort_begin(struct effort *, uint64_t now, uint64_t rested);
+void effort_setup(struct effort *, uint64_t ns, uint64_t rested);
+void effort_end(struct effort *, uint64_t now, uint64_t rested,
+    uint64_t items, uint64_t cpu, uint64_t max_rss);
+
+/* Returns the time that the present worker has lived until then, without rest,
+   but with all of its setup. */
+uint64_t effort_lived(const struct effort *, uint64_t until, uint64_t rested);
 
 #endif

@@ -363,6 +363,36 @@ static int burn(struct vm_context *me, const void *input, size_t size)
 	return vm_output(me, input, size);
 }
 
+/* The time without inputs is left out of a worker's time as far as it lived
+   then, and was not in its setup. */
+START_TEST(workers_are_idle_while_they_live)
+{
+	const struct vm_worker w = { .setup = slow_setup, .process = echo };
+	const struct vm_options o = { .workers = 1, .chunk_size = 1 };
+	struct vm_worker_stats each;
+	struct vm_result r;
+	vm_pool *pool = fork_pool(&w, &o);
+	int left = 3;
+
+	ck_assert_int_eq(vm_ready(pool, limit_ms()), 0);
+	nap_ms(100);
+	ck_assert_int_eq(vm_resize(pool, 2), 0);
+	ck_assert_int_eq(vm_ready(pool, limit_ms()), 0);
+	imap_to(pool, (struct vm_source){ .next = late_next, .from = &left });
+	for (int i = 0; i < 3; i++)
+		take(pool, &r);
+	take_end(pool);
+	for (int place = 0; place < 2; place++) {
+		ck_assert_int_eq(vm_worker_stats(pool, place, &each), 1);
+		ck_assert_uint_ge(each.setup_ns, 30 * MS_IN_NS);
+		ck_assert_uint_ge(each.idle_ns + each.busy_ns, 20 * MS_IN_NS);
+		ck_assert_uint_le(each.idle_ns + each.busy_ns,
+		    stats_of(pool).wall_ns);
+	}
+	close_pool(pool);
+}
+END_TEST
+
 /* Pushed inputs end the time that is left out, as a source does. */
 START_TEST(pushed_inputs_have_their_time)
 {
@@ -748,7 +778,8 @@ int main(void)
 		the_total_is_that_of_all_sources,
 		a_total_beyond_64_bits_is_unknown, bounds_have_peaks,
 		a_pool_without_processes_counts_too,
-		times_are_where_they_were_spent, pushed_inputs_have_their_time,
+		times_are_where_they_were_spent,
+		workers_are_idle_while_they_live, pushed_inputs_have_their_time,
 		the_time_behind_a_source_that_failed_counts,
 		cpu_time_grows_while_a_worker_lives, slow_inputs_are_named,
 		a_slow_input_may_be_the_last_of_its_chunk,
