@@ -365,9 +365,10 @@ static enum progress talk(struct vm_context *me, const char *input, size_t size)
 			close(child.to);
 			child.to = -1;
 		}
-		p[0].fd = r == MORE ? child.from : -1;
+		p[0].fd = p[0].revents == POLLHUP ? -1 : p[0].fd;
 		if (rest > 0 ? poll(p, 2, -1) > 0 && p[0].revents : r == MORE)
-			r = pull(me);
+			r = r != ANSWERED ? pull(me) :
+			    p[0].revents & POLLIN ? SURPLUS : ANSWERED;
 	} while (r == MORE ||
 	    (rest > 0 && r == (mode == AS_INPUT ? ENDED : ANSWERED)));
 	return r;

@@ -223,6 +223,11 @@ run 1 -j 1 -F sed -u p <"$dir/in"
 wanted ''
 expect_of '1\n' 1 -j 1 -F sh -c 'while read -r l; do printf "1\n1\n"; done'
 says "vimap: record 0 '1': more than an answer to a record"
+# It may still be in the middle of the record then, and block.
+run 1 -t $limit -j 1 -F sh -c 'echo; head -c 99999 >/dev/null; exec yes' \
+    <"$dir/long"
+grep 'more than an answer to a record$' "$dir/err" >"$dir/one" ||
+    fail "more than an answer, early: $(cat "$dir/err")"
 wanted '1\n2\n'
 expect_of '1\n2\n' 1 -j 1 -F sh -c 'while read -r l; do echo $l; done; exit 9'
 says 'vimap: sh: Teardown failed in worker 0: exit status 9'
