@@ -316,6 +316,14 @@ static void names_release(void *state)
 	globfree(&n->found);
 }
 
+/* Called by glob(3) for a directory that it cannot open: another number than 0
+   ends it.  A directory that does not exist has no matches. */
+static int unreadable(const char *directory, int error)
+{
+	(void)directory;
+	return error != ENOENT && error != ENOTDIR;
+}
+
 /* Translates the return value of glob(3) to errno. */
 static int glob_error(int r)
 {
@@ -345,7 +353,7 @@ struct vm_source vm_glob(const char *pattern)
 	if (n == NULL)
 		return sources_no_memory();
 	n->strings.made.release = names_release;
-	error = glob_error(glob(pattern, 0, NULL, &n->found));
+	error = glob_error(glob(pattern, 0, unreadable, &n->found));
 	if (error != 0) {
 		made_drop(n);
 		return error == ENOMEM ? sources_no_memory() :

@@ -367,6 +367,26 @@ START_TEST(globs)
 }
 END_TEST
 
+/* A directory that even root cannot read: a link to itself. */
+START_TEST(globs_read_all)
+{
+	char dir[] = "/tmp/vimap-test-XXXXXX", file[60], link[60], pattern[60];
+	vm_pool *pool = in_order(1, 0);
+
+	ck_assert_ptr_nonnull(mkdtemp(dir));
+	touch(dir, "file", file, sizeof file);
+	snprintf(link, sizeof link, "%s/loop", dir);
+	ck_assert_int_eq(symlink("loop", link), 0);
+	snprintf(pattern, sizeof pattern, "%s/loop/*", dir);
+	expect_refusal(pool, vm_glob(pattern), EIO);
+	snprintf(pattern, sizeof pattern, "%s/file/*", dir);
+	imap_to(pool, vm_glob(pattern));
+	take_end(pool);
+	ck_assert_int_eq(unlink(link) | unlink(file) | rmdir(dir), 0);
+	close_pool(pool);
+}
+END_TEST
+
 /* ---- lines ---- */
 
 static const char text[] = "first\n\nthird\n \nno newline";
@@ -1114,6 +1134,7 @@ int main(void)
 	const TTest *const tests[] = {
 		arrays, arrays_of_any_size, what_is_inherited_does_not_count,
 		corners_of_inherited_arrays, strings, ranges, globs,
+		globs_read_all,
 		lines_of_a_file, lines_with_all_bytes_and_of_all_lengths,
 		lines_of_a_pipe_fed_slowly,
 		lines_come_while_the_pipe_stays_open,
