@@ -107,11 +107,13 @@ dir=$(dirname "$(find "$root" -name vimap.pc)")
     "$(find "$root" -path '*/bin/vimap')" echo)" = hey ] || give_up "no vimap"
 [ "$(pc --modversion)" = "$VERSION" ] || give_up "another version"
 
-# Each function's page leads to one with its name, which man(1) finds.
+# Each function's page leads to one with its name, which man(1) finds.  Of a
+# function with "_sized" the inline function has a page too.
 pages=$(dirname "$(find "$root" -name vimap.3)")
 count=0
 for name in $(for header in "$srcdir"/include/*.h; do
-	awk -f "$here/strip.awk" "$header" | awk -f "$here/public.awk"
+	awk -f "$here/strip.awk" "$header" | awk -f "$here/public.awk" |
+	    sed -n 'p; s/_sized$//p'
 done); do
 	page=$(sed -n 's/^\.so man3\///p' "$pages/$name.3")
 	grep -w "^\.Nm $name" "$pages/$page" >/dev/null ||
