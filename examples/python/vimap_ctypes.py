@@ -115,7 +115,8 @@ def _process_of(function):
         except BaseException as e:  # an exit of the interpreter as well
             text = "".join([f"{type(e).__name__}: {e}\n"] +
                            traceback.format_exception(e))
-            return _lib.vm_fail(me, 1, b"%s", text.encode())
+            # Surrogates, as of a name of a file, have no UTF-8.
+            return _lib.vm_fail(me, 1, b"%s", text.encode(errors="replace"))
     return _PROCESS(process)
 
 

@@ -55,6 +55,8 @@ def work(data):
         sys.exit(4)
     if number == 50:
         return None             # no bytes
+    if number == 60:
+        raise ValueError("no UTF-8: \udcff")
     return b"\0%d" % (offset + number)
 
 
@@ -74,7 +76,7 @@ def children():
 results = list(imap(work, inputs(300), workers=3))
 assert [data for data, _ in results] == list(inputs(300))
 failed = {int(d): r for d, r in results if isinstance(r, Failed)}
-assert sorted(failed) == [10, 20, 30, 40, 50], failed
+assert sorted(failed) == [10, 20, 30, 40, 50, 60], failed
 assert all(r == b"\0%d" % (1000 + int(d)) for d, r in results
            if not isinstance(r, Failed))
 assert failed[10].cause == "failed"
@@ -84,6 +86,7 @@ assert failed[20].cause == "killed" and failed[20].signal == signal.SIGKILL
 assert failed[30].cause == "exited" and failed[30].exit_status == 3
 assert str(failed[40]).startswith("SystemExit: 4\n")
 assert str(failed[50]).startswith("TypeError")
+assert str(failed[60]).startswith("ValueError: no UTF-8: ?\n")
 
 # Any order, empty inputs, and bytes of every value.
 every = bytes(range(256))
