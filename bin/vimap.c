@@ -251,8 +251,7 @@ static struct {
 	int to, from;		/* its standard input, or -1, and output */
 } child;
 
-/* Executes the words with a pipe as output and, unless it is -1, as input.
-   Returns 0 or errno. */
+/* Executes the words with in (-1: none) and out.  Returns 0 or errno. */
 static int spawn(char *const *words, int in, int out)
 {
 	const struct rlimit most = { memory, memory };
@@ -278,7 +277,8 @@ static int start(struct vm_context *me, const char *input, size_t size)
 {
 	char **words = command;
 	static char index[40], worker[40];	/* in the environment */
-	int in[2] = { -1, -1 }, out[2] = { -1, -1 }, r;
+	int in[2] = { mode == AS_WORDS ? open("/dev/null", O_RDONLY |
+	    O_CLOEXEC) : -1, -1 }, out[2] = { -1, -1 }, r;
 
 	snprintf(index, sizeof index, "VIMAP_INDEX=%" PRIu64, me->index);
 	snprintf(worker, sizeof worker, "VIMAP_WORKER=%d", me->worker_index);

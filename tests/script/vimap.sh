@@ -87,6 +87,12 @@ wanted '7 7 0\n8 7 1\n'
 expect_of 'not read' 0 -j 1 -a "$dir/file" sh -c '
 	read -r line && exit 1
 	echo "$1 $((VIMAP_WORKER + 7)) $VIMAP_INDEX"' sh
+# Nor can commands in the process of vimap read its input.
+export VIMAP_WORKERS=serial
+seq 99999 >"$dir/in"
+cp "$dir/in" "$dir/expected"
+expect 0 -n 9999 sh -c 'cat; printf "%s\n" "$@"' sh <"$dir/in"
+unset VIMAP_WORKERS
 wanted 'a\0b\nc\n'
 expect_of 'a\0b\nc' 0 -i cat
 expect_of 'a\0b\nc' 0 -F cat
