@@ -94,6 +94,10 @@
 
 #ifdef __cplusplus
 extern "C" {
+#ifdef __GNUC__
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wshadow"	/* vm_stats, and vm_stats() */
+#endif
 #endif
 
 /* Returns the version of the library as a string, "0.1.0", which is never
@@ -1458,6 +1462,9 @@ vm_submit_inline(vm_pool *pool, const void *input, size_t size, void *tag)
 #endif
 
 #ifdef __cplusplus
+#ifdef __GNUC__
+#pragma GCC diagnostic pop
+#endif
 }
 #endif
 #endif

@@ -8,7 +8,7 @@
 srcdir=${srcdir:-.}
 # shellcheck disable=SC1091 # it is not followed
 . "$srcdir/tests/script/sample.sh"
-warnings='-Wall -Wextra -Wpedantic -Wpadded -Werror'
+warnings='-Wall -Wextra -Wpedantic -Wshadow -Wpadded -Werror'
 
 tmp=$(mktemp -d) || exit 1
 trap 'rm -rf "$tmp"' EXIT
