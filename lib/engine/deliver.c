@@ -119,11 +119,20 @@ static bool is_idle(struct engine *e)
 	    (s == NULL || s->state != SOURCE_WAITING || source_is_stuck(s));
 }
 
+/* Was vm_cancel() called, or max_failures reached, since the inputs were last
+   looked at?  The descriptor that vm_cancel() wakes the wait with may have been
+   read already. */
+static bool is_cancelled(const struct engine *e)
+{
+	return atomic_load(&e->cancels.asked) != 0;
+}
+
 bool deliver_has_work(struct engine *e)
 {
 	if (e->fate.closing)
 		return false;
 	return results_ready(&e->results) || intake_wants(e) ||
+	    is_cancelled(e) ||
 	    e->intake.ask_again || e->teardowns.first != NULL ||
 	    dispatch_can(e) ||
 	    (e->serial.context != NULL && e->window.nwaiting > 0);
@@ -133,7 +142,7 @@ bool deliver_has_work(struct engine *e)
 static uint64_t bound(struct engine *e, uint64_t until)
 {
 	if (results_ready(&e->results) || intake_wants(e) ||
-	    (is_idle(e) && !staffing_are_leaving(e)) ||
+	    is_cancelled(e) || (is_idle(e) && !staffing_are_leaving(e)) ||
 	    e->fate.broken || e->teardowns.first != NULL ||
 	    (e->serial.context != NULL && e->window.nwaiting > 0))
 		return 0;
@@ -174,8 +183,7 @@ static bool may_put_off(struct engine *e)
 	bool many = has_many(e);
 
 	return results_ready(&e->results) && !e->intake.ask_again &&
-	    e->teardowns.first == NULL &&
-	    atomic_load(&e->cancels.asked) == 0 &&
+	    e->teardowns.first == NULL && !is_cancelled(e) &&
 	    (many || e->put_off < e->window.max_real / PUT_OFF) &&
 	    sys_now() - e->turned_at < hold_ns(e, many);
 }

@@ -662,6 +662,37 @@ START_TEST(too_many_failures_cancel_the_rest)
 }
 END_TEST
 
+static int fail_for_good_but_first(struct vm_context *me, const void *input,
+    size_t size)
+{
+	(void)size;
+	return number(input) == 0 ? vm_fail(me, 1, "for now") :
+	    vm_fail_for_good(me, 2, "for good");
+}
+
+/* No process wakes the caller, which runs the items itself. */
+START_TEST(too_many_failures_end_a_pause_without_processes)
+{
+	const struct vm_worker worker = { .process = fail_for_good_but_first };
+	const struct vm_options options = { .workers = VM_SERIAL,
+		.flags = VM_ORDERED, .max_attempts = 2, .max_failures = 1,
+		.retry_delay_ms = 1000000000, .retry_delay_max_ms = 1000000000 };
+	static const int wanted[] = { VM_CANCELLED, VM_FAILED };
+	vm_pool *pool = fork_pool(&worker, &options);
+	struct vm_result r;
+
+	for (int64_t i = 0; i < 2; i++)
+		ck_assert_int_eq(vm_submit(pool, &i, sizeof i, NULL), 1);
+	for (int i = 0; i < 2; i++) {
+		ck_assert_int_eq(vm_zip_in_out_within(pool, &r, limit_ms()), 1);
+		ck_assert_int_eq(number(r.input), i);
+		ck_assert_int_eq(r.exception->cause, wanted[i]);
+	}
+	take_end(pool);
+	close_pool(pool);
+}
+END_TEST
+
 /* Fails at two attempts, or dies, and then succeeds: this counts as no
    failure. */
 static int third_time_well(struct vm_context *me, const void *input,
@@ -883,7 +914,9 @@ int main(void)
 		a_source_may_wait_for_a_pausing_item,
 		what_was_read_does_not_wait_for_a_pause,
 		only_the_guilty_attempt_counts,
-		too_many_failures_cancel_the_rest, attempts_are_no_failures,
+		too_many_failures_cancel_the_rest,
+		too_many_failures_end_a_pause_without_processes,
+		attempts_are_no_failures,
 		an_item_may_fail_for_good, an_item_may_ask_for_its_own_pause,
 		a_pause_is_of_one_attempt, each_job_has_its_own_failures };
 	const TTest *const drawn[] = {

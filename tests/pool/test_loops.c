@@ -487,6 +487,69 @@ START_TEST(cancelling_in_another_thread)
 }
 END_TEST
 
+/* A source whose wait_fd(), which is called just before the wait, cancels. */
+struct sentry {
+	vm_pool *pool;
+	int fd;
+	enum { QUIET, CANCELS, HAS_CANCELLED } state;
+};
+
+static int nothing_yet(void *from, const void **input, size_t *size)
+{
+	(void)from, (void)input, (void)size;
+	return VM_LATER;
+}
+
+static int cancel_before_the_wait(void *from)
+{
+	struct sentry *s = from;
+
+	if (s->state == CANCELS) {
+		s->state = HAS_CANCELLED;
+		vm_cancel(s->pool, VM_CANCEL_RUNNING);
+	}
+	return s->fd;
+}
+
+/* The call that reads the event of vm_cancel() does not carry it out; with a
+   chunk_size of 1 nothing else is to be done for seconds. */
+START_TEST(cancelling_within_a_call)
+{
+	const struct vm_worker worker = { .process = gated };
+	const struct vm_options options = { .workers = 1, .chunk_size = 1 };
+	const int64_t input = 1;
+	struct vm_result r;
+	struct looper h;
+	struct sentry s;
+	int ends[2];
+
+	ck_assert_int_eq(pipe(ends), 0);
+	start();
+	follow(&h, fork_pool(&worker, &options));
+	s = (struct sentry){ .pool = h.pool, .fd = ends[0] };
+	ck_assert_int_eq(vm_submit(h.pool, &input, sizeof input, NULL), 1);
+	imap_to(h.pool, (struct vm_source){ .next = nothing_yet, .from = &s,
+		.wait_fd = cancel_before_the_wait });
+	while (sh->counter[BEGUN] == 0)
+		calm(&h);
+	for (int n = 0; n < 5; n++) {
+		nap_ms(10);
+		calm(&h);
+	}
+	s.state = CANCELS;
+	ck_assert_int_eq(vm_zip_in_out_within(h.pool, &r, 0), VM_LATER);
+	ck_assert_int_eq(s.state, HAS_CANCELLED);
+	ck_assert(is_readable(&h, 0));
+	ck_assert_int_eq(next_result(&h, &r), 1);
+	ck_assert_int_eq(r.exception->cause, VM_CANCELLED);
+	ck_assert_int_eq(next_result(&h, &r), 0);
+	close_pool(h.pool);
+	close(ends[0]);
+	close(ends[1]);
+	shared_free(sh);
+}
+END_TEST
+
 START_TEST(a_new_number_of_workers)
 {
 	struct vm_result r;
@@ -752,7 +815,8 @@ int main(void)
 		a_pool_behind_a_pool, a_result_that_its_worker_holds_back,
 		a_result_in_hand, calls_that_block_in_between,
 		results_that_may_not_be_read_now,
-		cancelling_in_another_thread, a_new_number_of_workers,
+		cancelling_in_another_thread, cancelling_within_a_call,
+		a_new_number_of_workers,
 		teardowns_are_told, a_pool_without_processes, a_broken_pool,
 		a_timer_that_the_host_has_closed, closing_in_steps,
 		closing_while_an_item_runs, closing_a_broken_pool,
