@@ -8,7 +8,7 @@
 
 #include "base/base.h"
 
-static bool is_listed(const struct cancels *c, uint64_t seq)
+bool cancels_lists(const struct cancels *c, uint64_t seq)
 {
 	size_t i = 0;
 
@@ -22,7 +22,7 @@ int cancels_add(struct cancels *c, uint64_t seq)
 	size_t room = MAX(2 * c->room, 16);
 	struct cancelled *more;
 
-	if (is_listed(c, seq))
+	if (cancels_lists(c, seq))
 		return 0;
 	if (c->count == c->room) {
 		more = realloc(c->list, room * sizeof *more);
@@ -37,7 +37,7 @@ int cancels_add(struct cancels *c, uint64_t seq)
 
 bool cancels_has(const struct cancels *c, uint64_t seq)
 {
-	return seq < c->until || is_listed(c, seq);
+	return seq < c->until || cancels_lists(c, seq);
 }
 
 void cancels_back(struct cancels *c, uint64_t before, bool running)

@@ -36,6 +36,9 @@ struct cancels {
 /* Adds an item to the list, once.  Returns 0 or -ENOMEM. */
 int cancels_add(struct cancels *, uint64_t seq);
 
+/* Is the item on the list? */
+bool cancels_lists(const struct cancels *, uint64_t seq);
+
 /* Is the item to be cancelled: on the list, or by vm_cancel()? */
 bool cancels_has(const struct cancels *, uint64_t seq);
 

@@ -17,7 +17,8 @@ bool retry_may(const struct engine *e, const struct span *s,
 	if (s->host != 0 && span_seq(s) < e->cancels.ended)
 		return false;
 	return s->attempt < e->set.max_attempts &&
-	    (e->set.retry_on & (unsigned)cause) != 0;
+	    (e->set.retry_on & (unsigned)cause) != 0 &&
+	    !cancels_lists(&e->cancels, span_seq(s));
 }
 
 /* Returns the pause before an attempt, from the second on, ns. */

@@ -649,6 +649,38 @@ START_TEST(those_that_pause_are_not_tried_again)
 }
 END_TEST
 
+static int fails_in(struct vm_context *me, const void *input, size_t size)
+{
+	atomic_store(&((struct shared *)me->config)->pid[0], (int)getpid());
+	return fails(me, input, size);
+}
+
+/* The failure is not read yet when the item is cancelled: it has ended by
+   itself. */
+START_TEST(one_that_has_failed_is_not_tried_again)
+{
+	struct shared *s = shared_new();
+	const struct vm_worker worker = { .process = fails_in, .config = s };
+	vm_pool *pool = fork_pool(&worker, &(struct vm_options){ .workers = 2,
+	    .max_attempts = 3 });
+	const int64_t input = 0;
+	struct vm_result r;
+
+	ck_assert_int_eq(vm_ready(pool, -1), 0);
+	ck_assert_int_eq(vm_submit(pool, &input, sizeof input, NULL), 1);
+	wait_for(&s->counter[BEGUN], 1);
+	wait_asleep(s->pid[0]);
+	ck_assert_int_eq(vm_cancel_item(pool, NULL, 0), 1);
+	take(pool, &r);
+	ck_assert_int_eq(r.exception->cause, VM_FAILED);
+	ck_assert_int_eq(r.attempts, 1);
+	take_end(pool);
+	ck_assert_int_eq(s->counter[BEGUN], 1);
+	close_pool(pool);
+	shared_free(s);
+}
+END_TEST
+
 static int next_cancels(void *from, const void **input, size_t *size)
 {
 	(void)input, (void)size;
@@ -807,6 +839,7 @@ int main(void)
 		those_that_wait_never_begin,
 		what_its_worker_has_not_begun_is_taken_back,
 		those_that_pause_are_not_tried_again,
+		one_that_has_failed_is_not_tried_again,
 		single_ones_where_they_cannot_be_had, what_runs_ends_if_asked,
 		what_was_not_read_comes_back_if_asked };
 	const TTest *const drawn[] = {
