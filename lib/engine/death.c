@@ -213,6 +213,18 @@ static void setup_died(struct engine *e, struct member *m)
 		diagnosis_setup(e, m);
 }
 
+/* Ends the times of a worker that has lived until then.  It was at the chunks
+   that it has, as far as it did not tell of them. */
+static void end_effort(struct engine *e, struct member *m, uint64_t until,
+    const struct notice *end)
+{
+	if (m->session == SESSION_READY && m->sent != NULL)
+		m->effort.busy += until - MIN(until,
+		    MAX(m->sent->sent_at, m->heard_at));
+	effort_end(&m->effort, until, tally_rested(&e->tally, until),
+	    m->finished, end->cpu_ns, end->max_rss);
+}
+
 int death_member(struct engine *e, struct member *m, uint64_t now)
 {
 	const bool is_removed = m->host != 0 && !m->wanted;
@@ -230,9 +242,7 @@ int death_member(struct engine *e, struct member *m, uint64_t now)
 		teardown_missed(e, m);
 	tracing_bury(e, m);
 	e->tally.deaths += !m->told_to_stop;
-	effort_end(&m->effort, m->death.died_at,
-	    tally_rested(&e->tally, m->death.died_at), m->finished,
-	    m->death.cpu_ns, m->death.max_rss);
+	end_effort(e, m, m->death.died_at, &m->death);
 	if (m->host != 0)
 		links_lost(e, m);
 	began = put_back(e, m) || m->told_to_stop;
@@ -286,8 +296,7 @@ void death_pool(struct engine *e, uint64_t now)
 		receive_rest(e, m, now);
 		if (member_has_greeted(m))
 			teardown_missed(e, m);
-		effort_end(&m->effort, now, tally_rested(&e->tally, now),
-		    m->finished, 0, 0);
+		end_effort(e, m, now, &(struct notice){ .kind = 0 });
 		if (m->host != 0)
 			links_lost(e, m);
 		answer_sent(e, m, cause);

@@ -589,6 +589,7 @@ START_TEST(slow_inputs_may_die)
 	s = stats_of(pool);
 	ck_assert_uint_eq(s.slowest[0].index, 2);
 	ck_assert_uint_ge(s.slowest[0].ns, 200 * MS_IN_NS);
+	ck_assert_uint_ge(s.busy_ns, 200 * MS_IN_NS);
 	close_pool(pool);
 	shared_free(sh);
 }
