@@ -65,6 +65,11 @@ void account_flush_before(struct account *a, uint32_t next)
 	stamps_begin(&a->stamps, a->outstream.wrote_at);
 }
 
+void account_split(struct account *a, uint32_t next)
+{
+	legs_end(&a->legs, a->slot, next, sys_now(), a->outstream.blocked);
+}
+
 void account_begin(struct account *a, const struct frame_chunk *chunk)
 {
 	const uint64_t now = sys_now();

@@ -46,6 +46,10 @@ void account_flush(struct account *);
 /* The same between two items, before the item of that number. */
 void account_flush_before(struct account *, uint32_t next);
 
+/* Ends a leg there without a write: the caller waits, but outputs of its own
+   array are told at the end of the chunk only. */
+void account_split(struct account *, uint32_t next);
+
 /* Begins a chunk. */
 void account_begin(struct account *, const struct frame_chunk *);
 

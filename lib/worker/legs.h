@@ -1,6 +1,6 @@
 /*
  * legs.h - times of a chunk: a leg is the items from one write of results to
- * the next.
+ * the next or, if they are not written, to where the caller waits for them.
  *
  * Runs in: worker.
  */

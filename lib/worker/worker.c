@@ -509,6 +509,8 @@ static void fill_through(const struct frame_chunk *chunk)
 		if (account_is_awaited(&self.account) ||
 		    account_is_due(&self.account))
 			account_flush_before(&self.account, next);
+		else if (account_is_wanted(&self.account))
+			account_split(&self.account, next);
 		ran = end;
 		if (many)
 			fill_many(chunk, next, end);

@@ -20,6 +20,7 @@
 
 #include "api/vm_pool.h"
 #include "base/base.h"
+#include "shm/slot.h"
 #include "tools.h"
 
 static int echo(struct vm_context *me, const void *input, size_t size)
@@ -189,6 +190,54 @@ START_TEST(figures_are_told_at_the_end)
 	ck_assert_ptr_nonnull(strstr(text, ": 1 workers: 1 forked, 0 "));
 	ck_assert_ptr_nonnull(strstr(text, ": The run is too short to tell: "
 	    "20 results in "));
+	fclose(file);
+}
+END_TEST
+
+/* Element 20 goes on until its worker is asked for outputs. */
+static int wait_for_caller(struct vm_context *me, const void *input,
+    size_t size)
+{
+	const uint64_t began = clock_ns();
+	struct slot *slot;
+	size_t pages;
+
+	if (*(const char *)input == 20) {
+		slot = (void *)own_slot(NULL, &pages);
+		while (atomic_load(&slot->wanted) == 0 &&
+		    clock_ns() - began < limit_ns())
+			nap_ms(1);
+		nap_ms(20);
+	}
+	return vm_output(me, input, size);
+}
+
+static int map_with_stats(void *file)
+{
+	const struct vm_worker w = { .process = wait_for_caller };
+	const struct vm_options o = { .workers = 1, .chunk_size = 50 };
+	char bytes[100];
+	const struct vm_array_map map = { .in = bytes, .out = bytes,
+		.count = sizeof bytes, .in_size = 1, .out_size = 1 };
+
+	if (dup2(fileno(file), STDERR_FILENO) < 0)
+		return 90;
+	for (size_t i = 0; i < sizeof bytes; i++)
+		bytes[i] = (char)i;
+	set("VIMAP_STATS", "1");
+	return vm_map_array(&w, &o, &map);
+}
+
+START_TEST(a_slow_element_is_named)
+{
+	char text[5000] = "";
+	FILE *file = tmpfile();
+
+	ck_assert_ptr_nonnull(file);
+	ck_assert_int_eq(in_child(map_with_stats, file), 0);
+	rewind(file);
+	ck_assert_uint_gt(fread(text, 1, sizeof text - 1, file), 0);
+	ck_assert_msg(strstr(text, ":   #20 took ") != NULL, "%s", text);
 	fclose(file);
 }
 END_TEST
@@ -607,6 +656,7 @@ int main(int argc, char **argv)
 		workers_are_set, a_serial_pool_is_alone,
 		indices_bound_the_workers,
 		flags_are_set_and_cleared, figures_are_told_at_the_end,
+		a_slow_element_is_named,
 		timeouts_are_stretched,
 		a_single_input_has_its_index_and_seed,
 		a_single_element_is_mapped,
