@@ -36,7 +36,7 @@ enum tally_want stats_want(struct engine *e)
 		return window_may_send(w) ? WANT_NOTHING : WANT_REAL;
 	if (s == NULL)
 		return e->intake.pushed.index > 0 && !e->fate.finishing ?
-		    WANT_SOURCE : WANT_INPUTS;
+		    WANT_PUSHED : WANT_INPUTS;
 	if (!window_room(w))
 		return w->nchunks >= w->max_total ? WANT_TOTAL : WANT_BYTES;
 	return s->state == SOURCE_WAITING ? WANT_SOURCE : WANT_NOTHING;

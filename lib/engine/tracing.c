@@ -58,6 +58,7 @@ void tracing_sleep(struct engine *e, uint64_t from, uint64_t until,
 	static const char *const names[WANTS] = {
 		[WANT_NOTHING] = "waits for workers",
 		[WANT_INPUTS] = "waits for workers",
+		[WANT_PUSHED] = "waits for workers",
 		[WANT_SOURCE] = "waits for the source",
 		[WANT_REAL] = "waits: bound on chunks sent",
 		[WANT_TOTAL] = "waits: bound on chunks in flight",

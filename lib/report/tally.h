@@ -28,8 +28,8 @@
 enum tally_want {
 	WANT_NOTHING,		/* none is idle */
 	WANT_INPUTS,		/* no input is left */
-	WANT_SOURCE,		/* the source has no input yet, or the program
-				   has pushed none */
+	WANT_PUSHED,		/* likewise, but the program may push some */
+	WANT_SOURCE,		/* the source has no input yet */
 	WANT_REAL,		/* bound on chunks sent and unanswered */
 	WANT_TOTAL,		/* bound on chunks with results not taken */
 	WANT_BYTES,		/* bound on bytes */

@@ -172,7 +172,8 @@ static bool taking(const struct verdict_facts *f, struct words *w)
 static bool input(const struct verdict_facts *f, struct words *w)
 {
 	const struct vm_stats *s = f->stats;
-	uint64_t ns = s->sources_ns + f->want_ns[WANT_SOURCE];
+	uint64_t ns = s->sources_ns + f->want_ns[WANT_SOURCE] +
+	    f->want_ns[WANT_PUSHED];
 	char each[32];
 
 	if (percent(ns, s->wall_ns) < MOST || waiting(s) < PART)

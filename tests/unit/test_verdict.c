@@ -74,12 +74,14 @@ START_TEST(each_limit_has_its_sentence)
 	find(&f, VM_LIMIT_INPUT, "Inputs come too slowly: the source takes "
 	    "1.8 ms for each, and workers wait 53 % of the time.  Give names "
 	    "or positions as inputs, and let process() read the data.");
+	f.want_ns[WANT_SOURCE] = 0;
+	f.want_ns[WANT_PUSHED] = 9 * S_IN_NS;
 	f.pushed = true;
 	find(&f, VM_LIMIT_INPUT, "Inputs come too slowly: the program takes "
 	    "1.8 ms for each, and workers wait 53 % of the time.  Give names "
 	    "or positions as inputs, and let process() read the data.");
 	f.pushed = false;
-	f.want_ns[WANT_SOURCE] = 0;
+	f.want_ns[WANT_PUSHED] = 0;
 
 	s = usual();
 	idle(&s, 9 * S_IN_NS);
