@@ -34,10 +34,10 @@
 /* Workers in a row that may die with the same item in front, not begun. */
 #define SUSPICIONS_MOST 3
 
-/* Lists an item that ended its worker, with the time since the worker began it
-   or, where it did not note that, since it last wrote results.  The caller may
-   have read these much later; only links note neither time. */
-static void list_time(struct engine *e, const struct member *m,
+/* Counts and lists an item that ended its worker, with the time since the
+   worker began it or, where it did not note that, since it last wrote results.
+   The caller may have read these much later; only links note neither time. */
+static void count_time(struct engine *e, const struct member *m,
     const struct span *s)
 {
 	const struct slot_note n = slot_noted(m->slot);
@@ -50,6 +50,7 @@ static void list_time(struct engine *e, const struct member *m,
 		.tag = chunk_tag(s->chunk, s->first),
 	};
 
+	times_add(&e->tally.times, slow.ns, 1);
 	times_list(&e->tally.times, &slow);
 }
 
@@ -60,7 +61,7 @@ static void convict(struct engine *e, struct member *m, struct span *guilty,
 	enum vm_cause cause = diagnosis_cause(m);
 
 	if (begun)
-		list_time(e, m, guilty);
+		count_time(e, m, guilty);
 	/* The cause of its last attempt may be another. */
 	guilty->outcome.pid = m->pid;
 	if (retry_may(e, guilty, cause)) {
