@@ -107,10 +107,21 @@ def _error(pool):
     return OSError(C.get_errno(), _lib.vm_error(pool).decode())
 
 
+def _flush():
+    # Text in a buffer of Python would be copied by a fork, and is dropped at
+    # the end of a worker.
+    for stream in sys.stdout, sys.stderr:
+        if stream is not None and not stream.closed:
+            stream.flush()
+
+
 def _process_of(function):
     def process(me, data, size):
         try:
-            output = bytes(function(C.string_at(data, size)))
+            try:
+                output = bytes(function(C.string_at(data, size)))
+            finally:
+                _flush()
             return _lib.vm_output(me, output, len(output))
         except BaseException as e:  # an exit of the interpreter as well
             text = "".join([f"{type(e).__name__}: {e}\n"] +
@@ -150,6 +161,7 @@ def imap(function, inputs, flags=ORDERED, **options):
     settings = _Options(flags=flags, **options)
     held = []
     source = _next_of(inputs, held)
+    _flush()
     pool = _fork(worker, C.sizeof(worker), settings, C.sizeof(settings))
     if not pool:
         raise _error(None)

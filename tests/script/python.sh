@@ -136,4 +136,24 @@ python3 "$srcdir/examples/python/vimap_ctypes.py" 1 0 13 >"$tmp/out" &&
 	echo "FAIL: the example (< expected, > printed)"
 	exit 1
 }
+# Text is printed once, that of the function too, also if it fails.
+cat >"$tmp/text.py" <<'END'
+from vimap_ctypes import imap
+
+
+def work(data):
+    print("in", data)
+    return data if data == b"1" else None
+
+
+print("before")
+for data, _ in imap(work, [b"1", b"2"], workers=1):
+    print("of", data)
+END
+printf '%s\n' before "in b'1'" "in b'2'" "of b'1'" "of b'2'" >"$tmp/expected"
+PYTHONUNBUFFERED='' python3 "$tmp/text.py" >"$tmp/out" &&
+    diff "$tmp/expected" "$tmp/out" || {
+	echo "FAIL: printed text (< expected, > printed)"
+	exit 1
+}
 [ "$(python3 "$tmp/user.py")" = "done" ]
