@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <glob.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -316,12 +317,16 @@ static void names_release(void *state)
 	globfree(&n->found);
 }
 
+/* Set by unreadable(): musl says GLOB_NOMATCH then. */
+static _Thread_local bool unread;
+
 /* Called by glob(3) for a directory that it cannot open: another number than 0
-   ends it.  A directory that does not exist has no matches. */
+   ends it.  Where there is no directory there are no matches. */
 static int unreadable(const char *directory, int error)
 {
 	(void)directory;
-	return error != ENOENT && error != ENOTDIR;
+	unread = error != ENOENT && error != ENOTDIR && error != ELOOP;
+	return unread;
 }
 
 /* Translates the return value of glob(3) to errno. */
@@ -342,7 +347,7 @@ struct vm_source vm_glob(const char *pattern)
 {
 	static const struct made_flaw null = { EINVAL,
 		"The pattern given to vm_glob() is NULL." };
-	static const struct made_flaw unread = { EIO,
+	static const struct made_flaw flaw = { EIO,
 		"vm_glob() could not read a directory of its pattern." };
 	struct names *n;
 	int error;
@@ -353,11 +358,12 @@ struct vm_source vm_glob(const char *pattern)
 	if (n == NULL)
 		return sources_no_memory();
 	n->strings.made.release = names_release;
+	unread = false;
 	error = glob_error(glob(pattern, 0, unreadable, &n->found));
-	if (error != 0) {
+	if (error != 0 || unread) {
 		made_drop(n);
 		return error == ENOMEM ? sources_no_memory() :
-		    sources_unmade(&unread);
+		    sources_unmade(&flaw);
 	}
 	n->strings.next = (const char *const *)n->found.gl_pathv;
 	n->strings.left = n->found.gl_pathc;
