@@ -555,17 +555,17 @@ static void on_signal(int number)
 	vm_cancel(pool, VM_CANCEL_RUNNING);	/* NOLINT: a handler may */
 }
 
-/* Returns the command, and how it gets records, in a string that stays. */
-static char *describe(void)
+/* Returns how the command gets records, and a hash of its words (FNV-1a). */
+static const char *describe(void)
 {
-	static char *words;
-	size_t size;
-	FILE *f = open_memstream(&words, &size);
+	static char kind[40];
+	uint64_t h = 0xcbf29ce484222325;
 
-	for (char **word = command; f && *word; word++)
-		fprintf(f, "%d %d %zu:%s", (int)mode, separator, strlen(*word),
-		    *word);
-	return f && fclose(f) == 0 ? words : NULL;
+	for (char **word = command; *word; word++)
+		for (const char *at = *word; at == *word || at[-1]; at++)
+			h = (h ^ (unsigned char)*at) * 0x100000001b3;
+	snprintf(kind, sizeof kind, "%d %d %" PRIx64, (int)mode, separator, h);
+	return kind;
 }
 
 int main(int argc, char **argv)

@@ -205,6 +205,11 @@ wanted '1\n'
 expect_of '1\n' 0 -J "$dir/journal" -i cat
 wanted '1:'
 expect_of '1:' 0 -J "$dir/journal" -d : -i cat
+# Each byte of the words counts, however many there are.
+wanted '1\n'
+expect_of '1\n' 0 -J "$dir/journal" sh -c ": $(seq -s ' ' 999); echo \$1" sh
+wanted '11\n'
+expect_of '1\n' 0 -J "$dir/journal" sh -c ": $(seq -s ' ' 999); echo 1\$1" sh
 wanted ''
 
 # One sentence for all records.
