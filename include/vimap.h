@@ -180,7 +180,8 @@ struct vm_worker {
 	size_t config_size;
 
 	/* Of process(), for vm_options.journal: another version does not use
-	   the results of this one (NULL: ""). */
+	   the results of this one (NULL: "").  Name and version together have
+	   1022 bytes at most. */
 	const char *version;
 };
 

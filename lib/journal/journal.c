@@ -20,7 +20,7 @@
 #define LINE_SIZE 64
 /* Bytes read at once while heads are looked at. */
 #define PAGE ((size_t)64 * 1024)
-/* A worker's name and version have no more. */
+/* A worker's name and version have no more, each with a 0 byte. */
 #define NAMES_MOST ((size_t)1024)
 
 /* ---- entries ---- */
@@ -317,8 +317,8 @@ int journal_open(struct journal *j, const struct journal_wants *w,
 	*j = (struct journal){ .out.fd = -1 };
 	if (strlen(w->name) + strlen(w->version) + 2 > NAMES_MOST)
 		return words_set(words, EINVAL, "With vm_options.journal, "
-		    "vm_worker.name and version must have less than %zu "
-		    "bytes.", NAMES_MOST);
+		    "vm_worker.name and version must have %zu bytes at most.",
+		    NAMES_MOST - 2);
 	words->text[0] = '\0';
 	r = open_file(j, w, words);
 	if (r < 0 && words->text[0] == '\0')

@@ -552,6 +552,25 @@ START_TEST(each_worker_has_its_own_entries)
 }
 END_TEST
 
+START_TEST(names_and_versions_have_a_most)
+{
+	struct journal_wants w = wants();
+	char version[1024] = "";
+	struct words words;
+	struct journal j;
+
+	make_dir();
+	memset(version, 'v', 1022 - strlen(w.name));
+	w.version = version;
+	open_journal(&j, &w);
+	journal_close(&j, fdlist_drop);
+	strcat(version, "v");
+	ck_assert_int_eq(journal_open(&j, &w, &words), -EINVAL);
+	ck_assert_ptr_nonnull(strstr(words.text, "1022 bytes at most"));
+	remove_dir();
+}
+END_TEST
+
 START_TEST(a_journal_is_open_once)
 {
 	const struct journal_wants w = wants();
@@ -610,7 +629,7 @@ int main(void)
 		entries_within_a_torn_one_are_found,
 		other_files_are_refused,
 		a_changed_secret_is_refused,
-		each_worker_has_its_own_entries,
+		each_worker_has_its_own_entries, names_and_versions_have_a_most,
 		a_journal_is_open_once,
 		a_replaced_failure_is_void };
 
