@@ -188,8 +188,8 @@ START_TEST(figures_are_told_at_the_end)
 	ck_assert_ptr_nonnull(strstr(text, ": 20 inputs, 20 outputs, 0 "
 	    "exceptions, 0 retries\n"));
 	ck_assert_ptr_nonnull(strstr(text, ": 1 workers: 1 forked, 0 "));
-	ck_assert_ptr_nonnull(strstr(text, ": The run is too short to tell: "
-	    "20 results in "));
+	/* A sentence, which depends on the time that the run took. */
+	ck_assert_str_eq(text + strlen(text) - 2, ".\n");
 	fclose(file);
 }
 END_TEST
