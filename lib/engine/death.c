@@ -205,8 +205,9 @@ static void setup_died(struct engine *e, struct member *m)
 		return;		/* the caller had no descriptors left for it */
 	if (m->host != 0 && m->told_to_stop)
 		return;		/* its host was removed */
-	effort_setup(&m->effort, m->death.died_at - MIN(m->effort.since,
-	    m->death.died_at), tally_rested(&e->tally, m->death.died_at));
+	effort_setup(&m->effort, m->death.died_at, m->death.died_at -
+	    MIN(m->effort.since, m->death.died_at),
+	    tally_rested(&e->tally, m->death.died_at));
 	m->setups_failed++;
 	if (m->first == FIRST_PENDING)
 		m->first = FIRST_FAILED;

@@ -51,7 +51,7 @@ static int hello(struct engine *e, struct member *m, const struct frame *f,
 		return -ENOMEM;
 	placed_begin(e, m);
 	m->effort.setups++;
-	effort_setup(&m->effort, MIN(h.setup_us * 1000ull,
+	effort_setup(&m->effort, now, MIN(h.setup_us * 1000ull,
 	    now - m->ordered_at), tally_rested(&e->tally, now));
 	tracing_setup(e, m, h.setup_us, now);
 	m->setups_failed = 0;

@@ -58,9 +58,11 @@ void effort_begin(struct effort *f, uint64_t now, uint64_t rested)
 	f->rested = rested;
 }
 
-void effort_setup(struct effort *f, uint64_t ns, uint64_t rested)
+void effort_setup(struct effort *f, uint64_t now, uint64_t ns,
+    uint64_t rested)
 {
 	f->setup += ns;
+	f->since = MIN(f->since, now - ns);
 	f->rested += MIN(rested - f->rested, ns);
 }
 

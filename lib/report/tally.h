@@ -145,10 +145,11 @@ uint64_t tally_failed(const struct tally *);
 /* Returns the time in which the pool had work. */
 uint64_t tally_wall(const struct tally *, uint64_t now);
 
-/* A worker was forked in the place; its setup took that time; it has died.
-   rested: tally_rested(). */
+/* A worker was forked in the place; its setup, which may have begun before that
+   was known, took that time; it has died.  rested: tally_rested(). */
 void effort_begin(struct effort *, uint64_t now, uint64_t rested);
-void effort_setup(struct effort *, uint64_t ns, uint64_t rested);
+void effort_setup(struct effort *, uint64_t now, uint64_t ns,
+    uint64_t rested);
 void effort_end(struct effort *, uint64_t now, uint64_t rested,
     uint64_t items, uint64_t cpu, uint64_t max_rss);
 
