@@ -333,9 +333,9 @@ static void explain(struct engine *e)
 {
 	const struct resume *m = &e->resume;
 
-	words_set(e->words, m->error, "The journal %.200s lacks %llu results: "
-	    "%s.", e->set.journal, (unsigned long long)m->lacking,
-	    outfile_flaw(m->error));
+	words_set(e->words, m->error, "The journal %.200s lacks %llu "
+	    "result%s: %s.", e->set.journal, (unsigned long long)m->lacking,
+	    m->lacking == 1 ? "" : "s", outfile_flaw(m->error));
 }
 
 static void lack(struct engine *e, int error)

@@ -768,6 +768,7 @@ static uint64_t run_full(vm_pool *pool, const char *word)
 	ck_assert_uint_gt(s.unrecorded, 0);
 	ck_assert_msg(strstr(vm_error(pool), word) != NULL, "%s",
 	    vm_error(pool));
+	ck_assert_ptr_nonnull(strstr(vm_error(pool), "lacks 1 result: "));
 	ck_assert_int_eq(vm_close(pool), 1);
 	ck_assert_ptr_nonnull(strstr(vm_error(NULL), "lacks"));
 	ck_assert_ptr_nonnull(strstr(vm_error(NULL), word));
