@@ -1218,8 +1218,9 @@ struct vm_slow {
  */
 struct vm_stats {
 	uint64_t inputs;	/* that were read from sources */
-	uint64_t total;		/* inputs there will be, by vm_source.length; 0
-				   if a source does not say */
+	uint64_t total;		/* inputs there will be, by vm_source.length,
+				   and that were pushed; 0 if a source does not
+				   say */
 	uint64_t outputs;	/* inputs that have an output by now, */
 	uint64_t exceptions;	/* or an exception, */
 	uint64_t by_cause[16];	/* of the cause 1 << i */

@@ -71,8 +71,16 @@ static void look_at_workers(struct engine *e, struct line_facts *f,
 	f->workers = letters;
 }
 
-/* Makes the line.  Returns its length. */
-static size_t make(struct engine *e, size_t columns, uint64_t now,
+/* Is a program at work that pushes most inputs, so that nobody knows how many
+   come? */
+static bool is_open_ended(const struct engine *e)
+{
+	return e->intake.pushed.index > e->intake.seq / 2 &&
+	    !e->fate.finishing;
+}
+
+/* Makes the line; last: no more will come.  Returns its length. */
+static size_t make(struct engine *e, size_t columns, uint64_t now, bool last,
     char line[LINE_MOST + 1])
 {
 	const struct tally *t = &e->tally;
@@ -80,7 +88,7 @@ static size_t make(struct engine *e, size_t columns, uint64_t now,
 		.name = e->progress.name,
 		.done = t->answered + e->resume.skipped,
 		.earlier = e->resume.answered + e->resume.skipped,
-		.total = stats_total(e),
+		.total = !last && is_open_ended(e) ? 0 : stats_total(e),
 		.wall_ns = tally_wall(t, now),
 		.failed = tally_failed(t) - t->failed[LOST_BIT],
 		.retried = t->retries,
@@ -112,7 +120,7 @@ static void tell(struct engine *e, uint64_t now, bool last)
 	bool drawn = columns > 1;
 
 	/* A line as wide as the terminal would move its cursor. */
-	make(e, drawn ? (size_t)columns - 1 : PLAIN_COLUMNS, now, line);
+	make(e, drawn ? (size_t)columns - 1 : PLAIN_COLUMNS, now, last, line);
 	size = snprintf(text, sizeof text, "%s%s%s%s", drawn ? "\r" : "",
 	    line, drawn ? "\033[K" : "", last || !drawn ? "\n" : "");
 	if (say(e, text, (size_t)size))

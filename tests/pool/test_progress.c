@@ -57,6 +57,25 @@ static int run(void)
 	return rc != 0 || n != ITEMS;
 }
 
+/* The same with pushed inputs. */
+static int push(void)
+{
+	const struct vm_options o = { .workers = 3, .flags = VM_PROGRESS };
+	vm_pool *pool = vm_fork(&worker, &o);
+	struct vm_result r;
+	int rc = 0;
+
+	if (pool == NULL)
+		return 2;
+	for (int64_t n = 0; n < ITEMS && rc >= 0; n += rc == 1)
+		do
+			rc = vm_submit(pool, &n, sizeof n, NULL);
+		while (rc == VM_LATER && vm_zip_in_out(pool, &r) == 1);
+	while (vm_zip_in_out(pool, &r) == 1)
+		continue;
+	return rc != 1 || vm_close(pool) != 0;
+}
+
 /* ---- terminals ---- */
 
 struct tty {
@@ -216,6 +235,19 @@ START_TEST(lines_fit_the_terminal)
 
 	for (size_t i = 0; i < COUNTOF(widths); i++)
 		fit(widths[i]);
+}
+END_TEST
+
+/* Until the end, nobody but the program knows how many inputs come. */
+START_TEST(pushed_inputs_have_no_total)
+{
+	struct tty t = start(80, push);
+
+	await_lines(&t, 4);
+	ck_assert_ptr_null(strchr(t.text, '%'));
+	ck_assert_int_eq(finish(&t), 0);
+	ck_assert_ptr_nonnull(strstr(t.text, "200/200  100%"));
+	leave(&t);
 }
 END_TEST
 
@@ -452,7 +484,8 @@ END_TEST
 int main(void)
 {
 	const TTest *const tests[] = {
-		lines_fit_the_terminal, lines_fit_after_a_change_of_width,
+		lines_fit_the_terminal, pushed_inputs_have_no_total,
+		lines_fit_after_a_change_of_width,
 		a_stopped_terminal_does_not_stop_the_run,
 		a_terminal_may_go_away,
 		a_dead_program_leaves_the_terminal_as_it_was,
