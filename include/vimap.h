@@ -1090,7 +1090,8 @@ VM_EXPORT const char *vm_cause_name(enum vm_cause);
  * Returns 0 if all results are outputs, 1 if some are exceptions, or -1 and
  * sets errno as vm_imap() and vm_zip_in_out() do; results up to then have been
  * folded.  ECANCELED: fold() returned a number other than 0; the remaining
- * items are cancelled and not folded.  EINVAL: fold is NULL.  ENOMEM: the
+ * items are cancelled and not folded, nor finished in a journal without
+ * outputs.  EINVAL: fold is NULL.  ENOMEM: the
  * remaining items are cancelled too.  The pool may be given more sources
  * afterwards unless it broke down; if memory was short even for cancelling,
  * its next results are the remaining items.

@@ -20,11 +20,13 @@ static int drain(vm_pool *pool)
 	int got, tries = 0;
 
 	vm_cancel(pool, 0);
+	pool->engine.resume.drains = true;
 	do {
 		got = vm_zip_in_out(pool, &r);
 		tries = got == -1 && errno == ENOMEM ? tries + 1 : 0;
 	} while (got == 1 || (got == -1 && tries < 2 &&
 	    vm_broken(pool) == 0));
+	pool->engine.resume.drains = false;
 	return got < 0 ? -errno : 0;
 }
 

@@ -385,7 +385,8 @@ void resume_told(struct engine *e, const struct item *item,
 	int kept = errno, error = 0;
 
 	resume_taken(e);
-	if (key == NULL || !is_final(r))
+	if (key == NULL || !is_final(r) ||
+	    (m->drains && !e->set.journal_outputs))
 		return;
 	m->entry = (struct entry){
 		.type = r->exception != NULL ? ENTRY_FAILURE : ENTRY_OUTPUT,

@@ -30,6 +30,8 @@ struct resume {
 				   given, */
 	struct buf data;	/* and its data, */
 	bool pending;		/* if they are still to be written */
+	bool drains;		/* results are dropped, not given to the
+				   program */
 	uint64_t skipped;	/* inputs that were left out */
 	uint64_t answered;	/* inputs that the journal has answered */
 	uint64_t lacking;	/* results that the journal could not take, */

@@ -250,6 +250,39 @@ START_TEST(versions_stay_apart_in_a_damaged_journal)
 }
 END_TEST
 
+/* Counts the inputs that were folded; returns 1 for the third. */
+static int stop_at_third(void *counts, const struct vm_result *r)
+{
+	int *n = counts;
+
+	n[r->index]++;
+	return ++n[100] == 3;
+}
+
+/* What was not folded is not finished, though it had run. */
+START_TEST(results_that_are_not_folded_come_again)
+{
+	const struct vm_options o = { .workers = 1, .journal = path,
+		.chunk_size = 50 };
+	int counts[101] = { 0 };
+	vm_pool *pool;
+
+	make_dir();
+	pool = fork_pool(&echoer, &o);
+	ck_assert_int_eq(vm_fold(pool, vm_range(0, 100), stop_at_third,
+	    counts), -1);
+	ck_assert_int_eq(errno, ECANCELED);
+	close_pool(pool);
+	pool = fork_pool(&echoer, &o);
+	ck_assert_int_eq(vm_fold(pool, vm_range(0, 100), stop_at_third,
+	    counts), 0);
+	close_pool(pool);
+	for (int i = 0; i < 100; i++)
+		ck_assert_int_eq(counts[i], 1);
+	remove_dir();
+}
+END_TEST
+
 /* ---- outcomes ---- */
 
 /* Counts the inputs that hang; NULL: nobody asks. */
@@ -1044,6 +1077,7 @@ int main(void)
 		sources_may_be_equal,
 		keys_may_be_the_programs_own,
 		another_version_runs_all,
+		results_that_are_not_folded_come_again,
 		versions_stay_apart_in_a_damaged_journal,
 		results_come_as_they_were,
 		failures_are_run_again_if_asked,
