@@ -265,8 +265,9 @@ public:
 
 	/* Queues a range whose elements make inputs.  It is read lazily, in the
 	   loop: a lvalue must live and stay until then.  An exception of its
-	   iterators is thrown by the loop. */
-	template <class Range> results imap(Range &&range)
+	   iterators is thrown by the loop.  Not of a temporary pool, which
+	   would be gone by then. */
+	template <class Range> results imap(Range &&range) &
 	{
 		if constexpr (std::is_same_v<std::decay_t<Range>, vm_source>)
 			return queue(range);

@@ -46,6 +46,14 @@ static vm_options two(unsigned flags = 0)
 
 static int twice(int x) { return 2 * x; }
 
+/* A pool whose results a loop takes must outlive the loop. */
+template <class P, class = void> struct maps : std::false_type {};
+template <class P> struct maps<P, std::void_t<decltype(
+    std::declval<P>().imap(std::declval<std::vector<int>>()))>> :
+    std::true_type {};
+static_assert(maps<vimap::pool<int (*)(int)> &>::value);
+static_assert(!maps<vimap::pool<int (*)(int)>>::value);
+
 /* A range whose third element throws. */
 struct thrower {
 	struct iterator {
