@@ -336,14 +336,13 @@ static size_t push(const char *input, size_t size, size_t rest)
 /* Reads output of the process as that of the item. */
 static enum progress pull(struct vm_context *me)
 {
-	char *bytes = vm_reserve(me, READ_SIZE), *found = NULL;
+	char *bytes = vm_reserve(me, READ_SIZE), *found;
 	ssize_t n = bytes ? read(child.from, bytes, READ_SIZE) : -1;
 
 	if (n == -1)	/* without bytes the item has failed already */
 		return bytes ? vm_fail(me, errno, "%m") : FAILED;
 	vm_commit(me, (size_t)n);
-	if (mode == AS_LINES)
-		found = memchr(bytes, separator, (size_t)n);
+	found = mode == AS_LINES ? memchr(bytes, separator, (size_t)n) : NULL;
 	if (found)
 		return found == bytes + n - 1 ? ANSWERED : SURPLUS;
 	return n > 0 ? MORE : ENDED;
@@ -582,6 +581,7 @@ int main(int argc, char **argv)
 	if (options.flags & VM_PROGRESS && isatty(2))
 		clear = "\r\033[K";
 	hooks.version = describe();	/* a journal is of one such */
+	signal(SIGCHLD, SIG_DFL);	/* serial commands are waited for */
 	p = pool = vm_fork(&hooks, &options);	/* NULL is refused below */
 	if (signal(SIGINT, on_signal) == SIG_IGN)
 		signal(SIGINT, SIG_IGN);
