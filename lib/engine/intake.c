@@ -131,10 +131,12 @@ static struct member *host(struct engine *e, size_t size)
 
 /* A large input waits until the arena of the worker that is to have it has
    room, rather than being sent through a pipe; but not if a worker is idle and
-   nothing is about to change. */
-static bool must_wait(struct engine *e, size_t size)
+   nothing is about to change, nor if it is not to be sent. */
+static bool must_wait(struct engine *e, const struct source *s)
 {
-	if (e->intake.filling != NULL || !is_large(e, size) ||
+	const size_t size = s->size;
+
+	if (s->given_up || e->intake.filling != NULL || !is_large(e, size) ||
 	    room_for(e, size) > e->slots.room || host(e, size) != NULL)
 		return false;
 	if (results_ready(&e->results))
@@ -370,7 +372,7 @@ static bool worker_waits(struct engine *e)
 /* May the source be asked now? */
 static bool may_ask(struct engine *e, const struct source *s)
 {
-	if (s->state != SOURCE_OPEN || (s->held && must_wait(e, s->size)))
+	if (s->state != SOURCE_OPEN || (s->held && must_wait(e, s)))
 		return false;
 	if (e->intake.filling == NULL && !window_room(&e->window))
 		return false;
@@ -471,7 +473,7 @@ static int fill_unfinished(struct engine *e, struct source *s, size_t left)
 		}
 		if (r != 0)
 			return MIN(r, 1);
-		if (s->size >= SLOT_LARGE && must_wait(e, s->size))
+		if (s->size >= SLOT_LARGE && must_wait(e, s))
 			return 0;
 		if (is_apart(e, s) || goes_before(e, s->size))
 			return 1;
@@ -502,7 +504,7 @@ static int fill(struct engine *e, struct source *s)
 	do {
 		if (source_next(s, e->set.plan.max_item) != 1)
 			return 0;
-		if (s->size >= SLOT_LARGE && must_wait(e, s->size))
+		if (s->size >= SLOT_LARGE && must_wait(e, s))
 			return 0;
 		if (goes_before(e, s->size))
 			return 1;

@@ -825,6 +825,34 @@ START_TEST(what_was_not_read_comes_back_if_asked)
 }
 END_TEST
 
+/* Large inputs that nobody is to have wait for no worker. */
+START_TEST(what_was_not_read_comes_back_while_an_item_runs)
+{
+	enum { LARGE = 30000, MANY = 100 };
+	static char items[MANY][LARGE];
+	struct shared *s = shared_new();
+	const struct vm_worker worker = { .process = wait_gate, .config = s };
+	vm_pool *pool = fork_pool(&worker, &(struct vm_options){
+	    .workers = 1, .chunk_size = 1 });
+	struct vm_result r;
+
+	imap_to(pool, vm_array(items, MANY, LARGE));
+	begin_items(pool, s, 1);
+	vm_cancel(pool, VM_CANCEL_UNREAD);
+	for (int i = 1; i < MANY; i++) {
+		ck_assert_int_eq(vm_zip_in_out_within(pool, &r, limit_ms()),
+		    1);
+		expect_cancelled(&r, 0);
+	}
+	atomic_store(&s->counter[GATE], 1);
+	take(pool, &r);
+	ck_assert_int_eq(r.type, VM_OUTPUT);
+	take_end(pool);
+	close_pool(pool);
+	shared_free(s);
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const tests[] = {
@@ -841,7 +869,8 @@ int main(void)
 		those_that_pause_are_not_tried_again,
 		one_that_has_failed_is_not_tried_again,
 		single_ones_where_they_cannot_be_had, what_runs_ends_if_asked,
-		what_was_not_read_comes_back_if_asked };
+		what_was_not_read_comes_back_if_asked,
+		what_was_not_read_comes_back_while_an_item_runs };
 	const TTest *const drawn[] = {
 		a_storm_of_them_loses_nothing,
 		a_storm_of_single_ones_loses_nothing,
