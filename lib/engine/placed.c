@@ -59,6 +59,14 @@ static void choose(struct member *m, const unsigned char *output, size_t size)
 	atomic_store(&m->slot->in_place, paging_protects_cheaply(output, size));
 }
 
+/* May an output be read in place?  A worker may claim to have made any pages
+   read-only, but is asked to protect only these. */
+static bool stays(const struct frame_placed *p)
+{
+	return p->shut != 0 && p->size >= SLOT_IN_PLACE &&
+	    paging_protects_cheaply(NULL, 0);
+}
+
 /* The worker before may have died in the middle of an output. */
 void placed_begin(struct engine *e, struct member *m)
 {
@@ -77,7 +85,7 @@ int placed_take(struct engine *e, struct member *m,
 	s->bytes = FRAME_START + frame_length(size);
 	if (p->at % e->slots.payload + room > SLOT_PAYLOAD)
 		e->crew.wide = true;
-	if (p->shut == 0) {
+	if (!stays(p)) {
 		if (p->size >= SLOT_IN_PLACE)
 			choose(m, at, size);
 		if (copy_out(e, s, at, size) < 0)

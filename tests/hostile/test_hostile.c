@@ -19,6 +19,7 @@
 #include "api/vm_pool.h"
 #include "base/base.h"
 #include "items/span.h"
+#include "os/paging.h"
 #include "os/sys.h"
 #include "reduce/emit.h"
 #include "reduce/shuffle.h"
@@ -293,6 +294,69 @@ START_TEST(without_a_file_they_go_through_pipes)
 }
 END_TEST
 
+/* ---- outputs in pages that are said to be read-only ---- */
+
+static size_t claimed;
+
+/* Says that its output lies in the payload area, in pages that it has made
+   read-only, and dies. */
+static int claim(struct vm_context *me, const void *input, size_t size)
+{
+	const struct frame_placed p = { .size = claimed, .shut = 1 };
+	_Alignas(16) unsigned char frame[64];
+	struct slot *s = (void *)own_slot(sh, &size);
+	const uint64_t at = atomic_load(&s->committed);
+
+	(void)me;
+	(void)input;
+	frame_write(frame, FRAME_PLACED, &p, sizeof p);
+	slot_copy_in(s, at, frame, frame_length(sizeof p));
+	atomic_store(&s->committed, at + frame_length(sizeof p));
+	raise(SIGKILL);
+	return 0;
+}
+
+/* Is an output of that size read in place, by the word of its worker? */
+static bool is_read_in_place(size_t size)
+{
+	const struct vm_worker w = { .process = claim };
+	const struct vm_options o = { .workers = 1, .chunk_size = 1 };
+	vm_pool *pool;
+	struct vm_result r;
+	const struct slots *s;
+	uintptr_t at;
+	bool any;
+
+	claimed = size;
+	pool = fork_pool(&w, &o);
+	s = &pool->engine.slots;
+	imap_to(pool, vm_range(0, 1));
+	take(pool, &r);
+	ck_assert_int_eq(r.type, VM_OUTPUT);
+	ck_assert_uint_eq(r.output_size, size);
+	at = (uintptr_t)r.output;
+	any = at >= (uintptr_t)s->at &&
+	    at < (uintptr_t)s->at + s->stride * s->count;
+	take_end(pool);
+	close_pool(pool);
+	return any;
+}
+
+/* A worker cannot change other outputs than those. */
+START_TEST(no_more_is_read_in_place_than_was_asked_for)
+{
+	sh = shared_new();
+	paging_assume(PAGING_CHEAP);
+	ck_assert(is_read_in_place(SLOT_IN_PLACE));
+	ck_assert(!is_read_in_place(SLOT_IN_PLACE - 1));
+	ck_assert(!is_read_in_place(0));
+	paging_assume(PAGING_DEAR);
+	ck_assert(!is_read_in_place(SLOT_IN_PLACE));
+	paging_assume(PAGING_UNKNOWN);
+	shared_free(sh);
+}
+END_TEST
+
 /* ---- orphans of an item ---- */
 
 /* Orphans: a child that has executed another program, and its parent.  MET_*
@@ -533,6 +597,7 @@ int main(void)
 		an_input_stays_what_it_was,
 		shared_inputs_can_never_be_written_to,
 		without_a_file_they_go_through_pipes,
+		no_more_is_read_in_place_than_was_asked_for,
 		the_next_worker_has_its_pages_alone,
 		an_isolated_item_finds_nothing, a_parcel_is_read_once };
 
