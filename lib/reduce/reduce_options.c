@@ -12,6 +12,7 @@
 #include "base/base.h"
 #include "base/given.h"
 #include "os/cpus.h"
+#include "os/sys.h"
 #include "reduce/reducer.h"
 
 #define MEMORY ((size_t)256 * 1024 * 1024)
@@ -33,6 +34,28 @@
 /* Bytes of buffers to read the keys of a partition; sorted, the caller reads
    all partitions at once. */
 #define KEYS_MEMORY ((size_t)128 * 1024)
+
+/* Each worker needs a place in the store, so the number that vm_fork() takes
+   from the environment must be known here.  A value that is no valid number is
+   left for vm_fork() to refuse. */
+static void heed_environment(struct vm_options *o)
+{
+	const char *value = sys_getenv("VIMAP_WORKERS");
+	long n;
+
+	if (value == NULL || (o->flags & VM_NO_ENVIRONMENT))
+		return;
+	n = strtol(value, NULL, 10);
+	if (strcmp(value, "serial") == 0)
+		o->workers = VM_SERIAL;
+	else if (n > 0 && n <= WORKERS_MOST &&
+	    (o->worker_indices == NULL || n <= o->workers))
+		o->workers = (int)n;
+	else
+		return;
+	if (o->max_workers > 0)
+		o->max_workers = MAX(o->max_workers, o->workers);
+}
 
 static size_t first_workers(const struct vm_options *o)
 {
@@ -130,9 +153,11 @@ int reduce_options_make(struct vm_reducer *r, struct vm_options *o,
 {
 	struct job_plan *p = &r->plan;
 	size_t item = o->max_item_bytes > 0 ? o->max_item_bytes : ITEM;
-	size_t workers = first_workers(o), memory;
+	size_t workers, memory;
 	int error = check_options(h, w);
 
+	heed_environment(o);
+	workers = first_workers(o);
 	if (error == 0)
 		error = check_hosts(p, o, h, w);
 	if (error < 0)

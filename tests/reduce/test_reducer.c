@@ -1440,6 +1440,47 @@ START_TEST(belongs_to_one_process)
 }
 END_TEST
 
+/* Emits more than an output may have, when all three workers have an input. */
+static int map_together(struct vm_context *me, const void *input, size_t size)
+{
+	static const char value[100000];
+
+	atomic_fetch_add(&shared->counter[0], 1);
+	if (await(&shared->counter[0], 3, limit_ms()) < 0)
+		return -1;
+	return vm_emit(me, input, size, value, sizeof value);
+}
+
+/* Each worker has a place of its own in the store, also if the environment asks
+   for more than max_workers. */
+START_TEST(the_environment_names_workers)
+{
+	const struct vm_job job = { .map = map_together };
+	const struct vm_options o = { .workers = 1, .max_workers = 1,
+		.chunk_size = 1 };
+	const char *const numbers[] = { "3", "serial" };
+	struct vm_reduced one;
+	vm_reducer *r;
+	size_t size;
+
+	shared = shared_new();
+	for (size_t i = 0; i < COUNTOF(numbers); i++) {
+		ck_assert_int_eq(setenv("VIMAP_WORKERS", numbers[i], 1), 0);
+		r = fork_job(&job, &o, NULL);
+		queue_run(r, 0, vm_range(0, 3));
+		for (int n = 0; n < 3; n++) {
+			ck_assert_int_eq(vm_zip_key_out(r, &one), 1);
+			ck_assert_int_eq(one.type, VM_OUTPUT);
+			ck_assert_ptr_nonnull(vm_value(one.values, &size));
+			ck_assert_uint_eq(size, 100000);
+		}
+		ck_assert_int_eq(vm_zip_key_out(r, &one), 0);
+		close_reducer(r);
+	}
+	shared_free(shared);
+}
+END_TEST
+
 START_TEST(nothing_is_left)
 {
 	struct kept before;
@@ -1474,7 +1515,8 @@ int main(void)
 		inputs_without_memory_fail_the_run, refuses_what_cannot_be,
 		knows_only_its_own_fields, workers_have_indices_of_their_own,
 		refuses_runs, needs_a_directory,
-		the_environment_names_a_directory, files_that_may_not_grow,
+		the_environment_names_a_directory,
+		the_environment_names_workers, files_that_may_not_grow,
 		calls_that_fail_give_back_their_room,
 		a_file_system_that_is_full, sources_fail_in_the_middle,
 		sources_may_not_use_the_reducer, nor_when_they_are_closed,
