@@ -495,7 +495,9 @@ static int fill(struct engine *e, struct source *s)
 	struct source_array *array = source_inherited(s);
 	int r;
 
-	if (e->set.only != NEVER)
+	/* The library's own items, as partitions and keys, are not indexed by
+	   the user. */
+	if (e->set.only != NEVER && s->hooks.reserved[0] != made_here)
 		return fill_only(e, s);
 	if (e->resume.on)
 		return fill_unfinished(e, s, left);

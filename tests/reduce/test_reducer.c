@@ -1481,6 +1481,28 @@ START_TEST(the_environment_names_workers)
 }
 END_TEST
 
+START_TEST(the_environment_names_an_input)
+{
+	const int workers[] = { VM_SERIAL, 2 };
+	const char *const texts[] = { "a a b", "b b b c", "a a a" };
+	struct counts c;
+
+	ck_assert_int_eq(setenv("VIMAP_ONLY", "1", 1), 0);
+	for (size_t i = 0; i < COUNTOF(workers); i++) {
+		vm_reducer *r = fork_job(&count_words, &(struct vm_options){
+		    .workers = workers[i] }, NULL);
+
+		queue_run(r, 0, vm_strings(texts, COUNTOF(texts)));
+		take_good_run(r, &c);
+		ck_assert_uint_eq(c.outputs, 2);
+		ck_assert_uint_eq(count_of(&c, "b"), 3);
+		ck_assert_uint_eq(count_of(&c, "c"), 1);
+		counts_free(&c);
+		close_reducer(r);
+	}
+}
+END_TEST
+
 START_TEST(nothing_is_left)
 {
 	struct kept before;
@@ -1516,7 +1538,8 @@ int main(void)
 		knows_only_its_own_fields, workers_have_indices_of_their_own,
 		refuses_runs, needs_a_directory,
 		the_environment_names_a_directory,
-		the_environment_names_workers, files_that_may_not_grow,
+		the_environment_names_workers, the_environment_names_an_input,
+		files_that_may_not_grow,
 		calls_that_fail_give_back_their_room,
 		a_file_system_that_is_full, sources_fail_in_the_middle,
 		sources_may_not_use_the_reducer, nor_when_they_are_closed,
