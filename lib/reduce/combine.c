@@ -37,6 +37,7 @@ void combine_begin(struct combine *c, const struct vm_job *job,
 	c->arg = arg;
 	c->code = 0;
 	c->collect_at = COLLECT_AT;
+	c->each_alive = false;
 	table_clear(&c->table);
 }
 
@@ -66,6 +67,8 @@ static int collect(struct combine *c, uint32_t entry)
 	c->entry = entry;
 	c->collected.len = 0;
 	values_of_table(&c->values, &c->table, entry);
+	if (c->each_alive)
+		vm_alive(c->me);
 	c->collecting = true;
 	c->code = c->job->collect(c->me, e->key, e->key_size, &c->values);
 	c->collecting = false;

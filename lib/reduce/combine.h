@@ -36,6 +36,8 @@ struct combine {
 	const struct vm_job *job;
 	combine_to to;
 	void *arg;
+	bool each_alive;	/* each call of collect() restarts the timeout:
+				   false from combine_begin() on */
 	bool collecting;	/* collect() is running, */
 	uint32_t entry;		/* over the values of this entry, */
 	struct buf collected;	/* buffer of emitted values, each after its size

@@ -331,8 +331,10 @@ int gather(const struct gather_phase *g, const struct run *runs, size_t count,
 	int r = 0;
 
 	work_open(&w, g);
-	if (g->job != NULL)
+	if (g->job != NULL) {
 		combine_begin(g->combine, g->job, add_pair, &w);
+		g->combine->each_alive = true;
+	}
 	for (size_t i = 0; i < count && r == 0; i++)
 		r = read_run(&w, &runs[i]);
 	if (r == 0 && g->job != NULL)

@@ -142,10 +142,54 @@ START_TEST(gathering_says_so_too)
 }
 END_TEST
 
+static size_t collected, alive_before;
+
+/* A collect callback that leaves no pair. */
+static int drop(struct vm_context *me, const void *key, size_t size,
+    struct vm_values *values)
+{
+	(void)me, (void)key, (void)size, (void)values;
+	ck_assert_uint_gt(times_alive, alive_before);
+	alive_before = times_alive;
+	collected++;
+	return 0;
+}
+
+/* item_timeout_ms is for each call of a hook, however many there are. */
+START_TEST(each_call_of_collect_has_its_own_time)
+{
+	const struct vm_job job = { .collect = drop };
+	struct combine combine;
+	struct gather_phase g = { .memory = 1 << 20, .key_most = 11,
+		.combine = &combine, .job = &job };
+	struct words w = { "" };
+	struct gathered out;
+	struct store store;
+	struct batch b;
+	struct run run;
+
+	ck_assert_int_eq(store_open(&store, 1, UINT64_MAX, NULL, &w), 0);
+	combine_init(&combine, NULL, NULL, 1 << 20, 8);
+	batch_init(&b);
+	for (size_t n = 0; n < 500; n++)
+		add(&b, n);
+	ck_assert_int_eq(run_write(&store, 0, b.records.data, b.records.len,
+	    &run), 0);
+	times_alive = alive_before = collected = 0;
+	g.store = &store;
+	ck_assert_int_eq(gather(&g, &run, 1, &out), 0);
+	ck_assert_uint_gt(collected, 10);
+	batch_release(&b);
+	combine_release(&combine);
+	store_close(&store);
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const tests[] = {
-		says_that_it_goes_on, gathering_says_so_too };
+		says_that_it_goes_on, gathering_says_so_too,
+		each_call_of_collect_has_its_own_time };
 	const TTest *const drawn[] = {
 		sorts };
 
