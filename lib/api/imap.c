@@ -68,7 +68,8 @@ static int flaw(struct vm_pool *p, const struct vm_source *s)
 		return -words_set(&p->words, unmade->error, "%s",
 		    unmade->text);
 	if ((s->reserved[0] != NULL && s->reserved[0] != made_here) ||
-	    s->reserved[1] != NULL || s->reserved[2] != NULL)
+	    (s->reserved[1] != NULL && s->reserved[1] != made_again) ||
+	    s->reserved[2] != NULL)
 		return -words_set(&p->words, EINVAL, "vm_imap() was given a "
 		    "source whose vm_source.reserved is not 0; set all "
 		    "members, as by an initialiser.");
@@ -123,6 +124,7 @@ int vm_imap(vm_pool *p, struct vm_source hooks)
 		return imap_turn_away(p, &hooks, error);
 	made_limit(&hooks, p->engine.set.plan.max_item);
 	crew_keep_here(&p->engine.crew, hooks.reserved[0] != NULL);
+	p->engine.retries.uncounted = hooks.reserved[1] != NULL;
 	stats_resume(&p->engine);
 	intake_add(&p->engine, s);
 	loop_fd_follow(&p->engine, 1);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 char made_here[1];
+char made_again[1];
 
 void made_drop(void *state)
 {

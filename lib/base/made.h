@@ -45,6 +45,10 @@ struct made_flaw {
    time. */
 extern char made_here[];
 
+/* Likewise in vm_source.reserved[1]: the library gives inputs that fail again,
+   and max_failures does not count them. */
+extern char made_again[];
+
 /* The close callback of ready-made sources: frees the state. */
 void made_drop(void *state);
 

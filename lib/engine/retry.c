@@ -51,6 +51,8 @@ void retry_again(struct engine *e, struct span *s, uint64_t pause)
 
 void retry_never(struct engine *e, uint64_t seq)
 {
+	if (e->retries.uncounted)
+		return;
 	e->retries.failed += seq >= e->retries.from;
 	if (e->set.max_failures == 0 || e->retries.failed < e->set.max_failures)
 		return;

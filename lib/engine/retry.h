@@ -19,6 +19,7 @@ struct engine;
 struct retries {
 	uint64_t failed;	/* their number, among */
 	uint64_t from;		/* inputs from this sequence number on */
+	bool uncounted;		/* the present items are of made_again */
 };
 
 /* May an item that failed of this cause be tried again? */

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/base.h"
+#include "base/made.h"
 #include "reduce/reducer.h"
 
 /* How often a partition is given to workers before the run fails.  Only the
@@ -64,7 +65,8 @@ int gather_phase_begin(struct vm_reducer *r)
 	r->partition = r->gathering = 0;
 	r->gathered = false;
 	return phase_begin(r, RUN_GATHERING, (struct vm_source){
-	    .next = next_partition, .from = r, .wait_fd = phase_no_fd });
+	    .next = next_partition, .from = r, .wait_fd = phase_no_fd,
+	    .reserved = { NULL, made_again } });
 }
 
 /* Marks a failed partition to be given again, or fails the run.  Returns 0 or

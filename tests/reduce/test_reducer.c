@@ -286,6 +286,45 @@ START_TEST(gathering_goes_without_collect)
 }
 END_TEST
 
+/* max_failures counts inputs and keys, and a partition is neither. */
+START_TEST(gathering_again_is_no_failure)
+{
+	const char *const texts[] = { "?x b", "?x", "?x b", "?x" };
+	const struct vm_job job = { .map = map_words, .reduce = reduce_sum,
+		.collect = collect_badly };
+	vm_reducer *r = fork_job(&job, &(struct vm_options){ .workers = 1,
+	    .max_failures = 1 }, NULL);
+	struct counts c;
+
+	run_strings(r, texts, COUNTOF(texts), &c);
+	ck_assert_uint_eq(c.bad_inputs + c.bad_keys, 0);
+	ck_assert_uint_eq(count_of(&c, "?x"), 4);
+	ck_assert_uint_eq(count_of(&c, "b"), 2);
+	counts_free(&c);
+	close_reducer(r);
+}
+END_TEST
+
+/* Failures of the map phase are counted after a gather, too. */
+START_TEST(failures_of_each_run_are_counted)
+{
+	const char *const texts[] = { "?", ".a", ".a", "?", ".a" };
+	const struct vm_job job = { .map = map_badly, .reduce = reduce_sum };
+	vm_reducer *r = fork_job(&job, &(struct vm_options){ .workers = 1,
+	    .max_failures = 2, .chunk_size = 1, .flags = VM_ORDERED,
+	    .max_real_in_flight_factor = 1, .max_total_in_flight_factor = 1 },
+	    NULL);
+	struct counts c;
+
+	for (int runs = 0; runs < 2; runs++) {
+		run_strings(r, texts, COUNTOF(texts), &c);
+		ck_assert_uint_eq(count_of(&c, "a"), 2);
+		counts_free(&c);
+	}
+	close_reducer(r);
+}
+END_TEST
+
 static int map_to_itself(struct vm_context *me, const void *input, size_t size)
 {
 	return vm_emit(me, input, size, input, size);
@@ -1527,7 +1566,9 @@ int main(void)
 {
 	const TTest *const tests[] = {
 		inputs_fail_alone, keys_fail_alone, collect_fails_its_input,
-		gathering_goes_without_collect, a_code_names_its_hook,
+		gathering_goes_without_collect,
+		gathering_again_is_no_failure,
+		failures_of_each_run_are_counted, a_code_names_its_hook,
 		each_run_has_its_own_values,
 		codes_and_words_are_the_hooks,
 		pairs_are_emitted_in_map_only, no_teardown_without_setup,
