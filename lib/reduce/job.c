@@ -17,7 +17,8 @@
 struct layer {
 	struct vm_context *me;
 	const struct job_plan *plan;
-	void *config;		/* of the pool's worker */
+	void *config;		/* of the pool's worker, */
+	size_t config_size;	/* and its bytes */
 	struct store store;
 	size_t place;
 	void **states;		/* array of the states of the jobs */
@@ -33,12 +34,13 @@ struct layer {
 
 /* ---- hooks of a job ---- */
 
-/* Sets config and state in the context to those of a job.  Undone by
+/* Sets config, its size and state in the context to those of a job.  Undone by
    leave(). */
 static void enter(struct layer *l, size_t job)
 {
 	l->job = &l->plan->jobs[job];
 	l->me->config = l->job->config;
+	l->me->config_size = l->job->config_size;
 	l->me->state = l->states[job];
 }
 
@@ -46,6 +48,7 @@ static void leave(struct layer *l)
 {
 	l->states[l->job - l->plan->jobs] = l->me->state;
 	l->me->config = l->config;
+	l->me->config_size = l->config_size;
 }
 
 size_t job_place(const struct job_plan *p, int worker_index)
@@ -73,6 +76,7 @@ static int open_layer(struct layer *l, struct vm_context *me,
 	l->me = me;
 	l->plan = p;
 	l->config = me->config;
+	l->config_size = me->config_size;
 	l->store = p->store;
 	l->place = job_place(p, me->worker_index);
 	combine_init(&l->combine, me, vm_add_up, p->memory, p->pair_most);

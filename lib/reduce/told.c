@@ -101,8 +101,10 @@ int told_read(const struct told *t, struct job_plan *p)
 		left -= sizeof job;
 		if (job.size > left || padded((size_t)job.size) > left)
 			return -EINVAL;
-		if (job.size > 0)
+		if (job.size > 0) {
 			p->jobs[i].config = (void *)(uintptr_t)at;
+			p->jobs[i].config_size = (size_t)job.size;
+		}
 		at += padded((size_t)job.size);
 		left -= padded((size_t)job.size);
 	}

@@ -325,6 +325,40 @@ START_TEST(failures_of_each_run_are_counted)
 }
 END_TEST
 
+/* Emits the config of its job. */
+static int map_config(struct vm_context *me, const void *input, size_t size)
+{
+	return vm_emit(me, input, size, me->config, me->config_size);
+}
+
+START_TEST(configs_have_the_size_of_their_job)
+{
+	char texts[] = "abcdef";
+	const struct vm_job jobs[] = {
+		{ .map = map_config, .config = texts, .config_size = 2 },
+		{ .map = map_config, .config = texts + 2, .config_size = 4 },
+		{ .map = map_config } };
+	const struct vm_reduce_options named = { .name = "jobs" };
+	struct vm_reduced one;
+	size_t size;
+
+	for (int i = 0; i < 2; i++) {
+		vm_reducer *r = vm_fork_jobs(jobs, 3, NULL,
+		    i ? &named : NULL);
+
+		for (size_t n = 0; n < 3; n++) {
+			queue_run(r, n, vm_range(0, 1));
+			ck_assert_int_eq(vm_zip_key_out(r, &one), 1);
+			ck_assert_int_eq(one.type, VM_OUTPUT);
+			ck_assert_ptr_nonnull(vm_value(one.values, &size));
+			ck_assert_uint_eq(size, jobs[n].config_size);
+			ck_assert_int_eq(vm_zip_key_out(r, &one), 0);
+		}
+		close_reducer(r);
+	}
+}
+END_TEST
+
 static int map_to_itself(struct vm_context *me, const void *input, size_t size)
 {
 	return vm_emit(me, input, size, input, size);
@@ -1568,7 +1602,8 @@ int main(void)
 		inputs_fail_alone, keys_fail_alone, collect_fails_its_input,
 		gathering_goes_without_collect,
 		gathering_again_is_no_failure,
-		failures_of_each_run_are_counted, a_code_names_its_hook,
+		failures_of_each_run_are_counted,
+		configs_have_the_size_of_their_job, a_code_names_its_hook,
 		each_run_has_its_own_values,
 		codes_and_words_are_the_hooks,
 		pairs_are_emitted_in_map_only, no_teardown_without_setup,
