@@ -35,10 +35,11 @@ static unsigned drawn_of(const struct trial *t, unsigned of)
 {
 	if (t->fault.act != FAULT_KILL_BEFORE || t->fault.lacks)
 		return of;
-	if (t->fault.kind == FAULT_WRITEV || t->fault.kind == FAULT_FORK)
+	if (t->fault.kind == FAULT_WRITE || t->fault.kind == FAULT_WRITEV ||
+	    t->fault.kind == FAULT_FORK)
 		return 1;
-	return t->fault.kind == FAULT_SEND || t->fault.kind == FAULT_WRITE ||
-	    t->fault.kind == FAULT_READ ? 3 : of;
+	return t->fault.kind == FAULT_SEND || t->fault.kind == FAULT_READ ? 3 :
+	    of;
 }
 
 /* Adds a trial of each kind of calls; of: every n-th seed draws it. */
