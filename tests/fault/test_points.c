@@ -29,10 +29,13 @@ static size_t count;
 /* Trials of the test, drawn or not. */
 static unsigned numbered;
 
-/* The core: kills of each process before these calls, before some each time and
-   before others by the day. */
+/* The core: a worker is stopped before it writes, and each process is killed
+   before these calls, before some each time and before others by the day. */
 static unsigned drawn_of(const struct trial *t, unsigned of)
 {
+	if (t->fault.act == FAULT_STOP_BEFORE && t->fault.kind == FAULT_WRITE &&
+	    t->fault.where == FAULT_IN_WORKERS)
+		return 1;
 	if (t->fault.act != FAULT_KILL_BEFORE || t->fault.lacks)
 		return of;
 	if (t->fault.kind == FAULT_WRITE || t->fault.kind == FAULT_WRITEV ||
