@@ -216,7 +216,7 @@ try()
 	"$1" -std="$2" "$tmp/empty.cc" -o "$tmp/empty" 2>/dev/null || return 0
 	compiled=$((compiled + 1))
 	if ! "$1" -std="$2" -Wall -Wextra -Wpedantic -Werror \
-	    -I"$srcdir/include" "$tmp/user.cc" -L.libs -lvimap \
+	    $USER_CFLAGS -I"$srcdir/include" "$tmp/user.cc" -L.libs -lvimap \
 	    -o "$tmp/user"; then
 		echo "FAIL: $1 -std=$2 does not compile it"
 		status=1
@@ -226,7 +226,13 @@ try()
 	fi
 }
 
-for compiler in g++ clang++; do
+# A library with sanitizers needs the C++ compiler that goes with $CC.
+compilers="g++ clang++"
+case "$USER_CFLAGS:$CC" in
+*-fsanitize*:*clang*) compilers=clang++ ;;
+*-fsanitize*) compilers=g++ ;;
+esac
+for compiler in $compilers; do
 	command -v $compiler >/dev/null || continue
 	for standard in c++17 c++20; do
 		try $compiler $standard
