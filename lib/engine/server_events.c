@@ -10,6 +10,7 @@
 #include "engine/server_events.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/wait.h>
 
@@ -87,12 +88,20 @@ static void refused(struct engine *e, struct member *m, int error,
 		links_left(e, m);
 }
 
+/* Did a signal end the worker that no order to kill sends? */
+static bool has_own_signal(const struct notice *n)
+{
+	return WIFSIGNALED(n->status) && WTERMSIG(n->status) != SIGTERM &&
+	    WTERMSIG(n->status) != SIGKILL;
+}
+
 /* Had the worker ended by itself before the order to kill it came?  A timeout
-   stands nevertheless, unless a signal had ended the worker. */
+   stands nevertheless, unless a signal had ended the worker.  The end of its
+   pipe may come long before its own, as a large memory takes long to unmap. */
 static bool ended_first(const struct member *m, const struct notice *n)
 {
 	if (n->ordered)
-		return false;
+		return m->presumed && has_own_signal(n);
 	return m->presumed ||
 	    (m->blame == VM_TIMED_OUT && WIFSIGNALED(n->status));
 }

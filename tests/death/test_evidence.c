@@ -226,6 +226,54 @@ START_TEST(a_core_file_is_told)
 }
 END_TEST
 
+static void die_of_quit(int number)
+{
+	(void)number;
+	signal(SIGQUIT, SIG_DFL);
+	raise(SIGQUIT);
+	_exit(97);
+}
+
+/* Ends as a process does whose memory takes long to unmap: its pipes are closed
+   long before it is gone.  Here it waits for the order to kill it. */
+static int end_slowly(struct vm_context *me, const void *input, size_t size)
+{
+	sigset_t quit;
+
+	if (number(input) > 0)
+		return vm_output(me, input, size);
+	sigemptyset(&quit);
+	sigaddset(&quit, SIGQUIT);
+	sigprocmask(SIG_UNBLOCK, &quit, NULL);
+	signal(SIGTERM, die_of_quit);
+	for (int fd = 3; fd < 1024; fd++)
+		close(fd);
+	for (;;)
+		pause();
+}
+
+START_TEST(a_slow_end_hides_no_signal)
+{
+	const struct vm_worker worker = { .process = end_slowly };
+	const struct vm_options options = { .workers = 1, .flags = VM_ORDERED };
+	struct vm_result r;
+	vm_pool *pool;
+
+	no_cores();
+	pool = fork_pool(&worker, &options);
+	imap_to(pool, vm_range(0, 2));
+	take(pool, &r);
+	ck_assert_int_eq(r.type, VM_EXCEPTION);
+	ck_assert_int_eq(r.exception->cause, VM_KILLED);
+	ck_assert_int_eq(r.exception->signal, SIGQUIT);
+	ck_assert_uint_eq(r.index, 0);
+	take(pool, &r);
+	ck_assert_int_eq(r.type, VM_OUTPUT);
+	take_end(pool);
+	close_pool(pool);
+}
+END_TEST
+
 /* ---- times ---- */
 
 enum { OWN_FAILS, OWN_DIES, CHILD_FAILS, CHILD_DIES, TIMED };
@@ -680,7 +728,8 @@ int main(void)
 {
 	const TTest *const tests[] = {
 		texts_begin_empty, every_cause_has_its_fields,
-		a_core_file_is_told, so_is_one_that_times_out, it_may_be_closed,
+		a_slow_end_hides_no_signal, a_core_file_is_told,
+		so_is_one_that_times_out, it_may_be_closed,
 		what_is_captured_does_not_grow, tails_are_of_the_last_attempt,
 		without_the_option_it_goes_to_the_host, copies_have_it_all };
 	const TTest *const drawn[] = {
