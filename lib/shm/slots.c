@@ -18,6 +18,10 @@
 _Static_assert(SLOT_CONTROL + SLOT_RING + SLOT_ARRAYS <= PAYLOAD,
     "it lies behind the ring and the arrays");
 
+/* A payload area is smaller, or there is none, where fewer addresses would be
+   left to the program and to what is in flight. */
+#define LEFT ((size_t)16 * 1024 * 1024)
+
 /* Bytes of the first mapping, including the fork server's page. */
 static size_t size_of(const struct slots *s)
 {
@@ -158,6 +162,8 @@ int slots_map(struct slots *s, size_t count, size_t payload)
 		    SLOT_PAYLOAD_LEAST;
 		fdlist_lock();
 		r = map_all(s);
+		if (r == 0 && s->payload > 0)
+			r = sys_has_room(LEFT);
 		if (r < 0)
 			unmap_all(s);
 		fdlist_unlock();

@@ -53,8 +53,8 @@ static inline size_t slots_inputs_stride(const struct slots *s)
 }
 
 /* Maps the slots, with a payload area as large as memory allows, up to
-   "payload" bytes for each half.  Returns 0 or -ENOMEM.  Takes the lock of
-   fdlist.h. */
+   "payload" bytes for each half, with some room left.  Returns 0 or -ENOMEM.
+   Takes the lock of fdlist.h. */
 int slots_map(struct slots *, size_t count, size_t payload);
 
 /* Unmaps all slots in this process.  All zero, never mapped, is allowed.  Takes

@@ -19,6 +19,7 @@
 #include "api/vm_pool.h"
 #include "base/base.h"
 #include "os/paging.h"
+#include "os/sys.h"
 #include "sample.h"
 #include "tools.h"
 
@@ -1199,10 +1200,10 @@ static int narrow_pool(void *arg)
 }
 
 /* 256 slots take 48 MiB; with halves of 64 KiB 128 MiB, of 128 KiB 160 MiB, of
-   256 KiB 224 MiB. */
+   256 KiB 224 MiB; 16 MiB are left. */
 START_TEST(less_of_it_or_none_will_do)
 {
-	static struct narrow cases[] = { { 144, SLOT_PAYLOAD_LEAST },
+	static struct narrow cases[] = { { 152, SLOT_PAYLOAD_LEAST },
 		{ 192, 2 * SLOT_PAYLOAD_LEAST }, { 88, 0 } };
 
 	draw_sizes();
@@ -1211,6 +1212,33 @@ START_TEST(less_of_it_or_none_will_do)
 		ck_assert_int_eq(in_child(narrow_pool, &cases[i]), 0);
 		end_job();
 	}
+}
+END_TEST
+
+/* Bytes that are left at least, after what vm_fork() has taken since. */
+#define LEFT_LEAST (15 * MIB)
+
+/* The least payload areas would fit, and leave less than 4 MiB. */
+static int crowded_pool(void *arg)
+{
+	vm_pool *pool;
+
+	(void)arg;
+	if (!limit(132 * MIB))
+		return 10;
+	pool = vm_fork(&answering, &(struct vm_options){ .workers = 1,
+	    .max_workers = 256 });
+	if (pool == NULL)
+		return 11;
+	if (sys_has_room(LEFT_LEAST) < 0)
+		return 12;
+	return vm_close(pool) == 0 ? 0 : 13;
+}
+
+START_TEST(addresses_are_left_to_the_program)
+{
+	if (!SANITIZED)
+		ck_assert_int_eq(in_child(crowded_pool, NULL), 0);
 }
 END_TEST
 
@@ -1224,7 +1252,8 @@ int main(void)
 		no_pages_are_new_for_each, they_outlive_their_worker,
 		one_that_is_looked_at_stays, their_worker_cannot_write_there,
 		the_next_worker_cannot_write_there,
-		one_that_is_looked_at_is_not_moved };
+		one_that_is_looked_at_is_not_moved,
+		addresses_are_left_to_the_program };
 	const TTest *const drawn[] = {
 		from_an_array, a_slow_one_stops_nobody,
 		a_source_may_wait_for_its_items,
