@@ -1109,7 +1109,10 @@ struct vm_array_map {
 				   same array as in */
 	size_t out_size;
 	/* Optional.  Called in the caller for each element that failed, in no
-	   particular order; the result is valid until it returns. */
+	   particular order; the result is valid until it returns.  Its input
+	   lies in the array "in": outputs of other elements may have
+	   overwritten it if the arrays overlap and elements differ in size or
+	   place. */
 	void (*failed)(void *arg, const struct vm_result *);
 	void *arg;		/* for failed() */
 };
