@@ -24,9 +24,24 @@ static void *map(size_t size, int flags)
 	return at == MAP_FAILED ? NULL : at;
 }
 
+/* Maps shared memory.  After mlockall(2) the kernel would touch all pages of a
+   new mapping, except those that nobody may access: access comes second, or
+   with another mapping at the same place where mprotect(2) is forbidden. */
+static void *map_untouched(size_t size, int flags, int fd)
+{
+	const int access = PROT_READ | PROT_WRITE;
+	void *at;
+
+	flags |= MAP_SHARED | MAP_NORESERVE;
+	at = mmap(NULL, size, PROT_NONE, flags, fd, 0);
+	if (at != MAP_FAILED && mprotect(at, size, access) != 0)
+		at = mmap(at, size, access, flags | MAP_FIXED, fd, 0);
+	return at == MAP_FAILED ? NULL : at;
+}
+
 void *sys_map_shared(size_t size)
 {
-	return map(size, MAP_SHARED);
+	return map_untouched(size, MAP_ANONYMOUS, -1);
 }
 
 /* Pages mapped by a descriptor that was opened read-only can never be made
@@ -43,9 +58,8 @@ int sys_map_file(size_t size, void **at)
 	if (r == 0)
 		r = sys_reopen(fd, O_RDONLY);
 	if (r >= 0) {
-		*at = mmap(NULL, size, PROT_READ | PROT_WRITE,
-		    MAP_SHARED | MAP_NORESERVE, fd, 0);
-		if (*at == MAP_FAILED) {
+		*at = map_untouched(size, 0, fd);
+		if (*at == NULL) {
 			sys_close(&r);
 			r = -ENOMEM;
 		}

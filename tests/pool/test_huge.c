@@ -4,6 +4,7 @@
  */
 #include "config.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -486,6 +487,35 @@ START_TEST(halves_are_larger_where_nothing_is_limited)
 }
 END_TEST
 
+/* ---- a program that has its memory locked ---- */
+
+/* The kernel touches all new pages of such a program.  Returns 0, also where it
+   may not lock so many. */
+static int locked_pool(void *arg)
+{
+	const struct vm_worker w = { .process = answer };
+	long before = memory_kib();
+	vm_pool *pool;
+	int r;
+
+	(void)arg;
+	if (mlockall(MCL_FUTURE) != 0)
+		return 0;
+	pool = vm_fork(&w, &(struct vm_options){ .workers = 1,
+	    .max_workers = 1 });
+	if (pool == NULL)
+		return errno == ENOMEM ? 0 : 10;
+	r = memory_kib() - before < (long)(SLOT_PAYLOAD_MOST / 1024 / 2) ?
+	    0 : 11;
+	return vm_close(pool) == 0 ? r : 12;
+}
+
+START_TEST(no_page_is_touched_where_memory_is_locked)
+{
+	ck_assert_int_eq(in_child(locked_pool, NULL), 0);
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const tests[] = {
@@ -495,7 +525,8 @@ int main(void)
 		the_place_of_an_output_that_outgrew_it_is_given_back,
 		outputs_outlive_what_is_given_back,
 		outputs_of_a_worker_ahead_stay_in_the_part_that_is_kept,
-		halves_are_larger_where_nothing_is_limited };
+		halves_are_larger_where_nothing_is_limited,
+		no_page_is_touched_where_memory_is_locked };
 
 	return run_tests("huge", tests, COUNTOF(tests));
 }
