@@ -148,7 +148,10 @@ struct vm_reduce_options {
  * file or the temporary file.  Returns 0, or -1 and sets errno, and then the
  * current call has failed whatever it returns.  EINVAL: called elsewhere, or
  * collect() emits another key than its own.  EFBIG: a key or a value beyond
- * max_item_bytes or, on another machine, all pairs of the call beyond it.
+ * max_item_bytes or, on another machine, all pairs of the call beyond it.  (On
+ * this one a call of map() fails with EFBIG at its end if the list of its
+ * pieces, 32 bytes for each partition whenever the worker's buffer was full, is
+ * beyond max_item_bytes and 1 MiB.)
  * ENOSPC or another error of write(2): the pair cannot be
  * stored.  ENOMEM.  ECANCELED: collect(), called from here, has failed.
  */

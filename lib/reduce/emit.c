@@ -172,5 +172,7 @@ int emit_end(struct emit *e, struct vm_context *me)
 			r = vm_output(me, e->parts[i].data, e->parts[i].len);
 	if (r == 0)
 		r = vm_output(me, &parcel, sizeof parcel);
-	return r < 0 ? -errno : 0;
+	if (r < 0)
+		return errno == EFBIG ? -EOVERFLOW : -errno;
+	return 0;
 }

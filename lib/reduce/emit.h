@@ -80,8 +80,8 @@ int emit_pair(struct emit *, uint64_t hash, const void *key, size_t key_size,
 /* Gives back the runs of a call that has failed. */
 void emit_undo(struct emit *);
 
-/* Appends the pieces and the parcel to the output of the call.  Returns 0 or
-   -errno. */
+/* Appends the pieces and the parcel to the output of the call.  Returns 0;
+   -EOVERFLOW if the output would have too many bytes; or another -errno. */
 int emit_end(struct emit *, struct vm_context *);
 
 #endif

@@ -167,6 +167,13 @@ static int cannot_emit(struct layer *l, int error)
 		    "than %zu bytes, as much as a call on another machine may "
 		    "emit.", l->plan->pairs_most);
 		break;
+	case EOVERFLOW:	/* likewise */
+		error = EFBIG;
+		vm_fail(l->me, error, "The pairs of a call are in so many "
+		    "pieces that their list would have more than %zu bytes.  "
+		    "Fewer pairs, fewer partitions, or a larger memory_limit "
+		    "or max_item_bytes would help.", l->plan->pairs_most);
+		break;
 	case ENOSPC:
 		vm_fail(l->me, error, "There was no room for pairs%s%s",
 		    l->plan->store.lack.text[0] ? " in memory.  " :

@@ -1076,6 +1076,39 @@ static int in_small_files_in_vain(void *arg)
 	return 0;
 }
 
+/* Emits pairs of as many keys as the input says. */
+static int map_keys(struct vm_context *me, const void *input, size_t size)
+{
+	uint64_t key = 0;
+
+	(void)size;
+	for (int64_t n = number(input); n > 0; n--, key++)
+		if (vm_emit(me, &key, sizeof key, "", 0) < 0)
+			return -1;
+	return 0;
+}
+
+/* Each buffer of 32 KiB, of 2048 pairs, is written as some 1,600 pieces,
+   and a list of 1 MiB has 32,768. */
+START_TEST(calls_with_too_many_pieces_say_so)
+{
+	const struct vm_job job = { .map = map_keys };
+	vm_reducer *r = fork_job(&job, &(struct vm_options){ .workers = 1,
+	    .max_item_bytes = 8 }, &(struct vm_reduce_options){
+	    .memory_limit = 1, .partitions = 4096 });
+	struct vm_reduced one;
+
+	queue_run(r, 0, vm_range(46000, 46001));
+	ck_assert_int_eq(vm_zip_key_out(r, &one), 1);
+	ck_assert_int_eq(one.stage, VM_MAP_STAGE);
+	ck_assert_int_eq(one.exception->cause, VM_FAILED);
+	ck_assert_int_eq(one.exception->code, EFBIG);
+	ck_assert_ptr_nonnull(strstr(one.exception->message, "pieces"));
+	ck_assert_int_eq(vm_zip_key_out(r, &one), 0);
+	close_reducer(r);
+}
+END_TEST
+
 START_TEST(calls_that_fail_give_back_their_room)
 {
 	ck_assert_int_eq(in_child(in_small_files_in_vain, NULL), 0);
@@ -1623,7 +1656,8 @@ int main(void)
 		pools_are_resized_meanwhile, a_pool_that_breaks_down_is_told,
 		belongs_to_one_process, nothing_is_left };
 	const TTest *const drawn[] = {
-		files_need_some_times_the_pairs, runs_are_cancelled,
+		files_need_some_times_the_pairs,
+		calls_with_too_many_pieces_say_so, runs_are_cancelled,
 		ends_after_any_result };
 
 	return run_sampled_tests("reducer", tests, COUNTOF(tests), drawn,
