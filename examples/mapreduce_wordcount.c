@@ -244,7 +244,7 @@ static int count_words(const struct vm_job *job, struct vm_source source,
 		status = print_words(reducer);
 	tell_missing(vm_reducer_pool(reducer));
 	if (vm_reducer_close(reducer) == -1) {
-		complain(vm_reducer_error(NULL));
+		complain(vm_error(NULL));
 		status = -1;
 	}
 	return status;

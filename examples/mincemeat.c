@@ -155,7 +155,7 @@ static int count_words(const char *queue, struct vm_source source)
 	fprintf(stderr, "%d clients\n",
 		count_clients(vm_reducer_pool(reducer)));
 	if (vm_reducer_close(reducer) == -1)
-		status = complain(vm_reducer_error(NULL));
+		status = complain(vm_error(NULL));
 	return status;
 }
 
