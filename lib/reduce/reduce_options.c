@@ -45,14 +45,15 @@ static void heed_environment(struct vm_options *o)
 
 	if (value == NULL || (o->flags & VM_NO_ENVIRONMENT))
 		return;
-	n = strtol(value, NULL, 10);
-	if (strcmp(value, "serial") == 0)
-		o->workers = VM_SERIAL;
-	else if (n > 0 && n <= WORKERS_MOST &&
-	    (o->worker_indices == NULL || n <= o->workers))
-		o->workers = (int)n;
-	else
+	n = strcmp(value, "serial") == 0 ? VM_SERIAL : strtol(value, NULL, 10);
+	if (n != VM_SERIAL && (n <= 0 || n > WORKERS_MOST ||
+	    (o->worker_indices != NULL && n > o->workers)))
 		return;
+	/* vm_fork() drops this bound, and does not see that it is one once the
+	   number has changed. */
+	if (o->worker_indices != NULL && o->max_workers == o->workers)
+		o->max_workers = 0;
+	o->workers = (int)n;
 	if (o->max_workers > 0)
 		o->max_workers = MAX(o->max_workers, o->workers);
 }

@@ -1587,6 +1587,28 @@ START_TEST(the_environment_names_workers)
 }
 END_TEST
 
+START_TEST(the_environment_names_workers_with_indices)
+{
+	const int indices[] = { 7, 5 };
+	const struct vm_options o = { .workers = 2, .max_workers = 2,
+		.worker_indices = indices };
+	const char *const numbers[] = { "1", "serial" };
+	struct counts c;
+
+	for (size_t i = 0; i < COUNTOF(numbers); i++) {
+		vm_reducer *r;
+
+		ck_assert_int_eq(setenv("VIMAP_WORKERS", numbers[i], 1), 0);
+		r = fork_job(&count_words, &o, &little);
+		queue_run(r, 0, abc());
+		take_good_run(r, &c);
+		check_abc(&c);
+		counts_free(&c);
+		close_reducer(r);
+	}
+}
+END_TEST
+
 START_TEST(the_environment_names_an_input)
 {
 	const int workers[] = { VM_SERIAL, 2 };
@@ -1647,7 +1669,9 @@ int main(void)
 		knows_only_its_own_fields, workers_have_indices_of_their_own,
 		refuses_runs, needs_a_directory,
 		the_environment_names_a_directory,
-		the_environment_names_workers, the_environment_names_an_input,
+		the_environment_names_workers,
+		the_environment_names_workers_with_indices,
+		the_environment_names_an_input,
 		files_that_may_not_grow,
 		calls_that_fail_give_back_their_room,
 		a_file_system_that_is_full, sources_fail_in_the_middle,
