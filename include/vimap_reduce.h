@@ -220,7 +220,8 @@ vm_jobs_as_worker(const char *name, const struct vm_job *jobs, size_t count)
  * vm_reducer_close() frees, or NULL with errno as vm_fork(); the text is in
  * vm_reducer_error(NULL).  EINVAL also for a job with neither map nor reduce,
  * for worker_indices that are not all different, for VM_ELSEWHERE, for hosts or
- * listen without a name, or for a name and a config without its config_size;
+ * listen without a name, for a name and a config without its config_size, or
+ * for a config_size without a config;
  * EACCES, ENOENT, ENOSPC or another error of open(2) for spill_dir.
  * item_timeout_ms applies to calls of the hooks; the items of the gather phase
  * restart it with vm_alive().

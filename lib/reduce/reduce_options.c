@@ -105,8 +105,14 @@ static int copy_indices(struct job_plan *p, const struct vm_options *o,
 	return 0;
 }
 
-static int check_options(const struct vm_reduce_options *h, struct words *w)
+static int check_options(const struct job_plan *p,
+    const struct vm_reduce_options *h, struct words *w)
 {
+	for (size_t i = 0; i < p->count; i++)
+		if (p->jobs[i].config == NULL && p->jobs[i].config_size > 0)
+			return words_set(w, EINVAL, "Job %zu has a "
+			    "config_size of %zu, but its config is NULL.", i,
+			    p->jobs[i].config_size);
 	if (h->partitions < 0 || h->partitions > PARTITIONS_MOST)
 		return words_set(w, EINVAL, "vm_reduce_options.partitions is "
 		    "%d; it can be 0 (4 a worker) to %d.", h->partitions,
@@ -155,7 +161,7 @@ int reduce_options_make(struct vm_reducer *r, struct vm_options *o,
 	struct job_plan *p = &r->plan;
 	size_t item = o->max_item_bytes > 0 ? o->max_item_bytes : ITEM;
 	size_t workers, memory;
-	int error = check_options(h, w);
+	int error = check_options(p, h, w);
 
 	heed_environment(o);
 	workers = first_workers(o);

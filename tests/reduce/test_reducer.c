@@ -776,6 +776,7 @@ END_TEST
 START_TEST(refuses_what_cannot_be)
 {
 	const struct vm_job nothing = { .setup = NULL };
+	const struct vm_job no_config = { .map = map_words, .config_size = 8 };
 	const int twice[] = { 3, 3 };
 	const struct vm_options bad[] = {
 		{ .workers = -5 }, { .workers = INT_MAX },
@@ -790,6 +791,7 @@ START_TEST(refuses_what_cannot_be)
 
 	ck_assert_int_eq(refused_job(&nothing, NULL, NULL), EINVAL);
 	ck_assert_int_eq(refused_job(NULL, NULL, NULL), EINVAL);
+	ck_assert_int_eq(refused_job(&no_config, NULL, NULL), EINVAL);
 	for (size_t i = 0; i < COUNTOF(bad); i++)
 		ck_assert_int_eq(refused_job(&count_words, &bad[i], NULL),
 		    EINVAL);
