@@ -52,6 +52,17 @@ static void open_front(struct vm_pool *p)
 
 /* ---- inputs ---- */
 
+/* Returns the bytes of the library's own that each input of a source begins
+   with; SIZE_MAX if the program has set the member. */
+static size_t head_of(const struct vm_source *s)
+{
+	const uintptr_t n = (uintptr_t)s->reserved[2] - (uintptr_t)made_head;
+
+	if (s->reserved[2] == NULL)
+		return 0;
+	return n <= MADE_HEAD_MOST ? (size_t)n : SIZE_MAX;
+}
+
 /* Checks a source: returns 0, or an errno and sets words. */
 static int flaw(struct vm_pool *p, const struct vm_source *s)
 {
@@ -69,7 +80,7 @@ static int flaw(struct vm_pool *p, const struct vm_source *s)
 		    unmade->text);
 	if ((s->reserved[0] != NULL && s->reserved[0] != made_here) ||
 	    (s->reserved[1] != NULL && s->reserved[1] != made_again) ||
-	    s->reserved[2] != NULL)
+	    head_of(s) == SIZE_MAX)
 		return -words_set(&p->words, EINVAL, "vm_imap() was given a "
 		    "source whose vm_source.reserved is not 0; set all "
 		    "members, as by an initialiser.");
@@ -125,6 +136,7 @@ int vm_imap(vm_pool *p, struct vm_source hooks)
 	made_limit(&hooks, p->engine.set.plan.max_item);
 	crew_keep_here(&p->engine.crew, hooks.reserved[0] != NULL);
 	p->engine.retries.uncounted = hooks.reserved[1] != NULL;
+	p->keep.head = head_of(&hooks);
 	stats_resume(&p->engine);
 	intake_add(&p->engine, s);
 	loop_fd_follow(&p->engine, 1);
@@ -253,7 +265,8 @@ RARELY static void show_failure(struct vm_pool *p, const struct item *i,
 	p->exception.number = chunk_number(i->span->chunk, i->index);
 	r->wall_ns = p->exception.wall_ns;
 	r->cpu_ns = p->exception.cpu_ns;
-	keep_failure(&p->keep, p->engine.set.keep, r);
+	if (!p->engine.retries.uncounted)
+		keep_failure(&p->keep, p->engine.set.keep, r);
 }
 
 /* Waits for the next item, or shows a teardown, as none is ready. */

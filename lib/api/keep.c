@@ -115,14 +115,17 @@ static void complain(const char *dir, const struct vm_result *r, int error)
 void keep_failure(struct keep *k, const char *dir, const struct vm_result *r)
 {
 	int kept = errno, error = -ENOMEM;
+	struct vm_result own = *r;
 	struct buffers *b;
 
 	if (dir == NULL || k->kept >= KEPT_MOST ||
 	    (r->exception->cause & OF_ITEMS) == 0)
 		return;
+	own.input = (const unsigned char *)r->input + k->head;
+	own.input_size -= k->head;
 	b = malloc(sizeof *b);
 	if (b != NULL)
-		error = write_both(b, dir, r);
+		error = write_both(b, dir, &own);
 	free(b);
 	k->kept++;
 	if (error < 0) {

@@ -7,12 +7,15 @@
 #ifndef KEEP_H
 #define KEEP_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "vimap.h"
 
 struct keep {
 	uint64_t kept;		/* failures so far */
+	size_t head;		/* bytes at the start of an input that are not
+				   the program's */
 };
 
 /* Keeps the input of an exception that the item has caused.  dir: path of the

@@ -7,6 +7,7 @@
 
 char made_here[1];
 char made_again[1];
+char made_head[MADE_HEAD_MOST + 1];
 
 void made_drop(void *state)
 {

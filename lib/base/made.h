@@ -49,6 +49,11 @@ extern char made_here[];
    and max_failures does not count them. */
 extern char made_again[];
 
+/* In vm_source.reserved[2], made_head + n: each input begins with n bytes that
+   are the library's own, and not for VIMAP_KEEP. */
+#define MADE_HEAD_MOST ((size_t)64)
+extern char made_head[];
+
 /* The close callback of ready-made sources: frees the state. */
 void made_drop(void *state);
 

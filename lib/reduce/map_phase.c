@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/base.h"
+#include "base/made.h"
 #include "reduce/reducer.h"
 
 static int next_input(void *from, const void **input, size_t *size)
@@ -71,6 +72,7 @@ int run_begin(struct vm_reducer *r)
 		.from = r,
 		.wait_fd = r->source.wait_fd ? wait_for_input : NULL,
 		.length = r->source.length,
+		.reserved = { NULL, NULL, made_head + sizeof(struct task) },
 	};
 	error = phase_begin(r, RUN_MAPPING, source);
 	r->run += error < 0;

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/base.h"
+#include "base/made.h"
 #include "reduce/reducer.h"
 
 /* Opens the keys of the next partition that has any or, if sorted, of all
@@ -89,6 +90,9 @@ static int next_key(void *from, const void **input, size_t *size)
 	return phase_give(r, error, input, size);
 }
 
+_Static_assert(sizeof(struct task) + sizeof(struct task_reduce) <=
+    MADE_HEAD_MOST, "made_head is large enough");
+
 int reduce_phase_begin(struct vm_reducer *r)
 {
 	r->partition = 0;
@@ -98,7 +102,9 @@ int reduce_phase_begin(struct vm_reducer *r)
 		return 0;
 	}
 	return phase_begin(r, RUN_REDUCING, (struct vm_source){
-	    .next = next_key, .from = r, .wait_fd = phase_no_fd });
+	    .next = next_key, .from = r, .wait_fd = phase_no_fd,
+	    .reserved = { NULL, NULL, made_head + sizeof(struct task) +
+	    sizeof(struct task_reduce) } });
 }
 
 int reduce_phase_take(struct vm_reducer *r, const struct vm_result *result,

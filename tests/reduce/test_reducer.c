@@ -1589,6 +1589,51 @@ START_TEST(the_environment_names_workers)
 }
 END_TEST
 
+/* Asserts that the file in the directory has this content. */
+static void check_file(const char *dir, const char *name, const char *text)
+{
+	char path[200], bytes[100];
+	FILE *f;
+
+	snprintf(path, sizeof path, "%s/%s", dir, name);
+	f = fopen(path, "r");
+	ck_assert_msg(f != NULL, "%s", name);
+	ck_assert_uint_eq(fread(bytes, 1, sizeof bytes, f), strlen(text));
+	ck_assert_mem_eq(bytes, text, strlen(text));
+	fclose(f);
+}
+
+/* As they are told: without what the library adds; and no partitions. */
+START_TEST(the_environment_has_failures_kept)
+{
+	const char *const texts[] = { "?", "#x", "#x" };
+	const struct vm_job jobs[] = {
+		{ .map = map_badly, .reduce = reduce_sum },
+		{ .map = map_words, .collect = collect_badly,
+		    .reduce = reduce_badly } };
+	char dir[100], path[200];
+	struct counts c;
+	vm_reducer *r;
+
+	scratch_make(dir, sizeof dir);
+	ck_assert_int_eq(setenv("VIMAP_KEEP", dir, 1), 0);
+	r = vm_fork_jobs(jobs, 2, &(struct vm_options){ .workers = 1 }, NULL);
+	queue_run(r, 0, vm_strings(texts, 1));
+	take_run(r, &c);
+	counts_free(&c);
+	check_file(dir, "0.input", "?");
+	queue_run(r, 1, vm_strings(texts + 1, 2));
+	take_run(r, &c);
+	ck_assert_uint_eq(c.bad_keys, 1);
+	counts_free(&c);
+	check_file(dir, "0.2.input", "#x");
+	snprintf(path, sizeof path, "%s/0.3.input", dir);
+	ck_assert_int_eq(access(path, F_OK), -1);
+	close_reducer(r);
+	scratch_drop(dir);
+}
+END_TEST
+
 START_TEST(the_environment_names_workers_with_indices)
 {
 	const int indices[] = { 7, 5 };
@@ -1673,6 +1718,7 @@ int main(void)
 		the_environment_names_a_directory,
 		the_environment_names_workers,
 		the_environment_names_workers_with_indices,
+		the_environment_has_failures_kept,
 		the_environment_names_an_input,
 		files_that_may_not_grow,
 		calls_that_fail_give_back_their_room,
