@@ -448,7 +448,7 @@ int main(int argc, char **argv)
 		pairs_of_a_call_are_bounded_there,
 		folds_are_equal_to_the_last_digit };
 	struct vm_worker table[] = { { .process = sum_part, .name = "sum" },
-		{ NULL } };
+		{ .process = NULL } };
 
 	far = argc > 1 && strcmp(argv[argc - 1], "--vimap-agent") == 0;
 	/* There the hooks see the size that the caller sends. */
