@@ -1025,7 +1025,7 @@ static void take_wide(struct channel *from)
 {
 	struct pollfd fd = { .fd = from->in, .events = POLLIN };
 	struct frame f;
-	uint32_t word;
+	uint32_t word, others;
 
 	for (uint32_t i = 0; i < HELD_UP;) {
 		while (channel_receive(from, SIZE_MAX, &f) != 1) {
@@ -1034,10 +1034,12 @@ static void take_wide(struct channel *from)
 		}
 		if (f.kind == FRAME_OUTPUT) {
 			ck_assert_uint_eq(f.size, WIDE);
+			others = 0;
 			for (size_t k = 0; k < WIDE; k += sizeof word) {
 				memcpy(&word, f.body + k, sizeof word);
-				ck_assert_uint_eq(word, i);
+				others += word != i;
 			}
+			ck_assert_uint_eq(others, 0);
 			i++;
 		}
 		channel_pass(from, &f);
