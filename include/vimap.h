@@ -199,8 +199,8 @@ VM_EXPORT int vm_output(struct vm_context *, const void *data, size_t size);
  * bytes, owned by the library and aligned for any type if the output is still
  * empty, or NULL with errno as above.  vm_commit() appends the first size
  * bytes of that buffer and returns 0, or -1 with EINVAL if the buffer is
- * smaller or there is none.  A vm_output() or vm_reserve() in between
- * invalidates the buffer.
+ * smaller; without a buffer, for more than 0 bytes.  A vm_output() or
+ * vm_reserve() in between invalidates the buffer.
  */
 VM_EXPORT void *vm_reserve(struct vm_context *, size_t size);
 VM_EXPORT int vm_commit(struct vm_context *, size_t size);
